@@ -1,0 +1,119 @@
+package kargo
+
+import (
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// Labels that Kargo puts on what it makes. An object without LabelInstance, or
+// with another instance's name in it, is somebody else's and never touched.
+const (
+	LabelInstance = "kargo.instance"
+	LabelStack    = "kargo.stack"
+	// LabelRevision says which commit last *changed* the object. It never
+	// causes a change itself.
+	LabelRevision = "kargo.revision"
+	// LabelDigest, on a network, is the digest of what was asked for: Swarm
+	// cannot change a network, so a difference must be reported.
+	LabelDigest = "kargo.digest"
+	// LabelFiles, on a container, is the digest of the files it binds from
+	// the merged configuration: their change must roll the service
+	// (workspace contract, section 16, item 13).
+	LabelFiles = "kargo.files"
+
+	// LabelNamespace and LabelImage are Docker's, so that `docker stack ls`
+	// and its friends go on working.
+	LabelNamespace = "com.docker.stack.namespace"
+	LabelImage     = "com.docker.stack.image"
+)
+
+// Cluster is what one look at Swarm saw. It answers in names where Swarm keeps
+// ids, so that it can be set against what should run.
+type Cluster struct {
+	Services []LiveService
+	Networks []LiveNetwork
+	Configs  []LiveConfig // Swarm configs and secrets
+	// Tasks are the tasks that have not ended. They are read only where they
+	// can matter: see TasksKnown.
+	Tasks []Task
+	// TasksKnown says whether Tasks was read in this look.
+	TasksKnown bool
+}
+
+// LiveService is a service that exists.
+type LiveService struct {
+	ID      string
+	Name    string
+	Version uint64 // changes with every update; a write names it (compare-and-swap)
+	// Spec has names in the place of ids, and in ContainerSpec.Image the
+	// image as it was asked for. Image is the one that runs, with its digest.
+	Spec  swarm.ServiceSpec
+	Image string
+	// Previous is the spec that a rollback would return to, if there is one.
+	Previous *swarm.ServiceSpec
+	Update   *swarm.UpdateStatus
+	// Running of Desired tasks run; Completed counts the ended ones of a job.
+	Running, Desired, Completed uint64
+}
+
+// LiveNetwork is a network of Swarm scope that exists.
+type LiveNetwork struct {
+	ID, Name, Driver              string
+	Attachable, Internal, Ingress bool
+	Labels                        map[string]string
+	Created                       time.Time
+}
+
+// LiveConfig is a Swarm config or secret that exists. Its content is not read:
+// the name says what it is.
+type LiveConfig struct {
+	ID, Name string
+	Secret   bool
+	Version  uint64
+	Labels   map[string]string
+}
+
+// Kind of the Swarm object: KindConfig or KindSecret.
+func (c LiveConfig) Kind() Kind {
+	if c.Secret {
+		return KindSecret
+	}
+	return KindConfig
+}
+
+// Task is one container of a service, as Swarm tells of it.
+type Task struct {
+	ID string
+	// Service is the service's name, or its id once the service is gone.
+	Service string
+	// ServiceVersion is the version of the spec that the task was made from,
+	// 0 where the engine does not say.
+	SpecVersion    uint64
+	Slot           int
+	Node           string // the node's id
+	State, Desired string // swarm's words: "running", "failed", "shutdown", …
+	// Message and Err are the task's own words; ExitCode is 0 while it runs.
+	Message, Err string
+	ExitCode     int
+	// Networks the task is attached to, by name or, if gone, id.
+	Networks []string
+	Time     time.Time
+}
+
+// Sent is what Kargo remembers of the specs it sent, by service name. It is
+// the only thing that Swarm cannot tell (swarm-facts A6); losing it costs one
+// repeated attempt at something that Swarm had rolled back.
+type Sent map[string]SentSpec
+
+// SentSpec is the last spec sent for one service.
+type SentSpec struct {
+	// Digest of the spec as it was wanted.
+	Digest string `json:"digest"`
+	// Reason of that change, as the plan printed it.
+	Reason string `json:"reason"`
+	// Seen is set once a later look found nothing to change any more: the
+	// spec did arrive. The same difference after that is drift, before that
+	// it does not converge.
+	Seen bool `json:"seen,omitempty"`
+}

@@ -1,0 +1,58 @@
+package kargo
+
+import "time"
+
+// Outcome of a deployment, as far as it is known.
+type Outcome string
+
+// The outcomes. A deployment is Running from its first call to Swarm to its
+// last, Progressing while Swarm rolls out, and ends in one of the others.
+const (
+	Running     Outcome = "running"
+	Progressing Outcome = "progressing"
+	Succeeded   Outcome = "succeeded"
+	Failed      Outcome = "failed"
+	// Superseded: a newer deployment began before this one had settled.
+	Superseded Outcome = "superseded"
+	// Interrupted: the controller ended in the middle; the next round went on.
+	Interrupted Outcome = "interrupted"
+)
+
+// Deployment is the record of one plan carried out: what, why, when, and how
+// it went. It holds no secret: of the plan only its masked text is kept.
+type Deployment struct {
+	// Number counts deployments from 1.
+	Number   uint64   `json:"number"`
+	Revision Revision `json:"revision"`
+	// Trigger is what started the round: "interval", "webhook github",
+	// "swarm event", "sync", "start", "apply".
+	Trigger  string        `json:"trigger"`
+	Started  time.Time     `json:"started"`
+	Finished time.Time     `json:"finished,omitzero"`
+	Outcome  Outcome       `json:"outcome"`
+	PlanID   string        `json:"plan"`
+	Changes  []Change      `json:"changes"`
+	Held     []Hold        `json:"held,omitempty"`
+	Stacks   []StackResult `json:"stacks"`
+	Err      string        `json:"error,omitempty"`
+}
+
+// Verdict of a stack against the last applied revision.
+type Verdict string
+
+// The verdicts.
+const (
+	StackAdded     Verdict = "added"
+	StackChanged   Verdict = "changed"
+	StackRemoved   Verdict = "removed"
+	StackUnchanged Verdict = "unchanged"
+)
+
+// StackResult is what a revision means for one stack, set against the revision
+// that was applied before.
+type StackResult struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	// Digest of the rendering; empty for a removed stack.
+	Digest string `json:"digest,omitempty"`
+}

@@ -1,0 +1,154 @@
+package kargo
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Fault says what happens next after an error. Each package classifies at its
+// own edge; one switch turns a fault into the loop's timing, one into HTTP,
+// one into an exit code.
+type Fault int
+
+// The four faults.
+const (
+	// Internal is a bug, a panic, a full disk. It is the zero value: an error
+	// that nobody classified is a bug.
+	Internal Fault = iota
+	// Invalid: the workspace is wrong. Nothing of that revision is applied;
+	// the last good one stays in force.
+	Invalid
+	// Unavailable: git or Swarm is out of reach. Try again, with back-off.
+	Unavailable
+	// Conflict: Swarm moved on since it was looked at. Look and plan again.
+	Conflict
+)
+
+// String is the fault as the status shows it.
+func (f Fault) String() string {
+	switch f {
+	case Invalid:
+		return "invalid"
+	case Unavailable:
+		return "unavailable"
+	case Conflict:
+		return "conflict"
+	}
+	return "internal"
+}
+
+// Error is an error with its fault, its place and a hint for the reader.
+type Error struct {
+	Fault Fault
+	Where string // "deploy/mongodb.yml:12", or empty
+	Hint  string // what the reader can do, or empty
+	Err   error
+}
+
+// Error is "where: message (hint)".
+func (e *Error) Error() string {
+	text := e.Err.Error()
+	if e.Where != "" {
+		text = e.Where + ": " + text
+	}
+	if e.Hint != "" {
+		text += " (" + e.Hint + ")"
+	}
+	return text
+}
+
+// Unwrap makes errors.Is and errors.As see through.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an Error without a place or a hint.
+func Errorf(fault Fault, format string, args ...any) error {
+	return &Error{Fault: fault, Err: fmt.Errorf(format, args...)}
+}
+
+// FaultOf is the fault of the outermost Error or Problems in the chain, and
+// Internal where there is none.
+func FaultOf(err error) Fault {
+	var problems Problems
+	if errors.As(err, &problems) {
+		return Invalid
+	}
+	var fault *Error
+	if errors.As(err, &fault) {
+		return fault.Fault
+	}
+	return Internal
+}
+
+// Problem is one thing that is wrong, or odd, in a workspace.
+type Problem struct {
+	Path    string `json:"path,omitempty"`
+	Line    int    `json:"line,omitempty"` // from 1; 0 where no line applies
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+	// Warning problems do not make the workspace invalid.
+	Warning bool `json:"warning,omitempty"`
+}
+
+// Where is the place: "deploy/redis.yml:12".
+func (p Problem) Where() string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d", p.Path, p.Line)
+	}
+	return p.Path
+}
+
+// String is "file:line: message (hint)", with "warning: " before a warning's
+// message.
+func (p Problem) String() string {
+	text := p.Message
+	if p.Warning {
+		text = "warning: " + text
+	}
+	if where := p.Where(); where != "" {
+		text = where + ": " + text
+	}
+	if p.Hint != "" {
+		text += " (" + p.Hint + ")"
+	}
+	return text
+}
+
+// Problems is all that is wrong or odd in a workspace. As an error it speaks
+// of those that are not warnings.
+type Problems []Problem
+
+// Err is nil where all problems are warnings, else the Problems themselves.
+func (ps Problems) Err() error {
+	if slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning }) {
+		return ps
+	}
+	return nil
+}
+
+// Error has one line per problem that is not a warning.
+func (ps Problems) Error() string {
+	var lines []string
+	for _, problem := range ps {
+		if !problem.Warning {
+			lines = append(lines, problem.String())
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sort orders by place, then message, and drops repetitions: the same file may
+// be read for several stacks.
+func (ps Problems) Sort() Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return strings.Compare(a.Message, b.Message)
+	})
+	return slices.Compact(ps)
+}

@@ -1,0 +1,130 @@
+// Package kargo holds the words of the program and nothing else: no I/O, no
+// clock, no settings. Reading it top to bottom is reading the glossary.
+//
+// Kargo keeps a Docker Swarm equal to a git repository. A commit of the user's
+// repository is a [Revision]. Laid over the embedded defaults it becomes a
+// [Workspace], the merged configuration. A Workspace renders to [Stack] values:
+// what should run. Swarm reports a [Cluster]: what does run. Setting one
+// against the other gives a [Plan], an ordered list of [Change] values, each
+// with its reason, and of [Hold] values: wanted, but not now, and why.
+// Carrying out a Plan leaves a [Deployment] in the history.
+//
+// Values pass in that order and never back. The packages named after verbs
+// (merge, render, plan) turn one of these words into the next and are pure; the
+// packages named after nouns (gitsync, swarm, history, server, …) touch the
+// world outside. Nobody imports a sibling; see ARCHITECTURE.md.
+package kargo
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Revision names one state of the user configuration and the catalogue it was
+// laid over. Two rounds with an equal Revision have equal input.
+type Revision struct {
+	// Commit is the full hash of the commit, or "dir-" and a digest of the
+	// content where the workspace is a plain directory.
+	Commit string `json:"commit"`
+	// Ref is the branch or tag that was asked for, or the directory.
+	Ref string `json:"ref,omitempty"`
+	// Author and Subject are the commit's, for people.
+	Author  string `json:"author,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// Time is the commit's committer time.
+	Time time.Time `json:"time,omitzero"`
+	// Catalogue is the version of the default configuration. It is part of
+	// the revision because an upgrade of Kargo can change what runs.
+	Catalogue string `json:"catalogue,omitempty"`
+}
+
+// Short is the commit as people write it: twelve characters of a hash.
+func (r Revision) Short() string {
+	if rest, ok := strings.CutPrefix(r.Commit, "dir-"); ok {
+		return "dir-" + clip(rest, 8)
+	}
+	return clip(r.Commit, 12)
+}
+
+// String is the revision in one line: the ref, the commit, the subject.
+func (r Revision) String() string {
+	parts := []string{r.Short()}
+	if r.Ref != "" {
+		parts = slices.Insert(parts, 0, r.Ref)
+	}
+	name := strings.Join(parts, "@")
+	if r.Subject != "" {
+		name += " “" + clip(r.Subject, 72) + "”"
+	}
+	return name
+}
+
+func clip(text string, length int) string {
+	if runes := []rune(text); len(runes) > length {
+		return string(runes[:length])
+	}
+	return text
+}
+
+// Environment is every declared variable in force, after the default and the
+// user environment files were read. It never holds a variable of the
+// controller's own process (workspace contract, section 16, item 30).
+type Environment map[string]string
+
+// Lookup answers as os.LookupEnv does, for interpolation.
+func (e Environment) Lookup(name string) (string, bool) {
+	value, ok := e[name]
+	return value, ok
+}
+
+// List splits a variable at blanks: STACKS, <STACK>_STACK and their kin.
+func (e Environment) List(name string) []string { return strings.Fields(e[name]) }
+
+// Layers a file of the merged configuration can come from.
+const (
+	OriginDefault  = "default"  // the catalogue
+	OriginUser     = "user"     // the user configuration
+	OriginRendered = "rendered" // made from a template of either
+)
+
+// File is one file of the merged configuration.
+type File struct {
+	Data []byte
+	// Origin says which layer won: OriginDefault, OriginUser or OriginRendered.
+	Origin string
+	// Source is the path inside its layer, for messages. It differs from the
+	// key in Workspace.Files for rendered templates only.
+	Source string
+}
+
+// Workspace is the merged configuration: what one Revision means once it lies
+// over the defaults. It is a value; nothing in it refers to a disk.
+type Workspace struct {
+	Revision Revision
+	// Root is the absolute directory that relative paths of stacks resolve
+	// against: where the merged configuration is written, ".kargo" included.
+	Root string
+	Env  Environment
+	// Files by slash-separated path below Root: ".env", "deploy/redis.yml", …
+	Files map[string]File
+	// Lines says where each variable was assigned last, as "file:line".
+	Lines map[string]string
+	// Reader is the reader the environment needed: "dotenv" or "bash".
+	Reader string
+}
+
+// EnvName turns a stack, service or node name into the start of a variable
+// name: upper case, every character that no variable name can hold becomes
+// "_" (workspace contract, sections 5 and 16, item 18).
+func EnvName(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+			return r
+		}
+		return '_'
+	}, name)
+}

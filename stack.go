@@ -1,0 +1,103 @@
+package kargo
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// StackPrefix stands before a stack's name in Swarm: stack "dbs" is the
+// namespace "kargo-dbs", its service redis is "kargo-dbs_redis".
+const StackPrefix = "kargo-"
+
+// Stack is what should run under one name: the rendered services of one entry
+// of STACKS, with all they need.
+type Stack struct {
+	// Name as the workspace writes it ("dbs"). Namespace is Swarm's name.
+	Name string
+	// Services, Networks and Configs are sorted by name.
+	Services []Service
+	Networks []Network
+	Configs  []Config
+	// Needs names stacks that must be settled before this one changes
+	// (<STACK>_NEEDS).
+	Needs []string
+	// Adopt allows taking over objects of these names that carry no owner
+	// (<STACK>_ADOPT=true).
+	Adopt bool
+}
+
+// Namespace is the stack's name in Swarm: "kargo-dbs".
+func (s Stack) Namespace() string { return StackPrefix + s.Name }
+
+// Digest identifies the rendering: equal digests run equal software. It covers
+// the specs, and the content of configs through their names.
+func (s Stack) Digest() string {
+	type content struct {
+		Services []Service
+		Networks []Network
+		Configs  []string
+		Needs    []string
+	}
+	c := content{Services: s.Services, Networks: s.Networks, Needs: s.Needs}
+	for _, config := range s.Configs {
+		c.Configs = append(c.Configs, config.Name)
+	}
+	// Encoding cannot fail: the types hold plain data, and maps are sorted.
+	data, err := json.Marshal(c)
+	if err != nil {
+		panic("kargo: encode stack " + s.Name + ": " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// Service is one Swarm service as it should be: Docker's own spec, with names
+// where Swarm will keep ids (networks, configs, secrets) and the image as the
+// workspace writes it. There is no second model.
+type Service struct {
+	Name string // as Swarm knows it: "kargo-dbs_redis"
+	Spec swarm.ServiceSpec
+}
+
+// Network is a network that must exist before the services that name it.
+type Network struct {
+	Name string `json:"name"` // as Swarm knows it
+	// Shared networks join stacks (front, back, socket). They belong to no
+	// stack and are never removed.
+	Shared     bool              `json:"shared,omitempty"`
+	Driver     string            `json:"driver,omitempty"`
+	Attachable bool              `json:"attachable,omitempty"`
+	Internal   bool              `json:"internal,omitempty"`
+	Options    map[string]string `json:"options,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	IPAM       *network.IPAM     `json:"ipam,omitempty"`
+	// External networks are the operator's: they must exist, Kargo neither
+	// makes nor removes them.
+	External bool `json:"external,omitempty"`
+}
+
+// Config is a file handed to containers by Swarm: a Swarm config, or a Swarm
+// secret where Secret is set. Its content can never change under one name, so
+// the name ends in a digest of the content (swarm-facts B1).
+type Config struct {
+	Name   string
+	Data   []byte
+	Secret bool
+	// External ones are the operator's: they must exist under this name.
+	External bool
+	Labels   map[string]string
+	// Driver is the template driver, if any ("golang").
+	Driver string
+}
+
+// Kind of the Swarm object: KindConfig or KindSecret.
+func (c Config) Kind() Kind {
+	if c.Secret {
+		return KindSecret
+	}
+	return KindConfig
+}

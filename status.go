@@ -1,0 +1,82 @@
+package kargo
+
+import "time"
+
+// Health of a stack or service, one of three answers; the other two are
+// whether it is in sync and which operation is going on.
+type Health string
+
+// The answers, worst last.
+const (
+	Healthy       Health = "healthy"
+	InProgress    Health = "progressing"
+	Degraded      Health = "degraded"
+	UnknownHealth Health = "unknown"
+)
+
+// Status is what the controller knows now. It is a copy; it holds no secret.
+type Status struct {
+	Version  string `json:"version"`
+	Instance string `json:"instance"`
+	// Repository is the address without user, password or query.
+	Repository string `json:"repository"`
+	// Head is the newest revision seen, Applied the one in force. They differ
+	// while Head is invalid or not carried out yet.
+	Head    Revision `json:"head"`
+	Applied Revision `json:"applied"`
+	// Fault and Message say what keeps the controller from its work, if
+	// anything does; Problems list what is wrong with Head.
+	Fault    string        `json:"fault,omitempty"`
+	Message  string        `json:"message,omitempty"`
+	Problems Problems      `json:"problems,omitempty"`
+	Stacks   []StackStatus `json:"stacks"`
+	// Plan is the last plan that had anything to say; Pending is what the
+	// last look would still do or holds.
+	Plan      PlanText  `json:"plan"`
+	Pending   PlanText  `json:"pending"`
+	LastRound time.Time `json:"lastRound,omitzero"`
+	NextRound time.Time `json:"nextRound,omitzero"`
+	// LastVerified is when the whole Swarm was last looked at.
+	LastVerified time.Time `json:"lastVerified,omitzero"`
+	// LastFetched is when git last answered.
+	LastFetched time.Time `json:"lastFetched,omitzero"`
+	Rounds      uint64    `json:"rounds"`
+}
+
+// PlanText is a plan as it may be shown: masked lines, and no specs.
+type PlanText struct {
+	ID      string    `json:"id,omitempty"`
+	Commit  string    `json:"commit,omitempty"`
+	Changes []Change  `json:"changes"`
+	Held    []Hold    `json:"held,omitempty"`
+	Time    time.Time `json:"time,omitzero"`
+}
+
+// Ready tells whether the controller has ever brought Swarm and a revision
+// together: what /readyz answers.
+func (s Status) Ready() bool { return s.Applied.Commit != "" }
+
+// StackStatus is one stack of the applied revision.
+type StackStatus struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"` // against the revision before
+	// InSync: nothing to change, nothing held.
+	InSync  bool   `json:"inSync"`
+	Health  Health `json:"health"`
+	Message string `json:"message,omitempty"`
+	Digest  string `json:"digest"`
+	// Revision is the commit that last changed the stack.
+	Revision string          `json:"revision,omitempty"`
+	Services []ServiceStatus `json:"services"`
+}
+
+// ServiceStatus is one service of a stack.
+type ServiceStatus struct {
+	Name    string `json:"name"`
+	Image   string `json:"image"`
+	Running uint64 `json:"running"`
+	Desired uint64 `json:"desired"`
+	Health  Health `json:"health"`
+	// Message has Swarm's or the task's own words where there is trouble.
+	Message string `json:"message,omitempty"`
+}
