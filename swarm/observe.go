@@ -1,0 +1,288 @@
+package swarm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Observe is the full look: four calls to Docker, and one more for the tasks
+// where they can matter. Its lists are sorted by name.
+//
+// Tasks are read, and TasksKnown set, if a service is short of tasks or if a
+// network of Kargo's is used by no service any more. They are then those that
+// have not ended, of whichever service, gone ones included: a network that
+// tasks of a removed service still hold shows up in [kargo.Task].Networks. Of
+// services short of tasks the newest failed task of each slot is there too.
+func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
+	services, err := c.listServices(ctx)
+	if err != nil {
+		return kargo.Cluster{}, err
+	}
+	var cluster kargo.Cluster
+	if cluster.Networks, err = c.observeNetworks(ctx); err != nil {
+		return kargo.Cluster{}, err
+	}
+	configs, err := c.observeConfigs(ctx)
+	if err != nil {
+		return kargo.Cluster{}, err
+	}
+	secrets, err := c.observeSecrets(ctx)
+	if err != nil {
+		return kargo.Cluster{}, err
+	}
+	cluster.Configs = append(configs, secrets...)
+	slices.SortStableFunc(cluster.Configs, func(a, b kargo.LiveConfig) int { return strings.Compare(a.Name, b.Name) })
+	if cluster.Services, err = c.translateServices(ctx, services); err != nil {
+		return kargo.Cluster{}, err
+	}
+	if err := c.observeTasks(ctx, &cluster); err != nil {
+		return kargo.Cluster{}, err
+	}
+	return cluster, nil
+}
+
+// Services is the light look: one call to Docker, services only, sorted by
+// name and translated as in Observe. Only a network that no look has met
+// before costs one call more, once.
+func (c *Client) Services(ctx context.Context) ([]kargo.LiveService, error) {
+	services, err := c.listServices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.translateServices(ctx, services)
+}
+
+// listServices reads all services and learns their names.
+func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
+	services, err := call(ctx, c, "ServiceList", func(ctx context.Context) ([]swarm.Service, error) {
+		return c.api.ServiceList(ctx, swarm.ServiceListOptions{Status: true})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list services: %w", err)
+	}
+	named := map[string]string{}
+	for _, service := range services {
+		if service.ServiceStatus == nil {
+			return nil, &kargo.Error{
+				Fault: kargo.Unavailable,
+				Err:   fmt.Errorf("list services: Docker does not count the tasks of service %s", service.Spec.Name),
+				Hint:  "Kargo needs Docker 20.10 (API 1.41) or newer",
+			}
+		}
+		named[service.ID] = service.Spec.Name
+	}
+	c.names.replace(serviceNames, named)
+	return services, nil
+}
+
+func (c *Client) translateServices(ctx context.Context, services []swarm.Service) ([]kargo.LiveService, error) {
+	live := make([]kargo.LiveService, 0, len(services))
+	for _, service := range services {
+		if err := c.learnNetworks(ctx, &service.Spec); err != nil {
+			return nil, err
+		}
+		if err := c.learnNetworks(ctx, service.PreviousSpec); err != nil {
+			return nil, err
+		}
+		live = append(live, c.names.liveService(service))
+	}
+	slices.SortFunc(live, func(a, b kargo.LiveService) int { return strings.Compare(a.Name, b.Name) })
+	return live, nil
+}
+
+// learnNetworks asks for the name of each network of a spec that is not known:
+// one made since the last Observe, one that Docker leaves out of its list
+// ("host"), or one that is gone and only a PreviousSpec remembers.
+func (c *Client) learnNetworks(ctx context.Context, spec *swarm.ServiceSpec) error {
+	if spec == nil {
+		return nil
+	}
+	for _, attachment := range slices.Concat(spec.TaskTemplate.Networks, deprecatedNetworks(spec)) {
+		if _, known := c.names.get(networkNames, attachment.Target); known {
+			continue
+		}
+		name, err := c.networkName(ctx, attachment.Target)
+		if err != nil {
+			return err
+		}
+		c.names.put(networkNames, attachment.Target, name)
+	}
+	return nil
+}
+
+func (c *Client) networkName(ctx context.Context, id string) (string, error) {
+	found, err := call(ctx, c, "NetworkInspect", func(ctx context.Context) (network.Inspect, error) {
+		return c.api.NetworkInspect(ctx, id, network.InspectOptions{})
+	})
+	switch {
+	case isNotFound(err):
+		return id, nil
+	case err != nil:
+		return "", fmt.Errorf("look up network %s: %w", id, err)
+	}
+	return found.Name, nil
+}
+
+func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, error) {
+	networks, err := call(ctx, c, "NetworkList", func(ctx context.Context) ([]network.Summary, error) {
+		return c.api.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("scope", "swarm"))})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	live := make([]kargo.LiveNetwork, 0, len(networks))
+	for _, found := range networks {
+		c.names.put(networkNames, found.ID, found.Name)
+		live = append(live, kargo.LiveNetwork{
+			ID: found.ID, Name: found.Name, Driver: found.Driver,
+			Attachable: found.Attachable, Internal: found.Internal, Ingress: found.Ingress,
+			Labels: found.Labels, Created: found.Created,
+		})
+	}
+	slices.SortFunc(live, func(a, b kargo.LiveNetwork) int { return strings.Compare(a.Name, b.Name) })
+	return live, nil
+}
+
+// observeConfigs drops the contents at once: Docker has no way to leave them
+// out, and the name already says what they are.
+func (c *Client) observeConfigs(ctx context.Context) ([]kargo.LiveConfig, error) {
+	configs, err := call(ctx, c, "ConfigList", func(ctx context.Context) ([]swarm.Config, error) {
+		return c.api.ConfigList(ctx, swarm.ConfigListOptions{})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list configs: %w", err)
+	}
+	ids := map[string]string{}
+	live := make([]kargo.LiveConfig, 0, len(configs))
+	for _, config := range configs {
+		ids[config.Spec.Name] = config.ID
+		live = append(live, kargo.LiveConfig{
+			ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels,
+		})
+	}
+	c.names.replace(configIDs, ids)
+	return live, nil
+}
+
+func (c *Client) observeSecrets(ctx context.Context) ([]kargo.LiveConfig, error) {
+	secrets, err := call(ctx, c, "SecretList", func(ctx context.Context) ([]swarm.Secret, error) {
+		return c.api.SecretList(ctx, swarm.SecretListOptions{})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list secrets: %w", err)
+	}
+	ids := map[string]string{}
+	live := make([]kargo.LiveConfig, 0, len(secrets))
+	for _, secret := range secrets {
+		ids[secret.Spec.Name] = secret.ID
+		live = append(live, kargo.LiveConfig{
+			ID: secret.ID, Name: secret.Spec.Name, Secret: true, Version: secret.Version.Index, Labels: secret.Spec.Labels,
+		})
+	}
+	c.names.replace(secretIDs, ids)
+	return live, nil
+}
+
+// observeTasks reads the tasks if they can matter.
+func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error {
+	short := map[string]bool{}
+	only := filters.NewArgs()
+	for _, service := range cluster.Services {
+		if shortOfTasks(service) {
+			short[service.Name] = true
+			only.Add("service", service.ID)
+		}
+	}
+	if unusedNetwork(*cluster) {
+		only = filters.NewArgs() // tasks of a service that is gone have no filter
+	} else if len(short) == 0 {
+		return nil
+	}
+	tasks, err := c.listTasks(ctx, only)
+	if err != nil {
+		return err
+	}
+	cluster.Tasks, cluster.TasksKnown = notable(tasks, short), true
+	return nil
+}
+
+// listTasks answers the newest first.
+func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task, error) {
+	tasks, err := call(ctx, c, "TaskList", func(ctx context.Context) ([]swarm.Task, error) {
+		return c.api.TaskList(ctx, swarm.TaskListOptions{Filters: only})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tasks: %w", err)
+	}
+	slices.SortStableFunc(tasks, func(a, b swarm.Task) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	translated := make([]kargo.Task, 0, len(tasks))
+	for _, task := range tasks {
+		translated = append(translated, c.names.task(task))
+	}
+	return translated, nil
+}
+
+// TaskWords are all tasks of a service that Swarm remembers, the newest first,
+// with what they say of themselves: for the report on a service in trouble.
+func (c *Client) TaskWords(ctx context.Context, service string) ([]kargo.Task, error) {
+	tasks, err := c.listTasks(ctx, filters.NewArgs(filters.Arg("service", service)))
+	if err != nil {
+		return nil, fmt.Errorf("service %s: %w", service, err)
+	}
+	return tasks, nil
+}
+
+// shortOfTasks tells whether fewer tasks run, or have completed, than should.
+func shortOfTasks(service kargo.LiveService) bool {
+	if job := service.Spec.Mode.ReplicatedJob; job != nil {
+		return job.TotalCompletions != nil && service.Completed < *job.TotalCompletions
+	}
+	return service.Running < service.Desired
+}
+
+// unusedNetwork tells whether there is a network of Kargo's that no service
+// names. Whether it can go is a question to the tasks.
+func unusedNetwork(cluster kargo.Cluster) bool {
+	used := map[string]bool{}
+	for _, service := range cluster.Services {
+		for _, attachment := range slices.Concat(service.Spec.TaskTemplate.Networks, deprecatedNetworks(&service.Spec)) {
+			used[attachment.Target] = true
+		}
+	}
+	return slices.ContainsFunc(cluster.Networks, func(network kargo.LiveNetwork) bool {
+		return network.Labels[kargo.LabelInstance] != "" && !used[network.Name]
+	})
+}
+
+// notable are the tasks that have not ended, and the newest failed one of each
+// slot of the services short of tasks. Tasks come and go newest first.
+func notable(tasks []kargo.Task, short map[string]bool) []kargo.Task {
+	kept := make([]kargo.Task, 0, len(tasks))
+	told := map[string]bool{}
+	for _, task := range tasks {
+		switch swarm.TaskState(task.State) {
+		case swarm.TaskStateFailed, swarm.TaskStateRejected:
+			slot := task.Service + "." + strconv.Itoa(task.Slot)
+			if task.Slot == 0 {
+				slot += task.Node // global services have a task a node
+			}
+			if short[task.Service] && !told[slot] {
+				told[slot] = true
+				kept = append(kept, task)
+			}
+		case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+		default:
+			kept = append(kept, task)
+		}
+	}
+	return kept
+}

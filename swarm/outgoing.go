@@ -1,0 +1,150 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/registry"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// outgoing is the spec as it is sent: a copy of the plan's, with the ids of
+// configs and secrets, and with the image's digest if the plan asks for it. The
+// daemon itself turns the names of networks into ids.
+func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.ServiceSpec, error) {
+	spec := *change.Service
+	if spec.TaskTemplate.ContainerSpec == nil {
+		return spec, nil
+	}
+	container := *spec.TaskTemplate.ContainerSpec
+	spec.TaskTemplate.ContainerSpec = &container
+	container.Configs = copyAll(container.Configs)
+	for _, config := range container.Configs {
+		id, err := a.client.configID(ctx, config.ConfigName)
+		if err != nil {
+			return spec, err
+		}
+		config.ConfigID = id
+	}
+	container.Secrets = copyAll(container.Secrets)
+	for _, secret := range container.Secrets {
+		id, err := a.client.secretID(ctx, secret.SecretName)
+		if err != nil {
+			return spec, err
+		}
+		secret.SecretID = id
+	}
+	if change.ResolveImage {
+		a.pin(ctx, &spec)
+	}
+	return spec, nil
+}
+
+// copyAll copies a list and what it points to; nil stays nil.
+func copyAll[T any](list []*T) []*T {
+	if list == nil {
+		return nil
+	}
+	copied := make([]*T, len(list))
+	for i, item := range list {
+		value := *item
+		copied[i] = &value
+	}
+	return copied
+}
+
+// pin asks the image's registry for the digest behind the tag, so that every
+// node runs the same image, and for its platforms, so that Swarm places it
+// where it can run. A registry that cannot be asked is no error: the tag goes
+// out as it is, as with Docker's own tools.
+func (a *apply) pin(ctx context.Context, spec *swarm.ServiceSpec) {
+	container := spec.TaskTemplate.ContainerSpec
+	named, err := reference.ParseNormalizedNamed(container.Image)
+	if err != nil {
+		return // the daemon says it better
+	}
+	if _, pinned := named.(reference.Canonical); pinned || a.silent[reference.Domain(named)] {
+		return
+	}
+	named = reference.TagNameOnly(named)
+	found, err := call(ctx, a.client, "DistributionInspect", func(ctx context.Context) (registry.DistributionInspect, error) {
+		return a.client.api.DistributionInspect(ctx, reference.FamiliarString(named), "")
+	})
+	if err != nil {
+		a.silent[reference.Domain(named)] = errors.Is(err, context.DeadlineExceeded)
+		return
+	}
+	canonical, err := reference.WithDigest(named, found.Descriptor.Digest)
+	if err != nil {
+		return
+	}
+	container.Image = reference.FamiliarString(canonical)
+	spec.TaskTemplate.Placement = onPlatforms(spec.TaskTemplate.Placement, found)
+}
+
+func onPlatforms(placement *swarm.Placement, found registry.DistributionInspect) *swarm.Placement {
+	if len(found.Platforms) == 0 {
+		return placement
+	}
+	var extended swarm.Placement
+	if placement != nil {
+		extended = *placement
+	}
+	extended.Platforms = nil
+	for _, platform := range found.Platforms {
+		architecture := platform.Architecture
+		if architecture == "arm" {
+			// Nodes report "armv7l" and the like, which Swarm does not match
+			// with "arm" (swarmkit#2294): any node then.
+			architecture = ""
+		}
+		extended.Platforms = append(extended.Platforms, swarm.Platform{Architecture: architecture, OS: platform.OS})
+	}
+	return &extended
+}
+
+func (c *Client) configID(ctx context.Context, name string) (string, error) {
+	return c.lookUp(ctx, "config", name, configIDs, "ConfigInspect", func(ctx context.Context) (string, error) {
+		config, _, err := c.api.ConfigInspectWithRaw(ctx, name)
+		return config.ID, err
+	})
+}
+
+func (c *Client) secretID(ctx context.Context, name string) (string, error) {
+	return c.lookUp(ctx, "secret", name, secretIDs, "SecretInspect", func(ctx context.Context) (string, error) {
+		secret, _, err := c.api.SecretInspectWithRaw(ctx, name)
+		return secret.ID, err
+	})
+}
+
+// lookUp finds an id in the table, else asks Docker.
+func (c *Client) lookUp(ctx context.Context, kind, name string, in table, operation string, ask func(context.Context) (string, error)) (string, error) {
+	if id, ok := c.names.get(in, name); ok {
+		return id, nil
+	}
+	id, err := call(ctx, c, operation, ask)
+	if err != nil {
+		return "", fmt.Errorf("look up %s %s: %w", kind, name, err)
+	}
+	c.names.put(in, name, id)
+	return id, nil
+}
+
+// forgetReferences drops what is known of the configs and secrets of a spec
+// that Swarm refused: one of them may have been made anew under its old name.
+func (c *Client) forgetReferences(spec swarm.ServiceSpec) {
+	container := spec.TaskTemplate.ContainerSpec
+	if container == nil {
+		return
+	}
+	for _, config := range container.Configs {
+		c.names.drop(configIDs, config.ConfigName)
+	}
+	for _, secret := range container.Secrets {
+		c.names.drop(secretIDs, secret.SecretName)
+	}
+}

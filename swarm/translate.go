@@ -1,0 +1,185 @@
+package swarm
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// names is what is known of which id means which name. Swarm's ids are random
+// and never used again, so an entry can be old but never wrong; one that Swarm
+// does not know any more maps to itself, so that it is asked about only once.
+type names struct {
+	mu       sync.Mutex
+	networks map[string]string // names by id
+	services map[string]string // names by id
+	configs  map[string]string // ids by name
+	secrets  map[string]string // ids by name
+}
+
+// table picks one of the maps.
+type table func(*names) *map[string]string
+
+func networkNames(n *names) *map[string]string { return &n.networks }
+func serviceNames(n *names) *map[string]string { return &n.services }
+func configIDs(n *names) *map[string]string    { return &n.configs }
+func secretIDs(n *names) *map[string]string    { return &n.secrets }
+
+func (n *names) get(of table, key string) (string, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	value, ok := (*of(n))[key]
+	return value, ok
+}
+
+func (n *names) put(of table, key, value string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	entries := of(n)
+	if *entries == nil {
+		*entries = map[string]string{}
+	}
+	(*entries)[key] = value
+}
+
+func (n *names) drop(of table, key string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(*of(n), key)
+}
+
+func (n *names) replace(of table, entries map[string]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	*of(n) = maps.Clone(entries)
+}
+
+// name is the name behind an id, or the id itself.
+func (n *names) name(of table, id string) string {
+	if name, ok := n.get(of, id); ok {
+		return name
+	}
+	return id
+}
+
+// liveService translates what Docker says of a service. The networks it names
+// must be in the table already.
+func (n *names) liveService(service swarm.Service) kargo.LiveService {
+	live := kargo.LiveService{
+		ID:      service.ID,
+		Name:    service.Spec.Name,
+		Version: service.Version.Index,
+		Spec:    service.Spec,
+		Update:  service.UpdateStatus,
+	}
+	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
+		live.Image = container.Image
+	}
+	n.translateSpec(&live.Spec)
+	if previous := service.PreviousSpec; previous != nil {
+		n.translateSpec(previous)
+		live.Previous = previous
+	}
+	if status := service.ServiceStatus; status != nil {
+		live.Running, live.Desired, live.Completed = status.RunningTasks, status.DesiredTasks, status.CompletedTasks
+	}
+	return live
+}
+
+// translateSpec undoes, in place, what was done to a spec between the workspace
+// and Swarm's store, as far as this package did it or knows more than the
+// planner can: ids, digests, platforms. Docker's defaults are the planner's.
+func (n *names) translateSpec(spec *swarm.ServiceSpec) {
+	n.nameNetworks(spec.TaskTemplate.Networks)
+	n.nameNetworks(deprecatedNetworks(spec))
+	// The platforms come from the registry with the digest, never from a
+	// compose file.
+	if placement := spec.TaskTemplate.Placement; placement != nil {
+		placement.Platforms = nil
+	}
+	container := spec.TaskTemplate.ContainerSpec
+	if container == nil {
+		return
+	}
+	container.Image = askedImage(container.Image, spec.Labels[kargo.LabelImage])
+	for _, config := range container.Configs {
+		config.ConfigID = ""
+	}
+	for _, secret := range container.Secrets {
+		secret.SecretID = ""
+	}
+}
+
+func (n *names) nameNetworks(networks []swarm.NetworkAttachmentConfig) {
+	for i := range networks {
+		networks[i].Target = n.name(networkNames, networks[i].Target)
+	}
+}
+
+// deprecatedNetworks are the ones that services of old clients still have in
+// the spec itself rather than in the task template.
+func deprecatedNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
+	return spec.Networks //nolint:staticcheck // read, never written
+}
+
+// askedImage is the image as the workspace wrote it, if the label that
+// remembers it still speaks of the image that runs.
+func askedImage(image, label string) string {
+	if label == "" {
+		return image
+	}
+	written := familiar(label)
+	if unpinned, _, _ := strings.Cut(image, "@"); image == written || unpinned == written {
+		return label
+	}
+	return image
+}
+
+// familiar is an image as Docker's library writes it on the way to the daemon:
+// with a tag, without the default registry.
+func familiar(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return image
+	}
+	return reference.FamiliarString(reference.TagNameOnly(named))
+}
+
+// task translates what Docker says of a task.
+func (n *names) task(task swarm.Task) kargo.Task {
+	translated := kargo.Task{
+		ID:      task.ID,
+		Service: n.name(serviceNames, task.ServiceID),
+		Slot:    task.Slot,
+		Node:    task.NodeID,
+		State:   string(task.Status.State),
+		Desired: string(task.DesiredState),
+		Message: task.Status.Message,
+		Err:     task.Status.Err,
+		Time:    task.Status.Timestamp,
+	}
+	if container := task.Status.ContainerStatus; container != nil {
+		translated.ExitCode = container.ExitCode
+	}
+	for _, attachment := range task.NetworksAttachments {
+		name := attachment.Network.Spec.Name
+		if known, ok := n.get(networkNames, attachment.Network.ID); ok {
+			name = known
+		}
+		translated.Networks = append(translated.Networks, name)
+	}
+	// A task that is not placed yet has no attachments, but will take them.
+	if len(task.NetworksAttachments) == 0 {
+		for _, network := range task.Spec.Networks {
+			translated.Networks = append(translated.Networks, n.name(networkNames, network.Target))
+		}
+	}
+	slices.Sort(translated.Networks)
+	return translated
+}

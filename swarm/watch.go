@@ -1,0 +1,49 @@
+package swarm
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// watched are the kinds of objects whose changes are worth a look. Swarm tells
+// of them on managers only, and never of tasks: their state must be looked at.
+var watched = []events.Type{
+	events.ServiceEventType, events.NetworkEventType, events.ConfigEventType,
+	events.SecretEventType, events.NodeEventType,
+}
+
+// Watch calls stirred for each change of the Swarm, whoever made it, with words
+// for the log: "service update kargo-dbs_redis". It returns when the stream
+// breaks or ctx ends, always with an Unavailable error; to go on, and to look
+// at what it missed meanwhile, is the caller's.
+func (c *Client) Watch(ctx context.Context, stirred func(what string)) error {
+	c.count("Events")
+	only := filters.NewArgs(filters.Arg("scope", "swarm"))
+	for _, kind := range watched {
+		only.Add("type", string(kind))
+	}
+	// Docker's library leaves a goroutine behind until this context ends.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages, broken := c.api.Events(ctx, events.ListOptions{Filters: only})
+	for {
+		select {
+		case message := <-messages:
+			stirred(describe(message))
+		case err := <-broken:
+			return fmt.Errorf("watch swarm events: %w", classify(err))
+		}
+	}
+}
+
+func describe(message events.Message) string {
+	name := message.Actor.Attributes["name"]
+	if name == "" {
+		name = message.Actor.ID
+	}
+	return strings.Join([]string{string(message.Type), string(message.Action), name}, " ")
+}
