@@ -1,0 +1,107 @@
+{{- define "kargo.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The release's name, which is enough where it already says what it is. */}}
+{{- define "kargo.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains (include "kargo.name" .) .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "kargo.name" .) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* Never changes during the life of a release: a Deployment's selector cannot. */}}
+{{- define "kargo.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "kargo.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "kargo.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "kargo.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "kargo.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "kargo.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "kargo.claimName" -}}
+{{- default (include "kargo.fullname" .) .Values.persistence.existingClaim }}
+{{- end }}
+
+{{/*
+The secrets of a release: name of the volume -> the Secret, and which of its keys
+becomes which file. They are mounted below /etc/kargo, one directory each; a value
+in the environment would be seen by whoever may read the pod.
+*/}}
+{{- define "kargo.secrets" -}}
+docker:
+  secret: {{ .Values.docker.tls.existingSecret }}
+  files:
+    ca.pem: {{ .Values.docker.tls.caKey }}
+    cert.pem: {{ .Values.docker.tls.certKey }}
+    key.pem: {{ .Values.docker.tls.privateKeyKey }}
+{{- with .Values.git.https }}
+{{- if .existingSecret }}
+git-https:
+  secret: {{ .existingSecret }}
+  files:
+    password: {{ .passwordKey }}
+{{- end }}
+{{- end }}
+{{- with .Values.git.ssh }}
+{{- if .existingSecret }}
+git-ssh:
+  secret: {{ .existingSecret }}
+  files:
+    key: {{ .privateKeyKey }}
+    known_hosts: {{ .knownHostsKey }}
+{{- end }}
+{{- end }}
+{{- with .Values.webhook }}
+{{- if .existingSecret }}
+webhook:
+  secret: {{ .existingSecret }}
+  files:
+    secret: {{ .secretKey }}
+{{- end }}
+{{- end }}
+{{- with .Values.api }}
+{{- if .existingSecret }}
+api:
+  secret: {{ .existingSecret }}
+  files:
+    token: {{ .tokenKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Refuses what could never work, in words that say what to do. */}}
+{{- define "kargo.validate" -}}
+{{- $repo := required "set repo to the workspace repository, such as https://git.example.com/team/workspace.git" .Values.repo }}
+{{- $_ := required "set docker.host to a manager of the Swarm, such as tcp://manager.example.com:2376" .Values.docker.host }}
+{{- $_ := required "set docker.tls.existingSecret to the Secret with ca.pem, cert.pem and key.pem for docker.host" .Values.docker.tls.existingSecret }}
+{{- $https := .Values.git.https.existingSecret }}
+{{- $ssh := .Values.git.ssh.existingSecret }}
+{{- if hasPrefix "https://" $repo }}
+{{- if $ssh }}
+{{- fail "git.ssh is for repositories over ssh, and repo begins with https://: use git.https" }}
+{{- end }}
+{{- else if $https }}
+{{- fail "git.https is for repositories over https, and repo is reached over ssh: use git.ssh" }}
+{{- else if not $ssh }}
+{{- fail "set git.ssh.existingSecret to the Secret with the private key and the known hosts: repo is reached over ssh" }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
+{{- fail "set ingress.host, the host name that the git host sends webhooks to" }}
+{{- end }}
+{{- end }}

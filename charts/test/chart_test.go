@@ -1,0 +1,190 @@
+package charttest
+
+import (
+	"flag"
+	"reflect"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/lint"
+	"helm.sh/helm/v3/pkg/lint/support"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+var update = flag.Bool("update", false, "rewrite the summaries in testdata")
+
+var valuesFiles = []string{"https.yaml", "ssh.yaml", "ingress.yaml"}
+
+func TestRender(t *testing.T) {
+	for _, name := range valuesFiles {
+		t.Run(name, func(t *testing.T) {
+			compareGolden(t, "testdata/"+strings.TrimSuffix(name, ".yaml")+".txt", renderFile(t, name).summary())
+		})
+	}
+}
+
+// TestHardening holds whatever the values are.
+func TestHardening(t *testing.T) {
+	for _, name := range valuesFiles {
+		t.Run(name, func(t *testing.T) {
+			release := renderFile(t, name)
+			pod, container := release.deployment.Spec.Template.Spec, release.container()
+			check := func(what string, holds bool) {
+				t.Helper()
+				if !holds {
+					t.Errorf("want %s", what)
+				}
+			}
+			check("one replica", *release.deployment.Spec.Replicas == 1)
+			check("the old pod stopped first", release.deployment.Spec.Strategy.Type == "Recreate")
+			check("no service links", pod.EnableServiceLinks != nil && !*pod.EnableServiceLinks)
+			check("no token in the pod", pod.AutomountServiceAccountToken != nil && !*pod.AutomountServiceAccountToken)
+			if account := find[*corev1.ServiceAccount](release); account != nil {
+				check("no token for the account", account.AutomountServiceAccountToken != nil && !*account.AutomountServiceAccountToken)
+			}
+			check("a user that is not root", *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser == 65532)
+			check("the runtime's seccomp profile", pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault)
+			check("a read-only root", *container.SecurityContext.ReadOnlyRootFilesystem)
+			check("no new privileges", !*container.SecurityContext.AllowPrivilegeEscalation)
+			check("no capabilities", reflect.DeepEqual(container.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) &&
+				container.SecurityContext.Capabilities.Add == nil)
+			check("liveness by /healthz", container.LivenessProbe.HTTPGet.Path == "/healthz")
+			check("readiness by /readyz", container.ReadinessProbe.HTTPGet.Path == "/readyz")
+			for _, probe := range []*corev1.Probe{container.LivenessProbe, container.ReadinessProbe} {
+				check("probes of the port that is there", probe.HTTPGet.Port.StrVal == container.Ports[0].Name)
+			}
+			for _, env := range container.Env {
+				check("no secret in the environment: "+env.Name, env.ValueFrom == nil)
+			}
+			check("no secret in the environment", container.EnvFrom == nil)
+		})
+	}
+}
+
+// The parts of a release find each other by labels and names.
+func TestPartsMatch(t *testing.T) {
+	for _, name := range valuesFiles {
+		t.Run(name, func(t *testing.T) {
+			release := renderFile(t, name)
+			podLabels := release.deployment.Spec.Template.Labels
+			service := find[*corev1.Service](release)
+			for _, selector := range []map[string]string{service.Spec.Selector, release.deployment.Spec.Selector.MatchLabels} {
+				for key, value := range selector {
+					if podLabels[key] != value {
+						t.Errorf("selector %s=%s does not fit the pod, which has %q", key, value, podLabels[key])
+					}
+				}
+			}
+			if target := service.Spec.Ports[0].TargetPort.StrVal; target != release.container().Ports[0].Name {
+				t.Errorf("the service's target port %q is not the container's", target)
+			}
+			if ingress := find[*networkingv1.Ingress](release); ingress != nil {
+				if tls := ingress.Spec.TLS; len(tls) != 1 || tls[0].Hosts[0] != ingress.Spec.Rules[0].Host {
+					t.Errorf("the certificate is for %v, the rule for %s", tls, ingress.Spec.Rules[0].Host)
+				}
+			}
+		})
+	}
+}
+
+// A changed setting must reach the program, which reads them at its start.
+func TestSettingsRollThePod(t *testing.T) {
+	values := readValues(t, "https.yaml")
+	checksum := func(settings map[string]any) string {
+		values["settings"] = settings
+		release, err := render(t, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return release.deployment.Spec.Template.Annotations["checksum/settings"]
+	}
+	before, after := checksum(map[string]any{"log-format": "text"}), checksum(map[string]any{"log-format": "json"})
+	if before == "" || before == after {
+		t.Errorf("the pod's checksum of the settings is %q before and %q after a change", before, after)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	got := renderFile(t, "https.yaml").notes
+	for _, want := range []string{
+		"Kargo follows https://git.example.com/team/workspace.git at main",
+		"kubectl --namespace ops logs deployment/kargo",
+		"Webhooks are refused",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("notes do not say %q:\n%s", want, got)
+		}
+	}
+}
+
+// TestRefusals: each case starts from values that are good and spoils one.
+func TestRefusals(t *testing.T) {
+	tests := []struct {
+		name  string
+		file  string
+		spoil string // keys parted by dots, as for `helm --set`
+		value any
+		want  string
+	}{
+		{"no repository", "https.yaml", "repo", "", "set repo to the workspace repository"},
+		{"no manager", "https.yaml", "docker.host", "", "set docker.host"},
+		{"no certificates", "https.yaml", "docker.tls.existingSecret", "", "set docker.tls.existingSecret"},
+		{"ssh without a key", "ssh.yaml", "git.ssh.existingSecret", "", "set git.ssh.existingSecret"},
+		{"token for ssh", "ssh.yaml", "git.https.existingSecret", "token", "git.https is for repositories over https"},
+		{"key for https", "https.yaml", "git.ssh.existingSecret", "key", "git.ssh is for repositories over ssh"},
+		{"ingress without a host", "ingress.yaml", "ingress.host", "", "set ingress.host"},
+		{"repository in the clear", "https.yaml", "repo", "http://git.example.com/w.git", "/repo"},
+		{"password in the address", "https.yaml", "repo", "https://robot:secret@git.example.com/w.git", "/repo"},
+		{"Docker's socket", "https.yaml", "docker.host", "unix:///var/run/docker.sock", "/docker/host"},
+		{"unknown value", "https.yaml", "repository", "x", "'repository' not allowed"},
+		{"unknown value below", "https.yaml", "git.https.token", "x", "'token' not allowed"},
+		{"interval without a unit", "https.yaml", "interval", "60", "/interval"},
+		{"schedule of six fields", "https.yaml", "schedule", "0 * * * * *", "/schedule"},
+		{"port of the privileged", "https.yaml", "port", 80, "/port"},
+		{"setting that is a value", "https.yaml", "settings", map[string]any{"repo": "x"}, "invalid propertyName 'repo'"},
+		{"Kargo's variables", "https.yaml", "extraEnv", []any{map[string]any{"name": "KARGO_REPO"}}, "/extraEnv"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			values := readValues(t, test.file)
+			set(values, test.spoil, test.value)
+			_, err := render(t, values)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+	t.Run("defaults alone", func(t *testing.T) {
+		_, err := render(t, map[string]any{})
+		if err == nil || !strings.Contains(err.Error(), "set repo to the workspace repository") {
+			t.Errorf("error %v, want one that asks for repo", err)
+		}
+	})
+}
+
+func TestLint(t *testing.T) {
+	result := lint.All(chartDir, readValues(t, "https.yaml"), "ops", true)
+	for _, message := range result.Messages {
+		// An icon is a matter of taste.
+		if message.Severity > support.InfoSev {
+			t.Error(message)
+		}
+	}
+}
+
+// set assigns a value at a path of keys parted by dots.
+func set(values chartutil.Values, path string, value any) {
+	keys := strings.Split(path, ".")
+	at := map[string]any(values)
+	for _, key := range keys[:len(keys)-1] {
+		next, ok := at[key].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			at[key] = next
+		}
+		at = next
+	}
+	at[keys[len(keys)-1]] = value
+}

@@ -1,0 +1,213 @@
+package charttest
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/releaseutil"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+)
+
+const chartDir = "../kargo"
+
+// manifest is what a release of the chart consists of.
+type manifest struct {
+	objects    []runtime.Object
+	deployment *appsv1.Deployment
+	notes      string
+}
+
+// container is the only one of the deployment.
+func (m manifest) container() corev1.Container {
+	return m.deployment.Spec.Template.Spec.Containers[0]
+}
+
+// find returns the only object of type T, or nil.
+func find[T runtime.Object](m manifest) (found T) {
+	for _, object := range m.objects {
+		if typed, ok := object.(T); ok {
+			found = typed
+		}
+	}
+	return found
+}
+
+func readValues(t *testing.T, name string) map[string]any {
+	t.Helper()
+	values, err := chartutil.ReadValuesFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// renderFile renders the chart with a values file that must be good.
+func renderFile(t *testing.T, name string) manifest {
+	t.Helper()
+	result, err := render(t, readValues(t, name))
+	if err != nil {
+		t.Fatalf("render with %s: %v", name, err)
+	}
+	return result
+}
+
+// render does what `helm template` does: check the values against the schema,
+// run the templates, part the documents. Each is then read into its type.
+func render(t *testing.T, values map[string]any) (manifest, error) {
+	t.Helper()
+	chart, err := loader.Load(chartDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := chartutil.ReleaseOptions{Name: "kargo", Namespace: "ops", Revision: 1, IsInstall: true}
+	rendered, err := chartutil.ToRenderValues(chart, values, release, chartutil.DefaultCapabilities)
+	if err != nil {
+		return manifest{}, err
+	}
+	files, err := engine.Engine{Strict: true}.Render(chart, rendered)
+	if err != nil {
+		return manifest{}, err
+	}
+
+	var result manifest
+	for _, file := range sortedKeys(files) {
+		if path.Base(file) == "NOTES.txt" {
+			result.notes = files[file]
+			continue
+		}
+		documents := releaseutil.SplitManifests(files[file])
+		for _, name := range sortedKeys(documents) {
+			object, err := decode([]byte(documents[name]))
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", file, err, documents[name])
+			}
+			result.objects = append(result.objects, object)
+		}
+	}
+	result.deployment = find[*appsv1.Deployment](result)
+	if result.deployment == nil || len(result.deployment.Spec.Template.Spec.Containers) != 1 {
+		t.Fatal("want one deployment of one container")
+	}
+	return result, nil
+}
+
+// decode reads a document into the type it claims to be. A field that the type
+// does not have, or that is there twice, is an error: Kubernetes would drop it.
+func decode(document []byte) (runtime.Object, error) {
+	var kind struct{ APIVersion, Kind string }
+	if err := yaml.Unmarshal(document, &kind); err != nil {
+		return nil, err
+	}
+	types := map[string]runtime.Object{
+		"apps/v1 Deployment":           new(appsv1.Deployment),
+		"networking.k8s.io/v1 Ingress": new(networkingv1.Ingress),
+		"v1 ConfigMap":                 new(corev1.ConfigMap),
+		"v1 PersistentVolumeClaim":     new(corev1.PersistentVolumeClaim),
+		"v1 Service":                   new(corev1.Service),
+		"v1 ServiceAccount":            new(corev1.ServiceAccount),
+	}
+	object := types[kind.APIVersion+" "+kind.Kind]
+	if object == nil {
+		return nil, fmt.Errorf("no such type: %q %q", kind.APIVersion, kind.Kind)
+	}
+	return object, yaml.UnmarshalStrict(document, object)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// summary tells what a release does, in lines that a person can check.
+func (m manifest) summary() string {
+	var out strings.Builder
+	for _, object := range m.objects {
+		fmt.Fprintln(&out, describe(object))
+	}
+	pod, container := m.deployment.Spec.Template.Spec, m.container()
+	fmt.Fprintf(&out, "image %s %s as %s\n", container.Image, strings.Join(container.Args, " "), pod.ServiceAccountName)
+	for _, env := range container.Env {
+		fmt.Fprintf(&out, "env %s=%s\n", env.Name, env.Value)
+	}
+	for _, mount := range container.VolumeMounts {
+		fmt.Fprintf(&out, "mount %s %s\n", mount.MountPath, volumeSource(pod.Volumes, mount.Name))
+	}
+	return out.String()
+}
+
+func describe(object runtime.Object) string {
+	switch object := object.(type) {
+	case *corev1.Service:
+		port := object.Spec.Ports[0]
+		return fmt.Sprintf("Service %s %s %d -> %s", object.Name, object.Spec.Type, port.Port, port.TargetPort.String())
+	case *corev1.PersistentVolumeClaim:
+		return fmt.Sprintf("PersistentVolumeClaim %s %s", object.Name, object.Spec.Resources.Requests.Storage())
+	case *corev1.ConfigMap:
+		return fmt.Sprintf("ConfigMap %s %q", object.Name, object.Data)
+	case *corev1.ServiceAccount:
+		return "ServiceAccount " + object.Name
+	case *appsv1.Deployment:
+		return "Deployment " + object.Name
+	case *networkingv1.Ingress:
+		var paths []string
+		for _, path := range object.Spec.Rules[0].HTTP.Paths {
+			paths = append(paths, fmt.Sprintf("%s -> %s:%s", path.Path, path.Backend.Service.Name, path.Backend.Service.Port.Name))
+		}
+		return fmt.Sprintf("Ingress %s %s %s", object.Name, object.Spec.Rules[0].Host, strings.Join(paths, ", "))
+	}
+	return fmt.Sprintf("unexpected %T", object)
+}
+
+func volumeSource(volumes []corev1.Volume, name string) string {
+	for _, volume := range volumes {
+		switch {
+		case volume.Name != name:
+		case volume.Secret != nil:
+			var files []string
+			for _, item := range volume.Secret.Items {
+				files = append(files, item.Key+" as "+item.Path)
+			}
+			return fmt.Sprintf("secret %s mode %#o: %s", volume.Secret.SecretName, *volume.Secret.DefaultMode, strings.Join(files, ", "))
+		case volume.PersistentVolumeClaim != nil:
+			return "claim " + volume.PersistentVolumeClaim.ClaimName
+		case volume.ConfigMap != nil:
+			return "config map " + volume.ConfigMap.Name
+		case volume.EmptyDir != nil:
+			return "empty directory"
+		}
+	}
+	return "has no volume"
+}
+
+func compareGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("differs from %s; if that is meant, run: go test -count=1 ./... -update\ngot:\n%s", file, got)
+	}
+}
