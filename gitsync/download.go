@@ -1,0 +1,279 @@
+package gitsync
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// target is what a ref stands for at the remote.
+type target struct {
+	name   plumbing.ReferenceName // the full name; HEAD if that is detached
+	want   plumbing.Hash          // what to ask for: the tag object of an annotated tag
+	commit plumbing.Hash
+}
+
+// findTarget lists the remote's refs and picks the one that was asked for.
+func (r *Repository) findTarget(ctx context.Context, session transport.UploadPackSession) (target, *packp.AdvRefs, error) {
+	refs, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return target{}, nil, err
+	}
+	if r.opts.Ref == "" {
+		found, err := headTarget(refs)
+		return found, refs, err
+	}
+	for _, name := range fullNames(r.opts.Ref) {
+		hash, exists := refs.References[name.String()]
+		if !exists {
+			continue
+		}
+		found := target{name: name, want: hash, commit: hash}
+		if peeled, annotated := refs.Peeled[name.String()]; annotated {
+			found.commit = peeled
+		}
+		return found, refs, nil
+	}
+	return target{}, nil, missingRef(r.opts.Ref)
+}
+
+func headTarget(refs *packp.AdvRefs) (target, error) {
+	if refs.Head == nil {
+		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "name the branch to follow",
+			Err: errors.New("the remote's HEAD names a branch that does not exist")}
+	}
+	found := target{name: plumbing.HEAD, want: *refs.Head, commit: *refs.Head}
+	for _, symref := range refs.Capabilities.Get(capability.SymRef) {
+		name, isHead := strings.CutPrefix(symref, "HEAD:")
+		if isHead && plumbing.ReferenceName(name).Validate() == nil && plumbing.ReferenceName(name).IsSafe() {
+			found.name = plumbing.ReferenceName(name)
+		}
+	}
+	return found, nil
+}
+
+// fullNames are what a ref may stand for, best first: as for `git clone -b`, a
+// branch comes before a tag.
+func fullNames(ref string) []plumbing.ReferenceName {
+	if strings.HasPrefix(ref, "refs/") {
+		return []plumbing.ReferenceName{plumbing.ReferenceName(ref)}
+	}
+	return []plumbing.ReferenceName{plumbing.NewBranchReferenceName(ref), plumbing.NewTagReferenceName(ref)}
+}
+
+func missingRef(ref string) error {
+	return &kargo.Error{Fault: kargo.Unavailable, Hint: "was the branch renamed or deleted?",
+		Err: fmt.Errorf("couldn't find remote ref %q", ref)}
+}
+
+// download fetches the commit that the ref is at now, unless it is on disk, and
+// says which one that is.
+func (r *Repository) download(ctx context.Context) (string, error) {
+	var found target
+	err := r.talk(ctx, func(session transport.UploadPackSession) error {
+		var refs *packp.AdvRefs
+		var err error
+		if found, refs, err = r.findTarget(ctx, session); err != nil {
+			return err
+		}
+		if r.store.has(found.commit.String()) {
+			return nil
+		}
+		return r.store.add(found.commit.String(), func(dir string) error {
+			return r.downloadInto(ctx, dir, session, refs.Capabilities, found)
+		})
+	})
+	return found.commit.String(), err
+}
+
+// downloadInto makes dir a bare repository that holds the target and no history.
+func (r *Repository) downloadInto(ctx context.Context, dir string, session transport.UploadPackSession, offered *capability.List, found target) error {
+	pack := filepath.Join(dir, "incoming.pack")
+	shallows, err := requestPack(ctx, pack, session, offered, found.want)
+	if err != nil {
+		return err
+	}
+	if err := checkPack(pack, r.opts.Limits); err != nil {
+		return err
+	}
+	storage := openStorage(dir)
+	if _, err := git.Init(storage, nil); err != nil {
+		return err
+	}
+	if err := storePack(storage, pack); err != nil {
+		return err
+	}
+	if err := os.Remove(pack); err != nil {
+		return err
+	}
+	return errors.Join(storage.SetShallow(shallows), nameTarget(storage, found))
+}
+
+// nameTarget leaves a repository in which `git log` works, and remembers what
+// the remote's HEAD was called.
+func nameTarget(storage *filesystem.Storage, found target) error {
+	if err := storage.SetReference(plumbing.NewHashReference(found.name, found.commit)); err != nil {
+		return err
+	}
+	if found.name.IsBranch() {
+		return storage.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, found.name))
+	}
+	return storage.SetReference(plumbing.NewHashReference(plumbing.HEAD, found.commit))
+}
+
+// requestPack writes the pack of one commit to a file and gives the commits
+// at which history was cut off.
+func requestPack(ctx context.Context, path string, session transport.UploadPackSession, offered *capability.List, want plumbing.Hash) ([]plumbing.Hash, error) {
+	request := packp.NewUploadPackRequestFromCapabilities(offered)
+	request.Wants = []plumbing.Hash{want}
+	if offered.Supports(capability.Shallow) {
+		request.Depth = packp.DepthCommits(1)
+		if err := request.Capabilities.Set(capability.Shallow); err != nil {
+			return nil, err
+		}
+	}
+	if offered.Supports(capability.NoProgress) {
+		if err := request.Capabilities.Set(capability.NoProgress); err != nil {
+			return nil, err
+		}
+	}
+	response, err := session.UploadPack(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Close()
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(file, unwrap(response, request.Capabilities))
+	return response.Shallows, errors.Join(err, file.Close())
+}
+
+// unwrap takes the pack out of the band it came in.
+func unwrap(response io.Reader, agreed *capability.List) io.Reader {
+	switch {
+	case agreed.Supports(capability.Sideband64k):
+		return sideband.NewDemuxer(sideband.Sideband64k, response)
+	case agreed.Supports(capability.Sideband):
+		return sideband.NewDemuxer(sideband.Sideband, response)
+	}
+	return response
+}
+
+func storePack(storage *filesystem.Storage, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return packfile.UpdateObjectStorage(storage, file)
+}
+
+// checkPack refuses a pack that would unfold to more than the limits. go-git
+// holds every object of a pack in memory once, so this has to come first: a
+// few kilobytes can stand for gigabytes.
+func checkPack(path string, limits Limits) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	scanner := packfile.NewScanner(file)
+	_, count, err := scanner.Header()
+	if err != nil {
+		return err
+	}
+	// Beside files and directories there are the root, the commit and tags.
+	const others = 16
+	if int64(count) > int64(limits.Files)+others {
+		return tooMuch("%d files and directories, the limit is %d", count, limits.Files)
+	}
+	var total int64
+	for range count {
+		size, err := objectSize(scanner, limits.File)
+		if err != nil {
+			return err
+		}
+		if total += size; total > limits.Bytes {
+			return tooMuch("more than %d bytes", limits.Bytes)
+		}
+	}
+	return nil
+}
+
+// objectSize is the size of the scanner's next object when it is unfolded.
+func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
+	header, err := scanner.NextObjectHeader()
+	if err != nil {
+		return 0, err
+	}
+	size := header.Length
+	start := &headBuffer{limit: 2 * binary.MaxVarintLen64}
+	if size <= limit {
+		if _, _, err := scanner.NextObject(start); err != nil {
+			return 0, err
+		}
+	}
+	if header.Type.IsDelta() && size <= limit {
+		// A delta begins with the sizes of what it starts from and makes.
+		varints := bytes.NewReader(start.buf.Bytes())
+		_, err := binary.ReadUvarint(varints)
+		made, err2 := binary.ReadUvarint(varints)
+		if errors.Join(err, err2) != nil || int64(made) < 0 {
+			return 0, packfile.ErrMalformedPackFile
+		}
+		size = max(size, int64(made))
+	}
+	if size > limit {
+		return 0, tooMuch("a file of %d bytes, the limit is %d", size, limit)
+	}
+	return size, nil
+}
+
+// tooMuch is a limit exceeded. That is the workspace's doing, so it is Invalid.
+func tooMuch(format string, args ...any) error {
+	return &kargo.Error{Fault: kargo.Invalid, Where: "repository",
+		Hint: "keep data out of the workspace, or raise the limit",
+		Err:  fmt.Errorf("the commit holds "+format, args...)}
+}
+
+// limitDownload fails, with a limit's error, after so many bytes.
+func limitDownload(from io.Reader, bytes int64) io.Reader {
+	return &limitedReader{from: from, left: bytes, limit: bytes}
+}
+
+type limitedReader struct {
+	from        io.Reader
+	left, limit int64
+}
+
+func (l *limitedReader) Read(into []byte) (int, error) {
+	if l.left < 0 {
+		return 0, tooMuch("more to download than %d bytes", l.limit)
+	}
+	// One byte more than is allowed tells "at the limit" from "beyond it".
+	n, err := l.from.Read(into[:min(int64(len(into)), l.left+1)])
+	l.left -= int64(n)
+	if l.left < 0 {
+		return n, tooMuch("more to download than %d bytes", l.limit)
+	}
+	return n, err
+}

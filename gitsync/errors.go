@@ -1,0 +1,125 @@
+package gitsync
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+// explain is the one place where an error leaves the package: it gets its
+// fault, the address, a hint, and is rid of credentials. The cause is not
+// wrapped, for it may hold some.
+func (r *Repository) explain(verb string, err error, limit time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	var known *kargo.Error
+	if errors.As(err, &known) && known.Fault == kargo.Invalid {
+		return known // about the files, made in this package
+	}
+	if errors.Is(err, context.Canceled) {
+		return kargo.Errorf(kargo.Unavailable, "%s %s: %w", verb, r.place, context.Canceled)
+	}
+	fault, reason, hint := kargo.Unavailable, "", ""
+	switch {
+	case known != nil:
+		fault, reason, hint = known.Fault, known.Err.Error(), known.Hint
+	case isOurDisk(err):
+		fault, reason = kargo.Internal, err.Error()
+	default:
+		reason, hint = r.reason(err, limit)
+	}
+	return &kargo.Error{Fault: fault, Hint: hint,
+		Err: fmt.Errorf("%s %s: %s", verb, r.place, r.sanitize(reason))}
+}
+
+// reason puts the errors that have a known remedy into words.
+func (r *Repository) reason(err error, limit time.Duration) (reason, hint string) {
+	var host *xknownhosts.KeyError
+	var revoked *xknownhosts.RevokedError
+	var certificate *tls.CertificateVerificationError
+	var network net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return fmt.Sprintf("no answer within %s", limit), "is the host up, and does a firewall let it through?"
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		if r.opts.Password == nil {
+			return "the server asks for a password", "give a user name and a token"
+		}
+		return "the server refuses the user name or the password", "is the token still valid?"
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		return "the server denies access", "may this account read the repository?"
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return "repository not found", "forges say so too where the account may not read it"
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return "the repository is empty", "push a commit"
+	case errors.Is(err, errRedirect):
+		return errRedirect.Error(), "set the URL to where the repository is now"
+	case errors.As(err, &revoked):
+		return "the host key is revoked in known_hosts", ""
+	case errors.As(err, &host) && len(host.Want) == 0:
+		return "the host is not in known_hosts", "add it with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page"
+	case errors.As(err, &host):
+		return "the host key is not the one in known_hosts", "somebody may be in between; ask the forge before you change known_hosts"
+	case strings.Contains(err.Error(), "no common algorithm for host key"):
+		return "the host shows no key of a kind that known_hosts has", "add its other keys with `ssh-keyscan HOST`"
+	case errors.As(err, &certificate):
+		return certificate.Err.Error(), "give the CA of a private server; verification cannot be turned off"
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		return "the host refuses the SSH key", "is the key known to the forge as a deploy key?"
+	case strings.Contains(err.Error(), "passphrase protected"):
+		return "the SSH key is encrypted", "give its passphrase"
+	}
+	return err.Error(), ""
+}
+
+// isOurDisk tells an error of the local disk from one of the remote.
+func isOurDisk(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link)
+}
+
+var (
+	userinfo = regexp.MustCompile(`//[^/@\s"]*@`)
+	query    = regexp.MustCompile(`\?[^\s"]*`)
+)
+
+// sanitize is text as it may be shown: without userinfo, query and password,
+// whoever put them there.
+func (r *Repository) sanitize(text string) string {
+	if r.opts.Password != nil {
+		if password, err := r.password(); err == nil && password != "" {
+			for _, form := range []string{
+				password,
+				url.QueryEscape(password), url.PathEscape(password),
+				base64.StdEncoding.EncodeToString([]byte(cmp.Or(r.opts.Username, defaultHTTPUser) + ":" + password)),
+			} {
+				text = strings.ReplaceAll(text, form, "***")
+			}
+		}
+	}
+	text = userinfo.ReplaceAllString(text, "//")
+	return printable(query.ReplaceAllString(text, ""))
+}
+
+// unreadable is a credential that could not be read. Unavailable, because the
+// file may come: a secret that is being mounted, a token that is being renewed.
+func unreadable(what string, err error) error {
+	return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("read %s: %w", what, err)}
+}

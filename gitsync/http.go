@@ -1,0 +1,138 @@
+package gitsync
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+)
+
+// The forges take any user name beside a token, but not none.
+const defaultHTTPUser = "git"
+
+// An error page is read for its first words only.
+const maxErrorPage = 16 << 10
+
+// errRedirect is the redirect that was not followed.
+var errRedirect = errors.New("the server redirects to another host")
+
+// talkHTTP runs one conversation over HTTP. The client lives as long as the
+// conversation: a changed CA or token counts at once, and nothing is installed
+// in go-git for the whole process.
+func (r *Repository) talkHTTP(talk func(transport.UploadPackSession) error) error {
+	wire := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+	}
+	defer wire.CloseIdleConnections()
+	if r.opts.CA != nil {
+		pool, err := r.trust()
+		if err != nil {
+			return err
+		}
+		wire.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	client := githttp.NewClientWithOptions(&http.Client{
+		Transport:     limitedTransport{wire, r.opts.Limits.Bytes},
+		CheckRedirect: refuseOtherHosts,
+	}, nil)
+	auth, err := r.httpAuth()
+	if err != nil {
+		return err
+	}
+	session, err := client.NewUploadPackSession(r.place.endpoint(), auth)
+	if err != nil {
+		return err
+	}
+	return errors.Join(talk(session), session.Close())
+}
+
+// trust is the system's certificates and the ones given.
+func (r *Repository) trust() (*x509.CertPool, error) {
+	bundle, err := r.opts.CA()
+	if err != nil {
+		return nil, unreadable("the CA bundle", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // an image without certificates
+	}
+	if !pool.AppendCertsFromPEM(bundle) {
+		return nil, unreadable("the CA bundle", errors.New("it holds no certificate in PEM"))
+	}
+	return pool, nil
+}
+
+// httpAuth is nil where there is no password; an interface with a nil pointer
+// in it would be taken for a method.
+func (r *Repository) httpAuth() (transport.AuthMethod, error) {
+	if r.opts.Password == nil {
+		return nil, nil
+	}
+	password, err := r.password()
+	if err != nil {
+		return nil, err
+	}
+	return &githttp.BasicAuth{Username: cmp.Or(r.opts.Username, defaultHTTPUser), Password: password}, nil
+}
+
+func (r *Repository) password() (string, error) {
+	password, err := r.opts.Password()
+	if err != nil {
+		return "", unreadable("the password", err)
+	}
+	return strings.TrimRight(password, "\r\n"), nil
+}
+
+// refuseOtherHosts lets a forge move a repository about on itself, or from
+// http to https, but never hand the client, and with it the reader's trust,
+// to somebody else. go-git refuses the way from https to http.
+func refuseOtherHosts(request *http.Request, via []*http.Request) error {
+	from, to := via[0].URL, request.URL
+	upgrade := from.Hostname() == to.Hostname() && from.Scheme == "http" && to.Scheme == "https" && to.Port() == ""
+	if to.Host == from.Host || upgrade {
+		return nil
+	}
+	return errRedirect
+}
+
+// limitedTransport bounds what an answer may hold.
+type limitedTransport struct {
+	wire  http.RoundTripper
+	bytes int64
+}
+
+func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := t.wire.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	body := struct {
+		io.Reader
+		io.Closer
+	}{limitDownload(response.Body, t.bytes), response.Body}
+	if response.StatusCode >= 400 {
+		body.Reader = io.LimitReader(response.Body, maxErrorPage)
+	}
+	response.Body = body
+	return response, nil
+}
+
+// talk opens a conversation with the remote's upload-pack and ends it.
+func (r *Repository) talk(ctx context.Context, talk func(transport.UploadPackSession) error) error {
+	if r.place.scheme == schemeSSH {
+		return r.talkSSH(ctx, talk)
+	}
+	return r.talkHTTP(talk)
+}

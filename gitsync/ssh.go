@@ -1,0 +1,239 @@
+package gitsync
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+const (
+	defaultSSHPort = 22
+	defaultSSHUser = "git"
+)
+
+// talkSSH runs one conversation over SSH. go-git's own transport dials without
+// the caller's context, reads ~/.ssh/config and asks an agent; this one does
+// what it was told and ends with its context.
+func (r *Repository) talkSSH(ctx context.Context, talk func(transport.UploadPackSession) error) error {
+	address := net.JoinHostPort(r.place.host, strconv.Itoa(cmp.Or(r.place.port, defaultSSHPort)))
+	config, err := r.sshConfig(address)
+	if err != nil {
+		return err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	// Every read below ends with the connection, and the connection with ctx.
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+
+	err = r.talkOver(conn, address, config, talk)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // not "use of closed network connection"
+	}
+	return err
+}
+
+func (r *Repository) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, talk func(transport.UploadPackSession) error) error {
+	connection, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	if err != nil {
+		return err
+	}
+	client := ssh.NewClient(connection, channels, requests)
+	defer client.Close()
+	shell, err := client.NewSession()
+	if err != nil {
+		return err
+	}
+	defer shell.Close()
+	session := &sshSession{errors: &headBuffer{limit: 2 << 10}}
+	shell.Stderr = session.errors
+	if session.in, err = shell.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := shell.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	session.out = io.NopCloser(limitDownload(out, r.opts.Limits.Bytes))
+	if err := shell.Start(transport.UploadPackServiceName + " " + quote(r.place.path)); err != nil {
+		return err
+	}
+	return session.explain(talk(session), shell)
+}
+
+// sshConfig reads the key and the known hosts anew.
+func (r *Repository) sshConfig(address string) (*ssh.ClientConfig, error) {
+	signer, err := r.sshSigner()
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := r.knownHosts()
+	if err != nil {
+		return nil, err
+	}
+	// Asking for the kinds of key that are known, and no other, keeps a host
+	// with several keys from showing one that is not. SHA-1 signatures are out.
+	algorithms := slices.DeleteFunc(hosts.HostKeyAlgorithms(address), func(name string) bool {
+		return name == ssh.KeyAlgoRSA || name == ssh.CertAlgoRSAv01 ||
+			name == ssh.InsecureKeyAlgoDSA || name == ssh.InsecureCertAlgoDSAv01
+	})
+	if len(algorithms) == 0 {
+		return nil, &xknownhosts.KeyError{}
+	}
+	return &ssh.ClientConfig{
+		User:              cmp.Or(r.place.user, defaultSSHUser),
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		HostKeyCallback:   hosts.HostKeyCallback(),
+		HostKeyAlgorithms: algorithms,
+	}, nil
+}
+
+func (r *Repository) sshSigner() (ssh.Signer, error) {
+	key, err := r.opts.SSHKey()
+	if err != nil {
+		return nil, unreadable("the SSH key", err)
+	}
+	signer, err := ssh.ParsePrivateKey(key)
+	var locked *ssh.PassphraseMissingError
+	if errors.As(err, &locked) && r.opts.SSHPassphrase != nil {
+		passphrase, readErr := r.opts.SSHPassphrase()
+		if readErr != nil {
+			return nil, unreadable("the passphrase of the SSH key", readErr)
+		}
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(key, bytes.TrimRight(passphrase, "\r\n"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the SSH key: %w", err)
+	}
+	return signer, nil
+}
+
+// knownHosts goes through a file because the parser takes nothing else; the
+// content is public.
+func (r *Repository) knownHosts() (*knownhosts.HostKeyDB, error) {
+	content, err := r.opts.KnownHosts()
+	if err != nil {
+		return nil, unreadable("known_hosts", err)
+	}
+	file, err := os.CreateTemp(r.opts.Dir, "known_hosts-*"+unfinished)
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	hosts, err := knownhosts.NewDB(file.Name())
+	if err != nil {
+		return nil, unreadable("known_hosts", errors.New(strings.ReplaceAll(err.Error(), file.Name(), "line")))
+	}
+	return hosts, nil
+}
+
+// quote makes one word of a path for the shell at the other end.
+func quote(path string) string {
+	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(path) + "'"
+}
+
+// sshSession is a running git-upload-pack at the other end.
+type sshSession struct {
+	in     io.WriteCloser
+	out    io.ReadCloser
+	errors *headBuffer
+}
+
+// AdvertisedReferences implements transport.Session.
+func (s *sshSession) AdvertisedReferences() (*packp.AdvRefs, error) {
+	return s.AdvertisedReferencesContext(context.Background())
+}
+
+// AdvertisedReferencesContext reads the refs. The context is the connection's.
+func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
+	refs := packp.NewAdvRefs()
+	if err := refs.Decode(s.out); errors.Is(err, packp.ErrEmptyAdvRefs) {
+		return nil, transport.ErrEmptyRemoteRepository
+	} else if err != nil {
+		return nil, err
+	}
+	if refs.IsEmpty() {
+		return nil, transport.ErrEmptyRemoteRepository
+	}
+	transport.FilterUnsupportedCapabilities(refs.Capabilities)
+	return refs, nil
+}
+
+// UploadPack asks for a pack. The context is the connection's.
+func (s *sshSession) UploadPack(_ context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
+	if err := request.UploadRequest.Encode(s.in); err != nil {
+		return nil, err
+	}
+	if err := pktline.NewEncoder(s.in).EncodeString("done\n"); err != nil {
+		return nil, err
+	}
+	response := packp.NewUploadPackResponse(request)
+	return response, response.Decode(s.out)
+}
+
+// Close tells the other end that there is nothing more to ask.
+func (s *sshSession) Close() error {
+	_, err := s.in.Write(pktline.FlushPkt)
+	return err
+}
+
+// explain adds what the other end said on its standard error, which is where a
+// forge says why it closed the connection.
+func (s *sshSession) explain(err error, shell *ssh.Session) error {
+	if err == nil {
+		_ = s.Close() // the other end may have gone already
+		return nil
+	}
+	s.in.Close()
+	if errors.Is(err, packp.ErrEmptyInput) {
+		_ = shell.Wait() // so that all of it has arrived; the status says less
+	}
+	if said := s.errors.String(); said != "" {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return err
+}
+
+// headBuffer keeps the first bytes of what is written to it, by another
+// goroutine.
+type headBuffer struct {
+	limit int
+	mu    sync.Mutex
+	buf   bytes.Buffer
+}
+
+func (b *headBuffer) Write(data []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Write(data[:min(len(data), b.limit-b.buf.Len())])
+	return len(data), nil
+}
+
+func (b *headBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

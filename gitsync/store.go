@@ -1,0 +1,156 @@
+package gitsync
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// unfinished ends the name of everything that is not to be trusted after a
+// restart.
+const unfinished = ".tmp"
+
+// store is the directory of fetched commits: a bare repository each, named by
+// the commit's hash. What has that name is complete.
+type store struct {
+	dir  string
+	keep int
+
+	mu        sync.Mutex
+	protected []string
+}
+
+func (s *store) path(commit string) string { return filepath.Join(s.dir, commit) }
+
+func (s *store) has(commit string) bool {
+	info, err := os.Stat(s.path(commit))
+	return err == nil && info.IsDir()
+}
+
+func (s *store) remove(commit string) error { return os.RemoveAll(s.path(commit)) }
+
+func (s *store) protect(commits []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.protected = slices.Clone(commits)
+}
+
+func (s *store) isProtected(commit string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.protected, commit)
+}
+
+// add has a commit's directory filled, and lets it appear under its name when
+// it is complete and on the disk.
+func (s *store) add(commit string, fill func(dir string) error) error {
+	temporary := s.path(commit) + unfinished
+	if err := os.RemoveAll(temporary); err != nil {
+		return err
+	}
+	if err := os.Mkdir(temporary, 0o700); err != nil {
+		return err
+	}
+	err := fill(temporary)
+	if err == nil {
+		err = syncAll(temporary)
+	}
+	if err == nil {
+		err = os.Rename(temporary, s.path(commit))
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(temporary))
+	}
+	return syncFile(s.dir)
+}
+
+// touch makes a commit the one used last.
+func (s *store) touch(commit string) error {
+	now := time.Now()
+	return os.Chtimes(s.path(commit), now, now)
+}
+
+// prune removes all commits but the ones used last, the protected ones and the
+// given one.
+func (s *store) prune(current string) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	type candidate struct {
+		commit string
+		used   time.Time
+	}
+	var candidates []candidate
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || !entry.IsDir() || !plumbing.IsHash(entry.Name()) || entry.Name() == current {
+			continue
+		}
+		candidates = append(candidates, candidate{entry.Name(), info.ModTime()})
+	}
+	slices.SortFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(b.used.Compare(a.used), strings.Compare(a.commit, b.commit))
+	})
+	for i, candidate := range candidates {
+		if i < s.keep-1 || s.isProtected(candidate.commit) {
+			continue
+		}
+		if err := s.remove(candidate.commit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnfinished clears what a fetch that was killed has left.
+func (s *store) removeUnfinished() error {
+	leftovers, err := filepath.Glob(filepath.Join(s.dir, "*"+unfinished))
+	if err != nil {
+		return err
+	}
+	for _, leftover := range leftovers {
+		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncAll puts a directory and all that is in it on the disk.
+func syncAll(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return syncFile(path)
+	})
+}
+
+func syncFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
+
+// openStorage opens the objects of a bare repository. They are read as they
+// are asked for; only small ones are kept in memory.
+func openStorage(dir string) *filesystem.Storage {
+	const memory = 8 << 20
+	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(memory), filesystem.Options{
+		ExclusiveAccess: true,
+	})
+}
