@@ -1,0 +1,295 @@
+package merge
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"kargo"
+)
+
+const hintData = "environment files are data: they may not run programs"
+
+// harmless are the builtins that an environment file may call. What others do
+// reaches beyond the variables.
+var harmless = []string{":", "true", "false", "set", "unset", "source", ".", "[", "test"}
+
+// printing are the commands that a command substitution may call besides:
+// they only make text. expr is no builtin; bash.go knows the one form of it
+// that old environments hold.
+var printing = []string{":", "true", "false", "echo", "printf", "expr"}
+
+// dynamic are the variables that bash computes anew at every look, machine
+// those that it takes from where it runs. Either would make the environment
+// depend on more than its files; the latter are fine once a file assigned them.
+var (
+	dynamic = regexp.MustCompile(`^(?:\$|!|-|0|_|PWD|OLDPWD|PPID|S?RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME|LINENO|DIRSTACK|IFS|OPTIND|BASH.*)$`)
+	machine = regexp.MustCompile(`^(?:HOME|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE)$`)
+)
+
+// forbidden finds what an environment file may not do. It is decided before
+// anything is read, so that a file is refused whole or not at all.
+func forbidden(src source) kargo.Problems {
+	c := checker{name: src.name, assigned: assignedNames(src.file)}
+	for _, stmt := range src.file.Stmts {
+		c.stmt(stmt, harmless)
+	}
+	return c.problems
+}
+
+type checker struct {
+	name     string
+	assigned map[string]bool
+	problems kargo.Problems
+}
+
+func (c *checker) report(node syntax.Node, message, hint string) {
+	c.problems = append(c.problems, kargo.Problem{
+		Path: c.name, Line: int(node.Pos().Line()), Message: message, Hint: hint,
+	})
+}
+
+// stmt checks one statement; commands names the builtins allowed in it.
+func (c *checker) stmt(stmt *syntax.Stmt, commands []string) {
+	if stmt.Background {
+		c.report(stmt, "would run in the background", `a value with "&" needs quotes`)
+		return
+	}
+	for _, redirect := range stmt.Redirs {
+		c.report(redirect, "would redirect to or from a file", `a value with "<" or ">" needs quotes`)
+	}
+	switch cmd := stmt.Cmd.(type) {
+	case *syntax.CallExpr:
+		c.call(cmd, commands)
+	case *syntax.DeclClause:
+		c.declaration(cmd)
+	case *syntax.Block:
+		c.stmts(cmd.Stmts, commands)
+	case *syntax.TestClause:
+		c.words(cmd)
+	case *syntax.IfClause:
+		for clause := cmd; clause != nil; clause = clause.Else {
+			c.stmts(clause.Cond, commands)
+			c.stmts(clause.Then, commands)
+		}
+	case *syntax.CaseClause:
+		c.words(cmd.Word)
+		for _, item := range cmd.Items {
+			for _, pattern := range item.Patterns {
+				c.words(pattern)
+			}
+			c.stmts(item.Stmts, commands)
+		}
+	case *syntax.BinaryCmd:
+		if cmd.Op != syntax.AndStmt && cmd.Op != syntax.OrStmt {
+			c.report(cmd, "would run programs in a pipe", `a value with "|" needs quotes`)
+			return
+		}
+		c.stmt(cmd.X, commands)
+		c.stmt(cmd.Y, commands)
+	case *syntax.WhileClause, *syntax.ForClause:
+		c.report(stmt, "loops are not allowed in an environment file", "write the assignments out")
+	case nil:
+	default:
+		c.report(stmt, "is not allowed in an environment file", hintData)
+	}
+}
+
+func (c *checker) stmts(stmts []*syntax.Stmt, commands []string) {
+	for _, stmt := range stmts {
+		c.stmt(stmt, commands)
+	}
+}
+
+// call checks a command, or assignments without one.
+func (c *checker) call(call *syntax.CallExpr, commands []string) {
+	for _, assign := range call.Assigns {
+		c.assign(assign)
+	}
+	for _, word := range call.Args {
+		c.words(word)
+	}
+	if len(call.Args) == 0 {
+		return
+	}
+	name := call.Args[0].Lit()
+	switch {
+	case name == "":
+		c.report(call, "would run a program named by a variable", hintData)
+	case len(call.Assigns) > 0:
+		assign := call.Assigns[len(call.Assigns)-1]
+		c.report(call, fmt.Sprintf("would run the program %q", name),
+			fmt.Sprintf(`a value with blanks needs quotes: %s="…"`, assign.Name.Value))
+	case !slices.Contains(commands, name):
+		c.report(call, fmt.Sprintf("would run the program %q", name), hintData)
+	case name == "printf" && (len(call.Args) < 2 || wideFormat.MatchString(wordText(call.Args[1]))):
+		c.report(call, "printf with a wide or computed field is not allowed in an environment file", hintData)
+	}
+}
+
+// wideFormat is a printf format that could print much from little, or that
+// only the run would show. A leading dash is an option, -v among them.
+var wideFormat = regexp.MustCompile(`%[^a-zA-Z%]*[*0-9]|\$|^-`)
+
+// declaration checks export, declare, typeset and readonly.
+func (c *checker) declaration(decl *syntax.DeclClause) {
+	if variant := decl.Variant.Value; variant == "local" || variant == "nameref" {
+		c.report(decl, variant+" is not allowed in an environment file", "use export")
+		return
+	}
+	for _, arg := range decl.Args {
+		if arg.Name == nil { // an option, or a name that is computed
+			if option := arg.Value.Lit(); strings.Trim(option, "-+xrg") != "" || option == "" {
+				c.report(arg, fmt.Sprintf("%s %s is not allowed in an environment file", decl.Variant.Value, option), "use export")
+			}
+			continue
+		}
+		c.assign(arg)
+	}
+}
+
+// assign checks one assignment. Lists are refused because no program can be
+// handed one in its environment.
+func (c *checker) assign(assign *syntax.Assign) {
+	if assign.Array != nil || assign.Index != nil {
+		c.report(assign, fmt.Sprintf("%s is a list, which cannot be exported", assign.Name.Value),
+			fmt.Sprintf(`write the items in quotes: %s="a b"`, assign.Name.Value))
+		return
+	}
+	if dynamic.MatchString(assign.Name.Value) {
+		c.report(assign, assign.Name.Value+" belongs to the shell", "choose another name")
+	}
+	if assign.Value == nil {
+		return
+	}
+	if lit, ok := assign.Value.Parts[0].(*syntax.Lit); ok && (strings.HasPrefix(lit.Value, "~") || strings.Contains(lit.Value, ":~")) {
+		c.report(assign, `"~" is a home directory of the machine, not of the workspace`, "write the path out, or put the value in quotes")
+	}
+	c.words(assign.Value)
+}
+
+// words checks all expansions below a node, and what command substitutions
+// would run.
+func (c *checker) words(node syntax.Node) {
+	syntax.Walk(node, func(node syntax.Node) bool {
+		switch node := node.(type) {
+		case *syntax.CmdSubst:
+			c.stmts(node.Stmts, printing)
+			return false
+		case *syntax.ProcSubst:
+			c.report(node, "would run a program", hintData)
+			return false
+		case *syntax.ParamExp:
+			c.parameter(node)
+		case *syntax.Lit:
+			if braceRange.MatchString(node.Value) {
+				c.report(node, "braces with a range are not allowed in an environment file", "put the value in quotes")
+			}
+		case *syntax.UnaryArithm:
+			if node.Op == syntax.Inc || node.Op == syntax.Dec {
+				c.report(node, "assigns inside an arithmetic expression", "write a plain assignment")
+			}
+		case *syntax.BinaryArithm:
+			if assigning(node.Op) {
+				c.report(node, "assigns inside an arithmetic expression", "write a plain assignment")
+			}
+		}
+		return true
+	})
+}
+
+// braceRange is what bash may expand to a million words.
+var braceRange = regexp.MustCompile(`\{[^{}]*\.\.[^{}]*\}`)
+
+func assigning(op syntax.BinAritOperator) bool {
+	return op >= syntax.AddAssgn && op <= syntax.ShrAssgn || op == syntax.Assgn
+}
+
+// parameter refuses expansions that name no variable, or one of the machine.
+func (c *checker) parameter(exp *syntax.ParamExp) {
+	switch {
+	case exp.Param == nil:
+		c.report(exp, "is not understood", "")
+	case exp.Excl:
+		c.report(exp, "names a variable by the value of another, which is not allowed in an environment file", "")
+	case dynamic.MatchString(exp.Param.Value), machine.MatchString(exp.Param.Value) && !c.assigned[exp.Param.Value]:
+		c.report(exp, fmt.Sprintf("reads %s, which is of the machine, not of the workspace", exp.Param.Value),
+			"a dollar that is meant as one needs single quotes")
+	}
+}
+
+// assignedNames are the variables that a file assigns anywhere.
+func assignedNames(node syntax.Node) map[string]bool {
+	names := map[string]bool{}
+	syntax.Walk(node, func(node syntax.Node) bool {
+		switch node := node.(type) {
+		case *syntax.Assign:
+			if node.Name != nil && !node.Naked {
+				names[node.Name.Value] = true
+			}
+		case *syntax.ParamExp:
+			if node.Exp != nil && node.Param != nil &&
+				(node.Exp.Op == syntax.AssignUnset || node.Exp.Op == syntax.AssignUnsetOrNull) {
+				names[node.Param.Value] = true
+			}
+		case *syntax.CmdSubst:
+			return false // what a subshell assigns is lost with it
+		}
+		return true
+	})
+	return names
+}
+
+// wordText is the text of a word without its quotes; a dollar stands for
+// whatever is not text.
+func wordText(word *syntax.Word) string {
+	var text strings.Builder
+	var write func(parts []syntax.WordPart)
+	write = func(parts []syntax.WordPart) {
+		for _, part := range parts {
+			switch part := part.(type) {
+			case *syntax.Lit:
+				text.WriteString(part.Value)
+			case *syntax.SglQuoted:
+				text.WriteString(part.Value)
+			case *syntax.DblQuoted:
+				write(part.Parts)
+			default:
+				text.WriteByte('$')
+			}
+		}
+	}
+	write(word.Parts)
+	return text.String()
+}
+
+// hashStart is how the password hashes of htpasswd and crypt begin.
+var hashStart = regexp.MustCompile(`^\$(?:apr1|2[aby]|[156])\$`)
+
+// mangledHashes warns of password hashes whose dollars bash takes for
+// variables: what is left lets nobody in, and nothing says why.
+func mangledHashes(src source) kargo.Problems {
+	var problems kargo.Problems
+	syntax.Walk(src.file, func(node syntax.Node) bool {
+		assign, ok := node.(*syntax.Assign)
+		if !ok || assign.Value == nil || assign.Name == nil {
+			return true
+		}
+		syntax.Walk(assign.Value, func(node syntax.Node) bool {
+			if exp, ok := node.(*syntax.ParamExp); ok && hashStart.MatchString(src.text[exp.Pos().Offset():]) {
+				problems = append(problems, kargo.Problem{
+					Path: src.name, Line: int(exp.Pos().Line()), Warning: true,
+					Message: fmt.Sprintf("%s looks like a password hash whose dollars are taken for variables", assign.Name.Value),
+					Hint:    "put the hash in single quotes",
+				})
+				return false
+			}
+			return true
+		})
+		return false
+	})
+	return problems
+}

@@ -1,0 +1,176 @@
+package merge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"unicode/utf8"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"kargo"
+)
+
+// Limits of an environment. They are far above what a workspace needs; they
+// stand between a file that doubles a value forty times and the memory of the
+// controller. Linux itself takes no longer value than maxValue.
+const (
+	maxFile  = 256 << 10 // bytes of one environment file
+	maxValue = 128 << 10 // bytes of one value
+	maxTotal = 8 << 20   // bytes of all values
+)
+
+// readers of environment files, as Workspace.Reader names them.
+const (
+	readerDotenv = "dotenv"
+	readerBash   = "bash"
+)
+
+// environment is what came of reading the environment files.
+type environment struct {
+	values   kargo.Environment
+	lines    map[string]string
+	reader   string
+	problems kargo.Problems
+	size     int  // of all values in bytes
+	full     bool // a limit was hit: nothing more is taken
+}
+
+// source is one environment file: its text and its syntax tree.
+type source struct {
+	name string
+	text string
+	file *syntax.File
+}
+
+// readEnv reads the base variables, the defaults and the user's environment,
+// in that order: each sees the values of those before it, and the last
+// assignment counts. Both files go through one reader, the simpler one where
+// both are plain enough for it.
+func readEnv(in Input, files map[string]kargo.File) (environment, error) {
+	env := environment{values: kargo.Environment{}, lines: map[string]string{}, reader: readerDotenv}
+	for _, v := range in.base() {
+		env.values[v.name] = v.value
+	}
+	var sources []source
+	for _, name := range []string{envDefault, envUser} {
+		file, ok := files[name]
+		if !ok {
+			continue
+		}
+		src, problems := parse(name, file.Data)
+		env.problems = append(env.problems, problems...)
+		if problems.Err() == nil {
+			sources = append(sources, src)
+		}
+	}
+	if _, ok := files[envUser]; !ok && env.problems.Err() == nil {
+		env.problems = append(env.problems, kargo.Problem{
+			Path:    envUser,
+			Message: "is missing",
+			Hint:    "a workspace needs one: it names the stacks",
+		})
+	}
+	if env.problems.Err() != nil {
+		return env, nil
+	}
+
+	if assignments, plain := plainAssignments(in.base(), sources); plain {
+		return env, readDotenv(&env, in.base(), assignments)
+	}
+	env.reader = readerBash
+	return env, readBash(&env, in, sources)
+}
+
+// parse checks the text of an environment file and parses it as bash.
+func parse(name string, data []byte) (source, kargo.Problems) {
+	text := strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n")
+	src := source{name: name, text: text}
+	if problem, ok := checkText(name, text); !ok {
+		return src, kargo.Problems{problem}
+	}
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), name)
+	if err != nil {
+		return src, kargo.Problems{syntaxProblem(name, err)}
+	}
+	src.file = file
+	return src, append(forbidden(src), mangledHashes(src)...)
+}
+
+// checkText refuses what no reader could make sense of.
+func checkText(name, text string) (kargo.Problem, bool) {
+	lineOf := func(offset int) int { return 1 + strings.Count(text[:offset], "\n") }
+	if len(text) > maxFile {
+		return kargo.Problem{
+			Path:    name,
+			Message: fmt.Sprintf("is longer than %d bytes", maxFile),
+		}, false
+	}
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return kargo.Problem{Path: name, Line: lineOf(i), Message: "holds a zero byte"}, false
+	}
+	if !utf8.ValidString(text) {
+		i := strings.Index(text, firstInvalid(text))
+		return kargo.Problem{Path: name, Line: lineOf(i), Message: "is not UTF-8 text"}, false
+	}
+	return kargo.Problem{}, true
+}
+
+// firstInvalid is the rest of text from its first byte that is not UTF-8.
+func firstInvalid(text string) string {
+	valid := bytes.ToValidUTF8([]byte(text), nil)
+	common := 0
+	for common < len(valid) && valid[common] == text[common] {
+		common++
+	}
+	return text[common:]
+}
+
+// syntaxProblem is a grammar error with its place.
+func syntaxProblem(name string, err error) kargo.Problem {
+	problem := kargo.Problem{
+		Path:    name,
+		Message: err.Error(),
+		Hint:    "environment files are written as bash would read them; a value with blanks or brackets needs quotes",
+	}
+	var parseError syntax.ParseError
+	var langError syntax.LangError
+	switch {
+	case errors.As(err, &parseError):
+		problem.Line, problem.Message = int(parseError.Pos.Line()), parseError.Text
+	case errors.As(err, &langError):
+		problem.Line, problem.Message = int(langError.Pos.Line()), langError.Feature
+	}
+	return problem
+}
+
+// assign records a variable, and refuses what grew beyond all measure.
+func (env *environment) assign(name, value, file string, line int) {
+	env.size += len(value) - len(env.values[name])
+	if len(value) > maxValue || env.size > maxTotal {
+		env.overflow(file, line, name)
+		return
+	}
+	env.values[name] = value
+	env.lines[name] = fmt.Sprintf("%s:%d", file, line)
+}
+
+// overflow ends the reading: a limit was hit.
+func (env *environment) overflow(file string, line int, name string) {
+	env.full = true
+	env.problems = append(env.problems, kargo.Problem{
+		Path: file, Line: line,
+		Message: name + " makes the environment too large",
+		Hint:    fmt.Sprintf("a value may have %d bytes, all together %d", maxValue, maxTotal),
+	})
+}
+
+// userFile reads a further environment file out of the user configuration.
+func userFile(user fs.FS, name string) ([]byte, error) {
+	if user == nil {
+		return nil, fs.ErrNotExist
+	}
+	return fs.ReadFile(user, name)
+}

@@ -1,0 +1,114 @@
+// Package merge lays the user configuration over the defaults and reads the
+// environment: two file trees in, one kargo.Workspace out.
+//
+// It is pure. It reads nothing but the two fs.FS it is handed, never the
+// environment of the process, and runs no program, although environment files
+// are written in bash's grammar. What is wrong with a workspace comes back as
+// kargo.Problems, each with its file and line; an error means that a tree
+// could not be read.
+//
+//	layers.go    which files are taken, and which of two counts
+//	env.go       the environment: order, and which reader is needed
+//	dotenv.go    the reader for plain assignments
+//	bash.go      the reader for all else that bash understands
+//	check.go     what an environment file may not do
+//	template.go  configs/**/*.tpl
+package merge
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+
+	"kargo"
+)
+
+// Names of the environment files, at the top of their layer.
+const (
+	envDefault = ".env.default"
+	envUser    = ".env"
+)
+
+// Input is what a workspace is made from.
+type Input struct {
+	// Defaults and User are the two layers, each with its environment file,
+	// deploy/, configs/, build/ and scripts/ at its top. A nil layer is empty.
+	Defaults, User fs.FS
+	Revision       kargo.Revision
+	// Root is the absolute path where the merged configuration is written,
+	// ".kargo" included. Variables call it KARGO_BUILD_PATH.
+	Root string
+	// WorkspacePath is where the user configuration lies: WORKSPACE.
+	WorkspacePath string
+	// UserID and GroupID are KARGO_USER_ID and KARGO_GROUP_ID.
+	UserID, GroupID int
+}
+
+// Merge makes the workspace. The problems are sorted; where one of them is not
+// a warning, the workspace is invalid and holds only what could be made of it.
+// The error is for what is not the workspace's fault: a layer that cannot be
+// read. Its fault is that of the kargo.Error the layer answered with.
+func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
+	ws := kargo.Workspace{Revision: in.Revision, Root: in.Root}
+
+	files, problems, err := layers(in.Defaults, in.User)
+	if err != nil {
+		return ws, nil, err
+	}
+	ws.Files = files
+
+	env, err := readEnv(in, files)
+	if err != nil {
+		return ws, nil, err
+	}
+	ws.Env, ws.Lines, ws.Reader = env.values, env.lines, env.reader
+	problems = append(problems, env.problems...)
+	if env.problems.Err() == nil {
+		// Without an environment these would only repeat that it is wrong.
+		problems = append(problems, checkStacks(ws)...)
+		problems = append(problems, renderTemplates(ws)...)
+	}
+	return ws, problems.Sort(), nil
+}
+
+// base are the variables that are there before any file is read.
+func (in Input) base() []variable {
+	return []variable{
+		{"WORKSPACE", in.WorkspacePath},
+		{"KARGO_USER_ID", strconv.Itoa(in.UserID)},
+		{"KARGO_GROUP_ID", strconv.Itoa(in.GroupID)},
+		{"KARGO_BUILD_PATH", in.Root},
+		{"KARGO_SCRIPTS_PATH", path.Join(in.Root, "scripts")},
+	}
+}
+
+type variable struct{ name, value string }
+
+// checkStacks refuses a workspace without stacks: an empty list must never
+// read as "remove everything".
+func checkStacks(ws kargo.Workspace) kargo.Problems {
+	if len(ws.Env.List("STACKS")) > 0 {
+		return nil
+	}
+	problem := kargo.Problem{
+		Path:    envUser,
+		Message: "STACKS names no stack",
+		Hint:    `list the stacks to deploy, as in STACKS="base apps"`,
+	}
+	if where := ws.Lines["STACKS"]; where != "" {
+		problem.Path, problem.Line = splitPlace(where)
+	}
+	return kargo.Problems{problem}
+}
+
+// sortedPaths are the paths of the merged tree in order, so that messages and
+// results do not depend on the order of a map.
+func sortedPaths(files map[string]kargo.File) []string {
+	paths := make([]string, 0, len(files))
+	for name := range files {
+		paths = append(paths, name)
+	}
+	slices.Sort(paths)
+	return paths
+}

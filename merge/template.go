@@ -1,0 +1,76 @@
+package merge
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"kargo"
+)
+
+const templateSuffix = ".tpl"
+
+// reference is all that a template understands: no default values, no
+// escapes. Everything else that begins with a dollar is plain text.
+var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})`)
+
+// renderTemplates adds the rendering of every configs/**/*.tpl to the merged
+// tree, under the name without the suffix.
+//
+// A plain file may stand under that name already. A user's template counts
+// more than any plain file; of a default template and a plain file the user's
+// own file counts, and the template if there is none (workspace contract,
+// section 16, item 1).
+func renderTemplates(ws kargo.Workspace) kargo.Problems {
+	var problems kargo.Problems
+	for _, source := range sortedPaths(ws.Files) {
+		target, isTemplate := strings.CutSuffix(source, templateSuffix)
+		if !isTemplate || !strings.HasPrefix(source, "configs/") || path.Base(source) == templateSuffix {
+			continue
+		}
+		template := ws.Files[source]
+		if template.Origin == kargo.OriginRendered {
+			continue // "a.tpl.tpl" renders to "a.tpl" and no further
+		}
+		plain, exists := ws.Files[target]
+		if exists && plain.Origin == kargo.OriginUser && template.Origin == kargo.OriginDefault {
+			continue
+		}
+		data, found := expandTemplate(source, template.Data, ws.Env)
+		problems = append(problems, found...)
+		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source}
+	}
+	return problems
+}
+
+// expandTemplate replaces $NAME and ${NAME}. A variable that is not set leaves
+// nothing behind but a warning.
+func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte, kargo.Problems) {
+	var problems kargo.Problems
+	var out bytes.Buffer
+	end, line := 0, 1
+	for _, match := range reference.FindAllSubmatchIndex(template, -1) {
+		start, group := match[0], 2
+		if match[2] < 0 {
+			group = 4
+		}
+		variable := string(template[match[group]:match[group+1]])
+		value, set := env.Lookup(variable)
+		line += bytes.Count(template[end:start], []byte("\n"))
+		if !set {
+			problems = append(problems, kargo.Problem{
+				Path:    name,
+				Line:    line,
+				Message: fmt.Sprintf("%s is not set and leaves nothing", variable),
+				Warning: true,
+			})
+		}
+		out.Write(template[end:start])
+		out.WriteString(value)
+		end = match[1]
+	}
+	out.Write(template[end:])
+	return out.Bytes(), problems
+}
