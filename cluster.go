@@ -87,7 +87,10 @@ type Task struct {
 	ID string
 	// Service is the service's name, or its id once the service is gone.
 	Service string
-	// ServiceVersion is the version of the spec that the task was made from,
+	// Namespace is the stack's name in Swarm ("kargo-dbs"), from the task's
+	// own labels: it is still known once the service is gone.
+	Namespace string
+	// SpecVersion is the version of the spec that the task was made from,
 	// 0 where the engine does not say.
 	SpecVersion    uint64
 	Slot           int

@@ -56,3 +56,43 @@ type StackResult struct {
 	// Digest of the rendering; empty for a removed stack.
 	Digest string `json:"digest,omitempty"`
 }
+
+// Applied is what is in force: the last revision that was carried out, and its
+// stacks. The next revision is set against it.
+type Applied struct {
+	Revision Revision                `json:"revision"`
+	Stacks   map[string]AppliedStack `json:"stacks"`
+}
+
+// AppliedStack is one stack of the revision in force.
+type AppliedStack struct {
+	Digest  string  `json:"digest"`
+	Verdict Verdict `json:"verdict"` // when that revision came
+	// Changed is the commit that last changed the stack.
+	Changed string `json:"changed"`
+}
+
+// Digests of the stacks, by name.
+func (a Applied) Digests() map[string]string {
+	digests := make(map[string]string, len(a.Stacks))
+	for name, stack := range a.Stacks {
+		digests[name] = stack.Digest
+	}
+	return digests
+}
+
+// Next is what is in force once a revision with these results was carried out.
+func (a Applied) Next(revision Revision, results []StackResult) Applied {
+	next := Applied{Revision: revision, Stacks: map[string]AppliedStack{}}
+	for _, result := range results {
+		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.Commit}
+		switch result.Verdict {
+		case StackRemoved:
+			continue
+		case StackUnchanged:
+			stack.Changed = a.Stacks[result.Name].Changed
+		}
+		next.Stacks[result.Name] = stack
+	}
+	return next
+}

@@ -27,8 +27,9 @@ type Mask struct {
 	values []string // longest first, so that no part of one is left over
 }
 
-// NewMask hides the values of env whose names match one of the patterns, and
-// those values wherever else they occur.
+// NewMask hides the values of env whose names match one of the patterns
+// (DefaultSecretNames if there are none), and those values wherever else they
+// occur.
 func NewMask(key []byte, env Environment, patterns ...string) Mask {
 	m := Mask{key: key, names: patterns}
 	for name, value := range env {
@@ -65,7 +66,7 @@ func (m Mask) Text(text string) string {
 
 func (m Mask) secretName(name string) bool {
 	patterns := m.names
-	if patterns == nil {
+	if len(patterns) == 0 {
 		patterns = DefaultSecretNames
 	}
 	name = EnvName(name)

@@ -69,6 +69,9 @@ type Hold struct {
 	Reason string `json:"reason"`
 	// Approvable holds wait for a person: `kargo approve` lifts them.
 	Approvable bool `json:"approvable,omitempty"`
+	// Passing holds lift by themselves: tasks are ending, a stack is settling.
+	// The loop looks again soon.
+	Passing bool `json:"passing,omitempty"`
 }
 
 // String is the hold as one line of a plan.

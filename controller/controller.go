@@ -1,0 +1,420 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"kargo"
+)
+
+// Source is where revisions come from.
+type Source interface {
+	// Head is the commit that the tracked ref points to now.
+	Head(ctx context.Context) (commit string, err error)
+	// Fetch is that commit's revision and files. A commit fetched before is
+	// answered without the network.
+	Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error)
+}
+
+// Swarm is what plans are made from and carried out on.
+type Swarm interface {
+	// Observe is the full look.
+	Observe(ctx context.Context) (kargo.Cluster, error)
+	// Services is the light look, one call: enough to see whether anything
+	// moved and how a rollout goes.
+	Services(ctx context.Context) ([]kargo.LiveService, error)
+	// Apply carries a plan out and tells of each change. It decides nothing.
+	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
+}
+
+// Watcher tells when something stirs in Swarm. Watch returns when the stream
+// of events breaks.
+type Watcher interface {
+	Watch(ctx context.Context, stirred func(what string)) error
+}
+
+// Recorder keeps deployments and what is in force.
+type Recorder interface {
+	Begin(kargo.Deployment) (kargo.Deployment, error)
+	Record(kargo.Deployment, kargo.Applied, kargo.Sent) error
+}
+
+// Attempts counts how often the reading of a revision began without ending: a
+// revision that kills the process must not do so for ever.
+type Attempts interface {
+	Attempt(commit string) (int, error)
+	Survived() error
+}
+
+// Config is what a controller is made of.
+type Config struct {
+	Source   Source
+	Swarm    Swarm
+	Watcher  Watcher
+	Recorder Recorder
+	Attempts Attempts
+	Pipeline Pipeline
+
+	// Applied and Sent are what an earlier process left.
+	Applied kargo.Applied
+	Sent    kargo.Sent
+	// MaskKey is the key of masked secrets.
+	MaskKey []byte
+	// Approved answers the ID of the plan that a person approved last.
+	Approved func() (string, error)
+	// Write puts the merged configuration on disk.
+	Write func(kargo.Workspace) error
+	// Notify tells the world how a deployment ended. It must not block.
+	Notify func(kargo.Deployment)
+	// Measure takes the duration of one phase of a round.
+	Measure func(phase, result string, took time.Duration)
+
+	Instance   string
+	Version    string
+	Repository string // as it may be shown
+	// Poll is when to ask git next.
+	Poll Schedule
+	// Verify is how often the whole Swarm is looked at even if nothing stirs.
+	Verify time.Duration
+	Log    *slog.Logger
+}
+
+// Schedule is when something is due next; cron's schedules are of this kind.
+type Schedule interface {
+	Next(time.Time) time.Time
+}
+
+// Every is the Schedule of a fixed interval.
+type Every time.Duration
+
+// Next is one interval after now.
+func (e Every) Next(now time.Time) time.Time { return now.Add(time.Duration(e)) }
+
+// Controller keeps a Swarm equal to a repository.
+type Controller struct {
+	Config
+	nudges  chan string   // holds one: a burst becomes one round
+	stirred chan struct{} // holds one
+
+	// The rest belongs to the goroutine that runs rounds.
+	head     kargo.Revision // newest revision read, sound or not
+	desired  *Desired       // what is in force, or about to be; nil until known
+	cluster  kargo.Cluster  // as seen last
+	open     *kargo.Deployment
+	due      due
+	failures int // faults in a row, for the back-off
+
+	mu     sync.Mutex
+	status kargo.Status
+}
+
+// New makes a controller. It does nothing until Run or Round is called.
+func New(config Config) *Controller {
+	c := &Controller{
+		Config:  config,
+		nudges:  make(chan string, 1),
+		stirred: make(chan struct{}, 1),
+	}
+	if c.Sent == nil {
+		c.Sent = kargo.Sent{}
+	}
+	if c.Measure == nil {
+		c.Measure = func(string, string, time.Duration) {}
+	}
+	if c.Notify == nil {
+		c.Notify = func(kargo.Deployment) {}
+	}
+	if c.Approved == nil {
+		c.Approved = func() (string, error) { return "", nil }
+	}
+	c.status = kargo.Status{
+		Version: c.Version, Instance: c.Instance, Repository: c.Repository,
+		Applied: c.Config.Applied.Revision, Stacks: []kargo.StackStatus{},
+	}
+	c.due.everything()
+	return c
+}
+
+// WebhookTrigger begins the trigger of every nudge that came from a git host.
+const WebhookTrigger = "webhook"
+
+// Nudge asks for a round now. It carries nothing: losing one costs an
+// interval, and a burst of them becomes one round.
+func (c *Controller) Nudge(trigger string) {
+	select {
+	case c.nudges <- trigger:
+	default:
+	}
+}
+
+// Status is a copy of what the controller knows now.
+func (c *Controller) Status() kargo.Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+// Run runs rounds until ctx ends. It returns within a call's own deadline
+// after that; a plan being carried out stops before its next change.
+func (c *Controller) Run(ctx context.Context) error {
+	go c.watch(ctx)
+	trigger := "start"
+	for {
+		wait := c.guardedRound(ctx, trigger)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case trigger = <-c.nudges:
+			c.due.git = true
+			// A push says nothing about Swarm; a person who asks for a round
+			// wants to know.
+			c.due.full = c.due.full || !strings.HasPrefix(trigger, WebhookTrigger)
+		case <-c.stirred:
+			trigger = "swarm event"
+			c.due.look = true
+			c.restABit(ctx)
+		case <-timer.C:
+			trigger = c.due.expire(time.Now())
+		}
+		timer.Stop()
+	}
+}
+
+// restABit lets the events of one cause arrive together.
+func (c *Controller) restABit(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(eventRest):
+	}
+	select {
+	case <-c.stirred:
+	default:
+	}
+}
+
+// watch turns Swarm's events into stirs, and the break of their stream too:
+// what happened meanwhile is unknown.
+func (c *Controller) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := c.Watcher.Watch(ctx, func(what string) {
+			c.Log.Debug("swarm event", "what", what)
+			c.stir()
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		c.Log.Debug("event stream ended", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchRetry):
+			c.stir()
+		}
+	}
+}
+
+func (c *Controller) stir() {
+	select {
+	case c.stirred <- struct{}{}:
+	default:
+	}
+}
+
+// guardedRound runs one round and answers how long to wait for the next. A
+// panic ends the round and not the process.
+func (c *Controller) guardedRound(ctx context.Context, trigger string) time.Duration {
+	started := time.Now()
+	err := c.Round(ctx, trigger)
+	if ctx.Err() != nil {
+		return 0
+	}
+	result := "ok"
+	if err != nil {
+		result = kargo.FaultOf(err).String()
+		c.Log.Error("round failed", "trigger", trigger, "fault", result, "error", err)
+	}
+	c.Measure("round", result, time.Since(started))
+	wait := c.wait(time.Now(), err)
+	c.publish(func(s *kargo.Status) {
+		s.Rounds++
+		s.LastRound = started
+		s.NextRound = time.Now().Add(wait)
+		s.Fault, s.Message = "", ""
+		if err != nil {
+			s.Fault, s.Message = result, err.Error()
+		}
+	})
+	return wait
+}
+
+func (c *Controller) publish(change func(*kargo.Status)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.status)
+}
+
+// Round does what is due: it is Run without the waiting. Its error has the
+// worst fault it met; what could be done in spite of it is done.
+func (c *Controller) Round(ctx context.Context, trigger string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Join(err, kargo.Errorf(kargo.Internal, "panic in round: %v", p))
+		}
+	}()
+	gitErr := c.pull(ctx)
+	if c.desired == nil {
+		return gitErr
+	}
+	swarmErr := c.reconcile(ctx, trigger)
+	if swarmErr != nil {
+		return errors.Join(swarmErr, gitErr)
+	}
+	return gitErr
+}
+
+// pull asks git for the head, where that is due, and reads it, where it is
+// new. Whatever goes wrong, the last good revision stays in force.
+func (c *Controller) pull(ctx context.Context) error {
+	if c.desired == nil {
+		c.restore(ctx)
+	}
+	if !c.due.git {
+		return nil
+	}
+	commit, err := measured(c, "git", func() (string, error) { return c.Source.Head(ctx) })
+	if err != nil {
+		return fmt.Errorf("list refs: %w", err)
+	}
+	c.publish(func(s *kargo.Status) { s.LastFetched = time.Now() })
+	if commit == c.head.Commit {
+		c.due.git = false
+		return c.headProblems()
+	}
+	if err := c.advance(ctx, commit); err != nil {
+		return err
+	}
+	c.due.git = false
+	return c.headProblems()
+}
+
+// headProblems repeats what is wrong with the head as long as it is the head.
+func (c *Controller) headProblems() error {
+	if err := c.Status().Problems.Err(); err != nil {
+		return fmt.Errorf("revision %s is refused, %s: %w", c.head.Short(), c.inForce(), err)
+	}
+	return nil
+}
+
+func (c *Controller) inForce() string {
+	if c.desired == nil {
+		return "nothing is in force"
+	}
+	return c.desired.Workspace.Revision.Short() + " stays in force"
+}
+
+// restore reads the revision that was in force when an earlier process ended,
+// so that its drift is corrected even if git is away or the head is unsound.
+func (c *Controller) restore(ctx context.Context) {
+	commit := c.Config.Applied.Revision.Commit
+	if commit == "" {
+		return
+	}
+	desired, err := c.read(ctx, commit)
+	if err == nil {
+		err = desired.Problems.Err()
+	}
+	if err != nil {
+		c.Log.Warn("cannot restore the last good revision", "revision", c.Config.Applied.Revision.Short(), "error", err)
+		return
+	}
+	c.desired = &desired
+}
+
+// advance reads a new head. If it is sound it becomes what is desired.
+func (c *Controller) advance(ctx context.Context, commit string) error {
+	attempt, err := c.Attempts.Attempt(commit)
+	if err != nil {
+		return err
+	}
+	if attempt > maxAttempts {
+		c.head = kargo.Revision{Commit: commit}
+		problems := kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
+			Hint: "push another commit, and please report this one"}}
+		c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, problems })
+		return nil
+	}
+	desired, err := c.read(ctx, commit)
+	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
+		return errors.Join(err, c.Attempts.Survived())
+	}
+	if err != nil { // the tree itself is unsound
+		desired = Desired{Workspace: kargo.Workspace{Revision: kargo.Revision{Commit: commit}}, Problems: problemsOf(err)}
+	}
+	c.head = desired.Workspace.Revision
+	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
+	if desired.Problems.Err() == nil {
+		c.accept(desired)
+	}
+	return c.Attempts.Survived()
+}
+
+// accept makes a sound revision the desired one.
+func (c *Controller) accept(desired Desired) {
+	for _, problem := range desired.Problems {
+		c.Log.Warn("workspace", "problem", problem.String())
+	}
+	revision := desired.Workspace.Revision
+	c.Log.Info("new revision", "revision", revision.String())
+	c.desired = &desired
+	c.due.write = true
+	// After a restart the head is most often what is in force already.
+	inForce := c.Config.Applied.Revision
+	c.due.fresh = revision.Commit != inForce.Commit || revision.Catalogue != inForce.Catalogue
+}
+
+func problemsOf(err error) kargo.Problems {
+	var problems kargo.Problems
+	if errors.As(err, &problems) {
+		return problems
+	}
+	var fault *kargo.Error
+	if errors.As(err, &fault) {
+		return kargo.Problems{{Path: fault.Where, Message: fault.Err.Error(), Hint: fault.Hint}}
+	}
+	return kargo.Problems{{Message: err.Error()}}
+}
+
+func (c *Controller) read(ctx context.Context, commit string) (Desired, error) {
+	revision, files, err := c.fetch(ctx, commit)
+	if err != nil {
+		return Desired{}, fmt.Errorf("fetch %s: %w", kargo.Revision{Commit: commit}.Short(), err)
+	}
+	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(revision, files) })
+}
+
+func (c *Controller) fetch(ctx context.Context, commit string) (revision kargo.Revision, files fs.FS, err error) {
+	_, err = measured(c, "fetch", func() (struct{}, error) {
+		revision, files, err = c.Source.Fetch(ctx, commit)
+		return struct{}{}, err
+	})
+	return revision, files, err
+}
+
+// measured times one phase of a round.
+func measured[T any](c *Controller, phase string, do func() (T, error)) (T, error) {
+	started := time.Now()
+	answer, err := do()
+	result := "ok"
+	if err != nil {
+		result = kargo.FaultOf(err).String()
+	}
+	c.Measure(phase, result, time.Since(started))
+	return answer, err
+}

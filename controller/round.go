@@ -1,0 +1,284 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kargo"
+	"kargo/plan"
+)
+
+// maxConflicts is how often one round plans anew because Swarm moved on under
+// it; after that the loop rests for a moment.
+const maxConflicts = 3
+
+// reconcile makes Swarm equal to what is desired, where anything may differ.
+func (c *Controller) reconcile(ctx context.Context, trigger string) error {
+	if c.due.write {
+		if err := c.Write(c.desired.Workspace); err != nil {
+			return fmt.Errorf("write merged configuration: %w", err)
+		}
+		c.due.write = false
+	}
+	if c.due.fresh && c.movesNothing() {
+		return c.recordUnmoved(trigger)
+	}
+	if !c.due.fresh && !c.due.full && !c.due.look {
+		return nil
+	}
+	next, err := c.look(ctx)
+	if err != nil {
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		err = c.carryOut(ctx, trigger, next)
+		if worstFault(err) != kargo.Conflict || attempt == maxConflicts {
+			break
+		}
+		c.Log.Info("swarm moved on, planning again", "error", err)
+		c.due.full = true
+		if next, err = c.look(ctx); err != nil {
+			return err
+		}
+	}
+	if err == nil || worstFault(err) == kargo.Invalid {
+		c.due.fresh, c.due.full, c.due.look = false, false, false
+	}
+	return err
+}
+
+// movesNothing tells that a new revision renders to what is in force already
+// and that Swarm has nothing to say either: then there is no reason to ask it.
+func (c *Controller) movesNothing() bool {
+	if c.due.full || c.due.look || c.due.unsettled || c.open != nil {
+		return false
+	}
+	return !slices.ContainsFunc(c.verdicts(), func(r kargo.StackResult) bool { return r.Verdict != kargo.StackUnchanged })
+}
+
+func (c *Controller) verdicts() []kargo.StackResult {
+	return plan.Verdicts(c.Config.Applied.Digests(), c.desired.Stacks)
+}
+
+// recordUnmoved puts a revision in force that changes nothing that runs.
+func (c *Controller) recordUnmoved(trigger string) error {
+	c.due.fresh = false
+	if err := c.begin(trigger, kargo.Plan{Revision: c.desired.Workspace.Revision}); err != nil {
+		return err
+	}
+	c.publishStacks(kargo.Plan{})
+	return c.finish(nil)
+}
+
+// look sees what runs, with as few calls as will do, and plans. Where only a
+// rollout may have moved, the services are enough; as soon as the plan has
+// anything to say, and now and then during a long rollout, everything is read.
+func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
+	if light := !c.due.full && !c.due.fresh && c.due.looks%5 != 4; light {
+		services, err := measured(c, "observe", func() ([]kargo.LiveService, error) { return c.Swarm.Services(ctx) })
+		if err != nil {
+			return kargo.Plan{}, fmt.Errorf("look at services: %w", err)
+		}
+		c.cluster.Services, c.cluster.Tasks, c.cluster.TasksKnown = services, nil, false
+		if next, err := c.makePlan(); err != nil || next.Empty() && !passing(next) {
+			return next, err
+		}
+	}
+	cluster, err := measured(c, "observe", func() (kargo.Cluster, error) { return c.Swarm.Observe(ctx) })
+	if err != nil {
+		return kargo.Plan{}, fmt.Errorf("look at swarm: %w", err)
+	}
+	c.cluster = cluster
+	c.publish(func(s *kargo.Status) { s.LastVerified = time.Now() })
+	return c.makePlan()
+}
+
+func (c *Controller) makePlan() (kargo.Plan, error) {
+	approved, err := c.Approved()
+	if err != nil {
+		return kargo.Plan{}, err
+	}
+	return plan.Make(c.desired.Stacks, c.cluster, plan.Options{
+		Instance: c.Instance,
+		Revision: c.desired.Workspace.Revision,
+		Sent:     c.Sent,
+		Mask:     c.mask(),
+		Approved: approved,
+	}), nil
+}
+
+// Mask hides the secrets of an environment. KARGO_SECRETS, a list of patterns,
+// takes the place of the default ones.
+func Mask(key []byte, env kargo.Environment) kargo.Mask {
+	return kargo.NewMask(key, env, env.List("KARGO_SECRETS")...)
+}
+
+// mask hides the secrets of the desired revision. What the daemon or a task
+// says may quote them.
+func (c *Controller) mask() kargo.Mask { return Mask(c.MaskKey, c.desired.Workspace.Env) }
+
+// passing tells whether a plan holds anything that lifts by itself.
+func passing(p kargo.Plan) bool {
+	return slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Passing })
+}
+
+// carryOut does what the plan says and records it; an empty plan may still
+// bring an open deployment to its end.
+func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Plan) error {
+	if next.Empty() && !c.due.fresh {
+		c.markSeen(next)
+		c.publishStacks(next)
+		return c.settle(next)
+	}
+	if err := c.begin(trigger, next); err != nil {
+		return err
+	}
+	failed, err := c.apply(ctx, next)
+	if err != nil {
+		c.open.Err = c.mask().Text(err.Error())
+	}
+	if err == nil || worstFault(err) == kargo.Invalid {
+		c.Config.Applied = c.Config.Applied.Next(next.Revision, c.open.Stacks)
+		c.publish(func(s *kargo.Status) { s.Applied = next.Revision })
+	}
+	remaining := next
+	remaining.Changes = failed
+	c.publishStacks(remaining)
+	if next.Empty() {
+		return errors.Join(err, c.settle(next))
+	}
+	c.due.lookAgain(time.Now())
+	c.open.Outcome = kargo.Progressing
+	return errors.Join(err, c.record())
+}
+
+// apply sends the plan to Swarm. It answers the changes that failed.
+func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo.Change, err error) {
+	_, err = measured(c, "apply", func() (struct{}, error) {
+		return struct{}{}, c.Swarm.Apply(ctx, next, func(change kargo.Change, err error) {
+			if err != nil {
+				c.Log.Error("change failed", "change", change.String(), "error", c.mask().Text(err.Error()))
+				failed = append(failed, change)
+				return
+			}
+			c.Log.Info(change.String())
+			c.open.Changes = append(c.open.Changes, change)
+			c.remember(change)
+		})
+	})
+	for _, hold := range next.Held {
+		c.Log.Info(hold.String())
+	}
+	return failed, err
+}
+
+// remember keeps what was sent: the one thing that Swarm cannot tell.
+func (c *Controller) remember(change kargo.Change) {
+	if change.Kind != kargo.KindService {
+		return
+	}
+	if change.Action == kargo.Remove {
+		delete(c.Sent, change.Name)
+		return
+	}
+	c.Sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason}
+}
+
+// markSeen notes which of the sent specs arrived: the same difference seen
+// again is drift from now on.
+func (c *Controller) markSeen(next kargo.Plan) {
+	held := map[string]bool{}
+	for _, hold := range next.Held {
+		held[hold.Name] = true
+	}
+	for name, sent := range c.Sent {
+		if !sent.Seen && !held[name] {
+			sent.Seen = true
+			c.Sent[name] = sent
+		}
+	}
+}
+
+// begin opens a deployment, or goes on with the open one if the revision is
+// the same: a removal takes several rounds and is one deployment.
+func (c *Controller) begin(trigger string, next kargo.Plan) error {
+	if c.open != nil && c.open.Revision.Commit == next.Revision.Commit {
+		c.open.Held = next.Held
+		c.open.Err = ""
+		return nil
+	}
+	if c.open != nil {
+		c.open.Outcome = kargo.Superseded
+		c.open.Finished = time.Now()
+		if err := c.record(); err != nil {
+			return err
+		}
+	}
+	opened, err := c.Recorder.Begin(kargo.Deployment{
+		Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.Running,
+		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: c.verdicts(),
+	})
+	if err != nil {
+		return err
+	}
+	c.open = &opened
+	c.publish(func(s *kargo.Status) {
+		s.Plan = kargo.PlanText{ID: next.ID(), Commit: next.Revision.Commit, Changes: next.Changes, Held: next.Held, Time: opened.Started}
+	})
+	return nil
+}
+
+func (c *Controller) record() error {
+	return c.Recorder.Record(*c.open, c.Config.Applied, c.Sent)
+}
+
+// settle closes the open deployment once nothing is on its way any more, or
+// asks for another look.
+func (c *Controller) settle(next kargo.Plan) error {
+	if passing(next) || !plan.Settled(c.desired.Stacks, c.cluster) {
+		c.due.lookAgain(time.Now())
+		return nil
+	}
+	c.due.settled()
+	if c.open == nil {
+		return nil
+	}
+	c.open.Held = next.Held
+	return c.finish(c.degraded())
+}
+
+// degraded says which stacks did not come up, if any.
+func (c *Controller) degraded() error {
+	var errs []error
+	for _, stack := range c.desired.Stacks {
+		if health, words := plan.StackHealth(stack, c.cluster); health == kargo.Degraded {
+			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, c.mask().Text(words)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// finish closes the open deployment with its outcome.
+func (c *Controller) finish(failure error) error {
+	d := c.open
+	d.Outcome, d.Finished = kargo.Succeeded, time.Now()
+	if failure != nil {
+		d.Err = failure.Error()
+	}
+	if d.Err != "" {
+		d.Outcome = kargo.Failed
+	}
+	c.Config.Applied = c.Config.Applied.Next(d.Revision, d.Stacks)
+	c.publish(func(s *kargo.Status) { s.Applied = d.Revision })
+	if err := c.record(); err != nil {
+		return err
+	}
+	c.Log.Info("deployment "+string(d.Outcome), "number", d.Number, "revision", d.Revision.Short(),
+		"stacks", stackLine(d.Stacks), "changes", len(d.Changes), "took", d.Finished.Sub(d.Started).Round(time.Millisecond))
+	c.Notify(*d)
+	c.open = nil
+	return nil
+}

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"kargo"
+	"kargo/plan"
+)
+
+// publishStacks brings the status up to what the last look saw. Remaining is
+// what is still to be done, or held.
+func (c *Controller) publishStacks(remaining kargo.Plan) {
+	stacks := StackStatuses(c.desired.Stacks, c.cluster, remaining, c.Config.Applied, c.mask())
+	if c.open != nil {
+		c.markMoving(stacks)
+	}
+	c.publish(func(s *kargo.Status) {
+		s.Stacks = stacks
+		s.Pending = kargo.PlanText{
+			ID: remaining.ID(), Commit: remaining.Revision.Commit, Time: time.Now(),
+			Changes: remaining.Changes, Held: remaining.Held,
+		}
+	})
+}
+
+// markMoving shows stacks as progressing that were just changed: the last look
+// was before that.
+func (c *Controller) markMoving(stacks []kargo.StackStatus) {
+	if c.open.Outcome != kargo.Running {
+		return
+	}
+	moved := map[string]bool{}
+	for _, change := range c.open.Changes {
+		moved[change.Stack] = true
+	}
+	for i := range stacks {
+		if moved[stacks[i].Name] {
+			stacks[i].Health = kargo.InProgress
+		}
+	}
+}
+
+// StackStatuses is what can be said of each stack: is it in sync, is it
+// healthy, what has Swarm to say of its services.
+func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, applied kargo.Applied, mask kargo.Mask) []kargo.StackStatus {
+	statuses := make([]kargo.StackStatus, 0, len(stacks))
+	live := map[string]kargo.LiveService{}
+	for _, service := range cluster.Services {
+		live[service.Name] = service
+	}
+	for _, stack := range stacks {
+		health, words := plan.StackHealth(stack, cluster)
+		before := applied.Stacks[stack.Name]
+		status := kargo.StackStatus{
+			Name: stack.Name, Verdict: before.Verdict, Revision: before.Changed, Digest: stack.Digest(),
+			InSync: inSync(stack.Name, remaining), Health: health, Message: mask.Text(words),
+			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
+		}
+		for _, service := range stack.Services {
+			status.Services = append(status.Services, serviceStatus(service, live, cluster.Tasks, mask))
+		}
+		statuses = append(statuses, status)
+	}
+	return statuses
+}
+
+func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, mask kargo.Mask) kargo.ServiceStatus {
+	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.InProgress, Message: "does not run yet"}
+	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
+		status.Image = container.Image
+	}
+	if running, exists := live[service.Name]; exists {
+		health, words := plan.ServiceHealth(running, tasks)
+		status.Health, status.Message = health, mask.Text(words)
+		status.Running, status.Desired = running.Running+running.Completed, running.Desired
+	}
+	return status
+}
+
+func inSync(stack string, remaining kargo.Plan) bool {
+	return !slices.ContainsFunc(remaining.Changes, func(c kargo.Change) bool { return c.Stack == stack }) &&
+		!slices.ContainsFunc(remaining.Held, func(h kargo.Hold) bool { return h.Stack == stack })
+}
+
+// stackLine counts the verdicts on the stacks and names those that moved:
+// "changed: web; removed: old; unchanged: 3".
+func stackLine(results []kargo.StackResult) string {
+	names := map[kargo.Verdict][]string{}
+	for _, result := range results {
+		names[result.Verdict] = append(names[result.Verdict], result.Name)
+	}
+	var parts []string
+	for _, verdict := range []kargo.Verdict{kargo.StackAdded, kargo.StackChanged, kargo.StackRemoved} {
+		if len(names[verdict]) > 0 {
+			parts = append(parts, string(verdict)+": "+strings.Join(names[verdict], " "))
+		}
+	}
+	parts = append(parts, fmt.Sprintf("unchanged: %d", len(names[kargo.StackUnchanged])))
+	return strings.Join(parts, "; ")
+}

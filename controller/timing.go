@@ -1,0 +1,129 @@
+package controller
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"kargo"
+)
+
+const (
+	// firstLook is how soon a rollout is looked at; later looks come at
+	// growing distances up to slowestLook, because a rollout that takes long
+	// changes slowly.
+	firstLook   = time.Second
+	slowestLook = 15 * time.Second
+	// eventRest lets the events of one cause arrive together.
+	eventRest = 500 * time.Millisecond
+	// watchRetry is the pause before a broken event stream is opened again.
+	watchRetry = 2 * time.Second
+	// Back-off after faults: exponential with jitter between these.
+	firstRetry   = time.Second
+	slowestRetry = time.Minute
+	// maxAttempts: a revision whose reading ended the process this often is
+	// not read again.
+	maxAttempts = 2
+)
+
+// due is what the next round has to do.
+type due struct {
+	git   bool // ask for the head
+	fresh bool // a new revision was accepted and not carried out yet
+	write bool // the merged configuration is not on disk yet
+	full  bool // look at everything
+	look  bool // look at the services
+
+	unsettled bool // a rollout or a removal is on its way: look again soon
+	looks     int  // looks at the present rollout
+
+	poll   time.Time // when git is asked next
+	verify time.Time // when everything is looked at next
+	soon   time.Time // when the rollout is looked at next; zero if settled
+}
+
+func (d *due) everything() { d.git, d.full = true, true }
+
+// expire marks what has become due by now, and names it.
+func (d *due) expire(now time.Time) (trigger string) {
+	trigger = "retry"
+	if !d.soon.IsZero() && !now.Before(d.soon) {
+		d.look, trigger = true, "rollout"
+	}
+	if !now.Before(d.verify) {
+		d.full, trigger = true, "verify"
+	}
+	if !now.Before(d.poll) {
+		d.git, trigger = true, "interval"
+	}
+	return trigger
+}
+
+// lookAgain plans the next look at a rollout that has been looked at n times.
+func (d *due) lookAgain(now time.Time) {
+	d.unsettled = true
+	d.soon = now.Add(min(firstLook<<min(d.looks, 10), slowestLook))
+	d.looks++
+}
+
+func (d *due) settled() { d.unsettled, d.looks, d.soon = false, 0, time.Time{} }
+
+// wait is how long the loop rests after a round that ended with err. This is
+// the one place where a fault becomes timing.
+func (c *Controller) wait(now time.Time, err error) time.Duration {
+	if !now.Before(c.due.poll) {
+		c.due.poll = c.Poll.Next(now)
+	}
+	until := c.due.poll
+	if c.due.verify.IsZero() || !now.Before(c.due.verify) {
+		c.due.verify = now.Add(c.Verify)
+	}
+	until = earlier(until, c.due.verify)
+	if !c.due.soon.IsZero() {
+		until = earlier(until, c.due.soon)
+	}
+	switch fault := worstFault(err); {
+	case err == nil:
+		c.failures = 0
+	case fault == kargo.Conflict:
+		until = now.Add(firstRetry)
+	case fault == kargo.Unavailable:
+		c.failures++
+		until = earlier(until, now.Add(backOff(c.failures)))
+	case fault == kargo.Invalid, fault == kargo.Internal:
+		// A new commit or the next interval; a bug is not helped by haste.
+		c.failures = 0
+	}
+	return max(until.Sub(now), 0)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// backOff is exponential, with full jitter above half, so that many
+// controllers do not come back at once.
+func backOff(failures int) time.Duration {
+	limit := min(firstRetry<<min(failures-1, 10), slowestRetry)
+	return limit/2 + rand.N(limit/2+1)
+}
+
+// worstFault looks through joined errors: one that wants a retry outweighs one
+// that waits for a commit.
+func worstFault(err error) kargo.Fault {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return kargo.FaultOf(err)
+	}
+	worst := kargo.Internal
+	rank := map[kargo.Fault]int{kargo.Internal: 0, kargo.Invalid: 1, kargo.Unavailable: 2, kargo.Conflict: 3}
+	for _, part := range joined.Unwrap() {
+		if fault := worstFault(part); rank[fault] > rank[worst] {
+			worst = fault
+		}
+	}
+	return worst
+}

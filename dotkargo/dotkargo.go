@@ -1,0 +1,230 @@
+// Package dotkargo is the merged configuration on disk, the directory .kargo:
+// what existing scripts and bind mounts of a workspace expect to find there.
+//
+// It is switched as a whole: a reader sees the old tree or the new one, never
+// a mixture, even if the process is killed. Directories have mode 0700, files
+// 0600, because the tree holds what secrets the workspace holds.
+package dotkargo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"kargo"
+)
+
+// state are the directories below .kargo that belong to what runs and not to
+// the configuration; they survive every switch (workspace contract, section 1).
+var state = []string{"acme", "logs"}
+
+// Write makes dir hold the workspace's files and nothing else, its state
+// directories excepted. Where it does already, nothing is touched.
+func Write(dir string, workspace kargo.Workspace) error {
+	if err := recoverState(dir); err != nil {
+		return fmt.Errorf("tidy up beside %s: %w", dir, err)
+	}
+	if same(dir, workspace) {
+		return seed(dir, workspace)
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	next, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".new-")
+	if err != nil {
+		return err
+	}
+	if err := fill(next, workspace); err != nil {
+		return errors.Join(err, os.RemoveAll(next))
+	}
+	if err := swap(next, dir); err != nil {
+		return errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
+	}
+	// next is the old tree now, with its state.
+	return errors.Join(recoverState(dir), seed(dir, workspace))
+}
+
+// isState tells files that lie in a state directory.
+func isState(name string) bool {
+	return slices.ContainsFunc(state, func(dir string) bool { return strings.HasPrefix(name, dir+"/") })
+}
+
+// seed writes files of the workspace that lie in a state directory, each only
+// if there is none yet: acme.json is a beginning, not a wish.
+func seed(dir string, workspace kargo.Workspace) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name, file := range workspace.Files {
+		if !isState(name) {
+			continue
+		}
+		if _, err := root.Lstat(filepath.FromSlash(name)); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := write(root, name, file.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func write(root *os.Root, name string, data []byte) error {
+	local := filepath.FromSlash(name)
+	if err := root.MkdirAll(filepath.Dir(local), 0o700); err != nil {
+		return err
+	}
+	return root.WriteFile(local, data, 0o600)
+}
+
+// fill writes the tree. Every name was checked by the source it came from;
+// os.Root makes sure of it all the same.
+func fill(dir string, workspace kargo.Workspace) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name, file := range workspace.Files {
+		if isState(name) {
+			continue
+		}
+		if err := write(root, name, file.Data); err != nil {
+			return err
+		}
+	}
+	for _, name := range state {
+		if err := root.MkdirAll(name, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// swap puts next in the place of dir and dir in the place of next, in one
+// step. Where the file system cannot, or there is no dir yet, it renames.
+func swap(next, dir string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOENT):
+		return os.Rename(next, dir)
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		old := next + "-old"
+		return errors.Join(os.Rename(dir, old), os.Rename(next, dir), os.Rename(old, next))
+	}
+	return err
+}
+
+// recoverState moves the state directories out of trees that a switch, or a
+// process killed in one, left behind, and removes those trees.
+func recoverState(dir string) error {
+	leftovers, err := filepath.Glob(dir + ".new-*")
+	if err != nil {
+		return err
+	}
+	for _, leftover := range leftovers {
+		for _, name := range state {
+			if err := keepState(filepath.Join(leftover, name), filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepState moves every entry of one state directory that the other lacks.
+// What a running container has bound keeps its inode.
+func keepState(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if errors.Is(err, fs.ErrNotExist) || len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// Swapping the directories themselves keeps a bind mount of "acme" or
+	// "logs" as a whole pointing at the right place.
+	if present, err := os.ReadDir(to); err == nil && len(present) == 0 {
+		if err := os.Remove(to); err != nil {
+			return err
+		}
+		return os.Rename(from, to)
+	}
+	for _, entry := range entries {
+		target := filepath.Join(to, entry.Name())
+		if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) {
+			if err := os.Rename(filepath.Join(from, entry.Name()), target); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// same tells whether dir holds exactly the workspace's files, state aside.
+func same(dir string, workspace kargo.Workspace) bool {
+	missing := map[string]bool{}
+	for name := range workspace.Files {
+		if !isState(name) {
+			missing[name] = true
+		}
+	}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(relative)
+		if entry.IsDir() {
+			return checkDir(name, entry)
+		}
+		file, wanted := workspace.Files[name]
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if !wanted || string(data) != string(file.Data) || info.Mode() != 0o600 {
+			return errDiffers
+		}
+		delete(missing, name)
+		return nil
+	})
+	return err == nil && len(missing) == 0
+}
+
+var errDiffers = errors.New("differs")
+
+// checkDir looks at a directory's mode, and skips state.
+func checkDir(name string, entry fs.DirEntry) error {
+	info, err := entry.Info()
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm() != 0o700 {
+		return errDiffers
+	}
+	if slices.Contains(state, name) {
+		return fs.SkipDir
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package dotkargo_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kargo"
+	"kargo/dotkargo"
+)
+
+func workspace(files ...string) kargo.Workspace {
+	ws := kargo.Workspace{Files: map[string]kargo.File{}}
+	for _, file := range files {
+		name, data, _ := strings.Cut(file, "=")
+		ws.Files[name] = kargo.File{Data: []byte(data)}
+	}
+	return ws
+}
+
+// tree is the directory as text: mode, path, content.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var text strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		relative, _ := filepath.Rel(dir, path)
+		fmt.Fprintf(&text, "%04o %s", info.Mode().Perm(), relative)
+		if !entry.IsDir() {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&text, " %s", data)
+		}
+		fmt.Fprintln(&text)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+func write(t *testing.T, dir string, ws kargo.Workspace) {
+	t.Helper()
+	if err := dotkargo.Write(dir, ws); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, dir, want string) {
+	t.Helper()
+	if got := tree(t, dir); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if leftovers, _ := filepath.Glob(dir + ".*"); len(leftovers) > 0 {
+		t.Errorf("left behind: %s", leftovers)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data", ".kargo")
+	write(t, dir, workspace(".env=A=1", "deploy/a.yml=x", "configs/with space/b=y"))
+	check(t, dir, `0700 .
+0600 .env A=1
+0700 acme
+0700 configs
+0700 configs/with space
+0600 configs/with space/b y
+0700 deploy
+0600 deploy/a.yml x
+0700 logs
+`)
+
+	write(t, dir, workspace(".env=A=2", "deploy/c.yml=z"))
+	check(t, dir, `0700 .
+0600 .env A=2
+0700 acme
+0700 deploy
+0600 deploy/c.yml z
+0700 logs
+`)
+}
+
+func TestWriteTouchesNothingThatIsThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	ws := workspace(".env=A=1", "acme.x=1")
+	write(t, dir, ws)
+	before, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, ws)
+	after, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(before, after) {
+		t.Error("the directory was replaced although nothing differs")
+	}
+}
+
+func TestWriteMendsModes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	ws := workspace(".env=A=1")
+	write(t, dir, ws)
+	if err := os.Chmod(filepath.Join(dir, ".env"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, ws)
+	check(t, dir, "0700 .\n0600 .env A=1\n0700 acme\n0700 logs\n")
+}
+
+func TestWriteKeepsState(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	write(t, dir, workspace(".env=A=1", "acme/acme.json=seed"))
+	check(t, dir, "0700 .\n0600 .env A=1\n0700 acme\n0600 acme/acme.json seed\n0700 logs\n")
+
+	for name, data := range map[string]string{"acme/acme.json": "grown", "logs/access": "line"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, dir, workspace(".env=A=2", "acme/acme.json=seed"))
+	check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n0600 logs/access line\n")
+}
+
+// A process killed between the switch and the tidying leaves the old tree
+// behind, with the state in it.
+func TestWriteAfterAKill(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	ws := workspace(".env=A=2")
+	write(t, dir, ws)
+	old := dir + ".new-123"
+	if err := os.MkdirAll(filepath.Join(old, "acme"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(old, "acme", "acme.json"), []byte("grown"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, ws)
+	check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n")
+}

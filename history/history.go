@@ -1,0 +1,279 @@
+// Package history keeps what Kargo did and the little it must remember:
+// deployments, the revision in force, the specs sent last, approvals. It is
+// durable and crash-safe (one bbolt file), and it is a log, not a truth: what
+// is wanted is in git, what runs is in Swarm. Losing the file costs one
+// repeated attempt at something that Swarm had rolled back.
+//
+// Nothing secret is stored: of plans only the masked lines are kept, of specs
+// only digests. The file holds the key of those digests, so it is readable by
+// its owner only.
+package history
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"kargo"
+)
+
+// Keep is how many deployments are kept; older ones are forgotten.
+const Keep = 1000
+
+// Store is an open history.
+type Store struct {
+	db *bbolt.DB
+	// Recovered is the path under which an unreadable file was put aside, if
+	// Open met one.
+	Recovered string
+}
+
+var (
+	deploymentsBucket = []byte("deployments") // number, big endian → deployment
+	stateBucket       = []byte("state")       // one key a value, below
+)
+
+// Keys of the state bucket.
+const (
+	appliedKey  = "applied"
+	sentKey     = "sent"
+	approvalKey = "approval"
+	maskKey     = "mask-key"
+	attemptsKey = "attempts"
+)
+
+// Open opens or makes the history at path. It waits a second at most for
+// another process to let go of it: two controllers must not share one. A file
+// that cannot be read is put aside and a new one begun. Deployments that an
+// earlier process left in the middle are marked as interrupted.
+func Open(path string) (*Store, error) {
+	s := &Store{}
+	db, err := open(path)
+	if unreadable(err) {
+		s.Recovered = fmt.Sprintf("%s.unreadable-%d", path, time.Now().Unix())
+		if err := os.Rename(path, s.Recovered); err != nil {
+			return nil, fmt.Errorf("put unreadable history aside: %w", err)
+		}
+		db, err = open(path)
+	}
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, &kargo.Error{
+			Fault: kargo.Unavailable, Where: path, Err: errors.New("open history: another process has it"),
+			Hint: "is `kargo serve` running with the same data directory?",
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open history %s: %w", path, err)
+	}
+	s.db = db
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare history %s: %w", path, err), db.Close())
+	}
+	return s, nil
+}
+
+func open(path string) (*bbolt.DB, error) {
+	return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+}
+
+func unreadable(err error) bool {
+	return errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) ||
+		errors.Is(err, berrors.ErrVersionMismatch)
+}
+
+func (s *Store) prepare() error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{deploymentsBucket, stateBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		if err := markInterrupted(tx); err != nil {
+			return err
+		}
+		state := tx.Bucket(stateBucket)
+		if state.Get([]byte(maskKey)) != nil {
+			return nil
+		}
+		key := make([]byte, 32)
+		rand.Read(key) // never fails
+		return state.Put([]byte(maskKey), key)
+	})
+}
+
+// markInterrupted ends the newest deployment if it is still open: only the
+// newest can be.
+func markInterrupted(tx *bbolt.Tx) error {
+	bucket := tx.Bucket(deploymentsBucket)
+	key, value := bucket.Cursor().Last()
+	if key == nil {
+		return nil
+	}
+	var d kargo.Deployment
+	if err := json.Unmarshal(value, &d); err != nil {
+		return err
+	}
+	if d.Outcome != kargo.Running && d.Outcome != kargo.Progressing {
+		return nil
+	}
+	d.Outcome = kargo.Interrupted
+	return put(bucket, key, d)
+}
+
+// Close lets go of the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Key is the key of masked secrets, made once per history.
+func (s *Store) Key() ([]byte, error) {
+	var key []byte
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		key = append(key, tx.Bucket(stateBucket).Get([]byte(maskKey))...)
+		return nil
+	})
+	return key, wrap("read mask key", err)
+}
+
+// Begin stores a new deployment and answers it with its number.
+func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(deploymentsBucket)
+		number, err := bucket.NextSequence()
+		if err != nil {
+			return err
+		}
+		d.Number = number
+		if number > Keep {
+			if err := bucket.Delete(numberKey(number - Keep)); err != nil {
+				return err
+			}
+		}
+		return put(bucket, numberKey(number), d)
+	})
+	return d, wrap("record deployment", err)
+}
+
+// Record stores how far a deployment has come, and with it, in one
+// transaction, what is in force and what was sent.
+func (s *Store) Record(d kargo.Deployment, applied kargo.Applied, sent kargo.Sent) error {
+	return wrap("record deployment", s.db.Update(func(tx *bbolt.Tx) error {
+		if err := put(tx.Bucket(deploymentsBucket), numberKey(d.Number), d); err != nil {
+			return err
+		}
+		state := tx.Bucket(stateBucket)
+		if err := put(state, []byte(appliedKey), applied); err != nil {
+			return err
+		}
+		return put(state, []byte(sentKey), sent)
+	}))
+}
+
+// Deployments are the newest ones, newest first; limit 0 means all.
+func (s *Store) Deployments(limit int) ([]kargo.Deployment, error) {
+	deployments := []kargo.Deployment{}
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(deploymentsBucket).Cursor()
+		for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
+			if limit > 0 && len(deployments) == limit {
+				return nil
+			}
+			var d kargo.Deployment
+			if err := json.Unmarshal(value, &d); err != nil {
+				return fmt.Errorf("deployment %d: %w", binary.BigEndian.Uint64(key), err)
+			}
+			deployments = append(deployments, d)
+		}
+		return nil
+	})
+	return deployments, wrap("read deployments", err)
+}
+
+// Applied is what is in force; the zero value where nothing ever was.
+func (s *Store) Applied() (applied kargo.Applied, err error) {
+	return applied, s.state(appliedKey, &applied)
+}
+
+// Sent is what was sent last, by service.
+func (s *Store) Sent() (kargo.Sent, error) {
+	sent := kargo.Sent{}
+	return sent, s.state(sentKey, &sent)
+}
+
+// Approval of one plan by a person.
+type Approval struct {
+	Plan string    `json:"plan"`
+	By   string    `json:"by"`
+	Time time.Time `json:"time"`
+}
+
+// Approve remembers that a person lifted the approvable holds of one plan. It
+// takes the place of any earlier approval.
+func (s *Store) Approve(approval Approval) error { return s.setState(approvalKey, approval) }
+
+// Approval is the one in force; the zero value where there is none.
+func (s *Store) Approval() (approval Approval, err error) {
+	return approval, s.state(approvalKey, &approval)
+}
+
+// attempts counts how often the controller began to read one revision without
+// coming to the end of it.
+type attempts struct {
+	Commit string `json:"commit"`
+	Count  int    `json:"count"`
+}
+
+// Attempt notes that the reading of a revision begins, and answers how often
+// it has begun without ending. A number above two means that the revision
+// kills the controller.
+func (s *Store) Attempt(commit string) (int, error) {
+	var last attempts
+	if err := s.state(attemptsKey, &last); err != nil {
+		return 0, err
+	}
+	if last.Commit != commit {
+		last = attempts{Commit: commit}
+	}
+	last.Count++
+	return last.Count, s.setState(attemptsKey, last)
+}
+
+// Survived notes that the reading came to its end.
+func (s *Store) Survived() error { return s.setState(attemptsKey, attempts{}) }
+
+func (s *Store) state(key string, into any) error {
+	return wrap("read "+key, s.db.View(func(tx *bbolt.Tx) error {
+		if data := tx.Bucket(stateBucket).Get([]byte(key)); data != nil {
+			return json.Unmarshal(data, into)
+		}
+		return nil
+	}))
+}
+
+func (s *Store) setState(key string, value any) error {
+	return wrap("record "+key, s.db.Update(func(tx *bbolt.Tx) error {
+		return put(tx.Bucket(stateBucket), []byte(key), value)
+	}))
+}
+
+func put(bucket *bbolt.Bucket, key []byte, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return bucket.Put(key, data)
+}
+
+func numberKey(number uint64) []byte { return binary.BigEndian.AppendUint64(nil, number) }
+
+func wrap(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Diff says how the live spec must change to become the desired one, a line a
+// field, sorted: `Mode.Replicated.Replicas: 1 -> 2`. No line means that the two
+// are the same to Swarm: the daemon fills in defaults, drops empty lists and
+// keeps some lists in an order of its own (swarm-facts A1), and none of that
+// is a difference. Secret values are masked.
+func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
+	was, is := normalise(live), normalise(desired)
+	var lines []string
+	compare("", was, is, func(path string, a, b any) {
+		lines = append(lines, path+": "+show(path, a, mask)+" -> "+show(path, b, mask))
+	})
+	return lines
+}
+
+// SpecDigest identifies a spec: two specs that Diff calls the same have the
+// same digest.
+func SpecDigest(spec swarm.ServiceSpec) string {
+	data, err := json.Marshal(normalise(spec))
+	if err != nil {
+		panic("plan: encode spec of " + spec.Name + ": " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// daemonDefaults are what the daemon writes into a field that was left empty.
+// An absent field and one of these values are the same. Found by reading back
+// what was sent to engine 20.10; a newer engine with a further default shows
+// up as a change that does not converge, and belongs here.
+var daemonDefaults = map[string]any{
+	"EndpointSpec.Mode":                    "vip",
+	"TaskTemplate.ContainerSpec.Isolation": "default",
+	"TaskTemplate.Runtime":                 "container",
+	"TaskTemplate.RestartPolicy.Condition": "any",
+	"TaskTemplate.ContainerSpec.DNSConfig": map[string]any{},
+	"UpdateConfig.FailureAction":           "pause",
+	"UpdateConfig.Order":                   "stop-first",
+	"RollbackConfig.FailureAction":         "pause",
+	"RollbackConfig.Order":                 "stop-first",
+	"Mode.Replicated.Replicas":             float64(1),
+	"Mode.ReplicatedJob.MaxConcurrent":     float64(1),
+	"Mode.ReplicatedJob.TotalCompletions":  float64(1),
+}
+
+// notCompared are fields in which the workspace has no say.
+var notCompared = map[string]bool{
+	// The restart counter of `docker service update --force`.
+	"TaskTemplate.ForceUpdate": true,
+	// Docker's client derives it from the image when it asks the registry.
+	"TaskTemplate.Placement.Platforms": true,
+	// Says who changed the service last; must never cause a change.
+	"Labels." + kargo.LabelRevision: true,
+}
+
+// keyedLists are lists whose order means nothing to Swarm. They are compared
+// as maps: by the key of each entry.
+var keyedLists = map[string]func(entry any) string{
+	"TaskTemplate.ContainerSpec.Env":     func(entry any) string { name, _, _ := strings.Cut(entry.(string), "="); return name },
+	"TaskTemplate.ContainerSpec.Mounts":  byField("Target"),
+	"TaskTemplate.ContainerSpec.Configs": byField("File.Name", "ConfigName"),
+	"TaskTemplate.ContainerSpec.Secrets": byField("File.Name", "SecretName"),
+	"TaskTemplate.ContainerSpec.Ulimits": byField("Name"),
+	"TaskTemplate.Networks":              byField("Target"),
+	"TaskTemplate.Placement.Constraints": func(entry any) string { return entry.(string) },
+	"EndpointSpec.Ports":                 byField("PublishedPort", "TargetPort", "Protocol", "PublishMode"),
+}
+
+// byField is the key made of an entry's fields; a dot goes one level down.
+func byField(paths ...string) func(any) string {
+	return func(entry any) string {
+		var parts []string
+		for _, path := range paths {
+			value := entry
+			for name := range strings.SplitSeq(path, ".") {
+				fields, _ := value.(map[string]any)
+				value = fields[name]
+			}
+			if value != nil {
+				parts = append(parts, fmt.Sprint(value))
+			}
+		}
+		return strings.Join(parts, "/")
+	}
+}
+
+// normalise is the spec as a tree of JSON values without anything that makes
+// no difference to Swarm.
+func normalise(spec swarm.ServiceSpec) map[string]any {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		panic("plan: encode spec of " + spec.Name + ": " + err.Error())
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(data, &tree); err != nil {
+		panic("plan: decode spec of " + spec.Name + ": " + err.Error())
+	}
+	clean, _ := simplify("", tree).(map[string]any)
+	return clean
+}
+
+// simplify answers nil for what makes no difference.
+func simplify(path string, value any) any {
+	if notCompared[path] {
+		return nil
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		value = simplifyMap(path, v)
+	case []any:
+		value = simplifyList(path, v)
+	}
+	if standard, known := daemonDefaults[path]; known && reflect.DeepEqual(value, standard) {
+		return nil
+	}
+	if isZero(value) && path != "Mode.Replicated.Replicas" { // zero replicas are not the default
+		return nil
+	}
+	return value
+}
+
+func simplifyMap(path string, fields map[string]any) any {
+	clean := map[string]any{}
+	for name, field := range fields {
+		if isFreeMap(path) {
+			// Labels, options: an empty value is a value.
+			if !notCompared[join(path, name)] {
+				clean[name] = field
+			}
+		} else if field = simplify(join(path, name), field); field != nil {
+			clean[name] = field
+		}
+	}
+	return clean
+}
+
+func simplifyList(path string, list []any) any {
+	key, keyed := keyedLists[path]
+	if !keyed {
+		clean := make([]any, len(list))
+		for i, entry := range list {
+			clean[i] = simplify(path+"[]", entry)
+		}
+		return clean
+	}
+	clean := map[string]any{}
+	for _, entry := range list {
+		name := key(entry)
+		for clean["["+name+"]"] != nil { // duplicates are kept, and counted
+			name += "'"
+		}
+		if fields, isMap := entry.(map[string]any); isMap {
+			entry = simplifyMap(path+"[]", fields)
+		}
+		clean["["+name+"]"] = entry
+	}
+	return clean
+}
+
+// isFreeMap tells maps whose keys are the user's from Docker's own structures.
+func isFreeMap(path string) bool {
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	switch last {
+	case "Labels", "Options", "Sysctls", "DriverOpts", "DriverConfig":
+		return true
+	}
+	return false
+}
+
+func isZero(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	case float64:
+		return v == 0
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
+func join(path, name string) string {
+	if path == "" || strings.HasPrefix(name, "[") {
+		return path + name
+	}
+	return path + "." + name
+}
+
+// compare calls differ for each deepest path at which the trees are not equal.
+func compare(path string, was, is any, differ func(path string, was, is any)) {
+	before, okBefore := was.(map[string]any)
+	after, okAfter := is.(map[string]any)
+	if okBefore && okAfter || okBefore && is == nil || okAfter && was == nil {
+		names := slices.Collect(maps.Keys(before))
+		for name := range after {
+			if _, both := before[name]; !both {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			compare(join(path, name), before[name], after[name], differ)
+		}
+		return
+	}
+	if !reflect.DeepEqual(was, is) {
+		differ(path, was, is)
+	}
+}
+
+// show is a value as a plan prints it.
+func show(path string, value any, mask kargo.Mask) string {
+	if value == nil {
+		if standard, known := daemonDefaults[path]; known {
+			value = standard
+		} else {
+			return "(none)"
+		}
+	}
+	if text, isText := value.(string); isText {
+		return showText(path, text, mask)
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic("plan: encode " + path + ": " + err.Error())
+	}
+	return mask.Text(string(data))
+}
+
+func showText(path, text string, mask kargo.Mask) string {
+	const env = "TaskTemplate.ContainerSpec.Env["
+	if rest, ok := strings.CutPrefix(path, env); ok {
+		name := strings.TrimRight(rest, "]'")
+		_, setting, _ := strings.Cut(text, "=")
+		return fmt.Sprintf("%q", mask.Value(name, setting))
+	}
+	if _, label, ok := strings.Cut(path, "Labels."); ok {
+		return fmt.Sprintf("%q", mask.Value(label, text))
+	}
+	return fmt.Sprintf("%q", mask.Text(text))
+}

@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// StackHealth is the worst health of a stack's services, and the words that go
+// with it. A service that does not run yet is in progress.
+func StackHealth(stack kargo.Stack, live kargo.Cluster) (kargo.Health, string) {
+	worst, words := kargo.Healthy, ""
+	byName := map[string]kargo.LiveService{}
+	for _, service := range live.Services {
+		byName[service.Name] = service
+	}
+	for _, service := range stack.Services {
+		health, message := kargo.InProgress, service.Name+" does not run yet"
+		if running, exists := byName[service.Name]; exists {
+			health, message = ServiceHealth(running, live.Tasks)
+		}
+		if severity(health) > severity(worst) {
+			worst, words = health, message
+		}
+	}
+	return worst, words
+}
+
+func severity(health kargo.Health) int {
+	switch health {
+	case kargo.Healthy:
+		return 0
+	case kargo.InProgress:
+		return 1
+	}
+	return 2
+}
+
+// ServiceHealth judges one service as Swarm tells of it (swarm-facts B8). A
+// paused or rolled back update is a failure even where all tasks run; a job is
+// healthy once it is complete; zero replicas are healthy.
+func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, string) {
+	if update := service.Update; update != nil {
+		switch update.State {
+		case swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
+			return kargo.InProgress, cmp.Or(lastFailure(service, tasks), update.Message)
+		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
+			return kargo.Degraded, cmp.Or(update.Message, string(update.State))
+		}
+	}
+	done := service.Running
+	if service.Spec.Mode.ReplicatedJob != nil || service.Spec.Mode.GlobalJob != nil {
+		done += service.Completed
+	}
+	if done >= service.Desired {
+		return kargo.Healthy, ""
+	}
+	words := fmt.Sprintf("%d of %d tasks run", done, service.Desired)
+	if failure := lastFailure(service, tasks); failure != "" {
+		words += ": " + failure
+	}
+	return kargo.InProgress, words
+}
+
+// lastFailure is what the newest failed task of a service says, if one is known.
+func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
+	var newest *kargo.Task
+	for i, task := range tasks {
+		failed := task.State == "failed" || task.State == "rejected" || task.State == "pending" && task.Err != ""
+		if task.Service == service.Name && failed && (newest == nil || task.Time.After(newest.Time)) {
+			newest = &tasks[i]
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	words := cmp.Or(newest.Err, newest.Message)
+	if newest.ExitCode != 0 {
+		words = fmt.Sprintf("%s (exit code %d)", words, newest.ExitCode)
+	}
+	return words
+}
+
+// Settled tells whether nothing of the stacks is still on its way. Degraded
+// services are settled: waiting does not mend them.
+func Settled(stacks []kargo.Stack, live kargo.Cluster) bool {
+	for _, stack := range stacks {
+		if health, _ := StackHealth(stack, live); health == kargo.InProgress {
+			return false
+		}
+	}
+	return true
+}

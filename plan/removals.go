@@ -1,0 +1,211 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+const notWanted = "no longer in the workspace"
+
+// serviceRemovals are the services of this instance that nobody wants any
+// more, in reverse order of stack and name, less those the governor holds.
+func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
+	held := m.governor()
+	var changes []kargo.Change
+	for _, service := range m.live.Services {
+		stack := service.Spec.Labels[kargo.LabelStack]
+		if !m.owns(service.Spec.Labels) || m.wanted[service.Name] || held[stack] != "" {
+			continue
+		}
+		changes = append(changes, kargo.Change{
+			Action: kargo.Remove, Kind: kargo.KindService, Stack: stack, Name: service.Name,
+			Reason: notWanted, ID: service.ID, Version: service.Version,
+		})
+	}
+	slices.SortFunc(changes, func(a, b kargo.Change) int {
+		return strings.Compare(b.Stack+"\x00"+b.Name, a.Stack+"\x00"+a.Name)
+	})
+	return changes, governorHolds(held)
+}
+
+// governor names the stacks that may not be removed without a person's word,
+// each with the reason. A slip of the pen must not empty a cluster: removing
+// every stack is held, and so is removing more than two stacks that are also
+// more than a fifth of all (design: refusals).
+func (m maker) governor() map[string]string {
+	if m.approved {
+		return nil
+	}
+	live, gone := map[string]bool{}, map[string]bool{}
+	for _, service := range m.live.Services {
+		if m.owns(service.Spec.Labels) {
+			stack := service.Spec.Labels[kargo.LabelStack]
+			live[stack] = true
+			gone[stack] = true
+		}
+	}
+	for _, stack := range m.desired {
+		delete(gone, stack.Name)
+	}
+	all := len(gone) == len(live)
+	many := len(gone) > 2 && len(gone)*5 > len(live)
+	if len(gone) == 0 || !all && !many {
+		return nil
+	}
+	reason := fmt.Sprintf("its removal is one of %d of %d stacks and waits for approval", len(gone), len(live))
+	if all {
+		reason = "its removal would leave none of the stacks that run and waits for approval"
+	}
+	held := map[string]string{}
+	for stack := range gone {
+		held[stack] = reason
+	}
+	return held
+}
+
+func governorHolds(held map[string]string) []kargo.Hold {
+	var holds []kargo.Hold
+	for stack, reason := range held {
+		holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Reason: reason, Approvable: true})
+	}
+	sortHolds(holds)
+	return holds
+}
+
+func sortHolds(holds []kargo.Hold) {
+	slices.SortFunc(holds, func(a, b kargo.Hold) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// splitByPorts tells the removals that must come first, because a wanted
+// service is about to publish a port they still hold, from the rest.
+func splitByPorts(removals []kargo.Change, live map[string]kargo.LiveService, stacks []stackPlan) (early, late []kargo.Change) {
+	needed := map[string]bool{}
+	for _, stack := range stacks {
+		for _, change := range stack.changes {
+			if change.Service != nil {
+				for _, port := range publishedPorts(*change.Service) {
+					needed[port] = true
+				}
+			}
+		}
+	}
+	for _, removal := range removals {
+		ports := publishedPorts(live[removal.Name].Spec)
+		if slices.ContainsFunc(ports, func(port string) bool { return needed[port] }) {
+			early = append(early, removal)
+		} else {
+			late = append(late, removal)
+		}
+	}
+	return early, late
+}
+
+func publishedPorts(spec swarm.ServiceSpec) []string {
+	var ports []string
+	if spec.EndpointSpec != nil {
+		for _, port := range spec.EndpointSpec.Ports {
+			if port.PublishedPort != 0 {
+				ports = append(ports, fmt.Sprintf("%s/%d", port.Protocol, port.PublishedPort))
+			}
+		}
+	}
+	return ports
+}
+
+// usage says what still needs the things that are to go: services that stay,
+// and tasks and services that are on their way out.
+type usage struct {
+	networks map[string]bool
+	configs  map[configKey]bool
+	// ending has the namespaces of tasks whose service is gone, and of
+	// services that this plan removes.
+	ending map[string]bool
+}
+
+func (u usage) add(spec *swarm.ServiceSpec) {
+	if spec == nil {
+		return
+	}
+	for _, name := range networkNames(*spec) {
+		u.networks[name] = true
+	}
+	for key := range references(*spec) {
+		u.configs[key] = true
+	}
+}
+
+// usage is what the services that stay, theirs and foreign ones, mention in
+// the spec they run or in the one a rollback would return to. Swarm guards the
+// first only (swarm-facts A5). What a stack wants is used, too: a held service
+// will need it.
+func (m maker) usage(removals []kargo.Change) usage {
+	u := usage{map[string]bool{}, map[configKey]bool{}, map[string]bool{}}
+	for _, stack := range m.desired {
+		for _, network := range stack.Networks {
+			u.networks[network.Name] = true
+		}
+		for _, config := range stack.Configs {
+			u.configs[configKey{config.Secret, config.Name}] = true
+		}
+	}
+	leaving := map[string]bool{}
+	for _, removal := range removals {
+		leaving[removal.Name] = true
+		u.ending[kargo.StackPrefix+removal.Stack] = true
+	}
+	for _, service := range m.live.Services {
+		if !leaving[service.Name] {
+			u.add(&service.Spec)
+			u.add(service.Previous)
+		}
+	}
+	for _, task := range m.live.Tasks {
+		if _, alive := m.services[task.Service]; !alive {
+			u.ending[task.Namespace] = true
+		}
+	}
+	return u
+}
+
+// objectRemovals are the networks, and then the configs and secrets, of this
+// instance that nothing uses any more. They wait for the last task to end.
+func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Hold) {
+	remove := func(kind kargo.Kind, name, id string, version uint64, labels map[string]string) {
+		stack := labels[kargo.LabelStack]
+		if u.ending[kargo.StackPrefix+stack] || !m.live.TasksKnown {
+			holds = append(holds, kargo.Hold{
+				Kind: kind, Stack: stack, Name: name,
+				Reason: "its removal waits for the last task to end", Passing: true,
+			})
+			return
+		}
+		changes = append(changes, kargo.Change{
+			Action: kargo.Remove, Kind: kind, Stack: stack, Name: name,
+			Reason: "no longer used", ID: id, Version: version,
+		})
+	}
+	for _, network := range m.live.Networks {
+		shared := network.Labels[kargo.LabelStack] == ""
+		if m.owns(network.Labels) && !shared && !u.networks[network.Name] {
+			remove(kargo.KindNetwork, network.Name, network.ID, 0, network.Labels)
+		}
+	}
+	for _, config := range m.live.Configs {
+		if m.owns(config.Labels) && config.Labels[kargo.LabelStack] != "" && !u.configs[configKey{config.Secret, config.Name}] {
+			remove(config.Kind(), config.Name, config.ID, config.Version, config.Labels)
+		}
+	}
+	slices.SortFunc(changes, func(a, b kargo.Change) int {
+		return cmp.Or(cmp.Compare(removalOrder[a.Kind], removalOrder[b.Kind]), strings.Compare(a.Name, b.Name))
+	})
+	sortHolds(holds)
+	return changes, holds
+}
+
+var removalOrder = map[kargo.Kind]int{kargo.KindNetwork: 0, kargo.KindConfig: 1, kargo.KindSecret: 2}
