@@ -28,6 +28,9 @@ wait_for() {
   done
 }
 
+# kernel_has_ipvs tells whether engines can balance service addresses themselves.
+kernel_has_ipvs() { [ -e /proc/net/ip_vs ] || { modprobe ip_vs 2>/dev/null && [ -e /proc/net/ip_vs ]; }; }
+
 # free_ports COUNT prints TCP ports nobody listens on, below the ephemeral range so that no
 # outgoing connection takes one before it is used.
 free_ports() {
