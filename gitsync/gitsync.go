@@ -161,7 +161,7 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if r.place.scheme == schemeLocal {
-		commit, _, err := r.localHead()
+		commit, err := r.localHead()
 		return commit, r.explain("read", err, limit)
 	}
 	var target target

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -206,6 +208,7 @@ func TestAnswerBreaksOff(t *testing.T) {
 func TestPrivateCA(t *testing.T) {
 	o := newOrigin(t)
 	server := httptest.NewUnstartedServer(private(gitHandler(t, o.root)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshake is expected
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	t.Cleanup(server.Close)

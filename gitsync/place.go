@@ -35,13 +35,15 @@ type place struct {
 
 // scpLike is [user@]host:path. The host has no slash before the colon; that is
 // what tells it from a local path.
-var scpLike = regexp.MustCompile(`^(?:([^@/:]+)@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+):(.+)$`)
+var scpLike = regexp.MustCompile(`^(?:([^@/:]+)@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+):([^:].*)$`)
 
 // invalid is an error about the options. It takes fixed texts only, so that it
 // can never repeat a credential.
 func invalid(message, hint string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: "repository", Hint: hint, Err: errors.New(message)}
 }
+
+var errScheme = invalid("the URL has a scheme that is not supported", "use https://, ssh:// or the path of a local repository")
 
 func parsePlace(raw string) (place, error) {
 	switch {
@@ -56,6 +58,9 @@ func parsePlace(raw string) (place, error) {
 	}
 	if parts := scpLike.FindStringSubmatch(raw); parts != nil {
 		return checkPlace(place{scheme: schemeSSH, user: parts[1], host: strings.Trim(parts[2], "[]"), path: parts[3]})
+	}
+	if before, _, _ := strings.Cut(raw, "/"); strings.Contains(before, "::") {
+		return place{}, errScheme // git's "ext::command" and its like
 	}
 	return localPlace(raw)
 }
@@ -88,7 +93,7 @@ func parseURL(raw string) (place, error) {
 		}
 		found.user = u.User.Username()
 	default:
-		return place{}, invalid("the URL has a scheme that is not supported", "use https://, ssh:// or the path of a local repository")
+		return place{}, errScheme
 	}
 	if port := u.Port(); port != "" {
 		if found.port, err = strconv.Atoi(port); err != nil || found.port < 1 || found.port > 65535 {

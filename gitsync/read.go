@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,10 +52,10 @@ func (r *Repository) readLocal(commit string) (kargo.Revision, fs.FS, error) {
 
 // localHead is the commit that the ref of a local repository is at. What is
 // not committed does not count.
-func (r *Repository) localHead() (string, plumbing.ReferenceName, error) {
+func (r *Repository) localHead() (string, error) {
 	repository, err := r.openLocal()
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	names := []plumbing.ReferenceName{plumbing.HEAD}
 	if r.opts.Ref != "" {
@@ -66,12 +67,12 @@ func (r *Repository) localHead() (string, plumbing.ReferenceName, error) {
 			continue
 		}
 		if err != nil {
-			return "", "", err
+			return "", err
 		}
 		commit, err := peel(repository.Storer, ref.Hash())
-		return commit.String(), name, err
+		return commit.String(), err
 	}
-	return "", "", missingRef(names[0].String())
+	return "", missingRef(cmp.Or(r.opts.Ref, plumbing.HEAD.String()))
 }
 
 func (r *Repository) openLocal() (*git.Repository, error) {

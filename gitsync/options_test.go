@@ -1,0 +1,117 @@
+package gitsync_test
+
+import (
+	"strings"
+	"testing"
+
+	"kargo"
+	"kargo/gitsync"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	const planted = "pl4nt3d"
+	for _, c := range []struct {
+		name string
+		opts gitsync.Options
+		want string
+	}{
+		{"no URL", gitsync.Options{}, "no URL (give the URL or the path of a git repository)"},
+		{"option", gitsync.Options{URL: "--upload-pack=" + planted}, "the URL starts with a dash"},
+		{"line end", gitsync.Options{URL: "https://host/" + planted + "\n"},
+			"the URL holds a control character (a line end at the end of a file, perhaps)"},
+		{"password", gitsync.Options{URL: "https://user:" + planted + "@host/repository"},
+			"the URL holds a user or a password (give the user name and the token apart from the URL)"},
+		{"token as user", gitsync.Options{URL: "https://" + planted + "@host/repository"},
+			"the URL holds a user or a password (give the user name and the token apart from the URL)"},
+		{"password for ssh", gitsync.Options{URL: "ssh://git:" + planted + "@host/repository"},
+			"the URL holds a password (SSH is by key here; take the password out of the URL)"},
+		{"query", gitsync.Options{URL: "https://host/repository?token=" + planted},
+			"the URL holds a query or a fragment (give a token as the password instead)"},
+		{"not a URL", gitsync.Options{URL: "https://user:" + planted + "@ho st/%zz"}, "the URL cannot be parsed"},
+		{"git protocol", gitsync.Options{URL: "git://host/" + planted},
+			"the URL has a scheme that is not supported (use https://, ssh:// or the path of a local repository)"},
+		{"ext protocol", gitsync.Options{URL: "ext::sh -c touch% /tmp/" + planted},
+			"the URL has a scheme that is not supported (use https://, ssh:// or the path of a local repository)"},
+		{"dash host", gitsync.Options{URL: "ssh://-oProxyCommand=" + planted + "/repository"}, "a part of the URL starts with a dash"},
+		{"dash user", gitsync.Options{URL: "-l@host:" + planted}, "the URL starts with a dash"},
+		{"dash path", gitsync.Options{URL: "git@host:-" + planted}, "a part of the URL starts with a dash"},
+		{"no host", gitsync.Options{URL: "https:///" + planted}, "the URL has no usable host"},
+		{"no path", gitsync.Options{URL: "https://host/"},
+			"the URL has no path (add the path of the repository: https://host/group/repository.git)"},
+		{"bad port", gitsync.Options{URL: "https://host:99999/repository"}, "the URL has a bad port"},
+		{"file on another host", gitsync.Options{URL: "file://host/repository"}, "a file URL names another host"},
+		{"plain http", gitsync.Options{URL: "http://host/repository", Username: "u", Password: secret(planted)},
+			"credentials would travel unencrypted over http (use https://)"},
+		{"ssh without key", gitsync.Options{URL: "git@host:repository", KnownHosts: content(nil)},
+			"SSH needs a private key (set the file that holds the key)"},
+		{"ssh without known_hosts", gitsync.Options{URL: "git@host:repository", SSHKey: content(nil)},
+			"SSH needs a known_hosts file (make one with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page)"},
+		{"ref option", gitsync.Options{URL: "https://host/repository", Ref: "--" + planted}, badRef},
+		{"ref above", gitsync.Options{URL: "https://host/repository", Ref: "refs/../config"}, badRef},
+		{"ref spec", gitsync.Options{URL: "https://host/repository", Ref: "a:b"}, badRef},
+		{"ref pattern", gitsync.Options{URL: "https://host/repository", Ref: "refs/heads/*"}, badRef},
+		{"commit", gitsync.Options{URL: "https://host/repository", Ref: strings.Repeat("a", 40)},
+			"the ref is a commit (a commit cannot be followed; make a tag of it)"},
+		{"no directory", gitsync.Options{URL: "https://host/repository"}, "no directory to keep commits in (set Options.Dir)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := gitsync.Open(c.opts)
+			wantError(t, err, kargo.Invalid, "ADDRESS", "repository: "+c.want)
+		})
+	}
+}
+
+const badRef = "the ref is not a valid name (give a branch, a tag or a full name such as refs/heads/main; empty means the remote's HEAD)"
+
+func TestAddressShowsNoUser(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://host/group/repository.git":      "https://host/group/repository.git",
+		"https://host:8443/group/repository":     "https://host:8443/group/repository",
+		"http://[::1]:3000/r":                    "http://[::1]:3000/r",
+		"ssh://someone@host:2222/srv/repository": "ssh://host:2222/srv/repository",
+		"someone@host:group/repository.git":      "ssh://host/group/repository.git",
+		"host:repository":                        "ssh://host/repository",
+		"git@[::1]:repository":                   "ssh://[::1]/repository",
+		"/srv/git/repository.git":                "/srv/git/repository.git",
+		"file:///srv/git/repository.git":         "/srv/git/repository.git",
+	} {
+		repository := open(t, gitsync.Options{URL: url, SSHKey: content(nil), KnownHosts: content(nil)})
+		wantText(t, url, repository.Address(), want)
+	}
+}
+
+func TestFetchTakesHashesOnly(t *testing.T) {
+	repository := open(t, gitsync.Options{URL: "https://host/repository"})
+	for _, commit := range []string{"", "main", "../../etc", strings.Repeat("a", 39) + "/"} {
+		if _, _, err := repository.Fetch(t.Context(), commit); err == nil {
+			t.Errorf("fetch of %q: no error", commit)
+		}
+	}
+}
+
+// FuzzOpenOptions holds Open to its word: it does not panic, its errors are
+// Invalid, and an address never shows a user or a query.
+func FuzzOpenOptions(f *testing.F) {
+	for _, url := range []string{"https://user:pw@host/r?q#f", "git@host:r", "ssh://git@[::1]:22/r", "file:///r", "/r", "h:-r", "::"} {
+		f.Add(url, "main")
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, url, ref string) {
+		repository, err := gitsync.Open(gitsync.Options{
+			URL: url, Ref: ref, Dir: dir, SSHKey: content(nil), KnownHosts: content(nil),
+		})
+		if err != nil {
+			if kargo.FaultOf(err) != kargo.Invalid {
+				t.Errorf("fault %s: %v", kargo.FaultOf(err), err)
+			}
+			return
+		}
+		address := repository.Address()
+		if scheme, rest, remote := strings.Cut(address, "://"); remote {
+			host, _, _ := strings.Cut(rest, "/")
+			if strings.Contains(host, "@") || (scheme != "ssh" && strings.ContainsAny(address, "?#")) {
+				t.Errorf("%q has the address %q", url, address)
+			}
+		}
+	})
+}

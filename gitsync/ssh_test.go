@@ -1,0 +1,266 @@
+package gitsync_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"errors"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kargo"
+	"kargo/gitsync"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// sshServer runs git-upload-pack for whoever has the right key.
+type sshServer struct {
+	t       *testing.T
+	root    string
+	config  *ssh.ServerConfig
+	address string // host:port
+	hostKey ssh.PublicKey
+}
+
+func newSSHServer(t *testing.T, root string, client ssh.PublicKey, host ssh.Signer) *sshServer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	s := &sshServer{t: t, root: root, address: listener.Addr().String(), hostKey: host.PublicKey()}
+	s.config = &ssh.ServerConfig{
+		PublicKeyCallback: func(who ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+			if who.User() == "git" && bytes.Equal(key.Marshal(), client.Marshal()) {
+				return nil, nil
+			}
+			return nil, errors.New("unknown key")
+		},
+	}
+	s.config.AddHostKey(host)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(conn)
+		}
+	}()
+	return s
+}
+
+func (s *sshServer) serve(conn net.Conn) {
+	defer conn.Close()
+	_, channels, requests, err := ssh.NewServerConn(conn, s.config)
+	if err != nil {
+		return // the client did not like the host key, or has a wrong one
+	}
+	go ssh.DiscardRequests(requests)
+	for offered := range channels {
+		channel, requests, err := offered.Accept()
+		if err != nil {
+			return
+		}
+		for request := range requests {
+			if request.Type == "exec" {
+				_ = request.Reply(true, nil)
+				s.run(channel, string(request.Payload[4:]))
+				channel.Close()
+				break
+			}
+			_ = request.Reply(false, nil)
+		}
+	}
+}
+
+// run does what a forge's forced command does.
+func (s *sshServer) run(channel ssh.Channel, line string) {
+	path, found := strings.CutPrefix(line, "git-upload-pack '")
+	path, closed := strings.CutSuffix(path, "'")
+	status := []byte{0, 0, 0, 0}
+	if !found || !closed || strings.Contains(path, "nowhere") {
+		_, _ = channel.Stderr().Write([]byte("ERROR: The project you were looking for could not be found\n"))
+		status[3] = 1
+	} else {
+		command := exec.Command("git", "upload-pack", filepath.Join(s.root, path))
+		command.Stdin, command.Stdout, command.Stderr = channel, channel, channel.Stderr()
+		if command.Run() != nil {
+			status[3] = 128
+		}
+	}
+	_, _ = channel.SendRequest("exit-status", false, status)
+}
+
+func (s *sshServer) url() string { return "ssh://git@" + s.address + "/team/workspace.git" }
+
+func (s *sshServer) knownHosts(key ssh.PublicKey) []byte {
+	return []byte(knownhosts.Line([]string{s.address}, key) + "\n")
+}
+
+// newKey makes a key pair, encrypted if there is a passphrase.
+func newKey(t *testing.T, passphrase string) (ssh.Signer, []byte) {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var block *pem.Block
+	if passphrase == "" {
+		block, err = ssh.MarshalPrivateKey(private, "test")
+	} else {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, pem.EncodeToMemory(block)
+}
+
+func TestFetchOverSSH(t *testing.T) {
+	o := newOrigin(t)
+	client, clientPEM := newKey(t, "")
+	host, _ := newKey(t, "")
+	server := newSSHServer(t, o.root, client.PublicKey(), host)
+	dir := t.TempDir()
+	repository := open(t, gitsync.Options{
+		URL: server.url(), Dir: dir, SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey())),
+	})
+	wantText(t, "address", repository.Address(), "ssh://"+server.address+"/team/workspace.git")
+	revision, files := sync(t, repository)
+	wantText(t, "revision", revision.String(), "main@"+o.head()[:12]+" “first”")
+	wantText(t, "files", listing(t, files), ".env: STACKS=redis\ndeploy/redis.yml: services: {}\n")
+	wantText(t, "on disk", names(t, dir), o.head())
+
+	o.git(o.work, "tag", "--annotate", "--message", "the first release", "v1")
+	o.push("v1")
+	tagged := open(t, gitsync.Options{
+		URL: server.url(), Ref: "v1", SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey())),
+	})
+	revision, _ = sync(t, tagged)
+	wantText(t, "revision of the tag", revision.String(), "v1@"+o.head()[:12]+" “first”")
+}
+
+// TestS10 lets nobody in between.
+func TestS10HostKeys(t *testing.T) {
+	o := newOrigin(t)
+	client, clientPEM := newKey(t, "")
+	host, _ := newKey(t, "")
+	other, _ := newKey(t, "")
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherKind, err := ssh.NewPublicKey(&private.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newSSHServer(t, o.root, client.PublicKey(), host)
+	revoked := "@revoked " + string(server.knownHosts(host.PublicKey())) + string(server.knownHosts(other.PublicKey()))
+	for _, c := range []struct {
+		name       string
+		knownHosts string
+		want       string
+	}{
+		{"unknown", knownhosts.Line([]string{"forge.example"}, host.PublicKey()),
+			"the host is not in known_hosts (add it with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page)"},
+		{"empty", "",
+			"the host is not in known_hosts (add it with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page)"},
+		{"changed", string(server.knownHosts(other.PublicKey())),
+			"the host key is not the one in known_hosts (somebody may be in between; ask the forge before you change known_hosts)"},
+		{"other kind", string(server.knownHosts(otherKind)),
+			"the host shows no key of a kind that known_hosts has (add its other keys with `ssh-keyscan HOST`)"},
+		{"revoked", revoked, "the host key is revoked in known_hosts"},
+		{"garbage", "forge.example\n", "read known_hosts: knownhosts: line:1: knownhosts: missing host pattern"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			repository := open(t, gitsync.Options{
+				URL: server.url(), SSHKey: content(clientPEM), KnownHosts: content([]byte(c.knownHosts)),
+			})
+			_, err := repository.Head(deadline(t))
+			wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: "+c.want)
+		})
+	}
+}
+
+func TestSSHKeys(t *testing.T) {
+	const passphrase = "pl4nt3d passphrase"
+	o := newOrigin(t)
+	client, clientPEM := newKey(t, passphrase)
+	_, strangerPEM := newKey(t, "")
+	host, _ := newKey(t, "")
+	server := newSSHServer(t, o.root, client.PublicKey(), host)
+	opts := gitsync.Options{
+		URL: server.url(), SSHKey: content(clientPEM), SSHPassphrase: content([]byte(passphrase + "\n")),
+		KnownHosts: content(server.knownHosts(host.PublicKey())),
+	}
+	wantText(t, "head", head(t, open(t, opts)), o.head())
+
+	for _, c := range []struct {
+		name       string
+		key        []byte
+		passphrase func() ([]byte, error)
+		want       string
+	}{
+		{"no passphrase", clientPEM, nil, "the SSH key is encrypted (give its passphrase)"},
+		{"wrong passphrase", clientPEM, content([]byte("wrong " + passphrase)),
+			"open the SSH key: x509: decryption password incorrect"},
+		{"unknown key", strangerPEM, nil, "the host refuses the SSH key (is the key known to the forge as a deploy key?)"},
+		{"no key", []byte("garbage"), nil, "open the SSH key: ssh: no key found"},
+		{"missing file", nil, nil, "read the SSH key: open /run/secrets/key: no such file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			opts := opts
+			opts.SSHKey, opts.SSHPassphrase = content(c.key), c.passphrase
+			if c.key == nil {
+				opts.SSHKey = func() ([]byte, error) { return nil, errors.New("open /run/secrets/key: no such file") }
+			}
+			repository := open(t, opts)
+			_, err := repository.Head(deadline(t))
+			wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: "+c.want)
+			if strings.Contains(err.Error(), passphrase) {
+				t.Errorf("the passphrase is in: %v", err)
+			}
+		})
+	}
+}
+
+func TestMissingRepositoryOverSSH(t *testing.T) {
+	client, clientPEM := newKey(t, "")
+	host, _ := newKey(t, "")
+	server := newSSHServer(t, t.TempDir(), client.PublicKey(), host)
+	repository := open(t, gitsync.Options{
+		URL: "ssh://" + server.address + "/nowhere.git", SSHKey: content(clientPEM),
+		KnownHosts: content(server.knownHosts(host.PublicKey())),
+	})
+	_, err := repository.Head(deadline(t))
+	wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: empty input: "+
+		"ERROR: The project you were looking for could not be found")
+}
+
+// A peer that accepts and says nothing is why SSH is not left to go-git.
+func TestSilentSSHServer(t *testing.T) {
+	_, clientPEM := newKey(t, "")
+	host, _ := newKey(t, "")
+	peer := silentPeer(t)
+	repository := open(t, gitsync.Options{
+		URL: "ssh://git@" + peer + "/team/workspace.git", Timeout: 50 * time.Millisecond, SSHKey: content(clientPEM),
+		KnownHosts: content([]byte(knownhosts.Line([]string{peer}, host.PublicKey()))),
+	})
+	_, err := repository.Head(deadline(t))
+	wantError(t, err, kargo.Unavailable, repository.Address(),
+		"list the refs of ADDRESS: no answer within 50ms (is the host up, and does a firewall let it through?)")
+}
