@@ -58,4 +58,5 @@ metrics:
 # To standard output, where `docker service logs` and log shippers look.
 log:
   level: INFO
+  noColor: true
 accessLog: {}
