@@ -92,9 +92,9 @@ func (r *Repository) sshConfig(address string) (*ssh.ClientConfig, error) {
 	}
 	// Asking for the kinds of key that are known, and no other, keeps a host
 	// with several keys from showing one that is not. SHA-1 signatures are out.
+	secure := ssh.SupportedAlgorithms().HostKeys
 	algorithms := slices.DeleteFunc(hosts.HostKeyAlgorithms(address), func(name string) bool {
-		return name == ssh.KeyAlgoRSA || name == ssh.CertAlgoRSAv01 ||
-			name == ssh.InsecureKeyAlgoDSA || name == ssh.InsecureCertAlgoDSAv01
+		return !slices.Contains(secure, name)
 	})
 	if len(algorithms) == 0 {
 		return nil, &xknownhosts.KeyError{}
