@@ -29,7 +29,7 @@ var (
 	// missing: a plan named an object that was gone by the time Swarm read it.
 	missing = regexp.MustCompile(`(configs?|secrets?) not found: |(network|service) \S+ not found`)
 	// malformed: the daemon judged the spec, but without the code for it.
-	malformed = regexp.MustCompile(`constraint expected|invalid (constraint|value|key)|is not a valid`)
+	malformed = regexp.MustCompile(`constraint expected|invalid expr|(key|value) '.*' is invalid`)
 
 	// decoration is what the library and gRPC put before the daemon's words.
 	decoration = regexp.MustCompile(`^(Error response from daemon: )?(rpc error: code = \w+ desc = )?`)

@@ -1,0 +1,238 @@
+package swarmtest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/api/types/system"
+)
+
+// apiVersion is that of the engine whose behaviour this is: Docker 20.10.
+const apiVersion = "1.41"
+
+// Fault decides what happens to a request: a status above zero answers the
+// message with it, 0 lets the request pass, and the others are below. The
+// request's path has no version in front.
+type Fault func(r *http.Request) (status int, message string)
+
+// What else than answering an error a Fault can ask for.
+const (
+	// Cut ends the connection without an answer; nothing is carried out.
+	Cut = -1 - iota
+	// CutAfter carries the request out and ends the connection then.
+	CutAfter
+	// Silent answers nothing until the client gives up.
+	Silent
+)
+
+// Fail asks the fault what to do with each request from now on; nil ends that.
+func (e *Engine) Fail(fault Fault) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fail = fault
+}
+
+// apiError is an answer with a status of 400 or more.
+type apiError struct {
+	status  int
+	message string
+}
+
+func (e *apiError) Error() string { return e.message }
+
+func refuse(status int, format string, args ...any) error {
+	return &apiError{status, fmt.Sprintf(format, args...)}
+}
+
+// invalid is how Swarm's own refusals arrive: as gRPC errors.
+func invalid(format string, args ...any) error {
+	return refuse(http.StatusBadRequest, "rpc error: code = InvalidArgument desc = "+format, args...)
+}
+
+func notFound(kind, name string) error {
+	return refuse(http.StatusNotFound, "%s %s not found", kind, name)
+}
+
+func outOfSequence() error {
+	return refuse(http.StatusInternalServerError, "rpc error: code = Unknown desc = update out of sequence")
+}
+
+// answer is a status and what to encode as the body.
+type answer struct {
+	status int
+	body   any
+}
+
+func ok(body any) (answer, error)      { return answer{http.StatusOK, body}, nil }
+func created(body any) (answer, error) { return answer{http.StatusCreated, body}, nil }
+func done(status int) (answer, error)  { return answer{status, nil}, nil }
+
+func (e *Engine) routes() {
+	e.mux = http.NewServeMux()
+	for pattern, handler := range map[string]func(*http.Request) (answer, error){
+		"GET /_ping":                  e.ping,
+		"HEAD /_ping":                 e.ping,
+		"GET /info":                   e.info,
+		"GET /nodes":                  e.listNodes,
+		"GET /nodes/{id}":             e.inspectNode,
+		"POST /nodes/{id}/update":     e.updateNode,
+		"GET /networks":               e.listNetworks,
+		"GET /networks/{id}":          e.inspectNetwork,
+		"POST /networks/create":       e.createNetwork,
+		"DELETE /networks/{id}":       e.removeNetwork,
+		"GET /configs":                e.listConfigs,
+		"GET /configs/{id}":           e.inspectConfig,
+		"POST /configs/create":        e.createConfig,
+		"POST /configs/{id}/update":   e.updateConfig,
+		"DELETE /configs/{id}":        e.removeConfig,
+		"GET /secrets":                e.listSecrets,
+		"GET /secrets/{id}":           e.inspectSecret,
+		"POST /secrets/create":        e.createSecret,
+		"POST /secrets/{id}/update":   e.updateSecret,
+		"DELETE /secrets/{id}":        e.removeSecret,
+		"GET /services":               e.listServices,
+		"GET /services/{id}":          e.inspectService,
+		"POST /services/create":       e.createService,
+		"POST /services/{id}/update":  e.updateService,
+		"DELETE /services/{id}":       e.removeService,
+		"GET /tasks":                  e.listTasks,
+		"GET /tasks/{id}":             e.inspectTask,
+		"GET /distribution/{rest...}": e.inspectDistribution,
+	} {
+		e.mux.HandleFunc(pattern, e.answering(handler))
+	}
+	e.mux.HandleFunc("GET /events", e.streamEvents)
+}
+
+// answering wraps a handler, which runs alone, as an http one.
+func (e *Engine) answering(handler func(*http.Request) (answer, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		e.mu.Lock()
+		reply, err := handler(r)
+		w.Header().Set("Content-Type", "application/json")
+		var refused *apiError
+		switch {
+		case errors.As(err, &refused):
+			reply = answer{refused.status, types.ErrorResponse{Message: refused.message}}
+		case err != nil:
+			reply = answer{http.StatusBadRequest, types.ErrorResponse{Message: err.Error()}}
+		}
+		// Encoded before the lock opens: the body is the engine's own state.
+		var body []byte
+		if reply.body != nil {
+			body, err = json.Marshal(reply.body)
+		}
+		e.mu.Unlock()
+		if err != nil && body == nil && reply.body != nil {
+			panic("swarmtest: encode an answer: " + err.Error())
+		}
+		w.WriteHeader(reply.status)
+		_, _ = w.Write(body)
+	}
+}
+
+var versionPrefix = regexp.MustCompile(`^/v\d+\.\d+/`)
+
+// ServeHTTP answers one request of Docker's API.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.Path = versionPrefix.ReplaceAllString(r.URL.Path, "/")
+	w.Header().Set("Api-Version", apiVersion)
+	w.Header().Set("Ostype", "linux")
+	_, pattern := e.mux.Handler(r)
+	if pattern == "" {
+		pattern = r.Method + " " + r.URL.Path
+	}
+	e.mu.Lock()
+	e.calls[pattern]++
+	fail := e.fail
+	e.mu.Unlock()
+	if fail != nil {
+		status, message := fail(r)
+		switch {
+		case status > 0:
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_ = json.NewEncoder(w).Encode(types.ErrorResponse{Message: message})
+			return
+		case status == Silent:
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		case status == Cut:
+			panic(http.ErrAbortHandler)
+		case status == CutAfter:
+			e.mux.ServeHTTP(discard{}, r)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	e.mux.ServeHTTP(w, r)
+}
+
+// discard is where an answer goes whose connection is cut.
+type discard struct{}
+
+func (discard) Header() http.Header            { return http.Header{} }
+func (discard) Write(data []byte) (int, error) { return len(data), nil }
+func (discard) WriteHeader(int)                {}
+
+func (e *Engine) ping(*http.Request) (answer, error) { return done(http.StatusOK) }
+
+func (e *Engine) info(*http.Request) (answer, error) {
+	return ok(system.Info{
+		ServerVersion: "swarmtest",
+		Swarm: swarm.Info{
+			NodeID:           e.nodes[0].ID,
+			LocalNodeState:   swarm.LocalNodeStateActive,
+			ControlAvailable: true,
+			Managers:         1,
+			Nodes:            len(e.nodes),
+		},
+	})
+}
+
+func decode(r *http.Request, into any) error {
+	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
+		return refuse(http.StatusBadRequest, "invalid JSON: %v", err)
+	}
+	return nil
+}
+
+func filtersOf(r *http.Request) (filters.Args, error) {
+	args, err := filters.FromJSON(r.URL.Query().Get("filters"))
+	if err != nil {
+		return args, refuse(http.StatusBadRequest, "invalid filters: %v", err)
+	}
+	return args, nil
+}
+
+// matches tells whether an object passes the filters that all kinds share.
+func matches(only filters.Args, id, name string, labels map[string]string) bool {
+	prefixOf := func(text string) func(string) bool {
+		return func(wanted string) bool { return strings.HasPrefix(text, wanted) }
+	}
+	if ids := only.Get("id"); len(ids) > 0 && !slices.ContainsFunc(ids, prefixOf(id)) {
+		return false
+	}
+	if names := only.Get("name"); len(names) > 0 && !slices.ContainsFunc(names, prefixOf(name)) {
+		return false
+	}
+	return only.MatchKVList("label", labels)
+}
+
+// versionOf is the version that a write names, as ServiceUpdate and its kin do.
+func versionOf(r *http.Request, kind string) (uint64, error) {
+	raw := r.URL.Query().Get("version")
+	version, err := strconv.ParseUint(raw, 10, 64)
+	if err != nil {
+		return 0, refuse(http.StatusBadRequest, "invalid %s version '%s': %v", kind, raw, err)
+	}
+	return version, nil
+}

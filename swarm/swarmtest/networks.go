@@ -1,0 +1,143 @@
+package swarmtest
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// predefined marks Swarm's own "host": it takes services, yet no list has it.
+const predefined = "com.docker.swarm.predefined"
+
+func (e *Engine) addPredefinedNetworks() {
+	e.bump()
+	ingress := network.Inspect{Name: "ingress", Driver: "overlay", Ingress: true}
+	host := network.Inspect{Name: "host", Driver: "host", Labels: map[string]string{predefined: "true"}}
+	for _, own := range []network.Inspect{ingress, host} {
+		own.ID, own.Created, own.Scope = e.newID(), e.now(), "swarm"
+		e.networks = append(e.networks, &own)
+	}
+}
+
+func networkID(n *network.Inspect) string   { return n.ID }
+func networkName(n *network.Inspect) string { return n.Name }
+
+func (e *Engine) networkAt(r *http.Request) (int, error) {
+	id := r.PathValue("id")
+	i := find(e.networks, id, networkID, networkName)
+	if i < 0 {
+		return i, notFound("network", id)
+	}
+	return i, nil
+}
+
+func (e *Engine) listNetworks(r *http.Request) (answer, error) {
+	only, err := filtersOf(r)
+	if err != nil {
+		return answer{}, err
+	}
+	listed := []*network.Inspect{}
+	for _, n := range e.networks {
+		if n.Labels[predefined] == "" && matches(only, n.ID, n.Name, n.Labels) && only.ExactMatch("scope", n.Scope) {
+			listed = append(listed, n)
+		}
+	}
+	return ok(listed)
+}
+
+func (e *Engine) inspectNetwork(r *http.Request) (answer, error) {
+	i, err := e.networkAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(e.networks[i])
+}
+
+func (e *Engine) createNetwork(r *http.Request) (answer, error) {
+	var wanted network.CreateRequest
+	if err := decode(r, &wanted); err != nil {
+		return answer{}, err
+	}
+	if slices.ContainsFunc(e.networks, func(n *network.Inspect) bool { return n.Name == wanted.Name }) {
+		return answer{}, refuse(http.StatusConflict, "network with name %s already exists", wanted.Name)
+	}
+	if wanted.Driver != "overlay" && wanted.Scope != "swarm" {
+		return answer{}, refuse(http.StatusNotImplemented, "swarmtest has networks of swarm scope only")
+	}
+	if err := validateName(wanted.Name); err != nil {
+		return answer{}, err
+	}
+	e.bump()
+	made := &network.Inspect{
+		Name: wanted.Name, ID: e.newID(), Created: e.now(), Scope: "swarm", Driver: wanted.Driver,
+		Internal: wanted.Internal, Attachable: wanted.Attachable, Ingress: wanted.Ingress,
+		Options: wanted.Options, Labels: wanted.Labels,
+	}
+	if wanted.IPAM != nil {
+		made.IPAM = *wanted.IPAM
+	}
+	e.networks = append(e.networks, made)
+	e.wrote(events.NetworkEventType, events.ActionCreate, made.ID, made.Name)
+	return created(network.CreateResponse{ID: made.ID})
+}
+
+func (e *Engine) removeNetwork(r *http.Request) (answer, error) {
+	i, err := e.networkAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	n := e.networks[i]
+	if err := e.networkInUse(n.ID); err != nil {
+		return answer{}, err
+	}
+	e.networks = slices.Delete(e.networks, i, i+1)
+	e.bump()
+	e.wrote(events.NetworkEventType, events.ActionRemove, n.ID, n.Name)
+	return done(http.StatusNoContent)
+}
+
+// networkInUse refuses the removal of a network that the Spec of a service
+// names, or a task that is meant to run. Tasks of removed services do not count.
+func (e *Engine) networkInUse(id string) error {
+	const refusal = "rpc error: code = FailedPrecondition desc = network %s is in use by %s %s"
+	for _, s := range e.services {
+		if attached(s.Spec.TaskTemplate.Networks, id) || attached(specNetworks(&s.Spec), id) {
+			return refuse(http.StatusBadRequest, refusal, id, "service", s.ID)
+		}
+	}
+	for _, t := range e.tasks {
+		if attached(t.Spec.Networks, id) && t.wanted() && !t.ended() {
+			return refuse(http.StatusBadRequest, refusal, id, "task", t.ID)
+		}
+	}
+	return nil
+}
+
+func attached(networks []swarm.NetworkAttachmentConfig, id string) bool {
+	return slices.ContainsFunc(networks, func(n swarm.NetworkAttachmentConfig) bool { return n.Target == id })
+}
+
+// resolveNetworks turns the names of networks in a spec into ids. Like the
+// daemon it answers 500, and not 404, to a name it does not know.
+func (e *Engine) resolveNetworks(spec *swarm.ServiceSpec) error {
+	networks := spec.TaskTemplate.Networks
+	if len(networks) == 0 {
+		networks = specNetworks(spec)
+	}
+	for i := range networks {
+		found := find(e.networks, networks[i].Target, networkID, networkName)
+		if found < 0 {
+			return refuse(http.StatusInternalServerError, "network %s not found", networks[i].Target)
+		}
+		networks[i].Target = e.networks[found].ID
+	}
+	return nil
+}
+
+// specNetworks are those of clients that still set them outside the template.
+func specNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
+	return spec.Networks //nolint:staticcheck // what old clients sent must be read back
+}

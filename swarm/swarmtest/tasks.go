@@ -1,0 +1,299 @@
+package swarmtest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// task is a task with what Swarm keeps but does not tell.
+type task struct {
+	swarm.Task
+	generation uint64 // of the spec it was made from
+	template   string
+	// after is the task that must have ended before this one starts.
+	after *task
+	ran   int // steps it has been running
+}
+
+// ended tells whether the container is no more.
+func (t *task) ended() bool {
+	switch t.Status.State {
+	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed,
+		swarm.TaskStateRejected, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+		return true
+	}
+	return false
+}
+
+func (t *task) failed() bool {
+	return t.Status.State == swarm.TaskStateFailed || t.Status.State == swarm.TaskStateRejected
+}
+
+// wanted tells whether the orchestrator means this task to run, or to have run.
+func (t *task) wanted() bool {
+	return t.DesiredState == swarm.TaskStateRunning || t.DesiredState == swarm.TaskStateComplete
+}
+
+// current tells whether the task needs no replacement for the service's spec.
+func (t *task) current(s *service) bool {
+	return t.generation == s.generation || t.template == s.template
+}
+
+// history is how many ended tasks of one slot Swarm remembers.
+const history = 5
+
+// steps is far more than anything takes to settle; who needs more never will.
+const steps = 1000
+
+// Step lets time pass once: every task takes one step of its life, then
+// missing tasks are made and updates go on. It tells whether anything changed.
+func (e *Engine) Step() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.step(false)
+}
+
+// Settle steps until nothing changes any more. A task that fails again and
+// again is not started a fourth time: the service stays short of it.
+func (e *Engine) Settle() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settle()
+}
+
+func (e *Engine) settle() {
+	for range steps {
+		if !e.step(true) {
+			return
+		}
+	}
+	panic("swarmtest: the Swarm does not settle")
+}
+
+func (e *Engine) step(settling bool) bool {
+	changed := e.index
+	for _, t := range e.tasks {
+		e.advance(t)
+	}
+	e.dropRemoved()
+	for _, s := range e.services {
+		e.allocate(s)
+		e.orchestrate(s, settling)
+	}
+	return e.index != changed
+}
+
+// allocate gives a service its addresses, which is a change that its maker
+// does not see coming: a version read before is out of sequence.
+func (e *Engine) allocate(s *service) {
+	if s.allocated {
+		return
+	}
+	s.allocated = true
+	endpoint := s.Spec.EndpointSpec
+	virtual := endpoint == nil || endpoint.Mode == swarm.ResolutionModeVIP
+	published := endpoint != nil && slices.ContainsFunc(endpoint.Ports, func(p swarm.PortConfig) bool {
+		return p.PublishMode == swarm.PortConfigPublishModeIngress
+	})
+	if published || virtual && len(s.Spec.TaskTemplate.Networks) > 0 {
+		if endpoint != nil {
+			s.Endpoint.Spec = *endpoint
+			s.Endpoint.Ports = endpoint.Ports
+		}
+		e.changedService(s)
+	}
+}
+
+func sameEndpoints(a, b swarm.ServiceSpec) bool {
+	return fmt.Sprint(a.EndpointSpec, a.TaskTemplate.Networks) == fmt.Sprint(b.EndpointSpec, b.TaskTemplate.Networks)
+}
+
+// changedService is for changes that Swarm itself makes.
+func (e *Engine) changedService(s *service) {
+	e.touch(&s.Meta)
+	e.tell(events.ServiceEventType, events.ActionUpdate, s.ID, s.Spec.Name)
+}
+
+// newTask makes a task of the spec in force.
+func (e *Engine) newTask(s *service, slot int, node string, after *task) *task {
+	t := &task{generation: s.generation, template: s.template, after: after}
+	t.ID, t.Meta = e.newID(), e.newMeta()
+	t.Labels = map[string]string{}
+	t.Spec = s.Spec.TaskTemplate
+	t.Spec.Runtime = ""
+	t.ServiceID, t.Slot, t.NodeID = s.ID, slot, node
+	t.DesiredState = swarm.TaskStateRunning
+	if s.JobStatus != nil {
+		iteration := s.JobStatus.JobIteration
+		t.DesiredState, t.JobIteration = swarm.TaskStateComplete, &iteration
+	}
+	t.Status = swarm.TaskStatus{State: swarm.TaskStateNew, Timestamp: e.now(), Message: "created"}
+	for _, attachment := range t.Spec.Networks {
+		t.NetworksAttachments = append(t.NetworksAttachments, swarm.NetworkAttachment{Network: e.swarmNetwork(attachment.Target)})
+	}
+	e.tasks = append(e.tasks, t)
+	return t
+}
+
+// swarmNetwork is a network as tasks tell of it.
+func (e *Engine) swarmNetwork(id string) swarm.Network {
+	found := swarm.Network{ID: id}
+	if i := find(e.networks, id, networkID, networkName); i >= 0 {
+		found.Spec.Name, found.Spec.Labels = e.networks[i].Name, e.networks[i].Labels
+	}
+	return found
+}
+
+// become moves a task on to another state.
+func (e *Engine) become(t *task, state swarm.TaskState, message, err string, exitCode int) {
+	e.touch(&t.Meta)
+	t.Status.State, t.Status.Message, t.Status.Err, t.Status.Timestamp = state, message, err, e.now()
+	t.Status.ContainerStatus = &swarm.ContainerStatus{ExitCode: exitCode}
+}
+
+// advance takes one step in the life of a task: new, preparing, starting,
+// running, ended. A node that is down tells nothing.
+func (e *Engine) advance(t *task) {
+	if node := e.node(t.NodeID); node != nil && node.Status.State == swarm.NodeStateDown {
+		return
+	}
+	switch {
+	case t.ended():
+	case !t.wanted():
+		e.become(t, swarm.TaskStateShutdown, "shutdown", "", 0)
+	case t.after != nil && !t.after.ended():
+	default:
+		e.live(t)
+	}
+}
+
+func (e *Engine) live(t *task) {
+	behaviour := e.behaviour(t.Spec.ContainerSpec.Image)
+	switch t.Status.State {
+	case swarm.TaskStateNew, swarm.TaskStatePending:
+		e.place(t)
+	case swarm.TaskStatePreparing:
+		if behaviour.Missing {
+			e.become(t, swarm.TaskStateRejected, "preparing", "No such image: "+t.Spec.ContainerSpec.Image, 0)
+			return
+		}
+		e.become(t, swarm.TaskStateStarting, "starting", "", 0)
+	case swarm.TaskStateStarting:
+		if behaviour.Unhealthy {
+			e.become(t, swarm.TaskStateFailed, "started", "task: non-zero exit (137): dockerexec: unhealthy container", 137)
+			return
+		}
+		e.become(t, swarm.TaskStateRunning, "started", "", 0)
+	case swarm.TaskStateRunning:
+		t.ran++
+		switch {
+		case behaviour.Exits && behaviour.ExitCode != 0:
+			e.become(t, swarm.TaskStateFailed, "started", fmt.Sprintf("task: non-zero exit (%d)", behaviour.ExitCode), behaviour.ExitCode)
+		case behaviour.Exits || t.JobIteration != nil:
+			e.become(t, swarm.TaskStateComplete, "finished", "", 0)
+		}
+	}
+}
+
+// place finds a node: the one that it was made for, or the one with the fewest
+// tasks.
+func (e *Engine) place(t *task) {
+	var best *swarm.Node
+	for _, node := range e.nodes {
+		if !fits(node, t.Spec.Placement) || t.NodeID != "" && t.NodeID != node.ID {
+			continue
+		}
+		if best == nil || e.load(node) < e.load(best) {
+			best = node
+		}
+	}
+	if best != nil {
+		t.NodeID = best.ID
+		e.become(t, swarm.TaskStatePreparing, "preparing", "", 0)
+		return
+	}
+	const waiting = "pending task scheduling"
+	if t.Status.Message != waiting {
+		word := "nodes"
+		if len(e.nodes) == 1 {
+			word = "node"
+		}
+		e.become(t, swarm.TaskStatePending, waiting,
+			fmt.Sprintf("no suitable node (scheduling constraints not satisfied on %d %s)", len(e.nodes), word), 0)
+	}
+}
+
+func (e *Engine) load(node *swarm.Node) int {
+	count := 0
+	for _, t := range e.tasks {
+		if t.NodeID == node.ID && t.wanted() && !t.ended() {
+			count++
+		}
+	}
+	return count
+}
+
+// dropRemoved forgets tasks that have ended and are to be removed, and the
+// oldest of a slot that has more of them than Swarm remembers.
+func (e *Engine) dropRemoved() {
+	type slot struct {
+		service, node string
+		number        int
+	}
+	remembered := map[slot]int{}
+	kept := make([]*task, 0, len(e.tasks))
+	for _, t := range slices.Backward(e.tasks) {
+		if !t.ended() {
+			kept = append(kept, t)
+			continue
+		}
+		of := slot{service: t.ServiceID, number: t.Slot}
+		if t.Slot == 0 {
+			of.node = t.NodeID
+		}
+		remembered[of]++
+		if t.DesiredState == swarm.TaskStateRemove || remembered[of] > history && !t.wanted() {
+			e.bump()
+			continue
+		}
+		kept = append(kept, t)
+	}
+	slices.Reverse(kept)
+	e.tasks = kept
+}
+
+func (e *Engine) listTasks(r *http.Request) (answer, error) {
+	only, err := filtersOf(r)
+	if err != nil {
+		return answer{}, err
+	}
+	ids := map[string]bool{}
+	for _, name := range only.Get("service") {
+		i, err := e.serviceAt(name)
+		if err != nil {
+			return answer{}, err
+		}
+		ids[e.services[i].ID] = true
+	}
+	listed := []swarm.Task{}
+	for _, t := range e.tasks {
+		if (len(ids) == 0 || ids[t.ServiceID]) && matches(only, t.ID, "", t.Labels) &&
+			only.ExactMatch("desired-state", string(t.DesiredState)) && only.ExactMatch("node", t.NodeID) {
+			listed = append(listed, t.Task)
+		}
+	}
+	return ok(listed)
+}
+
+func (e *Engine) inspectTask(r *http.Request) (answer, error) {
+	id := r.PathValue("id")
+	i := find(e.tasks, id, func(t *task) string { return t.ID }, func(*task) string { return "" })
+	if i < 0 {
+		return answer{}, notFound("task", id)
+	}
+	return ok(e.tasks[i].Task)
+}
