@@ -14,8 +14,6 @@ const (
 	Failed      Outcome = "failed"
 	// Superseded: a newer deployment began before this one had settled.
 	Superseded Outcome = "superseded"
-	// Interrupted: the controller ended in the middle; the next round went on.
-	Interrupted Outcome = "interrupted"
 )
 
 // Deployment is the record of one plan carried out: what, why, when, and how

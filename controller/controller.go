@@ -62,8 +62,9 @@ type Config struct {
 	Pipeline Pipeline
 
 	// Applied and Sent are what an earlier process left.
-	Applied kargo.Applied
-	Sent    kargo.Sent
+	Applied    kargo.Applied
+	Sent       kargo.Sent
+	Unfinished *kargo.Deployment // the loop goes on with it
 	// MaskKey is the key of masked secrets.
 	MaskKey []byte
 	// Approved answers the ID of the plan that a person approved last.
@@ -118,6 +119,7 @@ type Controller struct {
 func New(config Config) *Controller {
 	c := &Controller{
 		Config:  config,
+		open:    config.Unfinished,
 		nudges:  make(chan string, 1),
 		stirred: make(chan struct{}, 1),
 	}
@@ -277,6 +279,16 @@ func (c *Controller) Round(ctx context.Context, trigger string) (err error) {
 		return errors.Join(swarmErr, gitErr)
 	}
 	return gitErr
+}
+
+// Settled tells whether nothing was on its way any more when last looked.
+func (c *Controller) Settled() bool { return !c.due.unsettled }
+
+// LookAgain is a Round that only looks at Swarm: at what the last one set in
+// motion.
+func (c *Controller) LookAgain(ctx context.Context) error {
+	c.due.look = true
+	return c.Round(ctx, "rollout")
 }
 
 // pull asks git for the head, where that is due, and reads it, where it is

@@ -167,6 +167,10 @@ func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 			c.Log.Info(change.String())
 			c.open.Changes = append(c.open.Changes, change)
 			c.remember(change)
+			// At once: the process may be killed before the next change.
+			if err := c.record(); err != nil {
+				c.Log.Error("change not recorded", "change", change.String(), "error", err)
+			}
 		})
 	})
 	for _, hold := range next.Held {
@@ -207,7 +211,7 @@ func (c *Controller) markSeen(next kargo.Plan) {
 func (c *Controller) begin(trigger string, next kargo.Plan) error {
 	if c.open != nil && c.open.Revision.Commit == next.Revision.Commit {
 		c.open.Held = next.Held
-		c.open.Err = ""
+		c.open.Err, c.open.Outcome = "", kargo.Running
 		return nil
 	}
 	if c.open != nil {

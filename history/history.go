@@ -51,8 +51,7 @@ const (
 
 // Open opens or makes the history at path. It waits a second at most for
 // another process to let go of it: two controllers must not share one. A file
-// that cannot be read is put aside and a new one begun. Deployments that an
-// earlier process left in the middle are marked as interrupted.
+// that cannot be read is put aside and a new one begun.
 func Open(path string) (*Store, error) {
 	s := &Store{}
 	db, err := open(path)
@@ -95,9 +94,6 @@ func (s *Store) prepare() error {
 				return err
 			}
 		}
-		if err := markInterrupted(tx); err != nil {
-			return err
-		}
 		state := tx.Bucket(stateBucket)
 		if state.Get([]byte(maskKey)) != nil {
 			return nil
@@ -106,25 +102,6 @@ func (s *Store) prepare() error {
 		rand.Read(key) // never fails
 		return state.Put([]byte(maskKey), key)
 	})
-}
-
-// markInterrupted ends the newest deployment if it is still open: only the
-// newest can be.
-func markInterrupted(tx *bbolt.Tx) error {
-	bucket := tx.Bucket(deploymentsBucket)
-	key, value := bucket.Cursor().Last()
-	if key == nil {
-		return nil
-	}
-	var d kargo.Deployment
-	if err := json.Unmarshal(value, &d); err != nil {
-		return err
-	}
-	if d.Outcome != kargo.Running && d.Outcome != kargo.Progressing {
-		return nil
-	}
-	d.Outcome = kargo.Interrupted
-	return put(bucket, key, d)
 }
 
 // Close lets go of the file.
@@ -192,6 +169,16 @@ func (s *Store) Deployments(limit int) ([]kargo.Deployment, error) {
 		return nil
 	})
 	return deployments, wrap("read deployments", err)
+}
+
+// Unfinished is the deployment that an earlier process left in the middle, or
+// nil. Only the newest can be one.
+func (s *Store) Unfinished() (*kargo.Deployment, error) {
+	newest, err := s.Deployments(1)
+	if err != nil || len(newest) == 0 || !newest[0].Finished.IsZero() {
+		return nil, err
+	}
+	return &newest[0], nil
 }
 
 // Applied is what is in force; the zero value where nothing ever was.

@@ -74,8 +74,8 @@ var notCompared = map[string]bool{
 var keyedLists = map[string]func(entry any) string{
 	"TaskTemplate.ContainerSpec.Env":     func(entry any) string { name, _, _ := strings.Cut(entry.(string), "="); return name },
 	"TaskTemplate.ContainerSpec.Mounts":  byField("Target"),
-	"TaskTemplate.ContainerSpec.Configs": byField("File.Name", "ConfigName"),
-	"TaskTemplate.ContainerSpec.Secrets": byField("File.Name", "SecretName"),
+	"TaskTemplate.ContainerSpec.Configs": firstField("File.Name", "ConfigName"),
+	"TaskTemplate.ContainerSpec.Secrets": firstField("File.Name", "SecretName"),
 	"TaskTemplate.ContainerSpec.Ulimits": byField("Name"),
 	"TaskTemplate.Networks":              byField("Target"),
 	"TaskTemplate.Placement.Constraints": func(entry any) string { return entry.(string) },
@@ -87,17 +87,32 @@ func byField(paths ...string) func(any) string {
 	return func(entry any) string {
 		var parts []string
 		for _, path := range paths {
-			value := entry
-			for name := range strings.SplitSeq(path, ".") {
-				fields, _ := value.(map[string]any)
-				value = fields[name]
-			}
-			if value != nil {
+			if value := fieldAt(entry, path); value != nil {
 				parts = append(parts, fmt.Sprint(value))
 			}
 		}
 		return strings.Join(parts, "/")
 	}
+}
+
+// firstField is the key made of the first of the fields that an entry has.
+func firstField(paths ...string) func(any) string {
+	return func(entry any) string {
+		for _, path := range paths {
+			if value := fieldAt(entry, path); value != nil {
+				return fmt.Sprint(value)
+			}
+		}
+		return ""
+	}
+}
+
+func fieldAt(value any, path string) any {
+	for name := range strings.SplitSeq(path, ".") {
+		fields, _ := value.(map[string]any)
+		value = fields[name]
+	}
+	return value
 }
 
 // normalise is the spec as a tree of JSON values without anything that makes
@@ -112,6 +127,9 @@ func normalise(spec swarm.ServiceSpec) map[string]any {
 		panic("plan: decode spec of " + spec.Name + ": " + err.Error())
 	}
 	clean, _ := simplify("", tree).(map[string]any)
+	// The modes differ in which of their structures is there, and an empty
+	// structure is no difference to simplify.
+	clean["ModeName"] = modeName(spec.Mode)
 	return clean
 }
 

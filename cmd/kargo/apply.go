@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/controller"
+	"kargo/history"
+)
+
+func applyCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use: "apply", Short: "Do one round: read, plan, carry out, record", GroupID: "swarm", Args: noArgs,
+		Long: `Apply does what the controller does in one round: it reads the workspace (a
+directory, or the head of a repository), writes the merged configuration to
+.kargo, looks at the Swarm, carries the plan out and records it. With --wait it
+goes on until everything has settled, or fails.`,
+		Example: "  kargo apply --workspace ./workspace --wait 5m",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			return s.apply(cmd, env, wait)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	s.repoFlags(cmd.Flags())
+	s.swarmFlags(cmd.Flags())
+	cmd.Flags().DurationVar(&wait, "wait", 0, "go on until all has settled, at most this `long`")
+	return cmd
+}
+
+func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Duration) error {
+	source, address, err := s.source()
+	if err != nil {
+		return err
+	}
+	client, err := docker(env)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	store, err := s.openHistory()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	s.interval, s.verify = time.Hour, time.Hour // one round; nothing falls due
+	config, err := s.controllerConfig(source, address, client, store)
+	if err != nil {
+		return err
+	}
+	config.Log = slog.New(lineHandler{cmd.OutOrStdout()})
+	loop := controller.New(config)
+	err = loop.Round(cmd.Context(), "apply")
+	if problems := loop.Status().Problems; problems.Err() != nil {
+		return refuse(cmd, problems)
+	}
+	if err == nil && wait > 0 {
+		err = settle(cmd.Context(), loop, wait)
+	}
+	if err != nil {
+		return err
+	}
+	return sayApplied(cmd.OutOrStdout(), loop.Status(), store)
+}
+
+// settle goes on with rounds until nothing is on its way any more.
+func settle(ctx context.Context, loop *controller.Controller, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for !loop.Settled() {
+		select {
+		case <-ctx.Done():
+			return kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(loop.Status()))
+		case <-time.After(time.Second):
+		}
+		if err := loop.LookAgain(ctx); err != nil {
+			return err
+		}
+	}
+	for _, stack := range loop.Status().Stacks {
+		if stack.Health == kargo.Degraded {
+			return kargo.Errorf(kargo.Unavailable, "stack %s is degraded: %s", stack.Name, stack.Message)
+		}
+	}
+	return nil
+}
+
+func unsettled(status kargo.Status) error {
+	var errs []error
+	for _, stack := range status.Stacks {
+		if stack.Health != kargo.Healthy {
+			errs = append(errs, fmt.Errorf("stack %s is %s: %s", stack.Name, stack.Health, stack.Message))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sayApplied ends the output of apply with what is in force now.
+func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error {
+	deployments, err := store.Deployments(1)
+	if err != nil {
+		return err
+	}
+	if len(deployments) == 0 || len(deployments[0].Changes) == 0 {
+		fmt.Fprintln(out, "nothing to do")
+	}
+	_, err = fmt.Fprintf(out, "\nin force: %s\n", status.Applied)
+	return err
+}
+
+// lineHandler prints log records as plain lines: what a person wants to read
+// of a single round.
+type lineHandler struct{ out io.Writer }
+
+func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo
+}
+
+func (h lineHandler) Handle(_ context.Context, record slog.Record) error {
+	line := record.Message
+	if record.Level > slog.LevelInfo {
+		record.Attrs(func(attr slog.Attr) bool {
+			line += ": " + attr.Value.String()
+			return true
+		})
+	}
+	_, err := fmt.Fprintln(h.out, line)
+	return err
+}
+
+func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h lineHandler) WithGroup(string) slog.Handler      { return h }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+func checkCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "check [STACK…]", Short: "Say everything that is wrong with a workspace", GroupID: "workspace",
+		Long: `Check reads a workspace as the controller would and prints every problem, one a
+line, as file:line: message. Warnings do not make a workspace invalid. With
+stacks named, only those are checked. Docker is not needed.`,
+		Example: "  kargo check --workspace ./workspace",
+		RunE: func(cmd *cobra.Command, stacks []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			desired, err := s.read(cmd.Context(), stacks...)
+			if err != nil {
+				return err
+			}
+			printProblems(cmd.OutOrStdout(), desired.Problems)
+			errs, warnings := count(desired.Problems)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s; environment read as %s\n",
+				plural(errs, "error"), plural(warnings, "warning"), desired.Workspace.Reader)
+			return said(desired.Problems)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	return cmd
+}
+
+// prepare completes the settings and makes their paths absolute.
+func (s *settings) prepare(cmd *cobra.Command, env map[string]string) error {
+	if err := s.resolve(cmd, env); err != nil {
+		return err
+	}
+	return s.absolute()
+}
+
+func printProblems(out io.Writer, problems kargo.Problems) {
+	for _, problem := range problems {
+		fmt.Fprintln(out, problem)
+	}
+}
+
+// said is the problems' error for the exit code, once they are printed.
+func said(problems kargo.Problems) error {
+	if err := problems.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errSaid, err)
+	}
+	return nil
+}
+
+// refuse prints problems to standard error and answers their error, if any of
+// them is one.
+func refuse(cmd *cobra.Command, problems kargo.Problems) error {
+	printProblems(cmd.ErrOrStderr(), problems)
+	return said(problems)
+}
+
+func count(problems kargo.Problems) (errs, warnings int) {
+	for _, problem := range problems {
+		if problem.Warning {
+			warnings++
+		} else {
+			errs++
+		}
+	}
+	return errs, warnings
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

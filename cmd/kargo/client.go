@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"kargo"
+)
+
+// client talks to a running controller: over the socket in the data directory,
+// or over HTTP to --url with the API token.
+type client struct {
+	http  *http.Client
+	base  string
+	token string
+}
+
+// errNoController tells that nothing serves the data directory.
+var errNoController = &kargo.Error{
+	Fault: kargo.Unavailable, Err: errors.New("no controller answers"),
+	Hint: "is `kargo serve` running? name its data directory with --data, or its address with --url",
+}
+
+func (s *settings) client() (*client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	c := &client{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: strings.TrimSuffix(s.url, "/")}
+	// A token must not travel to wherever somebody points.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if c.base != "" {
+		return c, s.authorise(c)
+	}
+	socket := s.state("kargo.sock")
+	if _, err := os.Stat(socket); err != nil {
+		return nil, errNoController
+	}
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	transport.Proxy = nil
+	c.base = "http://kargo"
+	return c, nil
+}
+
+// authorise gives the client its token, which it never sends in the clear
+// beyond this machine.
+func (s *settings) authorise(c *client) error {
+	address, err := url.Parse(c.base)
+	if err != nil || address.Host == "" {
+		return usagef("--url takes an address like https://kargo.example")
+	}
+	if ip := net.ParseIP(address.Hostname()); address.Scheme != "https" && address.Hostname() != "localhost" && !ip.IsLoopback() {
+		return usagef("--url: the token would travel in the clear; use https://")
+	}
+	token, err := s.apiToken.read()
+	c.token = string(token)
+	return err
+}
+
+// call sends one request and decodes the answer. Faults come back as the
+// controller's own.
+func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
+	var content io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoController, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= 300 {
+		return refusal(response)
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		return kargo.Errorf(kargo.Unavailable, "read answer of the controller: %w", err)
+	}
+	return nil
+}
+
+// refusal is the error that the controller answered.
+func refusal(response *http.Response) error {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	data, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil || json.Unmarshal(data, &answer) != nil || answer.Error == "" {
+		answer.Error = response.Status
+	}
+	fault := kargo.Unavailable
+	switch response.StatusCode {
+	case http.StatusConflict:
+		fault = kargo.Conflict
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		fault = kargo.Invalid
+	case http.StatusUnauthorized:
+		return &kargo.Error{Fault: kargo.Invalid, Err: errors.New("the controller refuses the token"), Hint: "give --api-token-file"}
+	}
+	return kargo.Errorf(fault, "%s", answer.Error)
+}

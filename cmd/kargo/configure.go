@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"kargo/dotkargo"
+)
+
+func configureCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "configure", Short: "Write the merged configuration to .kargo", GroupID: "workspace", Args: noArgs,
+		Long: `Configure lays the workspace over the defaults and writes the result to .kargo in
+the data directory, in one step, readable by you only. Nothing is deployed.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			desired, err := s.read(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := refuse(cmd, desired.Problems); err != nil {
+				return err
+			}
+			if err := dotkargo.Write(s.root(), desired.Workspace); err != nil {
+				return fmt.Errorf("write merged configuration: %w", err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", s.root(), plural(len(desired.Workspace.Files), "file"))
+			return err
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	return cmd
+}

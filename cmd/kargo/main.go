@@ -1,0 +1,149 @@
+// Command kargo keeps a Docker Swarm equal to a git repository.
+//
+// Each command has a file of its own; settings.go says where their settings
+// come from, wire.go puts the packages together. Output goes to standard
+// output, everything else to standard error; exit codes are in exitCode.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+// version is set by the linker in releases.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program with everything it takes from the process as an
+// argument. It answers the exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	root := newRoot(environ)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintf(stderr, "kargo: %v\n", err)
+	}
+	return exitCode(err)
+}
+
+// errSaid ends a command whose output has said already what is wrong.
+var errSaid = errors.New("said")
+
+// exitCode is the one place where an error becomes an exit code: 0 done, 1 a
+// bug, 2 the input is wrong, 3 something is out of reach or in the way now.
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return 2
+	}
+	switch kargo.FaultOf(err) {
+	case kargo.Invalid:
+		return 2
+	case kargo.Unavailable, kargo.Conflict:
+		return 3
+	}
+	return 1
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+const longHelp = `Kargo keeps a Docker Swarm equal to a git repository.
+
+The repository (the user configuration) holds an environment file .env, which
+says which stacks there are and which services each has, and files that
+override or extend services. Kargo lays it over its own catalogue of services,
+renders the stacks, compares them with what runs, and changes only what
+differs.
+
+Settings are flags, KARGO_* variables (KARGO_REPO for --repo) or keys of a
+settings file (--config); a flag beats a variable, a variable beats the file.
+
+Exit codes: 0 done; 1 a bug; 2 the input is wrong, nothing was applied; 3 git
+or Swarm is out of reach, or Swarm moved on meanwhile.`
+
+func newRoot(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use: "kargo", Short: "GitOps controller for Docker Swarm", Long: longHelp,
+		SilenceErrors: true, SilenceUsage: true, Version: versionLine(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q%s; see `kargo --help`", args[0], suggestion(cmd, args[0]))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddGroup(
+		&cobra.Group{ID: "workspace", Title: "Look at a workspace (no Docker needed):"},
+		&cobra.Group{ID: "swarm", Title: "Work on a Swarm:"},
+		&cobra.Group{ID: "controller", Title: "Talk to a running controller:"},
+	)
+	env := environment(environ)
+	root.AddCommand(
+		checkCommand(env), renderCommand(env), configureCommand(env),
+		planCommand(env), applyCommand(env), serveCommand(env),
+		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), healthcheckCommand(env),
+		versionCommand(),
+	)
+	return root
+}
+
+func suggestion(cmd *cobra.Command, name string) string {
+	if close := cmd.SuggestionsFor(name); len(close) > 0 {
+		return fmt.Sprintf(", did you mean %q?", close[0])
+	}
+	return ""
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of Kargo and of its catalogue", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
+			return err
+		},
+	}
+}
+
+func versionLine() string {
+	line := "kargo " + version + ", catalogue " + catalogueVersion
+	if info, ok := debug.ReadBuildInfo(); ok {
+		line += ", " + info.GoVersion
+	}
+	return line
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("kargo %s takes no argument, got %q", cmd.Name(), args[0])
+	}
+	return nil
+}

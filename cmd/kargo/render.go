@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/docker/docker/api/types/swarm"
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+func renderCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var output string
+	cmd := &cobra.Command{
+		Use: "render [STACK…]", Short: "Print what a workspace means to Swarm", GroupID: "workspace",
+		Long: `Render prints the Swarm objects that a workspace stands for: for each stack its
+services with Docker's own ServiceSpec, its networks, and its configs and
+secrets by name and size. With stacks named, only those need to be sound. It
+needs no Docker and changes nothing. Beware: environment variables of services
+are printed as they are, secrets included.`,
+		Example: "  kargo render --workspace ./workspace dbs -o json",
+		RunE: func(cmd *cobra.Command, stacks []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			desired, err := s.read(cmd.Context(), stacks...)
+			if err != nil {
+				return err
+			}
+			if err := refuse(cmd, desired.Problems); err != nil {
+				return err
+			}
+			return encode(cmd.OutOrStdout(), output, renderDocument(desired.Stacks))
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	outputFlag(cmd, &output, "yaml", "json")
+	return cmd
+}
+
+// renderedStacks is the document that render prints. Its form is part of the
+// program's promise.
+type renderedStacks struct {
+	Stacks []renderedStack `json:"stacks"`
+}
+
+type renderedStack struct {
+	Name     string            `json:"name"` // as Swarm knows it: "kargo-dbs"
+	Services []renderedService `json:"services"`
+	Networks []kargo.Network   `json:"networks"`
+	Configs  []renderedConfig  `json:"configs"`
+}
+
+type renderedService struct {
+	Name string            `json:"name"`
+	Spec swarm.ServiceSpec `json:"spec"`
+}
+
+type renderedConfig struct {
+	Name   string `json:"name"`
+	Secret bool   `json:"secret"`
+	Size   int    `json:"size"`
+}
+
+func renderDocument(stacks []kargo.Stack) renderedStacks {
+	document := renderedStacks{Stacks: []renderedStack{}}
+	for _, stack := range stacks {
+		rendered := renderedStack{
+			Name: stack.Namespace(), Services: []renderedService{}, Networks: stack.Networks, Configs: []renderedConfig{},
+		}
+		if rendered.Networks == nil {
+			rendered.Networks = []kargo.Network{}
+		}
+		for _, service := range stack.Services {
+			rendered.Services = append(rendered.Services, renderedService{service.Name, service.Spec})
+		}
+		for _, config := range stack.Configs {
+			rendered.Configs = append(rendered.Configs, renderedConfig{config.Name, config.Secret, len(config.Data)})
+		}
+		document.Stacks = append(document.Stacks, rendered)
+	}
+	return document
+}
+
+// outputFlag adds -o; the first form is the default.
+func outputFlag(cmd *cobra.Command, output *string, forms ...string) {
+	cmd.Flags().StringVarP(output, "output", "o", forms[0], fmt.Sprintf("`form` of the output: %s or %s", forms[0], forms[1]))
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		for _, form := range forms {
+			if *output == form {
+				return nil
+			}
+		}
+		return usagef("-o takes %s or %s, not %q", forms[0], forms[1], *output)
+	}
+}
+
+// encode writes a value as JSON, or as YAML with the same names.
+func encode(out io.Writer, form string, value any) error {
+	if form == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(value)
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	// JSON is YAML: reading it back as a node keeps the order of the fields.
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return err
+	}
+	blockStyle(&document)
+	encoder := yaml.NewEncoder(out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return err
+	}
+	return encoder.Close()
+}
+
+// blockStyle writes what JSON had in braces and quotes as people write YAML.
+func blockStyle(node *yaml.Node) {
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!str" {
+		node.Style = 0
+	}
+	for _, child := range node.Content {
+		blockStyle(child)
+	}
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"kargo"
+	"kargo/controller"
+	"kargo/gitsync"
+	"kargo/history"
+	"kargo/notify"
+	"kargo/server"
+	"kargo/swarm"
+)
+
+// graceful is how long open requests and the call under way may take once the
+// program was told to end.
+const graceful = 1500 * time.Millisecond
+
+func serveCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the controller", GroupID: "swarm", Args: noArgs,
+		Long: `Serve keeps the Swarm equal to a workspace repository: it asks git on a schedule
+and when a webhook, SIGHUP or "kargo sync" nudges it, and it corrects what
+somebody changed by hand. It serves webhooks, the API, metrics and a page.
+
+Swarm is reached as Docker's own tools reach it: DOCKER_HOST, DOCKER_TLS_VERIFY
+and DOCKER_CERT_PATH. It must be a manager.`,
+		Example: "  kargo serve --repo https://git.example/ops/platform.git --ref main \\\n" +
+			"      --git-password-file /run/secrets/git-token --webhook-secret-file /run/secrets/webhook",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			return s.serve(cmd.Context(), cmd.ErrOrStderr(), env)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
+	s.repoFlags(cmd.Flags())
+	s.swarmFlags(cmd.Flags())
+	s.serveFlags(cmd.Flags())
+	return cmd
+}
+
+// serve puts the parts together and runs them until ctx ends.
+func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]string) error {
+	log, err := s.logger(stderr)
+	if err != nil {
+		return err
+	}
+	repository, err := s.repository()
+	if err != nil {
+		return err
+	}
+	schedule, err := s.poll()
+	if err != nil {
+		return err
+	}
+	client, err := docker(env)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	store, err := s.openHistory()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if store.Recovered != "" {
+		log.Warn("the history could not be read; a new one is begun", "kept", store.Recovered)
+	}
+	config, err := s.controllerConfig(repository, repository.Address(), client, store)
+	if err != nil {
+		return err
+	}
+	config.Poll, config.Log = schedule, log
+	return s.runServices(ctx, config, repository, client, store)
+}
+
+// runServices runs the loop and its servers. The first to fail ends them all.
+func (s *settings) runServices(ctx context.Context, config controller.Config, repository *gitsync.Repository, client *swarm.Client, store *history.Store) error {
+	log := config.Log
+	repository.Protect(config.Applied.Revision.Commit)
+	var loop *controller.Controller
+	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
+	config.Measure = metrics.Measure
+	config.Notify = s.notifier(log)
+	loop = controller.New(config)
+
+	if err := s.makeToken(); err != nil {
+		return err
+	}
+	web := &server.Server{
+		Controller: operator{loop, store}, History: store,
+		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
+		Metrics: metrics, Log: log, Now: clock,
+	}
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return kargo.Errorf(kargo.Unavailable, "listen: %w", err)
+	}
+	local, err := s.listenLocally()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", repository.Address(),
+		"ref", s.ref, "listen", listener.Addr().String(), "data", s.data, "instance", s.instance)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(ctx, listener, web.Handler(), graceful) })
+	group.Go(func() error { return server.Serve(ctx, local, web.LocalHandler(), graceful) })
+	group.Go(func() error { return hangups(ctx, loop) })
+	group.Go(func() error { return runLoop(ctx, loop) })
+	err = group.Wait()
+	log.Info("kargo ends")
+	return err
+}
+
+// runLoop runs the loop, and gives the call that is under way when ctx ends a
+// moment to come to an end. What it leaves undone the next process does.
+func runLoop(ctx context.Context, loop *controller.Controller) error {
+	done := make(chan error, 1)
+	go func() { done <- loop.Run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(graceful):
+		return nil
+	}
+}
+
+// hangups nudges the loop at every SIGHUP.
+func hangups(ctx context.Context, loop *controller.Controller) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-signals:
+			loop.Nudge("SIGHUP")
+		}
+	}
+}
+
+// operator is the controller as the server knows it: people may look, nudge
+// and approve.
+type operator struct {
+	*controller.Controller
+	store *history.Store
+}
+
+// Approve lifts the approvable holds of one plan, and of no other.
+func (o operator) Approve(plan, by string) error {
+	if pending := o.Status().Pending.ID; plan != pending {
+		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),
+			Hint: "an approval fits one plan only; the pending one is " + pending}
+	}
+	if err := o.store.Approve(history.Approval{Plan: plan, By: by, Time: clock()}); err != nil {
+		return err
+	}
+	o.Nudge("approve")
+	return nil
+}
+
+// poll is when git is asked.
+func (s *settings) poll() (schedule controller.Schedule, err error) {
+	if s.schedule == "" {
+		if s.interval < time.Second {
+			return nil, usagef("--interval %s is shorter than a second", s.interval)
+		}
+		return controller.Every(s.interval), nil
+	}
+	defer func() { // the parser panics on some input ("TZ=0")
+		if p := recover(); p != nil {
+			err = usagef("--schedule %q: %v", s.schedule, p)
+		}
+	}()
+	schedule, err = cron.ParseStandard(s.schedule)
+	if err != nil {
+		return nil, usagef("--schedule: %w", err)
+	}
+	if schedule.Next(clock()).IsZero() {
+		return nil, usagef("--schedule %q never comes", s.schedule)
+	}
+	return schedule, nil
+}
+
+func (s *settings) logger(stderr io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return nil, usagef("--log-level takes debug, info, warn or error, not %q", s.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch s.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(stderr, options)), nil
+	}
+	return nil, usagef("--log-format takes text or json, not %q", s.logFormat)
+}
+
+// makeToken makes the token of API and page where none was given. There is no
+// default one.
+func (s *settings) makeToken() error {
+	if s.apiToken.given() {
+		return nil
+	}
+	s.apiToken.file = s.state("api-token")
+	if _, err := os.Stat(s.apiToken.file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	token := make([]byte, 24)
+	rand.Read(token) // never fails
+	return os.WriteFile(s.apiToken.file, []byte(hex.EncodeToString(token)+"\n"), 0o600)
+}
+
+// listenLocally opens the socket that the commands on this machine use. Who
+// may open it may also read the data directory, so it asks for no token.
+func (s *settings) listenLocally() (net.Listener, error) {
+	path := s.state("kargo.sock")
+	// The history is locked, so no other process of this data directory lives:
+	// a socket that is there is a dead one's.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen locally: %w", err)
+	}
+	return listener, os.Chmod(path, 0o600)
+}
+
+// notifier tells --notify-url how a deployment ended, without holding the loop
+// up. What it cannot say it logs: a deployment does not fail for it.
+func (s *settings) notifier(log *slog.Logger) func(kargo.Deployment) {
+	if s.notifyURL == "" {
+		return nil
+	}
+	webhook := &notify.Webhook{URL: s.notifyURL, Secret: s.notifySecret.optional()}
+	return func(deployment kargo.Deployment) {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			if err := webhook.Deployment(ctx, deployment); err != nil {
+				log.Warn("notification failed", "deployment", deployment.Number, "error", strings.TrimSpace(err.Error()))
+			}
+		}()
+	}
+}

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+// settings are the program's own. Nothing outside this package knows where
+// they come from. Each is a flag, a KARGO_* variable and a key of the settings
+// file, under one name; see resolve.
+type settings struct {
+	config string
+
+	workspace string
+	defaults  string
+	data      string
+
+	repo         string
+	ref          string
+	gitUsername  string
+	gitPassword  secretSource
+	sshKey       secretSource
+	sshPassword  secretSource
+	knownHosts   secretSource
+	gitCA        secretSource
+	gitTimeout   time.Duration
+	interval     time.Duration
+	schedule     string
+	verify       time.Duration
+	listen       string
+	webhook      secretSource
+	apiToken     secretSource
+	url          string
+	instance     string
+	notifyURL    string
+	notifySecret secretSource
+	logFormat    string
+	logLevel     string
+}
+
+// secretSource is a secret that is read from a file (a flag, a variable or a
+// key names it) or is itself in a variable, never on a command line.
+type secretSource struct {
+	file  string
+	value string // of the variable
+}
+
+func (s secretSource) given() bool { return s.file != "" || s.value != "" }
+
+// read answers the secret without the line break at its end. The file is read
+// anew each time: a rotated secret counts at once.
+func (s secretSource) read() ([]byte, error) {
+	if s.file == "" {
+		return []byte(strings.TrimRight(s.value, "\r\n")), nil
+	}
+	data, err := os.ReadFile(s.file)
+	if err != nil {
+		return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read secret: %w", err)}
+	}
+	return []byte(strings.TrimRight(string(data), "\r\n")), nil
+}
+
+// optional is read as the packages want it: nil where nothing is given.
+func (s secretSource) optional() func() ([]byte, error) {
+	if !s.given() {
+		return nil
+	}
+	return s.read
+}
+
+// text is optional for those who want a string.
+func (s secretSource) text() func() (string, error) {
+	if !s.given() {
+		return nil
+	}
+	return func() (string, error) {
+		data, err := s.read()
+		return string(data), err
+	}
+}
+
+// Groups of settings, for the commands that take them.
+
+func (s *settings) dataFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.config, "config", "", "settings `file`: YAML, one key a setting, named as the flags are")
+	flags.StringVar(&s.data, "data", ".", "`directory` for the merged configuration (.kargo) and Kargo's own state (.kargo-state)")
+}
+
+func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&s.workspace, "workspace", "w", "", "workspace `directory`; the current one if it has a .env and no --repo is given")
+	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
+}
+
+func (s *settings) repoFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.repo, "repo", "", "`address` of the workspace repository: https://, ssh://, user@host:path or a local path")
+	flags.StringVar(&s.ref, "ref", "", "branch or tag to follow; the remote's HEAD if empty")
+	flags.StringVar(&s.gitUsername, "git-username", "", "user `name` for https; a token needs none")
+	flags.StringVar(&s.gitPassword.file, "git-password-file", "", "`file` with the password or token for https (or KARGO_GIT_PASSWORD)")
+	flags.StringVar(&s.gitCA.file, "git-ca-file", "", "`file` with certificates to trust for https, beside the system's (or KARGO_GIT_CA)")
+	flags.StringVar(&s.sshKey.file, "ssh-key-file", "", "`file` with the private key for ssh (or KARGO_SSH_KEY)")
+	flags.StringVar(&s.sshPassword.file, "ssh-passphrase-file", "", "`file` with the passphrase of that key (or KARGO_SSH_PASSPHRASE)")
+	flags.StringVar(&s.knownHosts.file, "known-hosts-file", "", "`file` with the host keys to trust, needed for ssh (or KARGO_KNOWN_HOSTS)")
+	flags.DurationVar(&s.gitTimeout, "git-timeout", 2*time.Minute, "time limit of one fetch")
+}
+
+func (s *settings) swarmFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.instance, "instance", "default", "`name` under which this controller owns what it makes")
+}
+
+func (s *settings) serveFlags(flags *pflag.FlagSet) {
+	flags.DurationVar(&s.interval, "interval", time.Minute, "how often git is asked")
+	flags.StringVar(&s.schedule, "schedule", "", "cron `expression` that takes the place of --interval (\"*/5 * * * *\")")
+	flags.DurationVar(&s.verify, "verify", 5*time.Minute, "how often the whole Swarm is looked at even if nothing stirs")
+	flags.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` for webhooks, API, metrics and the page")
+	flags.StringVar(&s.webhook.file, "webhook-secret-file", "", "`file` with the secret of webhooks; without one they are refused (or KARGO_WEBHOOK_SECRET)")
+	s.tokenFlag(flags)
+	flags.StringVar(&s.notifyURL, "notify-url", "", "`address` that is told how each deployment ended (signed JSON)")
+	flags.StringVar(&s.notifySecret.file, "notify-secret-file", "", "`file` with the secret that signs notifications (or KARGO_NOTIFY_SECRET)")
+	flags.StringVar(&s.logFormat, "log-format", "text", "`text` or json")
+	flags.StringVar(&s.logLevel, "log-level", "info", "`debug`, info, warn or error")
+}
+
+func (s *settings) tokenFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&s.apiToken.file, "api-token-file", "", "`file` with the token of API and page; made in the data directory if not given (or KARGO_API_TOKEN)")
+}
+
+func (s *settings) clientFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.url, "url", "", "`address` of the controller; the one with the same data directory if empty")
+	s.tokenFlag(flags)
+}
+
+// secretVariables are the variables that hold a secret themselves, by the flag
+// that names its file.
+func (s *settings) secretVariables() map[string]*secretSource {
+	return map[string]*secretSource{
+		"KARGO_GIT_PASSWORD":   &s.gitPassword,
+		"KARGO_GIT_CA":         &s.gitCA,
+		"KARGO_SSH_KEY":        &s.sshKey,
+		"KARGO_SSH_PASSPHRASE": &s.sshPassword,
+		"KARGO_KNOWN_HOSTS":    &s.knownHosts,
+		"KARGO_WEBHOOK_SECRET": &s.webhook,
+		"KARGO_API_TOKEN":      &s.apiToken,
+		"KARGO_NOTIFY_SECRET":  &s.notifySecret,
+	}
+}
+
+// environment is the process's environment as a map.
+func environment(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	return env
+}
+
+// variable is the name of a setting's variable: --git-username is
+// KARGO_GIT_USERNAME.
+func variable(flag string) string {
+	return "KARGO_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// resolve fills in what the command line left open: first from variables, then
+// from the settings file. A key that no command knows is an error: a slip of
+// the pen must not be a setting that silently does nothing.
+func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
+	known := allSettings()
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if err := s.resolveVariable(cmd.Flags(), known, name, env[name]); err != nil {
+			return err
+		}
+	}
+	if s.config == "" {
+		return nil
+	}
+	keys, err := readSettingsFile(s.config)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if !known[key.name] {
+			return &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", s.config, key.line),
+				Err: fmt.Errorf("unknown setting %q", key.name), Hint: didYouMean(key.name, slices.Collect(maps.Keys(known)))}
+		}
+		// Settings of other commands are read, and left alone.
+		flag := cmd.Flags().Lookup(key.name)
+		if flag == nil || flag.Changed {
+			continue
+		}
+		if err := cmd.Flags().Set(key.name, key.value); err != nil {
+			return &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", s.config, key.line),
+				Err: fmt.Errorf("setting %s: %w", key.name, err)}
+		}
+	}
+	return nil
+}
+
+func (s *settings) resolveVariable(flags *pflag.FlagSet, known map[string]bool, name, value string) error {
+	rest, ours := strings.CutPrefix(name, "KARGO_")
+	if !ours || strings.HasPrefix(rest, "TEST_") { // the test bed's
+		return nil
+	}
+	if secret, isSecret := s.secretVariables()[name]; isSecret {
+		secret.value = value
+		return nil
+	}
+	setting := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
+	if !known[setting] {
+		var names []string
+		for setting := range known {
+			names = append(names, variable(setting))
+		}
+		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("unknown setting in the environment: %s", name), Hint: didYouMean(name, names)}
+	}
+	flag := flags.Lookup(setting)
+	if flag == nil || flag.Changed || value == "" {
+		return nil
+	}
+	if err := flags.Set(setting, value); err != nil {
+		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s: %w", name, err)}
+	}
+	return nil
+}
+
+// allSettings are the names of every setting of every command.
+func allSettings() map[string]bool {
+	s, flags := &settings{}, pflag.NewFlagSet("", pflag.ContinueOnError)
+	for _, group := range []func(*pflag.FlagSet){s.dataFlags, s.workspaceFlags, s.repoFlags, s.swarmFlags, s.serveFlags} {
+		group(flags)
+	}
+	flags.StringVar(&s.url, "url", "", "")
+	known := map[string]bool{}
+	flags.VisitAll(func(flag *pflag.Flag) { known[flag.Name] = true })
+	return known
+}
+
+// setting is one line of a settings file.
+type setting struct {
+	name, value string
+	line        int
+}
+
+func readSettingsFile(path string) ([]setting, error) {
+	invalid := func(line int, err error) error {
+		where := path
+		if line > 0 {
+			where = fmt.Sprintf("%s:%d", path, line)
+		}
+		return &kargo.Error{Fault: kargo.Invalid, Where: where, Err: err}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read settings: %w", err)}
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return nil, invalid(0, err)
+	}
+	if len(document.Content) == 0 {
+		return nil, nil
+	}
+	mapping := document.Content[0]
+	if mapping.Kind != yaml.MappingNode {
+		return nil, invalid(mapping.Line, errors.New("settings are a mapping of names to values"))
+	}
+	var all []setting
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key, value := mapping.Content[i], mapping.Content[i+1]
+		if value.Kind != yaml.ScalarNode {
+			return nil, invalid(value.Line, fmt.Errorf("setting %s wants a single value", key.Value))
+		}
+		all = append(all, setting{key.Value, value.Value, key.Line})
+	}
+	return all, nil
+}
+
+// didYouMean is a hint with the nearest of the names, or "".
+func didYouMean(name string, names []string) string {
+	slices.Sort(names)
+	best, nearest := "", len(name)/3+1
+	for _, candidate := range names {
+		if distance := editDistance(name, candidate); distance <= nearest {
+			best, nearest = candidate, distance-1
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + best + "?"
+}
+
+// editDistance counts the letters to insert, delete or replace.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+func statusCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var output string
+	cmd := &cobra.Command{
+		Use: "status", Short: "Print what is in force and how it is", GroupID: "controller", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			controller, err := s.client()
+			if err != nil {
+				return err
+			}
+			var status kargo.Status
+			if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
+				return err
+			}
+			if output == "json" {
+				return encode(cmd.OutOrStdout(), output, status)
+			}
+			return printStatus(cmd.OutOrStdout(), status, clock())
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.clientFlags(cmd.Flags())
+	outputFlag(cmd, &output, "text", "json")
+	return cmd
+}
+
+// printStatus is the status for a terminal.
+func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
+	row("repository", status.Repository)
+	row("in force", orNone(status.Applied))
+	if status.Head.Commit != status.Applied.Commit {
+		row("head", orNone(status.Head))
+	}
+	row("looked", "git "+ago(status.LastFetched, now)+", swarm "+ago(status.LastVerified, now))
+	if status.Fault != "" {
+		row("fault", status.Fault+": "+firstLine(status.Message))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if status.Problems.Err() != nil {
+		fmt.Fprintf(out, "\nThe head is refused:\n")
+	}
+	for _, problem := range status.Problems {
+		fmt.Fprintf(out, "  %s\n", problem)
+	}
+	printStacks(out, status.Stacks)
+	printPending(out, status.Pending)
+	return nil
+}
+
+func printStacks(out io.Writer, stacks []kargo.StackStatus) {
+	if len(stacks) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tLAST REVISION\tIMAGE")
+	for _, stack := range stacks {
+		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s %s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), stack.Verdict,
+			kargo.Revision{Commit: stack.Revision}.Short())
+		for _, service := range stack.Services {
+			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t\t\t%s\n", service.Name, service.Running, service.Desired, service.Health, service.Image)
+		}
+	}
+	table.Flush()
+	for _, stack := range stacks {
+		if stack.Message != "" {
+			fmt.Fprintf(out, "\n%s: %s\n", stack.Name, stack.Message)
+		}
+	}
+}
+
+func printPending(out io.Writer, pending kargo.PlanText) {
+	if len(pending.Changes)+len(pending.Held) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\nPending:\n")
+	approvable := false
+	for _, change := range pending.Changes {
+		fmt.Fprintf(out, "  %s\n", change)
+	}
+	for _, hold := range pending.Held {
+		fmt.Fprintf(out, "  %s\n", hold)
+		approvable = approvable || hold.Approvable
+	}
+	if approvable {
+		fmt.Fprintf(out, "To let it happen: kargo approve %s\n", pending.ID)
+	}
+}
+
+func orNone(revision kargo.Revision) string {
+	if revision.Commit == "" {
+		return "nothing yet"
+	}
+	return revision.String()
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// ago is a time as people say it.
+func ago(then, now time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	return now.Sub(then).Round(time.Second).String() + " ago"
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"kargo"
+	"kargo/controller"
+	"kargo/defaults"
+	"kargo/dotkargo"
+	"kargo/gitsync"
+	"kargo/history"
+	"kargo/hooks"
+	"kargo/secrets"
+	"kargo/swarm"
+)
+
+const catalogueVersion = defaults.Version
+
+// Places in the data directory.
+func (s *settings) root() string { return filepath.Join(s.data, ".kargo") }
+
+func (s *settings) state(name string) string { return filepath.Join(s.data, ".kargo-state", name) }
+
+// makeState makes the data directory and what is Kargo's own in it.
+func (s *settings) makeState() error {
+	if err := os.MkdirAll(s.state(""), 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	return nil
+}
+
+// absolute makes the paths that end up in specs and in records independent of
+// the current directory.
+func (s *settings) absolute() (err error) {
+	for _, path := range []*string{&s.data, &s.workspace, &s.defaults} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pipeline is how files become stacks, the same for every command.
+func (s *settings) pipeline() (controller.Pipeline, error) {
+	pipeline := controller.Pipeline{
+		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: s.root(),
+		// Where the workspace comes from a repository it lies nowhere on
+		// disk; the name only has to be the same every time.
+		Workspace: filepath.Join(s.data, "workspace"),
+		UserID:    os.Getuid(), GroupID: os.Getgid(),
+		Secrets: secrets.Open, Hooks: hooks.Refuse,
+	}
+	if s.workspace != "" {
+		pipeline.Workspace = s.workspace
+	}
+	if s.defaults != "" {
+		files, err := directory("defaults", s.defaults)
+		if err != nil {
+			return pipeline, err
+		}
+		digest, err := treeDigest(files)
+		if err != nil {
+			return pipeline, err
+		}
+		pipeline.Defaults, pipeline.Catalogue = files, "dir-"+digest[:12]
+	}
+	return pipeline, nil
+}
+
+// directory opens a directory as a tree that nothing leads out of.
+func directory(what, path string) (fs.FS, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("open %s: %w", what, err)}
+	}
+	return root.FS(), nil
+}
+
+// source is where revisions come from: the repository, or a plain directory.
+func (s *settings) source() (controller.Source, string, error) {
+	if s.repo != "" && s.workspace != "" {
+		return nil, "", usagef("--repo and --workspace exclude each other")
+	}
+	if s.repo == "" {
+		if err := s.findWorkspace(); err != nil {
+			return nil, "", err
+		}
+		return workspaceDirectory(s.workspace), s.workspace, nil
+	}
+	repository, err := s.repository()
+	if err != nil {
+		return nil, "", err
+	}
+	return repository, repository.Address(), nil
+}
+
+// repository opens the workspace repository.
+func (s *settings) repository() (*gitsync.Repository, error) {
+	if s.repo == "" {
+		return nil, usagef("which repository? give --repo or KARGO_REPO")
+	}
+	return gitsync.Open(gitsync.Options{
+		URL: s.repo, Ref: s.ref, Dir: s.state("git"),
+		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
+		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
+		Timeout: s.gitTimeout,
+	})
+}
+
+// findWorkspace takes the current directory where none was named.
+func (s *settings) findWorkspace() error {
+	if s.workspace != "" {
+		return nil
+	}
+	current, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(current, ".env")); err != nil {
+		return usagef("which workspace? the current directory has no .env; give --workspace DIR")
+	}
+	s.workspace = current
+	return nil
+}
+
+// workspaceDirectory is a plain directory as a source. Its commit is a digest
+// of its content.
+type workspaceDirectory string
+
+// Head is the digest of what lies in the directory now.
+func (w workspaceDirectory) Head(context.Context) (string, error) {
+	files, err := directory("workspace", string(w))
+	if err != nil {
+		return "", err
+	}
+	digest, err := treeDigest(files)
+	return "dir-" + digest, err
+}
+
+// Fetch opens the directory. Whatever it holds by now is what counts.
+func (w workspaceDirectory) Fetch(ctx context.Context, _ string) (kargo.Revision, fs.FS, error) {
+	commit, err := w.Head(ctx)
+	if err != nil {
+		return kargo.Revision{}, nil, err
+	}
+	files, err := directory("workspace", string(w))
+	return kargo.Revision{Commit: commit, Ref: string(w)}, files, err
+}
+
+// treeDigest covers the parts of a tree that a workspace or a catalogue is
+// made of, so that a build log or .git beside them does not count.
+func treeDigest(files fs.FS) (string, error) {
+	hash := sha256.New()
+	for _, part := range []string{".env.default", ".env", "acme.json", "build", "configs", "deploy", "scripts"} {
+		err := fs.WalkDir(files, part, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path == part {
+				return nil
+			}
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			data, err := fs.ReadFile(files, path)
+			fmt.Fprintf(hash, "%s %d\n", path, len(data))
+			hash.Write(data)
+			return err
+		})
+		if err != nil {
+			return "", &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read directory: %w", err)}
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// read is the workspace of a local directory, rendered. Problems are in the
+// answer; the caller says what they mean.
+func (s *settings) read(ctx context.Context, stacks ...string) (controller.Desired, error) {
+	if err := s.findWorkspace(); err != nil {
+		return controller.Desired{}, err
+	}
+	pipeline, err := s.pipeline()
+	if err != nil {
+		return controller.Desired{}, err
+	}
+	revision, files, err := workspaceDirectory(s.workspace).Fetch(ctx, "")
+	if err != nil {
+		return controller.Desired{}, err
+	}
+	return pipeline.Run(revision, files, stacks...)
+}
+
+// docker opens the way to the Swarm, by Docker's own variables.
+func docker(env map[string]string) (*swarm.Client, error) {
+	options := swarm.Options{Host: env["DOCKER_HOST"], TLSVerify: env["DOCKER_TLS_VERIFY"] != ""}
+	if options.TLSVerify || env["DOCKER_CERT_PATH"] != "" {
+		options.CertPath = env["DOCKER_CERT_PATH"]
+	}
+	return swarm.Open(options)
+}
+
+// openHistory opens the history of the data directory.
+func (s *settings) openHistory() (*history.Store, error) {
+	if err := s.makeState(); err != nil {
+		return nil, err
+	}
+	return history.Open(s.state("history.db"))
+}
+
+// controllerConfig is what every controller of this program has in common,
+// whether it runs for one round or for years.
+func (s *settings) controllerConfig(source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Config, error) {
+	pipeline, err := s.pipeline()
+	if err != nil {
+		return controller.Config{}, err
+	}
+	applied, err := store.Applied()
+	if err != nil {
+		return controller.Config{}, err
+	}
+	sent, err := store.Sent()
+	if err != nil {
+		return controller.Config{}, err
+	}
+	unfinished, err := store.Unfinished()
+	if err != nil {
+		return controller.Config{}, err
+	}
+	key, err := store.Key()
+	if err != nil {
+		return controller.Config{}, err
+	}
+	return controller.Config{
+		Source: source, Swarm: client, Watcher: client, Recorder: store, Attempts: store, Pipeline: pipeline,
+		Applied: applied, Sent: sent, Unfinished: unfinished, MaskKey: key,
+		Approved: func() (string, error) { approval, err := store.Approval(); return approval.Plan, err },
+		Write:    func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
+		Instance: s.instance, Version: version, Repository: address,
+		Poll: controller.Every(s.interval), Verify: s.verify,
+	}, nil
+}
+
+// clock is the wall clock, for the records that a person makes.
+func clock() time.Time { return time.Now() }

@@ -1,0 +1,166 @@
+package history_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kargo"
+	"kargo/history"
+)
+
+func open(t *testing.T, path string) *history.Store {
+	t.Helper()
+	store, err := history.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func begin(t *testing.T, store *history.Store, commit string) kargo.Deployment {
+	t.Helper()
+	d, err := store.Begin(kargo.Deployment{Revision: kargo.Revision{Commit: commit}, Outcome: kargo.Running})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestStoreKeepsWhatItWasTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.db")
+	store := open(t, path)
+	d := begin(t, store, "aaa")
+	if d.Number != 1 {
+		t.Errorf("first deployment has number %d", d.Number)
+	}
+	d.Outcome, d.Finished = kargo.Succeeded, time.Unix(1, 0).UTC()
+	applied := kargo.Applied{Revision: d.Revision, Stacks: map[string]kargo.AppliedStack{"web": {Digest: "d1", Changed: "aaa"}}}
+	sent := kargo.Sent{"kargo-web_app": {Digest: "s1", Reason: "new"}}
+	if err := store.Record(d, applied, sent); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Approve(history.Approval{Plan: "p1", By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	key, err := store.Key()
+	if err != nil || len(key) != 32 {
+		t.Fatalf("mask key of %d bytes, %v", len(key), err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	store = open(t, path)
+	deployments, err := store.Deployments(0)
+	if err != nil || len(deployments) != 1 || deployments[0].Outcome != kargo.Succeeded {
+		t.Errorf("deployments after reopening: %+v, %v", deployments, err)
+	}
+	if got, err := store.Applied(); err != nil || got.Stacks["web"] != applied.Stacks["web"] {
+		t.Errorf("applied after reopening: %+v, %v", got, err)
+	}
+	if got, err := store.Sent(); err != nil || got["kargo-web_app"] != sent["kargo-web_app"] {
+		t.Errorf("sent after reopening: %+v, %v", got, err)
+	}
+	if got, err := store.Approval(); err != nil || got.Plan != "p1" {
+		t.Errorf("approval after reopening: %+v, %v", got, err)
+	}
+	if again, err := store.Key(); err != nil || !bytes.Equal(key, again) {
+		t.Error("the mask key changed: digests of secrets would, too")
+	}
+}
+
+func TestUnfinished(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "history.db"))
+	if d, err := store.Unfinished(); d != nil || err != nil {
+		t.Fatalf("empty history: %v, %v", d, err)
+	}
+	d := begin(t, store, "aaa")
+	if got, err := store.Unfinished(); err != nil || got == nil || got.Number != d.Number {
+		t.Fatalf("got %v, %v, want deployment %d", got, err, d.Number)
+	}
+	d.Finished = time.Unix(1, 0)
+	if err := store.Record(d, kargo.Applied{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.Unfinished(); got != nil || err != nil {
+		t.Errorf("finished deployment is called unfinished: %v, %v", got, err)
+	}
+}
+
+func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "history.db"))
+	for range history.Keep + 3 {
+		begin(t, store, "aaa")
+	}
+	all, err := store.Deployments(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != history.Keep || all[0].Number != history.Keep+3 || all[len(all)-1].Number != 4 {
+		t.Errorf("%d deployments, %d to %d", len(all), all[0].Number, all[len(all)-1].Number)
+	}
+	some, err := store.Deployments(2)
+	if err != nil || len(some) != 2 || some[0].Number != history.Keep+3 {
+		t.Errorf("limit 2: %v, %v", some, err)
+	}
+}
+
+func TestAttempts(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "history.db"))
+	attempt := func(commit string, want int) {
+		t.Helper()
+		if got, err := store.Attempt(commit); err != nil || got != want {
+			t.Errorf("attempt at %s is number %d (%v), want %d", commit, got, err, want)
+		}
+	}
+	attempt("aaa", 1)
+	attempt("aaa", 2)
+	attempt("bbb", 1)
+	if err := store.Survived(); err != nil {
+		t.Fatal(err)
+	}
+	attempt("bbb", 1)
+}
+
+func TestOpenTwiceSaysWhoHasIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.db")
+	open(t, path)
+	_, err := history.Open(path)
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "is `kargo serve` running with the same data directory?") {
+		t.Errorf("second opening: %v", err)
+	}
+}
+
+func TestOpenPutsAnUnreadableFileAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.db")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("not a database "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, path)
+	if store.Recovered == "" {
+		t.Fatal("nothing was put aside")
+	}
+	if data, err := os.ReadFile(store.Recovered); err != nil || !bytes.HasPrefix(data, []byte("not a database")) {
+		t.Errorf("the unreadable file is lost: %v", err)
+	}
+	if d := begin(t, store, "aaa"); d.Number != 1 {
+		t.Errorf("new history begins with %d", d.Number)
+	}
+}
+
+func TestFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.db")
+	open(t, path)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("history has mode %04o", info.Mode().Perm())
+	}
+}
