@@ -1,0 +1,86 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/cli/cli/compose/template"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// stateFolders lie below the root and hold what services write.
+var stateFolders = []string{"logs", "acme"}
+
+// labelFiles marks a container with a digest of the files of the merged tree
+// that it binds. A bind shows a new content to nobody who does not look; the
+// label makes a new content roll the service.
+func (w *work) labelFiles(service string, spec *swarm.ServiceSpec) {
+	container := spec.TaskTemplate.ContainerSpec
+	hash := sha256.New()
+	bound := 0
+	for _, m := range container.Mounts {
+		source, ok := w.inTree(m.Source)
+		if m.Type != mount.TypeBind || !ok || isState(source) {
+			continue
+		}
+		files := w.filesAt(source)
+		if len(files) == 0 {
+			w.warn(w.volumePlace(service, []string{"services", service, "volumes", m.Target}),
+				"put it into the workspace, or make the path absolute",
+				"services.%s binds %s, which is not in the merged configuration", service, source)
+		}
+		for _, file := range files {
+			bound++
+			fmt.Fprintf(hash, "%s\x00%d\x00", file, len(w.ws.Files[file].Data))
+			hash.Write(w.ws.Files[file].Data)
+		}
+	}
+	if bound > 0 {
+		container.Labels[kargo.LabelFiles] = hex.EncodeToString(hash.Sum(nil))[:12]
+	}
+}
+
+func isState(source string) bool {
+	first, _, _ := strings.Cut(source, "/")
+	return slices.Contains(stateFolders, first)
+}
+
+// filesAt are the files of the merged tree at a path: the file itself, or all
+// below the folder, state apart.
+func (w *work) filesAt(source string) []string {
+	return slices.DeleteFunc(w.treeNames(), func(name string) bool {
+		return isState(name) || source != "." && name != source && !strings.HasPrefix(name, source+"/")
+	})
+}
+
+// volumePlace is where a service mentions a volume, by its target or source,
+// the last part of the path; or its volumes as a whole.
+func (w *work) volumePlace(service string, path []string) place {
+	name := path[len(path)-1]
+	for _, l := range slices.Backward(w.layers) {
+		volumes, _ := l.serviceDict(service)["volumes"].([]any)
+		for i, volume := range volumes {
+			if w.mentions(volume, name) {
+				return l.at("services", service, "volumes", strconv.Itoa(i))
+			}
+		}
+	}
+	return w.place("services", service, "volumes")
+}
+
+// mentions tells whether a volume entry has a part, variables replaced.
+func (w *work) mentions(volume any, part string) bool {
+	if long, ok := volume.(map[string]any); ok {
+		return w.mentions(long["target"], part) || w.mentions(long["source"], part)
+	}
+	text, _ := volume.(string)
+	text, err := template.Substitute(text, w.ws.Env.Lookup)
+	return err == nil && slices.Contains(strings.Split(text, ":"), part)
+}

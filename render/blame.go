@@ -1,0 +1,133 @@
+package render
+
+import (
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli/compose/loader"
+	"github.com/docker/cli/cli/compose/types"
+)
+
+// The loader's errors name a dotted path at best. These patterns take them
+// apart; what matches none is reported as it is.
+var (
+	additional  = regexp.MustCompile(`^(\S+) Additional property (\S+) is not allowed$`)
+	castError   = regexp.MustCompile(`(?s)^error while interpolating (\S+): failed to cast to expected type: (.*)$`)
+	pathError   = regexp.MustCompile(`(?s)^(?:error while interpolating |invalid interpolation format for )(\S+): (.*)$`)
+	schemaError = regexp.MustCompile(`^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
+	mergeError  = regexp.MustCompile(`(?s)^cannot merge (services|volumes|networks|secrets|configs) from (\S+): (.*)$`)
+	decodeError = regexp.MustCompile(`'([A-Za-z]\S*)'`)
+)
+
+// blame reports an error of a layer that was loaded alone, at its line, and
+// answers the path of what is wrong, nil if that is not known.
+func (w *work) blame(l *layer, dict map[string]any, err error) []string {
+	var forbidden *loader.ForbiddenPropertiesError
+	if errors.As(err, &forbidden) {
+		return w.blameForbidden(l, dict)
+	}
+	message := err.Error()
+	if match := additional.FindStringSubmatch(message); match != nil {
+		path := w.pathOf(l, match[1])
+		path = append(path, match[2])
+		w.fail(l.at(path...), unknownHint(path), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
+		return path
+	}
+	if match := castError.FindStringSubmatch(message); match != nil {
+		path := w.pathOf(l, match[1])
+		hint := ""
+		if strings.Contains(match[2], `parsing ""`) || strings.HasSuffix(match[2], "boolean: ") {
+			hint = "the variable it reads is empty or not set"
+		}
+		w.fail(l.at(path...), hint, "%s: %s", match[1], match[2])
+		return path
+	}
+	for _, pattern := range []*regexp.Regexp{pathError, schemaError} {
+		if match := pattern.FindStringSubmatch(message); match != nil {
+			path := w.pathOf(l, match[1])
+			w.fail(l.at(path...), "", "%s: %s", match[1], match[2])
+			return path
+		}
+	}
+	return w.blameService(l, dict, message)
+}
+
+// pathOf splits the dotted path of a message; "(root)" is the file itself.
+func (w *work) pathOf(l *layer, dotted string) []string {
+	if dotted == "(root)" || l.root == nil {
+		return nil
+	}
+	return splitPath(l.root, dotted)
+}
+
+// unknownHint explains properties that other tools know.
+func unknownHint(path []string) string {
+	switch path[len(path)-1] {
+	case "profiles", "extends", "include", "name":
+		return "Compose Specification files are not understood; docker stack deploy refuses them too"
+	case "content":
+		return "write the content to a file of the workspace and name it with file:"
+	}
+	return ""
+}
+
+// blameForbidden reports the properties that Swarm has another word for.
+func (w *work) blameForbidden(l *layer, dict map[string]any) []string {
+	services, _ := dict["services"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		service, _ := services[name].(map[string]any)
+		for _, property := range slices.Sorted(maps.Keys(types.ForbiddenProperties)) {
+			if _, set := service[property]; set {
+				path := []string{"services", name, property}
+				w.fail(l.at(path...), types.ForbiddenProperties[property], "%s is not allowed", strings.Join(path, "."))
+				return path
+			}
+		}
+	}
+	return nil
+}
+
+// blameService finds the service of an error that names none, by loading each
+// alone; or the section, if it is no service's.
+func (w *work) blameService(l *layer, dict map[string]any, message string) []string {
+	for _, section := range []string{"services", "networks", "volumes", "configs", "secrets"} {
+		entries, _ := dict[section].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(entries)) {
+			only := map[string]any{section: map[string]any{name: entries[name]}}
+			if _, err := w.run([]types.ConfigFile{{Filename: l.path, Config: only}}); err != nil {
+				path := []string{section, name}
+				at := l.at(w.decodedPath(l, path, err.Error())...)
+				w.fail(at, "", "%s.%s: %s", section, name, oneLine(err.Error()))
+				return path
+			}
+		}
+	}
+	w.fail(place{path: l.path}, "", "%s", oneLine(message))
+	return nil
+}
+
+// decodedPath extends a path by the field that the decoder names in Go's
+// spelling: 'Deploy.Resources.Limits.memory'.
+func (w *work) decodedPath(l *layer, path []string, message string) []string {
+	match := decodeError.FindStringSubmatch(message)
+	if match == nil {
+		return path
+	}
+	fields := strings.NewReplacer("[", ".", "]", "").Replace(strings.ToLower(match[1]))
+	return append(slices.Clone(path), strings.Split(fields, ".")...)
+}
+
+// blameMerge reports an error that only shows once the layers are merged.
+func (w *work) blameMerge(err error) {
+	if match := mergeError.FindStringSubmatch(err.Error()); match != nil {
+		w.fail(place{path: match[2]}, "", "cannot be merged with the files below it: %s", oneLine(match[3]))
+		return
+	}
+	w.fail(place{path: w.layers[0].path}, "", "cannot be merged: %s", oneLine(err.Error()))
+}
+
+// oneLine is a message without line breaks.
+func oneLine(message string) string { return strings.Join(strings.Fields(message), " ") }

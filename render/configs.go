@@ -1,0 +1,246 @@
+package render
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/docker/cli/cli/compose/convert"
+	"github.com/docker/cli/cli/compose/types"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// What Swarm takes for a config or secret.
+const (
+	maxConfigName = 64
+	maxConfigSize = 1_023_999 // bytes
+	maxSecretSize = 511_999   // bytes
+	digestLength  = 12        // hex digits of the content's digest in a name
+)
+
+var configName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
+
+// objects are the configs and secrets of one stack. They are made when a
+// service first names them, for what nobody names is not created.
+type objects struct {
+	*work
+	config *types.Config
+	made   map[objectKey]kargo.Config
+	broken map[objectKey]bool
+}
+
+type objectKey struct {
+	secret bool
+	key    string
+}
+
+// section is the word of compose files for the kind of object.
+func (k objectKey) section() string {
+	if k.secret {
+		return "secrets"
+	}
+	return "configs"
+}
+
+func newObjects(w *work, config *types.Config) *objects {
+	return &objects{work: w, config: config, made: map[objectKey]kargo.Config{}, broken: map[objectKey]bool{}}
+}
+
+// used are the objects that services named, in order of name.
+func (o *objects) used() []kargo.Config {
+	list := slices.Collect(maps.Values(o.made))
+	slices.SortFunc(list, func(a, b kargo.Config) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind(), b.Kind()))
+	})
+	// Two keys may stand for one external object.
+	return slices.CompactFunc(list, func(a, b kargo.Config) bool {
+		return a.Name == b.Name && a.Secret == b.Secret
+	})
+}
+
+// get makes an object, or finds it made.
+func (o *objects) get(service string, key objectKey) (kargo.Config, bool) {
+	if made, ok := o.made[key]; ok {
+		return made, true
+	}
+	if o.broken[key] {
+		return kargo.Config{}, false
+	}
+	made, ok := o.make(service, key)
+	if ok {
+		o.made[key] = made
+	} else {
+		o.broken[key] = true
+	}
+	return made, ok
+}
+
+func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
+	var declared types.FileObjectConfig
+	var exists bool
+	if key.secret {
+		var secret types.SecretConfig
+		secret, exists = o.config.Secrets[key.key]
+		declared = types.FileObjectConfig(secret)
+	} else {
+		var config types.ConfigObjConfig
+		config, exists = o.config.Configs[key.key]
+		declared = types.FileObjectConfig(config)
+	}
+	at := o.place(key.section(), key.key)
+	switch {
+	case !exists:
+		o.fail(o.place("services", service, key.section(), key.key), "declare it at the top level of the file",
+			"services.%s names %s %q, which no file of stack %q declares", service, key.section(), key.key, o.name)
+		return kargo.Config{}, false
+	case declared.External.External:
+		return kargo.Config{Name: declared.Name, Secret: key.secret, External: true}, true
+	case declared.Driver != "":
+		o.fail(o.place(key.section(), key.key, "driver"), "use file: or external:",
+			"%s.%s: drivers are not understood", key.section(), key.key)
+		return kargo.Config{}, false
+	}
+	return o.fromFile(at, key, declared)
+}
+
+// fromFile makes an object out of a file of the merged tree.
+func (o *objects) fromFile(at place, key objectKey, declared types.FileObjectConfig) (kargo.Config, bool) {
+	if declared.File == o.directory() {
+		o.fail(at, "name one with file:", "%s.%s has no file", key.section(), key.key)
+		return kargo.Config{}, false
+	}
+	at = o.place(key.section(), key.key, "file")
+	file, data, ok := o.treeFile(at, declared.File)
+	if !ok {
+		return kargo.Config{}, false
+	}
+	limit := maxConfigSize
+	if key.secret {
+		limit = maxSecretSize
+	}
+	if len(data) == 0 || len(data) > limit {
+		o.fail(at, "", "%s.%s: %s has %d bytes; Swarm takes 1 to %d", key.section(), key.key, file, len(data), limit)
+		return kargo.Config{}, false
+	}
+	name, err := o.nameOf(key, declared, data)
+	if err != nil {
+		o.fail(at, "", "%s.%s: %s", key.section(), key.key, err)
+		return kargo.Config{}, false
+	}
+	return kargo.Config{
+		Name:   name,
+		Data:   data,
+		Secret: key.secret,
+		Labels: convert.AddStackLabel(convert.NewNamespace(o.namespace), declared.Labels),
+		Driver: declared.TemplateDriver,
+	}, true
+}
+
+// nameOf ends a name in a digest of all that Swarm cannot change about an
+// object: its content and template driver. A name that is too long is cut, and
+// then its digest covers the whole name too, so that it stays its own.
+func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig, data []byte) (string, error) {
+	base := cmp.Or(declared.Name, o.namespace+"_"+key.key)
+	hash := sha256.New()
+	if room := maxConfigName - digestLength - 1; len(base) > room {
+		if declared.Name == "" && len(o.namespace)+2 > room {
+			return "", fmt.Errorf("stack %q has too long a name for a config", o.name)
+		}
+		fmt.Fprintf(hash, "%s\x00", base)
+		base = base[:room]
+	}
+	if declared.TemplateDriver != "" {
+		fmt.Fprintf(hash, "%s\x00", declared.TemplateDriver)
+	}
+	hash.Write(data)
+	name := base + "-" + hex.EncodeToString(hash.Sum(nil))[:digestLength]
+	if !configName.MatchString(name) {
+		return "", fmt.Errorf("%q cannot be its name in Swarm: letters, digits, dots, - and _ only", base)
+	}
+	return name, nil
+}
+
+// configReferences are what a service names under configs, and the config of
+// its credential spec.
+func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.ConfigReference {
+	references := []*swarm.ConfigReference{}
+	targets := map[string]bool{}
+	for _, use := range service.Configs {
+		config, ok := o.get(service.Name, objectKey{key: use.Source})
+		if !ok {
+			continue
+		}
+		file := target(types.FileReferenceConfig(use))
+		o.checkTarget(service.Name, "configs", use.Source, file.Name, targets)
+		references = append(references, &swarm.ConfigReference{
+			File:       (*swarm.ConfigReferenceFileTarget)(&file),
+			ConfigName: config.Name,
+		})
+	}
+	if key := service.CredentialSpec.Config; key != "" {
+		config, ok := o.get(service.Name, objectKey{key: key})
+		// The converter looks for this name and answers with the id in the
+		// place of it; the name is both here.
+		service.CredentialSpec.Config = config.Name
+		if ok {
+			references = append(references, &swarm.ConfigReference{
+				Runtime:    &swarm.ConfigReferenceRuntimeTarget{},
+				ConfigName: config.Name,
+				ConfigID:   config.Name,
+			})
+		}
+	}
+	slices.SortStableFunc(references, func(a, b *swarm.ConfigReference) int {
+		return cmp.Compare(a.ConfigName, b.ConfigName)
+	})
+	return references
+}
+
+// secretReferences are what a service names under secrets.
+func (o *objects) secretReferences(service types.ServiceConfig) []*swarm.SecretReference {
+	references := []*swarm.SecretReference{}
+	targets := map[string]bool{}
+	for _, use := range service.Secrets {
+		secret, ok := o.get(service.Name, objectKey{secret: true, key: use.Source})
+		if !ok {
+			continue
+		}
+		file := target(types.FileReferenceConfig(use))
+		o.checkTarget(service.Name, "secrets", use.Source, file.Name, targets)
+		references = append(references, &swarm.SecretReference{File: &file, SecretName: secret.Name})
+	}
+	slices.SortStableFunc(references, func(a, b *swarm.SecretReference) int {
+		return cmp.Compare(a.SecretName, b.SecretName)
+	})
+	return references
+}
+
+// target is the file in the container, with docker's defaults.
+func target(use types.FileReferenceConfig) swarm.SecretReferenceFileTarget {
+	mode := fs.FileMode(0o444)
+	if use.Mode != nil {
+		mode = fs.FileMode(*use.Mode)
+	}
+	return swarm.SecretReferenceFileTarget{
+		Name: cmp.Or(use.Target, use.Source),
+		UID:  cmp.Or(use.UID, "0"),
+		GID:  cmp.Or(use.GID, "0"),
+		Mode: mode,
+	}
+}
+
+// checkTarget refuses two objects at one place of a container.
+func (o *objects) checkTarget(service, section, key, file string, taken map[string]bool) {
+	if taken[file] {
+		o.fail(o.place("services", service, section, key), "",
+			"services.%s.%s: two of them have the target %s", service, section, file)
+	}
+	taken[file] = true
+}

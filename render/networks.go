@@ -1,0 +1,114 @@
+package render
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/docker/cli/cli/compose/convert"
+	"github.com/docker/cli/cli/compose/types"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+const driverOverlay = "overlay"
+
+// sharedNetworks are the networks that join the stacks: the variable that
+// names each, and its name if the variable does not.
+var sharedNetworks = []struct{ variable, name string }{
+	{"DOCKER_FRONT_NETWORK", "kargo-front"},
+	{"DOCKER_BACK_NETWORK", "kargo-back"},
+	{"DOCKER_SOCKET_NETWORK", "kargo-docker-socket"},
+}
+
+// shared are the names of the shared networks in order.
+func (r *renderer) shared() []string {
+	var names []string
+	for _, network := range sharedNetworks {
+		names = append(names, cmp.Or(r.ws.Env[network.variable], network.name))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// networks are those that the services of the stack name, and the shared ones,
+// which every stack may count on, whether its files declare them or not.
+func (w *work) networks(config *types.Config) []kargo.Network {
+	var networks []kargo.Network
+	shared := w.shared()
+	for _, name := range shared {
+		networks = append(networks, kargo.Network{Name: name, Shared: true, Driver: driverOverlay, Attachable: true})
+	}
+	own, external := convert.Networks(convert.NewNamespace(w.namespace), config.Networks, declared(config))
+	for name, options := range own {
+		if slices.Contains(shared, name) {
+			continue
+		}
+		networks = append(networks, kargo.Network{
+			Name:       name,
+			Driver:     cmp.Or(options.Driver, driverOverlay),
+			Attachable: options.Attachable,
+			Internal:   options.Internal,
+			Options:    options.Options,
+			Labels:     options.Labels,
+			IPAM:       options.IPAM,
+		})
+	}
+	slices.Sort(external)
+	for _, name := range slices.Compact(external) {
+		if !slices.Contains(shared, name) {
+			networks = append(networks, kargo.Network{Name: name, External: true})
+		}
+	}
+	slices.SortFunc(networks, func(a, b kargo.Network) int { return cmp.Compare(a.Name, b.Name) })
+	return networks
+}
+
+// declared are the networks that services name: "default" for those that name
+// none.
+func declared(config *types.Config) map[string]struct{} {
+	names := map[string]struct{}{}
+	for _, service := range config.Services {
+		if len(service.Networks) == 0 {
+			names["default"] = struct{}{}
+		}
+		for name := range service.Networks {
+			names[name] = struct{}{}
+		}
+	}
+	return names
+}
+
+// checkAliases warns of services in different stacks that answer to one name
+// on a shared network: callers would reach now one, now the other.
+func (r *renderer) checkAliases(stacks []kargo.Stack) {
+	type name struct{ network, alias string }
+	type owner struct{ stack, service string }
+	shared := r.shared()
+	owners := map[name]owner{}
+	for _, stack := range stacks {
+		for _, service := range stack.Services {
+			for _, network := range service.Spec.TaskTemplate.Networks {
+				if !slices.Contains(shared, network.Target) {
+					continue
+				}
+				for _, alias := range uniqueAliases(network) {
+					key, own := name{network.Target, alias}, owner{stack.Name, service.Name}
+					other, taken := owners[key]
+					if !taken {
+						owners[key] = own
+					} else if other.stack != own.stack {
+						r.warn(r.places[service.Name], "callers reach either of them; rename one",
+							"%s and %s both answer to %q on %s", other.service, own.service, alias, network.Target)
+					}
+				}
+			}
+		}
+	}
+}
+
+func uniqueAliases(network swarm.NetworkAttachmentConfig) []string {
+	aliases := slices.Clone(network.Aliases)
+	slices.Sort(aliases)
+	return slices.Compact(aliases)
+}

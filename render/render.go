@@ -1,0 +1,157 @@
+// Package render turns a workspace into the stacks that should run: for each
+// entry of STACKS the compose files of its services, merged and converted to
+// Swarm's own service specs as `docker stack deploy` would do it.
+//
+// It is pure. What a compose file means is decided by Docker's own loader and
+// converter (github.com/docker/cli), but they are handed everything they could
+// look for outside: contents of env_file, configs and secrets come from the
+// merged tree, variables from the workspace's environment and nowhere else.
+// What is wrong comes back as kargo.Problems with file and line.
+//
+//	stacks.go       STACKS, <STACK>_STACK and their kin
+//	needs.go        what waits for what
+//	files.go        the file list of a stack
+//	layer.go        one compose file, parsed; tags.go its !reset and !override
+//	position.go     from a path in a compose file to its line
+//	variables.go    which variables a file reads
+//	constraints.go, envfile.go, healthcheck.go
+//	                where the meaning of files differs from Docker's
+//	load.go         from layers to one configuration; blame.go whose error it is
+//	convert.go      from the configuration to service specs
+//	configs.go, networks.go, binds.go, lint.go
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kargo"
+)
+
+// Render makes the named stacks out of a workspace, or all of STACKS if none
+// is named, in the order of STACKS. The problems are sorted. A stack with a
+// problem that is not a warning is left out.
+func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems) {
+	r := &renderer{ws: ws, places: map[string]place{}}
+	r.stacks = r.stackNames()
+	needs := r.needs()
+
+	var stacks []kargo.Stack
+	for _, name := range r.chosen(names) {
+		r.failed = false
+		stack := r.stack(name)
+		stack.Needs = needs[name]
+		stack.Adopt = r.adopt(name)
+		if !r.failed {
+			stacks = append(stacks, stack)
+		}
+	}
+	r.checkAliases(stacks)
+	return stacks, r.problems.Sort()
+}
+
+// renderer is the work on one workspace.
+type renderer struct {
+	ws       kargo.Workspace
+	stacks   []string // STACKS, without repetitions
+	problems kargo.Problems
+	failed   bool             // the stack at hand has a problem that is not a warning
+	places   map[string]place // where each rendered service is defined
+}
+
+// place is a line of a file; line 0 is the file as a whole.
+type place struct {
+	path string
+	line int
+}
+
+// fail reports a problem.
+func (r *renderer) fail(at place, hint, format string, args ...any) {
+	r.failed = true
+	r.problems = append(r.problems, kargo.Problem{
+		Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint,
+	})
+}
+
+// warn reports what is odd and does no harm to the rendering.
+func (r *renderer) warn(at place, hint, format string, args ...any) {
+	r.problems = append(r.problems, kargo.Problem{
+		Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true,
+	})
+}
+
+// stack renders one stack.
+func (r *renderer) stack(name string) kargo.Stack {
+	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name}
+	w.readLayers()
+	w.checkVariables()
+	if r.failed {
+		return kargo.Stack{}
+	}
+	w.inlineEnvFiles()
+	w.settleHealthchecks()
+	w.normalise()
+	if r.failed {
+		return kargo.Stack{}
+	}
+	config := w.load()
+	if config == nil {
+		return kargo.Stack{}
+	}
+	w.lint(config)
+	stack := kargo.Stack{Name: name}
+	stack.Services, stack.Configs = w.convert(config)
+	stack.Networks = w.networks(config)
+	return stack
+}
+
+// work is the rendering of one stack.
+type work struct {
+	*renderer
+	name      string
+	namespace string
+	layers    []*layer
+}
+
+// chosen are the stacks to render, in the order of STACKS.
+func (r *renderer) chosen(names []string) []string {
+	if len(names) == 0 || slices.Contains(names, allStacks) {
+		return r.stacks
+	}
+	for _, name := range names {
+		if !slices.Contains(r.stacks, name) {
+			r.fail(r.variable("STACKS"), didYouMean(name, r.stacks),
+				"STACKS has no stack %q", name)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(r.stacks), func(name string) bool {
+		return !slices.Contains(names, name)
+	})
+}
+
+// variable is where a variable was assigned last. One that never was is
+// missed in the user's environment file.
+func (r *renderer) variable(name string) place {
+	if where, ok := r.ws.Lines[name]; ok {
+		if file, line, ok := splitPlace(where); ok {
+			return place{file, line}
+		}
+	}
+	return place{path: ".env"}
+}
+
+// quoted is a list for people: "a", "b" and "c".
+func quoted(names []string) string {
+	var text strings.Builder
+	for i, name := range names {
+		switch {
+		case i > 0 && i == len(names)-1:
+			text.WriteString(" and ")
+		case i > 0:
+			text.WriteString(", ")
+		}
+		fmt.Fprintf(&text, "%q", name)
+	}
+	return text.String()
+}

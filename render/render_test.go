@@ -1,0 +1,201 @@
+package render_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+	"kargo/render"
+)
+
+var update = flag.Bool("update", false, "write the results of the txtar tests into their files")
+
+// TestRender runs testdata/*.txtar. Each file shows one rule: prose, then the
+// workspace (.env and deploy/, configs/, …), then what comes of it: "want" is
+// the stacks, "problems" what is said about them. An empty want is left out.
+func TestRender(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no tests found", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stacks, problems := render.Render(workspace(archive))
+			got := map[string]string{"want": stackText(t, stacks), "problems": problemText(problems)}
+			if *update {
+				write(t, file, archive, got)
+				return
+			}
+			for _, name := range []string{"want", "problems"} {
+				if want := section(archive, name); got[name] != want {
+					t.Errorf("%s is\n%s\nand should be\n%s", name, got[name], want)
+				}
+			}
+			again, _ := render.Render(workspace(archive))
+			if stackText(t, again) != got["want"] {
+				t.Error("the second rendering differs from the first")
+			}
+		})
+	}
+}
+
+// workspace is the merged configuration that an archive describes.
+func workspace(archive *txtar.Archive) kargo.Workspace {
+	ws := kargo.Workspace{
+		Root:  "/srv/.kargo",
+		Env:   kargo.Environment{},
+		Files: map[string]kargo.File{},
+		Lines: map[string]string{},
+	}
+	for _, file := range archive.Files {
+		switch file.Name {
+		case "want", "problems":
+			continue
+		case ".env":
+			for i, line := range strings.Split(string(file.Data), "\n") {
+				if name, value, ok := strings.Cut(line, "="); ok {
+					ws.Env[name] = value
+					ws.Lines[name] = fmt.Sprintf(".env:%d", i+1)
+				}
+			}
+		}
+		ws.Files[file.Name] = kargo.File{Data: file.Data, Origin: kargo.OriginUser, Source: file.Name}
+	}
+	return ws
+}
+
+// stackText is what should run as a person reads it: YAML without the fields
+// that say nothing.
+func stackText(t *testing.T, stacks []kargo.Stack) string {
+	t.Helper()
+	var text bytes.Buffer
+	for _, stack := range stacks {
+		var configs []map[string]any
+		for _, config := range stack.Configs {
+			configs = append(configs, map[string]any{
+				"name": config.Name, "data": string(config.Data), "secret": config.Secret,
+				"external": config.External, "labels": config.Labels, "driver": config.Driver,
+			})
+		}
+		services := map[string]any{}
+		for _, service := range stack.Services {
+			services[service.Name] = service.Spec
+		}
+		data, err := json.Marshal(map[string]any{
+			"stack": stack.Name, "needs": stack.Needs, "adopt": stack.Adopt,
+			"services": services, "networks": uncommon(stack.Networks), "configs": configs,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value any
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		if err := decoder.Decode(&value); err != nil {
+			t.Fatal(err)
+		}
+		encoder := yaml.NewEncoder(&text)
+		encoder.SetIndent(2)
+		if err := encoder.Encode(prune(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return text.String()
+}
+
+// uncommon leaves the shared networks out where they are what they always are.
+func uncommon(networks []kargo.Network) []kargo.Network {
+	common := []string{"kargo-back", "kargo-docker-socket", "kargo-front"}
+	return slices.DeleteFunc(slices.Clone(networks), func(n kargo.Network) bool {
+		return n.Shared && n.Attachable && n.Driver == "overlay" && slices.Contains(common, n.Name)
+	})
+}
+
+// prune drops what is empty: null, "", false, [] and {}. Numbers stay, for no
+// replicas is something to say; only ForceUpdate is always there and always 0.
+func prune(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		delete(value, "ForceUpdate")
+		for key, entry := range value {
+			if pruned := prune(entry); pruned == nil {
+				delete(value, key)
+			} else {
+				value[key] = pruned
+			}
+		}
+		if len(value) == 0 {
+			return nil
+		}
+	case []any:
+		if len(value) == 0 {
+			return nil
+		}
+		for i, entry := range value {
+			value[i] = prune(entry)
+		}
+	case json.Number:
+		if number, err := value.Int64(); err == nil {
+			return number
+		}
+	case string:
+		if value == "" {
+			return nil
+		}
+	case bool:
+		if !value {
+			return nil
+		}
+	}
+	return value
+}
+
+func problemText(problems kargo.Problems) string {
+	var text strings.Builder
+	for _, problem := range problems {
+		fmt.Fprintln(&text, problem)
+	}
+	return text.String()
+}
+
+func section(archive *txtar.Archive, name string) string {
+	for _, file := range archive.Files {
+		if file.Name == name {
+			return string(file.Data)
+		}
+	}
+	return ""
+}
+
+func write(t *testing.T, file string, archive *txtar.Archive, got map[string]string) {
+	t.Helper()
+	kept := archive.Files[:0]
+	for _, f := range archive.Files {
+		if _, result := got[f.Name]; !result {
+			kept = append(kept, f)
+		}
+	}
+	for _, name := range []string{"want", "problems"} {
+		if got[name] != "" {
+			kept = append(kept, txtar.File{Name: name, Data: []byte(got[name])})
+		}
+	}
+	archive.Files = kept
+	if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

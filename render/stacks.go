@@ -1,0 +1,121 @@
+package render
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"kargo"
+)
+
+// allStacks is the word of the commands for every stack.
+const allStacks = "all"
+
+// stackNames are the entries of STACKS in order, without repetitions.
+func (r *renderer) stackNames() []string {
+	at := r.variable("STACKS")
+	var names []string
+	byVariable := map[string]string{}
+	for _, name := range r.ws.Env.List("STACKS") {
+		variable := kargo.EnvName(name) + "_STACK"
+		other, taken := byVariable[variable]
+		switch {
+		case name == allStacks:
+			r.fail(at, "", "%q means every stack and cannot be the name of one", allStacks)
+			continue
+		case slices.Contains(names, name):
+			r.fail(at, "", "STACKS names %q twice", name)
+			continue
+		case taken:
+			r.warn(at, "rename one of them", "stacks %q and %q share the variable %s", other, name, variable)
+		}
+		byVariable[variable] = name
+		names = append(names, name)
+	}
+	return names
+}
+
+// serviceList are the services of a stack in order.
+func (r *renderer) serviceList(stack string) []string {
+	variable := kargo.EnvName(stack) + "_STACK"
+	listed := r.ws.Env.List(variable)
+	if len(listed) == 0 {
+		at := r.variable(variable)
+		if at.line == 0 {
+			at = r.variable("STACKS")
+		}
+		r.fail(at, "list its services, as in "+variable+`="redis mongodb"`,
+			"stack %q has no services: %s is empty or not set", stack, variable)
+		return nil
+	}
+	var services []string
+	for _, service := range listed {
+		if slices.Contains(services, service) {
+			r.fail(r.variable(variable), "", "%s names %q twice", variable, service)
+			continue
+		}
+		services = append(services, service)
+	}
+	return services
+}
+
+// adopt tells whether a stack may take over objects that carry no owner.
+func (r *renderer) adopt(stack string) bool {
+	variable := kargo.EnvName(stack) + "_ADOPT"
+	switch value := r.ws.Env[variable]; value {
+	case "", "false":
+		return false
+	case "true":
+		return true
+	default:
+		r.fail(r.variable(variable), "", "%s is %q, neither true nor false", variable, value)
+		return false
+	}
+}
+
+// splitPlace takes "file:line" apart.
+func splitPlace(where string) (string, int, bool) {
+	i := strings.LastIndexByte(where, ':')
+	if i < 0 {
+		return "", 0, false
+	}
+	line, err := strconv.Atoi(where[i+1:])
+	return where[:i], line, err == nil
+}
+
+// didYouMean is a hint with the known name that is nearest to a mistyped one,
+// or no hint if none is near.
+func didYouMean(name string, known []string) string {
+	best, bestDistance := "", 1+max(1, len(name)/3)
+	for _, candidate := range known {
+		if d := distance(name, candidate); d < bestDistance {
+			best, bestDistance = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + best + "?"
+}
+
+// distance is the number of insertions, deletions and replacements that turn
+// a into b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
