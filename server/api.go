@@ -1,0 +1,166 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"kargo"
+)
+
+const (
+	defaultHistory = 20
+	maxHistory     = 500
+	maxRequest     = 64 << 10
+)
+
+// alive answers as long as the process does.
+func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }
+
+// ready answers 200 once a revision was brought to Swarm.
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if !s.Controller.Status().Ready() {
+		say(w, http.StatusServiceUnavailable, "not ready: no revision was applied yet")
+		return
+	}
+	say(w, http.StatusOK, "ready")
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if s.Metrics == nil {
+		notFound(w, r)
+		return
+	}
+	s.Metrics.handler.ServeHTTP(w, r)
+}
+
+func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.Controller.Status())
+}
+
+func (s *Server) serveHistory(w http.ResponseWriter, r *http.Request) {
+	limit := defaultHistory
+	if text := r.URL.Query().Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxHistory {
+			refuse(w, http.StatusBadRequest, "request", "limit is not a number from 1 to "+strconv.Itoa(maxHistory), "")
+			return
+		}
+	}
+	deployments, err := s.History.Deployments(limit)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	if deployments == nil {
+		deployments = []kargo.Deployment{} // [] rather than null
+	}
+	answer(w, http.StatusOK, deployments)
+}
+
+func (s *Server) sync(w http.ResponseWriter, _ *http.Request) {
+	s.Controller.Nudge("sync")
+	answer(w, http.StatusAccepted, result{"accepted"})
+}
+
+// approve takes {"plan": ID}.
+func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
+	var request struct {
+		Plan string `json:"plan"`
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&request); err != nil || request.Plan == "" {
+		refuse(w, http.StatusBadRequest, "request", "the request names no plan", `send {"plan": "ID"}`)
+		return
+	}
+	if err := s.Controller.Approve(request.Plan, who(r)); err != nil {
+		s.fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, result{"approved"})
+}
+
+// who names the person behind a request, for the history: the user name that
+// came with the token, which nothing vouches for.
+func who(r *http.Request) string {
+	name, _, _ := r.BasicAuth()
+	name = strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return -1
+	}, name)
+	if name == "" || len(name) > 64 {
+		return "api"
+	}
+	return name
+}
+
+// result is the answer to a request that has no other.
+type result struct {
+	Result string `json:"result"`
+}
+
+// problem is the answer to a request that failed.
+type problem struct {
+	Fault   string `json:"fault"`
+	Message string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// httpStatus is the one place where a fault becomes a status code.
+func httpStatus(fault kargo.Fault) int {
+	switch fault {
+	case kargo.Invalid:
+		return http.StatusUnprocessableEntity
+	case kargo.Unavailable:
+		return http.StatusServiceUnavailable
+	case kargo.Conflict:
+		return http.StatusConflict
+	}
+	return http.StatusInternalServerError
+}
+
+// fail answers with an error. One that nobody classified goes to the log too:
+// it is a bug.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	fault := kargo.FaultOf(err)
+	if fault == kargo.Internal {
+		s.log().Error("request failed", "err", err)
+	}
+	var known *kargo.Error
+	if !errors.As(err, &known) {
+		refuse(w, httpStatus(fault), fault.String(), err.Error(), "")
+		return
+	}
+	bare := *known
+	bare.Hint = ""
+	refuse(w, httpStatus(fault), fault.String(), bare.Error(), known.Hint)
+}
+
+func refuse(w http.ResponseWriter, status int, fault, message, hint string) {
+	answer(w, status, problem{fault, message, hint})
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, http.StatusNotFound, "request", "there is nothing here", "")
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(body) // the client has gone
+}

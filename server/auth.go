@@ -1,0 +1,63 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"golang.org/x/time/rate"
+)
+
+// requireToken lets through who has the token: as a bearer token, or, for
+// browsers, as the password of any user name.
+func (s *Server) requireToken(next http.Handler) http.Handler {
+	// Guesses are slowed down for all guessers together. The right token is
+	// never held up, so nobody can be locked out.
+	guesses := rate.NewLimiter(5, 20)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := readSecret(s.Token)
+		if len(token) == 0 {
+			refuse(w, http.StatusServiceUnavailable, "unavailable", "there is no token to check requests against", "set the file that holds the token")
+			return
+		}
+		if sameSecret(givenToken(r), token) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !guesses.Allow() {
+			w.Header().Set("Retry-After", "10")
+			refuse(w, http.StatusTooManyRequests, "unauthorized", "too many requests with a wrong token", "")
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="Kargo: the token is the password", charset="UTF-8"`)
+		refuse(w, http.StatusUnauthorized, "unauthorized", "the token is missing or wrong", "send Authorization: Bearer TOKEN")
+	})
+}
+
+func givenToken(r *http.Request) []byte {
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return []byte(strings.TrimSpace(token))
+	}
+	_, password, _ := r.BasicAuth()
+	return []byte(password)
+}
+
+// sameSecret takes the same time for every wrong guess, whatever its length.
+func sameSecret(given, want []byte) bool {
+	a, b := sha256.Sum256(given), sha256.Sum256(want)
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// readSecret reads a secret without its line end; nil where there is none.
+func readSecret(read func() ([]byte, error)) []byte {
+	if read == nil {
+		return nil
+	}
+	secret, err := read()
+	if err != nil {
+		return nil
+	}
+	return bytes.TrimRight(secret, "\r\n")
+}

@@ -1,0 +1,114 @@
+package server_test
+
+import (
+	"time"
+
+	"kargo"
+)
+
+// now is the moment of every fixed status.
+var now = time.Date(2025, 3, 14, 15, 9, 26, 0, time.UTC)
+
+func at(ago time.Duration) time.Time { return now.Add(-ago) }
+
+var (
+	newest = kargo.Revision{
+		Commit: "9c1185a5c5e9fc54612808977ee8f548b2258d31", Ref: "main",
+		Author: "Grace Hopper", Subject: "Raise redis to 7.4 and add the tile server", Time: at(4 * time.Minute), Catalogue: "2.1.0",
+	}
+	older = kargo.Revision{
+		Commit: "e242ed3bffccdf271b7fbaf34ed72d089537b42f", Ref: "main",
+		Author: "Ada Lovelace", Subject: "Keep a week of metrics", Time: at(26 * time.Hour), Catalogue: "2.1.0",
+	}
+)
+
+const digest = "@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+
+func healthyStacks() []kargo.StackStatus {
+	return []kargo.StackStatus{
+		{Name: "dbs", Verdict: kargo.StackChanged, InSync: true, Health: kargo.Healthy, Revision: newest.Commit, Services: []kargo.ServiceStatus{
+			{Name: "dbs_redis", Image: "redis:7.4-alpine" + digest, Running: 1, Desired: 1, Health: kargo.Healthy},
+			{Name: "dbs_postgis", Image: "registry.example.org/geo/postgis:15-3.3" + digest, Running: 1, Desired: 1, Health: kargo.Healthy},
+		}},
+		{Name: "maps", Verdict: kargo.StackAdded, InSync: true, Health: kargo.Healthy, Revision: newest.Commit, Services: []kargo.ServiceStatus{
+			{Name: "maps_tileserver", Image: "maptiler/tileserver-gl:5.6.0", Running: 3, Desired: 3, Health: kargo.Healthy},
+			{Name: "maps_mapserver", Image: "registry.example.org/geo/mapserver:8.0", Running: 2, Desired: 2, Health: kargo.Healthy},
+		}},
+		{Name: "monitoring", Verdict: kargo.StackUnchanged, InSync: true, Health: kargo.Healthy, Revision: older.Commit, Services: []kargo.ServiceStatus{
+			{Name: "monitoring_prometheus", Image: "prom/prometheus:v2.53.0", Running: 1, Desired: 1, Health: kargo.Healthy},
+			{Name: "monitoring_node-exporter", Image: "prom/node-exporter:v1.8.1", Running: 5, Desired: 5, Health: kargo.Healthy},
+		}},
+	}
+}
+
+var rolledOut = []kargo.Change{
+	{Action: kargo.Create, Kind: kargo.KindConfig, Stack: "maps", Name: "maps_styles-1f3870be", Reason: "new"},
+	{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis",
+		Reason: `TaskTemplate.ContainerSpec.Image: "redis:7.2-alpine" -> "redis:7.4-alpine"`},
+	{Action: kargo.Create, Kind: kargo.KindService, Stack: "maps", Name: "maps_tileserver", Reason: "new"},
+	{Action: kargo.Remove, Kind: kargo.KindConfig, Stack: "maps", Name: "maps_styles-77aa01be", Reason: "no longer used"},
+}
+
+func deployments() []kargo.Deployment {
+	return []kargo.Deployment{
+		{
+			Number: 42, Revision: newest, Trigger: "webhook github", Started: at(3 * time.Minute), Finished: at(2*time.Minute + 22*time.Second),
+			Outcome: kargo.Succeeded, PlanID: "0f343b0931a1", Changes: rolledOut,
+			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackChanged}, {Name: "maps", Verdict: kargo.StackAdded}, {Name: "monitoring", Verdict: kargo.StackUnchanged}},
+		},
+		{
+			Number: 41, Revision: older, Trigger: "swarm event", Started: at(5 * time.Hour), Finished: at(5*time.Hour - 4*time.Second),
+			Outcome: kargo.Failed, PlanID: "62cdb7020ff9",
+			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
+			Stacks:  []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged}},
+			Err:     "update service dbs_redis: rpc error: code = Unavailable desc = the swarm does not have a leader",
+		},
+		{
+			Number: 40, Revision: older, Trigger: "interval", Started: at(26 * time.Hour), Outcome: kargo.Superseded, PlanID: "12f54a96f643",
+			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "monitoring", Name: "monitoring_prometheus",
+				Reason: `TaskTemplate.ContainerSpec.Args[1]: "--storage.tsdb.retention.time=2d" -> "--storage.tsdb.retention.time=7d"`}},
+			Stacks: []kargo.StackResult{{Name: "monitoring", Verdict: kargo.StackChanged}},
+		},
+	}
+}
+
+// healthy is a quiet day.
+func healthy() kargo.Status {
+	return kargo.Status{
+		Version: "1.0.0", Instance: "production", Repository: "https://git.example.org/ops/workspace.git",
+		Head: newest, Applied: newest, Stacks: healthyStacks(),
+		Plan:      kargo.PlanText{ID: "0f343b0931a1", Commit: newest.Commit, Changes: rolledOut, Time: at(3 * time.Minute)},
+		LastRound: at(20 * time.Second), NextRound: at(-40 * time.Second), LastVerified: at(20 * time.Second), LastFetched: at(20 * time.Second), Rounds: 4711,
+	}
+}
+
+// troubled has something of everything that can be wrong.
+func troubled() kargo.Status {
+	status := healthy()
+	status.Applied = older
+	status.Fault, status.Message = "invalid", "the newest revision cannot be applied"
+	status.Problems = kargo.Problems{
+		{Path: "deploy/redis.yml", Line: 12, Message: `services.redis.deploy.replicas must be a integer, not "three"`, Hint: "write a number without quotes"},
+		{Path: ".env", Line: 3, Message: "STACKS names maps, and there is no deploy/maps.yml"},
+		{Path: "deploy/monitoring.yml", Line: 40, Message: "services.prometheus.restart is not used by Swarm", Hint: "use deploy.restart_policy", Warning: true},
+	}
+	status.Stacks[0].Health, status.Stacks[0].InSync = kargo.Degraded, false
+	status.Stacks[0].Message = "dbs_postgis was rolled back"
+	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.Degraded, 0
+	status.Stacks[0].Services[1].Message = `task: non-zero exit (1): FATAL: data directory "/var/lib/postgresql/data" has wrong ownership`
+	status.Stacks[1].Health, status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Running = kargo.InProgress, kargo.InProgress, 1
+	status.Pending = kargo.PlanText{
+		ID: "5ebe2294ecd0", Commit: older.Commit, Time: at(20 * time.Second), Changes: []kargo.Change{},
+		Held: []kargo.Hold{
+			{Name: "archive", Reason: "owns the volume archive_data; its removal waits for approval", Approvable: true},
+			{Kind: kargo.KindService, Stack: "maps", Name: "maps_mapserver", Reason: "waits for stack dbs", Passing: true},
+		},
+	}
+	return status
+}
+
+// starting is a controller that has done nothing yet.
+func starting() kargo.Status {
+	return kargo.Status{Version: "1.0.0", Repository: "https://git.example.org/ops/workspace.git", Fault: "unavailable",
+		Message: "list the refs of https://git.example.org/ops/workspace.git: no answer within 20s (is the host up, and does a firewall let it through?)"}
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// graceful is how long requests may take to end when the server has to.
+const graceful = 1500 * time.Millisecond
+
+// Listen listens on host:port, or on a unix socket where the address is
+// "unix:" and a path. A socket can be opened by its owner only, from the moment
+// it is there; one that a process left behind is replaced.
+func Listen(address string) (net.Listener, error) {
+	path, isSocket := strings.CutPrefix(address, "unix:")
+	if !isSocket {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", address, err)
+		}
+		return listener, nil
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("listen on %s: another process answers there", path)
+	}
+	listener, err := listenPrivately(path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return listener, nil
+}
+
+// listenPrivately sets the mode under another name, so that there is no
+// moment at which the socket has its name and the wrong mode.
+func listenPrivately(path string) (net.Listener, error) {
+	temporary := path + ".new"
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false) // it would remove the temporary name
+	err = os.Chmod(temporary, 0o600)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		listener.Close()
+		os.Remove(temporary)
+		return nil, err
+	}
+	return socket{listener, path}, nil
+}
+
+// socket removes its file when it is closed.
+type socket struct {
+	*net.UnixListener
+	path string
+}
+
+func (s socket) Close() error {
+	return errors.Join(os.Remove(s.path), s.UnixListener.Close())
+}
+
+// Serve answers until the context ends, then lets requests finish for a
+// moment. It closes the listener. The error is nil where it was told to stop.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	defer cancel()
+	if err := server.Shutdown(waiting); err != nil {
+		// Somebody is slow; nothing that is served here is worth waiting for.
+		_ = server.Close()
+	}
+	<-ended
+	return nil
+}

@@ -1,0 +1,266 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"embed"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"kargo"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"ago":       func(time.Time) string { panic("set when a page is rendered") },
+	"commit":    func(hash string) string { return kargo.Revision{Commit: hash}.Short() },
+	"count":     count,
+	"card":      func(name, tone string, revision kargo.Revision) card { return card{name, tone, revision} },
+	"duration":  duration,
+	"image":     image,
+	"lines":     planLines,
+	"open":      isOpen,
+	"stackNews": stackNews,
+	"timestamp": timestamp,
+	"tone":      tone,
+}).ParseFS(pageFiles, "page/*.html"))
+
+// overview is what the page shows.
+type overview struct {
+	kargo.Status
+	Summary     summary
+	Errors      kargo.Problems
+	Warnings    kargo.Problems
+	Approvable  bool
+	Deployments []kargo.Deployment
+	HistoryErr  string
+}
+
+// card is one revision on the page.
+type card struct {
+	Name, Tone string
+	Revision   kargo.Revision
+}
+
+// summary is the state of everything in one word.
+type summary struct {
+	Tone string // "good", "busy", "warn", "bad", "idle": a colour
+	Word string
+	Text string
+}
+
+func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
+	status := s.Controller.Status()
+	view := overview{Status: status, Summary: summarize(status)}
+	for _, problem := range status.Problems {
+		if problem.Warning {
+			view.Warnings = append(view.Warnings, problem)
+		} else {
+			view.Errors = append(view.Errors, problem)
+		}
+	}
+	for _, hold := range status.Pending.Held {
+		view.Approvable = view.Approvable || hold.Approvable
+	}
+	var err error
+	if view.Deployments, err = s.History.Deployments(defaultHistory); err != nil {
+		view.HistoryErr = err.Error() // the rest is worth showing all the same
+	}
+	s.render(w, "overview.html", view)
+}
+
+func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
+	number, err := strconv.ParseUint(r.PathValue("number"), 10, 64)
+	if err != nil {
+		notFound(w, r)
+		return
+	}
+	deployments, err := s.History.Deployments(maxHistory)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	for _, deployment := range deployments {
+		if deployment.Number == number {
+			s.render(w, "deployment.html", deployment)
+			return
+		}
+	}
+	notFound(w, r)
+}
+
+// render writes a page only when all of it could be made.
+func (s *Server) render(w http.ResponseWriter, name string, view any) {
+	now := s.now()
+	page, err := pages.Clone()
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	page.Funcs(template.FuncMap{"ago": func(then time.Time) string { return ago(now, then) }})
+	var text bytes.Buffer
+	if err := page.ExecuteTemplate(&text, name, view); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = text.WriteTo(w)
+}
+
+func serveStatic(w http.ResponseWriter, r *http.Request) {
+	files, err := fs.Sub(pageFiles, "page")
+	if err != nil || strings.HasSuffix(r.URL.Path, "/") || strings.HasSuffix(r.URL.Path, ".html") {
+		notFound(w, r)
+		return
+	}
+	http.StripPrefix("/static/", http.FileServerFS(files)).ServeHTTP(w, r)
+}
+
+// summarize puts first what needs a person.
+func summarize(status kargo.Status) summary {
+	worst := kargo.Healthy
+	for _, stack := range status.Stacks {
+		switch stack.Health {
+		case kargo.Degraded:
+			worst = kargo.Degraded
+		case kargo.InProgress:
+			if worst != kargo.Degraded {
+				worst = kargo.InProgress
+			}
+		}
+	}
+	pending, held := len(status.Pending.Changes), len(status.Pending.Held)
+	switch {
+	case status.Problems.Err() != nil:
+		return summary{"bad", "Invalid", "The newest revision is not applied. The last good one stays in force."}
+	case status.Fault != "":
+		return summary{"bad", title(status.Fault), "Something keeps the controller from its work."}
+	case !status.Ready():
+		return summary{"idle", "Starting", "No revision was applied yet."}
+	case worst == kargo.Degraded:
+		return summary{"bad", "Degraded", "Not every service runs as it should."}
+	case pending > 0 || worst == kargo.InProgress:
+		return summary{"busy", "Rolling out", count(pending, "change") + " to go."}
+	case held > 0:
+		return summary{"warn", "Held back", count(held, "change") + " wait" + cond(held == 1, "s", "") + "."}
+	}
+	return summary{"good", "In sync", "What runs is what the repository says."}
+}
+
+// tone is the colour of a health or an outcome.
+func tone(word any) string {
+	switch word {
+	case kargo.Healthy, kargo.Succeeded:
+		return "good"
+	case kargo.InProgress, kargo.Running, kargo.Progressing: // one word is in both
+		return "busy"
+	case kargo.Degraded, kargo.Failed:
+		return "bad"
+	}
+	return "idle"
+}
+
+// lines are the changes and holds of a plan, in the plan's own words.
+type line struct {
+	Tone string // of the mark
+	Mark string
+	Text string
+}
+
+func planLines(changes []kargo.Change, held []kargo.Hold) []line {
+	var lines []line
+	for _, change := range changes {
+		lines = append(lines, line{string(change.Action), marks[change.Action], change.String()})
+	}
+	for _, hold := range held {
+		lines = append(lines, line{"hold", "‖", hold.String()})
+	}
+	return lines
+}
+
+var marks = map[kargo.Action]string{kargo.Create: "+", kargo.Update: "~", kargo.Remove: "−"}
+
+// stackNews names the stacks that a deployment changed.
+func stackNews(results []kargo.StackResult) string {
+	var names []string
+	for _, stack := range results {
+		switch stack.Verdict {
+		case kargo.StackAdded:
+			names = append(names, "+"+stack.Name)
+		case kargo.StackRemoved:
+			names = append(names, "−"+stack.Name)
+		case kargo.StackChanged:
+			names = append(names, stack.Name)
+		}
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
+}
+
+// isOpen tells whether an outcome may still change.
+func isOpen(outcome kargo.Outcome) bool {
+	return outcome == kargo.Running || outcome == kargo.Progressing
+}
+
+// image shortens a digest: its first characters tell it from others.
+func image(name string) string {
+	name, digest, pinned := strings.Cut(name, "@sha256:")
+	if pinned && len(digest) > 12 {
+		return name + "@" + digest[:12] + "…"
+	}
+	return name + cond(pinned, "@"+digest, "")
+}
+
+func count(n int, noun string) string {
+	return strconv.Itoa(n) + " " + noun + cond(n == 1, "", "s")
+}
+
+func timestamp(when time.Time) string { return when.UTC().Format(time.RFC3339) }
+
+// duration is how long something took, as exact as anybody wants to know.
+func duration(from, to time.Time) string {
+	took := to.Sub(from)
+	if took < 10*time.Second {
+		return took.Round(100 * time.Millisecond).String()
+	}
+	return took.Round(time.Second).String()
+}
+
+// ago is a time as people say it; of one to come, too.
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	passed := now.Sub(then)
+	if passed < 0 {
+		return "in " + roughly(-passed)
+	}
+	return roughly(passed) + " ago"
+}
+
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 90*time.Second:
+		return strconv.Itoa(int(d.Seconds())) + " s"
+	case d < 90*time.Minute:
+		return strconv.Itoa(int(d.Minutes())) + " min"
+	case d < 2*day:
+		return strconv.Itoa(int(d.Hours())) + " h"
+	}
+	return count(int(d/day), "day")
+}
+
+func title(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+
+func cond(is bool, yes, no string) string {
+	if is {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,34 @@
+package server
+
+import (
+	"container/list"
+	"sync"
+)
+
+// recent remembers the last so many things that were added.
+type recent struct {
+	mu    sync.Mutex
+	limit int
+	order *list.List // oldest first
+	known map[string]bool
+}
+
+func newRecent(limit int) *recent {
+	return &recent{limit: limit, order: list.New(), known: map[string]bool{}}
+}
+
+// add tells whether the thing is new.
+func (r *recent) add(thing string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known[thing] {
+		return false
+	}
+	r.known[thing] = true
+	r.order.PushBack(thing)
+	if r.order.Len() > r.limit {
+		oldest := r.order.Remove(r.order.Front())
+		delete(r.known, oldest.(string))
+	}
+	return true
+}

@@ -1,0 +1,171 @@
+// Package server answers over HTTP: webhooks that nudge the controller, a
+// small JSON API, metrics, and a page for people. It reads the controller's
+// status and the history and changes nothing itself.
+//
+// Access is decided in one table, [Server.routes]. A route that says nothing
+// needs the token, and so does every path that is not in the table: without
+// the token, what exists cannot be told from what does not.
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kargo"
+)
+
+// Controller is what the server needs of the loop.
+type Controller interface {
+	// Status is what the controller knows now.
+	Status() kargo.Status
+	// Nudge asks for a round soon, and names the reason for the history. It
+	// returns at once; nudges that come close together are one.
+	Nudge(trigger string)
+	// Approve lifts the approvable holds of the plan with that ID, and of no
+	// other. by names who did it.
+	Approve(plan, by string) error
+}
+
+// History is what the server needs of the records.
+type History interface {
+	// Deployments are the last ones, newest first.
+	Deployments(limit int) ([]kargo.Deployment, error)
+}
+
+// Server makes the handlers. Its fields are set once, before.
+type Server struct {
+	Controller Controller
+	History    History
+
+	// Token is read at each request. Where it is nil, fails or is empty,
+	// everything that needs it answers 503.
+	Token func() ([]byte, error)
+	// WebhookSecret is read at each request. Where it is nil, fails or is
+	// empty, webhooks answer 503: there are no unsigned ones.
+	WebhookSecret func() ([]byte, error)
+	// Ref is the tracked branch or tag. A push of another one is acknowledged
+	// and does not nudge. Empty means that every push nudges.
+	Ref string
+	// OpenMetrics serves /metrics without the token, for a network where only
+	// Prometheus can reach it.
+	OpenMetrics bool
+
+	Metrics *Metrics         // nil: no /metrics
+	Log     *slog.Logger     // nil: slog.Default
+	Now     func() time.Time // nil: time.Now
+}
+
+// access is what a route asks of a request.
+type access int
+
+const (
+	needsToken     access = iota // the zero value: deny by default
+	needsSignature               // a webhook; its handler verifies the body
+	open                         // says nothing about the installation
+)
+
+// route is one line of the table. The pattern is http.ServeMux's.
+type route struct {
+	pattern string
+	access  access
+	handle  http.HandlerFunc
+}
+
+func (s *Server) routes() []route {
+	hooks := newReceiver(s)
+	metrics := needsToken
+	if s.OpenMetrics {
+		metrics = open
+	}
+	return []route{
+		{"GET /healthz", open, s.alive},
+		{"GET /readyz", open, s.ready},
+		{"GET /metrics", metrics, s.serveMetrics},
+
+		{"POST /hooks/github", needsSignature, hooks.handler(github)},
+		{"POST /hooks/gitlab", needsSignature, hooks.handler(gitlab)},
+		{"POST /hooks/gitea", needsSignature, hooks.handler(gitea)},
+		{"POST /hooks/generic", needsSignature, hooks.handler(generic)},
+
+		{"GET /api/v1/status", needsToken, s.serveStatus},
+		{"GET /api/v1/history", needsToken, s.serveHistory},
+		{"POST /api/v1/sync", needsToken, s.sync},
+		{"POST /api/v1/approve", needsToken, s.approve},
+
+		{"GET /{$}", needsToken, s.overviewPage},
+		{"GET /deployments/{number}", needsToken, s.deploymentPage},
+		{"GET /static/", needsToken, serveStatic},
+		{"/", needsToken, notFound},
+	}
+}
+
+// Handler serves everything, to whoever has the token.
+func (s *Server) Handler() http.Handler { return s.handler(s.requireToken) }
+
+// LocalHandler serves the same without the token. It is for a unix socket that
+// only the owner can open, see [Listen].
+func (s *Server) LocalHandler() http.Handler {
+	return s.handler(func(next http.Handler) http.Handler { return next })
+}
+
+// handler puts the table behind its guards. guard is what stands before the
+// routes that need the token.
+func (s *Server) handler(guard func(http.Handler) http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range s.routes() {
+		var handler http.Handler = route.handle
+		if route.access == needsToken {
+			handler = guard(handler)
+		}
+		mux.Handle(route.pattern, handler)
+	}
+	// A browser sends the password along with what another site makes it
+	// post; that is refused by where the request says it comes from.
+	return s.recoverPanics(secureHeaders(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// secureHeaders says what a browser may do with an answer: as good as nothing.
+func secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; "+
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-store")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverPanics turns a bug into a 500. The stack goes to the log, not out.
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				if cause == http.ErrAbortHandler {
+					panic(cause)
+				}
+				s.log().Error("panic in a handler", "path", r.URL.Path, "cause", cause)
+				refuse(w, http.StatusInternalServerError, kargo.Internal.String(), "a bug; the log has more", "")
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.Default()
+}
+
+func (s *Server) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
