@@ -17,11 +17,12 @@ import (
 // Observe is the full look: four calls to Docker, and one more for the tasks
 // where they can matter. Its lists are sorted by name.
 //
-// Tasks are read, and TasksKnown set, if a service is short of tasks or if a
-// network of Kargo's is used by no service any more. They are then those that
-// have not ended, of whichever service, gone ones included: a network that
-// tasks of a removed service still hold shows up in [kargo.Task].Networks. Of
-// services short of tasks the newest failed task of each slot is there too.
+// All tasks are read, and TasksKnown set, if a stack of Kargo's has a network,
+// config or secret that no service names: it may be gone only after the tasks
+// that still hold it. Those are there even if their service is not, with their
+// networks in [kargo.Task].Networks. Else only the tasks of services short of
+// them are read, if there are any. Of those services the newest failed task of
+// each slot is there too; other tasks that have ended never are.
 func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
 	services, err := c.listServices(ctx)
 	if err != nil {
@@ -202,7 +203,8 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 			only.Add("service", service.ID)
 		}
 	}
-	if unusedNetwork(*cluster) {
+	leftovers := hasLeftovers(*cluster)
+	if leftovers {
 		only = filters.NewArgs() // tasks of a service that is gone have no filter
 	} else if len(short) == 0 {
 		return nil
@@ -211,7 +213,7 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 	if err != nil {
 		return err
 	}
-	cluster.Tasks, cluster.TasksKnown = notable(tasks, short), true
+	cluster.Tasks, cluster.TasksKnown = notable(tasks, short), leftovers
 	return nil
 }
 
@@ -249,18 +251,43 @@ func shortOfTasks(service kargo.LiveService) bool {
 	return service.Running < service.Desired
 }
 
-// unusedNetwork tells whether there is a network of Kargo's that no service
-// names. Whether it can go is a question to the tasks.
-func unusedNetwork(cluster kargo.Cluster) bool {
+// hasLeftovers tells whether a stack of Kargo's has a network, config or secret
+// that no service names, in its spec or in the one it would roll back to.
+// Whether that can go is a question to all tasks.
+func hasLeftovers(cluster kargo.Cluster) bool {
 	used := map[string]bool{}
 	for _, service := range cluster.Services {
-		for _, attachment := range slices.Concat(service.Spec.TaskTemplate.Networks, deprecatedNetworks(&service.Spec)) {
-			used[attachment.Target] = true
+		for _, spec := range []*swarm.ServiceSpec{&service.Spec, service.Previous} {
+			if spec == nil {
+				continue
+			}
+			for _, name := range mentioned(spec) {
+				used[name] = true
+			}
 		}
 	}
-	return slices.ContainsFunc(cluster.Networks, func(network kargo.LiveNetwork) bool {
-		return network.Labels[kargo.LabelInstance] != "" && !used[network.Name]
-	})
+	leftover := func(name string, labels map[string]string) bool {
+		return labels[kargo.LabelInstance] != "" && labels[kargo.LabelStack] != "" && !used[name]
+	}
+	return slices.ContainsFunc(cluster.Networks, func(n kargo.LiveNetwork) bool { return leftover(n.Name, n.Labels) }) ||
+		slices.ContainsFunc(cluster.Configs, func(c kargo.LiveConfig) bool { return leftover(c.Name, c.Labels) })
+}
+
+// mentioned are the names of the networks, configs and secrets of a spec.
+func mentioned(spec *swarm.ServiceSpec) []string {
+	var names []string
+	for _, attachment := range slices.Concat(spec.TaskTemplate.Networks, deprecatedNetworks(spec)) {
+		names = append(names, attachment.Target)
+	}
+	if container := spec.TaskTemplate.ContainerSpec; container != nil {
+		for _, config := range container.Configs {
+			names = append(names, config.ConfigName)
+		}
+		for _, secret := range container.Secrets {
+			names = append(names, secret.SecretName)
+		}
+	}
+	return names
 }
 
 // notable are the tasks that have not ended, and the newest failed one of each

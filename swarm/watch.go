@@ -35,6 +35,9 @@ func (c *Client) Watch(ctx context.Context, stirred func(what string)) error {
 		case message := <-messages:
 			stirred(describe(message))
 		case err := <-broken:
+			if ctx.Err() != nil {
+				err = ctx.Err() // rather than what became of the stream
+			}
 			return fmt.Errorf("watch swarm events: %w", classify(err))
 		}
 	}

@@ -73,6 +73,7 @@ func (e *Engine) roll(s *service, slots, dirty []*slot) {
 			e.shutDown(old)
 		}
 		made := e.newTask(s, at.number, at.node, after)
+		at.tasks = append(at.tasks, made)
 		r.replaced[made.ID] = true
 	}
 	if len(dirty) > 0 || starting > 0 {

@@ -74,6 +74,9 @@ func (t transport) stream(r *http.Request) (*http.Response, error) {
 	ended := make(chan error, 1)
 	go func() {
 		err := t.serve(streaming, r.WithContext(ctx))
+		if err == nil {
+			err = ctx.Err()
+		}
 		_ = writer.CloseWithError(err) // never fails; nil reads as io.EOF
 		ended <- err
 	}()

@@ -1,0 +1,350 @@
+package swarm_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// observe looks, and keeps what belongs to the case.
+func (b *bed) observe(t *testing.T) kargo.Cluster {
+	t.Helper()
+	cluster, err := b.client.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.Services = slices.DeleteFunc(cluster.Services, func(s kargo.LiveService) bool { return !strings.HasPrefix(s.Name, b.prefix) })
+	cluster.Networks = slices.DeleteFunc(cluster.Networks, func(n kargo.LiveNetwork) bool { return !strings.HasPrefix(n.Name, b.prefix) })
+	cluster.Configs = slices.DeleteFunc(cluster.Configs, func(c kargo.LiveConfig) bool { return !strings.HasPrefix(c.Name, b.prefix) })
+	return cluster
+}
+
+// service is the one service of the case, as the light look sees it.
+func (b *bed) service(t *testing.T) kargo.LiveService {
+	t.Helper()
+	services, err := b.client.Services(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	services = slices.DeleteFunc(services, func(s kargo.LiveService) bool { return !strings.HasPrefix(s.Name, b.prefix) })
+	if len(services) != 1 {
+		t.Fatalf("there are %d services", len(services))
+	}
+	return services[0]
+}
+
+// apply carries out changes and answers what became of each, a line each, then
+// the error's fault.
+func (b *bed) apply(t *testing.T, changes ...kargo.Change) string {
+	t.Helper()
+	var lines []string
+	err := b.client.Apply(t.Context(), kargo.Plan{Changes: changes}, func(change kargo.Change, err error) {
+		outcome := "ok"
+		if err != nil {
+			outcome = kargo.FaultOf(err).String() + ": " + err.Error()
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %s", change.Action, change.Kind, strings.TrimPrefix(change.Name, b.prefix))+": "+outcome)
+	})
+	if err != nil {
+		lines = append(lines, "= "+kargo.FaultOf(err).String())
+	}
+	return strings.ReplaceAll(strings.Join(lines, "\n"), b.prefix, "")
+}
+
+func (b *bed) network(name string) kargo.Change {
+	return kargo.Change{Action: kargo.Create, Kind: kargo.KindNetwork, Stack: "s", Name: b.name(name), Network: &kargo.Network{
+		Name: b.name(name), Attachable: true, Internal: true, Labels: owned(),
+	}}
+}
+
+// owned are the labels of what Kargo makes for stack s.
+func owned() map[string]string {
+	return map[string]string{kargo.LabelInstance: "test", kargo.LabelStack: "s"}
+}
+
+func (b *bed) config(name string, secret bool) kargo.Change {
+	config := &kargo.Config{Name: b.name(name), Data: []byte("content of " + name), Secret: secret, Labels: owned()}
+	return kargo.Change{Action: kargo.Create, Kind: config.Kind(), Stack: "s", Name: config.Name, Config: config}
+}
+
+func serviceChange(spec dockerswarm.ServiceSpec) kargo.Change {
+	return kargo.Change{Action: kargo.Create, Kind: kargo.KindService, Stack: "s", Name: spec.Name, Service: &spec}
+}
+
+func updateOf(live kargo.LiveService, edit func(*dockerswarm.ServiceSpec)) kargo.Change {
+	spec := live.Spec
+	container := *spec.TaskTemplate.ContainerSpec
+	spec.TaskTemplate.ContainerSpec = &container
+	edit(&spec)
+	change := serviceChange(spec)
+	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
+	return change
+}
+
+func removal(kind kargo.Kind, id, name string) kargo.Change {
+	return kargo.Change{Action: kargo.Remove, Kind: kind, Stack: "s", Name: name, ID: id}
+}
+
+// everything is a service with a network, a config and a secret, by name.
+func (b *bed) everything() []kargo.Change {
+	spec := b.spec("one")
+	spec.Labels = map[string]string{kargo.LabelImage: b.image}
+	spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: b.name("net"), Aliases: []string{"one"}}}
+	spec.TaskTemplate.ContainerSpec.Configs = []*dockerswarm.ConfigReference{configFile("", b.name("config"), "/config")}
+	spec.TaskTemplate.ContainerSpec.Secrets = []*dockerswarm.SecretReference{secretFile("", b.name("secret"), "secret")}
+	return []kargo.Change{b.network("net"), b.config("config", false), b.config("secret", true), serviceChange(spec)}
+}
+
+func text(t *testing.T, value any) string {
+	t.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// clientContracts are what this package promises, on top of the facts.
+var clientContracts = []contract{
+	{"a plan is carried out and seen again in names", func(t *testing.T, b *bed) {
+		changes := b.everything()
+		sent := text(t, changes[3].Service)
+		same(t, "apply", b.apply(t, changes...),
+			"create network net: ok\ncreate config config: ok\ncreate secret secret: ok\ncreate service one: ok")
+		same(t, "plan afterwards", text(t, changes[3].Service), sent)
+		b.running(t, "one", 1)
+		cluster := b.observe(t)
+		live := cluster.Services[0]
+		same(t, "networks of the spec", text(t, live.Spec.TaskTemplate.Networks), text(t, changes[3].Service.TaskTemplate.Networks))
+		same(t, "configs of the spec", text(t, live.Spec.TaskTemplate.ContainerSpec.Configs), text(t, changes[3].Service.TaskTemplate.ContainerSpec.Configs))
+		same(t, "secrets of the spec", text(t, live.Spec.TaskTemplate.ContainerSpec.Secrets), text(t, changes[3].Service.TaskTemplate.ContainerSpec.Secrets))
+		same(t, "image", live.Spec.TaskTemplate.ContainerSpec.Image+" "+live.Image, b.image+" "+b.image)
+		same(t, "counts", fmt.Sprint(live.Running, live.Desired, live.Completed), "1 1 0")
+		net := cluster.Networks[0]
+		same(t, "network", fmt.Sprint(net.Name, net.Driver, net.Attachable, net.Internal, net.Ingress, net.Labels),
+			fmt.Sprint(b.name("net"), "overlay", true, true, false, owned()))
+		same(t, "configs", fmt.Sprint(cluster.Configs[0].Name, cluster.Configs[0].Secret, cluster.Configs[0].Labels,
+			cluster.Configs[1].Name, cluster.Configs[1].Secret), fmt.Sprint(b.name("config"), false, owned(), b.name("secret"), true))
+	}},
+	{"an update keeps the spec before in names too", func(t *testing.T, b *bed) {
+		b.apply(t, b.everything()...)
+		b.running(t, "one", 1)
+		live := b.service(t)
+		same(t, "apply", b.apply(t, updateOf(live, func(s *dockerswarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Env = []string{"A=1"}
+			s.TaskTemplate.Networks = nil
+		})), "update service one: ok")
+		b.updated(t, "one", dockerswarm.UpdateStateCompleted)
+		live = b.service(t)
+		same(t, "env", fmt.Sprint(live.Spec.TaskTemplate.ContainerSpec.Env), "[A=1]")
+		same(t, "previous network", live.Previous.TaskTemplate.Networks[0].Target, b.name("net"))
+		same(t, "previous config", text(t, live.Previous.TaskTemplate.ContainerSpec.Configs[0].ConfigID), `""`)
+		same(t, "update", string(live.Update.State), "completed")
+	}},
+	{"a service goes first, its tasks and the rest later", func(t *testing.T, b *bed) {
+		b.apply(t, b.everything()...)
+		b.running(t, "one", 1)
+		before := b.observe(t)
+		same(t, "apply", b.apply(t,
+			removal(kargo.KindConfig, before.Configs[0].ID, before.Configs[0].Name),
+			removal(kargo.KindSecret, before.Configs[1].ID, before.Configs[1].Name),
+			removal(kargo.KindService, before.Services[0].ID, before.Services[0].Name),
+		), "remove config config: conflict: remove config config: config 'config' is in use by the following service: one\n"+
+			"remove secret secret: conflict: remove secret secret: secret 'secret' is in use by the following service: one\n"+
+			"remove service one: ok\n= conflict")
+		after := b.observe(t)
+		same(t, "network", fmt.Sprint(len(after.Networks), after.TasksKnown), "1 true")
+		holding := slices.IndexFunc(after.Tasks, func(task kargo.Task) bool { return slices.Contains(task.Networks, b.name("net")) })
+		if holding < 0 {
+			t.Fatalf("no task holds the network: %+v", after.Tasks)
+		}
+		same(t, "task", after.Tasks[holding].Service+" "+after.Tasks[holding].Desired, before.Services[0].ID+" remove")
+		b.until(t, "no task holds the network", func() bool {
+			return !slices.ContainsFunc(b.observe(t).Tasks, func(task kargo.Task) bool { return slices.Contains(task.Networks, b.name("net")) })
+		})
+		same(t, "apply", b.apply(t,
+			removal(kargo.KindNetwork, after.Networks[0].ID, after.Networks[0].Name),
+			removal(kargo.KindConfig, before.Configs[0].ID, before.Configs[0].Name),
+			removal(kargo.KindSecret, before.Configs[1].ID, before.Configs[1].Name),
+			removal(kargo.KindSecret, before.Configs[1].ID, before.Configs[1].Name),
+			removal(kargo.KindService, before.Services[0].ID, before.Services[0].Name),
+		), "remove network net: ok\nremove config config: ok\nremove secret secret: ok\nremove secret secret: ok\nremove service one: ok")
+		end := b.observe(t)
+		same(t, "left", fmt.Sprint(len(end.Services), len(end.Networks), len(end.Configs)), "0 0 0")
+	}},
+	{"Swarm moved on", func(t *testing.T, b *bed) {
+		b.apply(t, b.everything()...)
+		live := b.service(t)
+		live.Version--
+		other := b.spec("other")
+		otherStack := serviceChange(other)
+		otherStack.Stack = "other"
+		same(t, "apply", b.apply(t,
+			updateOf(live, func(s *dockerswarm.ServiceSpec) { s.Labels = nil }),
+			b.config("config-of-the-same-stack", false), otherStack,
+		), "update service one: conflict: update service one: update out of sequence\ncreate service other: ok\n= conflict")
+		exists := b.everything()
+		for i := range exists {
+			exists[i].Stack = fmt.Sprint(i)
+		}
+		same(t, "apply", b.apply(t, exists...), ""+
+			"create network net: conflict: create network net: network with name net already exists\n"+
+			"create config config: conflict: create config config: config config already exists\n"+
+			"create secret secret: conflict: create secret secret: secret secret already exists\n"+
+			"create service one: conflict: create service one: name conflicts with an existing object: service one already exists\n"+
+			"= conflict")
+	}},
+	{"something that a spec names is gone", func(t *testing.T, b *bed) {
+		spec := b.spec("one")
+		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: b.name("net")}}
+		same(t, "network", b.apply(t, serviceChange(spec)),
+			"create service one: conflict: create service one: network net not found\n= conflict")
+		spec = b.spec("one")
+		spec.TaskTemplate.ContainerSpec.Configs = []*dockerswarm.ConfigReference{configFile("", b.name("config"), "/config")}
+		same(t, "config", b.apply(t, serviceChange(spec)),
+			"create service one: conflict: create service one: look up config config: config config not found\n= conflict")
+		// One made anew under its name has another id than the client knows.
+		b.apply(t, b.config("config", false))
+		if err := b.api.ConfigRemove(t.Context(), b.name("config")); err != nil {
+			t.Fatal(err)
+		}
+		b.createConfig(t, "config", "anew")
+		same(t, "old id", b.apply(t, serviceChange(spec)),
+			"create service one: conflict: create service one: config not found: config\n= conflict")
+		same(t, "new id", b.apply(t, serviceChange(spec)), "create service one: ok")
+	}},
+	{"the workspace is wrong", func(t *testing.T, b *bed) {
+		bad, shared := b.spec("bad"), b.network("shared")
+		bad.TaskTemplate.Resources = &dockerswarm.ResourceRequirements{Limits: &dockerswarm.Limit{MemoryBytes: 5}}
+		shared.Stack, shared.Name, shared.Network.Name = "", b.name("not/a/name"), b.name("not/a/name")
+		constrained := b.spec("constrained")
+		constrained.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"anywhere"}}
+		elsewhere := serviceChange(constrained)
+		elsewhere.Stack = "elsewhere"
+		same(t, "apply", b.apply(t, shared, serviceChange(bad), b.config("later", false), elsewhere), ""+
+			"create network not/a/name: invalid: create network not/a/name: name must be valid as a DNS name component\n"+
+			"create service bad: invalid: create service bad: invalid memory value 5: Must be at least 4MiB\n"+
+			"create service constrained: invalid: create service constrained: constraint expected one operator from ==, !=\n= invalid")
+	}},
+	{"labels of configs and secrets change", func(t *testing.T, b *bed) {
+		b.apply(t, b.config("config", false), b.config("secret", true))
+		var changes []kargo.Change
+		for _, live := range b.observe(t).Configs {
+			changes = append(changes, kargo.Change{
+				Action: kargo.Update, Kind: live.Kind(), Stack: "s", Name: live.Name, ID: live.ID, Version: live.Version,
+				Config: &kargo.Config{Name: live.Name, Secret: live.Secret, Labels: map[string]string{"a": "2"}},
+			})
+		}
+		same(t, "apply", b.apply(t, changes...), "update config config: ok\nupdate secret secret: ok")
+		for _, live := range b.observe(t).Configs {
+			same(t, live.Name, fmt.Sprint(live.Labels), "map[a:2]")
+		}
+	}},
+	{"looking costs few calls", func(t *testing.T, b *bed) {
+		b.apply(t, b.everything()...)
+		b.running(t, "one", 1)
+		b.observe(t)
+		count := func(look func()) string {
+			before := b.client.Calls()
+			look()
+			var made []string
+			for operation, calls := range b.client.Calls() {
+				if calls > before[operation] {
+					made = append(made, fmt.Sprint(operation, " ", calls-before[operation]))
+				}
+			}
+			slices.Sort(made)
+			return strings.Join(made, ", ")
+		}
+		same(t, "light", count(func() { b.service(t) }), "ServiceList 1")
+		// On a shared engine the services of other cases may be short of tasks.
+		full := strings.ReplaceAll(count(func() { b.observe(t) }), ", TaskList 1", "")
+		same(t, "full", full, "ConfigList 1, NetworkList 1, SecretList 1, ServiceList 1")
+	}},
+	{"what a stack left behind has all tasks read", func(t *testing.T, b *bed) {
+		b.apply(t, b.config("config", false))
+		same(t, "known", fmt.Sprint(b.observe(t).TasksKnown), "true")
+	}},
+	{"tasks tell why a service is short of them", func(t *testing.T, b *bed) {
+		spec := b.spec("one")
+		spec.TaskTemplate.ContainerSpec.Image = "kargo/missing:1"
+		b.apply(t, serviceChange(spec))
+		var rejected kargo.Task
+		b.until(t, "a look shows a task that was rejected", func() bool {
+			cluster := b.observe(t)
+			i := slices.IndexFunc(cluster.Tasks, func(task kargo.Task) bool { return task.Service == b.name("one") && task.State == "rejected" })
+			if i >= 0 {
+				rejected = cluster.Tasks[i]
+			}
+			return i >= 0
+		})
+		same(t, "words", rejected.Err, "No such image: kargo/missing:1")
+		var words []kargo.Task
+		b.until(t, "it was tried twice", func() bool {
+			var err error
+			words, err = b.client.TaskWords(t.Context(), b.name("one"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(words) > 1
+		})
+		same(t, "service", words[0].Service, b.name("one"))
+		last := words[len(words)-1]
+		same(t, "oldest", last.State+": "+last.Err, "rejected: No such image: kargo/missing:1")
+	}},
+	{"changes stir the watch until it ends", func(t *testing.T, b *bed) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stirred, ended := make(chan string, 100), make(chan error)
+		go func() {
+			ended <- b.client.Watch(ctx, func(what string) {
+				if strings.Contains(what, b.prefix) {
+					stirred <- strings.ReplaceAll(what, b.prefix, "")
+				}
+			})
+		}()
+		b.listening(t, stirred)
+		want := []string{"config create config", "secret create secret", "network create net", "service create one", "service remove one"}
+		b.apply(t, b.everything()...)
+		if err := b.api.ServiceRemove(t.Context(), b.name("one")); err != nil {
+			t.Fatal(err)
+		}
+		for len(want) > 0 {
+			select {
+			case what := <-stirred:
+				want = slices.DeleteFunc(want, func(w string) bool { return w == what })
+			case <-time.After(time.Minute):
+				t.Fatalf("not told: %q", want)
+			}
+		}
+		cancel()
+		err := <-ended
+		same(t, "end", kargo.FaultOf(err).String()+": "+err.Error(), "unavailable: watch swarm events: context canceled")
+	}},
+}
+
+// listening waits until the watch has begun: it hears a config that is made
+// and removed until then.
+func (b *bed) listening(t *testing.T, stirred <-chan string) {
+	t.Helper()
+	for range 100 {
+		id := b.createConfig(t, "probe", "a")
+		if err := b.api.ConfigRemove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-stirred:
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Fatal("the watch does not hear a thing")
+}

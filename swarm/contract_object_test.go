@@ -1,0 +1,150 @@
+package swarm_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/network"
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+)
+
+const daemonInvalid = "Error response from daemon: rpc error: code = InvalidArgument desc = "
+
+// objectContracts are about configs, secrets and networks.
+var objectContracts = []contract{
+	{"configs and secrets have limits", func(t *testing.T, b *bed) {
+		const badName = daemonInvalid + "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]"
+		const badConfig = daemonInvalid + "config data must be larger than 0 and less than 1024000 bytes"
+		const badSecret = daemonInvalid + "secret data must be larger than 0 and less than 512000 bytes"
+		long := b.name(strings.Repeat("a", 65-len(b.prefix)))
+		for _, try := range []struct {
+			name           string
+			size           int
+			config, secret string
+		}{
+			{b.name("empty"), 0, badConfig, badSecret},
+			{b.name("fits"), 511999, "no error", "no error"},
+			{b.name("large"), 512000, "no error", badSecret},
+			{b.name("larger"), 1023999, "no error", badSecret},
+			{b.name("largest"), 1024000, badConfig, badSecret},
+			{long, 1, badName, badName},
+			{long[:64], 1, "no error", "no error"},
+			{b.name("end-"), 1, badName, badName},
+		} {
+			annotations := dockerswarm.Annotations{Name: try.name}
+			data := bytes.Repeat([]byte("a"), try.size)
+			_, err := b.api.ConfigCreate(t.Context(), dockerswarm.ConfigSpec{Annotations: annotations, Data: data})
+			same(t, "config "+try.name, message(err), try.config)
+			_, err = b.api.SecretCreate(t.Context(), dockerswarm.SecretSpec{Annotations: annotations, Data: data})
+			same(t, "secret "+try.name, message(err), try.secret)
+		}
+	}},
+	{"configs and secrets cannot change but for labels", func(t *testing.T, b *bed) {
+		id := b.createConfig(t, "one", "a")
+		config, _, err := b.api.ConfigInspectWithRaw(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := config.Spec
+		other.Data = []byte("b")
+		same(t, "data", message(b.api.ConfigUpdate(t.Context(), id, config.Version, other)), daemonInvalid+"only updates to Labels are allowed")
+		labelled := dockerswarm.ConfigSpec{Annotations: dockerswarm.Annotations{Name: config.Spec.Name, Labels: map[string]string{"a": "1"}}}
+		same(t, "label", message(b.api.ConfigUpdate(t.Context(), id, config.Version, labelled)), "no error")
+		same(t, "old version", message(b.api.ConfigUpdate(t.Context(), id, config.Version, labelled)),
+			"Error response from daemon: rpc error: code = Unknown desc = update out of sequence")
+		config, _, err = b.api.ConfigInspectWithRaw(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "after", string(config.Spec.Data)+" "+config.Spec.Labels["a"], "a 1")
+	}},
+	{"secrets are not read back", func(t *testing.T, b *bed) {
+		secret, _, err := b.api.SecretInspectWithRaw(t.Context(), b.createSecret(t, "one", "hush"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "data", string(secret.Spec.Data), "")
+	}},
+	{"names are taken once", func(t *testing.T, b *bed) {
+		b.createNetwork(t, "net")
+		b.createConfig(t, "config", "a")
+		b.createSecret(t, "secret", "a")
+		b.create(t, b.spec("service"))
+		_, err := b.api.NetworkCreate(t.Context(), b.name("net"), network.CreateOptions{Driver: "overlay"})
+		same(t, "network", message(err), "Error response from daemon: network with name "+b.name("net")+" already exists")
+		_, configErr := b.api.ConfigCreate(t.Context(), dockerswarm.ConfigSpec{
+			Annotations: dockerswarm.Annotations{Name: b.name("config")}, Data: []byte("a"),
+		})
+		same(t, "config", message(configErr), "Error response from daemon: rpc error: code = AlreadyExists desc = config "+b.name("config")+" already exists")
+		_, secretErr := b.api.SecretCreate(t.Context(), dockerswarm.SecretSpec{
+			Annotations: dockerswarm.Annotations{Name: b.name("secret")}, Data: []byte("a"),
+		})
+		same(t, "secret", message(secretErr), "Error response from daemon: rpc error: code = AlreadyExists desc = secret "+b.name("secret")+" already exists")
+		again := b.spec("SERVICE")
+		_, serviceErr := b.api.ServiceCreate(t.Context(), again, dockerswarm.ServiceCreateOptions{})
+		same(t, "service", message(serviceErr), "Error response from daemon: rpc error: code = AlreadyExists desc = "+
+			"name conflicts with an existing object: service "+b.name("SERVICE")+" already exists")
+		for _, err := range []error{err, configErr, secretErr, serviceErr} {
+			if !errdefs.IsConflict(err) {
+				t.Errorf("not a 409: %v", err)
+			}
+		}
+	}},
+	{"what does not exist is a 404", func(t *testing.T, b *bed) {
+		nope := b.name("nope")
+		for kind, err := range map[string]error{
+			"service": b.api.ServiceRemove(t.Context(), nope),
+			"network": b.api.NetworkRemove(t.Context(), nope),
+			"config":  b.api.ConfigRemove(t.Context(), nope),
+			"secret":  b.api.SecretRemove(t.Context(), nope),
+		} {
+			same(t, kind, message(err), "Error response from daemon: "+kind+" "+nope+" not found")
+			if !errdefs.IsNotFound(err) {
+				t.Errorf("not a 404: %v", err)
+			}
+		}
+	}},
+	{"what a spec names cannot be removed", func(t *testing.T, b *bed) {
+		netID := b.createNetwork(t, "net")
+		configID := b.createConfig(t, "config", "a")
+		secretID := b.createSecret(t, "secret", "a")
+		spec := b.spec("one")
+		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: netID}}
+		spec.TaskTemplate.ContainerSpec.Configs = []*dockerswarm.ConfigReference{configFile(configID, b.name("config"), "/config")}
+		spec.TaskTemplate.ContainerSpec.Secrets = []*dockerswarm.SecretReference{secretFile(secretID, b.name("secret"), "secret")}
+		id := b.create(t, spec)
+		same(t, "config", message(b.api.ConfigRemove(t.Context(), configID)),
+			daemonInvalid+"config '"+b.name("config")+"' is in use by the following service: "+b.name("one"))
+		same(t, "secret", message(b.api.SecretRemove(t.Context(), secretID)),
+			daemonInvalid+"secret '"+b.name("secret")+"' is in use by the following service: "+b.name("one"))
+		same(t, "network", message(b.api.NetworkRemove(t.Context(), netID)),
+			"Error response from daemon: rpc error: code = FailedPrecondition desc = network "+netID+" is in use by service "+id)
+	}},
+	{"what only PreviousSpec names can be removed", func(t *testing.T, b *bed) {
+		configID := b.createConfig(t, "config", "a")
+		spec := b.spec("one")
+		spec.TaskTemplate.ContainerSpec.Configs = []*dockerswarm.ConfigReference{configFile(configID, b.name("config"), "/config")}
+		b.create(t, spec)
+		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Configs = nil })
+		same(t, "error", message(b.api.ConfigRemove(t.Context(), configID)), "no error")
+	}},
+	{"tasks outlive their service but not their claim on its network", func(t *testing.T, b *bed) {
+		netID := b.createNetwork(t, "net")
+		spec := b.spec("one")
+		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: netID}}
+		id := b.create(t, spec)
+		b.running(t, "one", 1)
+		if err := b.api.ServiceRemove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		left := b.tasks(t, id)
+		if len(left) != 1 {
+			t.Fatalf("%d tasks are left, not one", len(left))
+		}
+		same(t, "task", string(left[0].DesiredState)+" "+string(left[0].Status.State), "remove running")
+		same(t, "network", message(b.api.NetworkRemove(t.Context(), netID)), "no error")
+		b.until(t, "the tasks are gone", func() bool { return len(b.tasks(t, id)) == 0 })
+	}},
+}
