@@ -34,10 +34,11 @@ type Cluster struct {
 	Services []LiveService
 	Networks []LiveNetwork
 	Configs  []LiveConfig // Swarm configs and secrets
-	// Tasks are the tasks that have not ended. They are read only where they
-	// can matter: see TasksKnown.
+	// Tasks are tasks that have not ended, and the last failures of services
+	// that are short of tasks. They are read only where they can matter.
 	Tasks []Task
-	// TasksKnown says whether Tasks was read in this look.
+	// TasksKnown says that Tasks has every task that has not ended, those of
+	// removed services included.
 	TasksKnown bool
 }
 

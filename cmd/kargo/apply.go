@@ -85,7 +85,7 @@ func settle(ctx context.Context, loop *controller.Controller, wait time.Duration
 			return kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(loop.Status()))
 		case <-time.After(time.Second):
 		}
-		if err := loop.LookAgain(ctx); err != nil {
+		if err := loop.LookAgain(ctx); err != nil && kargo.FaultOf(err) != kargo.Conflict {
 			return err
 		}
 	}
@@ -130,12 +130,10 @@ func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 
 func (h lineHandler) Handle(_ context.Context, record slog.Record) error {
 	line := record.Message
-	if record.Level > slog.LevelInfo {
-		record.Attrs(func(attr slog.Attr) bool {
-			line += ": " + attr.Value.String()
-			return true
-		})
-	}
+	record.Attrs(func(attr slog.Attr) bool {
+		line += " " + attr.String()
+		return true
+	})
 	_, err := fmt.Fprintln(h.out, line)
 	return err
 }

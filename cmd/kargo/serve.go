@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -29,8 +28,8 @@ import (
 	"kargo/swarm"
 )
 
-// graceful is how long open requests and the call under way may take once the
-// program was told to end.
+// graceful is how long the call under way may take once the program was told
+// to end.
 const graceful = 1500 * time.Millisecond
 
 func serveCommand(env map[string]string) *cobra.Command {
@@ -101,7 +100,7 @@ func (s *settings) runServices(ctx context.Context, config controller.Config, re
 	repository.Protect(config.Applied.Revision.Commit)
 	var loop *controller.Controller
 	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
-	config.Measure = metrics.Measure
+	config.Measure = measure(metrics)
 	config.Notify = s.notifier(log)
 	loop = controller.New(config)
 
@@ -111,27 +110,42 @@ func (s *settings) runServices(ctx context.Context, config controller.Config, re
 	web := &server.Server{
 		Controller: operator{loop, store}, History: store,
 		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
-		Metrics: metrics, Log: log, Now: clock,
+		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}
-	listener, err := net.Listen("tcp", s.listen)
+	listener, err := server.Listen(s.listen)
 	if err != nil {
-		return kargo.Errorf(kargo.Unavailable, "listen: %w", err)
+		return &kargo.Error{Fault: kargo.Unavailable, Err: err}
 	}
-	local, err := s.listenLocally()
+	// Who may open the socket may also read the data directory, so it asks
+	// for no token.
+	local, err := server.Listen("unix:" + s.state("kargo.sock"))
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(&kargo.Error{Fault: kargo.Unavailable, Err: err}, listener.Close())
 	}
 	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", repository.Address(),
 		"ref", s.ref, "listen", listener.Addr().String(), "data", s.data, "instance", s.instance)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.Serve(ctx, listener, web.Handler(), graceful) })
-	group.Go(func() error { return server.Serve(ctx, local, web.LocalHandler(), graceful) })
+	group.Go(func() error { return server.Serve(ctx, listener, web.Handler(), log) })
+	group.Go(func() error { return server.Serve(ctx, local, web.LocalHandler(), log) })
 	group.Go(func() error { return hangups(ctx, loop) })
 	group.Go(func() error { return runLoop(ctx, loop) })
 	err = group.Wait()
 	log.Info("kargo ends")
 	return err
+}
+
+// measure hands the durations of the loop to the metrics.
+func measure(metrics *server.Metrics) func(phase, result string, took time.Duration) {
+	return func(phase, result string, took time.Duration) {
+		switch phase {
+		case "git":
+			metrics.Git("ls_remote", result, took)
+		case "fetch":
+			metrics.Git("fetch", result, took)
+		}
+		metrics.Round(phase, result, took)
+	}
 }
 
 // runLoop runs the loop, and gives the call that is under way when ctx ends a
@@ -238,22 +252,6 @@ func (s *settings) makeToken() error {
 	token := make([]byte, 24)
 	rand.Read(token) // never fails
 	return os.WriteFile(s.apiToken.file, []byte(hex.EncodeToString(token)+"\n"), 0o600)
-}
-
-// listenLocally opens the socket that the commands on this machine use. Who
-// may open it may also read the data directory, so it asks for no token.
-func (s *settings) listenLocally() (net.Listener, error) {
-	path := s.state("kargo.sock")
-	// The history is locked, so no other process of this data directory lives:
-	// a socket that is there is a dead one's.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen locally: %w", err)
-	}
-	return listener, os.Chmod(path, 0o600)
 }
 
 // notifier tells --notify-url how a deployment ended, without holding the loop

@@ -39,6 +39,7 @@ type settings struct {
 	schedule     string
 	verify       time.Duration
 	listen       string
+	openMetrics  bool
 	webhook      secretSource
 	apiToken     secretSource
 	url          string
@@ -123,6 +124,7 @@ func (s *settings) serveFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.schedule, "schedule", "", "cron `expression` that takes the place of --interval (\"*/5 * * * *\")")
 	flags.DurationVar(&s.verify, "verify", 5*time.Minute, "how often the whole Swarm is looked at even if nothing stirs")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` for webhooks, API, metrics and the page")
+	flags.BoolVar(&s.openMetrics, "open-metrics", true, "serve /metrics without the token")
 	flags.StringVar(&s.webhook.file, "webhook-secret-file", "", "`file` with the secret of webhooks; without one they are refused (or KARGO_WEBHOOK_SECRET)")
 	s.tokenFlag(flags)
 	flags.StringVar(&s.notifyURL, "notify-url", "", "`address` that is told how each deployment ended (signed JSON)")
