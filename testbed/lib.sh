@@ -5,6 +5,9 @@
 LAB_NAME=${LAB_NAME:-kargo}
 LAB_ROOT=${LAB_ROOT:-${TMPDIR:-/tmp}/kargo-lab-$LAB_NAME}
 
+# sshd, nft and their like live where not every user looks.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 log() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { log "$*"; exit 1; }
 
@@ -15,7 +18,7 @@ usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//p}' "$0"; }
 need() {
   local group=$1 command; shift
   for command; do
-    PATH=$PATH:/usr/sbin:/sbin command -v "$command" >/dev/null || die "missing command $command: run testbed/install $group"
+    type -P "$command" >/dev/null || die "missing command $command: run testbed/install $group"
   done
 }
 
@@ -103,7 +106,10 @@ cgroup_processes() {
 cgroup_empty() { [ -z "$(cgroup_processes "$1")" ]; }
 
 # cgroup_freeze PATH / cgroup_thaw PATH stop and continue everything in the cgroup.
-cgroup_freeze() { cgroup_v2 && echo 1 >"$CGROUPS/$1/cgroup.freeze" || echo FROZEN >"$CGROUPS/freezer/$1/freezer.state"; }
+cgroup_freeze() {
+  if cgroup_v2; then echo 1 >"$CGROUPS/$1/cgroup.freeze"
+  else echo FROZEN >"$CGROUPS/freezer/$1/freezer.state"; fi
+}
 cgroup_thaw() {
   if cgroup_v2; then echo 0 >"$CGROUPS/$1/cgroup.freeze"; return; fi
   find "$CGROUPS/freezer/$1" -name freezer.state -exec sh -c 'for f; do echo THAWED >"$f"; done' sh {} +
