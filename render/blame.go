@@ -19,7 +19,8 @@ var (
 	pathError   = regexp.MustCompile(`(?s)^(?:error while interpolating |invalid interpolation format for )(\S+): (.*)$`)
 	schemaError = regexp.MustCompile(`^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
 	mergeError  = regexp.MustCompile(`(?s)^cannot merge (services|volumes|networks|secrets|configs) from (\S+): (.*)$`)
-	decodeError = regexp.MustCompile(`'([A-Za-z]\S*)'`)
+	decodeError = regexp.MustCompile(`'([A-Za-z]\S*)' (.*)`)
+	parseError  = regexp.MustCompile(`^strconv\.\w+: parsing (".*"): `)
 )
 
 // blame reports an error of a layer that was loaded alone, at its line, and
@@ -38,11 +39,14 @@ func (w *work) blame(l *layer, dict map[string]any, err error) []string {
 	}
 	if match := castError.FindStringSubmatch(message); match != nil {
 		path := w.pathOf(l, match[1])
-		hint := ""
-		if strings.Contains(match[2], `parsing ""`) || strings.HasSuffix(match[2], "boolean: ") {
+		reason, hint := match[2], ""
+		if number := parseError.FindStringSubmatch(reason); number != nil {
+			reason = number[1] + " is not a number"
+		}
+		if strings.HasPrefix(reason, `""`) || strings.HasSuffix(reason, "boolean: ") {
 			hint = "the variable it reads is empty or not set"
 		}
-		w.fail(l.at(path...), hint, "%s: %s", match[1], match[2])
+		w.fail(l.at(path...), hint, "%s: %s", match[1], reason)
 		return path
 	}
 	for _, pattern := range []*regexp.Regexp{pathError, schemaError} {
@@ -98,10 +102,9 @@ func (w *work) blameService(l *layer, dict map[string]any, message string) []str
 		for _, name := range slices.Sorted(maps.Keys(entries)) {
 			only := map[string]any{section: map[string]any{name: entries[name]}}
 			if _, err := w.run([]types.ConfigFile{{Filename: l.path, Config: only}}); err != nil {
-				path := []string{section, name}
-				at := l.at(w.decodedPath(l, path, err.Error())...)
-				w.fail(at, "", "%s.%s: %s", section, name, oneLine(err.Error()))
-				return path
+				path, reason := decoded([]string{section, name}, oneLine(err.Error()))
+				w.fail(l.at(path...), "", "%s: %s", strings.Join(path, "."), reason)
+				return path[:2]
 			}
 		}
 	}
@@ -109,15 +112,15 @@ func (w *work) blameService(l *layer, dict map[string]any, message string) []str
 	return nil
 }
 
-// decodedPath extends a path by the field that the decoder names in Go's
-// spelling: 'Deploy.Resources.Limits.memory'.
-func (w *work) decodedPath(l *layer, path []string, message string) []string {
+// decoded takes an error of the decoder apart, which names a field below the
+// path in Go's spelling: 'Deploy.Resources.Limits.memory'.
+func decoded(path []string, message string) ([]string, string) {
 	match := decodeError.FindStringSubmatch(message)
 	if match == nil {
-		return path
+		return path, message
 	}
 	fields := strings.NewReplacer("[", ".", "]", "").Replace(strings.ToLower(match[1]))
-	return append(slices.Clone(path), strings.Split(fields, ".")...)
+	return append(path, strings.Split(fields, ".")...), match[2]
 }
 
 // blameMerge reports an error that only shows once the layers are merged.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/docker/cli/cli/compose/convert"
 	"github.com/docker/cli/cli/compose/types"
@@ -98,7 +99,7 @@ func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 	switch {
 	case !exists:
 		o.fail(o.place("services", service, key.section(), key.key), "declare it at the top level of the file",
-			"services.%s names %s %q, which no file of stack %q declares", service, key.section(), key.key, o.name)
+			"services.%s.%s: no file of stack %q declares %q", service, key.section(), o.name, key.key)
 		return kargo.Config{}, false
 	case declared.External.External:
 		return kargo.Config{Name: declared.Name, Secret: key.secret, External: true}, true
@@ -154,7 +155,7 @@ func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig, data []
 			return "", fmt.Errorf("stack %q has too long a name for a config", o.name)
 		}
 		fmt.Fprintf(hash, "%s\x00", base)
-		base = base[:room]
+		base = strings.TrimRight(base[:room], "-_.")
 	}
 	if declared.TemplateDriver != "" {
 		fmt.Fprintf(hash, "%s\x00", declared.TemplateDriver)

@@ -96,7 +96,7 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 			services[service.Name] = service.Spec
 		}
 		data, err := json.Marshal(map[string]any{
-			"stack": stack.Name, "needs": stack.Needs, "adopt": stack.Adopt,
+			"needs": stack.Needs, "adopt": stack.Adopt,
 			"services": services, "networks": uncommon(stack.Networks), "configs": configs,
 		})
 		if err != nil {
@@ -108,6 +108,7 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 		if err := decoder.Decode(&value); err != nil {
 			t.Fatal(err)
 		}
+		fmt.Fprintf(&text, "stack %s\n", stack.Name)
 		encoder := yaml.NewEncoder(&text)
 		encoder.SetIndent(2)
 		if err := encoder.Encode(prune(value)); err != nil {
