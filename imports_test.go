@@ -1,0 +1,186 @@
+package kargo_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport is the drawing of ARCHITECTURE.md: for each package of the
+// program, the others it may import. Arrows go down only; siblings do not know
+// each other.
+var mayImport = map[string][]string{
+	"":                {},
+	"defaults":        {},
+	"secrets":         {""},
+	"merge":           {""},
+	"hooks":           {""},
+	"render":          {""},
+	"plan":            {""},
+	"gitsync":         {""},
+	"swarm":           {""},
+	"swarm/swarmtest": {},
+	"history":         {""},
+	"dotkargo":        {""},
+	"server":          {""},
+	"notify":          {""},
+	"controller":      {"", "merge", "render", "plan"},
+	"cmd/kargo": {"", "controller", "defaults", "dotkargo", "gitsync", "history", "hooks", "notify", "plan",
+		"secrets", "server", "swarm"},
+	"testbed/testserver": {},
+}
+
+// pure packages have no effects: what they answer depends on their arguments
+// alone, so a plan can be believed and a test needs no set-up.
+var pure = []string{"", "merge", "render", "plan"}
+
+// effects are the packages that a pure one must not import.
+var effects = []string{
+	"os", "os/exec", "os/user", "io/ioutil", "path/filepath", "net", "net/http", "net/url", "math/rand", "math/rand/v2",
+	"crypto/rand", "log", "log/slog", "syscall", "github.com/docker/docker/client",
+}
+
+// oneHome are the libraries that one package alone may import, so that a
+// change of library stays a change of one package.
+var oneHome = map[string]string{
+	"github.com/docker/docker/client":             "swarm",
+	"github.com/go-git/":                          "gitsync",
+	"github.com/joho/godotenv":                    "merge",
+	"github.com/docker/cli/":                      "render",
+	"go.etcd.io/bbolt":                            "history",
+	"github.com/prometheus/":                      "server",
+	"github.com/spf13/":                           "cmd/kargo",
+	"github.com/robfig/cron":                      "cmd/kargo",
+	"github.com/containerd/errdefs":               "swarm",
+	"github.com/docker/docker/api/types/registry": "swarm",
+}
+
+func TestImports(t *testing.T) {
+	for dir, imports := range programImports(t) {
+		allowed, known := mayImport[dir]
+		if !known {
+			t.Errorf("package %q is not in the drawing: does the program need a new noun or verb?", dir)
+			continue
+		}
+		for _, imported := range imports {
+			if inside, ours := ownPackage(imported); ours && !slices.Contains(allowed, inside) {
+				t.Errorf("%s imports %s: the drawing has no such arrow", dir, imported)
+			}
+			if slices.Contains(pure, dir) && slices.Contains(effects, imported) {
+				t.Errorf("%s imports %s: it must have no effects", dir, imported)
+			}
+			for library, home := range oneHome {
+				// swarmtest stands in for what swarm talks to.
+				if strings.HasPrefix(imported, library) && dir != home && dir != home+"/swarmtest" {
+					t.Errorf("%s imports %s: that is %s's business", dir, imported, home)
+				}
+			}
+		}
+	}
+}
+
+func TestPurePackagesDoNotReadTheClock(t *testing.T) {
+	for _, dir := range pure {
+		for _, file := range goFiles(t, dir) {
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, call := range []string{"time.Now(", "time.Since(", "time.Until(", "time.Sleep(", "time.After("} {
+				if strings.Contains(string(source), call) {
+					t.Errorf("%s calls %s…): time is an argument here", file, call)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for dir := range programImports(t) {
+		documented := false
+		for _, file := range goFiles(t, dir) {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			documented = documented || parsed.Doc != nil
+		}
+		if !documented {
+			t.Errorf("package %q has no package comment", dir)
+		}
+	}
+}
+
+func ownPackage(imported string) (dir string, ours bool) {
+	if imported == "kargo" {
+		return "", true
+	}
+	return strings.CutPrefix(imported, "kargo/")
+}
+
+// programImports are the imports of each package of the program, tests aside.
+func programImports(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !entry.IsDir() {
+			return nil
+		}
+		if name != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" || entry.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if _, err := os.Stat(path.Join(name, "go.mod")); err == nil && name != "." {
+			return fs.SkipDir // another module
+		}
+		dir := filepath.ToSlash(name)
+		if dir == "." {
+			dir = ""
+		}
+		for _, file := range goFiles(t, dir) {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			imports[dir] = append(imports[dir], pathsOf(t, parsed.Imports)...)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imports
+}
+
+func pathsOf(t *testing.T, specs []*ast.ImportSpec) []string {
+	t.Helper()
+	paths := []string{} // not nil: a package without imports is one all the same
+	for _, spec := range specs {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, imported)
+	}
+	return paths
+}
+
+// goFiles are the files of a package, tests aside.
+func goFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	all, err := filepath.Glob(path.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
