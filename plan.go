@@ -61,6 +61,9 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s %s %s: %s", c.Action, c.Kind, c.Name, c.Reason)
 }
 
+// Key names the object that the change is about: "service kargo-dbs_redis".
+func (c Change) Key() string { return string(c.Kind) + " " + c.Name }
+
 // Hold is a change that is wanted, but not now, and why.
 type Hold struct {
 	Kind   Kind   `json:"kind,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/plan"
 )
 
 // Source is where revisions come from.
@@ -110,6 +111,9 @@ type Controller struct {
 	open     *kargo.Deployment
 	due      due
 	failures int // faults in a row, for the back-off
+	// refused are changes that Docker would not take. They are tried again
+	// with another revision, at a person's word, and now and then.
+	refused map[string]plan.Refusal
 
 	mu     sync.Mutex
 	status kargo.Status
@@ -122,6 +126,7 @@ func New(config Config) *Controller {
 		open:    config.Unfinished,
 		nudges:  make(chan string, 1),
 		stirred: make(chan struct{}, 1),
+		refused: map[string]plan.Refusal{},
 	}
 	if c.Sent == nil {
 		c.Sent = kargo.Sent{}
@@ -178,7 +183,9 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.due.git = true
 			// A push says nothing about Swarm; a person who asks for a round
 			// wants to know.
-			c.due.full = c.due.full || !strings.HasPrefix(trigger, WebhookTrigger)
+			if !strings.HasPrefix(trigger, WebhookTrigger) {
+				c.due.everything()
+			}
 		case <-c.stirred:
 			trigger = "swarm event"
 			c.due.look = true
@@ -270,7 +277,7 @@ func (c *Controller) Round(ctx context.Context, trigger string) (err error) {
 			err = errors.Join(err, kargo.Errorf(kargo.Internal, "panic in round: %v", p))
 		}
 	}()
-	gitErr := c.pull(ctx)
+	gitErr := c.pull(ctx, trigger)
 	if c.desired == nil {
 		return gitErr
 	}
@@ -293,7 +300,7 @@ func (c *Controller) LookAgain(ctx context.Context) error {
 
 // pull asks git for the head, where that is due, and reads it, where it is
 // new. Whatever goes wrong, the last good revision stays in force.
-func (c *Controller) pull(ctx context.Context) error {
+func (c *Controller) pull(ctx context.Context, trigger string) error {
 	if c.desired == nil {
 		c.restore(ctx)
 	}
@@ -309,7 +316,7 @@ func (c *Controller) pull(ctx context.Context) error {
 		c.due.git = false
 		return c.headProblems()
 	}
-	if err := c.advance(ctx, commit); err != nil {
+	if err := c.advance(ctx, commit, trigger); err != nil {
 		return err
 	}
 	c.due.git = false
@@ -350,7 +357,7 @@ func (c *Controller) restore(ctx context.Context) {
 }
 
 // advance reads a new head. If it is sound it becomes what is desired.
-func (c *Controller) advance(ctx context.Context, commit string) error {
+func (c *Controller) advance(ctx context.Context, commit, trigger string) error {
 	attempt, err := c.Attempts.Attempt(commit)
 	if err != nil {
 		return err
@@ -372,20 +379,20 @@ func (c *Controller) advance(ctx context.Context, commit string) error {
 	c.head = desired.Workspace.Revision
 	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
 	if desired.Problems.Err() == nil {
-		c.accept(desired)
+		c.accept(desired, trigger)
 	}
 	return c.Attempts.Survived()
 }
 
 // accept makes a sound revision the desired one.
-func (c *Controller) accept(desired Desired) {
+func (c *Controller) accept(desired Desired, trigger string) {
 	for _, problem := range desired.Problems {
 		c.Log.Warn("workspace", "problem", problem.String())
 	}
 	revision := desired.Workspace.Revision
 	c.Log.Info("new revision", "revision", revision.String())
 	c.desired = &desired
-	c.due.write = true
+	c.due.write, c.due.cause = true, trigger
 	// After a restart the head is most often what is in force already.
 	inForce := c.Config.Applied.Revision
 	c.due.fresh = revision.Commit != inForce.Commit || revision.Catalogue != inForce.Catalogue

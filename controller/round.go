@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"kargo"
@@ -29,6 +30,13 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 	if !c.due.fresh && !c.due.full && !c.due.look {
 		return nil
 	}
+	if c.due.fresh {
+		trigger = c.due.cause
+	}
+	if c.due.fresh || c.due.again {
+		clear(c.refused)
+		c.due.again = false
+	}
 	next, err := c.look(ctx)
 	if err != nil {
 		return err
@@ -45,7 +53,9 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 		}
 	}
 	if err == nil || worstFault(err) == kargo.Invalid {
-		c.due.fresh, c.due.full, c.due.look = false, false, false
+		c.due.fresh, c.due.look = false, false
+	} else {
+		c.due.full = true
 	}
 	return err
 }
@@ -92,6 +102,7 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 		return kargo.Plan{}, fmt.Errorf("look at swarm: %w", err)
 	}
 	c.cluster = cluster
+	c.due.full = false
 	c.publish(func(s *kargo.Status) { s.LastVerified = time.Now() })
 	return c.makePlan()
 }
@@ -106,6 +117,7 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 		Revision: c.desired.Workspace.Revision,
 		Sent:     c.Sent,
 		Mask:     c.mask(),
+		Refused:  c.refused,
 		Approved: approved,
 	}), nil
 }
@@ -151,6 +163,8 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 		return errors.Join(err, c.settle(next))
 	}
 	c.due.lookAgain(time.Now())
+	// What the services alone do not show must be read anew.
+	c.due.full = next.Count("", kargo.KindService) != len(next.Changes)
 	c.open.Outcome = kargo.Progressing
 	return errors.Join(err, c.record())
 }
@@ -162,6 +176,9 @@ func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 			if err != nil {
 				c.Log.Error("change failed", "change", change.String(), "error", c.mask().Text(err.Error()))
 				failed = append(failed, change)
+				if kargo.FaultOf(err) == kargo.Invalid {
+					c.refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: err.Error()}
+				}
 				return
 			}
 			c.Log.Info(change.String())
@@ -270,7 +287,7 @@ func (c *Controller) finish(failure error) error {
 	d := c.open
 	d.Outcome, d.Finished = kargo.Succeeded, time.Now()
 	if failure != nil {
-		d.Err = failure.Error()
+		d.Err = strings.TrimPrefix(d.Err+"; "+failure.Error(), "; ")
 	}
 	if d.Err != "" {
 		d.Outcome = kargo.Failed

@@ -59,6 +59,9 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 			InSync: inSync(stack.Name, remaining), Health: health, Message: mask.Text(words),
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
 		}
+		if reason := waitsFor(stack.Name, remaining); reason != "" {
+			status.Health, status.Message = kargo.InProgress, reason
+		}
 		for _, service := range stack.Services {
 			status.Services = append(status.Services, serviceStatus(service, live, cluster.Tasks, mask))
 		}
@@ -68,7 +71,7 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 }
 
 func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, mask kargo.Mask) kargo.ServiceStatus {
-	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.InProgress, Message: "does not run yet"}
+	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.Degraded, Message: "does not run"}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		status.Image = container.Image
 	}
@@ -78,6 +81,16 @@ func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tas
 		status.Running, status.Desired = running.Running+running.Completed, running.Desired
 	}
 	return status
+}
+
+// waitsFor is the reason why a stack has to wait, if that passes by itself.
+func waitsFor(stack string, remaining kargo.Plan) string {
+	for _, hold := range remaining.Held {
+		if hold.Stack == stack && hold.Kind == "" && hold.Passing {
+			return hold.Reason
+		}
+	}
+	return ""
 }
 
 func inSync(stack string, remaining kargo.Plan) bool {

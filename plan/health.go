@@ -10,7 +10,8 @@ import (
 )
 
 // StackHealth is the worst health of a stack's services, and the words that go
-// with it. A service that does not run yet is in progress.
+// with it. A service that is not there is degraded: once a plan is carried out,
+// it is missing only if it is held or was refused.
 func StackHealth(stack kargo.Stack, live kargo.Cluster) (kargo.Health, string) {
 	worst, words := kargo.Healthy, ""
 	byName := map[string]kargo.LiveService{}
@@ -18,7 +19,7 @@ func StackHealth(stack kargo.Stack, live kargo.Cluster) (kargo.Health, string) {
 		byName[service.Name] = service
 	}
 	for _, service := range stack.Services {
-		health, message := kargo.InProgress, service.Name+" does not run yet"
+		health, message := kargo.Degraded, service.Name+" does not run"
 		if running, exists := byName[service.Name]; exists {
 			health, message = ServiceHealth(running, live.Tasks)
 		}

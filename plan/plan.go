@@ -20,11 +20,20 @@ type Options struct {
 	Revision kargo.Revision
 	// Sent is what was sent before, by service name.
 	Sent kargo.Sent
+	// Refused are changes that Docker refused as invalid, by Change.Key. They
+	// are held as long as they are the same.
+	Refused map[string]Refusal
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
 	// Approved is the ID of the plan whose approvable holds a person lifted.
 	// It fits that plan and no other.
 	Approved string
+}
+
+// Refusal is Docker's answer to a change that it will not take.
+type Refusal struct {
+	Digest string // of the spec, for a service
+	Words  string
 }
 
 // Make is the plan that turns live into desired. Stacks come in the order of
@@ -130,6 +139,24 @@ func (m maker) stack(stack kargo.Stack) stackPlan {
 	changes, holds := m.stackServices(stack)
 	p.changes = slices.Concat(m.stackNetworks(stack), m.stackConfigs(stack, changes), changes)
 	p.holds = holds
+	return m.withoutRefused(p)
+}
+
+// withoutRefused ends a stack's changes at the first one that Docker refused
+// before: what comes after it may depend on it.
+func (m maker) withoutRefused(p stackPlan) stackPlan {
+	for i, change := range p.changes {
+		refusal, refused := m.Refused[change.Key()]
+		if !refused || refusal.Digest != change.Digest {
+			continue
+		}
+		p.changes = p.changes[:i]
+		p.holds = append(p.holds, kargo.Hold{
+			Kind: change.Kind, Stack: change.Stack, Name: change.Name,
+			Reason: "Docker refuses it: " + m.Mask.Text(refusal.Words) + "; waits for another revision",
+		})
+		break
+	}
 	return p
 }
 

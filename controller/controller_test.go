@@ -1,0 +1,360 @@
+package controller_test
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"kargo"
+)
+
+// wantHistory compares the history as text.
+func (w *world) wantHistory(want ...string) {
+	w.t.Helper()
+	if got := w.records.text(); got != strings.Join(want, "\n")+"\n" {
+		w.t.Errorf("history:\n%swant:\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// overriding is a workspace whose stack web runs another image.
+func overriding(image string, files []string) []string {
+	_, web, _ := strings.Cut(files[1], "=")
+	return append(files, "deploy/web.yml="+strings.Replace(web, "${IMAGE}", image, 1))
+}
+
+func TestFirstRevision(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		w.wantWrites(
+			"create network kargo-back: shared by stacks",
+			"create network kargo-docker-socket: shared by stacks",
+			"create network kargo-front: shared by stacks",
+			"create service kargo-web_web: new",
+			"create service kargo-dbs_dbs: new",
+		)
+		w.wantHistory("1 c1 by start: succeeded, 5 changes, web added, dbs added")
+		status := w.loop.Status()
+		if status.Applied.Commit != "c1" || !status.Ready() || len(status.Stacks) != 2 || !status.Stacks[0].InSync {
+			t.Errorf("status: %+v", status)
+		}
+		if len(w.written) != 1 || w.written[0] != "c1" {
+			t.Errorf("merged configuration written for %v", w.written)
+		}
+	})
+}
+
+func TestNothingStirsNoCall(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.pass(2*time.Minute + time.Second)
+		w.wantCalls()
+		if w.repo.asked != 2 {
+			t.Errorf("git was asked %d times in two intervals", w.repo.asked)
+		}
+	})
+}
+
+func TestOnlyTheChangedStackMoves(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		w.repo.commit("c2", overriding("app:2", app("app:1", "web", "dbs"))...)
+		w.nudge("webhook github")
+		w.wantCalls("observe",
+			`update service kargo-web_web: Labels.com.docker.stack.image: "app:1" -> "app:2"; TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`,
+			"services")
+		w.wantHistory(
+			"1 c1 by start: succeeded, 5 changes, web added, dbs added",
+			"2 c2 by webhook github: succeeded, 1 changes, web changed, dbs unchanged")
+		if stacks := w.loop.Status().Stacks; stacks[0].Revision != "c2" || stacks[1].Revision != "c1" {
+			t.Errorf("last revisions of the stacks: %s, %s", stacks[0].Revision, stacks[1].Revision)
+		}
+	})
+}
+
+func TestACommitThatMovesNothingMakesNoCall(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.repo.commit("c2", append(app("app:1", "web"), "README.md=hello")...)
+		w.nudge("webhook gitlab")
+		w.wantCalls()
+		w.wantHistory(
+			"1 c1 by start: succeeded, 4 changes, web added",
+			"2 c2 by webhook gitlab: succeeded, 0 changes, web unchanged")
+		if got := w.loop.Status().Applied.Commit; got != "c2" {
+			t.Errorf("%s is in force, want c2", got)
+		}
+	})
+}
+
+func TestAStackThatLeaves(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		w.repo.commit("c2", app("app:1", "web")...)
+		w.pass(time.Minute)
+		w.wantWrites("remove service kargo-dbs_dbs: no longer in the workspace")
+		w.wantHistory(
+			"1 c1 by start: succeeded, 5 changes, web added, dbs added",
+			"2 c2 by interval: succeeded, 1 changes, web unchanged, dbs removed")
+	})
+}
+
+func TestAnUnsoundHeadLeavesTheLastGoodInForce(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.repo.commit("bad", ".env=STACKS=web\nWEB_STACK=wbe\n", "deploy/web.yml=services: {web: {image: a}}\n")
+		w.pass(time.Minute)
+		w.wantCalls()
+		status := w.loop.Status()
+		if status.Applied.Commit != "c1" || status.Head.Commit != "bad" || status.Fault != "invalid" ||
+			!strings.Contains(status.Problems.Error(), ".env:2: ") {
+			t.Errorf("in force %s, head %s, fault %s, problems %v", status.Applied.Commit, status.Head.Commit, status.Fault, status.Problems)
+		}
+
+		w.swarm.scaleByHand("kargo-web_web", 3)
+		w.events <- "service update"
+		w.pass(20 * time.Second)
+		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
+
+		w.repo.commit("c3", app("app:3", "web")...)
+		w.pass(time.Minute)
+		if status := w.loop.Status(); status.Applied.Commit != "c3" || status.Fault != "" || len(status.Problems) != 0 {
+			t.Errorf("after a sound head: in force %s, fault %q, problems %v", status.Applied.Commit, status.Fault, status.Problems)
+		}
+	})
+}
+
+func TestGitOutOfReach(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.stop()
+
+		// A new process, git away from the beginning, and somebody at work.
+		w.repo.err = kargo.Errorf(kargo.Unavailable, "connection refused")
+		w.swarm.scaleByHand("kargo-web_web", 3)
+		w.start()
+		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
+		if status := w.loop.Status(); status.Fault != "unavailable" {
+			t.Errorf("fault %q", status.Fault)
+		}
+		if w.repo.asked < 3 {
+			t.Errorf("git was asked %d times in 20 seconds: the back-off begins at a second", w.repo.asked)
+		}
+		w.pass(30 * time.Minute)
+		if w.repo.asked > 70 {
+			t.Errorf("git was asked %d times in half an hour: the back-off ends at a minute", w.repo.asked)
+		}
+		w.repo.err = nil
+		w.repo.commit("c2", app("app:2", "web")...)
+		w.pass(2 * time.Minute)
+		if status := w.loop.Status(); status.Applied.Commit != "c2" || status.Fault != "" {
+			t.Errorf("after git came back: in force %s, fault %q", status.Applied.Commit, status.Fault)
+		}
+	})
+}
+
+func TestSwarmOutOfReach(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.err = kargo.Errorf(kargo.Unavailable, "no such host")
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.wantWrites()
+		if status := w.loop.Status(); status.Fault != "unavailable" || status.Ready() {
+			t.Errorf("fault %q, ready %v", status.Fault, status.Ready())
+		}
+		w.swarm.err = nil
+		w.pass(time.Minute)
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+	})
+}
+
+func TestSwarmMovesOnDuringAPlan(t *testing.T) {
+	run(t, func(w *world) {
+		conflicts := 0
+		w.swarm.fail = func(change kargo.Change) error {
+			if change.Kind == kargo.KindService && conflicts < 2 {
+				conflicts++
+				return kargo.Errorf(kargo.Conflict, "update out of sequence")
+			}
+			return nil
+		}
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+		if status := w.loop.Status(); status.Fault != "" {
+			t.Errorf("fault %q", status.Fault)
+		}
+	})
+}
+
+func TestDockerRefusesASpec(t *testing.T) {
+	run(t, func(w *world) {
+		refused := 0
+		w.swarm.fail = func(change kargo.Change) error {
+			if change.Name == "kargo-web_web" {
+				refused++
+				return kargo.Errorf(kargo.Invalid, "invalid memory value")
+			}
+			return nil
+		}
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		if refused != 1 {
+			t.Errorf("the same spec was sent %d times", refused)
+		}
+		status := w.loop.Status()
+		if held := status.Pending.Held; len(held) != 1 || held[0].String() != "hold service kargo-web_web: Docker refuses it: invalid memory value; waits for another revision" {
+			t.Errorf("held %v", held)
+		}
+		w.wantHistory("1 c1 by start: failed, 3 changes, web added (invalid memory value; stack web is degraded: kargo-web_web does not run)")
+
+		w.pass(5 * time.Minute)
+		if refused != 2 {
+			t.Errorf("five minutes later it was sent %d times: it is tried now and then", refused)
+		}
+		w.repo.commit("c2", app("app:2", "web")...)
+		w.nudge("sync")
+		if refused != 3 {
+			t.Errorf("with another revision it was sent %d times", refused)
+		}
+	})
+}
+
+func TestDriftIsCorrectedWhenSeen(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		for range 3 { // the same drift again and again is not "does not converge"
+			w.swarm.scaleByHand("kargo-web_web", 3)
+			w.events <- "service update"
+			w.pass(5 * time.Second)
+			w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
+		}
+		// And without an event, by the full look every five minutes.
+		w.swarm.scaleByHand("kargo-web_web", 4)
+		w.pass(5 * time.Minute)
+		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 4 -> 1")
+	})
+}
+
+func TestABurstOfNudgesIsOneRound(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.repo.asked = 0
+		for range 50 {
+			w.loop.Nudge("webhook generic")
+		}
+		time.Sleep(10 * time.Second)
+		if w.repo.asked > 2 {
+			t.Errorf("50 nudges made git be asked %d times", w.repo.asked)
+		}
+	})
+}
+
+func TestRestartOverWhatIsInForce(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.stop()
+		w.start()
+		w.wantCalls("observe")
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+	})
+}
+
+func TestRestartInTheMiddleOfADeployment(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.fail = func(change kargo.Change) error {
+			if change.Name == "kargo-dbs_dbs" {
+				return kargo.Errorf(kargo.Unavailable, "the process is killed about here")
+			}
+			return nil
+		}
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		w.stop()
+		w.wantHistory("1 c1 by start: progressing, 4 changes, web added, dbs added (the process is killed about here)")
+
+		w.swarm.fail = nil
+		w.start()
+		w.wantWrites("create service kargo-dbs_dbs: new")
+		w.wantHistory("1 c1 by start: succeeded, 5 changes, web added, dbs added")
+	})
+}
+
+func TestARolloutIsLookedAtUntilItSettles(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.settling = true
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		if status := w.loop.Status(); status.Stacks[0].Health != kargo.InProgress || status.Applied.Commit != "c1" {
+			t.Errorf("health %s, in force %q", status.Stacks[0].Health, status.Applied.Commit)
+		}
+		w.wantHistory("1 c1 by start: progressing, 4 changes, web added")
+
+		service := w.swarm.services["kargo-web_web"]
+		service.Running = 1
+		w.swarm.services["kargo-web_web"] = service
+		w.pass(20 * time.Second)
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+	})
+}
+
+func TestANewerRevisionEndsTheWaitForAnOlderOne(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.settling = true
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.swarm.settling = false
+		w.repo.commit("c2", app("app:2", "web")...)
+		w.nudge("webhook gitea")
+		w.wantHistory(
+			"1 c1 by start: superseded, 4 changes, web added",
+			"2 c2 by webhook gitea: succeeded, 1 changes, web changed")
+	})
+}
+
+func TestAPanicEndsTheRoundOnly(t *testing.T) {
+	run(t, func(w *world) {
+		w.config.Pipeline.Secrets = func(fs.FS) fs.FS { panic("bug") }
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		if status := w.loop.Status(); status.Fault != "internal" || !strings.Contains(status.Message, "panic in round: bug") {
+			t.Errorf("fault %q, message %q", status.Fault, status.Message)
+		}
+		w.pass(10 * time.Minute)
+		if problems := w.loop.Status().Problems.Error(); !strings.Contains(problems, "reading this revision ended Kargo 2 times; it is left alone") {
+			t.Errorf("after some rounds the revision is not left alone: %s", problems)
+		}
+	})
+}
+
+func TestAFailedWriteOfTheMergedConfigurationStopsTheRound(t *testing.T) {
+	run(t, func(w *world) {
+		full := true
+		w.config.Write = func(kargo.Workspace) error {
+			if full {
+				return errors.New("no space left on device")
+			}
+			return nil
+		}
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.wantWrites()
+		if status := w.loop.Status(); status.Fault != "internal" {
+			t.Errorf("fault %q", status.Fault)
+		}
+		full = false
+		w.pass(time.Minute)
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+	})
+}

@@ -1,0 +1,301 @@
+package controller_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/controller"
+)
+
+// repository is a Source in memory: commits by name, and a head.
+type repository struct {
+	commits map[string]fstest.MapFS
+	head    string
+	err     error // of Head
+	asked   int
+}
+
+func (r *repository) Head(context.Context) (string, error) {
+	r.asked++
+	return r.head, r.err
+}
+
+// Fetch knows every commit, as the real one does of those it fetched before.
+func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, fs.FS, error) {
+	return kargo.Revision{Commit: commit, Ref: "main"}, r.commits[commit], nil
+}
+
+// commit makes a new head. Files are "name=content".
+func (r *repository) commit(name string, files ...string) {
+	tree := fstest.MapFS{}
+	for _, file := range files {
+		path, content, _ := strings.Cut(file, "=")
+		tree[path] = &fstest.MapFile{Data: []byte(content)}
+	}
+	r.commits[name], r.head = tree, name
+}
+
+// cluster is a Swarm in memory that does what a plan says, in its simplest
+// form. What the real one does is swarmtest's business.
+type cluster struct {
+	services map[string]kargo.LiveService
+	networks []kargo.LiveNetwork
+	calls    []string
+	version  uint64
+	fail     func(kargo.Change) error // asked before each change
+	err      error                    // of looks
+	settling bool                     // services made now do not run yet
+}
+
+func (c *cluster) Observe(context.Context) (kargo.Cluster, error) {
+	c.calls = append(c.calls, "observe")
+	return kargo.Cluster{Services: c.list(), Networks: c.networks, TasksKnown: true}, c.err
+}
+
+func (c *cluster) Services(context.Context) ([]kargo.LiveService, error) {
+	c.calls = append(c.calls, "services")
+	return c.list(), c.err
+}
+
+func (c *cluster) list() []kargo.LiveService {
+	var all []kargo.LiveService
+	for _, service := range c.services {
+		all = append(all, service)
+	}
+	return all
+}
+
+func (c *cluster) Apply(_ context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+	for _, change := range plan.Changes {
+		if c.fail != nil {
+			if err := c.fail(change); err != nil {
+				done(change, err)
+				return err
+			}
+		}
+		c.carryOut(change)
+		done(change, nil)
+	}
+	return nil
+}
+
+func (c *cluster) carryOut(change kargo.Change) {
+	c.calls = append(c.calls, change.String())
+	if change.Network != nil {
+		c.networks = append(c.networks, kargo.LiveNetwork{Name: change.Name, Labels: change.Network.Labels})
+	}
+	if change.Kind != kargo.KindService {
+		return
+	}
+	if change.Action == kargo.Remove {
+		delete(c.services, change.Name)
+		return
+	}
+	// What is stored shares nothing with what was sent.
+	var stored swarm.ServiceSpec
+	data, err := json.Marshal(change.Service)
+	if err == nil {
+		err = json.Unmarshal(data, &stored)
+	}
+	if err != nil {
+		panic(err)
+	}
+	c.version++
+	running := uint64(1)
+	if c.settling {
+		running = 0
+	}
+	c.services[change.Name] = kargo.LiveService{
+		ID: change.Name, Name: change.Name, Version: c.version, Spec: stored, Running: running, Desired: 1,
+	}
+}
+
+// writes are the calls that changed something.
+func (c *cluster) writes() []string {
+	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool { return call == "observe" || call == "services" })
+}
+
+func (c *cluster) scaleByHand(name string, replicas uint64) {
+	service := c.services[name]
+	service.Spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &replicas}
+	c.services[name] = service
+}
+
+// records are a Recorder, and Attempts, in memory.
+type records struct {
+	deployments []kargo.Deployment
+	applied     kargo.Applied
+	sent        kargo.Sent
+	attempts    map[string]int
+}
+
+func (r *records) Begin(d kargo.Deployment) (kargo.Deployment, error) {
+	d.Number = uint64(len(r.deployments) + 1)
+	r.deployments = append(r.deployments, d)
+	return d, nil
+}
+
+func (r *records) Record(d kargo.Deployment, applied kargo.Applied, sent kargo.Sent) error {
+	r.deployments[d.Number-1], r.applied, r.sent = d, applied, sent
+	return nil
+}
+
+func (r *records) Attempt(commit string) (int, error) {
+	r.attempts[commit]++
+	return r.attempts[commit], nil
+}
+
+func (r *records) Survived() error {
+	clear(r.attempts)
+	return nil
+}
+
+// text is the history as a person would tell it.
+func (r *records) text() string {
+	var text strings.Builder
+	for _, d := range r.deployments {
+		fmt.Fprintf(&text, "%d %s by %s: %s, %d changes", d.Number, d.Revision.Commit, d.Trigger, d.Outcome, len(d.Changes))
+		for _, stack := range d.Stacks {
+			fmt.Fprintf(&text, ", %s %s", stack.Name, stack.Verdict)
+		}
+		if d.Err != "" {
+			fmt.Fprintf(&text, " (%s)", d.Err)
+		}
+		fmt.Fprintln(&text)
+	}
+	return text.String()
+}
+
+// stirring is a Watcher whose events the test makes.
+type stirring chan string
+
+func (s stirring) Watch(ctx context.Context, stirred func(string)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case what := <-s:
+			stirred(what)
+		}
+	}
+}
+
+// world is a controller with everything around it.
+type world struct {
+	t       *testing.T
+	repo    *repository
+	swarm   *cluster
+	records *records
+	written []string // commits whose merged configuration was written
+	events  stirring
+	config  controller.Config
+	loop    *controller.Controller
+	stop    func()
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{
+		t:       t,
+		repo:    &repository{commits: map[string]fstest.MapFS{}},
+		swarm:   &cluster{services: map[string]kargo.LiveService{}},
+		records: &records{attempts: map[string]int{}},
+		events:  make(stirring),
+		stop:    func() {},
+	}
+	w.config = controller.Config{
+		Source: w.repo, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Attempts: w.records,
+		Pipeline: controller.Pipeline{
+			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
+			Secrets: func(files fs.FS) fs.FS { return files },
+			Hooks:   func(ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems) { return ws, nil },
+		},
+		Write:    func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
+		Instance: "test", Poll: controller.Every(time.Minute), Verify: 5 * time.Minute,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	return w
+}
+
+// run runs the loop in a bubble of virtual time while script acts. Whatever is
+// on its way has arrived when script begins.
+func run(t *testing.T, script func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		script(w)
+		w.stop()
+	})
+}
+
+// start begins a new process over what the last one recorded, and lets it come
+// to rest.
+func (w *world) start() {
+	w.config.Applied, w.config.Sent, w.config.Unfinished = w.records.applied, w.records.sent, nil
+	if n := len(w.records.deployments); n > 0 && w.records.deployments[n-1].Finished.IsZero() {
+		unfinished := w.records.deployments[n-1]
+		w.config.Unfinished = &unfinished
+	}
+	w.loop = controller.New(w.config)
+	ctx, stop := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.loop.Run(ctx) }()
+	w.stop = func() {
+		w.t.Helper()
+		stop()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the loop ended with %v", err)
+		}
+		w.stop = func() {}
+	}
+	w.pass(20 * time.Second)
+}
+
+// pass lets virtual time pass, after forgetting the calls so far.
+func (w *world) pass(d time.Duration) {
+	w.swarm.calls, w.repo.asked = nil, 0
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// nudge nudges and lets the round, and what it sets in motion, come to rest.
+func (w *world) nudge(trigger string) {
+	w.loop.Nudge(trigger)
+	w.pass(20 * time.Second)
+}
+
+func (w *world) wantCalls(want ...string) {
+	w.t.Helper()
+	if !slices.Equal(w.swarm.calls, want) {
+		w.t.Errorf("calls:\n  %s\nwant:\n  %s", strings.Join(w.swarm.calls, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func (w *world) wantWrites(want ...string) {
+	w.t.Helper()
+	if got := w.swarm.writes(); !slices.Equal(got, want) {
+		w.t.Errorf("writes:\n  %s\nwant:\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// app is a workspace of one stack per name, each with one service.
+func app(image string, stacks ...string) []string {
+	files := []string{".env=IMAGE=" + image + "\nSTACKS=\"" + strings.Join(stacks, " ") + "\"\n"}
+	for _, stack := range stacks {
+		files[0] += strings.ToUpper(stack) + "_STACK=" + stack + "\n"
+		files = append(files, "deploy/"+stack+".yml=services: {"+stack+": {image: '${IMAGE}', networks: [back]}}\nnetworks: {back: {external: true, name: kargo-back}}\n")
+	}
+	return files
+}
