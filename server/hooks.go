@@ -121,7 +121,7 @@ var (
 	hookAcknowledged = outcome{"acknowledged", http.StatusOK, ""}
 	hookMalformed    = outcome{"malformed", http.StatusBadRequest, "the body is not the JSON of a push"}
 	hookUnauthorized = outcome{"unauthorized", http.StatusUnauthorized, ""}
-	hookTooLarge     = outcome{"too large", http.StatusRequestEntityTooLarge, ""}
+	hookTooLarge     = outcome{"too_large", http.StatusRequestEntityTooLarge, ""}
 	hookBroken       = outcome{"incomplete", http.StatusBadRequest, ""}
 	hookLimited      = outcome{"limited", http.StatusTooManyRequests, ""}
 	hookUnconfigured = outcome{"unconfigured", http.StatusServiceUnavailable, "set the file that holds the webhook secret"}

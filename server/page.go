@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"embed"
 	"html/template"
 	"io/fs"
@@ -21,7 +20,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"ago":       func(time.Time) string { panic("set when a page is rendered") },
 	"commit":    func(hash string) string { return kargo.Revision{Commit: hash}.Short() },
 	"count":     count,
-	"card":      func(name, tone string, revision kargo.Revision) card { return card{name, tone, revision} },
+	"card":      newCard,
 	"duration":  duration,
 	"image":     image,
 	"lines":     planLines,
@@ -48,6 +47,13 @@ type card struct {
 	Revision   kargo.Revision
 }
 
+func newCard(name, tone string, revision kargo.Revision) card {
+	if revision.Commit == "" {
+		tone = "idle"
+	}
+	return card{name, tone, revision}
+}
+
 // summary is the state of everything in one word.
 type summary struct {
 	Tone string // "good", "busy", "warn", "bad", "idle": a colour
@@ -72,6 +78,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 	if view.Deployments, err = s.History.Deployments(defaultHistory); err != nil {
 		view.HistoryErr = err.Error() // the rest is worth showing all the same
 	}
+	w.Header().Set("Refresh", "30")
 	s.render(w, "overview.html", view)
 }
 
@@ -166,7 +173,7 @@ func tone(word any) string {
 	return "idle"
 }
 
-// lines are the changes and holds of a plan, in the plan's own words.
+// line is a change or hold of a plan, in the plan's own words.
 type line struct {
 	Tone string // of the mark
 	Mark string
@@ -186,7 +193,8 @@ func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 
 var marks = map[kargo.Action]string{kargo.Create: "+", kargo.Update: "~", kargo.Remove: "−"}
 
-// stackNews names the stacks that a deployment changed.
+// stackNews names the stacks that a deployment changed; none where it put
+// right what somebody else had changed.
 func stackNews(results []kargo.StackResult) string {
 	var names []string
 	for _, stack := range results {
@@ -199,7 +207,7 @@ func stackNews(results []kargo.StackResult) string {
 			names = append(names, stack.Name)
 		}
 	}
-	return cmp.Or(strings.Join(names, ", "), "none")
+	return strings.Join(names, ", ")
 }
 
 // isOpen tells whether an outcome may still change.
@@ -226,9 +234,9 @@ func timestamp(when time.Time) string { return when.UTC().Format(time.RFC3339) }
 func duration(from, to time.Time) string {
 	took := to.Sub(from)
 	if took < 10*time.Second {
-		return took.Round(100 * time.Millisecond).String()
+		return strconv.FormatFloat(took.Seconds(), 'f', 1, 64) + " s"
 	}
-	return took.Round(time.Second).String()
+	return roughly(took)
 }
 
 // ago is a time as people say it; of one to come, too.

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"kargo"
+)
+
+type idle struct{}
+
+func (idle) Status() kargo.Status                        { return kargo.Status{} }
+func (idle) Nudge(string)                                { panic("nudged without permission") }
+func (idle) Approve(string, string) error                { panic("approved without permission") }
+func (idle) Deployments(int) ([]kargo.Deployment, error) { return nil, nil }
+func secretOf(text string) func() ([]byte, error) {
+	return func() ([]byte, error) { return []byte(text), nil }
+}
+func status(h http.Handler, method, path string) (int, string) {
+	recorder := httptest.NewRecorder()
+	h.ServeHTTP(recorder, httptest.NewRequest(method, path, nil))
+	return recorder.Code, recorder.Body.String()
+}
+
+// TestS27 enumerates the table: what is open is listed here by name, and
+// everything else refuses a stranger, in the same words.
+func TestS27EveryRouteHasADecision(t *testing.T) {
+	s := &Server{Controller: idle{}, History: idle{}, Token: secretOf("right"), WebhookSecret: secretOf("right")}
+	handler := s.Handler()
+	_, unauthorized := status(handler, "GET", "/no/such/path")
+	var opened []string
+	for _, route := range s.routes() {
+		method, path, found := strings.Cut(route.pattern, " ")
+		if !found {
+			method, path = "GET", route.pattern
+		}
+		path = strings.NewReplacer("{$}", "", "{number}", "1").Replace(path)
+		code, body := status(handler, method, path)
+		switch route.access {
+		case open:
+			opened = append(opened, route.pattern)
+		case needsSignature:
+			if code != http.StatusUnauthorized {
+				t.Errorf("%s without a signature: %d", route.pattern, code)
+			}
+		default:
+			if code != http.StatusUnauthorized || body != unauthorized {
+				t.Errorf("%s without the token: %d %s", route.pattern, code, body)
+			}
+		}
+	}
+	want := []string{"GET /healthz", "GET /readyz"}
+	if !slices.Equal(opened, want) {
+		t.Errorf("open routes %q, want %q", opened, want)
+	}
+}
+
+func TestOpenMetricsOpensNothingElse(t *testing.T) {
+	closed, opened := (&Server{}).routes(), (&Server{OpenMetrics: true}).routes()
+	for i := range closed {
+		if isMetrics := closed[i].pattern == "GET /metrics"; (closed[i].access != opened[i].access) != isMetrics {
+			t.Errorf("%s: access %d and %d", closed[i].pattern, closed[i].access, opened[i].access)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package server_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kargo"
+	"kargo/server"
+)
+
+const (
+	token  = "t0ken-of-the-api"
+	secret = "s3cret-of-the-hooks"
+)
+
+// loop is a controller that does nothing but remember what it was asked.
+type loop struct {
+	status   kargo.Status
+	approval error
+
+	mu    sync.Mutex
+	asked []string
+}
+
+func (l *loop) Status() kargo.Status { return l.status }
+
+func (l *loop) Nudge(trigger string) { l.remember("nudge: " + trigger) }
+
+func (l *loop) Approve(plan, by string) error {
+	l.remember("approve: " + plan + " by " + by)
+	return l.approval
+}
+
+func (l *loop) remember(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = append(l.asked, what)
+}
+
+// askedFor is what the controller was asked since the last call.
+func (l *loop) askedFor() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	asked := strings.Join(l.asked, "; ")
+	l.asked = nil
+	return asked
+}
+
+// records is a history in memory.
+type records struct {
+	deployments []kargo.Deployment
+	err         error
+}
+
+func (r records) Deployments(limit int) ([]kargo.Deployment, error) {
+	return r.deployments[:min(limit, len(r.deployments))], r.err
+}
+
+func fixed(text string) func() ([]byte, error) {
+	return func() ([]byte, error) { return []byte(text), nil }
+}
+
+// newServer serves a status, with token and webhook secret.
+func newServer(status kargo.Status) (*server.Server, *loop) {
+	controller := &loop{status: status}
+	return &server.Server{
+		Controller: controller, History: records{deployments: deployments()},
+		Token: fixed(token + "\n"), WebhookSecret: fixed(secret + "\n"), Ref: "main",
+		Metrics: server.NewMetrics(controller.Status, nil),
+		Log:     slog.New(slog.DiscardHandler),
+		Now:     func() time.Time { return now },
+	}, controller
+}
+
+// request is a request as a table can hold it.
+type request struct {
+	method, path string
+	header       map[string]string
+	body         string
+}
+
+// send sends it and returns the status and the body.
+func send(t *testing.T, handler http.Handler, r request) (*http.Response, string) {
+	t.Helper()
+	sent := httptest.NewRequest(r.method, r.path, strings.NewReader(r.body))
+	for name, value := range r.header {
+		sent.Header.Set(name, value)
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, sent)
+	response := recorder.Result()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+func withToken() map[string]string { return map[string]string{"Authorization": "Bearer " + token} }
+
+func wantText(t *testing.T, what, got, want string) {
+	t.Helper()
+	if strings.TrimSpace(got) != strings.TrimSpace(want) {
+		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+func wantStatus(t *testing.T, response *http.Response, want int) {
+	t.Helper()
+	if response.StatusCode != want {
+		t.Errorf("status %d, want %d", response.StatusCode, want)
+	}
+}
