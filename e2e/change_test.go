@@ -1,0 +1,97 @@
+package e2e_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"kargo"
+)
+
+// eachSwarm runs a test on the Swarm in memory and on the real engine.
+func eachSwarm(t *testing.T, test func(t *testing.T, s *scene)) {
+	t.Run("in memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, inMemory(t))
+	})
+	t.Run("on Docker", func(t *testing.T) { test(t, onDocker(t)) })
+}
+
+// twentyStacks has two services a stack. One service of one stack reads a
+// variable and has a task.
+func twentyStacks(s *scene) *workspace {
+	w := s.workspace().set("GREETING", "hello")
+	for i := range 20 {
+		a, b := fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i)
+		w.stack(fmt.Sprintf("s%d", i), a, b)
+		w.service(a, networks("back"), replicas(0)).service(b, networks("back"))
+	}
+	return w.service("a7", networks("back"), replicas(1), environment("GREETING=${GREETING}"))
+}
+
+func TestOneVariableMovesOneServiceOfForty(t *testing.T) {
+	eachSwarm(t, func(t *testing.T, s *scene) {
+		w := twentyStacks(s)
+		first := s.begin(w)
+		if first.Outcome != kargo.Succeeded || len(s.services()) != 40 {
+			t.Fatalf("the first deployment %s, %d services run", first.Outcome, len(s.services()))
+		}
+		before, mark := s.services(), s.docker.mark()
+
+		second := s.deploy(w.set("GREETING", "good evening"))
+
+		after := s.services()
+		changed := s.service("s7", "a7")
+		if got := moved(before, after); !slices.Equal(got, []string{changed}) {
+			t.Errorf("moved are %v, want %s only", got, changed)
+		}
+		for name, service := range after {
+			if name != changed && asJSON(t, service.Previous) != asJSON(t, before[name].Previous) {
+				t.Errorf("%s has another PreviousSpec", name)
+			}
+		}
+		if got := s.docker.writesSince(mark); !slices.Equal(got, []string{"POST /services/{id}/update"}) {
+			t.Errorf("writes are %q, want one update", got)
+		}
+		if got := s.docker.callsSince(mark); len(got) > 12 {
+			t.Errorf("%d calls of Docker, want at most 12: %q", len(got), got)
+		}
+		wantReason := `TaskTemplate.ContainerSpec.Env[GREETING]: "hello" -> "good evening"`
+		if len(second.Changes) != 1 || second.Changes[0].Reason != wantReason {
+			t.Errorf("the history says %v, want %s", second.Changes, wantReason)
+		}
+
+		nothingMoves(t, s, "a second round", func() { s.awaitRound(s.sync) })
+		nothingMoves(t, s, "a commit of a README", func() { s.deploy(w.file("README.md", "# Platform\n")) })
+	})
+}
+
+// nothingMoves does something and checks that nothing was written.
+func nothingMoves(t *testing.T, s *scene, what string, do func()) {
+	t.Helper()
+	before, mark := s.services(), s.docker.mark()
+	do()
+	if got := moved(before, s.services()); len(got) > 0 {
+		t.Errorf("%s moved %v", what, got)
+	}
+	if got := s.docker.writesSince(mark); len(got) > 0 {
+		t.Errorf("%s wrote %q", what, got)
+	}
+}
+
+// A person who says `kargo sync` wants everything looked at; a push does not.
+func TestReadmeCommitAsksDockerNothing(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, "--interval", "1s")
+	w := s.workspace().stack("web", "site").service("site")
+	s.begin(w)
+	mark := s.docker.mark()
+	commit := s.repo.commit(w.file("README.md", "# Platform\n"))
+	got := s.awaitDeployment(commit)
+	if calls := s.docker.callsSince(mark); len(calls) > 0 {
+		t.Errorf("Docker was asked %q", calls)
+	}
+	if got.Outcome != kargo.Succeeded || len(got.Changes) != 0 {
+		t.Errorf("the deployment %s with %v", got.Outcome, got.Changes)
+	}
+}
