@@ -14,10 +14,10 @@ import (
 // The loader's errors name a dotted path at best. These patterns take them
 // apart; what matches none is reported as it is.
 var (
-	additional  = regexp.MustCompile(`^(\S+) Additional property (\S+) is not allowed$`)
+	additional  = regexp.MustCompile(`(?s)^(.*?) Additional property (.*) is not allowed$`)
 	castError   = regexp.MustCompile(`(?s)^error while interpolating (\S+): failed to cast to expected type: (.*)$`)
 	pathError   = regexp.MustCompile(`(?s)^(?:error while interpolating |invalid interpolation format for )(\S+): (.*)$`)
-	schemaError = regexp.MustCompile(`^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
+	schemaError = regexp.MustCompile(`(?s)^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
 	mergeError  = regexp.MustCompile(`(?s)^cannot merge (services|volumes|networks|secrets|configs) from (\S+): (.*)$`)
 	decodeError = regexp.MustCompile(`'([A-Za-z]\S*)' (.*)`)
 	parseError  = regexp.MustCompile(`^strconv\.\w+: parsing (".*"): `)

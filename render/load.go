@@ -85,7 +85,7 @@ func (w *work) load() *types.Config {
 }
 
 // maxErrors of one file are reported at once; the rest waits for the next try.
-const maxErrors = 10
+const maxErrors = 50
 
 // loadAlone loads one layer. The loader stops at its first error, so the
 // offending part is taken out and the rest tried again.
@@ -97,15 +97,24 @@ func (w *work) loadAlone(l *layer) {
 			return
 		}
 		path := w.blame(l, dict, err)
-		if len(path) == 0 {
-			return
-		}
-		before := fmt.Sprint(dict)
-		remove(dict, path)
-		if fmt.Sprint(dict) == before {
+		if !cut(dict, path) {
 			return
 		}
 	}
+}
+
+// cut deletes a path from nested mappings, or the list that it leads into.
+func cut(dict map[string]any, path []string) bool {
+	for i, key := range path {
+		value, exists := dict[key]
+		inner, isMap := value.(map[string]any)
+		if !isMap || i == len(path)-1 {
+			delete(dict, key)
+			return exists
+		}
+		dict = inner
+	}
+	return false
 }
 
 // errPanic marks values that Docker's loader does not expect at all.

@@ -86,7 +86,7 @@ func splitPlace(where string) (string, int, bool) {
 // didYouMean is a hint with the known name that is nearest to a mistyped one,
 // or no hint if none is near.
 func didYouMean(name string, known []string) string {
-	best, bestDistance := "", 1+max(1, len(name)/3)
+	best, bestDistance := "", min(len(name), 1+max(2, len(name)/3))
 	for _, candidate := range known {
 		if d := distance(name, candidate); d < bestDistance {
 			best, bestDistance = candidate, d

@@ -1,0 +1,45 @@
+package render_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"kargo/render"
+)
+
+// FuzzRender looks for a workspace that makes rendering panic, differ from one
+// time to the next, or answer nothing without saying why.
+func FuzzRender(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(txtar.Format(archive))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ws := workspace(txtar.Parse(data))
+		stacks, problems := render.Render(ws)
+		again, problemsAgain := render.Render(ws)
+		if problems.Err() == nil && len(stacks) != len(ws.Env.List("STACKS")) {
+			t.Errorf("%d stacks and no problem", len(stacks))
+		}
+		if problemText(problems) != problemText(problemsAgain) {
+			t.Errorf("problems differ:\n%v\n%v", problems, problemsAgain)
+		}
+		if len(stacks) != len(again) {
+			t.Fatalf("%d stacks, then %d", len(stacks), len(again))
+		}
+		for i := range stacks {
+			if stacks[i].Digest() != again[i].Digest() {
+				t.Errorf("stack %s differs", stacks[i].Name)
+			}
+		}
+	})
+}
