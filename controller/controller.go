@@ -246,8 +246,8 @@ func (c *Controller) guardedRound(ctx context.Context, trigger string) time.Dura
 	}
 	result := "ok"
 	if err != nil {
-		result = kargo.FaultOf(err).String()
-		c.Log.Error("round failed", "trigger", trigger, "fault", result, "error", err)
+		result = worstFault(err).String()
+		c.logFailure(trigger, result, err)
 	}
 	c.Measure("round", result, time.Since(started))
 	wait := c.wait(time.Now(), err)
@@ -261,6 +261,15 @@ func (c *Controller) guardedRound(ctx context.Context, trigger string) time.Dura
 		}
 	})
 	return wait
+}
+
+// logFailure says once what went wrong, and only in passing that it still is.
+func (c *Controller) logFailure(trigger, fault string, err error) {
+	level := slog.LevelError
+	if c.Status().Message == err.Error() {
+		level = slog.LevelDebug
+	}
+	c.Log.Log(context.Background(), level, "round failed", "trigger", trigger, "fault", fault, "error", err)
 }
 
 func (c *Controller) publish(change func(*kargo.Status)) {

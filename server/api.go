@@ -14,8 +14,9 @@ import (
 
 const (
 	defaultHistory = 20
-	maxHistory     = 500
-	maxRequest     = 64 << 10
+	// MaxHistory is how many deployments one request may ask for.
+	MaxHistory = 500
+	maxRequest = 64 << 10
 )
 
 // alive answers as long as the process does.
@@ -52,8 +53,8 @@ func (s *Server) serveHistory(w http.ResponseWriter, r *http.Request) {
 	limit := defaultHistory
 	if text := r.URL.Query().Get("limit"); text != "" {
 		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxHistory {
-			refuse(w, http.StatusBadRequest, "request", "limit is not a number from 1 to "+strconv.Itoa(maxHistory), "")
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHistory {
+			refuse(w, http.StatusBadRequest, "request", "limit is not a number from 1 to "+strconv.Itoa(MaxHistory), "")
 			return
 		}
 	}

@@ -88,7 +88,7 @@ func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	deployments, err := s.History.Deployments(maxHistory)
+	deployments, err := s.History.Deployments(MaxHistory)
 	if err != nil {
 		s.fail(w, err)
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/server"
 )
 
 func historyCommand(env map[string]string) *cobra.Command {
@@ -78,11 +79,12 @@ func (s *settings) deployments(ctx context.Context, limit int) ([]kargo.Deployme
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		Deployments []kargo.Deployment `json:"deployments"`
+	if limit == 0 || limit > server.MaxHistory {
+		limit = server.MaxHistory
 	}
-	err = controller.call(ctx, http.MethodGet, "/api/v1/history?limit="+strconv.Itoa(limit), nil, &answer)
-	return answer.Deployments, err
+	var deployments []kargo.Deployment
+	err = controller.call(ctx, http.MethodGet, "/api/v1/history?limit="+strconv.Itoa(limit), nil, &deployments)
+	return deployments, err
 }
 
 func sayDeployments(out io.Writer, output string, number uint64, deployments []kargo.Deployment) error {

@@ -75,12 +75,12 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus) {
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tLAST REVISION\tIMAGE")
+	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tTHIS REVISION\tLAST CHANGED\tIMAGE")
 	for _, stack := range stacks {
-		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s %s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), stack.Verdict,
+		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), stack.Verdict,
 			kargo.Revision{Commit: stack.Revision}.Short())
 		for _, service := range stack.Services {
-			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t\t\t%s\n", service.Name, service.Running, service.Desired, service.Health, service.Image)
+			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t\t\t\t%s\n", service.Name, service.Running, service.Desired, service.Health, service.Image)
 		}
 	}
 	table.Flush()
