@@ -46,6 +46,8 @@ func SpecDigest(spec swarm.ServiceSpec) string {
 // up as a change that does not converge, and belongs here.
 var daemonDefaults = map[string]any{
 	"EndpointSpec.Mode":                    "vip",
+	"EndpointSpec.Ports[].Protocol":        "tcp",
+	"EndpointSpec.Ports[].PublishMode":     "ingress",
 	"TaskTemplate.ContainerSpec.Isolation": "default",
 	"TaskTemplate.Runtime":                 "container",
 	"TaskTemplate.RestartPolicy.Condition": "any",
@@ -179,12 +181,13 @@ func simplifyList(path string, list []any) any {
 	}
 	clean := map[string]any{}
 	for _, entry := range list {
+		// First, so that a default in the key makes no difference either.
+		if fields, isMap := entry.(map[string]any); isMap {
+			entry = simplifyMap(path+"[]", fields)
+		}
 		name := key(entry)
 		for clean["["+name+"]"] != nil { // duplicates are kept, and counted
 			name += "'"
-		}
-		if fields, isMap := entry.(map[string]any); isMap {
-			entry = simplifyMap(path+"[]", fields)
 		}
 		clean["["+name+"]"] = entry
 	}

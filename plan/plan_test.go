@@ -413,6 +413,32 @@ func TestAnUnrelatedUpdateKeepsWhatRuns(t *testing.T) {
 	}
 }
 
+// TestPortsOfTheLongSyntax: there a compose file may leave out what the short
+// one implies, and the daemon fills it in.
+func TestPortsOfTheLongSyntax(t *testing.T) {
+	sent := func(s *swarm.ServiceSpec) {
+		s.EndpointSpec = &swarm.EndpointSpec{Ports: []swarm.PortConfig{{PublishedPort: 80, TargetPort: 8080}}}
+	}
+	kept := func(s *swarm.ServiceSpec) {
+		s.EndpointSpec = &swarm.EndpointSpec{Mode: "vip", Ports: []swarm.PortConfig{
+			{Protocol: "tcp", PublishMode: "ingress", PublishedPort: 80, TargetPort: 8080},
+		}}
+	}
+	desired := []kargo.Stack{stack("web", service("kargo-web_app", "app:1", sent)), stack("keep", service("kargo-keep_app", "app:1"))}
+	keep := live("keep", "kargo-keep_app", "app:1")
+	check(t, plan.Make(desired, cluster(keep, live("web", "kargo-web_app", "app:1", kept)), options()), "nothing to do\n")
+
+	udp := func(s *swarm.ServiceSpec) { kept(s); s.EndpointSpec.Ports[0].Protocol = "udp" }
+	if plan.Make(desired, cluster(keep, live("web", "kargo-web_app", "app:1", udp)), options()).Empty() {
+		t.Error("another protocol is no change")
+	}
+	// Who holds the port has to go before who wants it comes.
+	check(t, plan.Make(desired, cluster(keep, live("old", "kargo-old_app", "app:1", kept)), options()), `
+remove service kargo-old_app: no longer in the workspace
+create service kargo-web_app: new
+`[1:])
+}
+
 func TestListOrderDoesNotMatter(t *testing.T) {
 	desired := []kargo.Stack{stack("web", service("kargo-web_a", "app:2"), service("kargo-web_b", "app:1"))}
 	there := cluster(live("web", "kargo-web_a", "app:1"), live("web", "kargo-web_c", "app:1"), live("web", "kargo-web_d", "app:1"))

@@ -111,7 +111,8 @@ func publishedPorts(spec swarm.ServiceSpec) []string {
 	if spec.EndpointSpec != nil {
 		for _, port := range spec.EndpointSpec.Ports {
 			if port.PublishedPort != 0 {
-				ports = append(ports, fmt.Sprintf("%s/%d", port.Protocol, port.PublishedPort))
+				protocol := cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP) // as the daemon fills it in
+				ports = append(ports, fmt.Sprintf("%s/%d", protocol, port.PublishedPort))
 			}
 		}
 	}
