@@ -26,6 +26,10 @@ import (
 // DefaultTimeout is the deadline of one call to Docker where Options name none.
 const DefaultTimeout = 30 * time.Second
 
+// minimumAPI is Docker 20.10's, the first that counts the tasks of all services
+// in one call.
+const minimumAPI = "1.41"
+
 // Options say how to reach Docker.
 type Options struct {
 	// Host is the daemon's address ("unix:///var/run/docker.sock",

@@ -166,7 +166,7 @@ var clientContracts = []contract{
 		if holding < 0 {
 			t.Fatalf("no task holds the network: %+v", after.Tasks)
 		}
-		same(t, "task", after.Tasks[holding].Service+" "+after.Tasks[holding].Desired, before.Services[0].ID+" remove")
+		same(t, "task", after.Tasks[holding].Service+" "+after.Tasks[holding].State, before.Services[0].ID+" running")
 		b.until(t, "no task holds the network", func() bool {
 			return !slices.ContainsFunc(b.observe(t).Tasks, func(task kargo.Task) bool { return slices.Contains(task.Networks, b.name("net")) })
 		})

@@ -2,10 +2,13 @@ package swarm_test
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 )
@@ -92,6 +95,25 @@ var objectContracts = []contract{
 			}
 		}
 	}},
+	{"lists are filtered by the start of a name, networks by all of it", func(t *testing.T, b *bed) {
+		b.createNetwork(t, "net")
+		b.createConfig(t, "config", "a")
+		found := func(name string) string {
+			by := filters.NewArgs(filters.Arg("name", b.name(name)))
+			networks, err := b.api.NetworkList(t.Context(), network.ListOptions{Filters: by})
+			if err != nil {
+				t.Fatal(err)
+			}
+			configs, err := b.api.ConfigList(t.Context(), dockerswarm.ConfigListOptions{Filters: by})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(len(networks), " networks, ", len(configs), " configs")
+		}
+		same(t, "start of the network", found("ne"), "0 networks, 0 configs")
+		same(t, "the network", found("net"), "1 networks, 0 configs")
+		same(t, "start of the config", found("conf"), "0 networks, 1 configs")
+	}},
 	{"what does not exist is a 404", func(t *testing.T, b *bed) {
 		nope := b.name("nope")
 		for kind, err := range map[string]error{
@@ -143,7 +165,10 @@ var objectContracts = []contract{
 		if len(left) != 1 {
 			t.Fatalf("%d tasks are left, not one", len(left))
 		}
-		same(t, "task", string(left[0].DesiredState)+" "+string(left[0].Status.State), "remove running")
+		same(t, "task", string(left[0].Status.State), "running")
+		b.until(t, "they are meant to go", func() bool {
+			return !slices.ContainsFunc(b.tasks(t, id), func(task dockerswarm.Task) bool { return task.DesiredState != dockerswarm.TaskStateRemove })
+		})
 		same(t, "network", message(b.api.NetworkRemove(t.Context(), netID)), "no error")
 		b.until(t, "the tasks are gone", func() bool { return len(b.tasks(t, id)) == 0 })
 	}},

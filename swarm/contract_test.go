@@ -115,10 +115,13 @@ func (b *bed) removeAll(t *testing.T) {
 	for _, secret := range secrets {
 		check(b.api.SecretRemove(ctx, secret.ID))
 	}
-	networks, err := b.api.NetworkList(ctx, network.ListOptions{Filters: mine})
+	networks, err := b.api.NetworkList(ctx, network.ListOptions{})
 	check(err)
 	for _, found := range networks {
-		check(b.api.NetworkRemove(ctx, found.ID))
+		// Of networks, unlike the others, Docker finds whole names only.
+		if strings.HasPrefix(found.Name, b.prefix) {
+			b.until(t, "network "+found.Name+" can be removed", func() bool { return b.api.NetworkRemove(ctx, found.ID) == nil })
+		}
 	}
 }
 

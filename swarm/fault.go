@@ -35,6 +35,8 @@ var (
 	decoration = regexp.MustCompile(`^(Error response from daemon: )?(rpc error: code = \w+ desc = )?`)
 )
 
+const tooOld = "Kargo needs Docker 20.10, API " + minimumAPI + ", or newer"
+
 // daemonError is an error of Docker's in the daemon's own words.
 type daemonError struct{ err error }
 
@@ -61,6 +63,8 @@ func judge(err error) (kargo.Fault, string) {
 		return kargo.Unavailable, "does Docker run there, and may this process open its socket?"
 	case strings.Contains(text, "not a swarm manager"), strings.Contains(text, "not part of a swarm"):
 		return kargo.Unavailable, "this node is not a swarm manager: run Kargo on a manager, or name one in DOCKER_HOST"
+	case strings.Contains(text, "requires API version"):
+		return kargo.Unavailable, tooOld
 	case errdefs.IsUnavailable(err), cutOff(err), containsAny(text, unreachable):
 		return kargo.Unavailable, ""
 	case errdefs.IsConflict(err), errdefs.IsNotFound(err), containsAny(text, movedOn), missing.MatchString(text):

@@ -76,7 +76,7 @@ func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
 			return nil, &kargo.Error{
 				Fault: kargo.Unavailable,
 				Err:   fmt.Errorf("list services: Docker does not count the tasks of service %s", service.Spec.Name),
-				Hint:  "Kargo needs Docker 20.10 (API 1.41) or newer",
+				Hint:  tooOld,
 			}
 		}
 		named[service.ID] = service.Spec.Name

@@ -125,7 +125,8 @@ func (n *names) nameNetworks(networks []swarm.NetworkAttachmentConfig) {
 // deprecatedNetworks are the ones that services of old clients still have in
 // the spec itself rather than in the task template.
 func deprecatedNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
-	return spec.Networks //nolint:staticcheck // read, never written
+	//lint:ignore SA1019 read, never written
+	return spec.Networks
 }
 
 // askedImage is the image as the workspace wrote it, if the label that

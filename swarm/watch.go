@@ -21,6 +21,12 @@ var watched = []events.Type{
 // breaks or ctx ends, always with an Unavailable error; to go on, and to look
 // at what it missed meanwhile, is the caller's.
 func (c *Client) Watch(ctx context.Context, stirred func(what string)) error {
+	// Docker's library reads the version in Events before it is agreed on, while
+	// another call may be agreeing on it; and Events has no deadline to notice
+	// that the daemon is silent.
+	if err := c.agreeOnVersion(ctx); err != nil {
+		return fmt.Errorf("watch swarm events: %w", err)
+	}
 	c.count("Events")
 	only := filters.NewArgs(filters.Arg("scope", "swarm"))
 	for _, kind := range watched {
@@ -41,6 +47,12 @@ func (c *Client) Watch(ctx context.Context, stirred func(what string)) error {
 			return fmt.Errorf("watch swarm events: %w", classify(err))
 		}
 	}
+}
+
+func (c *Client) agreeOnVersion(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return classify(c.api.NewVersionError(ctx, minimumAPI, "counting the tasks of services"))
 }
 
 func describe(message events.Message) string {

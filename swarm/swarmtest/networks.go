@@ -41,7 +41,9 @@ func (e *Engine) listNetworks(r *http.Request) (answer, error) {
 	}
 	listed := []*network.Inspect{}
 	for _, n := range e.networks {
-		if n.Labels[predefined] == "" && matches(only, n.ID, n.Name, n.Labels) && only.ExactMatch("scope", n.Scope) {
+		// Unlike those of other kinds, networks are found by their whole name.
+		if n.Labels[predefined] == "" && matches(only, n.ID, n.Name, n.Labels) &&
+			only.ExactMatch("name", n.Name) && only.ExactMatch("scope", n.Scope) {
 			listed = append(listed, n)
 		}
 	}
@@ -139,5 +141,6 @@ func (e *Engine) resolveNetworks(spec *swarm.ServiceSpec) error {
 
 // specNetworks are those of clients that still set them outside the template.
 func specNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
-	return spec.Networks //nolint:staticcheck // what old clients sent must be read back
+	//lint:ignore SA1019 what old clients sent must be read back
+	return spec.Networks
 }

@@ -236,7 +236,8 @@ func modeName(mode swarm.ServiceMode) string {
 	return "replicated"
 }
 
-// removeService forgets the service at once; its tasks take longer.
+// removeService forgets the service at once. That its tasks have to go is
+// noticed later.
 func (e *Engine) removeService(r *http.Request) (answer, error) {
 	i, err := e.serviceAt(r.PathValue("id"))
 	if err != nil {
@@ -245,11 +246,6 @@ func (e *Engine) removeService(r *http.Request) (answer, error) {
 	s := e.services[i]
 	e.services = slices.Delete(e.services, i, i+1)
 	e.bump()
-	for _, t := range e.tasks {
-		if t.ServiceID == s.ID {
-			t.DesiredState = swarm.TaskStateRemove
-		}
-	}
 	e.wrote(events.ServiceEventType, events.ActionRemove, s.ID, s.Spec.Name)
 	return done(http.StatusOK)
 }

@@ -80,11 +80,26 @@ func (e *Engine) step(settling bool) bool {
 		e.advance(t)
 	}
 	e.dropRemoved()
+	e.removeOrphans()
 	for _, s := range e.services {
 		e.allocate(s)
 		e.orchestrate(s, settling)
 	}
 	return e.index != changed
+}
+
+// removeOrphans notices the tasks of services that are gone.
+func (e *Engine) removeOrphans() {
+	exists := map[string]bool{}
+	for _, s := range e.services {
+		exists[s.ID] = true
+	}
+	for _, t := range e.tasks {
+		if !exists[t.ServiceID] && t.DesiredState != swarm.TaskStateRemove {
+			e.touch(&t.Meta)
+			t.DesiredState = swarm.TaskStateRemove
+		}
+	}
 }
 
 // allocate gives a service its addresses, which is a change that its maker

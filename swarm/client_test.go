@@ -1,0 +1,256 @@
+package swarm_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/swarm"
+	"kargo/swarm/swarmtest"
+)
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	for _, options := range []swarm.Options{
+		{Host: "no address"},
+		{TLSVerify: true},
+		{CertPath: filepath.Join(t.TempDir(), "nothing")},
+	} {
+		client, err := swarm.Open(options)
+		if err == nil || kargo.FaultOf(err) != kargo.Invalid {
+			t.Errorf("%+v: client %v, error %v", options, client, err)
+		}
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	client, err := swarm.Open(swarm.Options{Host: "unix://" + filepath.Join(t.TempDir(), "docker.sock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Observe(t.Context())
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "does Docker run there") {
+		t.Errorf("%s: %v", kargo.FaultOf(err), err)
+	}
+	if err := client.Watch(t.Context(), nil); kargo.FaultOf(err) != kargo.Unavailable {
+		t.Errorf("%s: %v", kargo.FaultOf(err), err)
+	}
+}
+
+// overSocket is an engine behind a real connection, and a client that waits for
+// it no longer than that.
+func overSocket(t *testing.T, timeout time.Duration) (*swarmtest.Engine, *swarm.Client) {
+	t.Helper()
+	engine := swarmtest.New(swarmtest.AutoSettle)
+	server := httptest.NewServer(engine)
+	t.Cleanup(server.Close)
+	client, err := swarm.Open(swarm.Options{Host: "tcp://" + server.Listener.Addr().String(), Timeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		engine.Disconnect()
+		_ = client.Close()
+	})
+	return engine, client
+}
+
+func TestSilentDaemon(t *testing.T) {
+	engine, client := overSocket(t, 20*time.Millisecond)
+	engine.Fail(func(*http.Request) (int, string) { return swarmtest.Silent, "" })
+	_, err := client.Services(t.Context())
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.HasSuffix(message(err), "(the Docker daemon did not answer in time)") {
+		t.Errorf("%s: %v", kargo.FaultOf(err), err)
+	}
+	// The version is agreed on once the daemon speaks.
+	engine.Fail(nil)
+	if _, err := client.Services(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFaultsOfALook(t *testing.T) {
+	const grpc = "rpc error: code = "
+	for _, c := range []struct {
+		status        int
+		message, want string
+	}{
+		{503, "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state.",
+			"unavailable: list services: This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. " +
+				"(this node is not a swarm manager: run Kargo on a manager, or name one in DOCKER_HOST)"},
+		{503, "This node is not part of a swarm", "unavailable: list services: This node is not part of a swarm " +
+			"(this node is not a swarm manager: run Kargo on a manager, or name one in DOCKER_HOST)"},
+		{500, grpc + "Unknown desc = The swarm does not have a leader. It's possible that too few managers are online.",
+			"unavailable: list services: The swarm does not have a leader. It's possible that too few managers are online."},
+		{500, grpc + "DeadlineExceeded desc = context deadline exceeded", "unavailable: list services: context deadline exceeded"},
+		{500, grpc + "Unavailable desc = connection error", "unavailable: list services: connection error"},
+		{403, "no", "unavailable: list services: no " +
+			"(a proxy before the Docker socket has to allow services, networks, configs, secrets, tasks, distribution and events)"},
+		{500, "something odd", "internal: list services: something odd"},
+		{swarmtest.Cut, "", "unavailable: list services: error during connect: Get \"http://swarmtest:2375/v1.41/services?status=true\": EOF " +
+			"(does Docker run there, and may this process open its socket?)"},
+	} {
+		engine := swarmtest.New()
+		engine.Fail(func(r *http.Request) (int, string) {
+			if r.URL.Path != "/services" {
+				return 0, ""
+			}
+			return c.status, c.message
+		})
+		_, err := swarm.New(engine.Client()).Observe(t.Context())
+		same(t, "error", kargo.FaultOf(err).String()+": "+message(err), c.want)
+	}
+}
+
+func TestDockerWithoutTaskCounts(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Api-Version", "1.40")
+		fmt.Fprint(w, `[{"ID":"someid","Spec":{"Name":"old"}}]`)
+	}))
+	defer server.Close()
+	client, err := swarm.Open(swarm.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Services(t.Context())
+	const tooOld = "(Kargo needs Docker 20.10, API 1.41, or newer)"
+	same(t, "look", message(err), "list services: Docker does not count the tasks of service old "+tooOld)
+	err = client.Watch(t.Context(), nil)
+	same(t, "watch", kargo.FaultOf(err).String()+": "+message(err), "unavailable: watch swarm events: "+
+		`"counting the tasks of services" requires API version 1.41, but the Docker daemon API version is 1.40 `+tooOld)
+}
+
+func TestApplyStopsWhenDockerIsOutOfReach(t *testing.T) {
+	b := memoryBed()
+	b.engine.Fail(func(r *http.Request) (int, string) {
+		if r.URL.Path == "/secrets/create" {
+			return 500, "rpc error: code = Unknown desc = The swarm does not have a leader"
+		}
+		return 0, ""
+	})
+	changes := b.everything()
+	for i := range changes {
+		changes[i].Stack = fmt.Sprint(i)
+	}
+	same(t, "apply", b.apply(t, changes...), "create network net: ok\ncreate config config: ok\n"+
+		"create secret secret: unavailable: create secret secret: The swarm does not have a leader\n= unavailable")
+}
+
+func TestApplyStopsBeforeTheNextCall(t *testing.T) {
+	b := memoryBed()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := 0
+	err := b.client.Apply(ctx, kargo.Plan{Changes: b.everything()}, func(kargo.Change, error) {
+		done++
+		cancel()
+	})
+	same(t, "error", fmt.Sprint(done, " ", kargo.FaultOf(err), ": ", err),
+		"1 unavailable: stop before create config case-config: context canceled")
+	same(t, "writes", strings.Join(b.engine.Writes(), ", "), "create network case-net")
+}
+
+func TestApplyHasTheFaultThatMatters(t *testing.T) {
+	b := memoryBed()
+	bad, odd := b.spec("bad"), b.spec("odd")
+	bad.Name = "not.a.name"
+	b.engine.Fail(func(r *http.Request) (int, string) {
+		if r.URL.Path == "/networks/create" {
+			return 500, "something odd"
+		}
+		return 0, ""
+	})
+	invalid, internal, conflict := serviceChange(bad), b.network("net"), removal(kargo.KindService, "", odd.Name)
+	invalid.Stack, internal.Stack, conflict.Stack = "1", "2", "3"
+	conflict.Action, conflict.Service, conflict.ID = kargo.Update, &odd, "gone"
+	fault := func(changes ...kargo.Change) string {
+		lines := strings.Split(b.apply(t, changes...), "\n")
+		return lines[len(lines)-1]
+	}
+	same(t, "one", fault(invalid), "= invalid")
+	same(t, "two", fault(invalid, internal), "= internal")
+	same(t, "three", fault(invalid, internal, conflict), "= conflict")
+}
+
+func TestApplyDoesNotGuess(t *testing.T) {
+	b := memoryBed()
+	unnamed := removal(kargo.KindNetwork, "", "net")
+	other := b.network("net")
+	other.Action, other.ID, other.Stack = kargo.Update, "someid", "other"
+	same(t, "apply", b.apply(t, unnamed, other), ""+
+		"remove network net: internal: remove network net: the plan does not say which object it means\n"+
+		"update network net: internal: update network net: the plan asks for what Swarm cannot do\n= internal")
+}
+
+func TestAnswerOfAWriteIsLost(t *testing.T) {
+	b := memoryBed()
+	b.engine.Fail(func(r *http.Request) (int, string) {
+		if r.Method == http.MethodPost {
+			return swarmtest.CutAfter, ""
+		}
+		return 0, ""
+	})
+	if got := b.apply(t, b.network("net")); !strings.HasSuffix(got, "= unavailable") {
+		t.Errorf("apply: %s", got)
+	}
+	b.engine.Fail(nil)
+	same(t, "again", b.apply(t, b.network("net")),
+		"create network net: conflict: create network net: network with name net already exists\n= conflict")
+}
+
+func TestErrorsHoldNoSecrets(t *testing.T) {
+	b := memoryBed()
+	spec := b.spec("bad")
+	spec.TaskTemplate.ContainerSpec.Env = []string{"PASSWORD=hunter2"}
+	spec.TaskTemplate.Resources = &dockerswarm.ResourceRequirements{Limits: &dockerswarm.Limit{MemoryBytes: 5}}
+	secret := b.config("not a name", true)
+	secret.Stack, secret.Config.Data = "other", []byte("hunter2")
+	if got := b.apply(t, serviceChange(spec), secret); strings.Contains(got, "hunter2") || !strings.HasSuffix(got, "= invalid") {
+		t.Error(got)
+	}
+}
+
+func TestLightLookAsksOnceForANetworkItDoesNotKnow(t *testing.T) {
+	b := memoryBed()
+	netID := b.createNetwork(t, "net")
+	spec := b.spec("one")
+	spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: netID}}
+	b.create(t, spec)
+	for range 2 {
+		same(t, "target", b.service(t).Spec.TaskTemplate.Networks[0].Target, b.name("net"))
+	}
+	same(t, "calls", fmt.Sprint(b.client.Calls()), "map[NetworkInspect:1 ServiceList:2]")
+
+	// A network that only PreviousSpec remembers stays an id.
+	b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.Networks = nil })
+	b.engine.Settle()
+	if err := b.api.NetworkRemove(t.Context(), netID); err != nil {
+		t.Fatal(err)
+	}
+	fresh := swarm.New(b.api)
+	for range 2 {
+		services, err := fresh.Services(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "previous target", services[0].Previous.TaskTemplate.Networks[0].Target, netID)
+	}
+	same(t, "calls", fmt.Sprint(fresh.Calls()), "map[NetworkInspect:1 ServiceList:2]")
+}
+
+func TestWatchEndsWithTheStream(t *testing.T) {
+	engine, client := overSocket(t, 0)
+	stirred, ended := make(chan string, 100), make(chan error)
+	go func() { ended <- client.Watch(t.Context(), func(what string) { stirred <- what }) }()
+	b := &bed{api: engine.Client(), prefix: "case-", engine: engine}
+	b.listening(t, stirred)
+	engine.Disconnect()
+	err := <-ended
+	same(t, "error", kargo.FaultOf(err).String()+": "+err.Error(), "unavailable: watch swarm events: EOF")
+}
