@@ -216,6 +216,19 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	}
 }
 
+func TestServicesAlwaysHaveAPlacement(t *testing.T) {
+	b := memoryBed()
+	b.apply(t, serviceChange(b.spec("one")))
+	b.engine.Settle()
+	same(t, "apply", b.apply(t, updateOf(b.service(t), func(s *dockerswarm.ServiceSpec) {
+		s.TaskTemplate.Placement = nil
+	})), "update service one: ok")
+	b.engine.Settle() // dies without a placement, as a real manager does
+	if b.service(t).Spec.TaskTemplate.Placement == nil {
+		t.Error("it was sent without a placement")
+	}
+}
+
 func TestLightLookAsksOnceForANetworkItDoesNotKnow(t *testing.T) {
 	b := memoryBed()
 	netID := b.createNetwork(t, "net")

@@ -17,6 +17,12 @@ import (
 // daemon itself turns the names of networks into ids.
 func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.ServiceSpec, error) {
 	spec := *change.Service
+	// A manager that finds a task with a placement of a service without one
+	// dereferences nil and dies, and dies again whenever it starts (seen with
+	// 20.10, and still in swarmkit 2.0): so there always is one.
+	if spec.TaskTemplate.Placement == nil {
+		spec.TaskTemplate.Placement = &swarm.Placement{}
+	}
 	if spec.TaskTemplate.ContainerSpec == nil {
 		return spec, nil
 	}
@@ -83,18 +89,13 @@ func (a *apply) pin(ctx context.Context, spec *swarm.ServiceSpec) {
 		return
 	}
 	container.Image = reference.FamiliarString(canonical)
-	spec.TaskTemplate.Placement = onPlatforms(spec.TaskTemplate.Placement, found)
+	placement := *spec.TaskTemplate.Placement
+	placement.Platforms = platforms(found)
+	spec.TaskTemplate.Placement = &placement
 }
 
-func onPlatforms(placement *swarm.Placement, found registry.DistributionInspect) *swarm.Placement {
-	if len(found.Platforms) == 0 {
-		return placement
-	}
-	var extended swarm.Placement
-	if placement != nil {
-		extended = *placement
-	}
-	extended.Platforms = nil
+func platforms(found registry.DistributionInspect) []swarm.Platform {
+	var known []swarm.Platform
 	for _, platform := range found.Platforms {
 		architecture := platform.Architecture
 		if architecture == "arm" {
@@ -102,9 +103,9 @@ func onPlatforms(placement *swarm.Placement, found registry.DistributionInspect)
 			// with "arm" (swarmkit#2294): any node then.
 			architecture = ""
 		}
-		extended.Platforms = append(extended.Platforms, swarm.Platform{Architecture: architecture, OS: platform.OS})
+		known = append(known, swarm.Platform{Architecture: architecture, OS: platform.OS})
 	}
-	return &extended
+	return known
 }
 
 func (c *Client) configID(ctx context.Context, name string) (string, error) {

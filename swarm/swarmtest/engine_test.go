@@ -240,6 +240,20 @@ func TestJobOnAllNodes(t *testing.T) {
 	same(t, "done", summary(t, api), "job 0/0 [complete:2]")
 }
 
+func TestLosingThePlacementKillsTheManager(t *testing.T) {
+	engine := swarmtest.New(swarmtest.AutoSettle)
+	api := engine.Client()
+	web := spec("web", "good", 1)
+	web.TaskTemplate.Placement = &swarm.Placement{}
+	create(t, api, web)
+	defer func() {
+		if recover() == nil {
+			t.Error("the manager lives")
+		}
+	}()
+	update(t, api, "web", func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement = nil })
+}
+
 func TestEventsCanBeReadAgain(t *testing.T) {
 	engine := swarmtest.New()
 	api := engine.Client()

@@ -113,31 +113,37 @@ func (e *Engine) routes() {
 	e.mux.HandleFunc("GET /events", e.streamEvents)
 }
 
-// answering wraps a handler, which runs alone, as an http one.
+// answering makes an http handler of one that answers or refuses.
 func (e *Engine) answering(handler func(*http.Request) (answer, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		e.mu.Lock()
-		reply, err := handler(r)
+		status, body := e.handle(handler, r)
 		w.Header().Set("Content-Type", "application/json")
-		var refused *apiError
-		switch {
-		case errors.As(err, &refused):
-			reply = answer{refused.status, types.ErrorResponse{Message: refused.message}}
-		case err != nil:
-			reply = answer{http.StatusBadRequest, types.ErrorResponse{Message: err.Error()}}
-		}
-		// Encoded before the lock opens: the body is the engine's own state.
-		var body []byte
-		if reply.body != nil {
-			body, err = json.Marshal(reply.body)
-		}
-		e.mu.Unlock()
-		if err != nil && body == nil && reply.body != nil {
-			panic("swarmtest: encode an answer: " + err.Error())
-		}
-		w.WriteHeader(reply.status)
+		w.WriteHeader(status)
 		_, _ = w.Write(body)
 	}
+}
+
+// handle runs a handler alone, and encodes its answer while nothing changes:
+// it is made of the engine's own state.
+func (e *Engine) handle(handler func(*http.Request) (answer, error), r *http.Request) (int, []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	reply, err := handler(r)
+	if err != nil {
+		reply = answer{http.StatusBadRequest, types.ErrorResponse{Message: err.Error()}}
+		var refused *apiError
+		if errors.As(err, &refused) {
+			reply.status = refused.status
+		}
+	}
+	if reply.body == nil {
+		return reply.status, nil
+	}
+	body, err := json.Marshal(reply.body)
+	if err != nil {
+		panic("swarmtest: encode an answer: " + err.Error())
+	}
+	return reply.status, body
 }
 
 var versionPrefix = regexp.MustCompile(`^/v\d+\.\d+/`)

@@ -39,8 +39,19 @@ func (t *task) wanted() bool {
 }
 
 // current tells whether the task needs no replacement for the service's spec.
+// It panics where a real manager does: on a placed task with a placement, if
+// the service has none any more and nothing else has changed.
 func (t *task) current(s *service) bool {
-	return t.generation == s.generation || t.template == s.template
+	if t.generation == s.generation {
+		return true
+	}
+	if t.template != s.template {
+		return false
+	}
+	if t.NodeID != "" && t.Spec.Placement != nil && s.Spec.TaskTemplate.Placement == nil {
+		panic("swarmtest: service " + s.Spec.Name + " has lost its Placement: this kills a real manager")
+	}
+	return true
 }
 
 // history is how many ended tasks of one slot Swarm remembers.
