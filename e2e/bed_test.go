@@ -113,6 +113,13 @@ func (s *scene) complete(args []string) *scene {
 	return s
 }
 
+// again is another scene on the same Swarm, with the same names.
+func (s *scene) again() *scene {
+	s.t.Helper()
+	other := &scene{t: s.t, prefix: s.prefix, docker: s.docker, memory: s.memory, api: s.api, observer: s.observer}
+	return other.complete(nil)
+}
+
 func (s *scene) workspace() *workspace { return newWorkspace(s.prefix) }
 
 // deploy commits a workspace and waits until all of it has settled. The
@@ -187,7 +194,11 @@ func (s *scene) state() string {
 		fmt.Fprintf(&text, "service %s\n spec %s\n previous %s\n", service.Name, asJSON(s.t, service.Spec), asJSON(s.t, service.Previous))
 	}
 	text.WriteString(s.objects())
-	return strings.ReplaceAll(text.String(), s.prefix, "t")
+	plain := strings.ReplaceAll(text.String(), s.prefix, "t")
+	for i, hash := range s.repo.hashes {
+		plain = strings.ReplaceAll(plain, hash, fmt.Sprintf("<commit %d>", i+1))
+	}
+	return plain
 }
 
 func asJSON(t testing.TB, value any) string {

@@ -12,9 +12,9 @@ import (
 // repository is a git repository with a work tree. Equal histories have equal
 // hashes: times and authors are fixed.
 type repository struct {
-	t       testing.TB
-	dir     string
-	commits int
+	t      testing.TB
+	dir    string
+	hashes []string // of the commits, oldest first
 }
 
 func newRepository(t testing.TB) *repository {
@@ -27,7 +27,7 @@ func newRepository(t testing.TB) *repository {
 // git runs git in the work tree and answers what it prints.
 func (r *repository) git(args ...string) string {
 	r.t.Helper()
-	date := fmt.Sprintf("2024-01-01T00:%02d:%02dZ", r.commits/60, r.commits%60)
+	date := fmt.Sprintf("2024-01-01T00:%02d:%02dZ", len(r.hashes)/60, len(r.hashes)%60)
 	cmd := exec.Command("git", args...)
 	cmd.Dir = r.dir
 	cmd.Env = []string{
@@ -64,10 +64,11 @@ func (r *repository) commit(w *workspace) string {
 // commitAll commits whatever lies in the work tree.
 func (r *repository) commitAll() string {
 	r.t.Helper()
-	r.commits++
 	r.git("add", "-A")
-	r.git("commit", "-q", "--allow-empty", "-m", fmt.Sprintf("Commit %d", r.commits))
-	return r.git("rev-parse", "HEAD")
+	r.git("commit", "-q", "--allow-empty", "-m", fmt.Sprintf("Commit %d", len(r.hashes)+1))
+	hash := r.git("rev-parse", "HEAD")
+	r.hashes = append(r.hashes, hash)
+	return hash
 }
 
 // shortTempDir is a temporary directory whose path leaves room for the name of
