@@ -257,6 +257,20 @@ func TestLightLookAsksOnceForANetworkItDoesNotKnow(t *testing.T) {
 	same(t, "calls", fmt.Sprint(fresh.Calls()), "map[NetworkInspect:1 ServiceList:2]")
 }
 
+func TestServiceIsRemovedDuringTheLook(t *testing.T) {
+	b := memoryBed()
+	b.create(t, b.spec("one"))
+	b.create(t, b.spec("two"))
+	b.engine.Step()
+	b.engine.Fail(func(r *http.Request) (int, string) {
+		if r.URL.Path == "/tasks" && r.URL.Query().Get("filters") != "" {
+			return 404, "service someid not found"
+		}
+		return 0, ""
+	})
+	same(t, "tasks", fmt.Sprint(len(b.observe(t).Tasks)), "2")
+}
+
 func TestWatchEndsWithTheStream(t *testing.T) {
 	engine, client := overSocket(t, 0)
 	stirred, ended := make(chan string, 100), make(chan error)

@@ -257,7 +257,10 @@ var clientContracts = []contract{
 			look()
 			var made []string
 			for operation, calls := range b.client.Calls() {
-				if calls > before[operation] {
+				// On a shared engine the services of other cases may be short
+				// of tasks, or have networks made since the last look.
+				others := b.engine == nil && (operation == "TaskList" || operation == "NetworkInspect")
+				if calls > before[operation] && !others {
 					made = append(made, fmt.Sprint(operation, " ", calls-before[operation]))
 				}
 			}
@@ -265,9 +268,7 @@ var clientContracts = []contract{
 			return strings.Join(made, ", ")
 		}
 		same(t, "light", count(func() { b.service(t) }), "ServiceList 1")
-		// On a shared engine the services of other cases may be short of tasks.
-		full := strings.ReplaceAll(count(func() { b.observe(t) }), ", TaskList 1", "")
-		same(t, "full", full, "ConfigList 1, NetworkList 1, SecretList 1, ServiceList 1")
+		same(t, "full", count(func() { b.observe(t) }), "ConfigList 1, NetworkList 1, SecretList 1, ServiceList 1")
 	}},
 	{"what a stack left behind has all tasks read", func(t *testing.T, b *bed) {
 		b.apply(t, b.config("config", false))

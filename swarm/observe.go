@@ -210,6 +210,10 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 		return nil
 	}
 	tasks, err := c.listTasks(ctx, only)
+	if isNotFound(err) {
+		// One of the services was removed just now.
+		tasks, err = c.listTasks(ctx, filters.NewArgs())
+	}
 	if err != nil {
 		return err
 	}
