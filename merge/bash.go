@@ -172,7 +172,9 @@ func (b *bash) simple(src source, stmt *syntax.Stmt) bool {
 		return false
 	}
 	protectBackslashes(stmt)
-	err := b.runner.Run(context.Background(), stmt)
+	bare := *stmt
+	bare.Negated = false // the caller turns the answer round
+	err := b.runner.Run(context.Background(), &bare)
 	b.reportFailure(src.name, line, err)
 
 	syntax.Walk(stmt, func(node syntax.Node) bool {

@@ -159,6 +159,10 @@ func (c *checker) assign(assign *syntax.Assign) {
 			fmt.Sprintf(`write the items in quotes: %s="a b"`, assign.Name.Value))
 		return
 	}
+	if !syntax.ValidName(assign.Name.Value) {
+		c.report(assign, fmt.Sprintf("%q cannot be the name of a variable", assign.Name.Value), "")
+		return
+	}
 	if dynamic.MatchString(assign.Name.Value) {
 		c.report(assign, assign.Name.Value+" belongs to the shell", "choose another name")
 	}

@@ -86,7 +86,7 @@ func (src source) plain(assign *syntax.Assign, known map[string]bool) (assignmen
 	}
 	// A backslash means something else to each reader, and bare values lose
 	// odd blanks at their ends to godotenv.
-	if strings.ContainsAny(a.text, "\\\r\v\f\u0085\u00a0") {
+	if strings.ContainsAny(a.text, "\\\v\f\u0085\u00a0") {
 		return a, false
 	}
 	return a, src.plainValue(&a, assign.Value.Parts, known)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"unicode/utf8"
@@ -17,9 +18,10 @@ import (
 // stand between a file that doubles a value forty times and the memory of the
 // controller. Linux itself takes no longer value than maxValue.
 const (
-	maxFile  = 256 << 10 // bytes of one environment file
-	maxValue = 128 << 10 // bytes of one value
-	maxTotal = 8 << 20   // bytes of all values
+	maxFile      = 256 << 10 // bytes of one environment file
+	maxStatement = 16 << 10  // bytes of one statement, and so the depth of its nesting
+	maxValue     = 128 << 10 // bytes of one value
+	maxTotal     = 8 << 20   // bytes of all values
 )
 
 // readers of environment files, as Workspace.Reader names them.
@@ -66,13 +68,6 @@ func readEnv(in Input, files map[string]kargo.File) (environment, error) {
 			sources = append(sources, src)
 		}
 	}
-	if _, ok := files[envUser]; !ok && env.problems.Err() == nil {
-		env.problems = append(env.problems, kargo.Problem{
-			Path:    envUser,
-			Message: "is missing",
-			Hint:    "a workspace needs one: it names the stacks",
-		})
-	}
 	if env.problems.Err() != nil {
 		return env, nil
 	}
@@ -91,12 +86,55 @@ func parse(name string, data []byte) (source, kargo.Problems) {
 	if problem, ok := checkText(name, text); !ok {
 		return src, kargo.Problems{problem}
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), name)
+	file, err := parseStatements(name, text)
 	if err != nil {
 		return src, kargo.Problems{syntaxProblem(name, err)}
 	}
 	src.file = file
 	return src, append(forbidden(src), mangledHashes(src)...)
+}
+
+// parseStatements parses statement by statement, and gives up on one that does
+// not end: the parser calls itself for each level of nesting, and a stack that
+// overflows would end the controller.
+func parseStatements(name, text string) (*syntax.File, error) {
+	file := &syntax.File{Name: name}
+	reader := &boundedReader{text: text, limit: maxStatement}
+	for stmt, err := range syntax.NewParser(syntax.Variant(syntax.LangBash)).StmtsSeq(reader) {
+		if errors.Is(err, errEndless) {
+			line := 1
+			if n := len(file.Stmts); n > 0 {
+				line = int(file.Stmts[n-1].End().Line()) + 1
+			}
+			return nil, syntax.ParseError{Pos: syntax.NewPos(0, uint(line), 1), Text: err.Error()}
+		}
+		if err != nil {
+			return nil, err
+		}
+		file.Stmts = append(file.Stmts, stmt)
+		reader.limit = reader.offset + maxStatement
+	}
+	return file, nil
+}
+
+var errEndless = fmt.Errorf("a statement is longer than %d bytes", maxStatement)
+
+// boundedReader reads a text up to a limit that moves on.
+type boundedReader struct {
+	text          string
+	offset, limit int
+}
+
+func (r *boundedReader) Read(buffer []byte) (int, error) {
+	if r.offset == len(r.text) {
+		return 0, io.EOF
+	}
+	if r.offset >= r.limit {
+		return 0, errEndless
+	}
+	n := copy(buffer, r.text[r.offset:])
+	r.offset += n
+	return n, nil
 }
 
 // checkText refuses what no reader could make sense of.
@@ -110,6 +148,9 @@ func checkText(name, text string) (kargo.Problem, bool) {
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 {
 		return kargo.Problem{Path: name, Line: lineOf(i), Message: "holds a zero byte"}, false
+	}
+	if i := strings.IndexByte(text, '\r'); i >= 0 {
+		return kargo.Problem{Path: name, Line: lineOf(i), Message: "holds a carriage return inside a line"}, false
 	}
 	if !utf8.ValidString(text) {
 		i := strings.Index(text, firstInvalid(text))

@@ -57,6 +57,9 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 		return ws, nil, err
 	}
 	ws.Files = files
+	if _, ok := files[envUser]; !ok {
+		return ws, append(problems, missingEnv(problems)...).Sort(), nil
+	}
 
 	env, err := readEnv(in, files)
 	if err != nil {
@@ -84,6 +87,19 @@ func (in Input) base() []variable {
 }
 
 type variable struct{ name, value string }
+
+// missingEnv is the problem of a workspace without an environment, unless it
+// was said already why its environment cannot be read.
+func missingEnv(problems kargo.Problems) kargo.Problems {
+	if slices.ContainsFunc(problems, func(p kargo.Problem) bool { return p.Path == envUser }) {
+		return nil
+	}
+	return kargo.Problems{{
+		Path:    envUser,
+		Message: "is missing",
+		Hint:    "a workspace needs one: it names the stacks",
+	}}
+}
 
 // checkStacks refuses a workspace without stacks: an empty list must never
 // read as "remove everything".

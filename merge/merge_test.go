@@ -1,0 +1,253 @@
+package merge_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/tools/txtar"
+
+	"kargo"
+	"kargo/merge"
+)
+
+var update = flag.Bool("update", false, "write the results of the txtar tests into their files")
+
+// TestMerge runs testdata/*.txtar. Each file shows one rule: prose, then the
+// layers under defaults/ and user/, then what comes of them: "want" is the
+// workspace, "problems" what is said about it. An empty result is left out.
+func TestMerge(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no tests found", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ws, problems, err := merge.Merge(input(archive))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{"problems": problemText(problems)}
+			if problems.Err() == nil {
+				got["want"] = workspaceText(ws)
+			}
+			if *update {
+				write(t, file, archive, got)
+				return
+			}
+			for _, name := range []string{"want", "problems"} {
+				if want := section(archive, name); got[name] != want {
+					t.Errorf("%s is\n%s\nand should be\n%s", name, got[name], want)
+				}
+			}
+		})
+	}
+}
+
+// input is what an archive describes.
+func input(archive *txtar.Archive) merge.Input {
+	defaults, user := fstest.MapFS{}, fstest.MapFS{}
+	for _, file := range archive.Files {
+		if name, ok := strings.CutPrefix(file.Name, "defaults/"); ok {
+			defaults[name] = &fstest.MapFile{Data: file.Data}
+		}
+		if name, ok := strings.CutPrefix(file.Name, "user/"); ok {
+			user[name] = &fstest.MapFile{Data: file.Data}
+		}
+	}
+	return merge.Input{
+		Defaults: defaults, User: user,
+		Root: "/srv/.kargo", WorkspacePath: "/srv/workspace", UserID: 1000, GroupID: 1001,
+	}
+}
+
+// workspaceText is a workspace as a person reads it: the reader, the variables
+// with the lines that set them, and the files with their origins. The base
+// variables and the environment files themselves are left out.
+func workspaceText(ws kargo.Workspace) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "reader %s\n", ws.Reader)
+	for _, name := range slices.Sorted(maps.Keys(ws.Env)) {
+		if where := ws.Lines[name]; where != "" {
+			fmt.Fprintf(&text, "%s %s=%q\n", where, name, ws.Env[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ws.Files)) {
+		if name == ".env" || name == ".env.default" {
+			continue
+		}
+		file := ws.Files[name]
+		fmt.Fprintf(&text, "%s %s", file.Origin, name)
+		if file.Source != name {
+			fmt.Fprintf(&text, " from %s", file.Source)
+		}
+		fmt.Fprintf(&text, ": %q\n", file.Data)
+	}
+	return text.String()
+}
+
+func problemText(problems kargo.Problems) string {
+	var text strings.Builder
+	for _, problem := range problems {
+		fmt.Fprintln(&text, problem)
+	}
+	return text.String()
+}
+
+func section(archive *txtar.Archive, name string) string {
+	for _, file := range archive.Files {
+		if file.Name == name {
+			return string(file.Data)
+		}
+	}
+	return ""
+}
+
+func write(t *testing.T, file string, archive *txtar.Archive, got map[string]string) {
+	t.Helper()
+	archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool {
+		return f.Name == "want" || f.Name == "problems"
+	})
+	for _, name := range []string{"want", "problems"} {
+		if got[name] != "" {
+			archive.Files = append(archive.Files, txtar.File{Name: name, Data: []byte(got[name])})
+		}
+	}
+	if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The base variables are there without any file.
+func TestBaseVariables(t *testing.T) {
+	ws, _, err := merge.Merge(input(txtar.Parse([]byte("-- user/.env --\nSTACKS=$KARGO_USER_ID\n"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := kargo.Environment{
+		"WORKSPACE": "/srv/workspace", "KARGO_USER_ID": "1000", "KARGO_GROUP_ID": "1001",
+		"KARGO_BUILD_PATH": "/srv/.kargo", "KARGO_SCRIPTS_PATH": "/srv/.kargo/scripts", "STACKS": "1000",
+	}
+	if !maps.Equal(ws.Env, want) {
+		t.Errorf("environment is %v and should be %v", ws.Env, want)
+	}
+}
+
+// A workspace path that no quotes could hold for godotenv takes the other
+// reader, and arrives unharmed.
+func TestOddWorkspacePath(t *testing.T) {
+	in := input(txtar.Parse([]byte("-- user/.env --\nSTACKS=a\nCOPY=$WORKSPACE/x\n")))
+	in.WorkspacePath = `/srv/it's \odd`
+	ws, problems, err := merge.Merge(in)
+	if err != nil || problems.Err() != nil {
+		t.Fatal(err, problems)
+	}
+	if want := in.WorkspacePath + "/x"; ws.Env["COPY"] != want || ws.Reader != "bash" {
+		t.Errorf("COPY is %q by %s and should be %q", ws.Env["COPY"], ws.Reader, want)
+	}
+}
+
+// Nothing of the process reaches the environment, in either reader.
+func TestProcessEnvironmentStaysOut(t *testing.T) {
+	t.Setenv("LEAK", "leaked")
+	t.Setenv("HOME", "leaked")
+	for _, reader := range []string{"dotenv", "bash"} {
+		text := "STACKS=a\nA=$LEAK\nB=\"${LEAK:-none}\"\n"
+		if reader == "dotenv" {
+			text = "STACKS=a\n"
+		}
+		ws, problems, err := merge.Merge(input(txtar.Parse([]byte("-- user/.env --\n" + text))))
+		if err != nil || problems.Err() != nil {
+			t.Fatal(err, problems)
+		}
+		if ws.Reader != reader {
+			t.Errorf("read by %s, should be %s", ws.Reader, reader)
+		}
+		for name, value := range ws.Env {
+			if strings.Contains(value, "leaked") || name == "LEAK" || name == "HOME" {
+				t.Errorf("%s: %s=%s", reader, name, value)
+			}
+		}
+	}
+}
+
+// brokenFS answers one path with an error.
+type brokenFS struct {
+	fstest.MapFS
+	path string
+	err  error
+}
+
+func (b brokenFS) Open(name string) (fs.File, error) {
+	if name == b.path {
+		return nil, b.err
+	}
+	return b.MapFS.Open(name)
+}
+
+func (b brokenFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == b.path {
+		return nil, b.err
+	}
+	return b.MapFS.ReadDir(name)
+}
+
+func (b brokenFS) ReadFile(name string) ([]byte, error) {
+	if name == b.path {
+		return nil, b.err
+	}
+	return b.MapFS.ReadFile(name)
+}
+
+// A layer that cannot be read is an error with the layer's fault; a file that
+// is wrong in itself, such as one that does not decrypt, is a problem.
+func TestLayerErrors(t *testing.T) {
+	user := fstest.MapFS{
+		".env":            {Data: []byte("STACKS=a\n")},
+		"configs/a/x":     {Data: []byte("x")},
+		"deploy/a.yml":    {Data: []byte("x")},
+		"deploy/link.yml": {Data: []byte("a.yml"), Mode: fs.ModeSymlink},
+	}
+	for _, test := range []struct {
+		name, path string
+		err        error
+		fault      kargo.Fault
+		problems   string
+	}{
+		{"unavailable", "deploy/a.yml", kargo.Errorf(kargo.Unavailable, "no answer"), kargo.Unavailable, ""},
+		{"unavailable folder", "configs", kargo.Errorf(kargo.Unavailable, "no answer"), kargo.Unavailable, ""},
+		{"plain", ".env", errors.New("disk"), kargo.Internal, ""},
+		{"invalid", "configs/a/x", &kargo.Error{Fault: kargo.Invalid, Where: "configs/a/x:3", Hint: "try", Err: errors.New("cannot be decrypted")}, 0,
+			"configs/a/x:3: cannot be decrypted (try)\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
+		{"invalid environment", ".env", kargo.Errorf(kargo.Invalid, "cannot be decrypted"), 0,
+			".env: cannot be decrypted\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, problems, err := merge.Merge(merge.Input{User: brokenFS{user, test.path, test.err}})
+			if test.problems == "" {
+				if err == nil || kargo.FaultOf(err) != test.fault {
+					t.Errorf("error is %v with fault %v, should be %v", err, kargo.FaultOf(err), test.fault)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := problemText(problems); got != test.problems {
+				t.Errorf("problems are\n%sand should be\n%s", got, test.problems)
+			}
+		})
+	}
+}
