@@ -170,6 +170,12 @@ func treeDigest(files fs.FS) (string, error) {
 			if err != nil || entry.IsDir() {
 				return err
 			}
+			if !entry.Type().IsRegular() {
+				// A link is not followed; what is wrong with it, and where,
+				// the merge says.
+				fmt.Fprintf(hash, "%s %s\n", path, entry.Type())
+				return nil
+			}
 			data, err := fs.ReadFile(files, path)
 			fmt.Fprintf(hash, "%s %d\n", path, len(data))
 			hash.Write(data)
