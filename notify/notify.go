@@ -1,0 +1,218 @@
+// Package notify tells others how a deployment ended: one JSON document, posted
+// to one address and signed. Chat services that take a "text" field (Slack,
+// Mattermost, Rocket.Chat) show its one-line summary as it is; everything else
+// can verify the signature and read the rest.
+//
+// A notification that fails is the caller's to log. It never fails a deployment.
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kargo"
+)
+
+const (
+	timeout    = 10 * time.Second
+	remembered = 256 // notices, so that none is sent twice
+)
+
+// Webhook sends notices to one address. It is used by pointer and safe for
+// concurrent use; notices leave one after the other. What was sent before it
+// remembers in memory only, so a restart may repeat the last one.
+type Webhook struct {
+	// URL is https://, or http:// to this machine. It may itself be the
+	// secret, as Slack's are: of it, errors show the host and no more.
+	URL string
+	// Secret signs the body. It is read at each use; nil means unsigned.
+	Secret func() ([]byte, error)
+	// Client is for its Transport; nil means the default. Redirects are never
+	// followed.
+	Client *http.Client
+
+	mu      sync.Mutex
+	sent    []string // newest last
+	failing bool     // the last notice said "failed"
+}
+
+// Notice is the body of a notification.
+type Notice struct {
+	Text       string         `json:"text"`
+	Event      string         `json:"event"` // "deployment"
+	Deployment uint64         `json:"deployment"`
+	Outcome    kargo.Outcome  `json:"outcome"`
+	Recovered  bool           `json:"recovered,omitempty"` // succeeded, after a failure
+	Revision   kargo.Revision `json:"revision"`
+	Trigger    string         `json:"trigger"`
+	Started    time.Time      `json:"started"`
+	Finished   time.Time      `json:"finished,omitzero"`
+	Plan       string         `json:"plan"`
+	Changes    []string       `json:"changes"` // the plan's lines, masked
+	Held       []string       `json:"held,omitempty"`
+	Error      string         `json:"error,omitempty"`
+}
+
+// Validate tells whether the address can be used at all. Its errors are
+// Invalid and do not repeat the URL.
+func (w *Webhook) Validate() error {
+	_, err := w.address()
+	return err
+}
+
+func (w *Webhook) address() (*url.URL, error) {
+	address, err := url.Parse(w.URL)
+	switch {
+	case err != nil || address.Host == "":
+		return nil, invalid("the URL cannot be parsed", "give https://host/path")
+	case address.User != nil:
+		return nil, invalid("the URL holds a user or a password", "sign with a secret instead")
+	case address.Scheme == "https", address.Scheme == "http" && isLoopback(address.Hostname()):
+		return address, nil
+	}
+	return nil, invalid("the URL is not https", "plain http is for this machine only")
+}
+
+func invalid(message, hint string) error {
+	return &kargo.Error{Fault: kargo.Invalid, Where: "notification", Hint: hint, Err: errors.New(message)}
+}
+
+func isLoopback(host string) bool {
+	address := net.ParseIP(host)
+	return host == "localhost" || address != nil && address.IsLoopback()
+}
+
+// Deployment sends how a deployment ended: succeeded or failed. Other outcomes
+// are no news yet, and each is sent once, however often this is called. After
+// an error nothing counts as sent. Errors are Invalid for an address that
+// cannot be used and Unavailable otherwise, and hold no secret.
+func (w *Webhook) Deployment(ctx context.Context, deployment kargo.Deployment) error {
+	if deployment.Outcome != kargo.Succeeded && deployment.Outcome != kargo.Failed {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := fmt.Sprintf("%d-%s", deployment.Number, deployment.Outcome)
+	if slices.Contains(w.sent, id) {
+		return nil
+	}
+	recovered := w.failing && deployment.Outcome == kargo.Succeeded
+	if err := w.send(ctx, id, newNotice(deployment, recovered)); err != nil {
+		return err
+	}
+	w.failing = deployment.Outcome == kargo.Failed
+	w.sent = append(w.sent, id)
+	w.sent = w.sent[max(0, len(w.sent)-remembered):]
+	return nil
+}
+
+func newNotice(d kargo.Deployment, recovered bool) Notice {
+	notice := Notice{
+		Event: "deployment", Deployment: d.Number, Outcome: d.Outcome, Recovered: recovered,
+		Revision: d.Revision, Trigger: d.Trigger, Started: d.Started, Finished: d.Finished,
+		Plan: d.PlanID, Changes: []string{}, Error: d.Err,
+	}
+	for _, change := range d.Changes {
+		notice.Changes = append(notice.Changes, change.String())
+	}
+	for _, hold := range d.Held {
+		notice.Held = append(notice.Held, hold.String())
+	}
+	plan := kargo.Plan{Changes: d.Changes, Held: d.Held}
+	notice.Text = fmt.Sprintf("Kargo: deployment %d of %s %s (%s)", d.Number, d.Revision, d.Outcome, plan.Summary())
+	if recovered {
+		notice.Text += ", after a failure"
+	}
+	if d.Err != "" {
+		notice.Text += ": " + d.Err
+	}
+	return notice
+}
+
+func (w *Webhook) send(ctx context.Context, id string, notice Notice) error {
+	address, err := w.address()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(notice)
+	if err != nil {
+		return fmt.Errorf("encode notification: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(body))
+	if err != nil {
+		return invalid("the URL cannot be used", "")
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "kargo")
+	request.Header.Set("X-Delivery", id)
+	if err := w.sign(request, body); err != nil {
+		return err
+	}
+	response, err := w.client().Do(request)
+	if err != nil {
+		return unavailable(address, w.reason(err))
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be used again
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return unavailable(address, "the answer is "+response.Status)
+	}
+	return nil
+}
+
+// sign adds the HMAC-SHA256 of the body, as GitHub does.
+func (w *Webhook) sign(request *http.Request, body []byte) error {
+	if w.Secret == nil {
+		return nil
+	}
+	secret, err := w.Secret()
+	if err != nil {
+		return kargo.Errorf(kargo.Unavailable, "read the notification secret: %w", err)
+	}
+	mac := hmac.New(sha256.New, bytes.TrimRight(secret, "\r\n"))
+	mac.Write(body)
+	request.Header.Set("X-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	return nil
+}
+
+// client is the one given, which must not carry the notice elsewhere.
+func (w *Webhook) client() *http.Client {
+	client := http.Client{}
+	if w.Client != nil {
+		client = *w.Client
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// reason is an error of the client without the URL.
+func (w *Webhook) reason(err error) string {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return strings.ReplaceAll(err.Error(), w.URL, "the URL")
+}
+
+func unavailable(address *url.URL, reason string) error {
+	return kargo.Errorf(kargo.Unavailable, "notify %s://%s: %s", address.Scheme, address.Host, reason)
+}
