@@ -217,3 +217,28 @@ func TestRenderNamed(t *testing.T) {
 		}
 	}
 }
+
+// Swarm takes configs of 1 to 1,023,999 bytes and secrets of 1 to 511,999.
+func TestConfigSizes(t *testing.T) {
+	file := "services:\n  a:\n    image: x\n    %[1]s: [big]\n%[1]s:\n  big:\n    file: ../configs/big\n"
+	for _, test := range []struct {
+		section string
+		size    int
+		problem string
+	}{
+		{"configs", 1, ""},
+		{"configs", 1_023_999, ""},
+		{"configs", 1_024_000, "deploy/svc.yml:7: configs.big: configs/big has 1024000 bytes; Swarm takes 1 to 1023999\n"},
+		{"configs", 0, "deploy/svc.yml:7: configs.big: configs/big has 0 bytes; Swarm takes 1 to 1023999\n"},
+		{"secrets", 511_999, ""},
+		{"secrets", 512_000, "deploy/svc.yml:7: secrets.big: configs/big has 512000 bytes; Swarm takes 1 to 511999\n"},
+	} {
+		_, problems := render.Render(tree(kargo.Environment{"STACKS": "dbs", "DBS_STACK": "svc"}, map[string]string{
+			"deploy/svc.yml": fmt.Sprintf(file, test.section),
+			"configs/big":    strings.Repeat("x", test.size),
+		}))
+		if got := problemText(problems); got != test.problem {
+			t.Errorf("%d bytes of %s: %q, should be %q", test.size, test.section, got, test.problem)
+		}
+	}
+}
