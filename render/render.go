@@ -24,7 +24,6 @@ package render
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"kargo"
 )
@@ -139,19 +138,4 @@ func (r *renderer) variable(name string) place {
 		}
 	}
 	return place{path: ".env"}
-}
-
-// quoted is a list for people: "a", "b" and "c".
-func quoted(names []string) string {
-	var text strings.Builder
-	for i, name := range names {
-		switch {
-		case i > 0 && i == len(names)-1:
-			text.WriteString(" and ")
-		case i > 0:
-			text.WriteString(", ")
-		}
-		fmt.Fprintf(&text, "%q", name)
-	}
-	return text.String()
 }
