@@ -22,6 +22,10 @@ const (
 	// (workspace contract, section 16, item 13).
 	LabelFiles = "kargo.files"
 
+	// LabelProtect, on a service, says that its stack was protected when it
+	// was deployed.
+	LabelProtect = "kargo.protect"
+
 	// LabelNamespace and LabelImage are Docker's, so that `docker stack ls`
 	// and its friends go on working.
 	LabelNamespace = "com.docker.stack.namespace"
@@ -90,10 +94,7 @@ type Task struct {
 	Service string
 	// Namespace is the stack's name in Swarm ("kargo-dbs"), from the task's
 	// own labels: it is still known once the service is gone.
-	Namespace string
-	// SpecVersion is the version of the spec that the task was made from,
-	// 0 where the engine does not say.
-	SpecVersion    uint64
+	Namespace      string
 	Slot           int
 	Node           string // the node's id
 	State, Desired string // swarm's words: "running", "failed", "shutdown", …
@@ -102,7 +103,8 @@ type Task struct {
 	ExitCode     int
 	// Networks the task is attached to, by name or, if gone, id.
 	Networks []string
-	Time     time.Time
+	Time     time.Time // when it was made
+	StateAt  time.Time // when it came into its state
 }
 
 // Sent is what Kargo remembers of the specs it sent, by service name. It is

@@ -25,9 +25,8 @@ type Stack struct {
 	// Needs names stacks that must be settled before this one changes
 	// (<STACK>_NEEDS).
 	Needs []string
-	// Adopt allows taking over objects of these names that carry no owner
-	// (<STACK>_ADOPT=true).
-	Adopt bool
+	// Policy is how the stack wants to be treated.
+	Policy Policy
 }
 
 // Namespace is the stack's name in Swarm: "kargo-dbs".
@@ -61,7 +60,29 @@ func (s Stack) Digest() string {
 type Service struct {
 	Name string // as Swarm knows it: "kargo-dbs_redis"
 	Spec swarm.ServiceSpec
+	// Needs are what must hold of other services of the stack before this one
+	// changes (depends_on).
+	Needs []Need `json:",omitempty"`
+	// Pinned is the image with its digest, where it is known what ran well: a
+	// rollback runs that and nothing newer under the same tag.
+	Pinned string `json:",omitempty"`
 }
+
+// Need is a condition on another service of the same stack.
+type Need struct {
+	Service   string // as Swarm knows it
+	Condition NeedCondition
+}
+
+// NeedCondition is what must hold of a service, in the words of compose files.
+type NeedCondition string
+
+// The conditions.
+const (
+	NeedStarted   NeedCondition = "service_started"
+	NeedHealthy   NeedCondition = "service_healthy"
+	NeedCompleted NeedCondition = "service_completed_successfully"
+)
 
 // Network is a network that must exist before the services that name it.
 type Network struct {

@@ -120,15 +120,7 @@ func fieldAt(value any, path string) any {
 // normalise is the spec as a tree of JSON values without anything that makes
 // no difference to Swarm.
 func normalise(spec swarm.ServiceSpec) map[string]any {
-	data, err := json.Marshal(spec)
-	if err != nil {
-		panic("plan: encode spec of " + spec.Name + ": " + err.Error())
-	}
-	var tree map[string]any
-	if err := json.Unmarshal(data, &tree); err != nil {
-		panic("plan: decode spec of " + spec.Name + ": " + err.Error())
-	}
-	clean, _ := simplify("", tree).(map[string]any)
+	clean, _ := simplify("", asTree(spec)).(map[string]any)
 	// The modes differ in which of their structures is there, and an empty
 	// structure is no difference to simplify.
 	clean["ModeName"] = modeName(spec.Mode)

@@ -52,14 +52,33 @@ func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health,
 			return kargo.Degraded, cmp.Or(update.Message, string(update.State))
 		}
 	}
-	done := service.Running
-	if service.Spec.Mode.ReplicatedJob != nil || service.Spec.Mode.GlobalJob != nil {
-		done += service.Completed
+	if isJob(service.Spec.Mode) {
+		return jobHealth(service, tasks)
 	}
-	if done >= service.Desired {
+	if service.Running >= service.Desired {
 		return kargo.Healthy, ""
 	}
-	words := fmt.Sprintf("%d of %d tasks run", done, service.Desired)
+	words := fmt.Sprintf("%d of %d tasks run", service.Running, service.Desired)
+	if failure := lastFailure(service, tasks); failure != "" {
+		words += ": " + failure
+	}
+	return kargo.InProgress, words
+}
+
+func isJob(mode swarm.ServiceMode) bool { return mode.ReplicatedJob != nil || mode.GlobalJob != nil }
+
+// jobHealth: a job is healthy once it is complete. Of a global job Swarm does
+// not say how many tasks there will be, so it is complete when none runs and
+// some have completed.
+func jobHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, string) {
+	total := service.Desired
+	if job := service.Spec.Mode.ReplicatedJob; job != nil && job.TotalCompletions != nil {
+		total = *job.TotalCompletions
+	}
+	if service.Completed >= total && (service.Spec.Mode.GlobalJob == nil || service.Running == 0) {
+		return kargo.Healthy, ""
+	}
+	words := fmt.Sprintf("%d of %d completed", service.Completed, total)
 	if failure := lastFailure(service, tasks); failure != "" {
 		words += ": " + failure
 	}

@@ -38,8 +38,9 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 		case network.External, !exists:
 		case !m.owns(live.Labels) && !m.mayAdopt(stack, live.Labels):
 			hold(kargo.KindNetwork, network.Name, m.notOurs(live.Labels, foreign))
-		case m.owns(live.Labels) && live.Labels[kargo.LabelDigest] != networkDigest(network):
-			hold(kargo.KindNetwork, network.Name, "its options differ, and Swarm cannot change a network; give it another name")
+		case m.differs(network) && !stack.Policy.Recreate:
+			hold(kargo.KindNetwork, network.Name, "its options differ, and Swarm cannot change a network; give it another name, or set "+
+				kargo.EnvName(stack.Name)+"_RECREATE=true")
 		}
 	}
 	for _, config := range stack.Configs {
@@ -57,7 +58,7 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 // mayAdopt: the workspace asks for it, no other instance has it, and Docker's
 // own label does not put it into another stack.
 func (m maker) mayAdopt(stack kargo.Stack, labels map[string]string) bool {
-	return stack.Adopt && labels[kargo.LabelInstance] == "" &&
+	return stack.Policy.Adopt && labels[kargo.LabelInstance] == "" &&
 		cmp.Or(labels[kargo.LabelNamespace], stack.Namespace()) == stack.Namespace()
 }
 
@@ -119,6 +120,9 @@ func networkDigest(network kargo.Network) string {
 func (m maker) stackConfigs(stack kargo.Stack, services []kargo.Change) []kargo.Change {
 	needed := map[configKey]bool{}
 	for _, change := range services {
+		if change.Service == nil {
+			continue // a removal, on the way to being made anew
+		}
 		for key := range references(*change.Service) {
 			needed[key] = true
 		}

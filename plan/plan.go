@@ -1,13 +1,8 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
-
-	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
 )
@@ -20,6 +15,14 @@ type Options struct {
 	Revision kargo.Revision
 	// Sent is what was sent before, by service name.
 	Sent kargo.Sent
+	// Quarantined says, by stack, why its wanted rendering is not the one in
+	// desired: it failed, and the last good one stands in for it.
+	Quarantined map[string]string
+	// Fights says, by service, why a drift is not corrected for now: somebody
+	// else puts it back every time.
+	Fights map[string]string
+	// Governor bounds removals; the zero value means DefaultGovernor.
+	Governor Governor
 	// Refused are changes that Docker refused as invalid, by Change.Key. They
 	// are held as long as they are the same.
 	Refused map[string]Refusal
@@ -132,14 +135,27 @@ type stackPlan struct {
 // should be there and is not, holds the stack as a whole: half a stack is
 // worse than yesterday's.
 func (m maker) stack(stack kargo.Stack) stackPlan {
+	p := stackPlan{holds: m.quarantine(stack)}
 	if holds := m.obstacles(stack); len(holds) > 0 {
-		return stackPlan{holds: holds}
+		p.holds = append(p.holds, holds...)
+		return p
 	}
-	var p stackPlan
+	if anew, holds := m.networksAnew(stack); len(holds) > 0 {
+		return stackPlan{changes: anew, holds: append(p.holds, holds...)}
+	}
 	changes, holds := m.stackServices(stack)
 	p.changes = slices.Concat(m.stackNetworks(stack), m.stackConfigs(stack, changes), changes)
-	p.holds = holds
+	p.holds = append(p.holds, holds...)
 	return m.withoutRefused(p)
+}
+
+// quarantine says that another rendering than the wanted one is in force.
+func (m maker) quarantine(stack kargo.Stack) []kargo.Hold {
+	reason, quarantined := m.Quarantined[stack.Name]
+	if !quarantined {
+		return nil
+	}
+	return []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason)}}
 }
 
 // withoutRefused ends a stack's changes at the first one that Docker refused
@@ -173,6 +189,8 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 		}
 		reason := ""
 		switch health, words := StackHealth(m.desired[index], m.live); {
+		case m.Quarantined[need] != "":
+			reason = "waits for stack " + need + ", whose rendering failed"
 		case len(all[index].changes)+len(all[index].holds) > 0:
 			reason = "waits for stack " + need
 		case health != kargo.Healthy:
@@ -187,116 +205,4 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 		}
 	}
 	return p.changes, p.holds
-}
-
-// stackServices are the creations and updates of a stack's services.
-func (m maker) stackServices(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold) {
-	for _, service := range stack.Services {
-		change, hold := m.service(stack, service)
-		if change != nil {
-			changes = append(changes, *change)
-		}
-		if hold != nil {
-			holds = append(holds, *hold)
-		}
-	}
-	return changes, holds
-}
-
-// service compares one service. At most one of its answers is set.
-func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change, *kargo.Hold) {
-	spec := m.stamp(stack, service.Spec)
-	change := kargo.Change{
-		Action: kargo.Create, Kind: kargo.KindService, Stack: stack.Name, Name: service.Name,
-		Reason: "new", Service: &spec, Digest: SpecDigest(spec), ResolveImage: true,
-	}
-	live, exists := m.services[service.Name]
-	if !exists {
-		return &change, nil
-	}
-	differences := Diff(live.Spec, spec, m.Mask)
-	if len(differences) == 0 {
-		return nil, nil
-	}
-	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
-	change.Reason = strings.Join(differences, "; ")
-	change.ResolveImage = carryOver(&spec, live)
-	if reason := m.whyNot(live, change); reason != "" {
-		return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason}
-	}
-	return &change, nil
-}
-
-// stamp is the spec as it is sent: with the marks of ownership, and the
-// revision that changes it.
-func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpec {
-	labels := maps.Clone(spec.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[kargo.LabelInstance] = m.Instance
-	labels[kargo.LabelStack] = stack.Name
-	labels[kargo.LabelRevision] = m.Revision.Commit
-	spec.Labels = labels
-	return spec
-}
-
-// carryOver keeps what Swarm or a person added to the live spec and the
-// workspace has no say in: the restart counter of `docker service update
-// --force`, and the digest of an image whose name has not changed, so that an
-// unrelated update never rolls out another build of the same tag. It answers
-// whether the image must be looked up.
-func carryOver(spec *swarm.ServiceSpec, live kargo.LiveService) (resolve bool) {
-	spec.TaskTemplate.ForceUpdate = live.Spec.TaskTemplate.ForceUpdate
-	wanted, running := spec.TaskTemplate.ContainerSpec, live.Spec.TaskTemplate.ContainerSpec
-	if wanted == nil || running == nil || wanted.Image != running.Image {
-		return true
-	}
-	pinned := *wanted // the desired spec belongs to the caller
-	pinned.Image = cmp.Or(live.Image, wanted.Image)
-	spec.TaskTemplate.ContainerSpec = &pinned
-	if live.Spec.TaskTemplate.Placement != nil {
-		placement := swarm.Placement{}
-		if spec.TaskTemplate.Placement != nil {
-			placement = *spec.TaskTemplate.Placement
-		}
-		placement.Platforms = live.Spec.TaskTemplate.Placement.Platforms
-		spec.TaskTemplate.Placement = &placement
-	}
-	return false
-}
-
-// whyNot is the reason for holding an update that is wanted, or "".
-func (m maker) whyNot(live kargo.LiveService, change kargo.Change) string {
-	if was, is := modeName(live.Spec.Mode), modeName(change.Service.Mode); was != is {
-		return fmt.Sprintf("Swarm cannot change the mode of a service (%s -> %s); give it another name", was, is)
-	}
-	sent, known := m.Sent[live.Name]
-	if !known || sent.Digest != change.Digest {
-		return ""
-	}
-	if rolledBack(live.Update) {
-		return "Swarm rolled this very change back: " + m.Mask.Text(cmp.Or(live.Update.Message, string(live.Update.State))) +
-			"; waits for another revision"
-	}
-	if !sent.Seen && sent.Reason == change.Reason {
-		return "does not converge: Swarm took this very change and still differs: " + change.Reason
-	}
-	return ""
-}
-
-func rolledBack(update *swarm.UpdateStatus) bool {
-	return update != nil && strings.HasPrefix(string(update.State), "rollback_")
-}
-
-func modeName(mode swarm.ServiceMode) string {
-	switch {
-	case mode.Global != nil:
-		return "global"
-	case mode.ReplicatedJob != nil:
-		return "replicated-job"
-	case mode.GlobalJob != nil:
-		return "global-job"
-	}
-	return "replicated"
 }

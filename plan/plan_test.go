@@ -170,7 +170,7 @@ func TestMake(t *testing.T) {
 			name:    "a service's mode cannot change in place",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} }))},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
-			want:    "hold service kargo-web_a: Swarm cannot change the mode of a service (replicated -> global); give it another name\n",
+			want:    "hold service kargo-web_a: Swarm cannot change the mode of a service (replicated -> global); give it another name, or set WEB_RECREATE=true\n",
 		},
 		{
 			name:    "a published port is freed before it is taken again",
@@ -204,7 +204,7 @@ func TestMake(t *testing.T) {
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:2"))},
 			live:    cluster(rolledBack(live("web", "kargo-web_a", "app:1"))),
 			options: func(o *plan.Options) { o.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2")}} },
-			want:    "hold service kargo-web_a: Swarm rolled this very change back: update rolled back due to failure; waits for another revision\n",
+			want:    "hold service kargo-web_a: Swarm rolled this very change back: update rolled back due to failure; waits for another revision, or `kargo retry`\n",
 		},
 		{
 			name:    "but something else is",
@@ -248,7 +248,7 @@ func foreign(s kargo.LiveService, instance string) kargo.LiveService {
 	return s
 }
 
-func adopting(s kargo.Stack) kargo.Stack { s.Adopt = true; return s }
+func adopting(s kargo.Stack) kargo.Stack { s.Policy.Adopt = true; return s }
 
 func needing(s kargo.Stack, needs ...string) kargo.Stack { s.Needs = needs; return s }
 
@@ -334,7 +334,7 @@ func TestNetworksAndConfigs(t *testing.T) {
 		changed := web("conf-1")
 		changed.Networks = []kargo.Network{shared, {Name: "kargo-web_inner", Driver: "overlay", Internal: true}}
 		check(t, plan.Make([]kargo.Stack{changed}, there, options()),
-			"hold network kargo-web_inner: its options differ, and Swarm cannot change a network; give it another name\n")
+			"hold network kargo-web_inner: its options differ, and Swarm cannot change a network; give it another name, or set WEB_RECREATE=true\n")
 	})
 	t.Run("what is external must be there", func(t *testing.T) {
 		s := stack("web", service("kargo-web_b", "app:1"))

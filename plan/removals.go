@@ -16,7 +16,7 @@ const notWanted = "no longer in the workspace"
 // serviceRemovals are the services of this instance that nobody wants any
 // more, in reverse order of stack and name, less those the governor holds.
 func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
-	held := m.governor()
+	held := m.heldRemovals()
 	var changes []kargo.Change
 	for _, service := range m.live.Services {
 		stack := service.Spec.Labels[kargo.LabelStack]
@@ -32,54 +32,6 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 		return strings.Compare(b.Stack+"\x00"+b.Name, a.Stack+"\x00"+a.Name)
 	})
 	return changes, governorHolds(held)
-}
-
-// governor names the stacks that may not be removed without a person's word,
-// each with the reason. A slip of the pen must not empty a cluster: removing
-// every stack is held, and so is removing more than two stacks that are also
-// more than a fifth of all (design: refusals).
-func (m maker) governor() map[string]string {
-	if m.approved {
-		return nil
-	}
-	live, gone := map[string]bool{}, map[string]bool{}
-	for _, service := range m.live.Services {
-		if m.owns(service.Spec.Labels) {
-			stack := service.Spec.Labels[kargo.LabelStack]
-			live[stack] = true
-			gone[stack] = true
-		}
-	}
-	for _, stack := range m.desired {
-		delete(gone, stack.Name)
-	}
-	all := len(gone) == len(live)
-	many := len(gone) > 2 && len(gone)*5 > len(live)
-	if len(gone) == 0 || !all && !many {
-		return nil
-	}
-	reason := fmt.Sprintf("its removal is one of %d of %d stacks and waits for approval", len(gone), len(live))
-	if all {
-		reason = "its removal would leave none of the stacks that run and waits for approval"
-	}
-	held := map[string]string{}
-	for stack := range gone {
-		held[stack] = reason
-	}
-	return held
-}
-
-func governorHolds(held map[string]string) []kargo.Hold {
-	var holds []kargo.Hold
-	for stack, reason := range held {
-		holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Reason: reason, Approvable: true})
-	}
-	sortHolds(holds)
-	return holds
-}
-
-func sortHolds(holds []kargo.Hold) {
-	slices.SortFunc(holds, func(a, b kargo.Hold) int { return strings.Compare(a.String(), b.String()) })
 }
 
 // splitByPorts tells the removals that must come first, because a wanted
@@ -149,7 +101,7 @@ func (m maker) usage(removals []kargo.Change) usage {
 	u := usage{map[string]bool{}, map[configKey]bool{}, map[string]bool{}}
 	for _, stack := range m.desired {
 		for _, network := range stack.Networks {
-			u.networks[network.Name] = true
+			u.networks[network.Name] = !m.differs(network) || !stack.Policy.Recreate
 		}
 		for _, config := range stack.Configs {
 			u.configs[configKey{config.Secret, config.Name}] = true

@@ -41,7 +41,7 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 		r.failed = false
 		stack := r.stack(name)
 		stack.Needs = needs[name]
-		stack.Adopt = r.adopt(name)
+		stack.Policy = r.policy(name)
 		if !r.failed {
 			stacks = append(stacks, stack)
 		}

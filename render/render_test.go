@@ -96,7 +96,7 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 			services[service.Name] = service.Spec
 		}
 		data, err := json.Marshal(map[string]any{
-			"needs": stack.Needs, "adopt": stack.Adopt,
+			"needs": stack.Needs, "adopt": stack.Policy.Adopt,
 			"services": services, "networks": uncommon(stack.Networks), "configs": configs,
 		})
 		if err != nil {

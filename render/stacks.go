@@ -59,20 +59,6 @@ func (r *renderer) serviceList(stack string) []string {
 	return services
 }
 
-// adopt tells whether a stack may take over objects that carry no owner.
-func (r *renderer) adopt(stack string) bool {
-	variable := kargo.EnvName(stack) + "_ADOPT"
-	switch value := r.ws.Env[variable]; value {
-	case "", "false":
-		return false
-	case "true":
-		return true
-	default:
-		r.fail(r.variable(variable), "", "%s is %q, neither true nor false", variable, value)
-		return false
-	}
-}
-
 // splitPlace takes "file:line" apart.
 func splitPlace(where string) (string, int, bool) {
 	i := strings.LastIndexByte(where, ':')

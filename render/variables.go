@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -92,7 +93,7 @@ func (w *work) checkReference(at place, expression string, braced bool) {
 			w.warn(at, "", "%s is not set and leaves nothing", name)
 		}
 	case operator[0] == '?' && (!set || rest[0] == ':' && value == ""):
-		w.fail(at, "set it in .env", "%s is required: %s", name, operator[1:])
+		w.fail(at, "", "%s is required: %s", name, cmp.Or(operator[1:], "set it in .env"))
 	}
 }
 

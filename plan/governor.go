@@ -1,0 +1,79 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kargo"
+)
+
+// Governor bounds what may be removed without a person's word: removing every
+// stack is always held, and so is removing more than Stacks of them that are
+// also more than Percent of all.
+type Governor struct {
+	Stacks, Percent int
+}
+
+// DefaultGovernor lets two stacks go, or a fifth of all.
+var DefaultGovernor = Governor{Stacks: 2, Percent: 20}
+
+// heldRemovals names the stacks that may not be removed without a person's
+// word, each with the reason. A slip of the pen must not empty a cluster.
+func (m maker) heldRemovals() map[string]string {
+	if m.approved {
+		return nil
+	}
+	live, gone, held := map[string]bool{}, map[string]bool{}, map[string]string{}
+	for _, service := range m.live.Services {
+		if !m.owns(service.Spec.Labels) {
+			continue
+		}
+		stack := service.Spec.Labels[kargo.LabelStack]
+		live[stack], gone[stack] = true, true
+		if service.Spec.Labels[kargo.LabelProtect] == "true" {
+			held[stack] = "it is protected, and its removal waits for approval"
+		}
+	}
+	for _, stack := range m.desired {
+		delete(gone, stack.Name)
+		delete(held, stack.Name)
+	}
+	reason := m.tooMany(len(gone), len(live))
+	for stack := range gone {
+		if reason != "" && held[stack] == "" {
+			held[stack] = reason
+		}
+	}
+	return held
+}
+
+// tooMany is the reason for holding the removal of so many stacks, or "".
+func (m maker) tooMany(gone, live int) string {
+	limit := m.Governor
+	if limit == (Governor{}) {
+		limit = DefaultGovernor
+	}
+	switch {
+	case gone == 0:
+		return ""
+	case gone == live:
+		return "its removal would leave none of the stacks that run and waits for approval"
+	case gone > limit.Stacks && gone*100 > live*limit.Percent:
+		return fmt.Sprintf("its removal is one of %d of %d stacks and waits for approval", gone, live)
+	}
+	return ""
+}
+
+func governorHolds(held map[string]string) []kargo.Hold {
+	var holds []kargo.Hold
+	for stack, reason := range held {
+		holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Reason: reason, Approvable: true})
+	}
+	sortHolds(holds)
+	return holds
+}
+
+func sortHolds(holds []kargo.Hold) {
+	slices.SortFunc(holds, func(a, b kargo.Hold) int { return strings.Compare(a.String(), b.String()) })
+}

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// withIgnored is the desired spec with the live one's value in every field in
+// which others have the say, so that neither a comparison nor an update for
+// another reason touches it. Pointers are RFC 6901, into the service:
+// "/Spec/Mode/Replicated/Replicas". One that leads nowhere is ignored.
+func withIgnored(desired, live swarm.ServiceSpec, pointers []string) swarm.ServiceSpec {
+	if len(pointers) == 0 {
+		return desired
+	}
+	wanted, running := asTree(desired), asTree(live)
+	for _, pointer := range pointers {
+		path := pointerPath(pointer)
+		if len(path) > 0 {
+			copyField(wanted, running, path)
+		}
+	}
+	data, err := json.Marshal(wanted)
+	if err != nil {
+		panic("plan: encode spec of " + desired.Name + ": " + err.Error())
+	}
+	var merged swarm.ServiceSpec
+	if err := json.Unmarshal(data, &merged); err != nil {
+		return desired // the pointer mixed structures that do not fit
+	}
+	return merged
+}
+
+// pointerPath takes a pointer into a service apart.
+func pointerPath(pointer string) []string {
+	rest, ok := strings.CutPrefix(pointer, "/Spec/")
+	if !ok {
+		return nil
+	}
+	path := strings.Split(rest, "/")
+	for i, name := range path {
+		path[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+	}
+	return path
+}
+
+// copyField puts the value at path of one tree into another, or takes it away
+// there where there is none.
+func copyField(to, from map[string]any, path []string) {
+	name := path[0]
+	if len(path) == 1 {
+		if value, exists := from[name]; exists {
+			to[name] = value
+		} else {
+			delete(to, name)
+		}
+		return
+	}
+	below, isMap := from[name].(map[string]any)
+	if !isMap {
+		below = map[string]any{}
+	}
+	target, isMap := to[name].(map[string]any)
+	if !isMap {
+		if len(below) == 0 {
+			return
+		}
+		target = map[string]any{}
+		to[name] = target
+	}
+	copyField(target, below, path[1:])
+}
+
+func asTree(spec swarm.ServiceSpec) map[string]any {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		panic("plan: encode spec of " + spec.Name + ": " + err.Error())
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(data, &tree); err != nil {
+		panic("plan: decode spec of " + spec.Name + ": " + err.Error())
+	}
+	return tree
+}

@@ -1,0 +1,219 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/plan"
+)
+
+func withPolicy(s kargo.Stack, policy kargo.Policy) kargo.Stack {
+	s.Policy = policy
+	return s
+}
+
+func dependingOn(s kargo.Service, condition kargo.NeedCondition, names ...string) kargo.Service {
+	for _, name := range names {
+		s.Needs = append(s.Needs, kargo.Need{Service: name, Condition: condition})
+	}
+	return s
+}
+
+func scaled(s kargo.LiveService, replicas uint64) kargo.LiveService {
+	s.Spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &replicas}
+	s.Running, s.Desired = replicas, replicas
+	return s
+}
+
+// arrived is what Sent remembers of services of stack web that were sent and
+// seen.
+func arrived(name, image string) kargo.Sent {
+	return kargo.Sent{name: {Digest: digestOf(name, image), Reason: "new", Seen: true}}
+}
+
+func TestPolicies(t *testing.T) {
+	app := func() kargo.Stack { return stack("web", service("kargo-web_a", "app:1")) }
+	tests := []struct {
+		name    string
+		desired []kargo.Stack
+		live    kargo.Cluster
+		options func(*plan.Options)
+		want    string
+	}{
+		{
+			name:    "drift is put right",
+			desired: []kargo.Stack{app()},
+			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "update service kargo-web_a: Mode.Replicated.Replicas: 5 -> 1\n",
+		},
+		{
+			name:    "or told",
+			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
+			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): Mode.Replicated.Replicas: 5 -> 1\n",
+		},
+		{
+			name:    "or left in silence",
+			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftOff})},
+			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "nothing to do\n",
+		},
+		{
+			name:    "but a change of the workspace is no drift",
+			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:2")), kargo.Policy{Drift: kargo.DriftOff})},
+			live:    cluster(live("web", "kargo-web_a", "app:1")),
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "update service kargo-web_a: Labels.com.docker.stack.image: \"app:1\" -> \"app:2\"; TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n",
+		},
+		{
+			name:    "a fight is not fought for ever",
+			desired: []kargo.Stack{app()},
+			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
+			options: func(o *plan.Options) {
+				o.Sent = arrived("kargo-web_a", "app:1")
+				o.Fights = map[string]string{"kargo-web_a": "somebody undoes this every time"}
+			},
+			want: "hold service kargo-web_a: somebody undoes this every time\n",
+		},
+		{
+			name:    "in an ignored field others have the say",
+			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Ignore: []string{"/Spec/Mode/Replicated/Replicas"}})},
+			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
+			want:    "nothing to do\n",
+		},
+		{
+			name:    "a service is made anew where the workspace allows it",
+			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} })), kargo.Policy{Recreate: true})},
+			live:    cluster(live("web", "kargo-web_a", "app:1")),
+			want:    "remove service kargo-web_a: made anew: mode replicated -> global\n",
+		},
+		{
+			name:    "a protected stack does not leave without a person's word",
+			desired: []kargo.Stack{stack("dbs", service("kargo-dbs_r", "redis:7"))},
+			live:    cluster(live("dbs", "kargo-dbs_r", "redis:7"), protected(live("web", "kargo-web_a", "app:1"))),
+			want:    "hold stack web: it is protected, and its removal waits for approval\n",
+		},
+		{
+			name:    "the governor's limits are settings",
+			desired: []kargo.Stack{app()},
+			live:    cluster(live("web", "kargo-web_a", "app:1"), live("b", "kargo-b_b", "b:1")),
+			options: func(o *plan.Options) { o.Governor = plan.Governor{Stacks: 0, Percent: 10} },
+			want:    "hold stack b: its removal is one of 1 of 2 stacks and waits for approval\n",
+		},
+		{
+			name:    "a quarantine is said, and the last good rendering stands in",
+			desired: []kargo.Stack{app(), needing(stack("b", service("kargo-b_b", "b:1")), "web")},
+			live:    cluster(live("web", "kargo-web_a", "app:1")),
+			options: func(o *plan.Options) {
+				o.Quarantined = map[string]string{"web": "rendering 77aa of commit c5 failed; that of c4 runs"}
+			},
+			want: "hold stack web: rendering 77aa of commit c5 failed; that of c4 runs\n" +
+				"hold stack b: waits for stack web, whose rendering failed\n",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			opts := options()
+			if test.options != nil {
+				test.options(&opts)
+			}
+			check(t, plan.Make(test.desired, test.live, opts), test.want)
+		})
+	}
+}
+
+func protected(s kargo.LiveService) kargo.LiveService {
+	s.Spec.Labels[kargo.LabelProtect] = "true"
+	return s
+}
+
+func TestAnIgnoredFieldKeepsItsLiveValueInAnUpdateForAnotherReason(t *testing.T) {
+	s := withPolicy(stack("web", service("kargo-web_a", "app:1", env("A=2"))), kargo.Policy{Ignore: []string{"/Spec/Mode/Replicated/Replicas", "/Spec/No/Such/Field"}})
+	p := plan.Make([]kargo.Stack{s}, cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)), options())
+	if got := *p.Changes[0].Service.Mode.Replicated.Replicas; got != 5 {
+		t.Errorf("sent %d replicas, want the 5 that run", got)
+	}
+}
+
+func TestAProtectedStackIsMarkedWhenItIsDeployed(t *testing.T) {
+	s := withPolicy(stack("web", service("kargo-web_a", "app:1")), kargo.Policy{Protect: true})
+	p := plan.Make([]kargo.Stack{s}, cluster(), options())
+	if p.Changes[0].Service.Labels[kargo.LabelProtect] != "true" {
+		t.Error("the variable is gone when the stack is: the service must say it")
+	}
+}
+
+func TestServicesWaitForWhatTheyDependOn(t *testing.T) {
+	db := service("kargo-web_db", "db:1")
+	migrate := dependingOn(service("kargo-web_migrate", "app:1", func(s *swarm.ServiceSpec) {
+		one := uint64(1)
+		s.Mode = swarm.ServiceMode{ReplicatedJob: &swarm.ReplicatedJob{TotalCompletions: &one, MaxConcurrent: &one}}
+	}), kargo.NeedHealthy, db.Name)
+	app := dependingOn(service("kargo-web_app", "app:1"), kargo.NeedCompleted, migrate.Name)
+	log := dependingOn(service("kargo-web_aaa", "log:1"), kargo.NeedStarted, db.Name)
+	s := []kargo.Stack{stack("web", log, app, db, migrate)}
+
+	dbRuns := live("web", db.Name, "db:1")
+	job := kargo.LiveService{Name: migrate.Name, Version: 3, Spec: live("web", migrate.Name, "app:1").Spec, Desired: 1, Running: 1}
+	job.Spec.Mode = migrate.Spec.Mode
+	done := job
+	done.Running, done.Completed = 0, 1
+	logRuns := live("web", log.Name, "log:1")
+
+	steps := []struct {
+		name string
+		live kargo.Cluster
+		want string
+	}{
+		{"nothing runs", cluster(), "create service kargo-web_db: new\n" +
+			"create service kargo-web_aaa: new\n" +
+			"hold service kargo-web_migrate: waits for kargo-web_db\n" +
+			"hold service kargo-web_app: waits for kargo-web_migrate\n"},
+		{"the database starts", cluster(starting(dbRuns), logRuns), "hold service kargo-web_migrate: waits for kargo-web_db, which is progressing (0 of 1 tasks run)\n" +
+			"hold service kargo-web_app: waits for kargo-web_migrate\n"},
+		{"it is healthy", cluster(dbRuns, logRuns), "create service kargo-web_migrate: new\n" +
+			"hold service kargo-web_app: waits for kargo-web_migrate\n"},
+		{"the job runs", cluster(dbRuns, logRuns, job), "hold service kargo-web_app: waits for kargo-web_migrate, which is progressing (0 of 1 completed)\n"},
+		{"the job is done", cluster(dbRuns, logRuns, done), "create service kargo-web_app: new\n"},
+	}
+	for _, step := range steps {
+		t.Run(step.name, func(t *testing.T) { check(t, plan.Make(s, step.live, options()), step.want) })
+	}
+}
+
+func TestANetworkIsMadeAnewWhereTheWorkspaceAllowsIt(t *testing.T) {
+	wanted := stack("web", service("kargo-web_a", "app:1", on("kargo-web_inner")), service("kargo-web_b", "app:1"))
+	wanted.Policy.Recreate = true
+	wanted.Networks = []kargo.Network{{Name: "kargo-web_inner", Driver: "overlay", Internal: true}}
+	network := kargo.LiveNetwork{ID: "n1", Name: "kargo-web_inner", Labels: map[string]string{kargo.LabelInstance: "test", kargo.LabelStack: "web", kargo.LabelDigest: "other"}}
+
+	there := cluster(live("web", "kargo-web_a", "app:1", on("kargo-web_inner")), live("web", "kargo-web_b", "app:1"))
+	there.Networks = []kargo.LiveNetwork{network}
+	check(t, plan.Make([]kargo.Stack{wanted}, there, options()),
+		"remove service kargo-web_a: made anew, as its network kargo-web_inner is\n"+
+			"hold network kargo-web_inner: is made anew because its options differ\n")
+
+	there.Services = there.Services[1:]
+	check(t, plan.Make([]kargo.Stack{wanted}, there, options()),
+		"remove network kargo-web_inner: no longer used\n"+
+			"hold network kargo-web_inner: is made anew because its options differ\n")
+
+	there.Networks = nil
+	check(t, plan.Make([]kargo.Stack{wanted}, there, options()),
+		"create network kargo-web_inner: new\n"+
+			"create service kargo-web_a: new\n")
+}
+
+func TestARollbackRunsTheImageThatRanWell(t *testing.T) {
+	good := service("kargo-web_a", "app:1")
+	good.Pinned = "app:1@sha256:good"
+	p := plan.Make([]kargo.Stack{stack("web", good)}, cluster(live("web", "kargo-web_a", "app:2")), options())
+	if change := p.Changes[0]; change.Service.TaskTemplate.ContainerSpec.Image != good.Pinned || change.ResolveImage {
+		t.Errorf("sent image %s, resolve %v", change.Service.TaskTemplate.ContainerSpec.Image, change.ResolveImage)
+	}
+}

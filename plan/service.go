@@ -1,0 +1,271 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// stackServices are the creations and updates of a stack's services, each
+// after those it needs.
+func (m maker) stackServices(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold) {
+	moving := map[string]bool{} // has a change or a hold
+	for _, service := range needsFirst(stack.Services) {
+		change, hold := m.service(stack, service)
+		if change != nil && hold == nil {
+			if reason := m.unmetNeed(service, moving); reason != "" {
+				hold = &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason, Passing: true}
+			}
+		}
+		switch {
+		case hold != nil:
+			holds = append(holds, *hold)
+		case change != nil:
+			changes = append(changes, *change)
+		}
+		moving[service.Name] = change != nil || hold != nil
+	}
+	return changes, holds
+}
+
+// needsFirst sorts services so that each comes after those it needs, and keeps
+// the order of names otherwise. Circles were refused when rendering.
+func needsFirst(services []kargo.Service) []kargo.Service {
+	byName := map[string]kargo.Service{}
+	for _, service := range services {
+		byName[service.Name] = service
+	}
+	sorted := make([]kargo.Service, 0, len(services))
+	placed := map[string]bool{}
+	var place func(service kargo.Service)
+	place = func(service kargo.Service) {
+		if placed[service.Name] {
+			return
+		}
+		placed[service.Name] = true
+		for _, need := range service.Needs {
+			if needed, known := byName[need.Service]; known {
+				place(needed)
+			}
+		}
+		sorted = append(sorted, service)
+	}
+	for _, service := range services {
+		place(service)
+	}
+	return sorted
+}
+
+// unmetNeed is the first condition on another service that does not hold yet,
+// or "". That a service is started is a matter of order alone.
+func (m maker) unmetNeed(service kargo.Service, moving map[string]bool) string {
+	for _, need := range service.Needs {
+		if need.Condition == kargo.NeedStarted {
+			continue
+		}
+		live, exists := m.services[need.Service]
+		if !exists || moving[need.Service] {
+			return "waits for " + need.Service
+		}
+		if health, words := ServiceHealth(live, m.live.Tasks); health != kargo.Healthy {
+			return fmt.Sprintf("waits for %s, which is %s%s", need.Service, health, inBrackets(m.Mask.Text(words)))
+		}
+	}
+	return ""
+}
+
+func inBrackets(words string) string {
+	if words == "" {
+		return ""
+	}
+	return " (" + words + ")"
+}
+
+// service compares one service. At most one of its answers is set.
+func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change, *kargo.Hold) {
+	spec := m.stamp(stack, service.Spec)
+	change := kargo.Change{
+		Action: kargo.Create, Kind: kargo.KindService, Stack: stack.Name, Name: service.Name,
+		Reason: "new", Service: &spec, Digest: SpecDigest(spec), ResolveImage: true,
+	}
+	live, exists := m.services[service.Name]
+	if !exists {
+		change.ResolveImage = pin(&spec, service.Pinned)
+		return &change, nil
+	}
+	spec = withIgnored(spec, live.Spec, stack.Policy.Ignore)
+	differences := Diff(live.Spec, spec, m.Mask)
+	if len(differences) == 0 {
+		return nil, nil
+	}
+	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
+	change.Reason = strings.Join(differences, "; ")
+	change.ResolveImage = carryOver(&spec, live) && pin(&spec, service.Pinned)
+
+	if was, is := modeName(live.Spec.Mode), modeName(spec.Mode); was != is {
+		return m.otherMode(stack, live, was, is)
+	}
+	reason := cmp.Or(m.drifted(stack, live, change), m.whyNot(live, change))
+	if reason == leaveSilently {
+		return nil, nil
+	}
+	if reason != "" {
+		return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason}
+	}
+	return &change, nil
+}
+
+// stamp is the spec as it is sent: with the marks of ownership, and the
+// revision that changes it.
+func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpec {
+	labels := maps.Clone(spec.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[kargo.LabelInstance] = m.Instance
+	labels[kargo.LabelStack] = stack.Name
+	labels[kargo.LabelRevision] = m.Revision.Commit
+	if stack.Policy.Protect {
+		labels[kargo.LabelProtect] = "true" // the variable is gone when the stack is
+	}
+	spec.Labels = labels
+	return spec
+}
+
+// pin makes a spec run exactly the image that is known to run well. It answers
+// whether the image must be looked up instead.
+func pin(spec *swarm.ServiceSpec, image string) (resolve bool) {
+	if image == "" || spec.TaskTemplate.ContainerSpec == nil {
+		return true
+	}
+	container := *spec.TaskTemplate.ContainerSpec // the desired spec belongs to the caller
+	container.Image = image
+	spec.TaskTemplate.ContainerSpec = &container
+	return false
+}
+
+// carryOver keeps what Swarm or a person added to the live spec and the
+// workspace has no say in: the restart counter of `docker service update
+// --force`, and the digest of an image whose name has not changed, so that an
+// unrelated update never rolls out another build of the same tag. It answers
+// whether the image must be looked up.
+func carryOver(spec *swarm.ServiceSpec, live kargo.LiveService) (resolve bool) {
+	spec.TaskTemplate.ForceUpdate = live.Spec.TaskTemplate.ForceUpdate
+	wanted, running := spec.TaskTemplate.ContainerSpec, live.Spec.TaskTemplate.ContainerSpec
+	if wanted == nil || running == nil || wanted.Image != running.Image {
+		return true
+	}
+	pin(spec, cmp.Or(live.Image, wanted.Image))
+	if live.Spec.TaskTemplate.Placement != nil {
+		placement := swarm.Placement{}
+		if spec.TaskTemplate.Placement != nil {
+			placement = *spec.TaskTemplate.Placement
+		}
+		placement.Platforms = live.Spec.TaskTemplate.Placement.Platforms
+		spec.TaskTemplate.Placement = &placement
+	}
+	return false
+}
+
+// otherMode makes a service anew, where the workspace allows it, or holds it:
+// Swarm cannot change a service's mode.
+func (m maker) otherMode(stack kargo.Stack, live kargo.LiveService, was, is string) (*kargo.Change, *kargo.Hold) {
+	if stack.Policy.Recreate {
+		return &kargo.Change{
+			Action: kargo.Remove, Kind: kargo.KindService, Stack: stack.Name, Name: live.Name,
+			Reason: fmt.Sprintf("made anew: mode %s -> %s", was, is), ID: live.ID, Version: live.Version,
+		}, nil
+	}
+	return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: live.Name, Reason: fmt.Sprintf(
+		"Swarm cannot change the mode of a service (%s -> %s); give it another name, or set %s_RECREATE=true",
+		was, is, kargo.EnvName(stack.Name))}
+}
+
+// leaveSilently is a reason that nobody wants to read.
+const leaveSilently = "\x00"
+
+// drifted is the reason for leaving a departure from what was sent as it is, or
+// "" where it is none, or is to be put right.
+func (m maker) drifted(stack kargo.Stack, live kargo.LiveService, change kargo.Change) string {
+	sent := m.Sent[live.Name]
+	if sent.Digest != change.Digest || !sent.Seen || rolledBack(live.Update) {
+		return ""
+	}
+	switch stack.Policy.Drift {
+	case kargo.DriftOff:
+		return leaveSilently
+	case kargo.DriftWarn:
+		return fmt.Sprintf("drift, left as it is (%s_DRIFT=warn): %s", kargo.EnvName(stack.Name), change.Reason)
+	}
+	return m.Fights[live.Name]
+}
+
+// whyNot is the reason for holding an update that is wanted, or "".
+func (m maker) whyNot(live kargo.LiveService, change kargo.Change) string {
+	sent, known := m.Sent[live.Name]
+	if !known || sent.Digest != change.Digest {
+		return ""
+	}
+	if rolledBack(live.Update) {
+		return "Swarm rolled this very change back: " + m.Mask.Text(cmp.Or(live.Update.Message, string(live.Update.State))) +
+			"; waits for another revision, or `kargo retry`"
+	}
+	if !sent.Seen && sent.Reason == change.Reason {
+		return "does not converge: Swarm took this very change and still differs: " + change.Reason
+	}
+	return ""
+}
+
+func rolledBack(update *swarm.UpdateStatus) bool {
+	return update != nil && strings.HasPrefix(string(update.State), "rollback_")
+}
+
+func modeName(mode swarm.ServiceMode) string {
+	switch {
+	case mode.Global != nil:
+		return "global"
+	case mode.ReplicatedJob != nil:
+		return "replicated-job"
+	case mode.GlobalJob != nil:
+		return "global-job"
+	}
+	return "replicated"
+}
+
+// networksAnew removes the services on a network whose options differ, where
+// the workspace allows it, so that the network can go and both be made anew.
+func (m maker) networksAnew(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold) {
+	if !stack.Policy.Recreate {
+		return nil, nil
+	}
+	for _, network := range stack.Networks {
+		if !m.differs(network) {
+			continue
+		}
+		for _, service := range stack.Services {
+			live, exists := m.services[service.Name]
+			if exists && slices.Contains(networkNames(live.Spec), network.Name) {
+				changes = append(changes, kargo.Change{
+					Action: kargo.Remove, Kind: kargo.KindService, Stack: stack.Name, Name: live.Name,
+					Reason: "made anew, as its network " + network.Name + " is", ID: live.ID, Version: live.Version,
+				})
+			}
+		}
+		holds = append(holds, kargo.Hold{Kind: kargo.KindNetwork, Stack: stack.Name, Name: network.Name,
+			Reason: "is made anew because its options differ", Passing: true})
+	}
+	return changes, holds
+}
+
+// differs tells whether a network of ours was made with other options.
+func (m maker) differs(network kargo.Network) bool {
+	live, exists := m.networks[network.Name]
+	return exists && !network.Shared && !network.External && m.owns(live.Labels) &&
+		live.Labels[kargo.LabelDigest] != networkDigest(network)
+}

@@ -1,0 +1,37 @@
+package kargo
+
+import "time"
+
+// Rollout is what is remembered of one stack's renderings: the one that is
+// coming up, the one that came up last, the one that failed.
+type Rollout struct {
+	// Digest of the rendering that was sent last, and since when it is on its
+	// way; Commit brought it.
+	Digest string    `json:"digest"`
+	Commit string    `json:"commit"`
+	Since  time.Time `json:"since"`
+	// Good is the digest of the last rendering that came up and stayed up.
+	Good       string `json:"good,omitempty"`
+	GoodCommit string `json:"goodCommit,omitempty"`
+	// Failed is set while the rendering wanted is one that failed.
+	Failed *Failure `json:"failed,omitempty"`
+}
+
+// Failure is why a rendering is quarantined: it is not sent again until it
+// changes or a person says retry.
+type Failure struct {
+	Digest string    `json:"digest"`
+	Commit string    `json:"commit"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
+	// Words are what the tasks said: error, node, exit code, end of the log.
+	Words []string `json:"words,omitempty"`
+}
+
+// Memory is what Kargo must remember between rounds and over a restart,
+// because neither git nor Swarm can tell.
+type Memory struct {
+	Applied  Applied
+	Sent     Sent
+	Rollouts map[string]Rollout
+}
