@@ -1,7 +1,6 @@
 package gitsync_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -36,7 +35,7 @@ func gitHandler(t *testing.T, root string) http.Handler {
 	return &cgi.Handler{
 		Path:   strings.TrimSpace(string(execPath)) + "/git-http-backend",
 		Env:    []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"},
-		Stderr: new(bytes.Buffer),
+		Stderr: io.Discard,
 	}
 }
 
