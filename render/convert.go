@@ -35,7 +35,7 @@ func (w *work) convert(config *types.Config) ([]kargo.Service, []kargo.Config) {
 			continue
 		}
 		w.labelFiles(service.Name, &spec)
-		services = append(services, kargo.Service{Name: name, Spec: spec})
+		services = append(services, kargo.Service{Name: name, Spec: spec, Needs: w.serviceNeeds(config, service)})
 	}
 	return services, objects.used()
 }

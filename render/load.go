@@ -29,6 +29,7 @@ func (w *work) normalise() {
 		}
 		for _, name := range l.serviceNames() {
 			w.refuseHome(l, name)
+			w.plainDependencies(l, name)
 		}
 	}
 }

@@ -17,6 +17,7 @@
 //	constraints.go, envfile.go, healthcheck.go
 //	                where the meaning of files differs from Docker's
 //	load.go         from layers to one configuration; blame.go whose error it is
+//	depends.go      depends_on, policy.go <STACK>_ON_FAILURE and its kin
 //	convert.go      from the configuration to service specs
 //	configs.go, networks.go, binds.go, lint.go
 package render
@@ -82,7 +83,7 @@ func (r *renderer) warn(at place, hint, format string, args ...any) {
 
 // stack renders one stack.
 func (r *renderer) stack(name string) kargo.Stack {
-	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name}
+	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name, needs: map[string]kargo.NeedCondition{}}
 	w.readLayers()
 	w.checkVariables()
 	if r.failed {
@@ -111,6 +112,7 @@ type work struct {
 	name      string
 	namespace string
 	layers    []*layer
+	needs     map[string]kargo.NeedCondition // by "service\x00other"
 }
 
 // chosen are the stacks to render, in the order of STACKS.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 	"gopkg.in/yaml.v3"
@@ -91,12 +92,15 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 				"external": config.External, "labels": config.Labels, "driver": config.Driver,
 			})
 		}
-		services := map[string]any{}
+		services, waits := map[string]any{}, map[string]any{}
 		for _, service := range stack.Services {
 			services[service.Name] = service.Spec
+			for _, need := range service.Needs {
+				waits[service.Name+" for "+need.Service] = need.Condition
+			}
 		}
 		data, err := json.Marshal(map[string]any{
-			"needs": stack.Needs, "adopt": stack.Policy.Adopt,
+			"needs": stack.Needs, "waits": waits, "policy": uncommonPolicy(stack.Policy),
 			"services": services, "networks": uncommon(stack.Networks), "configs": configs,
 		})
 		if err != nil {
@@ -116,6 +120,25 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 		}
 	}
 	return text.String()
+}
+
+// uncommonPolicy leaves out what a stack that says nothing has.
+func uncommonPolicy(policy kargo.Policy) map[string]any {
+	silent := kargo.Policy{OnFailure: kargo.Rollback, Drift: kargo.DriftEnforce, Deadline: 10 * time.Minute, Stable: 5 * time.Second}
+	said := map[string]any{"adopt": policy.Adopt, "protect": policy.Protect, "recreate": policy.Recreate, "ignore": policy.Ignore}
+	if policy.OnFailure != silent.OnFailure {
+		said["on failure"] = policy.OnFailure
+	}
+	if policy.Drift != silent.Drift {
+		said["drift"] = policy.Drift
+	}
+	if policy.Deadline != silent.Deadline {
+		said["deadline"] = policy.Deadline.String()
+	}
+	if policy.Stable != silent.Stable {
+		said["stable"] = policy.Stable.String()
+	}
+	return said
 }
 
 // uncommon leaves the shared networks out where they are what they always are.
