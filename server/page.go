@@ -234,7 +234,7 @@ func timestamp(when time.Time) string { return when.UTC().Format(time.RFC3339) }
 func duration(from, to time.Time) string {
 	took := to.Sub(from)
 	if took < 10*time.Second {
-		return strconv.FormatFloat(took.Seconds(), 'f', 1, 64) + " s"
+		return strconv.FormatFloat(took.Seconds(), 'f', 1, 64) + "\u00a0s"
 	}
 	return roughly(took)
 }
@@ -255,11 +255,11 @@ func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d < 90*time.Second:
-		return strconv.Itoa(int(d.Seconds())) + " s"
+		return strconv.Itoa(int(d.Seconds())) + "\u00a0s" // a unit stays with its number
 	case d < 90*time.Minute:
-		return strconv.Itoa(int(d.Minutes())) + " min"
+		return strconv.Itoa(int(d.Minutes())) + "\u00a0min"
 	case d < 2*day:
-		return strconv.Itoa(int(d.Hours())) + " h"
+		return strconv.Itoa(int(d.Hours())) + "\u00a0h"
 	}
 	return count(int(d/day), "day")
 }
