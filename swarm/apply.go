@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
@@ -204,10 +205,21 @@ func (a *apply) remove(ctx context.Context, change kargo.Change) error {
 		return &kargo.Error{Fault: kargo.Internal, Err: errNotPossible}
 	}
 	err := a.client.write(ctx, operation.name, func(ctx context.Context) error { return operation.do(ctx, change.ID) })
-	if isNotFound(err) {
-		return nil
+	if isNotFound(err) || change.Kind == kargo.KindNetwork && lingers(err, change.ID) {
+		err = nil
+	}
+	if err == nil && change.Kind == kargo.KindNetwork {
+		a.client.names.put(goneNetworks, change.ID, change.Name)
 	}
 	return err
+}
+
+// lingers tells that Swarm has no such network any more, although the node that
+// was asked still has its own copy: until the last container that used it is
+// cleared away, Docker lists the network and refuses to remove it, with
+// status 500.
+func lingers(err error, id string) bool {
+	return err != nil && strings.HasSuffix(err.Error(), "network "+id+" not found")
 }
 
 func isNotFound(err error) bool { return err != nil && errdefs.IsNotFound(err) }

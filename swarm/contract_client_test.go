@@ -202,6 +202,24 @@ var clientContracts = []contract{
 			"create service one: conflict: create service one: name conflicts with an existing object: service one already exists\n"+
 			"= conflict")
 	}},
+	{"a removed network is gone, although its node may keep a copy for a while", func(t *testing.T, b *bed) {
+		id := b.createNetwork(t, "net")
+		spec := b.spec("svc")
+		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: id}}
+		service := b.create(t, spec)
+		b.running(t, "svc", 1)
+		if err := b.api.ServiceRemove(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+		remove := kargo.Change{Action: kargo.Remove, Kind: kargo.KindNetwork, Name: b.name("net"), ID: id}
+		b.until(t, "the network can be removed", func() bool { return b.apply(t, remove) == "remove network net: ok" })
+		for range 3 {
+			if networks := b.observe(t).Networks; len(networks) > 0 {
+				t.Errorf("networks are %v", networks)
+			}
+			same(t, "another removal", b.apply(t, remove), "remove network net: ok")
+		}
+	}},
 	{"something that a spec names is gone", func(t *testing.T, b *bed) {
 		spec := b.spec("one")
 		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: b.name("net")}}
@@ -291,7 +309,7 @@ var clientContracts = []contract{
 		var words []kargo.Task
 		b.until(t, "it was tried twice", func() bool {
 			var err error
-			words, err = b.client.TaskWords(t.Context(), b.name("one"))
+			words, err = b.client.Tasks(t.Context(), b.name("one"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,15 +1,19 @@
 package swarm
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/pkg/stdcopy"
 
 	"kargo"
 )
@@ -133,6 +137,8 @@ func (c *Client) networkName(ctx context.Context, id string) (string, error) {
 	return found.Name, nil
 }
 
+// observeNetworks leaves out those that linger on the node after they were
+// removed from Swarm, see lingers.
 func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, error) {
 	networks, err := call(ctx, c, "NetworkList", func(ctx context.Context) ([]network.Summary, error) {
 		return c.api.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("scope", "swarm"))})
@@ -141,7 +147,12 @@ func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, erro
 		return nil, fmt.Errorf("list networks: %w", err)
 	}
 	live := make([]kargo.LiveNetwork, 0, len(networks))
+	lingering := map[string]string{}
 	for _, found := range networks {
+		if _, gone := c.names.get(goneNetworks, found.ID); gone {
+			lingering[found.ID] = found.Name
+			continue
+		}
 		c.names.put(networkNames, found.ID, found.Name)
 		live = append(live, kargo.LiveNetwork{
 			ID: found.ID, Name: found.Name, Driver: found.Driver,
@@ -149,6 +160,7 @@ func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, erro
 			Labels: found.Labels, Created: found.Created,
 		})
 	}
+	c.names.replace(goneNetworks, lingering)
 	slices.SortFunc(live, func(a, b kargo.LiveNetwork) int { return strings.Compare(a.Name, b.Name) })
 	return live, nil
 }
@@ -237,14 +249,36 @@ func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task
 	return translated, nil
 }
 
-// TaskWords are all tasks of a service that Swarm remembers, the newest first,
-// with what they say of themselves: for the report on a service in trouble.
-func (c *Client) TaskWords(ctx context.Context, service string) ([]kargo.Task, error) {
-	tasks, err := c.listTasks(ctx, filters.NewArgs(filters.Arg("service", service)))
-	if err != nil {
-		return nil, fmt.Errorf("service %s: %w", service, err)
+// Tasks are all tasks of the services that Swarm remembers, the newest first,
+// with what they say of themselves. One call.
+func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {
+	only := filters.NewArgs()
+	for _, service := range services {
+		only.Add("service", service)
 	}
-	return tasks, nil
+	return c.listTasks(ctx, only)
+}
+
+// maxLog bounds what is read of a log, in bytes.
+const maxLog = 16 << 10
+
+// LogTail is the end of a task's log, at most so many lines, as the task wrote
+// them. What it says may be secret.
+func (c *Client) LogTail(ctx context.Context, task string, lines int) ([]string, error) {
+	text, err := call(ctx, c, "TaskLogs", func(ctx context.Context) (string, error) {
+		stream, err := c.api.TaskLogs(ctx, task, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lines)})
+		if err != nil {
+			return "", err
+		}
+		defer stream.Close()
+		var text bytes.Buffer
+		_, err = stdcopy.StdCopy(&text, &text, io.LimitReader(stream, maxLog))
+		return text.String(), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read log of task %s: %w", task, err)
+	}
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), nil
 }
 
 // shortOfTasks tells whether fewer tasks run, or have completed, than should.
@@ -294,20 +328,14 @@ func mentioned(spec *swarm.ServiceSpec) []string {
 	return names
 }
 
-// notable are the tasks that have not ended, and the newest failed one of each
-// slot of the services short of tasks. Tasks come and go newest first.
+// notable are the tasks that have not ended, and the failed ones of the services
+// short of tasks. Tasks come and go newest first.
 func notable(tasks []kargo.Task, short map[string]bool) []kargo.Task {
 	kept := make([]kargo.Task, 0, len(tasks))
-	told := map[string]bool{}
 	for _, task := range tasks {
 		switch swarm.TaskState(task.State) {
 		case swarm.TaskStateFailed, swarm.TaskStateRejected:
-			slot := task.Service + "." + strconv.Itoa(task.Slot)
-			if task.Slot == 0 {
-				slot += task.Node // global services have a task a node
-			}
-			if short[task.Service] && !told[slot] {
-				told[slot] = true
+			if short[task.Service] {
 				kept = append(kept, task)
 			}
 		case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateRemove, swarm.TaskStateOrphaned:

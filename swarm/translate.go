@@ -21,6 +21,7 @@ type names struct {
 	services map[string]string // names by id
 	configs  map[string]string // ids by name
 	secrets  map[string]string // ids by name
+	gone     map[string]string // names by id of networks that Swarm has no more
 }
 
 // table picks one of the maps.
@@ -30,6 +31,7 @@ func networkNames(n *names) *map[string]string { return &n.networks }
 func serviceNames(n *names) *map[string]string { return &n.services }
 func configIDs(n *names) *map[string]string    { return &n.configs }
 func secretIDs(n *names) *map[string]string    { return &n.secrets }
+func goneNetworks(n *names) *map[string]string { return &n.gone }
 
 func (n *names) get(of table, key string) (string, bool) {
 	n.mu.Lock()
@@ -163,7 +165,11 @@ func (n *names) task(task swarm.Task) kargo.Task {
 		Desired: string(task.DesiredState),
 		Message: task.Status.Message,
 		Err:     task.Status.Err,
-		Time:    task.Status.Timestamp,
+		Time:    task.CreatedAt,
+		StateAt: task.Status.Timestamp,
+	}
+	if spec := task.Spec.ContainerSpec; spec != nil {
+		translated.Namespace = spec.Labels[kargo.LabelNamespace]
 	}
 	if container := task.Status.ContainerStatus; container != nil {
 		translated.ExitCode = container.ExitCode

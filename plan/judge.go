@@ -1,0 +1,140 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+const (
+	// manyFailures of one service are no accident any more: waiting for the
+	// deadline would only lengthen the outage.
+	manyFailures = 3
+	// skew is how far the clocks of nodes may be apart.
+	skew = 30 * time.Second
+)
+
+// Judgement is how a rendering fares: Healthy once it is good, Degraded once
+// it has failed, InProgress before.
+type Judgement struct {
+	Health kargo.Health
+	Reason string
+}
+
+// Judge says how a stack's rendering fares that is on its way since a time.
+// Only what happened since then counts. It is good when all its tasks have
+// run for the stack's stable time; for that live.Tasks must have the tasks of
+// its services. It has failed when Swarm paused an update or rolled it back,
+// when a service's tasks fail again and again, when a job cannot complete, or
+// when its deadline has passed.
+func Judge(stack kargo.Stack, live kargo.Cluster, since, now time.Time) Judgement {
+	byName := map[string]kargo.LiveService{}
+	for _, service := range live.Services {
+		byName[service.Name] = service
+	}
+	worst := Judgement{Health: kargo.Healthy}
+	for _, service := range stack.Services {
+		running, exists := byName[service.Name]
+		judgement := Judgement{kargo.InProgress, service.Name + " does not run"}
+		if exists {
+			judgement = judgeService(running, live.Tasks, stack.Policy.Stable, since, now)
+		}
+		if severity(judgement.Health) > severity(worst.Health) {
+			worst = judgement
+		}
+	}
+	deadline := stack.Policy.Deadline
+	if worst.Health == kargo.InProgress && deadline > 0 && now.Sub(since) > deadline {
+		return Judgement{kargo.Degraded, fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
+	}
+	return worst
+}
+
+func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, since, now time.Time) Judgement {
+	failed := func(reason string) Judgement {
+		return Judgement{kargo.Degraded, service.Name + ": " + reason}
+	}
+	if update := service.Update; update != nil && since.Before(startOf(update).Add(skew)) {
+		switch update.State {
+		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
+			reason := cmp.Or(update.Message, string(update.State))
+			if words := lastFailure(service, tasks); words != "" {
+				reason += ": " + words
+			}
+			return failed(reason)
+		}
+	}
+	mine := slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool {
+		return task.Service != service.Name || task.Time.Before(since.Add(-skew))
+	})
+	if failures := countFailures(mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
+		return failed(fmt.Sprintf("%d tasks failed, the last one: %s", failures, lastFailure(service, mine)))
+	}
+	health, words := ServiceHealth(service, tasks)
+	switch {
+	case health == kargo.InProgress, health == kargo.Degraded: // an old degradation is none of this rendering
+		return Judgement{kargo.InProgress, service.Name + ": " + words}
+	case stable > 0 && !provenStable(service, tasks, stable, now):
+		return Judgement{kargo.InProgress, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable)}
+	}
+	return Judgement{Health: kargo.Healthy}
+}
+
+func startOf(update *swarm.UpdateStatus) time.Time {
+	if update.StartedAt == nil {
+		return time.Time{}
+	}
+	return *update.StartedAt
+}
+
+func countFailures(tasks []kargo.Task) int {
+	count := 0
+	for _, task := range tasks {
+		if task.State == "failed" || task.State == "rejected" {
+			count++
+		}
+	}
+	return count
+}
+
+// givenUp tells that Swarm will not start another task in the place of the
+// failed ones.
+func givenUp(service kargo.LiveService, failures int) bool {
+	if service.Running > 0 {
+		return false
+	}
+	restart := service.Spec.TaskTemplate.RestartPolicy
+	switch {
+	case restart == nil:
+		return false
+	case restart.Condition == swarm.RestartPolicyConditionNone:
+		return true
+	}
+	return restart.MaxAttempts != nil && *restart.MaxAttempts > 0 && uint64(failures) > *restart.MaxAttempts
+}
+
+// provenStable tells that every task that runs has done so for long enough. A
+// service that should have no task proves nothing and needs no proof; nor does
+// a job, which is complete.
+func provenStable(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, now time.Time) bool {
+	if service.Desired == 0 || isJob(service.Spec.Mode) {
+		return true
+	}
+	proven := uint64(0)
+	for _, task := range tasks {
+		if task.Service != service.Name || task.State != "running" || strings.HasPrefix(task.Desired, "shut") {
+			continue
+		}
+		if now.Sub(task.StateAt) < stable {
+			return false
+		}
+		proven++
+	}
+	return proven >= service.Desired
+}
