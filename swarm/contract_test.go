@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
@@ -120,7 +121,10 @@ func (b *bed) removeAll(t *testing.T) {
 	for _, found := range networks {
 		// Of networks, unlike the others, Docker finds whole names only.
 		if strings.HasPrefix(found.Name, b.prefix) {
-			b.until(t, "network "+found.Name+" can be removed", func() bool { return b.api.NetworkRemove(ctx, found.ID) == nil })
+			b.until(t, "network "+found.Name+" can be removed", func() bool {
+				err := b.api.NetworkRemove(ctx, found.ID)
+				return err == nil || errdefs.IsNotFound(err)
+			})
 		}
 	}
 }
