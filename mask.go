@@ -31,7 +31,13 @@ type Mask struct {
 // (DefaultSecretNames if there are none), and those values wherever else they
 // occur.
 func NewMask(key []byte, env Environment, patterns ...string) Mask {
-	m := Mask{key: key, names: patterns}
+	return Mask{key: key, names: patterns}.With(env)
+}
+
+// With hides the values of another environment as well: those that a service
+// runs with may be older than the workspace's.
+func (m Mask) With(env Environment) Mask {
+	m.values = slices.Clone(m.values)
 	for name, value := range env {
 		// A shorter value would blot out innocent text and cannot be a secret
 		// worth the name.
@@ -49,7 +55,7 @@ func NewMask(key []byte, env Environment, patterns ...string) Mask {
 // Value is the value of a named variable or label as it may be shown.
 func (m Mask) Value(name, value string) string {
 	if value != "" && m.secretName(name) {
-		return m.digest(value)
+		return m.Digest(value)
 	}
 	return m.Text(value)
 }
@@ -58,7 +64,7 @@ func (m Mask) Value(name, value string) string {
 func (m Mask) Text(text string) string {
 	for _, value := range m.values {
 		if strings.Contains(text, value) {
-			text = strings.ReplaceAll(text, value, m.digest(value))
+			text = strings.ReplaceAll(text, value, m.Digest(value))
 		}
 	}
 	return text
@@ -76,7 +82,8 @@ func (m Mask) secretName(name string) bool {
 	})
 }
 
-func (m Mask) digest(value string) string {
+// Digest stands for a value that is secret as a whole.
+func (m Mask) Digest(value string) string {
 	mac := hmac.New(sha256.New, m.key)
 	mac.Write([]byte(value))
 	return "***" + hex.EncodeToString(mac.Sum(nil))[:8]

@@ -22,11 +22,25 @@ import (
 // is a difference. Secret values are masked.
 func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
 	was, is := normalise(live), normalise(desired)
+	mask = mask.With(environmentOf(live))
 	var lines []string
 	compare("", was, is, func(path string, a, b any) {
-		lines = append(lines, path+": "+show(path, a, mask)+" -> "+show(path, b, mask))
+		before, after := showBoth(path, a, b, mask)
+		lines = append(lines, path+": "+before+" -> "+after)
 	})
 	return lines
+}
+
+// environmentOf is what the containers of a service find in theirs.
+func environmentOf(spec swarm.ServiceSpec) kargo.Environment {
+	env := kargo.Environment{}
+	if container := spec.TaskTemplate.ContainerSpec; container != nil {
+		for _, entry := range container.Env {
+			name, value, _ := strings.Cut(entry, "=")
+			env[name] = value
+		}
+	}
+	return env
 }
 
 // SpecDigest identifies a spec: two specs that Diff calls the same have the
@@ -243,34 +257,72 @@ func compare(path string, was, is any, differ func(path string, was, is any)) {
 	}
 }
 
-// show is a value as a plan prints it.
-func show(path string, value any, mask kargo.Mask) string {
+// showBoth are the two sides of a difference as a plan prints them. Where only
+// one holds a secret that is known, the other is shown by its digest: it may
+// hold the secret of yesterday.
+func showBoth(path string, was, is any, mask kargo.Mask) (before, after string) {
+	before, hidBefore := show(path, was, mask)
+	after, hidAfter := show(path, is, mask)
+	switch {
+	case hidAfter && !hidBefore && was != nil:
+		before = fmt.Sprintf("%q", mask.Digest(before))
+	case hidBefore && !hidAfter && is != nil:
+		after = fmt.Sprintf("%q", mask.Digest(after))
+	}
+	return before, after
+}
+
+// show is a value as a plan prints it, and whether something of it was hidden.
+func show(path string, value any, mask kargo.Mask) (text string, hid bool) {
 	if value == nil {
-		if standard, known := daemonDefaults[path]; known {
-			value = standard
-		} else {
-			return "(none)"
+		standard, known := daemonDefaults[path]
+		if !known {
+			return "(none)", false
 		}
+		value = standard
 	}
-	if text, isText := value.(string); isText {
-		return showText(path, text, mask)
+	if plain, isText := value.(string); isText {
+		return showText(path, plain, mask)
 	}
-	data, err := json.Marshal(value)
+	// Masked before it is encoded: what JSON makes of a secret is not found.
+	masked := maskTexts(value, mask)
+	data, err := json.Marshal(masked)
 	if err != nil {
 		panic("plan: encode " + path + ": " + err.Error())
 	}
-	return mask.Text(string(data))
+	return string(data), !reflect.DeepEqual(value, masked)
 }
 
-func showText(path, text string, mask kargo.Mask) string {
+// maskTexts is a tree of JSON values with every text in it masked.
+func maskTexts(value any, mask kargo.Mask) any {
+	switch v := value.(type) {
+	case string:
+		return mask.Text(v)
+	case []any:
+		list := make([]any, len(v))
+		for i, entry := range v {
+			list[i] = maskTexts(entry, mask)
+		}
+		return list
+	case map[string]any:
+		fields := make(map[string]any, len(v))
+		for name, field := range v {
+			fields[name] = maskTexts(field, mask)
+		}
+		return fields
+	}
+	return value
+}
+
+func showText(path, text string, mask kargo.Mask) (shown string, hid bool) {
 	const env = "TaskTemplate.ContainerSpec.Env["
+	shown = mask.Text(text)
 	if rest, ok := strings.CutPrefix(path, env); ok {
 		name := strings.TrimRight(rest, "]'")
-		_, setting, _ := strings.Cut(text, "=")
-		return fmt.Sprintf("%q", mask.Value(name, setting))
+		_, text, _ = strings.Cut(text, "=")
+		shown = mask.Value(name, text)
+	} else if _, label, ok := strings.Cut(path, "Labels."); ok {
+		shown = mask.Value(label, text)
 	}
-	if _, label, ok := strings.Cut(path, "Labels."); ok {
-		return fmt.Sprintf("%q", mask.Value(label, text))
-	}
-	return fmt.Sprintf("%q", mask.Text(text))
+	return fmt.Sprintf("%q", shown), shown != text
 }
