@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
@@ -279,6 +280,9 @@ func (s *scene) removeAll() {
 	found, err := s.api.NetworkList(ctx, network.ListOptions{Filters: mine})
 	check(err)
 	for _, one := range found {
-		until(s.t, "network "+one.Name+" can be removed", func() bool { return s.api.NetworkRemove(ctx, one.ID) == nil })
+		until(s.t, "network "+one.Name+" can be removed", func() bool {
+			err := s.api.NetworkRemove(ctx, one.ID)
+			return err == nil || errdefs.IsNotFound(err)
+		})
 	}
 }
