@@ -41,7 +41,11 @@ func (s Stack) Digest() string {
 		Configs  []string
 		Needs    []string
 	}
-	c := content{Services: s.Services, Networks: s.Networks, Needs: s.Needs}
+	c := content{Networks: s.Networks, Needs: s.Needs}
+	for _, service := range s.Services {
+		service.Pinned = "" // says what ran, not what is wanted
+		c.Services = append(c.Services, service)
+	}
 	for _, config := range s.Configs {
 		c.Configs = append(c.Configs, config.Name)
 	}

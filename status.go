@@ -65,6 +65,8 @@ type StackStatus struct {
 	Health  Health `json:"health"`
 	Message string `json:"message,omitempty"`
 	Digest  string `json:"digest"`
+	// Failure is why the wanted rendering is not in force, if it is not.
+	Failure *Failure `json:"failure,omitempty"`
 	// Revision is the commit that last changed the stack.
 	Revision string          `json:"revision,omitempty"`
 	Services []ServiceStatus `json:"services"`

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kargo"
@@ -32,6 +33,10 @@ type Swarm interface {
 	Services(ctx context.Context) ([]kargo.LiveService, error)
 	// Apply carries a plan out and tells of each change. It decides nothing.
 	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
+	// Tasks are all tasks of the services, the newest first.
+	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
+	// LogTail is the end of a task's log.
+	LogTail(ctx context.Context, task string, lines int) ([]string, error)
 }
 
 // Watcher tells when something stirs in Swarm. Watch returns when the stream
@@ -40,10 +45,16 @@ type Watcher interface {
 	Watch(ctx context.Context, stirred func(what string)) error
 }
 
-// Recorder keeps deployments and what is in force.
+// Recorder keeps deployments and what must be remembered.
 type Recorder interface {
 	Begin(kargo.Deployment) (kargo.Deployment, error)
-	Record(kargo.Deployment, kargo.Applied, kargo.Sent) error
+	Record(kargo.Deployment, kargo.Memory) error
+}
+
+// Renderings keeps the last good rendering of each stack.
+type Renderings interface {
+	KeepGood(kargo.Stack) error
+	Good(stack string) (*kargo.Stack, error)
 }
 
 // Attempts counts how often the reading of a revision began without ending: a
@@ -55,17 +66,18 @@ type Attempts interface {
 
 // Config is what a controller is made of.
 type Config struct {
-	Source   Source
-	Swarm    Swarm
-	Watcher  Watcher
-	Recorder Recorder
-	Attempts Attempts
-	Pipeline Pipeline
+	Source     Source
+	Swarm      Swarm
+	Watcher    Watcher
+	Recorder   Recorder
+	Renderings Renderings
+	Attempts   Attempts
+	Pipeline   Pipeline
 
-	// Applied and Sent are what an earlier process left.
-	Applied    kargo.Applied
-	Sent       kargo.Sent
-	Unfinished *kargo.Deployment // the loop goes on with it
+	// Memory is what an earlier process left, Unfinished the deployment that
+	// it left in the middle; the loop goes on with both.
+	Memory     kargo.Memory
+	Unfinished *kargo.Deployment
 	// MaskKey is the key of masked secrets.
 	MaskKey []byte
 	// Approved answers the ID of the plan that a person approved last.
@@ -82,6 +94,8 @@ type Config struct {
 	Repository string // as it may be shown
 	// Poll is when to ask git next.
 	Poll Schedule
+	// Governor bounds removals; the zero value means the planner's default.
+	Governor plan.Governor
 	// Verify is how often the whole Swarm is looked at even if nothing stirs.
 	Verify time.Duration
 	Log    *slog.Logger
@@ -104,7 +118,12 @@ type Controller struct {
 	nudges  chan string   // holds one: a burst becomes one round
 	stirred chan struct{} // holds one
 
+	rolling atomic.Bool // a rollout is being looked at: events say nothing new
+
 	// The rest belongs to the goroutine that runs rounds.
+	memory   kargo.Memory
+	adopted  map[string]bool // stacks that a person said to adopt
+	fights   map[string]fight
 	head     kargo.Revision // newest revision read, sound or not
 	desired  *Desired       // what is in force, or about to be; nil until known
 	cluster  kargo.Cluster  // as seen last
@@ -117,6 +136,7 @@ type Controller struct {
 
 	mu     sync.Mutex
 	status kargo.Status
+	asked  []func() // see ask
 }
 
 // New makes a controller. It does nothing until Run or Round is called.
@@ -127,9 +147,15 @@ func New(config Config) *Controller {
 		nudges:  make(chan string, 1),
 		stirred: make(chan struct{}, 1),
 		refused: map[string]plan.Refusal{},
+		memory:  config.Memory,
+		adopted: map[string]bool{},
+		fights:  map[string]fight{},
 	}
-	if c.Sent == nil {
-		c.Sent = kargo.Sent{}
+	if c.memory.Sent == nil {
+		c.memory.Sent = kargo.Sent{}
+	}
+	if c.memory.Rollouts == nil {
+		c.memory.Rollouts = map[string]kargo.Rollout{}
 	}
 	if c.Measure == nil {
 		c.Measure = func(string, string, time.Duration) {}
@@ -142,7 +168,7 @@ func New(config Config) *Controller {
 	}
 	c.status = kargo.Status{
 		Version: c.Version, Instance: c.Instance, Repository: c.Repository,
-		Applied: c.Config.Applied.Revision, Stacks: []kargo.StackStatus{},
+		Applied: c.memory.Applied.Revision, Stacks: []kargo.StackStatus{},
 	}
 	c.due.everything()
 	return c
@@ -215,7 +241,9 @@ func (c *Controller) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := c.Watcher.Watch(ctx, func(what string) {
 			c.Log.Debug("swarm event", "what", what)
-			c.stir()
+			if !c.rolling.Load() {
+				c.stir()
+			}
 		})
 		if ctx.Err() != nil {
 			return
@@ -286,6 +314,7 @@ func (c *Controller) Round(ctx context.Context, trigger string) (err error) {
 			err = errors.Join(err, kargo.Errorf(kargo.Internal, "panic in round: %v", p))
 		}
 	}()
+	c.doAsked()
 	gitErr := c.pull(ctx, trigger)
 	if c.desired == nil {
 		return gitErr
@@ -350,7 +379,7 @@ func (c *Controller) inForce() string {
 // restore reads the revision that was in force when an earlier process ended,
 // so that its drift is corrected even if git is away or the head is unsound.
 func (c *Controller) restore(ctx context.Context) {
-	commit := c.Config.Applied.Revision.Commit
+	commit := c.memory.Applied.Revision.Commit
 	if commit == "" {
 		return
 	}
@@ -359,7 +388,7 @@ func (c *Controller) restore(ctx context.Context) {
 		err = desired.Problems.Err()
 	}
 	if err != nil {
-		c.Log.Warn("cannot restore the last good revision", "revision", c.Config.Applied.Revision.Short(), "error", err)
+		c.Log.Warn("cannot restore the last good revision", "revision", c.memory.Applied.Revision.Short(), "error", err)
 		return
 	}
 	c.desired = &desired
@@ -403,7 +432,7 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	c.desired = &desired
 	c.due.write, c.due.cause = true, trigger
 	// After a restart the head is most often what is in force already.
-	inForce := c.Config.Applied.Revision
+	inForce := c.memory.Applied.Revision
 	c.due.fresh = revision.Commit != inForce.Commit || revision.Catalogue != inForce.Catalogue
 }
 

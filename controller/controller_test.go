@@ -66,7 +66,7 @@ func TestOnlyTheChangedStackMoves(t *testing.T) {
 		w.nudge("webhook github")
 		w.wantCalls("observe",
 			`update service kargo-web_web: Labels.com.docker.stack.image: "app:1" -> "app:2"; TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`,
-			"services")
+			"services", "services", "tasks")
 		w.wantHistory(
 			"1 c1 by start: succeeded, 5 changes, web added, dbs added",
 			"2 c2 by webhook github: succeeded, 1 changes, web changed, dbs unchanged")

@@ -53,16 +53,26 @@ func (r *repository) commit(name string, files ...string) {
 type cluster struct {
 	services map[string]kargo.LiveService
 	networks []kargo.LiveNetwork
-	calls    []string
-	version  uint64
-	fail     func(kargo.Change) error // asked before each change
-	err      error                    // of looks
-	settling bool                     // services made now do not run yet
+	tasks    []kargo.Task         // beside the running ones
+	made     map[string]time.Time // when a service was changed last
+	// observeTasks shows tasks in a full look, as it is where a service is
+	// short of them.
+	observeTasks bool
+	calls        []string
+	version      uint64
+	fail         func(kargo.Change) error // asked before each change
+	err          error                    // of looks
+	settling     bool                     // services made now do not run yet
+	fate         func(*kargo.LiveService) // what becomes of a service made now
 }
 
 func (c *cluster) Observe(context.Context) (kargo.Cluster, error) {
 	c.calls = append(c.calls, "observe")
-	return kargo.Cluster{Services: c.list(), Networks: c.networks, TasksKnown: true}, c.err
+	seen := kargo.Cluster{Services: c.list(), Networks: c.networks, TasksKnown: true}
+	if c.observeTasks {
+		seen.Tasks = c.tasks
+	}
+	return seen, c.err
 }
 
 func (c *cluster) Services(context.Context) ([]kargo.LiveService, error) {
@@ -114,18 +124,38 @@ func (c *cluster) carryOut(change kargo.Change) {
 		panic(err)
 	}
 	c.version++
+	c.made[change.Name] = time.Now()
 	running := uint64(1)
 	if c.settling {
 		running = 0
 	}
-	c.services[change.Name] = kargo.LiveService{
+	service := kargo.LiveService{
 		ID: change.Name, Name: change.Name, Version: c.version, Spec: stored, Running: running, Desired: 1,
 	}
+	if c.fate != nil {
+		c.fate(&service)
+	}
+	c.services[change.Name] = service
+}
+
+func (c *cluster) Tasks(_ context.Context, services ...string) ([]kargo.Task, error) {
+	c.calls = append(c.calls, "tasks")
+	tasks := slices.Clone(c.tasks)
+	for _, name := range services {
+		if service, exists := c.services[name]; exists && service.Running > 0 {
+			tasks = append(tasks, kargo.Task{Service: name, State: "running", Time: c.made[name], StateAt: c.made[name]})
+		}
+	}
+	return tasks, c.err
+}
+
+func (c *cluster) LogTail(context.Context, string, int) ([]string, error) {
+	return []string{"the end"}, nil
 }
 
 // writes are the calls that changed something.
 func (c *cluster) writes() []string {
-	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool { return call == "observe" || call == "services" })
+	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool { return call == "observe" || call == "services" || call == "tasks" })
 }
 
 func (c *cluster) scaleByHand(name string, replicas uint64) {
@@ -137,8 +167,8 @@ func (c *cluster) scaleByHand(name string, replicas uint64) {
 // records are a Recorder, and Attempts, in memory.
 type records struct {
 	deployments []kargo.Deployment
-	applied     kargo.Applied
-	sent        kargo.Sent
+	memory      kargo.Memory
+	good        map[string]kargo.Stack
 	attempts    map[string]int
 }
 
@@ -148,9 +178,21 @@ func (r *records) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 	return d, nil
 }
 
-func (r *records) Record(d kargo.Deployment, applied kargo.Applied, sent kargo.Sent) error {
-	r.deployments[d.Number-1], r.applied, r.sent = d, applied, sent
+func (r *records) Record(d kargo.Deployment, memory kargo.Memory) error {
+	r.deployments[d.Number-1], r.memory = d, memory
 	return nil
+}
+
+func (r *records) KeepGood(stack kargo.Stack) error {
+	r.good[stack.Name] = stack
+	return nil
+}
+
+func (r *records) Good(name string) (*kargo.Stack, error) {
+	if stack, known := r.good[name]; known {
+		return &stack, nil
+	}
+	return nil, nil
 }
 
 func (r *records) Attempt(commit string) (int, error) {
@@ -210,13 +252,13 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t:       t,
 		repo:    &repository{commits: map[string]fstest.MapFS{}},
-		swarm:   &cluster{services: map[string]kargo.LiveService{}},
-		records: &records{attempts: map[string]int{}},
+		swarm:   &cluster{services: map[string]kargo.LiveService{}, made: map[string]time.Time{}},
+		records: &records{attempts: map[string]int{}, good: map[string]kargo.Stack{}},
 		events:  make(stirring),
 		stop:    func() {},
 	}
 	w.config = controller.Config{
-		Source: w.repo, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Attempts: w.records,
+		Source: w.repo, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
 		Pipeline: controller.Pipeline{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
 			Secrets: func(files fs.FS) fs.FS { return files },
@@ -243,7 +285,7 @@ func run(t *testing.T, script func(w *world)) {
 // start begins a new process over what the last one recorded, and lets it come
 // to rest.
 func (w *world) start() {
-	w.config.Applied, w.config.Sent, w.config.Unfinished = w.records.applied, w.records.sent, nil
+	w.config.Memory, w.config.Unfinished = w.records.memory, nil
 	if n := len(w.records.deployments); n > 0 && w.records.deployments[n-1].Finished.IsZero() {
 		unfinished := w.records.deployments[n-1]
 		w.config.Unfinished = &unfinished

@@ -37,6 +37,7 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 		clear(c.refused)
 		c.due.again = false
 	}
+	c.follow()
 	next, err := c.look(ctx)
 	if err != nil {
 		return err
@@ -70,7 +71,7 @@ func (c *Controller) movesNothing() bool {
 }
 
 func (c *Controller) verdicts() []kargo.StackResult {
-	return plan.Verdicts(c.Config.Applied.Digests(), c.desired.Stacks)
+	return plan.Verdicts(c.memory.Applied.Digests(), c.desired.Stacks)
 }
 
 // recordUnmoved puts a revision in force that changes nothing that runs.
@@ -93,6 +94,7 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 			return kargo.Plan{}, fmt.Errorf("look at services: %w", err)
 		}
 		c.cluster.Services, c.cluster.Tasks, c.cluster.TasksKnown = services, nil, false
+		c.judge(ctx)
 		if next, err := c.makePlan(); err != nil || next.Empty() && !passing(next) {
 			return next, err
 		}
@@ -104,6 +106,7 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 	c.cluster = cluster
 	c.due.full = false
 	c.publish(func(s *kargo.Status) { s.LastVerified = time.Now() })
+	c.judge(ctx)
 	return c.makePlan()
 }
 
@@ -112,13 +115,18 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 	if err != nil {
 		return kargo.Plan{}, err
 	}
-	return plan.Make(c.desired.Stacks, c.cluster, plan.Options{
-		Instance: c.Instance,
-		Revision: c.desired.Workspace.Revision,
-		Sent:     c.Sent,
-		Mask:     c.mask(),
-		Refused:  c.refused,
-		Approved: approved,
+	s := c.standIns()
+	return plan.Make(s.stacks, c.cluster, plan.Options{
+		Instance:    c.Instance,
+		Revision:    c.desired.Workspace.Revision,
+		Sent:        c.memory.Sent,
+		Mask:        c.mask(),
+		Quarantined: s.quarantined,
+		Frozen:      s.frozen,
+		Fights:      c.fightsNow(time.Now()),
+		Governor:    c.Governor,
+		Refused:     c.refused,
+		Approved:    approved,
 	}), nil
 }
 
@@ -141,9 +149,7 @@ func passing(p kargo.Plan) bool {
 // bring an open deployment to its end.
 func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Plan) error {
 	if next.Empty() && !c.due.fresh {
-		c.markSeen(next)
-		c.publishStacks(next)
-		return c.settle(next)
+		return c.rest(ctx, next)
 	}
 	if err := c.begin(trigger, next); err != nil {
 		return err
@@ -153,24 +159,43 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 		c.open.Err = c.mask().Text(err.Error())
 	}
 	if err == nil || worstFault(err) == kargo.Invalid {
-		c.Config.Applied = c.Config.Applied.Next(next.Revision, c.open.Stacks)
+		c.memory.Applied = c.memory.Applied.Next(next.Revision, c.open.Stacks)
 		c.publish(func(s *kargo.Status) { s.Applied = next.Revision })
+	}
+	if next.Empty() {
+		return c.rest(ctx, next)
 	}
 	remaining := next
 	remaining.Changes = failed
 	c.publishStacks(remaining)
-	if next.Empty() {
-		return errors.Join(err, c.settle(next))
-	}
-	c.due.lookAgain(time.Now())
+	c.lookAgain()
 	// What the services alone do not show must be read anew.
 	c.due.full = next.Count("", kargo.KindService) != len(next.Changes)
 	c.open.Outcome = kargo.Progressing
 	return errors.Join(err, c.record())
 }
 
+// rest is the end of a round with nothing to change: what was sent has
+// arrived, and rollouts may be decided.
+func (c *Controller) rest(ctx context.Context, next kargo.Plan) error {
+	c.markSeen(next)
+	c.startClocks(nil, next)
+	err := c.settle(ctx, next)
+	c.publishStacks(next)
+	return err
+}
+
+// lookAgain plans the next look at what is on its way.
+func (c *Controller) lookAgain() {
+	c.due.lookAgain(time.Now())
+	c.rolling.Store(true)
+}
+
 // apply sends the plan to Swarm. It answers the changes that failed.
 func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo.Change, err error) {
+	c.rolling.Store(true) // the events of our own changes tell nothing
+	sent := map[string]bool{}
+	defer func() { c.startClocks(sent, next) }()
 	_, err = measured(c, "apply", func() (struct{}, error) {
 		return struct{}{}, c.Swarm.Apply(ctx, next, func(change kargo.Change, err error) {
 			if err != nil {
@@ -183,6 +208,7 @@ func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 			}
 			c.Log.Info(change.String())
 			c.open.Changes = append(c.open.Changes, change)
+			sent[change.Stack] = true
 			c.remember(change)
 			// At once: the process may be killed before the next change.
 			if err := c.record(); err != nil {
@@ -202,10 +228,13 @@ func (c *Controller) remember(change kargo.Change) {
 		return
 	}
 	if change.Action == kargo.Remove {
-		delete(c.Sent, change.Name)
+		delete(c.memory.Sent, change.Name)
 		return
 	}
-	c.Sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason}
+	if before := c.memory.Sent[change.Name]; before.Seen && before.Digest == change.Digest {
+		c.noteFight(change.Name, time.Now())
+	}
+	c.memory.Sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason}
 }
 
 // markSeen notes which of the sent specs arrived: the same difference seen
@@ -215,10 +244,10 @@ func (c *Controller) markSeen(next kargo.Plan) {
 	for _, hold := range next.Held {
 		held[hold.Name] = true
 	}
-	for name, sent := range c.Sent {
+	for name, sent := range c.memory.Sent {
 		if !sent.Seen && !held[name] {
 			sent.Seen = true
-			c.Sent[name] = sent
+			c.memory.Sent[name] = sent
 		}
 	}
 }
@@ -253,29 +282,46 @@ func (c *Controller) begin(trigger string, next kargo.Plan) error {
 }
 
 func (c *Controller) record() error {
-	return c.Recorder.Record(*c.open, c.Config.Applied, c.Sent)
+	return c.Recorder.Record(*c.open, c.memory)
 }
 
 // settle closes the open deployment once nothing is on its way any more, or
 // asks for another look.
-func (c *Controller) settle(next kargo.Plan) error {
-	if passing(next) || !plan.Settled(c.desired.Stacks, c.cluster) {
-		c.due.lookAgain(time.Now())
+func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
+	s := c.standIns()
+	c.recovered(s)
+	alive := slices.DeleteFunc(slices.Clone(s.stacks), func(stack kargo.Stack) bool {
+		return c.memory.Rollouts[stack.Name].Failed != nil && s.quarantined[stack.Name] == ""
+	})
+	if passing(next) || !plan.Settled(alive, c.cluster) {
+		c.lookAgain()
 		return nil
 	}
+	c.lookAgain() // unless all is decided, below
+	if decided, err := c.prove(ctx, next); err != nil || !decided {
+		return err
+	}
 	c.due.settled()
+	c.rolling.Store(false)
 	if c.open == nil {
 		return nil
 	}
 	c.open.Held = next.Held
-	return c.finish(c.degraded())
+	return c.finish(c.degraded(s))
 }
 
 // degraded says which stacks did not come up, if any.
-func (c *Controller) degraded() error {
+func (c *Controller) degraded(s standIns) error {
 	var errs []error
-	for _, stack := range c.desired.Stacks {
-		if health, words := plan.StackHealth(stack, c.cluster); health == kargo.Degraded {
+	for _, stack := range s.stacks {
+		failed := c.memory.Rollouts[stack.Name].Failed
+		health, words := plan.StackHealth(stack, c.cluster)
+		switch {
+		case failed != nil && s.quarantined[stack.Name] != "":
+			errs = append(errs, fmt.Errorf("stack %s failed and was rolled back: %s", stack.Name, failed.Reason))
+		case failed != nil:
+			errs = append(errs, fmt.Errorf("stack %s failed: %s", stack.Name, failed.Reason))
+		case health == kargo.Degraded:
 			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, c.mask().Text(words)))
 		}
 	}
@@ -292,7 +338,7 @@ func (c *Controller) finish(failure error) error {
 	if d.Err != "" {
 		d.Outcome = kargo.Failed
 	}
-	c.Config.Applied = c.Config.Applied.Next(d.Revision, d.Stacks)
+	c.memory.Applied = c.memory.Applied.Next(d.Revision, d.Stacks)
 	c.publish(func(s *kargo.Status) { s.Applied = d.Revision })
 	if err := c.record(); err != nil {
 		return err

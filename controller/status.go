@@ -13,7 +13,7 @@ import (
 // publishStacks brings the status up to what the last look saw. Remaining is
 // what is still to be done, or held.
 func (c *Controller) publishStacks(remaining kargo.Plan) {
-	stacks := StackStatuses(c.desired.Stacks, c.cluster, remaining, c.Config.Applied, c.mask())
+	stacks := StackStatuses(c.standIns().stacks, c.cluster, remaining, c.memory, c.mask())
 	if c.open != nil {
 		c.markMoving(stacks)
 	}
@@ -45,7 +45,7 @@ func (c *Controller) markMoving(stacks []kargo.StackStatus) {
 
 // StackStatuses is what can be said of each stack: is it in sync, is it
 // healthy, what has Swarm to say of its services.
-func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, applied kargo.Applied, mask kargo.Mask) []kargo.StackStatus {
+func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
 	statuses := make([]kargo.StackStatus, 0, len(stacks))
 	live := map[string]kargo.LiveService{}
 	for _, service := range cluster.Services {
@@ -53,10 +53,11 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 	}
 	for _, stack := range stacks {
 		health, words := plan.StackHealth(stack, cluster)
-		before := applied.Stacks[stack.Name]
+		before := memory.Applied.Stacks[stack.Name]
 		status := kargo.StackStatus{
 			Name: stack.Name, Verdict: before.Verdict, Revision: before.Changed, Digest: stack.Digest(),
 			InSync: inSync(stack.Name, remaining), Health: health, Message: mask.Text(words),
+			Failure:  memory.Rollouts[stack.Name].Failed,
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
 		}
 		if reason := waitsFor(stack.Name, remaining); reason != "" {

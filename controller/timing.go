@@ -68,6 +68,14 @@ func (d *due) lookAgain(now time.Time) {
 	d.looks++
 }
 
+// lookAt plans the next look at a rollout for a time when it may be decided.
+// The zero time leaves the plan as it is.
+func (d *due) lookAt(at time.Time) {
+	if !at.IsZero() {
+		d.soon = at
+	}
+}
+
 func (d *due) settled() { d.unsettled, d.looks, d.soon = false, 0, time.Time{} }
 
 // wait is how long the loop rests after a round that ended with err. This is

@@ -4,9 +4,11 @@
 // is wanted is in git, what runs is in Swarm. Losing the file costs one
 // repeated attempt at something that Swarm had rolled back.
 //
-// Nothing secret is stored: of plans only the masked lines are kept, of specs
-// only digests. The file holds the key of those digests, so it is readable by
-// its owner only.
+// Nothing secret is in that file: of plans only the masked lines are kept, of
+// specs only digests. It holds the key of those digests, so it is readable by
+// its owner only. Beside it, in files of their own, lie the last good
+// renderings: they hold what the stacks hold, secrets included, as the merged
+// configuration does.
 package history
 
 import (
@@ -16,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,7 +32,8 @@ const Keep = 1000
 
 // Store is an open history.
 type Store struct {
-	db *bbolt.DB
+	db   *bbolt.DB
+	good string // directory of good renderings
 	// Recovered is the path under which an unreadable file was put aside, if
 	// Open met one.
 	Recovered string
@@ -44,6 +48,7 @@ var (
 const (
 	appliedKey  = "applied"
 	sentKey     = "sent"
+	rolloutsKey = "rollouts"
 	approvalKey = "approval"
 	maskKey     = "mask-key"
 	attemptsKey = "attempts"
@@ -71,7 +76,7 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open history %s: %w", path, err)
 	}
-	s.db = db
+	s.db, s.good = db, filepath.Join(filepath.Dir(path), "good")
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare history %s: %w", path, err), db.Close())
 	}
@@ -137,17 +142,17 @@ func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 }
 
 // Record stores how far a deployment has come, and with it, in one
-// transaction, what is in force and what was sent.
-func (s *Store) Record(d kargo.Deployment, applied kargo.Applied, sent kargo.Sent) error {
+// transaction, what must be remembered.
+func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 	return wrap("record deployment", s.db.Update(func(tx *bbolt.Tx) error {
 		if err := put(tx.Bucket(deploymentsBucket), numberKey(d.Number), d); err != nil {
 			return err
 		}
 		state := tx.Bucket(stateBucket)
-		if err := put(state, []byte(appliedKey), applied); err != nil {
-			return err
-		}
-		return put(state, []byte(sentKey), sent)
+		return errors.Join(
+			put(state, []byte(appliedKey), memory.Applied),
+			put(state, []byte(sentKey), memory.Sent),
+			put(state, []byte(rolloutsKey), memory.Rollouts))
 	}))
 }
 
@@ -181,15 +186,13 @@ func (s *Store) Unfinished() (*kargo.Deployment, error) {
 	return &newest[0], nil
 }
 
-// Applied is what is in force; the zero value where nothing ever was.
-func (s *Store) Applied() (applied kargo.Applied, err error) {
-	return applied, s.state(appliedKey, &applied)
-}
-
-// Sent is what was sent last, by service.
-func (s *Store) Sent() (kargo.Sent, error) {
-	sent := kargo.Sent{}
-	return sent, s.state(sentKey, &sent)
+// Memory is what was recorded last; empty where nothing ever was.
+func (s *Store) Memory() (kargo.Memory, error) {
+	memory := kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}}
+	return memory, errors.Join(
+		s.state(appliedKey, &memory.Applied),
+		s.state(sentKey, &memory.Sent),
+		s.state(rolloutsKey, &memory.Rollouts))
 }
 
 // Approval of one plan by a person.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/swarm"
+
 	"kargo"
 	"kargo/history"
 )
@@ -41,7 +43,8 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 	d.Outcome, d.Finished = kargo.Succeeded, time.Unix(1, 0).UTC()
 	applied := kargo.Applied{Revision: d.Revision, Stacks: map[string]kargo.AppliedStack{"web": {Digest: "d1", Changed: "aaa"}}}
 	sent := kargo.Sent{"kargo-web_app": {Digest: "s1", Reason: "new"}}
-	if err := store.Record(d, applied, sent); err != nil {
+	memory := kargo.Memory{Applied: applied, Sent: sent, Rollouts: map[string]kargo.Rollout{"web": {Digest: "d1", Good: "d0"}}}
+	if err := store.Record(d, memory); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Approve(history.Approval{Plan: "p1", By: "ann"}); err != nil {
@@ -60,11 +63,10 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 	if err != nil || len(deployments) != 1 || deployments[0].Outcome != kargo.Succeeded {
 		t.Errorf("deployments after reopening: %+v, %v", deployments, err)
 	}
-	if got, err := store.Applied(); err != nil || got.Stacks["web"] != applied.Stacks["web"] {
-		t.Errorf("applied after reopening: %+v, %v", got, err)
-	}
-	if got, err := store.Sent(); err != nil || got["kargo-web_app"] != sent["kargo-web_app"] {
-		t.Errorf("sent after reopening: %+v, %v", got, err)
+	got, err := store.Memory()
+	if err != nil || got.Applied.Stacks["web"] != applied.Stacks["web"] || got.Sent["kargo-web_app"] != sent["kargo-web_app"] ||
+		got.Rollouts["web"].Good != "d0" {
+		t.Errorf("memory after reopening: %+v, %v", got, err)
 	}
 	if got, err := store.Approval(); err != nil || got.Plan != "p1" {
 		t.Errorf("approval after reopening: %+v, %v", got, err)
@@ -84,7 +86,7 @@ func TestUnfinished(t *testing.T) {
 		t.Fatalf("got %v, %v, want deployment %d", got, err, d.Number)
 	}
 	d.Finished = time.Unix(1, 0)
-	if err := store.Record(d, kargo.Applied{}, nil); err != nil {
+	if err := store.Record(d, kargo.Memory{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := store.Unfinished(); got != nil || err != nil {
@@ -150,6 +152,35 @@ func TestOpenPutsAnUnreadableFileAside(t *testing.T) {
 	}
 	if d := begin(t, store, "aaa"); d.Number != 1 {
 		t.Errorf("new history begins with %d", d.Number)
+	}
+}
+
+func TestGoodRenderings(t *testing.T) {
+	dir := t.TempDir()
+	store := open(t, filepath.Join(dir, "history.db"))
+	if good, err := store.Good("web"); good != nil || err != nil {
+		t.Fatalf("before any: %v, %v", good, err)
+	}
+	replicas := uint64(2)
+	stack := kargo.Stack{
+		Name: "../a/b", Configs: []kargo.Config{{Name: "c", Data: []byte{0, 255}}},
+		Services: []kargo.Service{{Name: "kargo-web_a", Pinned: "app@sha256:1", Spec: swarm.ServiceSpec{
+			Mode: swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &replicas}},
+		}}},
+	}
+	if err := store.KeepGood(stack); err != nil {
+		t.Fatal(err)
+	}
+	good, err := store.Good(stack.Name)
+	if err != nil || good.Digest() != stack.Digest() || good.Services[0].Pinned != "app@sha256:1" || !bytes.Equal(good.Configs[0].Data, stack.Configs[0].Data) {
+		t.Errorf("got %+v, %v", good, err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "good", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %v, %v: a name must not lead out of the directory", files, err)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v: it holds secrets", info.Mode(), err)
 	}
 }
 

@@ -40,15 +40,17 @@ func severity(health kargo.Health) int {
 	return 2
 }
 
-// ServiceHealth judges one service as Swarm tells of it (swarm-facts B8). A
-// paused or rolled back update is a failure even where all tasks run; a job is
-// healthy once it is complete; zero replicas are healthy.
+// ServiceHealth says how the service is that runs, whatever was wanted: a
+// rollback that has completed left a healthy service, though the rendering it
+// undid has failed (see Judge). A paused update is half done and degraded even
+// where all tasks run; a job is healthy once it is complete; zero replicas are
+// healthy.
 func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, string) {
 	if update := service.Update; update != nil {
 		switch update.State {
 		case swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
 			return kargo.InProgress, cmp.Or(lastFailure(service, tasks), update.Message)
-		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
+		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackPaused:
 			return kargo.Degraded, cmp.Or(update.Message, string(update.State))
 		}
 	}

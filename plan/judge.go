@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/swarm"
@@ -25,6 +24,10 @@ const (
 type Judgement struct {
 	Health kargo.Health
 	Reason string
+	// Up tells that all tasks run and nothing but time is wanting; ProvenAt is
+	// when they will have run for long enough, if the tasks are known.
+	Up       bool
+	ProvenAt time.Time
 }
 
 // Judge says how a stack's rendering fares that is on its way since a time.
@@ -41,26 +44,43 @@ func Judge(stack kargo.Stack, live kargo.Cluster, since, now time.Time) Judgemen
 	worst := Judgement{Health: kargo.Healthy}
 	for _, service := range stack.Services {
 		running, exists := byName[service.Name]
-		judgement := Judgement{kargo.InProgress, service.Name + " does not run"}
+		judgement := Judgement{Health: kargo.InProgress, Reason: service.Name + " does not run"}
 		if exists {
 			judgement = judgeService(running, live.Tasks, stack.Policy.Stable, since, now)
 		}
-		if severity(judgement.Health) > severity(worst.Health) {
-			worst = judgement
-		}
+		worst = worse(worst, judgement)
 	}
 	deadline := stack.Policy.Deadline
 	if worst.Health == kargo.InProgress && deadline > 0 && now.Sub(since) > deadline {
-		return Judgement{kargo.Degraded, fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
+		return Judgement{Health: kargo.Degraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
 	}
 	return worst
 }
 
+// worse of two judgements: what does not run before what has not run for long
+// enough, and of that what needs longest.
+func worse(a, b Judgement) Judgement {
+	rank := func(j Judgement) int {
+		if j.Health == kargo.InProgress && !j.Up {
+			return 2*severity(j.Health) + 1
+		}
+		return 2 * severity(j.Health)
+	}
+	if rank(b) > rank(a) || rank(b) == rank(a) && b.ProvenAt.After(a.ProvenAt) {
+		return b
+	}
+	return a
+}
+
 func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, since, now time.Time) Judgement {
 	failed := func(reason string) Judgement {
-		return Judgement{kargo.Degraded, service.Name + ": " + reason}
+		return Judgement{Health: kargo.Degraded, Reason: service.Name + ": " + reason}
 	}
-	if update := service.Update; update != nil && since.Before(startOf(update).Add(skew)) {
+	if update := service.Update; update != nil {
+		if startOf(update).Add(skew).Before(since) {
+			service.Update = nil // history: it persists until the next update
+			update = &swarm.UpdateStatus{}
+		}
 		switch update.State {
 		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
 			reason := cmp.Or(update.Message, string(update.State))
@@ -78,10 +98,12 @@ func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Dur
 	}
 	health, words := ServiceHealth(service, tasks)
 	switch {
-	case health == kargo.InProgress, health == kargo.Degraded: // an old degradation is none of this rendering
-		return Judgement{kargo.InProgress, service.Name + ": " + words}
-	case stable > 0 && !provenStable(service, tasks, stable, now):
-		return Judgement{kargo.InProgress, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable)}
+	case health != kargo.Healthy:
+		return Judgement{Health: kargo.InProgress, Reason: service.Name + ": " + words}
+	case stable > 0:
+		if at, known := provenAt(service, tasks, stable, now); !known || now.Before(at) {
+			return Judgement{kargo.InProgress, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable), true, at}
+		}
 	}
 	return Judgement{Health: kargo.Healthy}
 }
@@ -119,22 +141,22 @@ func givenUp(service kargo.LiveService, failures int) bool {
 	return restart.MaxAttempts != nil && *restart.MaxAttempts > 0 && uint64(failures) > *restart.MaxAttempts
 }
 
-// provenStable tells that every task that runs has done so for long enough. A
-// service that should have no task proves nothing and needs no proof; nor does
-// a job, which is complete.
-func provenStable(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, now time.Time) bool {
+// provenAt is when every task that runs will have done so for long enough, if
+// the tasks are known. A service that should have no task proves nothing and
+// needs no proof; nor does a job, which is complete.
+func provenAt(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, now time.Time) (at time.Time, known bool) {
 	if service.Desired == 0 || isJob(service.Spec.Mode) {
-		return true
+		return now, true
 	}
-	proven := uint64(0)
+	running := uint64(0)
 	for _, task := range tasks {
-		if task.Service != service.Name || task.State != "running" || strings.HasPrefix(task.Desired, "shut") {
+		if task.Service != service.Name || task.State != "running" || task.Desired == "shutdown" || task.Desired == "remove" {
 			continue
 		}
-		if now.Sub(task.StateAt) < stable {
-			return false
+		running++
+		if proven := task.StateAt.Add(stable); proven.After(at) {
+			at = proven
 		}
-		proven++
 	}
-	return proven >= service.Desired
+	return at, running >= service.Desired
 }

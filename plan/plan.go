@@ -18,6 +18,8 @@ type Options struct {
 	// Quarantined says, by stack, why its wanted rendering is not the one in
 	// desired: it failed, and the last good one stands in for it.
 	Quarantined map[string]string
+	// Frozen says, by stack, why nothing is done to it.
+	Frozen map[string]string
 	// Fights says, by service, why a drift is not corrected for now: somebody
 	// else puts it back every time.
 	Fights map[string]string
@@ -135,6 +137,9 @@ type stackPlan struct {
 // should be there and is not, holds the stack as a whole: half a stack is
 // worse than yesterday's.
 func (m maker) stack(stack kargo.Stack) stackPlan {
+	if reason, frozen := m.Frozen[stack.Name]; frozen {
+		return stackPlan{holds: []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason)}}}
+	}
 	p := stackPlan{holds: m.quarantine(stack)}
 	if holds := m.obstacles(stack); len(holds) > 0 {
 		p.holds = append(p.holds, holds...)
@@ -189,7 +194,7 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 		}
 		reason := ""
 		switch health, words := StackHealth(m.desired[index], m.live); {
-		case m.Quarantined[need] != "":
+		case m.Quarantined[need] != "", m.Frozen[need] != "":
 			reason = "waits for stack " + need + ", whose rendering failed"
 		case len(all[index].changes)+len(all[index].holds) > 0:
 			reason = "waits for stack " + need

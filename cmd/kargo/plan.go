@@ -116,12 +116,12 @@ func (s *settings) memory() (kargo.Sent, []byte, error) {
 		return nil, nil, err
 	}
 	defer store.Close()
-	sent, err := store.Sent()
+	memory, err := store.Memory()
 	if err != nil {
 		return nil, nil, err
 	}
 	key, err := store.Key()
-	return sent, key, err
+	return memory.Sent, key, err
 }
 
 func printPlan(out io.Writer, next kargo.Plan) error {

@@ -97,7 +97,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 // runServices runs the loop and its servers. The first to fail ends them all.
 func (s *settings) runServices(ctx context.Context, config controller.Config, repository *gitsync.Repository, client *swarm.Client, store *history.Store) error {
 	log := config.Log
-	repository.Protect(config.Applied.Revision.Commit)
+	repository.Protect(config.Memory.Applied.Revision.Commit)
 	var loop *controller.Controller
 	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
 	config.Measure = measure(metrics)

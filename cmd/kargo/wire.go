@@ -229,11 +229,7 @@ func (s *settings) controllerConfig(source controller.Source, address string, cl
 	if err != nil {
 		return controller.Config{}, err
 	}
-	applied, err := store.Applied()
-	if err != nil {
-		return controller.Config{}, err
-	}
-	sent, err := store.Sent()
+	memory, err := store.Memory()
 	if err != nil {
 		return controller.Config{}, err
 	}
@@ -246,8 +242,8 @@ func (s *settings) controllerConfig(source controller.Source, address string, cl
 		return controller.Config{}, err
 	}
 	return controller.Config{
-		Source: source, Swarm: client, Watcher: client, Recorder: store, Attempts: store, Pipeline: pipeline,
-		Applied: applied, Sent: sent, Unfinished: unfinished, MaskKey: key,
+		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Pipeline: pipeline,
+		Memory: memory, Unfinished: unfinished, MaskKey: key,
 		Approved: func() (string, error) { approval, err := store.Approval(); return approval.Plan, err },
 		Write:    func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
 		Instance: s.instance, Version: version, Repository: address,

@@ -1,0 +1,109 @@
+package plan_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/plan"
+)
+
+var (
+	sentAt = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	later  = func(d time.Duration) time.Time { return sentAt.Add(d) }
+)
+
+func updating(s kargo.LiveService, state swarm.UpdateState, started time.Time) kargo.LiveService {
+	s.Update = &swarm.UpdateStatus{State: state, StartedAt: &started, Message: "update " + string(state)}
+	return s
+}
+
+func restarting(s kargo.LiveService, policy swarm.RestartPolicy) kargo.LiveService {
+	s.Spec.TaskTemplate.RestartPolicy = &policy
+	return s
+}
+
+func tasks(service, state string, at time.Time, n int) []kargo.Task {
+	var all []kargo.Task
+	for i := range n {
+		all = append(all, kargo.Task{ID: fmt.Sprint(i), Service: service, State: state, Time: at, StateAt: at, Err: "boom", ExitCode: 7})
+	}
+	return all
+}
+
+func TestJudge(t *testing.T) {
+	policy := kargo.Policy{Deadline: 10 * time.Minute, Stable: 5 * time.Second}
+	a := live("web", "kargo-web_a", "app:1")
+	none := uint64(0)
+	job := a
+	job.Spec.Mode = swarm.ServiceMode{ReplicatedJob: &swarm.ReplicatedJob{TotalCompletions: new(uint64(2))}}
+	job.Running, job.Desired, job.Completed = 0, 2, 2
+	halfJob := job
+	halfJob.Completed = 1
+
+	tests := []struct {
+		name  string
+		live  kargo.LiveService
+		tasks []kargo.Task
+		after time.Duration
+		want  string
+	}{
+		{"its task has run long enough", a, tasks(a.Name, "running", later(0), 1), 6 * time.Second, "healthy "},
+		{"its task has not run long enough", a, tasks(a.Name, "running", later(2*time.Second), 1), 6 * time.Second, "progressing kargo-web_a: has not run for 5s yet, proven at 12:00:07"},
+		{"its tasks are not known", a, nil, time.Minute, "progressing kargo-web_a: has not run for 5s yet"},
+		{"a task is on its way out", a, append(tasks(a.Name, "running", later(0), 1), kargo.Task{Service: a.Name, State: "running", Desired: "shutdown", StateAt: later(5 * time.Second)}), 6 * time.Second, "healthy "},
+		{"it does not run yet", starting(a), nil, time.Minute, "progressing kargo-web_a: 0 of 1 tasks run"},
+		{"the deadline has passed", starting(a), nil, 11 * time.Minute, "degraded did not come up within 10m0s: kargo-web_a: 0 of 1 tasks run"},
+		{"Swarm paused the update", updating(a, swarm.UpdateStatePaused, later(0)), nil, time.Minute, "degraded kargo-web_a: update paused"},
+		{"and the last task says why", updating(a, swarm.UpdateStatePaused, later(0)), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: update paused: boom (exit code 7)"},
+		{"Swarm rolls it back", updating(a, swarm.UpdateStateRollbackStarted, later(0)), nil, time.Minute, "degraded kargo-web_a: update rollback_started"},
+		{"Swarm rolled it back, and all runs", updating(a, swarm.UpdateStateRollbackCompleted, later(0)), tasks(a.Name, "running", later(0), 1), time.Minute, "degraded kargo-web_a: update rollback_completed"},
+		{"Swarm rolled something back long ago", updating(a, swarm.UpdateStateRollbackCompleted, later(-time.Hour)), tasks(a.Name, "running", later(0), 1), time.Minute, "healthy "},
+		{"two tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 2), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
+		{"three tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
+		{"three tasks were rejected", starting(a), tasks(a.Name, "rejected", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
+		{"three tasks failed long ago", starting(a), tasks(a.Name, "failed", later(-time.Hour), 3), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
+		{"one failed and is not started again", restarting(starting(a), swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: 1 tasks failed, the last one: boom (exit code 7)"},
+		{"attempts are left", restarting(starting(a), swarm.RestartPolicy{MaxAttempts: new(uint64(2))}), tasks(a.Name, "failed", later(time.Second), 2), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
+		{"attempts without end", restarting(starting(a), swarm.RestartPolicy{MaxAttempts: &none}), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
+		{"no replicas are wanted", scaled(a, 0), nil, time.Second, "healthy "},
+		{"a job is complete", job, nil, time.Second, "healthy "},
+		{"a job is half done", halfJob, nil, time.Second, "progressing kargo-web_a: 1 of 2 completed"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := withPolicy(stack("web", service("kargo-web_a", "app:1")), policy)
+			c := cluster(test.live)
+			c.Tasks = test.tasks
+			j := plan.Judge(s, c, sentAt, later(test.after))
+			got := string(j.Health) + " " + j.Reason
+			if !j.ProvenAt.IsZero() {
+				got += ", proven at " + j.ProvenAt.Format(time.TimeOnly)
+			}
+			if got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestJudgeNamesTheWorst(t *testing.T) {
+	s := withPolicy(stack("web", service("kargo-web_a", "app:1"), service("kargo-web_b", "app:1"), service("kargo-web_c", "app:1")),
+		kargo.Policy{Stable: 5 * time.Second})
+	a, b, c := live("web", "kargo-web_a", "app:1"), live("web", "kargo-web_b", "app:1"), live("web", "kargo-web_c", "app:1")
+	for _, test := range []struct {
+		live []kargo.LiveService
+		want string
+	}{
+		{[]kargo.LiveService{a, starting(b), c}, "kargo-web_b: 0 of 1 tasks run"},
+		{[]kargo.LiveService{a, c}, "kargo-web_b does not run"},
+		{[]kargo.LiveService{starting(a), updating(b, swarm.UpdateStatePaused, later(0)), starting(c)}, "kargo-web_b: update paused"},
+	} {
+		if got := plan.Judge(s, cluster(test.live...), sentAt, later(time.Second)).Reason; got != test.want {
+			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+}
