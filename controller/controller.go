@@ -94,8 +94,8 @@ type Config struct {
 	Repository string // as it may be shown
 	// Poll is when to ask git next.
 	Poll Schedule
-	// Governor bounds removals; the zero value means the planner's default.
-	Governor plan.Governor
+	// Governor bounds removals; nil means the planner's default.
+	Governor *plan.Governor
 	// Verify is how often the whole Swarm is looked at even if nothing stirs.
 	Verify time.Duration
 	Log    *slog.Logger

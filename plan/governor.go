@@ -50,9 +50,9 @@ func (m maker) heldRemovals() map[string]string {
 
 // tooMany is the reason for holding the removal of so many stacks, or "".
 func (m maker) tooMany(gone, live int) string {
-	limit := m.Governor
-	if limit == (Governor{}) {
-		limit = DefaultGovernor
+	limit := DefaultGovernor
+	if m.Governor != nil {
+		limit = *m.Governor
 	}
 	switch {
 	case gone == 0:

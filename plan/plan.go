@@ -23,8 +23,8 @@ type Options struct {
 	// Fights says, by service, why a drift is not corrected for now: somebody
 	// else puts it back every time.
 	Fights map[string]string
-	// Governor bounds removals; the zero value means DefaultGovernor.
-	Governor Governor
+	// Governor bounds removals; nil means DefaultGovernor.
+	Governor *Governor
 	// Refused are changes that Docker refused as invalid, by Change.Key. They
 	// are held as long as they are the same.
 	Refused map[string]Refusal

@@ -102,7 +102,7 @@ func TestPolicies(t *testing.T) {
 			name:    "the governor's limits are settings",
 			desired: []kargo.Stack{app()},
 			live:    cluster(live("web", "kargo-web_a", "app:1"), live("b", "kargo-b_b", "b:1")),
-			options: func(o *plan.Options) { o.Governor = plan.Governor{Stacks: 0, Percent: 10} },
+			options: func(o *plan.Options) { o.Governor = &plan.Governor{Stacks: 0, Percent: 10} },
 			want:    "hold stack b: its removal is one of 1 of 2 stacks and waits for approval\n",
 		},
 		{

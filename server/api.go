@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -74,14 +75,52 @@ func (s *Server) sync(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusAccepted, result{"accepted"})
 }
 
+// retry takes {"stack": NAME}.
+func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
+	if stack, ok := s.stackOf(w, r); ok {
+		s.Controller.Retry(stack)
+		answer(w, http.StatusAccepted, result{"accepted"})
+	}
+}
+
+// adopt takes {"stack": NAME}.
+func (s *Server) adopt(w http.ResponseWriter, r *http.Request) {
+	if stack, ok := s.stackOf(w, r); ok {
+		s.Controller.Adopt(stack)
+		answer(w, http.StatusAccepted, result{"accepted"})
+	}
+}
+
+// stackOf is the stack that a request names, if there is such a stack.
+func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) {
+	var request struct {
+		Stack string `json:"stack"`
+	}
+	if !decode(w, r, &request) || request.Stack == "" {
+		refuse(w, http.StatusBadRequest, "request", "the request names no stack", `send {"stack": "NAME"}`)
+		return "", false
+	}
+	known := slices.ContainsFunc(s.Controller.Status().Stacks, func(stack kargo.StackStatus) bool { return stack.Name == request.Stack })
+	if !known {
+		s.fail(w, kargo.Errorf(kargo.Invalid, "there is no stack %q", request.Stack))
+	}
+	return request.Stack, known
+}
+
+// decode reads the JSON of a request, which holds what is asked for and
+// nothing else.
+func decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into) == nil
+}
+
 // approve takes {"plan": ID}.
 func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	var request struct {
 		Plan string `json:"plan"`
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&request); err != nil || request.Plan == "" {
+	if !decode(w, r, &request) || request.Plan == "" {
 		refuse(w, http.StatusBadRequest, "request", "the request names no plan", `send {"plan": "ID"}`)
 		return
 	}

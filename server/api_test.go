@@ -59,6 +59,27 @@ func TestSyncAndApprove(t *testing.T) {
 	wantText(t, "asked", controller.askedFor(), "")
 }
 
+func TestRetryAndAdopt(t *testing.T) {
+	s, controller := newServer(healthy())
+	handler := s.Handler()
+	known := healthy().Stacks[0].Name
+	for _, verb := range []string{"retry", "adopt"} {
+		path := "/api/v1/" + verb
+		response, _ := send(t, handler, request{"POST", path, withToken(), `{"stack": "` + known + `"}`})
+		wantStatus(t, response, http.StatusAccepted)
+		wantText(t, "asked", controller.askedFor(), verb+": "+known)
+
+		response, body := send(t, handler, request{"POST", path, withToken(), `{"stack": "nosuch"}`})
+		wantStatus(t, response, http.StatusUnprocessableEntity)
+		wantText(t, "answer", body, "{\n  \"fault\": \"invalid\",\n  \"error\": \"there is no stack \\\"nosuch\\\"\"\n}")
+		for _, body := range []string{"", "{}", `{"stack": 5}`, `{"stack": "a", "force": true}`} {
+			response, _ := send(t, handler, request{"POST", path, withToken(), body})
+			wantStatus(t, response, http.StatusBadRequest)
+		}
+		wantText(t, "asked", controller.askedFor(), "")
+	}
+}
+
 // The one table from faults to status codes.
 func TestFaultsAsStatusCodes(t *testing.T) {
 	for _, c := range []struct {

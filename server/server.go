@@ -25,6 +25,10 @@ type Controller interface {
 	// Approve lifts the approvable holds of the plan with that ID, and of no
 	// other. by names who did it.
 	Approve(plan, by string) error
+	// Retry lifts the quarantine of a stack's failed rendering, Adopt takes
+	// over what carries no owner under its names; both soon, not at once.
+	Retry(stack string)
+	Adopt(stack string)
 }
 
 // History is what the server needs of the records.
@@ -92,6 +96,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/history", needsToken, s.serveHistory},
 		{"POST /api/v1/sync", needsToken, s.sync},
 		{"POST /api/v1/approve", needsToken, s.approve},
+		{"POST /api/v1/retry", needsToken, s.retry},
+		{"POST /api/v1/adopt", needsToken, s.adopt},
 
 		{"GET /{$}", needsToken, s.overviewPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},

@@ -37,6 +37,10 @@ func (l *loop) Approve(plan, by string) error {
 	return l.approval
 }
 
+func (l *loop) Retry(stack string) { l.remember("retry: " + stack) }
+
+func (l *loop) Adopt(stack string) { l.remember("adopt: " + stack) }
+
 func (l *loop) remember(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

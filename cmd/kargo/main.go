@@ -110,7 +110,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.AddCommand(
 		checkCommand(env), renderCommand(env), configureCommand(env),
 		planCommand(env), applyCommand(env), serveCommand(env),
-		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), healthcheckCommand(env),
+		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env), healthcheckCommand(env),
 		versionCommand(),
 	)
 	return root

@@ -72,7 +72,7 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	}
 	return plan.Make(desired.Stacks, cluster, plan.Options{
 		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent,
-		Mask: controller.Mask(key, desired.Workspace.Env),
+		Mask: controller.Mask(key, desired.Workspace.Env), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 	}), nil
 }
 

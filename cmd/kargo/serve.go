@@ -101,7 +101,10 @@ func (s *settings) runServices(ctx context.Context, config controller.Config, re
 	var loop *controller.Controller
 	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
 	config.Measure = measure(metrics)
-	config.Notify = s.notifier(log)
+	var err error
+	if config.Notify, err = s.notifier(log); err != nil {
+		return err
+	}
 	loop = controller.New(config)
 
 	if err := s.makeToken(); err != nil {
@@ -256,11 +259,14 @@ func (s *settings) makeToken() error {
 
 // notifier tells --notify-url how a deployment ended, without holding the loop
 // up. What it cannot say it logs: a deployment does not fail for it.
-func (s *settings) notifier(log *slog.Logger) func(kargo.Deployment) {
+func (s *settings) notifier(log *slog.Logger) (func(kargo.Deployment), error) {
 	if s.notifyURL == "" {
-		return nil
+		return nil, nil
 	}
 	webhook := &notify.Webhook{URL: s.notifyURL, Secret: s.notifySecret.optional()}
+	if err := webhook.Validate(); err != nil {
+		return nil, err
+	}
 	return func(deployment kargo.Deployment) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -269,5 +275,5 @@ func (s *settings) notifier(log *slog.Logger) func(kargo.Deployment) {
 				log.Warn("notification failed", "deployment", deployment.Number, "error", strings.TrimSpace(err.Error()))
 			}
 		}()
-	}
+	}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/plan"
 )
 
 // settings are the program's own. Nothing outside this package knows where
@@ -44,6 +45,8 @@ type settings struct {
 	apiToken     secretSource
 	url          string
 	instance     string
+	pruneStacks  int
+	prunePercent int
 	notifyURL    string
 	notifySecret secretSource
 	logFormat    string
@@ -117,6 +120,8 @@ func (s *settings) repoFlags(flags *pflag.FlagSet) {
 
 func (s *settings) swarmFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.instance, "instance", "default", "`name` under which this controller owns what it makes")
+	flags.IntVar(&s.pruneStacks, "prune-stacks", plan.DefaultGovernor.Stacks, "so many stacks may leave at once without approval, …")
+	flags.IntVar(&s.prunePercent, "prune-percent", plan.DefaultGovernor.Percent, "… and so many percent of all; removing every stack always waits")
 }
 
 func (s *settings) serveFlags(flags *pflag.FlagSet) {

@@ -85,6 +85,12 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus) {
 	}
 	table.Flush()
 	for _, stack := range stacks {
+		if stack.Failure != nil {
+			fmt.Fprintf(out, "\n%s: the rendering of %s failed: %s\n", stack.Name, kargo.Revision{Commit: stack.Failure.Commit}.Short(), stack.Failure.Reason)
+			for _, line := range stack.Failure.Words {
+				fmt.Fprintf(out, "  %s\n", line)
+			}
+		}
 		if stack.Message != "" {
 			fmt.Fprintf(out, "\n%s: %s\n", stack.Name, stack.Message)
 		}

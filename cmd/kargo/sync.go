@@ -62,6 +62,52 @@ no other: if anything changes meanwhile, the approval does nothing.`,
 	return cmd
 }
 
+func retryCommand(env map[string]string) *cobra.Command {
+	return stackCommand(env, "retry", &cobra.Command{
+		Use: "retry STACK", Short: "Try a stack's failed rendering again",
+		Long: `A rendering that failed is not sent again until it changes. Retry has it sent
+again as it is: because an image was pushed, a node came back, or what it needs
+was mended.`,
+	})
+}
+
+func adoptCommand(env map[string]string) *cobra.Command {
+	return stackCommand(env, "adopt", &cobra.Command{
+		Use: "adopt STACK", Short: "Take over a stack that was deployed by other means",
+		Long: `Adopt takes over services, networks and configs of the stack's names that carry no
+owner, such as those of "docker stack deploy". What is the same is only labelled:
+no task is restarted. What belongs to another Kargo instance is never taken. In a
+workspace <STACK>_ADOPT=true says the same.`,
+	})
+}
+
+// stackCommand completes a command that asks the controller to do something
+// about one stack.
+func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra.Command {
+	s := &settings{}
+	cmd.GroupID = "controller"
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("which stack? see `kargo status`")
+		}
+		if err := s.prepare(cmd, env); err != nil {
+			return err
+		}
+		controller, err := s.client()
+		if err != nil {
+			return err
+		}
+		if err := controller.call(cmd.Context(), http.MethodPost, "/api/v1/"+verb, map[string]string{"stack": args[0]}, nil); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "asked to %s stack %s\n", verb, args[0])
+		return err
+	}
+	s.dataFlags(cmd.Flags())
+	s.clientFlags(cmd.Flags())
+	return cmd
+}
+
 // healthcheckCommand is what a container's health check runs: the image has no
 // shell and no curl.
 func healthcheckCommand(env map[string]string) *cobra.Command {

@@ -18,6 +18,7 @@ import (
 	"kargo/gitsync"
 	"kargo/history"
 	"kargo/hooks"
+	"kargo/plan"
 	"kargo/secrets"
 	"kargo/swarm"
 )
@@ -244,11 +245,24 @@ func (s *settings) controllerConfig(source controller.Source, address string, cl
 	return controller.Config{
 		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Pipeline: pipeline,
 		Memory: memory, Unfinished: unfinished, MaskKey: key,
-		Approved: func() (string, error) { approval, err := store.Approval(); return approval.Plan, err },
+		Approved: func() (string, error) { return approvedNow(store) },
+		Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 		Write:    func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
 		Instance: s.instance, Version: version, Repository: address,
 		Poll: controller.Every(s.interval), Verify: s.verify,
 	}, nil
+}
+
+// approvalLasts is how long an approval waits for its plan. What was right an
+// hour ago may be wrong by now.
+const approvalLasts = time.Hour
+
+func approvedNow(store *history.Store) (string, error) {
+	approval, err := store.Approval()
+	if err != nil || clock().Sub(approval.Time) > approvalLasts {
+		return "", err
+	}
+	return approval.Plan, nil
 }
 
 // clock is the wall clock, for the records that a person makes.

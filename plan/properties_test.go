@@ -1,0 +1,370 @@
+package plan_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/network"
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+	dockerclient "github.com/docker/docker/client"
+	"pgregory.net/rapid"
+
+	"kargo"
+	"kargo/plan"
+	"kargo/swarm"
+	"kargo/swarm/swarmtest"
+)
+
+// The properties below hold for any stacks on any Swarm. The Swarm is one in
+// memory, and it is looked at and written to through package swarm, as in the
+// program.
+
+// world is a Swarm with a controller's memory.
+type world struct {
+	*rapid.T
+	engine *swarmtest.Engine
+	api    *dockerclient.Client
+	client *swarm.Client
+	sent   kargo.Sent
+}
+
+func newWorld(t *rapid.T) *world {
+	engine := swarmtest.New(swarmtest.AutoSettle)
+	api := engine.Client()
+	return &world{T: t, engine: engine, api: api, client: swarm.New(api), sent: kargo.Sent{}}
+}
+
+func (w *world) observe() kargo.Cluster {
+	w.Helper()
+	cluster, err := w.client.Observe(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return cluster
+}
+
+// make is the plan for what is seen now.
+func (w *world) make(desired []kargo.Stack, approved string) kargo.Plan {
+	w.Helper()
+	return w.makeFor(desired, w.observe(), approved)
+}
+
+func (w *world) makeFor(desired []kargo.Stack, cluster kargo.Cluster, approved string) kargo.Plan {
+	opts := options()
+	opts.Sent, opts.Approved = w.sent, approved
+	return plan.Make(desired, cluster, opts)
+}
+
+// carryOut applies a plan and remembers what was sent, as the loop does.
+func (w *world) carryOut(p kargo.Plan) {
+	w.Helper()
+	err := w.client.Apply(w.Context(), p, func(change kargo.Change, err error) {
+		switch {
+		case err != nil || change.Kind != kargo.KindService:
+		case change.Action == kargo.Remove:
+			delete(w.sent, change.Name)
+		default:
+			w.sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason}
+		}
+	})
+	if err != nil {
+		w.Fatalf("carry out\n%s%v", p, err)
+	}
+}
+
+// converge plans and applies until there is nothing to do, and lets a person
+// approve whatever waits for one. The Swarm settles at once, so a few rounds
+// are enough: one for services, one for what they leave behind.
+func (w *world) converge(desired []kargo.Stack) {
+	w.Helper()
+	for range 5 {
+		p := w.make(desired, "")
+		if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Approvable }) {
+			p = w.make(desired, p.ID())
+		}
+		if p.Empty() && len(p.Held) == 0 {
+			for name, sent := range w.sent {
+				sent.Seen = true
+				w.sent[name] = sent
+			}
+			return
+		}
+		w.carryOut(p)
+	}
+	w.Fatalf("does not converge; the plan is still\n%s", w.make(desired, ""))
+}
+
+// someStacks are up to five stacks of up to three services, in any order. Few
+// names and values, so that one draw often meets another's.
+func someStacks(t *rapid.T, label string) []kargo.Stack {
+	names := rapid.Permutation([]string{"a", "b", "c", "d", "e"}).Draw(t, label)
+	var stacks []kargo.Stack
+	for _, name := range names[:rapid.IntRange(1, 5).Draw(t, label+": stacks")] {
+		s := kargo.Stack{Name: name}
+		for _, service := range []string{"x", "y", "z"}[:rapid.IntRange(1, 3).Draw(t, label+": services of "+name)] {
+			addService(t, &s, service, label+": "+name+"_"+service)
+		}
+		stacks = append(stacks, s)
+	}
+	return stacks
+}
+
+func addService(t *rapid.T, stack *kargo.Stack, name, label string) {
+	draw := func(what string, most int) int { return rapid.IntRange(0, most).Draw(t, label+" "+what) }
+	full := stack.Namespace() + "_" + name
+	changes := []func(*dockerswarm.ServiceSpec){
+		env(fmt.Sprintf("A=%d", draw("A", 2)), fmt.Sprintf("B_PASSWORD=secret-%d", draw("B", 2))),
+		func(s *dockerswarm.ServiceSpec) {
+			replicas := uint64(draw("replicas", 2))
+			s.Mode.Replicated.Replicas = &replicas
+			s.EndpointSpec = &dockerswarm.EndpointSpec{Mode: dockerswarm.ResolutionModeDNSRR}
+		},
+	}
+	if draw("network", 1) == 1 {
+		net := stack.Namespace() + "_net"
+		changes = append(changes, on(net))
+		if !slices.ContainsFunc(stack.Networks, func(n kargo.Network) bool { return n.Name == net }) {
+			stack.Networks = append(stack.Networks, kargo.Network{Name: net, Driver: "overlay"})
+		}
+	}
+	if content := draw("content", 3); content > 0 {
+		config := contentNamed(stack.Namespace()+"_conf", fmt.Sprint("content ", content))
+		changes = append(changes, uses(config.Name))
+		if !slices.ContainsFunc(stack.Configs, func(c kargo.Config) bool { return c.Name == config.Name }) {
+			stack.Configs = append(stack.Configs, config)
+		}
+	}
+	stack.Services = append(stack.Services, service(full, fmt.Sprintf("app:%d", draw("image", 1)+1), changes...))
+}
+
+// contentNamed is a config whose name ends in a digest of its content.
+func contentNamed(base, content string) kargo.Config {
+	sum := sha256.Sum256([]byte(content))
+	return kargo.Config{Name: base + "-" + hex.EncodeToString(sum[:])[:12], Data: []byte(content)}
+}
+
+func TestApplyThenPlanIsEmptyAndWhatRunsIsWhatWasWanted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		for i := range rapid.IntRange(1, 3).Draw(t, "revisions") {
+			desired := someStacks(t, fmt.Sprint("revision ", i))
+			w.converge(desired)
+			if got := w.make(desired, "").String(); got != "nothing to do\n" {
+				t.Fatalf("after apply the plan is\n%s", got)
+			}
+			w.checkRuns(desired)
+		}
+	})
+}
+
+// checkRuns sets what Docker answers against what was wanted, without the
+// planner's own idea of a difference.
+func (w *world) checkRuns(desired []kargo.Stack) {
+	w.Helper()
+	services, err := w.api.ServiceList(w.Context(), dockerswarm.ServiceListOptions{Status: true})
+	if err != nil {
+		w.Fatal(err)
+	}
+	running, wanted := map[string]string{}, map[string]string{}
+	for _, service := range services {
+		running[service.Spec.Name] = w.describe(service)
+	}
+	for _, stack := range desired {
+		for _, service := range stack.Services {
+			wanted[service.Name] = describeWanted(stack, service)
+		}
+	}
+	if !maps.Equal(running, wanted) {
+		w.Fatalf("what runs is\n%v\nwant\n%v", running, wanted)
+	}
+}
+
+// describe is what a live service does: image, environment, tasks, networks by
+// name, and the content of its files.
+func (w *world) describe(service dockerswarm.Service) string {
+	w.Helper()
+	container := service.Spec.TaskTemplate.ContainerSpec
+	var networks, files []string
+	for _, attachment := range service.Spec.TaskTemplate.Networks {
+		found, err := w.api.NetworkInspect(w.Context(), attachment.Target, network.InspectOptions{})
+		if err != nil {
+			w.Fatal(err)
+		}
+		networks = append(networks, found.Name)
+	}
+	for _, reference := range container.Configs {
+		found, _, err := w.api.ConfigInspectWithRaw(w.Context(), reference.ConfigID)
+		if err != nil {
+			w.Fatal(err)
+		}
+		files = append(files, string(found.Spec.Data))
+	}
+	image, _, _ := strings.Cut(container.Image, "@")
+	return fmt.Sprint(image, container.Env, service.ServiceStatus.RunningTasks, networks, files)
+}
+
+func describeWanted(stack kargo.Stack, service kargo.Service) string {
+	container := service.Spec.TaskTemplate.ContainerSpec
+	var networks, files []string
+	for _, attachment := range service.Spec.TaskTemplate.Networks {
+		networks = append(networks, attachment.Target)
+	}
+	for _, reference := range container.Configs {
+		for _, config := range stack.Configs {
+			if config.Name == reference.ConfigName {
+				files = append(files, string(config.Data))
+			}
+		}
+	}
+	return fmt.Sprint(container.Image, container.Env, *service.Spec.Mode.Replicated.Replicas, networks, files)
+}
+
+func TestOrderOfListsDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.converge(someStacks(t, "before"))
+		desired := someStacks(t, "after")
+		cluster := w.observe()
+		want := w.makeFor(desired, cluster, "")
+
+		seed := rapid.Uint64().Draw(t, "order")
+		random := rand.New(rand.NewPCG(seed, seed))
+		shuffle(random, cluster.Services)
+		shuffle(random, cluster.Networks)
+		shuffle(random, cluster.Configs)
+		shuffle(random, cluster.Tasks)
+		if got := w.makeFor(desired, cluster, ""); got.String() != want.String() || got.ID() != want.ID() {
+			t.Fatalf("in another order the plan is\n%swant\n%s", got, want)
+		}
+	})
+}
+
+func shuffle[T any](random *rand.Rand, list []T) {
+	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
+
+// Others have services, networks and configs on the same Swarm, some under
+// names that Kargo would use, some of another instance. What is in the way
+// holds a stack; nothing of it is ever written to.
+func TestNothingUnownedIsTouched(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.addStrangers()
+		before := w.strangers()
+		for i := range rapid.IntRange(1, 3).Draw(t, "revisions") {
+			desired := someStacks(t, fmt.Sprint("revision ", i))
+			for range 3 {
+				p := w.make(desired, "")
+				if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Approvable }) {
+					p = w.make(desired, p.ID())
+				}
+				w.carryOut(p)
+			}
+			if got := w.strangers(); !maps.Equal(got, before) {
+				t.Fatalf("what is not ours was %v and is %v", before, got)
+			}
+		}
+	})
+}
+
+func (w *world) addStrangers() {
+	w.Helper()
+	owners := []map[string]string{{}, {kargo.LabelInstance: "another", kargo.LabelStack: "a"}}
+	draw := func(what string, names ...string) (name string, labels map[string]string, wanted bool) {
+		return rapid.SampledFrom(names).Draw(w.T, what), rapid.SampledFrom(owners).Draw(w.T, "owner of "+what), rapid.Bool().Draw(w.T, what+" exists")
+	}
+	check := func(err error) {
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+	if name, labels, wanted := draw("service", "kargo-a_x", "kargo-b_y", "kargo-q_x", "portainer"); wanted {
+		s := spec(name, "app:9")
+		s.Labels = labels
+		_, err := w.api.ServiceCreate(w.Context(), s, dockerswarm.ServiceCreateOptions{})
+		check(err)
+	}
+	if name, labels, wanted := draw("network", "kargo-a_net", "kargo-c_net", "portainer"); wanted {
+		_, err := w.api.NetworkCreate(w.Context(), name, network.CreateOptions{Driver: "overlay", Labels: labels})
+		check(err)
+	}
+	if name, labels, wanted := draw("config", contentNamed("kargo-a_conf", "content 1").Name, "portainer"); wanted {
+		_, err := w.api.ConfigCreate(w.Context(), dockerswarm.ConfigSpec{Annotations: dockerswarm.Annotations{Name: name, Labels: labels}, Data: []byte("theirs")})
+		check(err)
+	}
+}
+
+// strangers are the versions of everything that is not this instance's.
+func (w *world) strangers() map[string]string {
+	w.Helper()
+	versions := map[string]string{}
+	cluster := w.observe()
+	for _, service := range cluster.Services {
+		if service.Spec.Labels[kargo.LabelInstance] != "test" {
+			versions["service "+service.Name] = fmt.Sprint(service.ID, service.Version)
+		}
+	}
+	for _, network := range cluster.Networks {
+		if network.Labels[kargo.LabelInstance] != "test" {
+			versions["network "+network.Name] = network.ID
+		}
+	}
+	for _, config := range cluster.Configs {
+		if config.Labels[kargo.LabelInstance] != "test" {
+			versions["config "+config.Name] = fmt.Sprint(config.ID, config.Version)
+		}
+	}
+	return versions
+}
+
+// A plan that nobody approved removes two stacks at most, or a fifth of them,
+// and never the last one.
+func TestNeverMoreRemovalsThanTheGovernorAllows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		before := someStacks(t, "before")
+		w.converge(before)
+		after := someStacks(t, "after")
+		staying := map[string]bool{}
+		for _, stack := range after {
+			staying[stack.Name] = true
+		}
+		removed := map[string]bool{}
+		for _, change := range w.make(after, "").Changes {
+			if change.Action == kargo.Remove && !staying[change.Stack] {
+				removed[change.Stack] = true
+			}
+		}
+		if len(removed) > 2 && len(removed)*5 > len(before) || len(removed) == len(before) {
+			t.Fatalf("%d of %d stacks are removed unasked", len(removed), len(before))
+		}
+	})
+}
+
+// Swarm keeps the spec before an update as the one to roll back to, so an
+// update that changes nothing costs a service its way back.
+func TestPreviousSpecIsNeverTheSpec(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		for i := range rapid.IntRange(1, 4).Draw(t, "revisions") {
+			desired := someStacks(t, fmt.Sprint("revision ", i))
+			w.converge(desired)
+			writes := len(w.engine.Writes())
+			w.converge(desired)
+			if again := w.engine.Writes()[writes:]; len(again) > 0 {
+				t.Fatalf("once more writes %q", again)
+			}
+			for _, service := range w.observe().Services {
+				if service.Previous != nil && len(plan.Diff(*service.Previous, service.Spec, kargo.Mask{})) == 0 {
+					t.Fatalf("%s would be rolled back to itself", service.Name)
+				}
+			}
+		}
+	})
+}
