@@ -43,7 +43,7 @@ func TestRemovalOfManyStacksWaitsForApproval(t *testing.T) {
 		t.Fatalf("kargo approve: %s", got)
 	}
 	until(t, "the stacks are gone", func() bool {
-		return s.objects() == "service kargo-t-one_one\nnetwork kargo-t-one_own\nnetwork t-back\nnetwork t-front\nnetwork t-socket\n"
+		return s.objects() == "network kargo-t-one_own\nnetwork t-back\nnetwork t-front\nnetwork t-socket\nservice kargo-t-one_one\n"
 	})
 	if got := s.awaitDeployment(commit); got.Trigger != "approve" && got.Trigger != "sync" {
 		t.Errorf("the deployment was triggered by %q", got.Trigger)

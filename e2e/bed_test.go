@@ -176,7 +176,7 @@ func (s *scene) services() map[string]kargo.LiveService {
 	return byName
 }
 
-// objects are the names of all that this instance has, a line each.
+// objects are the names of all that this instance has, a line each, sorted.
 func (s *scene) objects() string {
 	s.t.Helper()
 	var lines []string
@@ -190,7 +190,11 @@ func (s *scene) objects() string {
 	for _, config := range live.Configs {
 		lines = append(lines, string(config.Kind())+" "+config.Name)
 	}
-	return strings.ReplaceAll(strings.Join(lines, "\n"), s.prefix, "t") + "\n"
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], s.prefix, "t")
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n") + "\n"
 }
 
 // state is everything of this instance that two runs which end alike have in

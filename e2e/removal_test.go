@@ -30,8 +30,8 @@ func TestStackThatLeavesIsRemovedServicesFirst(t *testing.T) {
 		// removal is refused, and tried again.
 		same(t, "the order of removals", strings.Join(distinct(s.docker.writesSince(mark)), "\n"),
 			"DELETE /services/{id}\nDELETE /networks/{id}\nDELETE /configs/{id}\nDELETE /secrets/{id}")
-		same(t, "what is left", s.objects(), "service kargo-t-web_site\n"+
-			"network kargo-t-web_own\nnetwork t-back\nnetwork t-front\nnetwork t-socket\n")
+		same(t, "what is left", s.objects(), "network kargo-t-web_own\n"+
+			"network t-back\nnetwork t-front\nnetwork t-socket\nservice kargo-t-web_site\n")
 	})
 }
 
