@@ -60,11 +60,18 @@ func newImageBed(t *testing.T) *imageBed {
 	return b
 }
 
-// run runs a command on the engine and answers what it prints.
+// command is a command on the engine.
+func (b *imageBed) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+b.engine)
+	return cmd
+}
+
+// run runs a command and answers what it prints.
 func (b *imageBed) run(env []string, name string, args ...string) string {
 	b.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(append(os.Environ(), "DOCKER_HOST="+b.engine), env...)
+	cmd := b.command(name, args...)
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		b.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
@@ -75,6 +82,12 @@ func (b *imageBed) run(env []string, name string, args ...string) string {
 func (b *imageBed) docker(args ...string) string {
 	b.t.Helper()
 	return b.run(nil, "docker", args...)
+}
+
+// tell logs what a command of Docker says, be it that there is nothing to say.
+func (b *imageBed) tell(args ...string) {
+	out, err := b.command("docker", args...).CombinedOutput()
+	b.t.Logf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 }
 
 func (b *imageBed) socket() string { return strings.TrimPrefix(b.engine, "unix://") }
@@ -94,11 +107,30 @@ func (b *imageBed) deployController() {
 		b.t.Cleanup(func() { b.docker("secret", "rm", name) })
 	}
 	b.t.Cleanup(b.removeAll)
-	address := strings.Replace(b.gitHost.url("HTTP", ""), "127.0.0.1", testBed(b.t, "KARGO_TEST_HOST"), 1)
+	address := strings.Replace(b.gitHost.url("HTTPS", ""), "127.0.0.1", testBed(b.t, "KARGO_TEST_HOST"), 1)
 	b.run([]string{
 		"IMAGE=kargo:test", "REPO=" + address + "/" + b.path, "GIT_USERNAME=" + gitReader,
 		"DOCKER_SOCKET=" + b.socket(), "DOCKER_GROUP=" + b.socketGroup(),
-	}, "docker", "stack", "deploy", "--resolve-image", "never", "-c", "../docs/kargo.yml", b.prefix)
+	}, "docker", "stack", "deploy", "--resolve-image", "never", "-c", "../docs/kargo.yml", "-c", b.trust(), b.prefix)
+}
+
+// trust writes what the test bed needs beside the stack file: trust in the
+// certificate of its git host.
+func (b *imageBed) trust() string {
+	b.t.Helper()
+	file := filepath.Join(shortTempDir(b.t), "trust.yml")
+	writeFile(b.t, file, `version: "3.8"
+services:
+  kargo:
+    environment:
+      KARGO_GIT_CA_FILE: /git-ca.pem
+    configs:
+      - source: git-ca
+        target: /git-ca.pem
+configs:
+  git-ca:
+    file: `+testBed(b.t, "KARGO_TEST_GIT_CA")+"\n")
+	return file
 }
 
 // socketGroup is the group that may open the engine's socket. Where the machine
@@ -113,13 +145,14 @@ func (b *imageBed) socketGroup() string {
 	return group
 }
 
-// container waits until the controller's container runs, and answers its ID.
+// container waits until the controller answers in its container, whose ID it
+// returns.
 func (b *imageBed) container() string {
 	b.t.Helper()
 	var id string
-	until(b.t, "the controller's container runs", func() bool {
+	until(b.t, "the controller's container answers", func() bool {
 		id = b.docker("ps", "-q", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+b.prefix+"_kargo")
-		return id != ""
+		return id != "" && b.command("docker", "exec", id, "/kargo", "healthcheck").Run() == nil
 	})
 	return id
 }
@@ -166,8 +199,7 @@ func (b *imageBed) environmentOf(service string) string {
 // answer: exit code 0, and not the 137 of a kill.
 func (b *imageBed) checkEnd(container string) {
 	b.t.Helper()
-	wait := exec.Command("docker", "wait", container)
-	wait.Env = append(os.Environ(), "DOCKER_HOST="+b.engine)
+	wait := b.command("docker", "wait", container)
 	var code strings.Builder
 	wait.Stdout = &code
 	if err := wait.Start(); err != nil {
@@ -182,8 +214,8 @@ func (b *imageBed) checkEnd(container string) {
 // removeAll removes both stacks and what is beside them.
 func (b *imageBed) removeAll() {
 	if b.t.Failed() {
-		b.t.Logf("tasks of the controller:\n%s", b.docker("service", "ps", "--no-trunc", b.prefix+"_kargo"))
-		b.t.Logf("log of the controller:\n%s", b.docker("service", "logs", b.prefix+"_kargo"))
+		b.tell("service", "ps", "--no-trunc", b.prefix+"_kargo")
+		b.tell("service", "logs", b.prefix+"_kargo")
 	}
 	b.docker("stack", "rm", b.prefix)
 	b.docker("stack", "rm", "kargo-"+b.prefix+"-web")
