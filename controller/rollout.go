@@ -222,7 +222,10 @@ func (c *Controller) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 // candidates are the stacks whose rendering may be called good by now, their
 // services, and the time before which none of them can have run long enough.
 func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
-	waiting := stacksOf(next)
+	waiting, tasked := stacksOf(next), map[string]bool{}
+	for _, service := range c.cluster.Services {
+		tasked[service.Name] = service.Desired > 0
+	}
 	for _, stack := range c.desired.Stacks {
 		rollout := c.memory.Rollouts[stack.Name]
 		if !underway(rollout) || waiting[stack.Name] {
@@ -231,9 +234,9 @@ func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 		stacks = append(stacks, stack)
 		for _, service := range stack.Services {
 			services = append(services, service.Name)
-		}
-		if proven := rollout.Since.Add(stack.Policy.Stable); proven.After(earliest) {
-			earliest = proven
+			if proven := rollout.Since.Add(stack.Policy.Stable); tasked[service.Name] && proven.After(earliest) {
+				earliest = proven
+			}
 		}
 	}
 	return stacks, services, earliest

@@ -231,7 +231,9 @@ func (c *Controller) remember(change kargo.Change) {
 		delete(c.memory.Sent, change.Name)
 		return
 	}
-	if before := c.memory.Sent[change.Name]; before.Seen && before.Digest == change.Digest {
+	if before := c.memory.Sent[change.Name]; before.Digest != change.Digest {
+		delete(c.fights, change.Name) // another spec, another peace
+	} else if before.Seen {
 		c.noteFight(change.Name, time.Now())
 	}
 	c.memory.Sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason}

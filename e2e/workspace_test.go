@@ -187,6 +187,11 @@ func (w *workspace) envFile() string {
 	for _, name := range slices.Sorted(maps.Keys(w.env)) {
 		fmt.Fprintf(&text, "%s='%s'\n", name, w.env[name])
 	}
+	for _, stack := range w.stacks {
+		if stable := w.variable(stack, "STABLE"); w.env[stable] == "" {
+			fmt.Fprintf(&text, "%s=0s\n", stable) // tests of something else need not wait
+		}
+	}
 	return text.String()
 }
 
