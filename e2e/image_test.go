@@ -15,6 +15,7 @@ import (
 // people to: by the stack file docs/kargo.yml, without root, on a root file
 // system that nobody can write to. There it does its job.
 func TestImage(t *testing.T) {
+	t.Parallel()
 	b := newImageBed(t)
 	b.deployController()
 	container := b.container()

@@ -1,0 +1,51 @@
+# What one does here, by name. `make` alone lists it.
+
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Everything that bash reads, by its first line.
+SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci demo testbed)
+# The race detector wants a C compiler.
+RACE    = $(if $(shell command -v gcc),-race)
+
+.PHONY: help build demo test check quick scripts bench vuln
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/kargo
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/kargo ./cmd/kargo
+
+demo: build ## see it at work on a throwaway Swarm; DEMO=once ends by itself (root, Debian)
+	@demo/tour
+
+test: ## everything, on real engines and a real browser; installs what is missing (root, Debian)
+	testbed/install
+	$(MAKE) scripts
+	cd charts/test && go test -count=1 ./...
+	$(MAKE) quick
+	$(MAKE) demo DEMO=once
+	testbed/run --git --registry --vip -- go test -timeout 20m ./...
+
+check: ## format, vet, staticcheck, quick tests: wants nothing but Go
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go test -short ./...
+	@if command -v shellcheck >/dev/null; then $(MAKE) scripts; else echo "no shellcheck: scripts were not checked"; fi
+
+quick: ## quick tests, with the race detector where there is a C compiler
+	@[ -n "$(RACE)" ] || echo "no gcc: without the race detector"
+	$(if $(RACE),CGO_ENABLED=1) go test -short $(RACE) ./...
+
+scripts: ## shellcheck of all scripts
+	shellcheck $(SCRIPTS)
+
+bench: ## benchmarks
+	go test -short -run '^$$' -bench . -benchmem ./...
+
+# Its exit status 3 means a finding; any other failure, that it could not look.
+vuln: ## known vulnerabilities in what the program calls (asks vuln.go.dev)
+	GOBIN=$(CURDIR)/bin go install $(GOVULNCHECK)
+	@bin/govulncheck ./... || { [ $$? = 3 ] || echo "vuln: NOT CHECKED, see above: is vuln.go.dev out of reach?" >&2; exit 1; }
