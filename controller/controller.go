@@ -128,6 +128,7 @@ type Controller struct {
 	desired  *Desired       // what is in force, or about to be; nil until known
 	cluster  kargo.Cluster  // as seen last
 	open     *kargo.Deployment
+	lasting  error // what of the open deployment's error stays; see lasting
 	due      due
 	failures int // faults in a row, for the back-off
 	// refused are changes that Docker would not take. They are tried again
@@ -206,6 +207,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			timer.Stop()
 			return nil
 		case trigger = <-c.nudges:
+			trigger = c.restAfterPush(ctx, trigger)
 			c.due.git = true
 			// A push says nothing about Swarm; a person who asks for a round
 			// wants to know.

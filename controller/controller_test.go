@@ -65,7 +65,7 @@ func TestOnlyTheChangedStackMoves(t *testing.T) {
 		w.repo.commit("c2", overriding("app:2", app("app:1", "web", "dbs"))...)
 		w.nudge("webhook github")
 		w.wantCalls("observe",
-			`update service kargo-web_web: Labels.com.docker.stack.image: "app:1" -> "app:2"; TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`,
+			`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`,
 			"services", "services", "tasks")
 		w.wantHistory(
 			"1 c1 by start: succeeded, 5 changes, web added, dbs added",
@@ -256,6 +256,33 @@ func TestABurstOfNudgesIsOneRound(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if w.repo.asked > 2 {
 			t.Errorf("50 nudges made git be asked %d times", w.repo.asked)
+		}
+	})
+}
+
+func TestABurstOfPushesIsFewRounds(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.repo.asked = 0
+		for range 20 {
+			w.loop.Nudge("webhook generic")
+			time.Sleep(200 * time.Millisecond)
+		}
+		time.Sleep(3 * time.Second)
+		if w.repo.asked > 4 {
+			t.Errorf("20 pushes within four seconds made git be asked %d times", w.repo.asked)
+		}
+
+		// Whoever is there in person does not wait for that.
+		w.loop.Nudge("webhook generic")
+		w.loop.Nudge("webhook generic")
+		before := w.repo.asked
+		time.Sleep(time.Millisecond)
+		w.loop.Nudge("sync")
+		time.Sleep(time.Millisecond)
+		if w.repo.asked == before {
+			t.Error("a person had to wait for a push")
 		}
 	})
 }

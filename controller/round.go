@@ -88,7 +88,7 @@ func (c *Controller) recordUnmoved(trigger string) error {
 // rollout may have moved, the services are enough; as soon as the plan has
 // anything to say, and now and then during a long rollout, everything is read.
 func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
-	if light := !c.due.full && !c.due.fresh && c.due.looks%5 != 4; light {
+	if light := !c.due.full && !c.due.fresh && time.Since(c.Status().LastVerified) < longestLight; light {
 		services, err := measured(c, "observe", func() ([]kargo.LiveService, error) { return c.Swarm.Services(ctx) })
 		if err != nil {
 			return kargo.Plan{}, fmt.Errorf("look at services: %w", err)
@@ -158,6 +158,7 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 	if err != nil {
 		c.open.Err = c.mask().Text(err.Error())
 	}
+	c.lasting = lasting(err)
 	if err == nil || worstFault(err) == kargo.Invalid {
 		c.memory.Applied = c.memory.Applied.Next(next.Revision, c.open.Stacks)
 		c.publish(func(s *kargo.Status) { s.Applied = next.Revision })
@@ -175,9 +176,33 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 	return errors.Join(err, c.record())
 }
 
+// lasting is what of an error the next look does not put right. Where Swarm was
+// out of reach or had moved on, that look shows what is still to be done.
+func lasting(err error) error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var errs []error
+		for _, part := range joined.Unwrap() {
+			errs = append(errs, lasting(part))
+		}
+		return errors.Join(errs...)
+	}
+	switch kargo.FaultOf(err) {
+	case kargo.Unavailable, kargo.Conflict:
+		return nil
+	}
+	return err
+}
+
 // rest is the end of a round with nothing to change: what was sent has
 // arrived, and rollouts may be decided.
 func (c *Controller) rest(ctx context.Context, next kargo.Plan) error {
+	if c.open != nil {
+		c.open.Err = ""
+		if c.lasting != nil {
+			c.open.Err = c.mask().Text(c.lasting.Error())
+		}
+	}
 	c.markSeen(next)
 	c.startClocks(nil, next)
 	err := c.settle(ctx, next)

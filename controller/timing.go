@@ -1,19 +1,21 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"kargo"
 )
 
 const (
-	// firstLook is how soon a rollout is looked at; later looks come at
-	// growing distances up to slowestLook, because a rollout that takes long
-	// changes slowly.
-	firstLook   = time.Second
-	slowestLook = 15 * time.Second
+	// longestLight is for how long looks at a rollout may be light ones: the
+	// rest of the Swarm may change meanwhile, too.
+	longestLight = 30 * time.Second
+	// pushRest keeps the rounds of a burst of pushes apart.
+	pushRest = 2 * time.Second
 	// eventRest lets the events of one cause arrive together.
 	eventRest = 500 * time.Millisecond
 	// watchRetry is the pause before a broken event stream is opened again.
@@ -25,6 +27,10 @@ const (
 	// not read again.
 	maxAttempts = 2
 )
+
+// distances between looks at a rollout; the last one stays. They grow, because
+// a rollout that takes long changes slowly, and each look is a call.
+var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second, 8 * time.Second, 15 * time.Second}
 
 // due is what the next round has to do.
 type due struct {
@@ -39,6 +45,7 @@ type due struct {
 	unsettled bool // a rollout or a removal is on its way: look again soon
 	looks     int  // looks at the present rollout
 
+	push   time.Time // when a push last made a round
 	poll   time.Time // when git is asked next
 	verify time.Time // when everything is looked at next
 	soon   time.Time // when the rollout is looked at next; zero if settled
@@ -61,10 +68,10 @@ func (d *due) expire(now time.Time) (trigger string) {
 	return trigger
 }
 
-// lookAgain plans the next look at a rollout that has been looked at n times.
+// lookAgain plans the next look at a rollout.
 func (d *due) lookAgain(now time.Time) {
 	d.unsettled = true
-	d.soon = now.Add(min(firstLook<<min(d.looks, 10), slowestLook))
+	d.soon = now.Add(distances[min(d.looks, len(distances)-1)])
 	d.looks++
 }
 
@@ -112,6 +119,24 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// restAfterPush lets a push wait if there was another one just now, and answers
+// the trigger of the round to come. A person who nudges meanwhile does not wait.
+func (c *Controller) restAfterPush(ctx context.Context, trigger string) string {
+	timer := time.NewTimer(time.Until(c.due.push.Add(pushRest)))
+	defer timer.Stop()
+	for strings.HasPrefix(trigger, WebhookTrigger) {
+		select {
+		case <-ctx.Done():
+			return trigger
+		case <-timer.C:
+			c.due.push = time.Now()
+			return trigger
+		case trigger = <-c.nudges:
+		}
+	}
+	return trigger
 }
 
 // backOff is exponential, with full jitter above half, so that many
