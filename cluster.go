@@ -96,7 +96,7 @@ type Task struct {
 	// own labels: it is still known once the service is gone.
 	Namespace      string
 	Slot           int
-	Node           string // the node's id
+	Node           string // the node's id, or its name where the task failed
 	State, Desired string // swarm's words: "running", "failed", "shutdown", …
 	// Message and Err are the task's own words; ExitCode is 0 while it runs.
 	Message, Err string

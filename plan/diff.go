@@ -81,6 +81,8 @@ var notCompared = map[string]bool{
 	"TaskTemplate.ForceUpdate": true,
 	// Docker's client derives it from the image when it asks the registry.
 	"TaskTemplate.Placement.Platforms": true,
+	// Says again what the image is.
+	"Labels." + kargo.LabelImage: true,
 	// Says who changed the service last; must never cause a change.
 	"Labels." + kargo.LabelRevision: true,
 }

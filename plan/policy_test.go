@@ -68,7 +68,7 @@ func TestPolicies(t *testing.T) {
 			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:2")), kargo.Policy{Drift: kargo.DriftOff})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
-			want:    "update service kargo-web_a: Labels.com.docker.stack.image: \"app:1\" -> \"app:2\"; TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n",
+			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n",
 		},
 		{
 			name:    "a fight is not fought for ever",

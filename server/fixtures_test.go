@@ -94,6 +94,8 @@ func troubled() kargo.Status {
 	}
 	status.Stacks[0].Health, status.Stacks[0].InSync = kargo.Degraded, false
 	status.Stacks[0].Message = "dbs_postgis was rolled back"
+	status.Stacks[0].Failure = &kargo.Failure{Commit: newest.Commit, Reason: "dbs_postgis: 3 tasks failed", Time: at(time.Minute),
+		Words: []string{"dbs_postgis on worker-0: failed: task: non-zero exit (1) (exit code 1)", "log: FATAL: <wrong> ownership"}}
 	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.Degraded, 0
 	status.Stacks[0].Services[1].Message = `task: non-zero exit (1): FATAL: data directory "/var/lib/postgresql/data" has wrong ownership`
 	status.Stacks[1].Health, status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Running = kargo.InProgress, kargo.InProgress, 1

@@ -142,6 +142,12 @@ func summarize(status kargo.Status) summary {
 			}
 		}
 	}
+	var failed []string
+	for _, stack := range status.Stacks {
+		if stack.Failure != nil {
+			failed = append(failed, stack.Name)
+		}
+	}
 	pending, held := len(status.Pending.Changes), len(status.Pending.Held)
 	switch {
 	case status.Problems.Err() != nil:
@@ -150,6 +156,8 @@ func summarize(status kargo.Status) summary {
 		return summary{"bad", title(status.Fault), "Something keeps the controller from its work."}
 	case !status.Ready():
 		return summary{"idle", "Starting", "No revision was applied yet."}
+	case len(failed) > 0:
+		return summary{"bad", "Failed", "The newest rendering did not come up: " + strings.Join(failed, ", ") + "."}
 	case worst == kargo.Degraded:
 		return summary{"bad", "Degraded", "Not every service runs as it should."}
 	case pending > 0 || worst == kargo.InProgress:

@@ -250,13 +250,46 @@ func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task
 }
 
 // Tasks are all tasks of the services that Swarm remembers, the newest first,
-// with what they say of themselves. One call.
+// with what they say of themselves. One call, and one more for the names of
+// the nodes on which tasks failed.
 func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {
 	only := filters.NewArgs()
 	for _, service := range services {
 		only.Add("service", service)
 	}
-	return c.listTasks(ctx, only)
+	tasks, err := c.listTasks(ctx, only)
+	if err != nil {
+		return nil, err
+	}
+	return tasks, c.nameNodes(ctx, tasks)
+}
+
+// nameNodes puts the names of nodes in the place of their ids, where a task
+// failed: only then does a person want to know. One call for a node that was
+// never asked for.
+func (c *Client) nameNodes(ctx context.Context, tasks []kargo.Task) error {
+	for i, task := range tasks {
+		state := swarm.TaskState(task.State)
+		if task.Node == "" || state != swarm.TaskStateFailed && state != swarm.TaskStateRejected {
+			continue
+		}
+		name, known := c.names.get(nodeNames, task.Node)
+		if !known {
+			nodes, err := call(ctx, c, "NodeList", func(ctx context.Context) ([]swarm.Node, error) {
+				return c.api.NodeList(ctx, swarm.NodeListOptions{})
+			})
+			if err != nil {
+				return fmt.Errorf("list nodes: %w", err)
+			}
+			for _, node := range nodes {
+				c.names.put(nodeNames, node.ID, node.Description.Hostname)
+			}
+			name = c.names.name(nodeNames, task.Node)
+			c.names.put(nodeNames, task.Node, name) // one that has left keeps its id
+		}
+		tasks[i].Node = name
+	}
+	return nil
 }
 
 // maxLog bounds what is read of a log, in bytes.

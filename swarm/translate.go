@@ -22,6 +22,7 @@ type names struct {
 	configs  map[string]string // ids by name
 	secrets  map[string]string // ids by name
 	gone     map[string]string // names by id of networks that Swarm has no more
+	nodes    map[string]string // names by id
 }
 
 // table picks one of the maps.
@@ -31,6 +32,7 @@ func networkNames(n *names) *map[string]string { return &n.networks }
 func serviceNames(n *names) *map[string]string { return &n.services }
 func configIDs(n *names) *map[string]string    { return &n.configs }
 func secretIDs(n *names) *map[string]string    { return &n.secrets }
+func nodeNames(n *names) *map[string]string    { return &n.nodes }
 func goneNetworks(n *names) *map[string]string { return &n.gone }
 
 func (n *names) get(of table, key string) (string, bool) {
