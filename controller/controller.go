@@ -419,6 +419,9 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 	c.head = desired.Workspace.Revision
 	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
 	if desired.Problems.Err() == nil {
+		if err := c.keepWhatRan(); err != nil {
+			return err
+		}
 		c.accept(desired, trigger)
 	}
 	return c.Attempts.Survived()

@@ -219,8 +219,9 @@ func (c *Controller) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 	return decided, nil
 }
 
-// candidates are the stacks whose rendering may be called good by now, their
-// services, and the time before which none of them can have run long enough.
+// candidates are the stacks whose rendering may be called good by now, whatever
+// others do, their services, and the time by which all of them can have run
+// long enough.
 func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
 	waiting, tasked := stacksOf(next), map[string]bool{}
 	for _, service := range c.cluster.Services {
@@ -229,6 +230,9 @@ func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 	for _, stack := range c.desired.Stacks {
 		rollout := c.memory.Rollouts[stack.Name]
 		if !underway(rollout) || waiting[stack.Name] {
+			continue
+		}
+		if health, _ := plan.StackHealth(stack, c.cluster); health != kargo.Healthy {
 			continue
 		}
 		stacks = append(stacks, stack)
@@ -240,6 +244,27 @@ func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 		}
 	}
 	return stacks, services, earliest
+}
+
+// keepWhatRan calls the rendering good that another one is about to replace,
+// if it came up, has not run long enough to be proven, and there is none better
+// to return to.
+func (c *Controller) keepWhatRan() error {
+	if c.desired == nil {
+		return nil
+	}
+	for _, stack := range c.desired.Stacks {
+		rollout := c.memory.Rollouts[stack.Name]
+		if !underway(rollout) || rollout.Good != "" {
+			continue
+		}
+		if health, _ := plan.StackHealth(stack, c.cluster); health == kargo.Healthy {
+			if err := c.keepGood(stack); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // keepGood remembers a rendering that came up and stayed up, with the images

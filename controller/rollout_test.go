@@ -228,3 +228,32 @@ func TestAdopt(t *testing.T) {
 		w.wantHeld()
 	})
 }
+
+func TestASlowStackDoesNotKeepAnotherFromBeingGood(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.fate = func(service *kargo.LiveService) {
+			if service.Name == "kargo-dbs_dbs" {
+				service.Running = 0
+			}
+		}
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		if _, good := w.records.good["web"]; !good {
+			t.Error("web has run for long enough, whatever dbs does")
+		}
+		if _, good := w.records.good["dbs"]; good {
+			t.Error("dbs does not even run")
+		}
+	})
+}
+
+func TestWhatRanIsBetterThanNothingToReturnTo(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", pair("a:1", "b:1", "WEB_STABLE=1m")...)
+		w.start() // it runs, but not for long enough
+		w.swarm.fate = pausing("b:2")
+		w.repo.commit("c2", pair("a:2", "b:2", "WEB_STABLE=1m")...)
+		w.nudge("webhook github")
+		w.wantImages("a:1 b:1")
+	})
+}

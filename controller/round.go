@@ -320,12 +320,9 @@ func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
 	alive := slices.DeleteFunc(slices.Clone(s.stacks), func(stack kargo.Stack) bool {
 		return c.memory.Rollouts[stack.Name].Failed != nil && s.quarantined[stack.Name] == ""
 	})
-	if passing(next) || !plan.Settled(alive, c.cluster) {
-		c.lookAgain()
-		return nil
-	}
 	c.lookAgain() // unless all is decided, below
-	if decided, err := c.prove(ctx, next); err != nil || !decided {
+	decided, err := c.prove(ctx, next)
+	if err != nil || !decided || passing(next) || !plan.Settled(alive, c.cluster) {
 		return err
 	}
 	c.due.settled()

@@ -39,7 +39,11 @@ func renderTemplates(ws kargo.Workspace) kargo.Problems {
 			continue
 		}
 		data, found := expandTemplate(source, template.Data, ws.Env)
-		problems = append(problems, found...)
+		if template.Origin == kargo.OriginUser {
+			// A default template belongs to a service that this workspace may
+			// not even use.
+			problems = append(problems, found...)
+		}
 		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source}
 	}
 	return problems
