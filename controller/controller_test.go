@@ -119,8 +119,7 @@ func TestAnUnsoundHeadLeavesTheLastGoodInForce(t *testing.T) {
 		}
 
 		w.swarm.scaleByHand("kargo-web_web", 3)
-		w.events <- "service update"
-		w.pass(20 * time.Second)
+		w.event("service update")
 		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 
 		w.repo.commit("c3", app("app:3", "web")...)
@@ -234,8 +233,7 @@ func TestDriftIsCorrectedWhenSeen(t *testing.T) {
 		w.start()
 		for range 3 { // the same drift again and again is not "does not converge"
 			w.swarm.scaleByHand("kargo-web_web", 3)
-			w.events <- "service update"
-			w.pass(5 * time.Second)
+			w.event("service update")
 			w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 		}
 		// And without an event, by the full look every five minutes.
@@ -249,11 +247,11 @@ func TestABurstOfNudgesIsOneRound(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
-		w.repo.asked = 0
-		for range 50 {
-			w.loop.Nudge("webhook generic")
-		}
-		time.Sleep(10 * time.Second)
+		w.after(func() {
+			for range 50 {
+				w.loop.Nudge("webhook generic")
+			}
+		})
 		if w.repo.asked > 2 {
 			t.Errorf("50 nudges made git be asked %d times", w.repo.asked)
 		}
@@ -264,12 +262,12 @@ func TestABurstOfPushesIsFewRounds(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
-		w.repo.asked = 0
+		w.forget()
 		for range 20 {
 			w.loop.Nudge("webhook generic")
-			time.Sleep(200 * time.Millisecond)
+			w.rest(200 * time.Millisecond)
 		}
-		time.Sleep(3 * time.Second)
+		w.rest(3 * time.Second)
 		if w.repo.asked > 4 {
 			t.Errorf("20 pushes within four seconds made git be asked %d times", w.repo.asked)
 		}
@@ -277,10 +275,11 @@ func TestABurstOfPushesIsFewRounds(t *testing.T) {
 		// Whoever is there in person does not wait for that.
 		w.loop.Nudge("webhook generic")
 		w.loop.Nudge("webhook generic")
+		w.rest(0)
 		before := w.repo.asked
-		time.Sleep(time.Millisecond)
+		w.rest(time.Millisecond)
 		w.loop.Nudge("sync")
-		time.Sleep(time.Millisecond)
+		w.rest(time.Millisecond)
 		if w.repo.asked == before {
 			t.Error("a person had to wait for a push")
 		}

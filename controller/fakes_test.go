@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -20,8 +21,15 @@ import (
 	"kargo/controller"
 )
 
+// baton orders what a test does before what the loop does later. For the race
+// detector the passing of virtual time alone is no order.
+type baton struct{ atomic.Int64 }
+
+func (b *baton) hand() { b.Add(1) }
+
 // repository is a Source in memory: commits by name, and a head.
 type repository struct {
+	*baton
 	commits map[string]fstest.MapFS
 	head    string
 	err     error // of Head
@@ -29,6 +37,7 @@ type repository struct {
 }
 
 func (r *repository) Head(context.Context) (string, error) {
+	r.hand()
 	r.asked++
 	return r.head, r.err
 }
@@ -51,6 +60,7 @@ func (r *repository) commit(name string, files ...string) {
 // cluster is a Swarm in memory that does what a plan says, in its simplest
 // form. What the real one does is swarmtest's business.
 type cluster struct {
+	*baton
 	services map[string]kargo.LiveService
 	networks []kargo.LiveNetwork
 	tasks    []kargo.Task         // beside the running ones
@@ -67,6 +77,7 @@ type cluster struct {
 }
 
 func (c *cluster) Observe(context.Context) (kargo.Cluster, error) {
+	c.hand()
 	c.calls = append(c.calls, "observe")
 	seen := kargo.Cluster{Services: c.list(), Networks: c.networks, TasksKnown: true}
 	if c.observeTasks {
@@ -76,6 +87,7 @@ func (c *cluster) Observe(context.Context) (kargo.Cluster, error) {
 }
 
 func (c *cluster) Services(context.Context) ([]kargo.LiveService, error) {
+	c.hand()
 	c.calls = append(c.calls, "services")
 	return c.list(), c.err
 }
@@ -249,10 +261,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	b := &baton{}
 	w := &world{
 		t:       t,
-		repo:    &repository{commits: map[string]fstest.MapFS{}},
-		swarm:   &cluster{services: map[string]kargo.LiveService{}, made: map[string]time.Time{}},
+		repo:    &repository{baton: b, commits: map[string]fstest.MapFS{}},
+		swarm:   &cluster{baton: b, services: map[string]kargo.LiveService{}, made: map[string]time.Time{}},
 		records: &records{attempts: map[string]int{}, good: map[string]kargo.Stack{}},
 		events:  make(stirring),
 		stop:    func() {},
@@ -291,6 +304,7 @@ func (w *world) start() {
 		w.config.Unfinished = &unfinished
 	}
 	w.loop = controller.New(w.config)
+	w.forget()
 	ctx, stop := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.loop.Run(ctx) }()
@@ -302,21 +316,37 @@ func (w *world) start() {
 		}
 		w.stop = func() {}
 	}
-	w.pass(20 * time.Second)
+	w.rest(20 * time.Second)
 }
 
-// pass lets virtual time pass, after forgetting the calls so far.
-func (w *world) pass(d time.Duration) {
-	w.swarm.calls, w.repo.asked = nil, 0
+// forget forgets the calls so far. The loop must be at rest.
+func (w *world) forget() { w.swarm.calls, w.repo.asked = nil, 0 }
+
+// rest lets virtual time pass and the loop come to rest.
+func (w *world) rest(d time.Duration) {
+	w.swarm.hand()
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// nudge nudges and lets the round, and what it sets in motion, come to rest.
-func (w *world) nudge(trigger string) {
-	w.loop.Nudge(trigger)
-	w.pass(20 * time.Second)
+// pass forgets the calls so far and lets virtual time pass.
+func (w *world) pass(d time.Duration) {
+	w.forget()
+	w.rest(d)
 }
+
+// after forgets the calls so far, acts, and lets what that sets in motion come
+// to rest.
+func (w *world) after(act func()) {
+	w.forget()
+	act()
+	w.rest(20 * time.Second)
+}
+
+func (w *world) nudge(trigger string) { w.after(func() { w.loop.Nudge(trigger) }) }
+
+// event is one of Swarm's.
+func (w *world) event(what string) { w.after(func() { w.events <- what }) }
 
 func (w *world) wantCalls(want ...string) {
 	w.t.Helper()

@@ -75,8 +75,7 @@ func TestAStackThatFailsGoesBackAsAWhole(t *testing.T) {
 		w.pass(30 * time.Minute)
 		w.wantWrites()
 		w.swarm.scaleByHand("kargo-web_one", 3)
-		w.events <- "service update"
-		w.pass(20 * time.Second)
+		w.event("service update")
 		w.wantWrites("update service kargo-web_one: Mode.Replicated.Replicas: 3 -> 1")
 		w.repo.commit("c3", append(pair("a:2", "b:2"), "README.md=hello")...)
 		w.nudge("webhook github")
@@ -87,8 +86,7 @@ func TestAStackThatFailsGoesBackAsAWhole(t *testing.T) {
 
 		// At a person's word it is.
 		w.swarm.fate = nil
-		w.loop.Retry("web")
-		w.pass(20 * time.Second)
+		w.after(func() { w.loop.Retry("web") })
 		w.wantImages("a:2 b:2")
 		w.wantHeld()
 	})
@@ -156,8 +154,7 @@ func TestOnFailureHold(t *testing.T) {
 		w.wantImages("a:2 b:2")
 		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; nothing is done until it changes, or `kargo retry web`")
 		w.swarm.scaleByHand("kargo-web_one", 3)
-		w.events <- "service update"
-		w.pass(20 * time.Second)
+		w.event("service update")
 		w.wantWrites()
 	})
 }
@@ -195,11 +192,12 @@ func TestAFightEndsInATruce(t *testing.T) {
 		corrections := 0
 		for range 40 { // somebody scales every 15 seconds, for ten minutes
 			w.swarm.scaleByHand("kargo-web_web", 3)
+			w.forget()
 			select {
 			case w.events <- "service update":
 			case <-time.After(time.Second):
 			}
-			w.pass(15 * time.Second)
+			w.rest(15 * time.Second)
 			corrections += len(w.swarm.writes())
 		}
 		if corrections < 5 || corrections > 12 {
@@ -218,12 +216,10 @@ func TestAdopt(t *testing.T) {
 		service := w.swarm.services["kargo-web_web"]
 		delete(service.Spec.Labels, kargo.LabelInstance)
 		w.swarm.services["kargo-web_web"] = service
-		w.events <- "service update"
-		w.pass(20 * time.Second)
+		w.event("service update")
 		w.wantHeld("hold service kargo-web_web: exists and is not Kargo's; set WEB_ADOPT=true to take it over")
 
-		w.loop.Adopt("web")
-		w.pass(20 * time.Second)
+		w.after(func() { w.loop.Adopt("web") })
 		w.wantWrites(`update service kargo-web_web: Labels.kargo.instance: (none) -> "test"`)
 		w.wantHeld()
 	})
