@@ -175,6 +175,26 @@ func TestSwarmOutOfReach(t *testing.T) {
 	})
 }
 
+// TestSwarmGoneDuringARollout: the look that was due stays due, and must not be
+// tried again at once, again and again.
+func TestSwarmGoneDuringARollout(t *testing.T) {
+	for _, err := range []error{kargo.Errorf(kargo.Unavailable, "no such host"), kargo.Errorf(kargo.Internal, "a bug")} {
+		run(t, func(w *world) {
+			w.swarm.settling = true
+			w.repo.commit("c1", app("app:1", "web")...)
+			w.start()
+			w.swarm.err = err
+			w.pass(10 * time.Minute)
+			if looks := len(w.swarm.calls); looks > 60 {
+				t.Errorf("%v: %d looks in ten minutes", err, looks)
+			}
+			w.swarm.err = nil
+			w.pass(5 * time.Minute)
+			w.wantHistory("1 c1 by start: progressing, 4 changes, web added")
+		})
+	}
+}
+
 func TestSwarmMovesOnDuringAPlan(t *testing.T) {
 	run(t, func(w *world) {
 		conflicts := 0

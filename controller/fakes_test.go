@@ -83,13 +83,22 @@ func (c *cluster) Observe(context.Context) (kargo.Cluster, error) {
 	if c.observeTasks {
 		seen.Tasks = c.tasks
 	}
-	return seen, c.err
+	return seen, c.outage()
 }
 
 func (c *cluster) Services(context.Context) ([]kargo.LiveService, error) {
 	c.hand()
 	c.calls = append(c.calls, "services")
-	return c.list(), c.err
+	return c.list(), c.outage()
+}
+
+// outage ends when it was asked for a thousand times: a loop that does not rest
+// at all would never let virtual time pass.
+func (c *cluster) outage() error {
+	if len(c.calls) > 1000 {
+		return nil
+	}
+	return c.err
 }
 
 func (c *cluster) list() []kargo.LiveService {

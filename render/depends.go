@@ -46,7 +46,7 @@ func (w *work) condition(l *layer, service, other string, entry any) kargo.NeedC
 		for _, condition := range conditions {
 			words = append(words, string(condition))
 		}
-		w.fail(l.at("services", service, "depends_on", other, "condition"), didYouMean(text, words),
+		w.fail(l.at("services", service, "depends_on", other, "condition"), kargo.DidYouMean(text, words),
 			"services.%s.depends_on.%s: condition %q is none of %s", service, other, text, strings.Join(words, ", "))
 	}
 	return kargo.NeedStarted

@@ -9,6 +9,8 @@ import (
 
 	"github.com/docker/cli/cli/compose/template"
 	"github.com/docker/cli/pkg/kvfile"
+
+	"kargo"
 )
 
 // inlineEnvFiles puts the contents of env_file under the environment of the
@@ -124,7 +126,7 @@ func (w *work) treeFile(at place, name string) (string, []byte, bool) {
 	}
 	file, ok := w.ws.Files[inside]
 	if !ok {
-		w.fail(at, didYouMean(inside, w.treeNames()), "there is no file %s", inside)
+		w.fail(at, kargo.DidYouMean(inside, w.treeNames()), "there is no file %s", inside)
 		return "", nil, false
 	}
 	return inside, file.Data, true

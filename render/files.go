@@ -67,7 +67,7 @@ func (w *work) fileHint(name string) string {
 		}
 	}
 	slices.Sort(known)
-	return didYouMean(name, known)
+	return kargo.DidYouMean(name, known)
 }
 
 // checkOverlap warns of compose services that files of two services define:

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/compose/types"
+
+	"kargo"
 )
 
 // dropped are properties that the converter forgets without a word. The rest
@@ -58,7 +60,7 @@ func (w *work) checkDependencies(config *types.Config) {
 	for _, name := range names {
 		for _, other := range edges[name] {
 			if !slices.Contains(names, other) {
-				w.warn(w.place("services", name, "depends_on", other), didYouMean(other, names),
+				w.warn(w.place("services", name, "depends_on", other), kargo.DidYouMean(other, names),
 					"services.%s depends on %q, which is not in stack %q", name, other, w.name)
 			}
 		}

@@ -16,7 +16,7 @@ func (r *renderer) needs() map[string][]string {
 		for _, need := range r.ws.Env.List(variable) {
 			switch {
 			case !slices.Contains(r.stacks, need):
-				r.fail(r.variable(variable), didYouMean(need, r.stacks),
+				r.fail(r.variable(variable), kargo.DidYouMean(need, r.stacks),
 					"stack %q needs %q, which is not in STACKS", stack, need)
 			case !slices.Contains(needs[stack], need):
 				needs[stack] = append(needs[stack], need)

@@ -52,7 +52,7 @@ func (r *renderer) oneOf(variable string, words ...string) string {
 		return words[0]
 	}
 	if !slices.Contains(words, value) {
-		r.fail(r.variable(variable), didYouMean(value, words), "%s is %q, not one of %s", variable, value, strings.Join(words, ", "))
+		r.fail(r.variable(variable), kargo.DidYouMean(value, words), "%s is %q, not one of %s", variable, value, strings.Join(words, ", "))
 	}
 	return value
 }

@@ -122,7 +122,7 @@ func (r *renderer) chosen(names []string) []string {
 	}
 	for _, name := range names {
 		if !slices.Contains(r.stacks, name) {
-			r.fail(r.variable("STACKS"), didYouMean(name, r.stacks),
+			r.fail(r.variable("STACKS"), kargo.DidYouMean(name, r.stacks),
 				"STACKS has no stack %q", name)
 		}
 	}

@@ -198,7 +198,7 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 	for _, key := range keys {
 		if !known[key.name] {
 			return &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", s.config, key.line),
-				Err: fmt.Errorf("unknown setting %q", key.name), Hint: didYouMean(key.name, slices.Collect(maps.Keys(known)))}
+				Err: fmt.Errorf("unknown setting %q", key.name), Hint: kargo.DidYouMean(key.name, slices.Collect(maps.Keys(known)))}
 		}
 		// Settings of other commands are read, and left alone.
 		flag := cmd.Flags().Lookup(key.name)
@@ -228,7 +228,7 @@ func (s *settings) resolveVariable(flags *pflag.FlagSet, known map[string]bool, 
 		for setting := range known {
 			names = append(names, variable(setting))
 		}
-		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("unknown setting in the environment: %s", name), Hint: didYouMean(name, names)}
+		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("unknown setting in the environment: %s", name), Hint: kargo.DidYouMean(name, names)}
 	}
 	flag := flags.Lookup(setting)
 	if flag == nil || flag.Changed || value == "" {
@@ -290,40 +290,4 @@ func readSettingsFile(path string) ([]setting, error) {
 		all = append(all, setting{key.Value, value.Value, key.Line})
 	}
 	return all, nil
-}
-
-// didYouMean is a hint with the nearest of the names, or "".
-func didYouMean(name string, names []string) string {
-	slices.Sort(names)
-	best, nearest := "", len(name)/3+1
-	for _, candidate := range names {
-		if distance := editDistance(name, candidate); distance <= nearest {
-			best, nearest = candidate, distance-1
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + best + "?"
-}
-
-// editDistance counts the letters to insert, delete or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,142 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"kargo"
+)
+
+// pull asks git for the head, where that is due, and reads it, where it is
+// new. Whatever goes wrong, the last good revision stays in force.
+func (c *Controller) pull(ctx context.Context, trigger string) error {
+	if c.desired == nil {
+		c.restore(ctx)
+	}
+	if !c.due.git {
+		return nil
+	}
+	commit, err := measured(c, "git", func() (string, error) { return c.Source.Head(ctx) })
+	if err != nil {
+		return fmt.Errorf("list refs: %w", err)
+	}
+	c.publish(func(s *kargo.Status) { s.LastFetched = time.Now() })
+	if commit == c.head.Commit {
+		c.due.git = false
+		return c.headProblems()
+	}
+	if err := c.advance(ctx, commit, trigger); err != nil {
+		return err
+	}
+	c.due.git = false
+	return c.headProblems()
+}
+
+// headProblems repeats what is wrong with the head as long as it is the head.
+func (c *Controller) headProblems() error {
+	if err := c.Status().Problems.Err(); err != nil {
+		return fmt.Errorf("revision %s is refused, %s: %w", c.head.Short(), c.inForce(), err)
+	}
+	return nil
+}
+
+func (c *Controller) inForce() string {
+	if c.desired == nil {
+		return "nothing is in force"
+	}
+	return c.desired.Workspace.Revision.Short() + " stays in force"
+}
+
+// restore reads the revision that was in force when an earlier process ended,
+// so that its drift is corrected even if git is away or the head is unsound.
+func (c *Controller) restore(ctx context.Context) {
+	commit := c.memory.Applied.Revision.Commit
+	if commit == "" {
+		return
+	}
+	desired, err := c.read(ctx, commit)
+	if err == nil {
+		err = desired.Problems.Err()
+	}
+	if err != nil {
+		c.Log.Warn("cannot restore the last good revision", "revision", c.memory.Applied.Revision.Short(), "error", err)
+		return
+	}
+	c.desired = &desired
+}
+
+// advance reads a new head. If it is sound it becomes what is desired.
+func (c *Controller) advance(ctx context.Context, commit, trigger string) error {
+	attempt, err := c.Attempts.Attempt(commit)
+	if err != nil {
+		return err
+	}
+	if attempt > maxAttempts {
+		c.head = kargo.Revision{Commit: commit}
+		problems := kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
+			Hint: "push another commit, and please report this one"}}
+		c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, problems })
+		return nil
+	}
+	desired, err := c.read(ctx, commit)
+	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
+		return errors.Join(err, c.Attempts.Survived())
+	}
+	if err != nil { // the tree itself is unsound
+		desired = Desired{Workspace: kargo.Workspace{Revision: kargo.Revision{Commit: commit}}, Problems: problemsOf(err)}
+	}
+	c.head = desired.Workspace.Revision
+	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
+	if desired.Problems.Err() == nil {
+		if err := c.keepWhatRan(); err != nil {
+			return err
+		}
+		c.accept(desired, trigger)
+	}
+	return c.Attempts.Survived()
+}
+
+// accept makes a sound revision the desired one.
+func (c *Controller) accept(desired Desired, trigger string) {
+	for _, problem := range desired.Problems {
+		c.Log.Warn("workspace", "problem", problem.String())
+	}
+	revision := desired.Workspace.Revision
+	c.Log.Info("new revision", "revision", revision.String())
+	c.desired = &desired
+	c.due.write, c.due.cause = true, trigger
+	// After a restart the head is most often what is in force already.
+	inForce := c.memory.Applied.Revision
+	c.due.fresh = revision.Commit != inForce.Commit || revision.Catalogue != inForce.Catalogue
+}
+
+func problemsOf(err error) kargo.Problems {
+	var problems kargo.Problems
+	if errors.As(err, &problems) {
+		return problems
+	}
+	var fault *kargo.Error
+	if errors.As(err, &fault) {
+		return kargo.Problems{{Path: fault.Where, Message: fault.Err.Error(), Hint: fault.Hint}}
+	}
+	return kargo.Problems{{Message: err.Error()}}
+}
+
+func (c *Controller) read(ctx context.Context, commit string) (Desired, error) {
+	revision, files, err := c.fetch(ctx, commit)
+	if err != nil {
+		return Desired{}, fmt.Errorf("fetch %s: %w", kargo.Revision{Commit: commit}.Short(), err)
+	}
+	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(revision, files) })
+}
+
+func (c *Controller) fetch(ctx context.Context, commit string) (revision kargo.Revision, files fs.FS, err error) {
+	_, err = measured(c, "fetch", func() (struct{}, error) {
+		revision, files, err = c.Source.Fetch(ctx, commit)
+		return struct{}{}, err
+	})
+	return revision, files, err
+}
