@@ -21,6 +21,7 @@ func eachSwarm(t *testing.T, test func(t *testing.T, s *scene)) {
 // variable and has a task.
 func twentyStacks(s *scene) *workspace {
 	w := s.workspace().set("GREETING", "hello")
+	w.stable = "5s" // as where nobody says otherwise
 	for i := range 20 {
 		a, b := fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i)
 		w.stack(fmt.Sprintf("s%d", i), a, b)

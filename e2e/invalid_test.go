@@ -30,7 +30,7 @@ var badInputs = []struct {
 		edit: func(w *workspace) {
 			w.stack("dbs", "db").service("db").set("T_DBS_NEEDS", "t-web").set("T_WEB_NEEDS", "t-dbs")
 		},
-		want: ".env:9: stacks need each other: t-web -> t-dbs -> t-web",
+		want: ".env:11: stacks need each other: t-web -> t-dbs -> t-web",
 	},
 	{
 		name: "a config file that is missing",

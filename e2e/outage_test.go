@@ -113,6 +113,26 @@ func TestSwarmMovedOnDuringAnApply(t *testing.T) {
 	}
 }
 
+// Docker does what it is asked, and the answer is lost.
+func TestAnswerLostDuringAnApply(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	w := s.workspace().set("COLOUR", "0").stack("one", "a", "b").
+		service("a", environment("COLOUR=${COLOUR}")).service("b", environment("COLOUR=${COLOUR}"))
+	s.begin(w)
+	for n := range 2 {
+		before := len(s.memory.Writes())
+		s.docker.meddle(killAt(int64(n+1), true, func() {})) // nobody is killed, the connection is cut
+		got := s.deploy(w.set("COLOUR", strings.Repeat("1", n+1)))
+		if got.Outcome != kargo.Succeeded || got.Err != "" {
+			t.Errorf("answer %d lost: the deployment %s: %s", n+1, got.Outcome, got.Err)
+		}
+		writes := s.memory.Writes()[before:]
+		slices.Sort(writes)
+		same(t, "what was written", strings.Join(writes, "\n"), "update service kargo-t-one_a\nupdate service kargo-t-one_b")
+	}
+}
+
 // Docker refuses every write for a while: more than one round plans anew for.
 func TestSwarmMovesOnAgainAndAgain(t *testing.T) {
 	t.Parallel()

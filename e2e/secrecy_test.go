@@ -111,7 +111,7 @@ func TestSecretsAreNowhereToBeSeen(t *testing.T) {
 	}
 
 	// A first deployment, after Docker refused it in words that quote it.
-	commit := push()
+	push()
 	s.docker.meddle(quoting)
 	s.start()
 	s.awaitStatus("Docker's words are in the status", func(k kargo.Status) bool { return strings.Contains(k.Message, "invalid spec") })
@@ -125,7 +125,7 @@ func TestSecretsAreNowhereToBeSeen(t *testing.T) {
 
 	// The password is renewed, then somebody changes it by hand.
 	w.set("DB_PASSWORD", planted["variable, renewed"])
-	commit = push()
+	commit := push()
 	s.sync()
 	s.awaitDeployment(commit)
 	seen.collect(s, "renewed")

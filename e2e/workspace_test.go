@@ -19,11 +19,13 @@ type workspace struct {
 	env    map[string]string
 	files  map[string]string
 	links  map[string]string // path → target of a symlink
+	stable string            // how long tasks must run to count as good
 }
 
 func newWorkspace(prefix string) *workspace {
 	return &workspace{
-		prefix: prefix, lists: map[string][]string{}, files: map[string]string{}, links: map[string]string{},
+		prefix: prefix, stable: "0s",
+		lists: map[string][]string{}, files: map[string]string{}, links: map[string]string{},
 		env: map[string]string{
 			"DOCKER_FRONT_NETWORK":  prefix + "-front",
 			"DOCKER_BACK_NETWORK":   prefix + "-back",
@@ -184,6 +186,9 @@ func (w *workspace) envFile() string {
 	for _, stack := range w.stacks {
 		fmt.Fprintf(&text, "%s=%q\n", w.variable(stack, "STACK"), strings.Join(w.lists[stack], " "))
 	}
+	for _, stack := range w.stacks {
+		fmt.Fprintf(&text, "%s=%s\n", w.variable(stack, "STABLE"), w.stable)
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.env)) {
 		fmt.Fprintf(&text, "%s='%s'\n", name, w.env[name])
 	}
@@ -236,7 +241,7 @@ func writeFile(t testing.TB, path, content string) {
 // clone is a copy to go on from.
 func (w *workspace) clone() *workspace {
 	return &workspace{
-		prefix: w.prefix, stacks: slices.Clone(w.stacks), lists: maps.Clone(w.lists),
+		prefix: w.prefix, stable: w.stable, stacks: slices.Clone(w.stacks), lists: maps.Clone(w.lists),
 		env: maps.Clone(w.env), files: maps.Clone(w.files), links: maps.Clone(w.links),
 	}
 }
