@@ -184,12 +184,12 @@ func TestSwarmGoneDuringARollout(t *testing.T) {
 			w.repo.commit("c1", app("app:1", "web")...)
 			w.start()
 			w.swarm.err = err
-			w.pass(10 * time.Minute)
-			if looks := len(w.swarm.calls); looks > 60 {
-				t.Errorf("%v: %d looks in ten minutes", err, looks)
+			w.pass(5 * time.Minute)
+			if looks := len(w.swarm.calls); looks > 40 {
+				t.Errorf("%v: %d looks in five minutes", err, looks)
 			}
 			w.swarm.err = nil
-			w.pass(5 * time.Minute)
+			w.pass(2 * time.Minute)
 			w.wantHistory("1 c1 by start: progressing, 4 changes, web added")
 		})
 	}

@@ -83,6 +83,18 @@ func (d *due) lookAt(at time.Time) {
 	}
 }
 
+// putOff moves a look that was due when its round failed: to the time of the
+// retry, if there is one. It must not be tried again at once, for ever.
+func (d *due) putOff(now, retry time.Time) {
+	switch {
+	case d.soon.IsZero() || now.Before(d.soon):
+	case retry.IsZero():
+		d.lookAgain(now)
+	default:
+		d.soon = retry
+	}
+}
+
 func (d *due) settled() { d.unsettled, d.looks, d.soon = false, 0, time.Time{} }
 
 // wait is how long the loop rests after a round that ended with err. This is
@@ -91,25 +103,30 @@ func (c *Controller) wait(now time.Time, err error) time.Duration {
 	if !now.Before(c.due.poll) {
 		c.due.poll = c.Poll.Next(now)
 	}
-	until := c.due.poll
 	if c.due.verify.IsZero() || !now.Before(c.due.verify) {
 		c.due.verify = now.Add(c.Verify)
 	}
-	until = earlier(until, c.due.verify)
-	if !c.due.soon.IsZero() {
-		until = earlier(until, c.due.soon)
-	}
+	var retry time.Time
 	switch fault := worstFault(err); {
 	case err == nil:
 		c.failures = 0
 	case fault == kargo.Conflict:
-		until = now.Add(firstRetry)
+		retry = now.Add(firstRetry)
 	case fault == kargo.Unavailable:
 		c.failures++
-		until = earlier(until, now.Add(backOff(c.failures)))
+		retry = now.Add(backOff(c.failures))
 	case fault == kargo.Invalid, fault == kargo.Internal:
 		// A new commit or the next interval; a bug is not helped by haste.
 		c.failures = 0
+	}
+	if err != nil {
+		c.due.putOff(now, retry)
+	}
+	until := earlier(c.due.poll, c.due.verify)
+	for _, at := range []time.Time{c.due.soon, retry} {
+		if !at.IsZero() {
+			until = earlier(until, at)
+		}
 	}
 	return max(until.Sub(now), 0)
 }
