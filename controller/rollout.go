@@ -132,17 +132,21 @@ func (c *Controller) judge(ctx context.Context) {
 func (c *Controller) fail(ctx context.Context, stack kargo.Stack, reason string) {
 	rollout := c.memory.Rollouts[stack.Name]
 	mask := c.mask()
+	tasks := c.failedTasks(ctx, stack, rollout.Since)
+	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
+		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
+	}
 	rollout.Failed = &kargo.Failure{
-		Digest: rollout.Digest, Commit: rollout.Commit, Reason: mask.Text(reason), Time: time.Now(), Words: c.words(ctx, stack, rollout.Since),
+		Digest: rollout.Digest, Commit: rollout.Commit, Reason: mask.Text(reason), Time: time.Now(), Words: c.words(ctx, tasks),
 	}
 	c.memory.Rollouts[stack.Name] = rollout
 	c.Log.Error("rendering failed", "stack", stack.Name, "revision", kargo.Revision{Commit: rollout.Commit}.Short(),
 		"reason", rollout.Failed.Reason, "then", string(stack.Policy.OnFailure))
 }
 
-// words are what the failed tasks of a stack say, and how the log of the last
-// of them ends.
-func (c *Controller) words(ctx context.Context, stack kargo.Stack, since time.Time) []string {
+// failedTasks are the tasks of a stack that failed since a time, the newest
+// first. A failure has happened whether they can be read or not.
+func (c *Controller) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
 	names := make([]string, 0, len(stack.Services))
 	for _, service := range stack.Services {
 		names = append(names, service.Name)
@@ -151,20 +155,27 @@ func (c *Controller) words(ctx context.Context, stack kargo.Stack, since time.Ti
 	if err != nil {
 		c.Log.Debug("cannot read the tasks of a failed stack", "stack", stack.Name, "error", err)
 	}
-	tasks = slices.DeleteFunc(tasks, func(task kargo.Task) bool {
+	return slices.DeleteFunc(tasks, func(task kargo.Task) bool {
 		return task.State != "failed" && task.State != "rejected" && task.Err == "" || task.Time.Before(since.Add(-time.Minute))
 	})
+}
+
+// lastWords are what a task says of its end.
+func lastWords(task kargo.Task) string {
+	words := cmp.Or(task.Err, task.Message)
+	if task.ExitCode != 0 {
+		words += fmt.Sprintf(" (exit code %d)", task.ExitCode)
+	}
+	return words
+}
+
+// words are what the newest failed tasks say, and how the log of the last of
+// them ends.
+func (c *Controller) words(ctx context.Context, tasks []kargo.Task) []string {
 	mask := c.mask()
 	var words []string
-	for i, task := range tasks {
-		if i == 3 {
-			break
-		}
-		line := fmt.Sprintf("%s on %s: %s: %s", task.Service, task.Node, task.State, cmp.Or(task.Err, task.Message))
-		if task.ExitCode != 0 {
-			line += fmt.Sprintf(" (exit code %d)", task.ExitCode)
-		}
-		words = append(words, mask.Text(line))
+	for _, task := range tasks[:min(len(tasks), 3)] {
+		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(task))))
 	}
 	if len(tasks) > 0 && tasks[0].State == "failed" {
 		words = append(words, c.logTail(ctx, tasks[0].ID)...)

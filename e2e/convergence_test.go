@@ -1,0 +1,211 @@
+package e2e_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// failures are ways in which a second version does not come up. Each edits a
+// workspace whose stack web has a service app that runs well.
+var failures = []struct {
+	name string
+	edit func(*workspace)
+	want string // in the reason
+}{
+	{"an image that nobody has", func(w *workspace) {
+		w.service("app", replicas(1), image("kargo/nosuch:1"))
+	}, "No such image"},
+	{"a crash at start", func(w *workspace) {
+		w.service("app", replicas(1), command("serve -crash-after 100ms -crash-code 7"))
+	}, "(exit code 7)"},
+	{"a health check that fails", func(w *workspace) {
+		w.service("app", replicas(1), command("serve -unhealthy-after 2s"))
+		w.set(w.variable("web", "STABLE"), "15s")
+	}, "update paused due to failure"}, // the engine does not say that the check was why
+	{"no node to run on", func(w *workspace) {
+		w.service("app", replicas(1))
+		w.set("APP_CONSTRAINTS", "node.labels.nosuch==true")
+		w.set(w.variable("web", "DEADLINE"), "8s")
+	}, "did not come up within 8s"},
+}
+
+func TestAFailedRenderingIsRolledBackAndNotTriedAgain(t *testing.T) {
+	for _, failure := range failures {
+		t.Run(failure.name, func(t *testing.T) {
+			t.Parallel()
+			s := onDocker(t, "--interval", "2s")
+			good := func() *workspace { return s.workspace().stack("web", "app").service("app", replicas(1)) }
+			s.begin(good())
+			before := s.services()[s.service("web", "app")]
+
+			bad := good()
+			failure.edit(bad)
+			d := s.deploy(bad)
+			if d.Outcome != kargo.Failed || !strings.Contains(d.Err, failure.want) {
+				t.Errorf("deployment %s: %s, want a failure that says %q", d.Outcome, d.Err, failure.want)
+			}
+			after := s.services()[s.service("web", "app")]
+			if asJSON(t, withoutRevision(after.Spec)) != asJSON(t, withoutRevision(before.Spec)) {
+				t.Errorf("spec is %s, want what ran before: %s", asJSON(t, after.Spec), asJSON(t, before.Spec))
+			}
+			stack := s.status().Stacks[0]
+			if stack.Failure == nil || !strings.Contains(d.Err, stack.Failure.Reason) {
+				t.Errorf("the status does not keep the failure: %+v", stack.Failure)
+			}
+
+			mark := s.docker.mark()
+			s.awaitRound(s.sync)
+			if got := s.docker.writesSince(mark); len(got) > 0 {
+				t.Errorf("the failed rendering was tried again: %q", got)
+			}
+		})
+	}
+}
+
+func withoutRevision(spec dockerswarm.ServiceSpec) dockerswarm.ServiceSpec {
+	delete(spec.Labels, kargo.LabelRevision)
+	return spec
+}
+
+// A stack of five services of which the fourth fails: all five are as they
+// were, and the task of the one that was to stay has never been touched.
+func TestOneOfFiveFails(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	names := []string{"a", "b", "c", "d", "e"}
+	good := s.workspace().stack("web", names...)
+	for _, name := range names {
+		good.service(name, replicas(1))
+	}
+	s.begin(good)
+	images := func() string {
+		var all []string
+		for _, name := range names {
+			all = append(all, s.services()[s.service("web", name)].Spec.TaskTemplate.ContainerSpec.Image)
+		}
+		return strings.Join(all, " ")
+	}
+	before, untouched := images(), s.tasks("web", "e")
+
+	bad := s.workspace().stack("web", names...)
+	for _, name := range []string{"a", "b", "c"} {
+		bad.service(name, replicas(1), image("kargo/testserver:2"))
+	}
+	bad.service("d", replicas(1), image("kargo/testserver:2"), command("serve -crash-after 100ms"))
+	bad.service("e", replicas(1))
+	d := s.deploy(bad)
+
+	if d.Outcome != kargo.Failed {
+		t.Errorf("deployment %s", d.Outcome)
+	}
+	if got := images(); got != before {
+		t.Errorf("images are %s, want %s", got, before)
+	}
+	if got := s.tasks("web", "e"); !slices.Equal(got, untouched) {
+		t.Errorf("the tasks of the untouched service were %v and are %v", untouched, got)
+	}
+}
+
+// tasks are the ids of a service's tasks.
+func (s *scene) tasks(stack, service string) []string {
+	s.t.Helper()
+	tasks, err := s.observer.Tasks(s.t.Context(), s.service(stack, service))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var ids []string
+	for _, task := range tasks {
+		ids = append(ids, task.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// A job runs once a rendering, what depends on it waits, and an update of
+// something else does not run it again.
+func TestAJobRunsOnceARendering(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	w := s.workspace().stack("web", "app").set("GREETING", "hello").file("deploy/app.yml", `
+services:
+  migrate:
+    image: kargo/testserver:1
+    command: exit 0 1s
+    healthcheck: {disable: true}
+    deploy: {mode: replicated-job, restart_policy: {condition: none}}
+  app:
+    image: kargo/testserver:1
+    environment: ["GREETING=${GREETING}"]
+    depends_on: {migrate: {condition: service_completed_successfully}}
+    deploy: {endpoint_mode: dnsrr, update_config: {monitor: 500ms}}
+`)
+	if d := s.begin(w); d.Outcome != kargo.Succeeded {
+		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
+	}
+	ran := s.tasks("web", "migrate")
+	if len(ran) != 1 {
+		t.Fatalf("the job has %d tasks", len(ran))
+	}
+	if d := s.deploy(w.set("GREETING", "good evening")); d.Outcome != kargo.Succeeded {
+		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
+	}
+	if got := s.tasks("web", "migrate"); !slices.Equal(got, ran) {
+		t.Errorf("an unrelated update ran the job again: %v, then %v", ran, got)
+	}
+}
+
+func TestAFailedJobHoldsWhatDependsOnIt(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	d := s.begin(s.workspace().stack("web", "app").file("deploy/app.yml", `
+services:
+  migrate:
+    image: kargo/testserver:1
+    command: exit 3
+    healthcheck: {disable: true}
+    deploy: {mode: replicated-job, restart_policy: {condition: none}}
+  app:
+    image: kargo/testserver:1
+    depends_on: {migrate: {condition: service_completed_successfully}}
+    deploy: {endpoint_mode: dnsrr}
+`))
+	if d.Outcome != kargo.Failed || !strings.Contains(d.Err, "(exit code 3)") {
+		t.Errorf("deployment %s: %s", d.Outcome, d.Err)
+	}
+	if _, exists := s.services()[s.service("web", "app")]; exists {
+		t.Error("what depends on the failed job was started")
+	}
+}
+
+func TestPoliciesOnDocker(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	w := s.workspace().stack("web", "app").service("app", replicas(1))
+	w.set(w.variable("web", "DRIFT"), "warn")
+	s.begin(w)
+	name := s.service("web", "app")
+	scale := func(count uint64) {
+		s.change(name, func(spec *dockerswarm.ServiceSpec) { spec.Mode.Replicated.Replicas = &count })
+	}
+	replicasNow := func() uint64 { return *s.services()[name].Spec.Mode.Replicated.Replicas }
+
+	scale(2)
+	s.awaitStatus("drift is told", func(k kargo.Status) bool {
+		return len(k.Pending.Held) == 1 && strings.Contains(k.Pending.Held[0].Reason, "drift, left as it is")
+	})
+	if got := replicasNow(); got != 2 {
+		t.Errorf("%d replicas: drift was to be left as it is", got)
+	}
+
+	w.set(w.variable("web", "DRIFT"), "enforce").set(w.variable("web", "IGNORE"), "/Spec/Mode/Replicated/Replicas")
+	s.deploy(w)
+	s.deploy(w.service("app", replicas(1), environment("A=1")))
+	if got := replicasNow(); got != 2 {
+		t.Errorf("%d replicas: others have the say in them", got)
+	}
+}
