@@ -136,6 +136,7 @@ func (c *controller) launch() {
 	cmd := exec.Command(kargoBinary, c.args...)
 	cmd.Env = append([]string{"PATH=/nowhere", "HOME=/nowhere"}, c.env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // tests that run out of time clean nothing up
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
