@@ -6,10 +6,10 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Everything that bash reads, by its first line.
 SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci demo testbed)
-# The race detector wants a C compiler.
-RACE    = $(if $(shell command -v gcc),-race)
+# Packages with goroutines of their own: the pure ones have none, and e2e runs another program.
+RACY    = $(shell go list ./... | grep -vE '/(e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test check quick scripts bench vuln
+.PHONY: help build demo test check race scripts bench vuln
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ test: ## everything, on real engines and a real browser; installs what is missin
 	testbed/install
 	$(MAKE) scripts
 	cd charts/test && go test -count=1 ./...
-	$(MAKE) quick
+	$(MAKE) race
 	$(MAKE) demo DEMO=once
 	testbed/run --git --registry --vip -- go test -timeout 20m ./...
 
@@ -35,9 +35,8 @@ check: ## format, vet, staticcheck, quick tests: wants nothing but Go
 	go test -short ./...
 	@if command -v shellcheck >/dev/null; then $(MAKE) scripts; else echo "no shellcheck: scripts were not checked"; fi
 
-quick: ## quick tests, with the race detector where there is a C compiler
-	@[ -n "$(RACE)" ] || echo "no gcc: without the race detector"
-	$(if $(RACE),CGO_ENABLED=1) go test -short $(RACE) ./...
+race: ## quick tests with the race detector, where there is a C compiler for it
+	@if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -short -race $(RACY); else echo "no gcc: races were not looked for"; fi
 
 scripts: ## shellcheck of all scripts
 	shellcheck $(SCRIPTS)
