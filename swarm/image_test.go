@@ -76,7 +76,7 @@ func TestRegistryThatCannotBeAskedIsNoError(t *testing.T) {
 }
 
 func TestSilentRegistryIsAskedOnce(t *testing.T) {
-	engine, client := overSocket(t, 50*time.Millisecond)
+	engine, client := overSocket(t, time.Second)
 	engine.Fail(func(r *http.Request) (int, string) {
 		if r.URL.Path == "/distribution/redis:7/json" || r.URL.Path == "/distribution/redis:8/json" {
 			return swarmtest.Silent, ""
