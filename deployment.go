@@ -68,6 +68,8 @@ type AppliedStack struct {
 	Verdict Verdict `json:"verdict"` // when that revision came
 	// Changed is the commit that last changed the stack.
 	Changed string `json:"changed"`
+	// Position in STACKS: stacks are removed in reverse.
+	Position int `json:"position"`
 }
 
 // Digests of the stacks, by name.
@@ -79,11 +81,20 @@ func (a Applied) Digests() map[string]string {
 	return digests
 }
 
+// Positions of the stacks in STACKS, by name.
+func (a Applied) Positions() map[string]int {
+	positions := make(map[string]int, len(a.Stacks))
+	for name, stack := range a.Stacks {
+		positions[name] = stack.Position
+	}
+	return positions
+}
+
 // Next is what is in force once a revision with these results was carried out.
 func (a Applied) Next(revision Revision, results []StackResult) Applied {
 	next := Applied{Revision: revision, Stacks: map[string]AppliedStack{}}
-	for _, result := range results {
-		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.Commit}
+	for position, result := range results {
+		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.Commit, Position: position}
 		switch result.Verdict {
 		case StackRemoved:
 			continue

@@ -120,6 +120,7 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 		Instance:    c.Instance,
 		Revision:    c.desired.Workspace.Revision,
 		Sent:        c.memory.Sent,
+		Positions:   c.memory.Applied.Positions(),
 		Mask:        c.mask(),
 		Quarantined: s.quarantined,
 		Frozen:      s.frozen,

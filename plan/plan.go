@@ -15,6 +15,10 @@ type Options struct {
 	Revision kargo.Revision
 	// Sent is what was sent before, by service name.
 	Sent kargo.Sent
+	// Positions are those of the stacks in the STACKS that was in force
+	// before: stacks that leave do so in reverse, for a later one may need an
+	// earlier one.
+	Positions map[string]int
 	// Quarantined says, by stack, why its wanted rendering is not the one in
 	// desired: it failed, and the last good one stands in for it.
 	Quarantined map[string]string

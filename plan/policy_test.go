@@ -209,6 +209,16 @@ func TestANetworkIsMadeAnewWhereTheWorkspaceAllowsIt(t *testing.T) {
 			"create service kargo-web_a: new\n")
 }
 
+func TestStacksLeaveInReverseOrder(t *testing.T) {
+	there := cluster(live("a", "kargo-a_x", "x:1"), live("b", "kargo-b_x", "x:1"), live("b", "kargo-b_y", "x:1"), live("stays", "kargo-stays_x", "x:1"))
+	opts := options()
+	opts.Positions = map[string]int{"b": 1, "a": 2}
+	check(t, plan.Make([]kargo.Stack{stack("stays", service("kargo-stays_x", "x:1"))}, there, opts),
+		"remove service kargo-a_x: no longer in the workspace\n"+
+			"remove service kargo-b_y: no longer in the workspace\n"+
+			"remove service kargo-b_x: no longer in the workspace\n")
+}
+
 func TestARollbackRunsTheImageThatRanWell(t *testing.T) {
 	good := service("kargo-web_a", "app:1")
 	good.Pinned = "app:1@sha256:good"

@@ -14,7 +14,7 @@ import (
 const notWanted = "no longer in the workspace"
 
 // serviceRemovals are the services of this instance that nobody wants any
-// more, in reverse order of stack and name, less those the governor holds.
+// more, last stack first, less those the governor holds.
 func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 	held := m.heldRemovals()
 	var changes []kargo.Change
@@ -29,7 +29,9 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 		})
 	}
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
-		return strings.Compare(b.Stack+"\x00"+b.Name, a.Stack+"\x00"+a.Name)
+		return cmp.Or(
+			cmp.Compare(m.Positions[b.Stack], m.Positions[a.Stack]),
+			strings.Compare(b.Stack, a.Stack), strings.Compare(b.Name, a.Name))
 	})
 	return changes, governorHolds(held)
 }

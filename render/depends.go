@@ -52,10 +52,86 @@ func (w *work) condition(l *layer, service, other string, entry any) kargo.NeedC
 	return kargo.NeedStarted
 }
 
+// readHooks reads <STACK>_BEFORE and <STACK>_AFTER: jobs of the stack that
+// must complete before the rest of it changes, and jobs that run once the rest
+// is healthy.
+func (w *work) readHooks(config *types.Config) {
+	for _, hook := range []struct {
+		suffix string
+		names  *[]string
+	}{{"_BEFORE", &w.before}, {"_AFTER", &w.after}} {
+		variable := kargo.EnvName(w.name) + hook.suffix
+		for _, name := range w.ws.Env.List(variable) {
+			if w.isJob(config, variable, name) {
+				*hook.names = append(*hook.names, name)
+			}
+		}
+	}
+	w.checkHooks(config)
+}
+
+// checkHooks refuses jobs that would have to wait for what waits for them.
+func (w *work) checkHooks(config *types.Config) {
+	if len(w.before)+len(w.after) == 0 || w.failed {
+		return
+	}
+	var names []string
+	edges := map[string][]string{}
+	for _, service := range config.Services {
+		names = append(names, service.Name)
+		for _, need := range w.serviceNeeds(config, service) {
+			edges[service.Name] = append(edges[service.Name], strings.TrimPrefix(need.Service, w.namespace+"_"))
+		}
+	}
+	for _, cycle := range cycles(names, edges) {
+		w.fail(w.variable(kargo.EnvName(w.name)+"_BEFORE"), "a job that comes before the rest cannot depend on it",
+			"services wait for each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
+	}
+}
+
+// isJob tells whether a service named by a variable is a job of the stack; it
+// reports one that is not.
+func (w *work) isJob(config *types.Config, variable, name string) bool {
+	var names []string
+	for _, service := range config.Services {
+		names = append(names, service.Name)
+		if service.Name != name {
+			continue
+		}
+		if !strings.HasSuffix(service.Deploy.Mode, "-job") {
+			w.fail(w.variable(variable), "give it deploy.mode: replicated-job", "%s names %q, which is no job", variable, name)
+			return false
+		}
+		return true
+	}
+	w.fail(w.variable(variable), kargo.DidYouMean(name, names), "%s names %q, which is not in stack %q", variable, name, w.name)
+	return false
+}
+
+// hookNeeds are what a service waits for because of the stack's hooks.
+func (w *work) hookNeeds(config *types.Config, service string) []kargo.Need {
+	var needs []kargo.Need
+	if slices.Contains(w.before, service) {
+		return nil
+	}
+	for _, job := range w.before {
+		needs = append(needs, kargo.Need{Service: w.namespace + "_" + job, Condition: kargo.NeedCompleted})
+	}
+	if !slices.Contains(w.after, service) {
+		return needs
+	}
+	for _, other := range config.Services {
+		if !slices.Contains(w.before, other.Name) && !slices.Contains(w.after, other.Name) {
+			needs = append(needs, kargo.Need{Service: w.namespace + "_" + other.Name, Condition: kargo.NeedHealthy})
+		}
+	}
+	return needs
+}
+
 // serviceNeeds are what a service waits for, in Swarm's names. What is not in
 // the stack was warned of.
 func (w *work) serviceNeeds(config *types.Config, service types.ServiceConfig) []kargo.Need {
-	var needs []kargo.Need
+	needs := w.hookNeeds(config, service.Name)
 	for _, other := range slices.Compact(slices.Sorted(slices.Values(service.DependsOn))) {
 		if !slices.ContainsFunc(config.Services, func(s types.ServiceConfig) bool { return s.Name == other }) {
 			continue

@@ -100,6 +100,7 @@ func (r *renderer) stack(name string) kargo.Stack {
 		return kargo.Stack{}
 	}
 	w.lint(config)
+	w.readHooks(config)
 	stack := kargo.Stack{Name: name}
 	stack.Services, stack.Configs = w.convert(config)
 	stack.Networks = w.networks(config)
@@ -113,6 +114,8 @@ type work struct {
 	namespace string
 	layers    []*layer
 	needs     map[string]kargo.NeedCondition // by "service\x00other"
+	before    []string                       // jobs that come before the rest
+	after     []string                       // jobs that come after the rest
 }
 
 // chosen are the stacks to render, in the order of STACKS.
