@@ -99,8 +99,12 @@ func (a *apply) createService(ctx context.Context, change kargo.Change) error {
 	if err != nil {
 		return err
 	}
+	auth, err := a.auth(change)
+	if err != nil {
+		return err
+	}
 	created, err := call(ctx, a.client, "ServiceCreate", func(ctx context.Context) (swarm.ServiceCreateResponse, error) {
-		return a.client.api.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{})
+		return a.client.api.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{EncodedRegistryAuth: auth})
 	})
 	if err != nil {
 		a.client.forgetReferences(*change.Service)
@@ -115,8 +119,14 @@ func (a *apply) updateService(ctx context.Context, change kargo.Change) error {
 	if err != nil {
 		return err
 	}
+	auth, err := a.auth(change)
+	if err != nil {
+		return err
+	}
+	// Without a credential of ours Swarm keeps the one that it has.
 	err = a.client.write(ctx, "ServiceUpdate", func(ctx context.Context) error {
-		_, err := a.client.api.ServiceUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, spec, swarm.ServiceUpdateOptions{})
+		_, err := a.client.api.ServiceUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, spec,
+			swarm.ServiceUpdateOptions{EncodedRegistryAuth: auth})
 		return err
 	})
 	if err != nil {

@@ -41,6 +41,10 @@ type Options struct {
 	CertPath string
 	// TLSVerify demands TLS; it needs CertPath.
 	TLSVerify bool
+	// Credentials is the content of Docker's config.json, whose "auths" are
+	// the credentials of registries; nil where there is none. It is called at
+	// each use. Credential helpers are programs and not run.
+	Credentials func() ([]byte, error)
 	// Timeout is the deadline of each single call, since a daemon that is
 	// silent must not hang the loop. 0 means DefaultTimeout. Watch has none.
 	Timeout time.Duration
@@ -49,9 +53,10 @@ type Options struct {
 // Client looks at one Swarm and writes to it, through one of its managers. It
 // is safe for concurrent use.
 type Client struct {
-	api     *dockerclient.Client
-	timeout time.Duration
-	names   names
+	api         *dockerclient.Client
+	timeout     time.Duration
+	names       names
+	credentials func() ([]byte, error)
 
 	mu    sync.Mutex
 	calls map[string]uint64
@@ -84,6 +89,7 @@ func Open(opts Options) (*Client, error) {
 		return nil, kargo.Errorf(kargo.Invalid, "open docker client: %w", err)
 	}
 	client := New(api)
+	client.credentials = opts.Credentials
 	if opts.Timeout > 0 {
 		client.timeout = opts.Timeout
 	}

@@ -45,9 +45,21 @@ func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.Servic
 		secret.SecretID = id
 	}
 	if change.ResolveImage {
-		a.pin(ctx, &spec)
+		auth, err := a.auth(change)
+		if err != nil {
+			return spec, err
+		}
+		a.pin(ctx, &spec, auth)
 	}
 	return spec, nil
+}
+
+// auth is the credential that the nodes need for the image of a change.
+func (a *apply) auth(change kargo.Change) (string, error) {
+	if change.Service.TaskTemplate.ContainerSpec == nil {
+		return "", nil
+	}
+	return a.client.registryAuth(change.Service.TaskTemplate.ContainerSpec.Image)
 }
 
 // copyAll copies a list and what it points to; nil stays nil.
@@ -67,7 +79,7 @@ func copyAll[T any](list []*T) []*T {
 // node runs the same image, and for its platforms, so that Swarm places it
 // where it can run. A registry that cannot be asked is no error: the tag goes
 // out as it is, as with Docker's own tools.
-func (a *apply) pin(ctx context.Context, spec *swarm.ServiceSpec) {
+func (a *apply) pin(ctx context.Context, spec *swarm.ServiceSpec, auth string) {
 	container := spec.TaskTemplate.ContainerSpec
 	named, err := reference.ParseNormalizedNamed(container.Image)
 	if err != nil {
@@ -78,7 +90,7 @@ func (a *apply) pin(ctx context.Context, spec *swarm.ServiceSpec) {
 	}
 	named = reference.TagNameOnly(named)
 	found, err := call(ctx, a.client, "DistributionInspect", func(ctx context.Context) (registry.DistributionInspect, error) {
-		return a.client.api.DistributionInspect(ctx, reference.FamiliarString(named), "")
+		return a.client.api.DistributionInspect(ctx, reference.FamiliarString(named), auth)
 	})
 	if err != nil {
 		a.silent[reference.Domain(named)] = errors.Is(err, context.DeadlineExceeded)

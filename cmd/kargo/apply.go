@@ -45,7 +45,7 @@ func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Du
 	if err != nil {
 		return err
 	}
-	client, err := docker(env)
+	client, err := s.docker(env)
 	if err != nil {
 		return err
 	}

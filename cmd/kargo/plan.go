@@ -57,7 +57,7 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	if err := refuse(cmd, desired.Problems); err != nil {
 		return kargo.Plan{}, err
 	}
-	client, err := docker(env)
+	client, err := s.docker(env)
 	if err != nil {
 		return kargo.Plan{}, err
 	}

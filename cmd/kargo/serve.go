@@ -73,7 +73,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if err != nil {
 		return err
 	}
-	client, err := docker(env)
+	client, err := s.docker(env)
 	if err != nil {
 		return err
 	}

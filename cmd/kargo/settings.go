@@ -45,6 +45,7 @@ type settings struct {
 	apiToken     secretSource
 	url          string
 	instance     string
+	registryAuth secretSource
 	pruneStacks  int
 	prunePercent int
 	notifyURL    string
@@ -120,6 +121,7 @@ func (s *settings) repoFlags(flags *pflag.FlagSet) {
 
 func (s *settings) swarmFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.instance, "instance", "default", "`name` under which this controller owns what it makes")
+	flags.StringVar(&s.registryAuth.file, "registry-auth-file", "", "`file` with credentials of registries, as docker login writes it; that one if not given (or KARGO_REGISTRY_AUTH)")
 	flags.IntVar(&s.pruneStacks, "prune-stacks", plan.DefaultGovernor.Stacks, "so many stacks may leave at once without approval, …")
 	flags.IntVar(&s.prunePercent, "prune-percent", plan.DefaultGovernor.Percent, "… and so many percent of all; removing every stack always waits")
 }
@@ -159,6 +161,7 @@ func (s *settings) secretVariables() map[string]*secretSource {
 		"KARGO_WEBHOOK_SECRET": &s.webhook,
 		"KARGO_API_TOKEN":      &s.apiToken,
 		"KARGO_NOTIFY_SECRET":  &s.notifySecret,
+		"KARGO_REGISTRY_AUTH":  &s.registryAuth,
 	}
 }
 

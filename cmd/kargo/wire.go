@@ -207,12 +207,33 @@ func (s *settings) read(ctx context.Context, stacks ...string) (controller.Desir
 }
 
 // docker opens the way to the Swarm, by Docker's own variables.
-func docker(env map[string]string) (*swarm.Client, error) {
-	options := swarm.Options{Host: env["DOCKER_HOST"], TLSVerify: env["DOCKER_TLS_VERIFY"] != ""}
+func (s *settings) docker(env map[string]string) (*swarm.Client, error) {
+	options := swarm.Options{
+		Host: env["DOCKER_HOST"], TLSVerify: env["DOCKER_TLS_VERIFY"] != "", Credentials: s.registryCredentials(env),
+	}
 	if options.TLSVerify || env["DOCKER_CERT_PATH"] != "" {
 		options.CertPath = env["DOCKER_CERT_PATH"]
 	}
 	return swarm.Open(options)
+}
+
+// registryCredentials reads the file that was named, or the one that `docker
+// login` writes, if it is there.
+func (s *settings) registryCredentials(env map[string]string) func() ([]byte, error) {
+	if s.registryAuth.given() {
+		return s.registryAuth.read
+	}
+	directory := env["DOCKER_CONFIG"]
+	if directory == "" {
+		directory = filepath.Join(env["HOME"], ".docker")
+	}
+	return func() ([]byte, error) {
+		data, err := os.ReadFile(filepath.Join(directory, "config.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return data, err
+	}
 }
 
 // openHistory opens the history of the data directory.

@@ -1,0 +1,85 @@
+package swarm
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/registry"
+
+	"kargo"
+)
+
+// dockerHub is the name under which `docker login` keeps its credentials for
+// images without a registry in their name.
+const dockerHub = "https://index.docker.io/v1/"
+
+// registryAuth is the credential for an image's registry, encoded as Docker's
+// API wants it; empty where there is none. It is read anew each time, so a
+// renewed one counts at once.
+func (c *Client) registryAuth(image string) (string, error) {
+	if c.credentials == nil {
+		return "", nil
+	}
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", nil // the daemon says it better
+	}
+	config, err := c.credentials()
+	if err != nil {
+		return "", fmt.Errorf("read registry credentials: %w", err)
+	}
+	auth, err := credentialFor(config, reference.Domain(named))
+	if err != nil || auth == nil {
+		return "", err
+	}
+	return registry.EncodeAuthConfig(*auth)
+}
+
+// credentialFor finds a registry in Docker's config.json. Entries may be
+// written with a scheme and a path. Nothing of the file is ever in an error.
+func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
+	var file struct {
+		Auths map[string]struct {
+			Auth          string `json:"auth"`
+			IdentityToken string `json:"identitytoken"`
+		} `json:"auths"`
+	}
+	if len(config) == 0 {
+		return nil, nil
+	}
+	if json.Unmarshal(config, &file) != nil {
+		return nil, kargo.Errorf(kargo.Invalid, "read registry credentials: not in the form of Docker's config.json")
+	}
+	for address, entry := range file.Auths {
+		if registryHost(address) != domain {
+			continue
+		}
+		auth := &registry.AuthConfig{ServerAddress: address, IdentityToken: entry.IdentityToken}
+		if entry.Auth != "" {
+			plain, err := base64.StdEncoding.DecodeString(entry.Auth)
+			user, password, found := strings.Cut(string(plain), ":")
+			if err != nil || !found {
+				return nil, kargo.Errorf(kargo.Invalid, "read registry credentials: the entry of %s is damaged", domain)
+			}
+			auth.Username, auth.Password = user, strings.TrimRight(password, "\x00")
+		}
+		return auth, nil
+	}
+	return nil, nil
+}
+
+// registryHost is the registry that an entry is for, as image names have it.
+func registryHost(address string) string {
+	if address == dockerHub {
+		return "docker.io"
+	}
+	_, rest, hasScheme := strings.Cut(address, "://")
+	if !hasScheme {
+		rest = address
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	return host
+}
