@@ -90,7 +90,7 @@ or Swarm is out of reach, or Swarm moved on meanwhile.`
 func newRoot(environ []string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "kargo", Short: "GitOps controller for Docker Swarm", Long: longHelp,
-		SilenceErrors: true, SilenceUsage: true, Version: versionLine(),
+		SilenceErrors: true, SilenceUsage: true, Version: versionLine(), SuggestionsMinimumDistance: 2,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("unknown command %q%s; see `kargo --help`", args[0], suggestion(cmd, args[0]))

@@ -225,6 +225,9 @@ func (s *settings) registryCredentials(env map[string]string) func() ([]byte, er
 	}
 	directory := env["DOCKER_CONFIG"]
 	if directory == "" {
+		if env["HOME"] == "" {
+			return nil
+		}
 		directory = filepath.Join(env["HOME"], ".docker")
 	}
 	return func() ([]byte, error) {
