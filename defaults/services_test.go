@@ -2,6 +2,7 @@ package defaults_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -12,16 +13,23 @@ import (
 
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
-	"github.com/joho/godotenv"
 	"gopkg.in/yaml.v3"
 )
 
-// required are the variables without a default, as a workspace would set them.
+// required are the variables that some service asks for, as a workspace would
+// set them.
 var required = map[string]string{
-	"SUBDOMAIN":     "example.com",
-	"AUTH_USER":     "operator",
-	"AUTH_PASSWORD": "$2y$05$notARealHash",
+	"SUBDOMAIN":             "example.com",
+	"AUTH_USER":             "operator",
+	"AUTH_PASSWORD":         "$2y$05$notARealHash",
+	"POSTGIS_ROOT_PASSWORD": "not-a-real-password",
+	"MARIADB_ROOT_PASSWORD": "not-a-real-password",
+	"MONGORS_MEMORY_LIMIT":  "2G",
 }
+
+// open are the services whose routes ask for no password: they do so
+// themselves, or their data are public.
+var open = []string{"express-gateway", "kano", "thredds"}
 
 // TestServices loads every service with the default environment and compares
 // what comes out with a list made for reading. When that list changes, so does
@@ -51,49 +59,6 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// A route without a host or without a password must be refused with words that
-// help, not deployed unreachable or open. AUTH_USER has no check of its own:
-// of several in one string docker/cli reports the last one only, and an empty
-// name still needs the password.
-func TestRequiredVariables(t *testing.T) {
-	for _, file := range []string{"deploy/adminer.yml", "deploy/traefik.yml"} {
-		for name, hint := range map[string]string{
-			"SUBDOMAIN":     "set SUBDOMAIN",
-			"AUTH_PASSWORD": "set AUTH_USER and AUTH_PASSWORD",
-		} {
-			for _, value := range []string{"unset", "empty"} {
-				t.Run(file+"/"+name+"/"+value, func(t *testing.T) {
-					env := environment(t)
-					delete(env, name)
-					if value == "empty" {
-						env[name] = ""
-					}
-					_, err := load(t, file, env)
-					if err == nil || !strings.Contains(err.Error(), hint) {
-						t.Errorf("load without %s: error %v, want one that says: %s", name, err, hint)
-					}
-				})
-			}
-		}
-	}
-}
-
-func TestConfigFilesExist(t *testing.T) {
-	paths := cataloguePaths(t)
-	for _, file := range serviceFiles(t) {
-		config, err := load(t, file, environment(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, object := range config.Configs {
-			source := path.Clean(strings.TrimPrefix(object.File, "/merged/"))
-			if !slices.Contains(paths, source) && !slices.Contains(paths, source+".tpl") {
-				t.Errorf("%s: config %s: neither %s nor a template of it is in the catalogue", file, name, source)
-			}
-		}
-	}
-}
-
 // TestRoutesAgainstTraefik checks that what the labels of services name exists:
 // Traefik would only log the mistake, and not route.
 func TestRoutesAgainstTraefik(t *testing.T) {
@@ -115,7 +80,7 @@ func TestRoutesAgainstTraefik(t *testing.T) {
 			if resolver := labels[router+"tls.certresolver"]; static.CertificatesResolvers[resolver] == nil {
 				t.Errorf("%s: traefik.yml.tpl has no certificate resolver %q", file, resolver)
 			}
-			for _, name := range strings.Split(labels[router+"middlewares"], ",") {
+			for _, name := range strings.FieldsFunc(labels[router+"middlewares"], func(r rune) bool { return r == ',' }) {
 				if !definesMiddleware(labels, name) {
 					t.Errorf("%s: no label defines middleware %q", file, name)
 				}
@@ -123,9 +88,11 @@ func TestRoutesAgainstTraefik(t *testing.T) {
 			if network := labels["traefik.swarm.network"]; !slices.Contains(networkNames(config, service), network) {
 				t.Errorf("%s: Traefik is told to use network %q, which the service is not on", file, network)
 			}
-			if users, want := labels["traefik.http.middlewares."+service.Name+"-auth.basicauth.users"],
-				required["AUTH_USER"]+":"+required["AUTH_PASSWORD"]; users != want {
-				t.Errorf("%s: basic authentication for %q, want %q", file, users, want)
+			users := labels["traefik.http.middlewares."+service.Name+"-auth.basicauth.users"]
+			asks := strings.Contains(labels[router+"middlewares"], service.Name+"-auth") &&
+				users == required["AUTH_USER"]+":"+required["AUTH_PASSWORD"]
+			if asks == slices.Contains(open, service.Name) {
+				t.Errorf("%s: basic authentication: %v (users %q)", file, asks, users)
 			}
 		}
 	}
@@ -166,7 +133,10 @@ func describe(out *strings.Builder, file string, config *types.Config, service t
 		}
 	}
 	line("image", service.Image)
-	line("command", strings.Join(service.Command, " "))
+	line("user", service.User)
+	line("hostname", service.Hostname)
+	line("entrypoint", oneLine(service.Entrypoint))
+	line("command", oneLine(service.Command))
 	line("environment", environmentOf(service)...)
 	line("networks", networkNames(config, service)...)
 	for _, port := range service.Ports {
@@ -182,19 +152,59 @@ func describe(out *strings.Builder, file string, config *types.Config, service t
 	for _, reference := range service.Configs {
 		line("config", fmt.Sprintf("%s -> %s", strings.TrimPrefix(config.Configs[reference.Source].File, "/merged/"), reference.Target))
 	}
+	for _, reference := range service.Secrets {
+		target := path.Join("/run/secrets", cmp.Or(reference.Target, reference.Source))
+		if path.IsAbs(reference.Target) {
+			target = reference.Target
+		}
+		line("secret", fmt.Sprintf("%s -> %s", strings.TrimPrefix(config.Secrets[reference.Source].File, "/merged/"), target))
+	}
 	if check := service.HealthCheck; check != nil {
-		line("health", strings.Join(check.Test, " "))
+		line("health", oneLine(check.Test))
 		line("", healthTimes(check)...)
 	}
-	line("replicas", fmt.Sprint(*service.Deploy.Replicas))
-	line("constraints", service.Deploy.Placement.Constraints...)
-	if policy := service.Deploy.RestartPolicy; policy != nil {
+	describeDeployment(line, service.Deploy)
+	out.WriteString("\n")
+}
+
+func describeDeployment(line func(name string, values ...string), deploy types.DeployConfig) {
+	if deploy.Mode == "global" {
+		line("replicas", "one on each node")
+	} else {
+		line("replicas", fmt.Sprint(*deploy.Replicas))
+	}
+	if most := deploy.Placement.MaxReplicas; most > 0 {
+		line("", fmt.Sprintf("at most %d on a node", most))
+	}
+	line("constraints", deploy.Placement.Constraints...)
+	if update := deploy.UpdateConfig; update != nil {
+		line("update", fmt.Sprintf("delay %v, monitor %v", update.Delay, update.Monitor))
+	}
+	if policy := deploy.RestartPolicy; policy != nil {
 		line("restart", policy.Condition)
 	}
-	for _, name := range slices.Sorted(maps.Keys(service.Deploy.Labels)) {
-		line("label", name+" = "+service.Deploy.Labels[name])
+	if limits := deploy.Resources.Limits; limits != nil {
+		line("limits", resources(limits.NanoCPUs, limits.MemoryBytes)...)
 	}
-	out.WriteString("\n")
+	if reservations := deploy.Resources.Reservations; reservations != nil {
+		line("reserved", resources(reservations.NanoCPUs, reservations.MemoryBytes)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(deploy.Labels)) {
+		line("label", name+" = "+deploy.Labels[name])
+	}
+}
+
+func resources(cpus string, memory types.UnitBytes) []string {
+	var list []string
+	if cpus != "" {
+		list = append(list, cpus+" cpus")
+	}
+	return append(list, fmt.Sprintf("memory %d MiB", memory>>20))
+}
+
+// oneLine writes a command as a shell would take it, more or less.
+func oneLine(words []string) string {
+	return strings.ReplaceAll(strings.TrimSpace(strings.Join(words, " ")), "\n", "; ")
 }
 
 func environmentOf(service types.ServiceConfig) []string {
@@ -229,34 +239,40 @@ func healthTimes(check *types.HealthCheckConfig) []string {
 // configuration in /merged.
 func load(t *testing.T, file string, env map[string]string) (*types.Config, error) {
 	t.Helper()
-	parsed, err := loader.ParseYAML(readCatalogue(t, file))
+	parsed, err := loader.ParseYAML(composeFile(t, file))
 	if err != nil {
 		t.Fatalf("parse %s: %v", file, err)
 	}
-	return loader.Load(types.ConfigDetails{
+	config, err := loader.Load(types.ConfigDetails{
 		Version:     "3.8",
 		WorkingDir:  "/merged/deploy",
 		ConfigFiles: []types.ConfigFile{{Filename: file, Config: parsed}},
 		Environment: env,
 	})
-}
-
-// environment is .env.default and what a workspace must add to it.
-func environment(t *testing.T) map[string]string {
-	t.Helper()
-	env, err := godotenv.Parse(bytes.NewReader(readCatalogue(t, ".env.default")))
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		// The loader walks a map.
+		slices.SortFunc(config.Services, func(a, b types.ServiceConfig) int { return cmp.Compare(a.Name, b.Name) })
 	}
-	maps.Copy(env, required)
-	return env
+	return config, err
 }
 
+// composeFile is a compose file of the catalogue, or what becomes of a template
+// of one: the name of the replica set is replaced, and nothing else.
+func composeFile(t *testing.T, file string) []byte {
+	t.Helper()
+	data := readCatalogue(t, file)
+	if path.Ext(file) == ".tpl" {
+		data = bytes.ReplaceAll(data, []byte("${MONGORS_NAME}"), []byte("mongors"))
+	}
+	return data
+}
+
+// serviceFiles are the compose files, and templates of such, of the catalogue.
 func serviceFiles(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	for _, file := range cataloguePaths(t) {
-		if path.Dir(file) == "deploy" && path.Ext(file) == ".yml" {
+		if path.Dir(file) == "deploy" {
 			files = append(files, file)
 		}
 	}
