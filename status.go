@@ -8,10 +8,9 @@ type Health string
 
 // The answers, worst last.
 const (
-	Healthy       Health = "healthy"
-	InProgress    Health = "progressing"
-	Degraded      Health = "degraded"
-	UnknownHealth Health = "unknown"
+	Healthy    Health = "healthy"
+	InProgress Health = "progressing"
+	Degraded   Health = "degraded"
 )
 
 // Status is what the controller knows now. It is a copy; it holds no secret.
