@@ -14,7 +14,7 @@ import (
 // variables whose values are secret unless the workspace says otherwise.
 var DefaultSecretNames = []string{
 	"*_PASSWORD", "*_PASSWD", "*_TOKEN", "*_SECRET", "*_SECRET_*", "*_KEY", "*_CREDENTIALS",
-	"PASSWORD", "TOKEN", "SECRET",
+	"PASSWORD", "TOKEN", "SECRET", "DB_URL", "*_DB_URL", "*_WEBHOOK_URL",
 }
 
 // Mask replaces secret values by digests, so that one sees *that* a value

@@ -105,11 +105,6 @@ func workspace(t *testing.T, set map[string]string, services []string) (kargo.Wo
 	fmt.Fprintf(&env, "STACKS='%s'\n", strings.Join(stacks, " "))
 
 	user := fstest.MapFS{".env": {Data: []byte(env.String())}}
-	for _, service := range services {
-		if file := "deploy/" + service + ".yml.tpl"; slices.Contains(cataloguePaths(t), file) {
-			user["deploy/"+service+".yml"] = &fstest.MapFile{Data: composeFile(t, file)}
-		}
-	}
 	ws, problems, err := merge.Merge(merge.Input{
 		Defaults: defaults.FS(), User: user, Root: "/merged", WorkspacePath: "/workspace", UserID: 1000, GroupID: 1000,
 	})

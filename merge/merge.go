@@ -71,6 +71,7 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, renderTemplates(ws)...)
+		renderComposeTemplates(ws)
 	}
 	return ws, problems.Sort(), nil
 }

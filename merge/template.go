@@ -49,6 +49,34 @@ func renderTemplates(ws kargo.Workspace) kargo.Problems {
 	return problems
 }
 
+// composeTemplates are compose files that exist as templates only: their keys
+// hold a variable, and keys are never interpolated. The historic tool rendered
+// them in hooks (workspace contract, section 12).
+var composeTemplates = []string{"deploy/mongors.yml.tpl", "deploy/mongors-exporter.yml.tpl"}
+
+// composeVariable is the one variable replaced in them; the rest is left to
+// interpolation.
+const composeVariable = "MONGORS_NAME"
+
+// renderComposeTemplates adds the compose files that templates stand for,
+// unless the user has a plain one.
+func renderComposeTemplates(ws kargo.Workspace) {
+	for _, source := range composeTemplates {
+		target := strings.TrimSuffix(source, templateSuffix)
+		template, exists := ws.Files[source]
+		if _, plain := ws.Files[target]; !exists || plain {
+			continue
+		}
+		data := reference.ReplaceAllFunc(template.Data, func(match []byte) []byte {
+			if strings.Trim(string(match), "${}") != composeVariable {
+				return match
+			}
+			return []byte(ws.Env[composeVariable])
+		})
+		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source}
+	}
+}
+
 // expandTemplate replaces $NAME and ${NAME}. A variable that is not set leaves
 // nothing behind but a warning.
 func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte, kargo.Problems) {
