@@ -108,7 +108,7 @@ func newRoot(environ []string) *cobra.Command {
 	)
 	env := environment(environ)
 	root.AddCommand(
-		checkCommand(env), renderCommand(env), configureCommand(env),
+		checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), infoCommand(env),
 		planCommand(env), applyCommand(env), serveCommand(env),
 		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env), healthcheckCommand(env),
 		versionCommand(),

@@ -100,6 +100,27 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestEnv(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\nAPP_PASSWORD=hunter22\n", appYAML, "configs/page.txt=hello")
+	code, stdout, stderr := kargoIn(t, dir, "env", "APP_PASSWORD", "WEB_STACK")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if code != 0 || len(lines) != 2 || !strings.HasPrefix(lines[0], `APP_PASSWORD="***`) || !strings.HasSuffix(lines[0], "  .env:3") ||
+		strings.Fields(lines[1])[0] != `WEB_STACK="app"` || strings.Contains(stdout, "hunter22") {
+		t.Errorf("exit %d, %s\n%s", code, stderr, stdout)
+	}
+	if code, _, stderr := kargoIn(t, dir, "env", "NOSUCH"); code != 2 || stderr != "kargo: no file declares NOSUCH\n" {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+func TestInfo(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=\"web other\"\nWEB_STACK=app\nOTHER_STACK=\"app\"\n", appYAML, "configs/page.txt=hello")
+	want := fmt.Sprintf("%d/%d\n%s\n web             app\n other           app\n", os.Getuid(), os.Getgid(), dir)
+	if code, stdout, stderr := kargoIn(t, dir, "info"); code != 0 || stdout != want {
+		t.Errorf("exit %d, %s\ngot\n%swant\n%s", code, stderr, stdout, want)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	dir := t.TempDir()
 	for _, test := range []struct {

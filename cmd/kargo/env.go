@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/controller"
+)
+
+func envCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "env [VARIABLE…]", Short: "Print the environment in force, and where each value comes from", GroupID: "workspace",
+		Long: `Env prints every variable that stacks and templates of a workspace can see, with
+its value and the place where it was assigned last. Values of secret variables
+show as digests; within one call equal digests mean equal values.`,
+		Example: "  kargo env --workspace ./workspace REDIS_TAG",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			desired, err := s.read(cmd.Context())
+			if err != nil {
+				return err
+			}
+			values := desired.Workspace.Env
+			_, key, err := s.memory()
+			if err != nil {
+				return err
+			}
+			mask := controller.Mask(key, values)
+			if len(names) == 0 {
+				names = slices.Sorted(maps.Keys(values))
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, name := range names {
+				value, declared := values[name]
+				if !declared {
+					return usagef("no file declares %s", name)
+				}
+				where := desired.Workspace.Lines[name]
+				if where == "" {
+					where = "Kargo"
+				}
+				fmt.Fprintf(table, "%s=%q\t%s\n", name, mask.Value(name, value), where)
+			}
+			return table.Flush()
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	return cmd
+}
+
+func infoCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "info", Short: "Print the stacks of a workspace and their services", GroupID: "workspace", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			desired, err := s.read(cmd.Context())
+			if err != nil {
+				return err
+			}
+			values := desired.Workspace.Env
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), s.workspace)
+			for _, stack := range values.List("STACKS") {
+				fmt.Fprintf(out, " %-15s %s\n", stack, values[kargo.EnvName(stack)+"_STACK"])
+			}
+			return refuse(cmd, desired.Problems)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	return cmd
+}
