@@ -1,0 +1,90 @@
+// Package docs_test keeps what people copy from the documentation sound.
+package docs_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/docker/cli/cli/compose/loader"
+	"github.com/docker/cli/cli/compose/types"
+)
+
+// needed are the variables that running.md has people set.
+var needed = map[string]string{
+	"IMAGE":        "registry.example.com/kargo:1.0",
+	"REPO":         "https://git.example.com/ops/platform.git",
+	"DOCKER_GROUP": "998",
+}
+
+// TestStackFile reads kargo.yml as `docker stack deploy` does. That it works,
+// too, is shown by TestImage in e2e.
+func TestStackFile(t *testing.T) {
+	config, err := load(needed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kargo := config.Services[0]
+	var mounts []string
+	for _, volume := range kargo.Volumes {
+		mounts = append(mounts, volume.Type+" "+volume.Source+" "+volume.Target)
+	}
+	got := strings.Join(append([]string{kargo.Image, kargo.User, *kargo.Environment["KARGO_REPO"]}, mounts...), "\n")
+	want := strings.TrimSpace(`
+registry.example.com/kargo:1.0
+65532:998
+https://git.example.com/ops/platform.git
+bind /var/run/docker.sock /var/run/docker.sock
+volume data /var/lib/kargo
+`)
+	if got != want {
+		t.Errorf("the stack file says\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestStackFileAsksForWhatItNeeds: what is forgotten is named, and nothing is
+// taken for a value. (A dash in the message would make the rest of it one.)
+func TestStackFileAsksForWhatItNeeds(t *testing.T) {
+	for forgotten := range needed {
+		t.Run(forgotten, func(t *testing.T) {
+			env := map[string]string{}
+			for name, value := range needed {
+				if name != forgotten {
+					env[name] = value
+				}
+			}
+			if _, err := load(env); err == nil || !strings.Contains(err.Error(), forgotten) {
+				t.Errorf("without %s: %v", forgotten, err)
+			}
+		})
+	}
+}
+
+// TestGuideSetsWhatTheStackFileNeeds keeps the two together.
+func TestGuideSetsWhatTheStackFileNeeds(t *testing.T) {
+	guide, err := os.ReadFile("running.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(guide), "\n")
+	for name := range needed {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "export "+name+"=") }) {
+			t.Errorf("running.md does not set %s", name)
+		}
+	}
+}
+
+func load(env map[string]string) (*types.Config, error) {
+	data, err := os.ReadFile("kargo.yml")
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := loader.ParseYAML(data)
+	if err != nil {
+		return nil, err
+	}
+	return loader.Load(types.ConfigDetails{
+		ConfigFiles: []types.ConfigFile{{Filename: "kargo.yml", Config: parsed}}, Environment: env,
+	})
+}
