@@ -12,6 +12,9 @@ import (
 	"kargo/plan"
 )
 
+// longRollout is when a rollout is no longer taken for a swift one.
+const longRollout = 10 * time.Second
+
 // logLines of a failed task are kept with its failure.
 const logLines = 10
 
@@ -117,6 +120,7 @@ func stacksOf(p kargo.Plan) map[string]bool {
 // judge looks for renderings that have failed, with what the last look saw,
 // and quarantines them.
 func (c *Controller) judge(ctx context.Context) {
+	c.readTasks(ctx)
 	for _, stack := range c.desired.Stacks {
 		rollout := c.memory.Rollouts[stack.Name]
 		if !underway(rollout) {
@@ -126,6 +130,33 @@ func (c *Controller) judge(ctx context.Context) {
 			c.fail(ctx, stack, judgement.Reason)
 		}
 	}
+}
+
+// readTasks reads the tasks of rollouts that take long: what the services say
+// alone does not tell a slow one from one that fails again and again.
+func (c *Controller) readTasks(ctx context.Context) {
+	if c.cluster.TasksKnown {
+		return
+	}
+	var names []string
+	for _, stack := range c.desired.Stacks {
+		rollout := c.memory.Rollouts[stack.Name]
+		health, _ := plan.StackHealth(stack, c.cluster)
+		if underway(rollout) && health == kargo.InProgress && time.Since(rollout.Since) > longRollout {
+			for _, service := range stack.Services {
+				names = append(names, service.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	tasks, err := c.Swarm.Tasks(ctx, names...)
+	if err != nil {
+		c.Log.Debug("cannot read the tasks of a long rollout", "error", err)
+		return
+	}
+	c.cluster.Tasks = tasks
 }
 
 // fail quarantines a stack's rendering, with the words of its tasks.

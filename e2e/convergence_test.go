@@ -26,7 +26,7 @@ var failures = []struct {
 	{"a health check that fails", func(w *workspace) {
 		w.service("app", replicas(1), command("serve -unhealthy-after 2s"))
 		w.set(w.variable("web", "STABLE"), "15s")
-	}, "update paused due to failure"}, // the engine does not say that the check was why
+	}, "failed and was rolled back"}, // whether Swarm or the tasks tell first is a matter of moments
 	{"no node to run on", func(w *workspace) {
 		w.service("app", replicas(1))
 		w.set("APP_CONSTRAINTS", "node.labels.nosuch==true")

@@ -57,7 +57,7 @@ func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health,
 	if isJob(service.Spec.Mode) {
 		return jobHealth(service, tasks)
 	}
-	if service.Running >= service.Desired {
+	if service.Running >= service.Desired || service.Running+finished(service, tasks) >= service.Desired {
 		return kargo.Healthy, ""
 	}
 	words := fmt.Sprintf("%d of %d tasks run", service.Running, service.Desired)
@@ -87,17 +87,46 @@ func jobHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, str
 	return kargo.InProgress, words
 }
 
+// mayFinish tells whether the tasks of a service may come to an end: jobs, and
+// services that are not restarted when they do.
+func mayFinish(service kargo.LiveService) bool {
+	restart := service.Spec.TaskTemplate.RestartPolicy
+	return isJob(service.Spec.Mode) ||
+		restart != nil && (restart.Condition == swarm.RestartPolicyConditionNone || restart.Condition == swarm.RestartPolicyConditionOnFailure)
+}
+
+// finished counts the tasks of a service that have done what they were for.
+func finished(service kargo.LiveService, tasks []kargo.Task) uint64 {
+	count := uint64(0)
+	for _, task := range tasks {
+		if task.Service == service.Name && task.State == "complete" && mayFinish(service) {
+			count++
+		}
+	}
+	return count
+}
+
+// hasFailed tells whether a task has failed. One that ended well although its
+// service is to run for ever has failed, too: Swarm tells so of tasks that it
+// stopped because they were unhealthy.
+func hasFailed(service kargo.LiveService, task kargo.Task) bool {
+	return task.State == "failed" || task.State == "rejected" || task.State == "complete" && !mayFinish(service)
+}
+
 // lastFailure is what the newest failed task of a service says, if one is known.
 func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	var newest *kargo.Task
 	for i, task := range tasks {
-		failed := task.State == "failed" || task.State == "rejected" || task.State == "pending" && task.Err != ""
+		failed := hasFailed(service, task) || task.State == "pending" && task.Err != ""
 		if task.Service == service.Name && failed && (newest == nil || task.Time.After(newest.Time)) {
 			newest = &tasks[i]
 		}
 	}
 	if newest == nil {
 		return ""
+	}
+	if newest.State == "complete" {
+		return "ended by itself, as one does that is unhealthy"
 	}
 	words := cmp.Or(newest.Err, newest.Message)
 	if newest.ExitCode != 0 {

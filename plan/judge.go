@@ -93,7 +93,7 @@ func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Dur
 	mine := slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool {
 		return task.Service != service.Name || task.Time.Before(since.Add(-skew))
 	})
-	if failures := countFailures(mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
+	if failures := countFailures(service, mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
 		return failed(fmt.Sprintf("%d tasks failed, the last one: %s", failures, lastFailure(service, mine)))
 	}
 	health, words := ServiceHealth(service, tasks)
@@ -115,10 +115,10 @@ func startOf(update *swarm.UpdateStatus) time.Time {
 	return *update.StartedAt
 }
 
-func countFailures(tasks []kargo.Task) int {
+func countFailures(service kargo.LiveService, tasks []kargo.Task) int {
 	count := 0
 	for _, task := range tasks {
-		if task.State == "failed" || task.State == "rejected" {
+		if hasFailed(service, task) {
 			count++
 		}
 	}
@@ -143,7 +143,7 @@ func givenUp(service kargo.LiveService, failures int) bool {
 
 // provenAt is when every task that runs will have done so for long enough, if
 // the tasks are known. A service that should have no task proves nothing and
-// needs no proof; nor does a job, which is complete.
+// needs no proof; nor does one whose tasks have done what they were for.
 func provenAt(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, now time.Time) (at time.Time, known bool) {
 	if service.Desired == 0 || isJob(service.Spec.Mode) {
 		return now, true
@@ -158,5 +158,5 @@ func provenAt(service kargo.LiveService, tasks []kargo.Task, stable time.Duratio
 			at = proven
 		}
 	}
-	return at, running >= service.Desired
+	return at, running+finished(service, tasks) >= service.Desired
 }
