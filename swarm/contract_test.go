@@ -266,13 +266,13 @@ func (b *bed) status(t *testing.T, name string) dockerswarm.ServiceStatus {
 	return *services[0].ServiceStatus
 }
 
-// updated waits until the update of a service has come to that end.
-func (b *bed) updated(t *testing.T, name string, state dockerswarm.UpdateState) dockerswarm.Service {
+// updated waits until the update of a service is in one of the states.
+func (b *bed) updated(t *testing.T, name string, states ...dockerswarm.UpdateState) dockerswarm.Service {
 	t.Helper()
 	var service dockerswarm.Service
-	b.until(t, fmt.Sprintf("the update of %s is %s", name, state), func() bool {
+	b.until(t, fmt.Sprintf("the update of %s is one of %s", name, states), func() bool {
 		service = b.inspect(t, name)
-		return service.UpdateStatus != nil && service.UpdateStatus.State == state
+		return service.UpdateStatus != nil && slices.Contains(states, service.UpdateStatus.State)
 	})
 	return service
 }
