@@ -218,7 +218,7 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 
 func (s *settings) resolveVariable(flags *pflag.FlagSet, known map[string]bool, name, value string) error {
 	rest, ours := strings.CutPrefix(name, "KARGO_")
-	if !ours || strings.HasPrefix(rest, "TEST_") { // the test bed's
+	if !ours || strings.HasPrefix(rest, "TEST_") || strings.HasPrefix(rest, "TESTBED_") { // the test bed's
 		return nil
 	}
 	if secret, isSecret := s.secretVariables()[name]; isSecret {
