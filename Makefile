@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Everything that bash reads, by its first line.
-SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci demo testbed)
+SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci demo testbed defaults)
 # Packages with goroutines of their own: the pure ones have none, and e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE '/(e2e|merge|render|plan)$$')
 
