@@ -1,6 +1,9 @@
 package kargo
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Outcome of a deployment, as far as it is known.
 type Outcome string
@@ -60,6 +63,8 @@ type StackResult struct {
 type Applied struct {
 	Revision Revision                `json:"revision"`
 	Stacks   map[string]AppliedStack `json:"stacks"`
+	// Removed are the stacks that this revision took away.
+	Removed []string `json:"removed,omitempty"`
 }
 
 // AppliedStack is one stack of the revision in force.
@@ -91,15 +96,27 @@ func (a Applied) Positions() map[string]int {
 }
 
 // Next is what is in force once a revision with these results was carried out.
+// Of the revision that is in force already, as after a correction of drift,
+// what it meant for each stack when it came stays said.
 func (a Applied) Next(revision Revision, results []StackResult) Applied {
 	next := Applied{Revision: revision, Stacks: map[string]AppliedStack{}}
+	again := revision.Commit == a.Revision.Commit && revision.Catalogue == a.Revision.Catalogue
+	if again {
+		next.Removed = a.Removed
+	}
 	for position, result := range results {
 		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.Commit, Position: position}
 		switch result.Verdict {
 		case StackRemoved:
+			if !slices.Contains(next.Removed, result.Name) {
+				next.Removed = append(slices.Clone(next.Removed), result.Name)
+			}
 			continue
 		case StackUnchanged:
 			stack.Changed = a.Stacks[result.Name].Changed
+			if again {
+				stack.Verdict = a.Stacks[result.Name].Verdict
+			}
 		}
 		next.Stacks[result.Name] = stack
 	}

@@ -29,6 +29,8 @@ type Status struct {
 	Message  string        `json:"message,omitempty"`
 	Problems Problems      `json:"problems,omitempty"`
 	Stacks   []StackStatus `json:"stacks"`
+	// Removed are the stacks that the applied revision took away.
+	Removed []string `json:"removed,omitempty"`
 	// Plan is the last plan that had anything to say; Pending is what the
 	// last look would still do or holds.
 	Plan      PlanText  `json:"plan"`

@@ -21,6 +21,9 @@ type Source interface {
 	// Fetch is that commit's revision and files. A commit fetched before is
 	// answered without the network.
 	Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error)
+	// Protect names the commits that must be answered without the network as
+	// long as no others are named.
+	Protect(commits ...string)
 }
 
 // Swarm is what plans are made from and carried out on.

@@ -3,6 +3,7 @@ package controller_test
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,12 @@ func TestAStackThatLeaves(t *testing.T) {
 		w.wantHistory(
 			"1 c1 by start: succeeded, 5 changes, web added, dbs added",
 			"2 c2 by interval: succeeded, 1 changes, web unchanged, dbs removed")
+		if got := w.loop.Status().Removed; !slices.Equal(got, []string{"dbs"}) {
+			t.Errorf("status says that %v were removed", got)
+		}
+		if !slices.Equal(w.repo.protected, []string{"c1", "c2"}) {
+			t.Errorf("commits %v are kept at hand", w.repo.protected)
+		}
 	})
 }
 
@@ -255,6 +262,9 @@ func TestDriftIsCorrectedWhenSeen(t *testing.T) {
 			w.swarm.scaleByHand("kargo-web_web", 3)
 			w.event("service update")
 			w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
+		}
+		if got := w.loop.Status().Stacks[0].Verdict; got != kargo.StackAdded {
+			t.Errorf("after a correction the revision is said to have left the stack %s; it added it", got)
 		}
 		// And without an event, by the full look every five minutes.
 		w.swarm.scaleByHand("kargo-web_web", 4)

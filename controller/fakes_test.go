@@ -34,6 +34,8 @@ type repository struct {
 	head    string
 	err     error // of Head
 	asked   int
+	// protected are the commits named last.
+	protected []string
 }
 
 func (r *repository) Head(context.Context) (string, error) {
@@ -46,6 +48,8 @@ func (r *repository) Head(context.Context) (string, error) {
 func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, fs.FS, error) {
 	return kargo.Revision{Commit: commit, Ref: "main"}, r.commits[commit], nil
 }
+
+func (r *repository) Protect(commits ...string) { r.protected = commits }
 
 // commit makes a new head. Files are "name=content".
 func (r *repository) commit(name string, files ...string) {

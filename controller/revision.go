@@ -108,6 +108,8 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	c.Log.Info("new revision", "revision", revision.String())
 	c.desired = &desired
 	c.due.write, c.due.cause = true, trigger
+	// However many unsound heads follow: a restart needs what is in force.
+	c.Source.Protect(c.memory.Applied.Revision.Commit, revision.Commit)
 	// After a restart the head is most often what is in force already.
 	inForce := c.memory.Applied.Revision
 	c.due.fresh = revision.Commit != inForce.Commit || revision.Catalogue != inForce.Catalogue

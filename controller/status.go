@@ -18,7 +18,7 @@ func (c *Controller) publishStacks(remaining kargo.Plan) {
 		c.markMoving(stacks)
 	}
 	c.publish(func(s *kargo.Status) {
-		s.Stacks = stacks
+		s.Stacks, s.Removed = stacks, c.memory.Applied.Removed
 		s.Pending = kargo.PlanText{
 			ID: remaining.ID(), Commit: remaining.Revision.Commit, Time: time.Now(),
 			Changes: remaining.Changes, Held: remaining.Held,

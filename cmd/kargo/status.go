@@ -65,6 +65,9 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 		fmt.Fprintf(out, "  %s\n", problem)
 	}
 	printStacks(out, status.Stacks)
+	if len(status.Removed) > 0 {
+		fmt.Fprintf(out, "\nremoved by this revision: %s\n", strings.Join(status.Removed, " "))
+	}
 	printPending(out, status.Pending)
 	return nil
 }

@@ -159,6 +159,9 @@ func (w workspaceDirectory) Fetch(ctx context.Context, _ string) (kargo.Revision
 	return kargo.Revision{Commit: commit, Ref: string(w)}, files, err
 }
 
+// Protect has nothing to do: there is only what the directory holds now.
+func (w workspaceDirectory) Protect(...string) {}
+
 // treeDigest covers the parts of a tree that a workspace or a catalogue is
 // made of, so that a build log or .git beside them does not count.
 func treeDigest(files fs.FS) (string, error) {
