@@ -96,6 +96,10 @@ type File struct {
 	// Source is the path inside its layer, for messages. It differs from the
 	// key in Workspace.Files for rendered templates only.
 	Source string
+	// Secret files were encrypted in the repository.
+	Secret bool
+	// Executable files have mode 0755 in a container, all others 0644.
+	Executable bool
 }
 
 // Workspace is the merged configuration: what one Revision means once it lies

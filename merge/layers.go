@@ -50,7 +50,11 @@ func readLayer(fsys fs.FS, origin string, files map[string]kargo.File) (kargo.Pr
 		if err != nil {
 			return err
 		}
-		files[target] = kargo.File{Data: data, Origin: origin, Source: source}
+		info, err := fs.Stat(fsys, source)
+		if err != nil {
+			return err
+		}
+		files[target] = kargo.File{Data: data, Origin: origin, Source: source, Executable: info.Mode()&0o111 != 0}
 		return nil
 	}
 	visit := func(name string, entry fs.DirEntry, err error) error {

@@ -44,7 +44,7 @@ func renderTemplates(ws kargo.Workspace) kargo.Problems {
 			// not even use.
 			problems = append(problems, found...)
 		}
-		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source}
+		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source, Executable: template.Executable}
 	}
 	return problems
 }

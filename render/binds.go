@@ -19,7 +19,7 @@ import (
 var stateFolders = []string{"logs", "acme"}
 
 // labelFiles marks a container with a digest of the files of the merged tree
-// that it binds. A bind shows a new content to nobody who does not look; the
+// that it binds all the same (see bring.go). A bind shows a new content to nobody who does not look; the
 // label makes a new content roll the service.
 func (w *work) labelFiles(service string, spec *swarm.ServiceSpec) {
 	container := spec.TaskTemplate.ContainerSpec
@@ -81,6 +81,14 @@ func (w *work) mentions(volume any, part string) bool {
 		return w.mentions(long["target"], part) || w.mentions(long["source"], part)
 	}
 	text, _ := volume.(string)
-	text, err := template.Substitute(text, w.ws.Env.Lookup)
-	return err == nil && slices.Contains(strings.Split(text, ":"), part)
+	return slices.Contains(strings.Split(w.substituted(text), ":"), part)
+}
+
+// substituted is a text of a compose file with its variables replaced; as it
+// is where the loader would refuse it.
+func (w *work) substituted(text string) string {
+	if substituted, err := template.Substitute(text, w.ws.Env.Lookup); err == nil {
+		return substituted
+	}
+	return text
 }

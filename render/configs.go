@@ -58,7 +58,7 @@ func newObjects(w *work, config *types.Config) *objects {
 func (o *objects) used() []kargo.Config {
 	list := slices.Collect(maps.Values(o.made))
 	slices.SortFunc(list, func(a, b kargo.Config) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind(), b.Kind()))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(fmt.Sprint(a.Labels), fmt.Sprint(b.Labels)))
 	})
 	// Two keys may stand for one external object.
 	return slices.CompactFunc(list, func(a, b kargo.Config) bool {

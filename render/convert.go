@@ -57,6 +57,8 @@ func (w *work) checkService(name string, service types.ServiceConfig) {
 func (w *work) spec(config *types.Config, objects *objects, service types.ServiceConfig) (swarm.ServiceSpec, bool) {
 	secrets := objects.secretReferences(service)
 	configs := objects.configReferences(&service)
+	files := objects.bringFiles(&service)
+	secrets, configs = append(secrets, files.secrets...), append(configs, files.configs...)
 	spec, err := convert.Service(apiVersion, convert.NewNamespace(w.namespace), service,
 		config.Networks, config.Volumes, secrets, configs)
 	if err != nil {

@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -240,5 +241,52 @@ func TestConfigSizes(t *testing.T) {
 		if got := problemText(problems); got != test.problem {
 			t.Errorf("%d bytes of %s: %q, should be %q", test.size, test.section, got, test.problem)
 		}
+	}
+}
+
+// Files of binds keep their modes; those that were encrypted become secrets;
+// and too much of anything is refused, with a way out.
+func TestFilesOfBinds(t *testing.T) {
+	const file = "services:\n  a:\n    image: x\n    volumes: [\"../configs/a:/etc/a\"]\n"
+	ws := tree(kargo.Environment{"STACKS": "dbs", "DBS_STACK": "svc"},
+		map[string]string{"deploy/svc.yml": file, "configs/a/plain": "x", "configs/a/run me.sh": "y", "configs/a/token": "z"})
+	ws.Files["configs/a/run me.sh"] = kargo.File{Data: []byte("y"), Executable: true}
+	ws.Files["configs/a/token"] = kargo.File{Data: []byte("z"), Secret: true}
+	stacks, problems := render.Render(ws)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	container := stacks[0].Services[0].Spec.TaskTemplate.ContainerSpec
+	for _, c := range container.Configs {
+		got = append(got, fmt.Sprintf("config %s %s %o %s:%s", c.ConfigName, c.File.Name, c.File.Mode, c.File.UID, c.File.GID))
+	}
+	for _, s := range container.Secrets {
+		got = append(got, fmt.Sprintf("secret %s %s %o %s:%s", s.SecretName, s.File.Name, s.File.Mode, s.File.UID, s.File.GID))
+	}
+	want := []string{
+		"config kargo-dbs_a-plain-2d711642b726 /etc/a/plain 644 0:0",
+		"config kargo-dbs_a-run-me.sh-a1fce4363854 /etc/a/run me.sh 755 0:0",
+		"secret kargo-dbs_a-token-594e519ae499 /etc/a/token 644 0:0",
+	}
+	if !slices.Equal(got, want) || len(container.Mounts) > 0 {
+		t.Errorf("got\n%s\nand %d mounts, want\n%s", strings.Join(got, "\n"), len(container.Mounts), strings.Join(want, "\n"))
+	}
+
+	ws.Files["configs/a/token"] = kargo.File{Data: bytes.Repeat([]byte("x"), 512_000), Secret: true}
+	ws.Files["configs/a/plain"] = kargo.File{Data: bytes.Repeat([]byte("x"), 1_024_000)}
+	const hint = " (put it into an image or a volume; A_BINDS=keep leaves the bind to a file system that all nodes share)\n"
+	_, problems = render.Render(ws)
+	if got, want := problemText(problems), "deploy/svc.yml:4: services.a binds configs/a/plain, which has 1024000 bytes; Swarm takes 1023999"+hint+
+		"deploy/svc.yml:4: services.a binds configs/a/token, which has 512000 bytes; Swarm takes 511999"+hint; got != want {
+		t.Errorf("problems are\n%s\nand should be\n%s", got, want)
+	}
+
+	for i := range 199 {
+		ws.Files[fmt.Sprintf("configs/a/%d", i)] = kargo.File{Data: []byte("x")}
+	}
+	_, problems = render.Render(ws)
+	if got := problemText(problems); !strings.HasPrefix(got, "deploy/svc.yml:4: services.a binds 202 files of the merged configuration; at most 200 can be Swarm configs (") {
+		t.Errorf("problems are %s", got)
 	}
 }

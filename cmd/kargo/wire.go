@@ -181,9 +181,16 @@ func treeDigest(files fs.FS) (string, error) {
 				return nil
 			}
 			data, err := fs.ReadFile(files, path)
-			fmt.Fprintf(hash, "%s %d\n", path, len(data))
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(hash, "%s %d %t\n", path, len(data), info.Mode()&0o111 != 0)
 			hash.Write(data)
-			return err
+			return nil
 		})
 		if err != nil {
 			return "", &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read directory: %w", err)}
