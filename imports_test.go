@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"cmd/kargo": {"", "controller", "defaults", "dotkargo", "gitsync", "history", "hooks", "notify", "plan",
 		"secrets", "server", "swarm"},
 	"testbed/testserver": {},
+	"conformance":        {},
 	"e2e":                {},
 }
 

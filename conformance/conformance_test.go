@@ -1,0 +1,161 @@
+package conformance
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/tools/txtar"
+
+	"kargo"
+	"kargo/merge"
+	"kargo/render"
+)
+
+var update = flag.Bool("update", false, "write the deviations into the files of testdata")
+
+// deviations is the file of an archive that lists what Kargo does otherwise.
+const deviations = "deviations"
+
+func TestConformance(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no tests found", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := compare(t, archive), ""
+			kept := slices.DeleteFunc(slices.Clone(archive.Files), func(f txtar.File) bool {
+				if f.Name == deviations {
+					want = string(f.Data)
+				}
+				return f.Name == deviations
+			})
+			if *update {
+				if got != "" {
+					kept = append(kept, txtar.File{Name: deviations, Data: []byte(got)})
+				}
+				archive.Files = kept
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != want {
+				t.Errorf("Kargo deviates from docker by\n%s\nand should by\n%s", got, want)
+			}
+		})
+	}
+}
+
+// compare makes both renderings of an archive and answers where Kargo's
+// differs, a line each: "path: docker -> Kargo".
+func compare(t *testing.T, archive *txtar.Archive) string {
+	t.Helper()
+	defaults, user := layers(archive)
+	root := filepath.Join(t.TempDir(), ".kargo")
+	theirs := newHistoric(t, root, defaults, user)
+	ours, refused := rendering(t, root, theirs.workspace, defaults, user)
+
+	var lines []string
+	for _, problem := range refused {
+		lines = append(lines, "Kargo refuses: "+problem.String())
+	}
+	for _, stack := range theirs.stacks() {
+		want, err := theirs.render(stack)
+		if err != nil {
+			lines = append(lines, "docker refuses "+stack+": "+strings.ReplaceAll(err.Error(), root, ".kargo"))
+			continue
+		}
+		if refused == nil {
+			lines = append(lines, differences(want, ours[stack])...)
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.ReplaceAll(strings.Join(lines, "\n"), root, ".kargo") + "\n"
+}
+
+// layers are the two configurations of an archive.
+func layers(archive *txtar.Archive) (defaults, user fstest.MapFS) {
+	defaults, user = fstest.MapFS{}, fstest.MapFS{}
+	for _, file := range archive.Files {
+		if name, ok := strings.CutPrefix(file.Name, "default/"); ok {
+			defaults[name] = &fstest.MapFile{Data: file.Data, Mode: 0o644}
+		} else if name, ok := strings.CutPrefix(file.Name, "user/"); ok {
+			user[name] = &fstest.MapFile{Data: file.Data, Mode: 0o644}
+		}
+	}
+	return defaults, user
+}
+
+// rendering is what Kargo makes of the layers, by stack, and the problems for
+// which it refuses them.
+func rendering(t *testing.T, root, workspace string, defaults, user fstest.MapFS) (map[string]shape, kargo.Problems) {
+	t.Helper()
+	ws, problems, err := merge.Merge(merge.Input{
+		Defaults: defaults, User: user, Root: root, WorkspacePath: workspace, UserID: os.Getuid(), GroupID: os.Getgid(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks, more := render.Render(ws)
+	problems = slices.DeleteFunc(append(problems, more...), func(p kargo.Problem) bool { return p.Warning })
+	rendered := map[string]shape{}
+	for _, stack := range stacks {
+		rendered[stack.Name] = ourShape(stack)
+	}
+	return rendered, problems
+}
+
+// digest is what Kargo adds to the names of configs and secrets (contract,
+// section 16, item 6): the content, which Swarm never changes under one name.
+var digest = regexp.MustCompile(`-[0-9a-f]{12}$`)
+
+func ourShape(stack kargo.Stack) shape {
+	s := shape{Services: map[string]any{}, Files: map[string]string{}, Networks: map[string]any{}}
+	for _, service := range stack.Services {
+		// What makes a new content of a bound file roll (section 16, item 13).
+		delete(service.Spec.TaskTemplate.ContainerSpec.Labels, kargo.LabelFiles)
+		for _, config := range service.Spec.TaskTemplate.ContainerSpec.Configs {
+			config.ConfigName = digest.ReplaceAllString(config.ConfigName, "")
+		}
+		for _, secret := range service.Spec.TaskTemplate.ContainerSpec.Secrets {
+			secret.SecretName = digest.ReplaceAllString(secret.SecretName, "")
+		}
+		s.Services[service.Name] = service.Spec
+	}
+	for _, config := range stack.Configs {
+		if !config.External {
+			s.Files[string(config.Kind())+" "+digest.ReplaceAllString(config.Name, "")] = string(config.Data)
+		}
+	}
+	for _, network := range stack.Networks {
+		// The shared ones are made first, whoever needs them (section 16, item 5).
+		if !network.External && !network.Shared {
+			s.Networks[network.Name] = networkShape{network.Attachable, network.Internal, network.Options}
+		}
+	}
+	return s
+}
+
+// A comparison that finds nothing must not be one that looks at nothing.
+func TestDifferences(t *testing.T) {
+	theirs := shape{Services: map[string]any{"a": map[string]any{"x": 1, "list": []int{1, 2}}}}
+	ours := shape{Services: map[string]any{"a": map[string]any{"x": 2, "list": []int{1}}, "b": true}}
+	got := strings.Join(differences(theirs, ours), "\n")
+	want := "/Services/a/list/1: 2 -> nothing\n/Services/a/x: 1 -> 2\n/Services/b: nothing -> true"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
