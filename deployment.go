@@ -71,7 +71,7 @@ type Applied struct {
 type AppliedStack struct {
 	Digest  string  `json:"digest"`
 	Verdict Verdict `json:"verdict"` // when that revision came
-	// Changed is the commit that last changed the stack.
+	// Changed is the revision (its ID) that last changed the stack.
 	Changed string `json:"changed"`
 	// Position in STACKS: stacks are removed in reverse.
 	Position int `json:"position"`
@@ -100,12 +100,12 @@ func (a Applied) Positions() map[string]int {
 // what it meant for each stack when it came stays said.
 func (a Applied) Next(revision Revision, results []StackResult) Applied {
 	next := Applied{Revision: revision, Stacks: map[string]AppliedStack{}}
-	again := revision.Commit == a.Revision.Commit && revision.Catalogue == a.Revision.Catalogue
+	again := revision.ID() == a.Revision.ID() && revision.Catalogue == a.Revision.Catalogue
 	if again {
 		next.Removed = a.Removed
 	}
 	for position, result := range results {
-		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.Commit, Position: position}
+		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.ID(), Position: position}
 		switch result.Verdict {
 		case StackRemoved:
 			if !slices.Contains(next.Removed, result.Name) {

@@ -16,7 +16,6 @@
 package kargo
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -37,27 +36,68 @@ type Revision struct {
 	// Catalogue is the version of the default configuration. It is part of
 	// the revision because an upgrade of Kargo can change what runs.
 	Catalogue string `json:"catalogue,omitempty"`
+	// Layers are the shared layers between the defaults and the user
+	// configuration, lowest first. Commit and all that goes with it are the
+	// user configuration's alone.
+	Layers []LayerRevision `json:"layers,omitempty"`
 }
 
-// Short is the commit as people write it: twelve characters of a hash.
+// LayerRevision is one state of a shared layer.
+type LayerRevision struct {
+	Name    string `json:"name"`
+	Commit  string `json:"commit"`
+	Ref     string `json:"ref,omitempty"`
+	Subject string `json:"subject,omitempty"`
+}
+
+// ID names the state of every source: the commit, and behind it the commits of
+// the shared layers, lowest first: "COMMIT+NAME@COMMIT". Without shared layers
+// it is the commit.
+func (r Revision) ID() string {
+	id := r.Commit
+	for _, layer := range r.Layers {
+		id += "+" + layer.Name + "@" + layer.Commit
+	}
+	return id
+}
+
+// Short is the ID as people write it: twelve characters of each hash.
 func (r Revision) Short() string {
-	if rest, ok := strings.CutPrefix(r.Commit, "dir-"); ok {
+	parts := strings.Split(r.ID(), "+")
+	parts[0] = shortCommit(parts[0])
+	for i, part := range parts[1:] {
+		name, commit, _ := strings.Cut(part, "@")
+		parts[i+1] = name + "@" + shortCommit(commit)
+	}
+	return strings.Join(parts, "+")
+}
+
+func shortCommit(commit string) string {
+	if rest, ok := strings.CutPrefix(commit, "dir-"); ok {
 		return "dir-" + clip(rest, 8)
 	}
-	return clip(r.Commit, 12)
+	return clip(commit, 12)
 }
 
-// String is the revision in one line: the ref, the commit, the subject.
+// String is the revision in one line: the ref, the commit, the subject, and
+// the same of each shared layer.
 func (r Revision) String() string {
-	parts := []string{r.Short()}
-	if r.Ref != "" {
-		parts = slices.Insert(parts, 0, r.Ref)
+	text := describe(r.Ref, r.Commit, r.Subject)
+	for _, layer := range r.Layers {
+		text += " + " + layer.Name + " " + describe(layer.Ref, layer.Commit, layer.Subject)
 	}
-	name := strings.Join(parts, "@")
-	if r.Subject != "" {
-		name += " “" + clip(r.Subject, 72) + "”"
+	return text
+}
+
+func describe(ref, commit, subject string) string {
+	text := Revision{Commit: commit}.Short()
+	if ref != "" {
+		text = ref + "@" + text
 	}
-	return name
+	if subject != "" {
+		text += " “" + clip(subject, 72) + "”"
+	}
+	return text
 }
 
 func clip(text string, length int) string {
@@ -81,7 +121,8 @@ func (e Environment) Lookup(name string) (string, bool) {
 // List splits a variable at blanks: STACKS, <STACK>_STACK and their kin.
 func (e Environment) List(name string) []string { return strings.Fields(e[name]) }
 
-// Layers a file of the merged configuration can come from.
+// Layers a file of the merged configuration can come from, beside the shared
+// ones, which have names of the operator's choice.
 const (
 	OriginDefault  = "default"  // the catalogue
 	OriginUser     = "user"     // the user configuration
@@ -91,8 +132,12 @@ const (
 // File is one file of the merged configuration.
 type File struct {
 	Data []byte
-	// Origin says which layer won: OriginDefault, OriginUser or OriginRendered.
+	// Origin says which layer won: OriginDefault, OriginUser, the name of a
+	// shared layer, or OriginRendered.
 	Origin string
+	// Over are the layers whose file of the same path does not count for it,
+	// lowest first.
+	Over []string
 	// Source is the path inside its layer, for messages. It differs from the
 	// key in Workspace.Files for rendered templates only.
 	Source string
@@ -112,10 +157,22 @@ type Workspace struct {
 	Env  Environment
 	// Files by slash-separated path below Root: ".env", "deploy/redis.yml", …
 	Files map[string]File
-	// Lines says where each variable was assigned last, as "file:line".
-	Lines map[string]string
+	// Lines says where each variable was assigned last, as "file:line",
+	// Assignments where it was assigned at all, in order.
+	Lines       map[string]string
+	Assignments map[string][]string
 	// Reader is the reader the environment needed: "dotenv" or "bash".
 	Reader string
+}
+
+// Layer is the name of the layer that a file of the merged configuration came
+// from; of a rendered one, that its template came from.
+func (w Workspace) Layer(name string) string {
+	file := w.Files[name]
+	if file.Origin == OriginRendered {
+		return w.Files[file.Source].Origin
+	}
+	return file.Origin
 }
 
 // EnvName turns a stack, service or node name into the start of a variable

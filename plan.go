@@ -118,7 +118,7 @@ func (p Plan) String() string {
 // versions it was made from. An approval names it.
 func (p Plan) ID() string {
 	hash := sha256.New()
-	fmt.Fprintln(hash, p.Revision.Commit)
+	fmt.Fprintln(hash, p.Revision.ID())
 	for _, change := range p.Changes {
 		fmt.Fprintln(hash, change.Version, change)
 	}

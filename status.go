@@ -68,7 +68,7 @@ type StackStatus struct {
 	Digest  string `json:"digest"`
 	// Failure is why the wanted rendering is not in force, if it is not.
 	Failure *Failure `json:"failure,omitempty"`
-	// Revision is the commit that last changed the stack.
+	// Revision is the revision (its ID) that last changed the stack.
 	Revision string          `json:"revision,omitempty"`
 	Services []ServiceStatus `json:"services"`
 }

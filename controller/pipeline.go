@@ -38,11 +38,18 @@ type Desired struct {
 
 // Run reads a revision. With stacks named, only those are rendered and need to
 // be sound. What is wrong with the workspace is in Desired.Problems; an error
-// is a fault of something else.
-func (p Pipeline) Run(revision kargo.Revision, user fs.FS, stacks ...string) (Desired, error) {
+// is a fault of something else. The files are those that a Source answered.
+func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
 	revision.Catalogue = p.Catalogue
+	user, shared, err := layersOf(revision, files)
+	if err != nil {
+		return Desired{}, err
+	}
+	for i := range shared {
+		shared[i].Files = p.Secrets(shared[i].Files)
+	}
 	workspace, problems, err := merge.Merge(merge.Input{
-		Defaults: p.Defaults, User: p.Secrets(user), Revision: revision,
+		Defaults: p.Defaults, Shared: shared, User: p.Secrets(user), Revision: revision,
 		Root: p.Root, WorkspacePath: p.Workspace, UserID: p.UserID, GroupID: p.GroupID,
 	})
 	if err != nil {

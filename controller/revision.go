@@ -24,7 +24,7 @@ func (c *Controller) pull(ctx context.Context, trigger string) error {
 		return fmt.Errorf("list refs: %w", err)
 	}
 	c.publish(func(s *kargo.Status) { s.LastFetched = time.Now() })
-	if commit == c.head.Commit {
+	if commit == c.head.ID() {
 		c.due.git = false
 		return c.headProblems()
 	}
@@ -53,7 +53,7 @@ func (c *Controller) inForce() string {
 // restore reads the revision that was in force when an earlier process ended,
 // so that its drift is corrected even if git is away or the head is unsound.
 func (c *Controller) restore(ctx context.Context) {
-	commit := c.memory.Applied.Revision.Commit
+	commit := c.memory.Applied.Revision.ID()
 	if commit == "" {
 		return
 	}
@@ -109,10 +109,10 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	c.desired = &desired
 	c.due.write, c.due.cause = true, trigger
 	// However many unsound heads follow: a restart needs what is in force.
-	c.Source.Protect(c.memory.Applied.Revision.Commit, revision.Commit)
+	c.Source.Protect(c.memory.Applied.Revision.ID(), revision.ID())
 	// After a restart the head is most often what is in force already.
 	inForce := c.memory.Applied.Revision
-	c.due.fresh = revision.Commit != inForce.Commit || revision.Catalogue != inForce.Catalogue
+	c.due.fresh = revision.ID() != inForce.ID() || revision.Catalogue != inForce.Catalogue
 }
 
 func problemsOf(err error) kargo.Problems {

@@ -76,7 +76,7 @@ func (c *Controller) follow() {
 		if rollout.Digest == digest {
 			continue
 		}
-		rollout.Digest, rollout.Commit = digest, c.desired.Workspace.Revision.Commit
+		rollout.Digest, rollout.Commit = digest, c.desired.Workspace.Revision.ID()
 		rollout.Since, rollout.Failed = time.Time{}, nil
 		c.memory.Rollouts[stack.Name] = rollout
 	}

@@ -283,7 +283,7 @@ func (c *Controller) markSeen(next kargo.Plan) {
 // begin opens a deployment, or goes on with the open one if the revision is
 // the same: a removal takes several rounds and is one deployment.
 func (c *Controller) begin(trigger string, next kargo.Plan) error {
-	if c.open != nil && c.open.Revision.Commit == next.Revision.Commit {
+	if c.open != nil && c.open.Revision.ID() == next.Revision.ID() {
 		c.open.Held = next.Held
 		c.open.Err, c.open.Outcome = "", kargo.Running
 		return nil
@@ -304,7 +304,7 @@ func (c *Controller) begin(trigger string, next kargo.Plan) error {
 	}
 	c.open = &opened
 	c.publish(func(s *kargo.Status) {
-		s.Plan = kargo.PlanText{ID: next.ID(), Commit: next.Revision.Commit, Changes: next.Changes, Held: next.Held, Time: opened.Started}
+		s.Plan = kargo.PlanText{ID: next.ID(), Commit: next.Revision.ID(), Changes: next.Changes, Held: next.Held, Time: opened.Started}
 	})
 	return nil
 }

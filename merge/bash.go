@@ -228,8 +228,8 @@ func (b *bash) reportFailure(file string, line int, err error) {
 	}
 }
 
-// source reads a further file of the user configuration: ". $WORKSPACE/x.env"
-// or, relative to its top, "source x.env".
+// source reads a further file of the same layer: ". $WORKSPACE/x.env" or,
+// relative to its top, "source x.env".
 func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 	refuse := func(message, hint string) error {
 		b.env.problems = append(b.env.problems, kargo.Problem{
@@ -254,18 +254,19 @@ func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 		name = path.Clean(arg)
 	}
 	if !fs.ValidPath(name) {
-		return refuse(fmt.Sprintf("cannot source %s: it is not in the user configuration", arg), "")
+		return refuse(fmt.Sprintf("cannot source %s: it is not in the %s configuration", arg, src.from.name), "")
 	}
-	data, err := userFile(b.in.User, name)
+	data, err := src.further(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return refuse(fmt.Sprintf("cannot source %s: the user configuration has no such file", name), "")
+		return refuse(fmt.Sprintf("cannot source %s: the %s configuration has no such file", name, src.from.name), "")
 	}
 	found, err := blame(name, err)
 	if err != nil {
-		return fmt.Errorf("read the user configuration: %w", err)
+		return fmt.Errorf("read the %s configuration: %w", src.from.name, err)
 	}
-	b.env.problems = append(b.env.problems, found...)
-	further, problems := parse(name, data)
+	b.env.problems = append(b.env.problems, src.from.named(found)...)
+	further, problems := parse(src.from.prefix()+name, data)
+	further.from = src.from
 	b.env.problems = append(b.env.problems, problems...)
 	if len(found) > 0 || problems.Err() != nil {
 		return nil

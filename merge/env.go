@@ -32,12 +32,14 @@ const (
 
 // environment is what came of reading the environment files.
 type environment struct {
-	values   kargo.Environment
-	lines    map[string]string
-	reader   string
-	problems kargo.Problems
-	size     int  // of all values in bytes
-	full     bool // a limit was hit: nothing more is taken
+	values kargo.Environment
+	lines  map[string]string
+	// assignments are the lines of all assignments, by variable.
+	assignments map[string][]string
+	reader      string
+	problems    kargo.Problems
+	size        int  // of all values in bytes
+	full        bool // a limit was hit: nothing more is taken
 }
 
 // source is one environment file: its text and its syntax tree.
@@ -45,24 +47,32 @@ type source struct {
 	name string
 	text string
 	file *syntax.File
+	from layer // whose further files it may source
 }
 
-// readEnv reads the base variables, the defaults and the user's environment,
-// in that order: each sees the values of those before it, and the last
-// assignment counts. Both files go through one reader, the simpler one where
-// both are plain enough for it.
+// readEnv reads the base variables and the environments of the layers, lowest
+// first: each sees the values of those before it, and the last assignment
+// counts. All files go through one reader, the simpler one where all are plain
+// enough for it.
 func readEnv(in Input, files map[string]kargo.File) (environment, error) {
-	env := environment{values: kargo.Environment{}, lines: map[string]string{}, reader: readerDotenv}
+	env := environment{
+		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{}, reader: readerDotenv,
+	}
 	for _, v := range in.base() {
 		env.values[v.name] = v.value
 	}
 	var sources []source
-	for _, name := range []string{envDefault, envUser} {
-		file, ok := files[name]
+	layers := in.layers()
+	for _, l := range layers {
+		file, ok := files[l.env]
 		if !ok {
 			continue
 		}
-		src, problems := parse(name, file.Data)
+		src, problems := parse(l.env, file.Data)
+		src.from = l
+		if l.name == kargo.OriginDefault {
+			src.from = layers[len(layers)-1] // WORKSPACE is the only place it knows
+		}
 		env.problems = append(env.problems, problems...)
 		if problems.Err() == nil {
 			sources = append(sources, src)
@@ -196,6 +206,9 @@ func (env *environment) assign(name, value, file string, line int) {
 	}
 	env.values[name] = value
 	env.lines[name] = fmt.Sprintf("%s:%d", file, line)
+	if env.assignments != nil {
+		env.assignments[name] = append(env.assignments[name], env.lines[name])
+	}
 }
 
 // overflow ends the reading: a limit was hit.
@@ -208,10 +221,10 @@ func (env *environment) overflow(file string, line int, name string) {
 	})
 }
 
-// userFile reads a further environment file out of the user configuration.
-func userFile(user fs.FS, name string) ([]byte, error) {
-	if user == nil {
+// further reads a further environment file of the same layer.
+func (src source) further(name string) ([]byte, error) {
+	if src.from.files == nil {
 		return nil, fs.ErrNotExist
 	}
-	return fs.ReadFile(user, name)
+	return fs.ReadFile(src.from.files, name)
 }

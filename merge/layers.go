@@ -5,56 +5,113 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"kargo"
 )
 
-// folders are taken whole from both layers; everything else at the top of a
+// folders are taken whole from every layer; everything else at the top of a
 // layer, but for the files of topFiles, is none of Kargo's business.
 var folders = []string{"build", "configs", "deploy", "scripts"}
 
-// topFiles are the single files that a layer gives, and where they land.
-var topFiles = map[string]map[string]string{
-	kargo.OriginDefault: {envDefault: envDefault},
-	kargo.OriginUser:    {envUser: envUser, "acme.json": "acme/acme.json"},
+// layer is one tree of the merged configuration.
+type layer struct {
+	name  string
+	files fs.FS
+	// top are the single files that the layer gives, and where they land.
+	top map[string]string
+	// env is where its environment file landed.
+	env string
 }
 
-// layers merges the two trees file by file: of two files with one path the
-// user's counts, all others stay.
-func layers(defaults, user fs.FS) (map[string]kargo.File, kargo.Problems, error) {
+// layers are all layers, lowest first.
+func (in Input) layers() []layer {
+	all := []layer{{
+		name: kargo.OriginDefault, files: in.Defaults, env: envDefault, top: map[string]string{envDefault: envDefault},
+	}}
+	for _, shared := range in.Shared {
+		landed := envUser + "." + shared.Name
+		all = append(all, layer{name: shared.Name, files: shared.Files, env: landed, top: map[string]string{envUser: landed}})
+	}
+	return append(all, layer{
+		name: kargo.OriginUser, files: in.User, env: envUser, top: map[string]string{envUser: envUser, "acme.json": "acme/acme.json"},
+	})
+}
+
+// layerName is short enough for every message and safe in a file's name.
+var layerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// CheckLayerName says what is wrong with the name of a shared layer. It ends
+// the name of a file, ".env.NAME", and must be none of Kargo's own origins.
+func CheckLayerName(name string) error {
+	switch {
+	case !layerName.MatchString(name):
+		return fmt.Errorf("%q cannot be the name of a layer: small letters, digits and dashes, 32 at most", name)
+	case slices.Contains([]string{kargo.OriginDefault, kargo.OriginUser, kargo.OriginRendered}, name):
+		return fmt.Errorf("%q cannot be the name of a layer: it is one of Kargo's own", name)
+	}
+	return nil
+}
+
+// mergeLayers merges the trees file by file: of the files with one path that
+// of the highest layer counts, all others stay.
+func mergeLayers(layers []layer) (map[string]kargo.File, kargo.Problems, error) {
 	files := map[string]kargo.File{}
 	var problems kargo.Problems
-	for _, layer := range []struct {
-		fsys   fs.FS
-		origin string
-	}{{defaults, kargo.OriginDefault}, {user, kargo.OriginUser}} {
-		if layer.fsys == nil {
+	for _, l := range layers {
+		if l.files == nil {
 			continue
 		}
-		found, err := readLayer(layer.fsys, layer.origin, files)
+		found, err := readLayer(l, files)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read the %s configuration: %w", layer.origin, err)
+			return nil, nil, fmt.Errorf("read the %s configuration: %w", l.name, err)
 		}
-		problems = append(problems, found...)
+		problems = append(problems, l.named(found)...)
 	}
 	return files, append(problems, checkFolders(files)...), nil
 }
 
+// named puts the name of a shared layer before the paths of its problems: the
+// user configuration may have files of the same paths.
+func (l layer) named(problems kargo.Problems) kargo.Problems {
+	for i := range problems {
+		problems[i].Path = l.prefix() + problems[i].Path
+	}
+	return problems
+}
+
+func (l layer) prefix() string {
+	if l.name == kargo.OriginDefault || l.name == kargo.OriginUser {
+		return ""
+	}
+	return l.name + ":"
+}
+
+// rank is the position of a layer, the lowest first.
+func rank(layers []layer, name string) int {
+	return slices.IndexFunc(layers, func(l layer) bool { return l.name == name })
+}
+
 // readLayer adds the files of one layer to files.
-func readLayer(fsys fs.FS, origin string, files map[string]kargo.File) (kargo.Problems, error) {
+func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 	var problems kargo.Problems
 	add := func(source, target string) error {
-		data, err := fs.ReadFile(fsys, source)
+		data, err := fs.ReadFile(l.files, source)
 		if err != nil {
 			return err
 		}
-		info, err := fs.Stat(fsys, source)
+		info, err := fs.Stat(l.files, source)
 		if err != nil {
 			return err
 		}
-		files[target] = kargo.File{Data: data, Origin: origin, Source: source, Executable: info.Mode()&0o111 != 0}
+		file := kargo.File{Data: data, Origin: l.name, Source: source, Executable: info.Mode()&0o111 != 0}
+		if below, ok := files[target]; ok {
+			file.Over = append(slices.Clone(below.Over), below.Origin)
+		}
+		files[target] = file
 		return nil
 	}
 	visit := func(name string, entry fs.DirEntry, err error) error {
@@ -76,7 +133,7 @@ func readLayer(fsys fs.FS, origin string, files map[string]kargo.File) (kargo.Pr
 		problems = append(problems, problem...)
 		return err
 	}
-	for source, target := range topFiles[origin] {
+	for source, target := range l.top {
 		if err := add(source, target); !errors.Is(err, fs.ErrNotExist) {
 			problem, err := blame(source, err)
 			if err != nil {
@@ -86,10 +143,10 @@ func readLayer(fsys fs.FS, origin string, files map[string]kargo.File) (kargo.Pr
 		}
 	}
 	for _, folder := range folders {
-		if _, err := fs.Stat(fsys, folder); errors.Is(err, fs.ErrNotExist) {
+		if _, err := fs.Stat(l.files, folder); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := fs.WalkDir(fsys, folder, visit); err != nil {
+		if err := fs.WalkDir(l.files, folder, visit); err != nil {
 			return nil, err
 		}
 	}

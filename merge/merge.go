@@ -1,7 +1,8 @@
-// Package merge lays the user configuration over the defaults and reads the
-// environment: two file trees in, one kargo.Workspace out.
+// Package merge lays the user configuration over shared layers, if there are
+// any, and these over the defaults, and reads the environment: file trees in,
+// one kargo.Workspace out.
 //
-// It is pure. It reads nothing but the two fs.FS it is handed, never the
+// It is pure. It reads nothing but the fs.FS values it is handed, never the
 // environment of the process, and runs no program, although environment files
 // are written in bash's grammar. What is wrong with a workspace comes back as
 // kargo.Problems, each with its file and line; an error means that a tree
@@ -32,10 +33,13 @@ const (
 
 // Input is what a workspace is made from.
 type Input struct {
-	// Defaults and User are the two layers, each with its environment file,
-	// deploy/, configs/, build/ and scripts/ at its top. A nil layer is empty.
+	// Defaults and User are the lowest layer and the highest, each with its
+	// environment file, deploy/, configs/, build/ and scripts/ at its top. A
+	// nil layer is empty.
 	Defaults, User fs.FS
-	Revision       kargo.Revision
+	// Shared are the layers between the two, lowest first.
+	Shared   []Layer
+	Revision kargo.Revision
 	// Root is the absolute path where the merged configuration is written,
 	// ".kargo" included. Variables call it KARGO_BUILD_PATH.
 	Root string
@@ -45,6 +49,13 @@ type Input struct {
 	UserID, GroupID int
 }
 
+// Layer is a shared layer: a tree like the user configuration, below it.
+type Layer struct {
+	// Name is the operator's; see CheckLayerName.
+	Name  string
+	Files fs.FS
+}
+
 // Merge makes the workspace. The problems are sorted; where one of them is not
 // a warning, the workspace is invalid and holds only what could be made of it.
 // The error is for what is not the workspace's fault: a layer that cannot be
@@ -52,7 +63,7 @@ type Input struct {
 func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 	ws := kargo.Workspace{Revision: in.Revision, Root: in.Root}
 
-	files, problems, err := layers(in.Defaults, in.User)
+	files, problems, err := mergeLayers(in.layers())
 	if err != nil {
 		return ws, nil, err
 	}
@@ -65,12 +76,12 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 	if err != nil {
 		return ws, nil, err
 	}
-	ws.Env, ws.Lines, ws.Reader = env.values, env.lines, env.reader
+	ws.Env, ws.Lines, ws.Assignments, ws.Reader = env.values, env.lines, env.assignments, env.reader
 	problems = append(problems, env.problems...)
 	if env.problems.Err() == nil {
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
-		problems = append(problems, renderTemplates(ws)...)
+		problems = append(problems, renderTemplates(ws, in.layers())...)
 		renderComposeTemplates(ws)
 	}
 	return ws, problems.Sort(), nil

@@ -22,8 +22,8 @@ import (
 var update = flag.Bool("update", false, "write the results of the txtar tests into their files")
 
 // TestMerge runs testdata/*.txtar. Each file shows one rule: prose, then the
-// layers under defaults/ and user/, then what comes of them: "want" is the
-// workspace, "problems" what is said about it. An empty result is left out.
+// layers under defaults/, shared/NAME/ (lowest first) and user/, then what comes
+// of them: "want" is the workspace, "problems" what is said about it. An empty result is left out.
 func TestMerge(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -59,6 +59,7 @@ func TestMerge(t *testing.T) {
 // input is what an archive describes.
 func input(archive *txtar.Archive) merge.Input {
 	defaults, user := fstest.MapFS{}, fstest.MapFS{}
+	var shared []merge.Layer
 	for _, file := range archive.Files {
 		if name, ok := strings.CutPrefix(file.Name, "defaults/"); ok {
 			defaults[name] = &fstest.MapFile{Data: file.Data}
@@ -66,9 +67,17 @@ func input(archive *txtar.Archive) merge.Input {
 		if name, ok := strings.CutPrefix(file.Name, "user/"); ok {
 			user[name] = &fstest.MapFile{Data: file.Data}
 		}
+		if rest, ok := strings.CutPrefix(file.Name, "shared/"); ok {
+			layer, name, _ := strings.Cut(rest, "/")
+			i := slices.IndexFunc(shared, func(l merge.Layer) bool { return l.Name == layer })
+			if i < 0 {
+				i, shared = len(shared), append(shared, merge.Layer{Name: layer, Files: fstest.MapFS{}})
+			}
+			shared[i].Files.(fstest.MapFS)[name] = &fstest.MapFile{Data: file.Data}
+		}
 	}
 	return merge.Input{
-		Defaults: defaults, User: user,
+		Defaults: defaults, User: user, Shared: shared,
 		Root: "/srv/.kargo", WorkspacePath: "/srv/workspace", UserID: 1000, GroupID: 1001,
 	}
 }
@@ -85,11 +94,14 @@ func workspaceText(ws kargo.Workspace) string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(ws.Files)) {
-		if name == ".env" || name == ".env.default" {
+		if name == ".env" || strings.HasPrefix(name, ".env.") {
 			continue
 		}
 		file := ws.Files[name]
 		fmt.Fprintf(&text, "%s %s", file.Origin, name)
+		if len(file.Over) > 0 {
+			fmt.Fprintf(&text, " over %s", strings.Join(file.Over, " "))
+		}
 		if file.Source != name {
 			fmt.Fprintf(&text, " from %s", file.Source)
 		}

@@ -19,11 +19,11 @@ var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A
 // renderTemplates adds the rendering of every configs/**/*.tpl to the merged
 // tree, under the name without the suffix.
 //
-// A plain file may stand under that name already. A user's template counts
-// more than any plain file; of a default template and a plain file the user's
-// own file counts, and the template if there is none (workspace contract,
+// A plain file may stand under that name already. It counts if its layer is
+// higher than the template's: a user's template counts more than any plain
+// file, a default template less than a user's own file (workspace contract,
 // section 16, item 1).
-func renderTemplates(ws kargo.Workspace) kargo.Problems {
+func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 	var problems kargo.Problems
 	for _, source := range sortedPaths(ws.Files) {
 		target, isTemplate := strings.CutSuffix(source, templateSuffix)
@@ -35,13 +35,13 @@ func renderTemplates(ws kargo.Workspace) kargo.Problems {
 			continue // "a.tpl.tpl" renders to "a.tpl" and no further
 		}
 		plain, exists := ws.Files[target]
-		if exists && plain.Origin == kargo.OriginUser && template.Origin == kargo.OriginDefault {
+		if exists && plain.Origin != kargo.OriginRendered && rank(layers, plain.Origin) > rank(layers, template.Origin) {
 			continue
 		}
 		data, found := expandTemplate(source, template.Data, ws.Env)
 		if template.Origin == kargo.OriginUser {
-			// A default template belongs to a service that this workspace may
-			// not even use.
+			// A template of a layer below belongs to a service that this
+			// workspace may not even use.
 			problems = append(problems, found...)
 		}
 		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source, Executable: template.Executable}

@@ -182,7 +182,7 @@ func (c statusCollector) collectTimes(gauge gaugeFunc, status kargo.Status) {
 		return
 	}
 	lag := 0.0
-	if status.Head.Commit != status.Applied.Commit {
+	if status.Head.ID() != status.Applied.ID() {
 		lag = max(0, c.now().Sub(status.Head.Time).Seconds())
 	}
 	gauge(lagGauge, lag)

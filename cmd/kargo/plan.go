@@ -82,19 +82,7 @@ func (s *settings) readSource(ctx context.Context) (controller.Desired, error) {
 	if err != nil {
 		return controller.Desired{}, err
 	}
-	pipeline, err := s.pipeline()
-	if err != nil {
-		return controller.Desired{}, err
-	}
-	commit, err := source.Head(ctx)
-	if err != nil {
-		return controller.Desired{}, err
-	}
-	revision, files, err := source.Fetch(ctx, commit)
-	if err != nil {
-		return controller.Desired{}, err
-	}
-	return pipeline.Run(revision, files)
+	return s.readHead(ctx, source)
 }
 
 // memory is what earlier rounds left in the data directory, if any did. While

@@ -21,7 +21,6 @@ import (
 
 	"kargo"
 	"kargo/controller"
-	"kargo/gitsync"
 	"kargo/history"
 	"kargo/notify"
 	"kargo/server"
@@ -54,6 +53,7 @@ and DOCKER_CERT_PATH. It must be a manager.`,
 	s.dataFlags(cmd.Flags())
 	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
 	s.repoFlags(cmd.Flags())
+	s.layerFlags(cmd.Flags())
 	s.swarmFlags(cmd.Flags())
 	s.serveFlags(cmd.Flags())
 	return cmd
@@ -65,7 +65,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if err != nil {
 		return err
 	}
-	repository, err := s.repository()
+	source, address, err := s.repository()
 	if err != nil {
 		return err
 	}
@@ -86,18 +86,18 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if store.Recovered != "" {
 		log.Warn("the history could not be read; a new one is begun", "kept", store.Recovered)
 	}
-	config, err := s.controllerConfig(repository, repository.Address(), client, store)
+	config, err := s.controllerConfig(source, address, client, store)
 	if err != nil {
 		return err
 	}
 	config.Poll, config.Log = schedule, log
-	return s.runServices(ctx, config, repository, client, store)
+	return s.runServices(ctx, config, client, store)
 }
 
 // runServices runs the loop and its servers. The first to fail ends them all.
-func (s *settings) runServices(ctx context.Context, config controller.Config, repository *gitsync.Repository, client *swarm.Client, store *history.Store) error {
+func (s *settings) runServices(ctx context.Context, config controller.Config, client *swarm.Client, store *history.Store) error {
 	log := config.Log
-	repository.Protect(config.Memory.Applied.Revision.Commit)
+	config.Source.Protect(config.Memory.Applied.Revision.ID())
 	var loop *controller.Controller
 	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
 	config.Measure = measure(metrics)
@@ -125,7 +125,7 @@ func (s *settings) runServices(ctx context.Context, config controller.Config, re
 	if err != nil {
 		return errors.Join(&kargo.Error{Fault: kargo.Unavailable, Err: err}, listener.Close())
 	}
-	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", repository.Address(),
+	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", config.Repository,
 		"ref", s.ref, "listen", listener.Addr().String(), "data", s.data, "instance", s.instance)
 
 	group, ctx := errgroup.WithContext(ctx)

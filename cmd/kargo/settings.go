@@ -27,6 +27,8 @@ type settings struct {
 	defaults  string
 	data      string
 
+	layer layerSettings
+
 	repo         string
 	ref          string
 	gitUsername  string
@@ -105,6 +107,7 @@ func (s *settings) dataFlags(flags *pflag.FlagSet) {
 func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.workspace, "workspace", "w", "", "workspace `directory`; the current one if it has a .env and no --repo is given")
 	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
+	s.layerFlags(flags)
 }
 
 func (s *settings) repoFlags(flags *pflag.FlagSet) {
@@ -208,10 +211,11 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 		if flag == nil || flag.Changed {
 			continue
 		}
-		if err := cmd.Flags().Set(key.name, key.value); err != nil {
+		if err := setFlag(flag, key.values); err != nil {
 			return &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", s.config, key.line),
 				Err: fmt.Errorf("setting %s: %w", key.name, err)}
 		}
+		flag.Changed = true
 	}
 	return nil
 }
@@ -237,10 +241,26 @@ func (s *settings) resolveVariable(flags *pflag.FlagSet, known map[string]bool, 
 	if flag == nil || flag.Changed || value == "" {
 		return nil
 	}
-	if err := flags.Set(setting, value); err != nil {
+	values := []string{value}
+	if _, list := flag.Value.(pflag.SliceValue); list {
+		values = strings.Fields(value)
+	}
+	if err := setFlag(flag, values); err != nil {
 		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s: %w", name, err)}
 	}
+	flag.Changed = true
 	return nil
+}
+
+// setFlag gives a flag its value, or a flag that may be repeated its values.
+func setFlag(flag *pflag.Flag, values []string) error {
+	if list, ok := flag.Value.(pflag.SliceValue); ok {
+		return list.Replace(values)
+	}
+	if len(values) != 1 {
+		return errors.New("wants a single value")
+	}
+	return flag.Value.Set(values[0])
 }
 
 // allSettings are the names of every setting of every command.
@@ -257,8 +277,9 @@ func allSettings() map[string]bool {
 
 // setting is one line of a settings file.
 type setting struct {
-	name, value string
-	line        int
+	name   string
+	values []string // one, or those of a list
+	line   int
 }
 
 func readSettingsFile(path string) ([]setting, error) {
@@ -287,10 +308,29 @@ func readSettingsFile(path string) ([]setting, error) {
 	var all []setting
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		key, value := mapping.Content[i], mapping.Content[i+1]
-		if value.Kind != yaml.ScalarNode {
-			return nil, invalid(value.Line, fmt.Errorf("setting %s wants a single value", key.Value))
+		values, err := settingValues(value)
+		if err != nil {
+			return nil, invalid(value.Line, fmt.Errorf("setting %s: %w", key.Value, err))
 		}
-		all = append(all, setting{key.Value, value.Value, key.Line})
+		all = append(all, setting{key.Value, values, key.Line})
 	}
 	return all, nil
+}
+
+// settingValues are a single value, or a list of them.
+func settingValues(node *yaml.Node) ([]string, error) {
+	switch node.Kind {
+	case yaml.ScalarNode:
+		return []string{node.Value}, nil
+	case yaml.SequenceNode:
+		var values []string
+		for _, item := range node.Content {
+			if item.Kind != yaml.ScalarNode {
+				return nil, errors.New("is a list of something else than single values")
+			}
+			values = append(values, item.Value)
+		}
+		return values, nil
+	}
+	return nil, errors.New("is neither a value nor a list of values")
 }

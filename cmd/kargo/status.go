@@ -48,7 +48,7 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
 	row("repository", status.Repository)
 	row("in force", orNone(status.Applied))
-	if status.Head.Commit != status.Applied.Commit {
+	if status.Head.ID() != status.Applied.ID() {
 		row("head", orNone(status.Head))
 	}
 	row("looked", "git "+ago(status.LastFetched, now)+", swarm "+ago(status.LastVerified, now))

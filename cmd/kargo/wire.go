@@ -97,26 +97,34 @@ func (s *settings) source() (controller.Source, string, error) {
 		if err := s.findWorkspace(); err != nil {
 			return nil, "", err
 		}
-		return workspaceDirectory(s.workspace), s.workspace, nil
+		source, err := s.withLayers(workspaceDirectory(s.workspace))
+		return source, s.workspace, err
 	}
-	repository, err := s.repository()
+	return s.repository()
+}
+
+// repository opens the workspace repository, and what lies below it. Its
+// address is fit to be shown.
+func (s *settings) repository() (source controller.Source, address string, err error) {
+	if s.repo == "" {
+		return nil, "", usagef("which repository? give --repo or KARGO_REPO")
+	}
+	repository, err := gitsync.Open(s.gitOptions())
 	if err != nil {
 		return nil, "", err
 	}
-	return repository, repository.Address(), nil
+	source, err = s.withLayers(repository)
+	return source, repository.Address(), err
 }
 
-// repository opens the workspace repository.
-func (s *settings) repository() (*gitsync.Repository, error) {
-	if s.repo == "" {
-		return nil, usagef("which repository? give --repo or KARGO_REPO")
-	}
-	return gitsync.Open(gitsync.Options{
+// gitOptions are how to get at the workspace repository.
+func (s *settings) gitOptions() gitsync.Options {
+	return gitsync.Options{
 		URL: s.repo, Ref: s.ref, Dir: s.state("git"),
 		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
 		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
 		Timeout: s.gitTimeout,
-	})
+	}
 }
 
 // findWorkspace takes the current directory where none was named.
@@ -205,11 +213,24 @@ func (s *settings) read(ctx context.Context, stacks ...string) (controller.Desir
 	if err := s.findWorkspace(); err != nil {
 		return controller.Desired{}, err
 	}
+	source, err := s.withLayers(workspaceDirectory(s.workspace))
+	if err != nil {
+		return controller.Desired{}, err
+	}
+	return s.readHead(ctx, source, stacks...)
+}
+
+// readHead reads the head of a source as the controller would.
+func (s *settings) readHead(ctx context.Context, source controller.Source, stacks ...string) (controller.Desired, error) {
 	pipeline, err := s.pipeline()
 	if err != nil {
 		return controller.Desired{}, err
 	}
-	revision, files, err := workspaceDirectory(s.workspace).Fetch(ctx, "")
+	commit, err := source.Head(ctx)
+	if err != nil {
+		return controller.Desired{}, err
+	}
+	revision, files, err := source.Fetch(ctx, commit)
 	if err != nil {
 		return controller.Desired{}, err
 	}
