@@ -38,6 +38,9 @@ type Cluster struct {
 	Services []LiveService
 	Networks []LiveNetwork
 	Configs  []LiveConfig // Swarm configs and secrets
+	// Nodes are read only where labels of nodes are wanted, or may be left
+	// over; nil means they were not.
+	Nodes []LiveNode
 	// Tasks are tasks that have not ended, and the last failures of services
 	// that are short of tasks. They are read only where they can matter.
 	Tasks []Task
@@ -62,12 +65,15 @@ type LiveService struct {
 	Running, Desired, Completed uint64
 }
 
-// LiveNetwork is a network of Swarm scope that exists.
+// LiveNetwork is a network that exists.
 type LiveNetwork struct {
 	ID, Name, Driver              string
 	Attachable, Internal, Ingress bool
-	Labels                        map[string]string
-	Created                       time.Time
+	// Local networks are of the manager's own node: no service can use one,
+	// and one that has the name of a wanted network stands in its way.
+	Local   bool
+	Labels  map[string]string
+	Created time.Time
 }
 
 // LiveConfig is a Swarm config or secret that exists. Its content is not read:

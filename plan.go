@@ -28,6 +28,7 @@ const (
 	KindNetwork Kind = "network"
 	KindConfig  Kind = "config"
 	KindSecret  Kind = "secret"
+	KindNode    Kind = "node"
 )
 
 // Change is one call to Swarm, and why. Who carries it out decides nothing.
@@ -49,6 +50,7 @@ type Change struct {
 	Service *swarm.ServiceSpec `json:"-"`
 	Network *Network           `json:"-"`
 	Config  *Config            `json:"-"`
+	Node    *swarm.NodeSpec    `json:"-"`
 	// Digest of the service spec as wanted, remembered in Sent.
 	Digest string `json:"-"`
 	// ResolveImage asks Swarm to look the image's tag up in its registry. It

@@ -33,6 +33,8 @@ type Swarm interface {
 	// Services is the light look, one call: enough to see whether anything
 	// moved and how a rollout goes.
 	Services(ctx context.Context) ([]kargo.LiveService, error)
+	// Nodes are the nodes with their labels.
+	Nodes(ctx context.Context) ([]kargo.LiveNode, error)
 	// Apply carries a plan out and tells of each change. It decides nothing.
 	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
 	// Tasks are all tasks of the services, the newest first.
@@ -120,7 +122,8 @@ type Controller struct {
 	nudges  chan string   // holds one: a burst becomes one round
 	stirred chan struct{} // holds one
 
-	rolling atomic.Bool // a rollout is being looked at: events say nothing new
+	rolling    atomic.Bool // a rollout is being looked at: events say nothing new
+	nodesMoved atomic.Bool // an event told of a node
 
 	// The rest belongs to the goroutine that runs rounds.
 	memory   kargo.Memory
@@ -136,6 +139,8 @@ type Controller struct {
 	// refused are changes that Docker would not take. They are tried again
 	// with another revision, at a person's word, and now and then.
 	refused map[string]plan.Refusal
+	// unlabelled: no node has labels of this instance, as far as is known.
+	unlabelled bool
 
 	mu     sync.Mutex
 	status kargo.Status
@@ -245,6 +250,7 @@ func (c *Controller) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := c.Watcher.Watch(ctx, func(what string) {
 			c.Log.Debug("swarm event", "what", what)
+			c.nodeStirred(what)
 			if !c.rolling.Load() {
 				c.stir()
 			}

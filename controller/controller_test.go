@@ -322,7 +322,7 @@ func TestRestartOverWhatIsInForce(t *testing.T) {
 		w.start()
 		w.stop()
 		w.start()
-		w.wantCalls("observe")
+		w.wantCalls("observe", "nodes") // whether any has labels of ours is not remembered
 		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
 	})
 }

@@ -67,6 +67,7 @@ type cluster struct {
 	*baton
 	services map[string]kargo.LiveService
 	networks []kargo.LiveNetwork
+	nodes    []kargo.LiveNode
 	tasks    []kargo.Task         // beside the running ones
 	made     map[string]time.Time // when a service was changed last
 	// observeTasks shows tasks in a full look, as it is where a service is
@@ -94,6 +95,12 @@ func (c *cluster) Services(context.Context) ([]kargo.LiveService, error) {
 	c.hand()
 	c.calls = append(c.calls, "services")
 	return c.list(), c.outage()
+}
+
+func (c *cluster) Nodes(context.Context) ([]kargo.LiveNode, error) {
+	c.hand()
+	c.calls = append(c.calls, "nodes")
+	return c.nodes, c.outage()
 }
 
 // outage ends when it was asked for a thousand times: a loop that does not rest
@@ -130,7 +137,11 @@ func (c *cluster) Apply(_ context.Context, plan kargo.Plan, done func(kargo.Chan
 func (c *cluster) carryOut(change kargo.Change) {
 	c.calls = append(c.calls, change.String())
 	if change.Network != nil {
-		c.networks = append(c.networks, kargo.LiveNetwork{Name: change.Name, Labels: change.Network.Labels})
+		c.networks = append(c.networks, kargo.LiveNetwork{Name: change.Name, Driver: change.Network.Driver, Labels: change.Network.Labels})
+	}
+	if change.Node != nil {
+		i := slices.IndexFunc(c.nodes, func(n kargo.LiveNode) bool { return n.ID == change.ID })
+		c.nodes[i].Spec = *change.Node
 	}
 	if change.Kind != kargo.KindService {
 		return
@@ -180,7 +191,9 @@ func (c *cluster) LogTail(context.Context, string, int) ([]string, error) {
 
 // writes are the calls that changed something.
 func (c *cluster) writes() []string {
-	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool { return call == "observe" || call == "services" || call == "tasks" })
+	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool {
+		return call == "observe" || call == "services" || call == "tasks" || call == "nodes"
+	})
 }
 
 func (c *cluster) scaleByHand(name string, replicas uint64) {

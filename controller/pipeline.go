@@ -31,6 +31,8 @@ type Pipeline struct {
 type Desired struct {
 	Workspace kargo.Workspace
 	Stacks    []kargo.Stack
+	// Labels are those that nodes should have.
+	Labels []kargo.NodeLabels
 	// Problems is all that is wrong or odd. Where any is not a warning, the
 	// stacks must not be applied.
 	Problems kargo.Problems
@@ -65,6 +67,8 @@ func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (D
 
 	rendered, problems := render.Render(workspace, stacks...)
 	desired.Stacks = rendered
+	desired.Problems = append(desired.Problems, problems...)
+	desired.Labels, problems = render.NodeLabels(workspace)
 	desired.Problems = append(desired.Problems, problems...).Sort()
 	return desired, nil
 }

@@ -106,6 +106,7 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	}
 	revision := desired.Workspace.Revision
 	c.Log.Info("new revision", "revision", revision.String())
+	c.due.full = c.due.full || c.relabelled(desired)
 	c.desired = &desired
 	c.due.write, c.due.cause = true, trigger
 	// However many unsound heads follow: a restart needs what is in force.

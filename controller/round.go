@@ -88,6 +88,7 @@ func (c *Controller) recordUnmoved(trigger string) error {
 // rollout may have moved, the services are enough; as soon as the plan has
 // anything to say, and now and then during a long rollout, everything is read.
 func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
+	c.lookAtNodes()
 	if light := !c.due.full && !c.due.fresh && time.Since(c.Status().LastVerified) < longestLight; light {
 		services, err := measured(c, "observe", func() ([]kargo.LiveService, error) { return c.Swarm.Services(ctx) })
 		if err != nil {
@@ -102,6 +103,9 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 	cluster, err := measured(c, "observe", func() (kargo.Cluster, error) { return c.Swarm.Observe(ctx) })
 	if err != nil {
 		return kargo.Plan{}, fmt.Errorf("look at swarm: %w", err)
+	}
+	if cluster.Nodes, err = c.nodes(ctx); err != nil {
+		return kargo.Plan{}, fmt.Errorf("look at nodes: %w", err)
 	}
 	c.cluster = cluster
 	c.due.full = false
@@ -120,6 +124,7 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 		Instance:    c.Instance,
 		Revision:    c.desired.Workspace.Revision,
 		Sent:        c.memory.Sent,
+		Labels:      c.desired.Labels,
 		Positions:   c.memory.Applied.Positions(),
 		Mask:        c.mask(),
 		Quarantined: s.quarantined,

@@ -5,7 +5,8 @@
 //
 // The order of a plan, and why:
 //
-//  1. networks that stacks share, then per stack, in the order of STACKS: its
+//  1. labels of nodes, which services may need for their placement, and
+//     networks that stacks share; then per stack, in the order of STACKS: its
 //     networks, the configs its changing services need, its services;
 //  2. services that nobody wants any more, last stack first; a service whose
 //     published port a wanted service needs is removed before that one;

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -32,6 +33,8 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 	for _, network := range stack.Networks {
 		live, exists := m.networks[network.Name]
 		switch {
+		case exists && unusable(network, live) != "":
+			hold(kargo.KindNetwork, network.Name, unusable(network, live))
 		case network.Shared:
 		case network.External && !exists:
 			hold(kargo.KindNetwork, network.Name, "does not exist; create it: docker network create --driver overlay "+network.Name)
@@ -53,6 +56,25 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 		}
 	}
 	return holds
+}
+
+// predefined are Docker's own networks of a node, which services may use all
+// the same.
+var predefined = []string{"bridge", "host", "none"}
+
+// unusable is why a network of the wanted name that exists is not what is
+// wanted, or "".
+func unusable(wanted kargo.Network, live kargo.LiveNetwork) string {
+	switch {
+	case slices.Contains(predefined, wanted.Name):
+		return ""
+	case live.Local:
+		return "a network of this name exists on the manager's node alone, where services cannot use it; remove it: docker network rm " + live.Name
+	case wanted.Shared && live.Driver != wanted.Driver:
+		return fmt.Sprintf("a network of this name exists with the driver %s, and stacks are joined by an %s one; remove it, or choose another name",
+			live.Driver, wanted.Driver)
+	}
+	return ""
 }
 
 // mayAdopt: the workspace asks for it, no other instance has it, and Docker's

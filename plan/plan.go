@@ -32,6 +32,8 @@ type Options struct {
 	// Refused are changes that Docker refused as invalid, by Change.Key. They
 	// are held as long as they are the same.
 	Refused map[string]Refusal
+	// Labels are those that nodes should have.
+	Labels []kargo.NodeLabels
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
 	// Approved is the ID of the plan whose approvable holds a person lifted.
@@ -89,7 +91,9 @@ func newMaker(desired []kargo.Stack, live kargo.Cluster, opts Options) maker {
 		m.services[service.Name] = service
 	}
 	for _, network := range live.Networks {
-		m.networks[network.Name] = network
+		if swarmWide := m.networks[network.Name]; !network.Local || swarmWide.ID == "" {
+			m.networks[network.Name] = network
+		}
 	}
 	for _, config := range live.Configs {
 		m.configs[configKey{config.Secret, config.Name}] = config
@@ -116,6 +120,7 @@ func (m maker) make() kargo.Plan {
 	}
 	early, late := splitByPorts(removed, m.services, perStack)
 
+	add(m.nodeLabels())
 	add(m.sharedNetworks(), nil)
 	add(early, nil)
 	for i, stack := range m.desired {

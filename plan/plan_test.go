@@ -286,7 +286,7 @@ func TestNetworksAndConfigs(t *testing.T) {
 	there := cluster(running)
 	for _, change := range first.Changes {
 		if change.Network != nil {
-			there.Networks = append(there.Networks, kargo.LiveNetwork{Name: change.Name, Labels: change.Network.Labels})
+			there.Networks = append(there.Networks, kargo.LiveNetwork{Name: change.Name, Driver: "overlay", Labels: change.Network.Labels})
 		}
 	}
 	there.Configs = []kargo.LiveConfig{{Name: "conf-1", Labels: owned("web")}}
@@ -335,6 +335,18 @@ func TestNetworksAndConfigs(t *testing.T) {
 		changed.Networks = []kargo.Network{shared, {Name: "kargo-web_inner", Driver: "overlay", Internal: true}}
 		check(t, plan.Make([]kargo.Stack{changed}, there, options()),
 			"hold network kargo-web_inner: its options differ, and Swarm cannot change a network; give it another name, or set WEB_RECREATE=true\n")
+	})
+	t.Run("a network that only has the name stands in the way", func(t *testing.T) {
+		s := web("conf-1")
+		s.Networks = append(s.Networks, kargo.Network{Name: "corp", External: true}, kargo.Network{Name: "host", External: true})
+		wrong := cluster()
+		wrong.Networks = []kargo.LiveNetwork{
+			{ID: "1", Name: "corp", Driver: "bridge", Local: true}, {ID: "2", Name: "host", Driver: "host", Local: true},
+			{ID: "3", Name: "kargo-front", Driver: "macvlan"}, {ID: "4", Name: "kargo-front-old", Driver: "overlay"},
+		}
+		check(t, plan.Make([]kargo.Stack{s}, wrong, options()),
+			"hold network kargo-front: a network of this name exists with the driver macvlan, and stacks are joined by an overlay one; remove it, or choose another name\n"+
+				"hold network corp: a network of this name exists on the manager's node alone, where services cannot use it; remove it: docker network rm corp\n")
 	})
 	t.Run("what is external must be there", func(t *testing.T) {
 		s := stack("web", service("kargo-web_b", "app:1"))

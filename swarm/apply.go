@@ -90,6 +90,8 @@ func (a *apply) carryOut(ctx context.Context, change kargo.Change) error {
 		return a.createConfig(ctx, *change.Config)
 	case change.Config != nil:
 		return a.relabelConfig(ctx, change)
+	case change.Node != nil:
+		return a.updateNode(ctx, change)
 	}
 	return &kargo.Error{Fault: kargo.Internal, Err: errNotPossible}
 }

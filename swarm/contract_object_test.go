@@ -70,6 +70,17 @@ var objectContracts = []contract{
 		}
 		same(t, "data", string(secret.Spec.Data), "")
 	}},
+	{"a network of the node alone is seen as one", func(t *testing.T, b *bed) {
+		b.createNetwork(t, "overlay")
+		if _, err := b.api.NetworkCreate(t.Context(), b.name("bridge"), network.CreateOptions{Driver: "bridge"}); err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		for _, found := range b.observe(t).Networks {
+			seen = append(seen, fmt.Sprint(strings.TrimPrefix(found.Name, b.prefix), " ", found.Driver, " local: ", found.Local))
+		}
+		same(t, "networks", strings.Join(seen, ", "), "bridge bridge local: true, overlay overlay local: false")
+	}},
 	{"names are taken once", func(t *testing.T, b *bed) {
 		b.createNetwork(t, "net")
 		b.createConfig(t, "config", "a")

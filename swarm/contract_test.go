@@ -28,7 +28,7 @@ type contract struct {
 }
 
 func contracts() []contract {
-	return slices.Concat(specContracts, objectContracts, rolloutContracts, clientContracts)
+	return slices.Concat(specContracts, objectContracts, rolloutContracts, clientContracts, nodeContracts)
 }
 
 func TestContractInMemory(t *testing.T) {

@@ -141,7 +141,7 @@ func (c *Client) networkName(ctx context.Context, id string) (string, error) {
 // removed from Swarm, see lingers.
 func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, error) {
 	networks, err := call(ctx, c, "NetworkList", func(ctx context.Context) ([]network.Summary, error) {
-		return c.api.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("scope", "swarm"))})
+		return c.api.NetworkList(ctx, network.ListOptions{})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
@@ -155,7 +155,8 @@ func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, erro
 		}
 		c.names.put(networkNames, found.ID, found.Name)
 		live = append(live, kargo.LiveNetwork{
-			ID: found.ID, Name: found.Name, Driver: found.Driver,
+			Local: found.Scope != "swarm",
+			ID:    found.ID, Name: found.Name, Driver: found.Driver,
 			Attachable: found.Attachable, Internal: found.Internal, Ingress: found.Ingress,
 			Labels: found.Labels, Created: found.Created,
 		})
@@ -275,14 +276,8 @@ func (c *Client) nameNodes(ctx context.Context, tasks []kargo.Task) error {
 		}
 		name, known := c.names.get(nodeNames, task.Node)
 		if !known {
-			nodes, err := call(ctx, c, "NodeList", func(ctx context.Context) ([]swarm.Node, error) {
-				return c.api.NodeList(ctx, swarm.NodeListOptions{})
-			})
-			if err != nil {
-				return fmt.Errorf("list nodes: %w", err)
-			}
-			for _, node := range nodes {
-				c.names.put(nodeNames, node.ID, node.Description.Hostname)
+			if _, err := c.Nodes(ctx); err != nil {
+				return err
 			}
 			name = c.names.name(nodeNames, task.Node)
 			c.names.put(nodeNames, task.Node, name) // one that has left keeps its id

@@ -66,12 +66,15 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	if err != nil {
 		return kargo.Plan{}, err
 	}
+	if cluster.Nodes, err = client.Nodes(ctx); err != nil && len(desired.Labels) > 0 {
+		return kargo.Plan{}, err
+	}
 	sent, key, err := s.memory()
 	if err != nil {
 		return kargo.Plan{}, err
 	}
 	return plan.Make(desired.Stacks, cluster, plan.Options{
-		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent,
+		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent, Labels: desired.Labels,
 		Mask: controller.Mask(key, desired.Workspace.Env), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 	}), nil
 }

@@ -66,15 +66,16 @@ func (e *Engine) createNetwork(r *http.Request) (answer, error) {
 	if slices.ContainsFunc(e.networks, func(n *network.Inspect) bool { return n.Name == wanted.Name }) {
 		return answer{}, refuse(http.StatusConflict, "network with name %s already exists", wanted.Name)
 	}
-	if wanted.Driver != "overlay" && wanted.Scope != "swarm" {
-		return answer{}, refuse(http.StatusNotImplemented, "swarmtest has networks of swarm scope only")
+	scope := "swarm"
+	if wanted.Driver != "overlay" && wanted.Scope != scope {
+		scope = "local"
 	}
 	if err := validateName(wanted.Name); err != nil {
 		return answer{}, err
 	}
 	e.bump()
 	made := &network.Inspect{
-		Name: wanted.Name, ID: e.newID(), Created: e.now(), Scope: "swarm", Driver: wanted.Driver,
+		Name: wanted.Name, ID: e.newID(), Created: e.now(), Scope: scope, Driver: wanted.Driver,
 		Internal: wanted.Internal, Attachable: wanted.Attachable, Ingress: wanted.Ingress,
 		Options: wanted.Options, Labels: wanted.Labels,
 	}

@@ -1,0 +1,24 @@
+package kargo
+
+import "github.com/docker/docker/api/types/swarm"
+
+// LabelNodeLabels begins the label, on a node, under which an instance notes
+// the keys of the labels that are its own: "kargo.labels.default" is
+// "ssd zone". It stands on the node itself, so that it is not lost with a data
+// directory.
+const LabelNodeLabels = "kargo.labels."
+
+// NodeLabels is one variable <NODE>_LABELS: the labels that a node should have.
+type NodeLabels struct {
+	Variable string // "WORKER_0_LABELS"
+	Where    string // "file:line" of its last assignment
+	Labels   map[string]string
+}
+
+// LiveNode is a node of the Swarm.
+type LiveNode struct {
+	ID       string
+	Hostname string
+	Version  uint64 // a write names it (compare-and-swap)
+	Spec     swarm.NodeSpec
+}

@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kargo"
+)
+
+// nodeLabels makes the labels of nodes what their variables say (workspace
+// contract, section 16, item 2). What a variable names is Kargo's from then on,
+// and is removed when the variable no longer names it; of all other labels
+// nothing is known here.
+func (m maker) nodeLabels() (changes []kargo.Change, holds []kargo.Hold) {
+	wanted, named := map[string]kargo.NodeLabels{}, map[string][]string{}
+	for _, labels := range m.Labels {
+		wanted[labels.Variable] = labels
+	}
+	nodes := slices.SortedStableFunc(slices.Values(m.live.Nodes), func(a, b kargo.LiveNode) int {
+		return strings.Compare(a.Hostname+a.ID, b.Hostname+b.ID)
+	})
+	for _, node := range nodes {
+		variable := labelsVariable(node)
+		if !slices.Contains(named[variable], node.Hostname) {
+			named[variable] = append(named[variable], node.Hostname)
+		}
+	}
+	for _, node := range nodes {
+		variable := labelsVariable(node)
+		change, hold := m.labelsOf(node, wanted[variable].Labels)
+		if change != nil && len(named[variable]) > 1 {
+			change.Reason += fmt.Sprintf(" (%s is the variable of %s)", variable, strings.Join(named[variable], " and "))
+		}
+		switch {
+		case hold != nil:
+			holds = append(holds, *hold)
+		case change != nil:
+			changes = append(changes, *change)
+		}
+	}
+	return changes, append(holds, m.labelsOfNobody(named)...)
+}
+
+func labelsVariable(node kargo.LiveNode) string { return kargo.EnvName(node.Hostname) + "_LABELS" }
+
+// labelsOfNobody are variables that no node's name leads to.
+func (m maker) labelsOfNobody(named map[string][]string) (holds []kargo.Hold) {
+	if m.live.Nodes == nil {
+		return nil
+	}
+	for _, labels := range m.Labels {
+		if len(named[labels.Variable]) == 0 && len(labels.Labels) > 0 {
+			holds = append(holds, kargo.Hold{
+				Kind: kargo.KindNode, Name: strings.TrimSuffix(labels.Variable, "_LABELS"),
+				Reason: fmt.Sprintf("%s of %s is for a node of that name, and there is none", labels.Variable, labels.Where),
+			})
+		}
+	}
+	return holds
+}
+
+// labelsOf compares the labels of one node.
+func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) (*kargo.Change, *kargo.Hold) {
+	record := kargo.LabelNodeLabels + m.Instance
+	next := maps.Clone(node.Spec.Labels)
+	if next == nil {
+		next = map[string]string{}
+	}
+	for _, key := range strings.Fields(node.Spec.Labels[record]) {
+		delete(next, key)
+	}
+	delete(next, record)
+	for key, value := range wanted {
+		if other := m.labelOwner(node, key); other != "" && node.Spec.Labels[key] != value {
+			return nil, &kargo.Hold{Kind: kargo.KindNode, Name: node.Hostname,
+				Reason: fmt.Sprintf("label %s belongs to the Kargo instance %s", key, other)}
+		}
+		next[key] = value
+	}
+	if len(wanted) > 0 {
+		next[record] = strings.Join(slices.Sorted(maps.Keys(wanted)), " ")
+	}
+	if maps.Equal(next, node.Spec.Labels) {
+		return nil, nil
+	}
+	spec := node.Spec
+	spec.Labels = next
+	return &kargo.Change{
+		Action: kargo.Update, Kind: kargo.KindNode, Name: node.Hostname, ID: node.ID, Version: node.Version,
+		Reason: "labels: " + m.labelDifferences(node.Spec.Labels, next, record), Node: &spec,
+	}, nil
+}
+
+// labelOwner is another instance that has noted a label of a node as its own.
+func (m maker) labelOwner(node kargo.LiveNode, key string) string {
+	for label, keys := range node.Spec.Labels {
+		instance, isRecord := strings.CutPrefix(label, kargo.LabelNodeLabels)
+		if isRecord && instance != m.Instance && slices.Contains(strings.Fields(keys), key) {
+			return instance
+		}
+	}
+	return ""
+}
+
+// labelDifferences says what becomes of each label that does not stay as it
+// is. The note of ownership speaks only where nothing else does.
+func (m maker) labelDifferences(was, is map[string]string, record string) string {
+	show := func(labels map[string]string, key string) string {
+		value, exists := labels[key]
+		if !exists {
+			return "(none)"
+		}
+		return fmt.Sprintf("%q", m.Mask.Value(key, value))
+	}
+	keys := map[string]string{}
+	maps.Copy(keys, was)
+	maps.Copy(keys, is)
+	var differences []string
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if before, after := show(was, key), show(is, key); key != record && before != after {
+			differences = append(differences, fmt.Sprintf("%s: %s -> %s", key, before, after))
+		}
+	}
+	if len(differences) == 0 {
+		return fmt.Sprintf("those of Kargo's are: %s -> %s", show(was, record), show(is, record))
+	}
+	return strings.Join(differences, "; ")
+}
+
+// OwnsLabels tells whether any node has labels of the instance.
+func OwnsLabels(nodes []kargo.LiveNode, instance string) bool {
+	return slices.ContainsFunc(nodes, func(node kargo.LiveNode) bool {
+		return node.Spec.Labels[kargo.LabelNodeLabels+instance] != ""
+	})
+}

@@ -1,0 +1,41 @@
+package swarm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Nodes are the nodes of the Swarm, by host name: what labels they have, and
+// what a change of those must leave as it is. One call.
+func (c *Client) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
+	nodes, err := call(ctx, c, "NodeList", func(ctx context.Context) ([]swarm.Node, error) {
+		return c.api.NodeList(ctx, swarm.NodeListOptions{})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	live := make([]kargo.LiveNode, 0, len(nodes))
+	for _, node := range nodes {
+		c.names.put(nodeNames, node.ID, node.Description.Hostname)
+		live = append(live, kargo.LiveNode{
+			ID: node.ID, Hostname: node.Description.Hostname, Version: node.Version.Index, Spec: node.Spec,
+		})
+	}
+	slices.SortStableFunc(live, func(a, b kargo.LiveNode) int { return strings.Compare(a.Hostname, b.Hostname) })
+	return live, nil
+}
+
+// updateNode writes the whole spec of a node, as Swarm wants it. Somebody who
+// drained the node meanwhile gave it another version, so nothing of that is
+// undone.
+func (a *apply) updateNode(ctx context.Context, change kargo.Change) error {
+	return a.client.write(ctx, "NodeUpdate", func(ctx context.Context) error {
+		return a.client.api.NodeUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, *change.Node)
+	})
+}
