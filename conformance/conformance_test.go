@@ -76,7 +76,7 @@ func compare(t *testing.T, archive *txtar.Archive) string {
 			lines = append(lines, "docker refuses "+stack+": "+strings.ReplaceAll(err.Error(), root, ".kargo"))
 			continue
 		}
-		if refused == nil {
+		if len(refused) == 0 {
 			lines = append(lines, differences(want, ours[stack])...)
 		}
 	}

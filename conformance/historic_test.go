@@ -36,6 +36,9 @@ func newHistoric(t *testing.T, root string, defaults, user fstest.MapFS) *histor
 	write(t, root, defaults)
 	write(t, root, user)
 	h.env = h.environment()
+	for name, value := range h.env {
+		t.Setenv(name, value) // docker reads the rest of env_file out of its own environment
+	}
 	h.templates()
 	return h
 }
