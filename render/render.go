@@ -19,7 +19,9 @@
 //	load.go         from layers to one configuration; blame.go whose error it is
 //	depends.go      depends_on, policy.go <STACK>_ON_FAILURE and its kin
 //	convert.go      from the configuration to service specs
-//	configs.go, networks.go, binds.go, lint.go
+//	traefik.go      old labels of routes; traefiklabel.go, traefikrule.go
+//	bring.go        binds of the merged tree, as configs; binds.go the rest
+//	configs.go, networks.go, lint.go
 package render
 
 import (
@@ -91,6 +93,7 @@ func (r *renderer) stack(name string) kargo.Stack {
 	}
 	w.inlineEnvFiles()
 	w.settleHealthchecks()
+	w.translateRoutes()
 	w.normalise()
 	if r.failed {
 		return kargo.Stack{}
