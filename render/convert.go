@@ -29,28 +29,41 @@ func (w *work) convert(config *types.Config) ([]kargo.Service, []kargo.Config) {
 	for _, service := range config.Services {
 		name := w.namespace + "_" + service.Name
 		w.places[name] = w.place("services", service.Name)
-		w.checkService(name, service)
+		w.services[service.Name] = true
+		w.checkService(config, name, service)
 		spec, ok := w.spec(config, objects, service)
 		if !ok {
 			continue
 		}
 		w.labelFiles(service.Name, &spec)
+		w.checkLimits(service, spec)
 		services = append(services, kargo.Service{Name: name, Spec: spec, Needs: w.serviceNeeds(config, service)})
 	}
 	return services, objects.used()
 }
 
 // checkService refuses what Swarm would refuse half way through a deployment.
-func (w *work) checkService(name string, service types.ServiceConfig) {
+func (w *work) checkService(config *types.Config, name string, service types.ServiceConfig) {
 	at := w.places[name]
 	if !serviceName.MatchString(name) || len(name) > maxServiceName {
 		w.fail(at, "a name has at most 63 letters, digits, - and _", "%s cannot be the name of a Swarm service", name)
 	}
 	if service.Image == "" {
-		w.fail(at, "", "services.%s has no image", service.Name)
+		w.fail(at, w.nearService(config, service.Name), "services.%s has no image", service.Name)
 	} else if _, err := reference.ParseAnyReference(service.Image); err != nil {
 		w.fail(w.place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
 	}
+}
+
+// nearService is a hint for an extension that misspells what it extends.
+func (w *work) nearService(config *types.Config, name string) string {
+	var others []string
+	for _, other := range config.Services {
+		if other.Image != "" {
+			others = append(others, other.Name)
+		}
+	}
+	return kargo.DidYouMean(name, others)
 }
 
 // spec converts one service.

@@ -14,6 +14,7 @@ func (w *work) readLayers() {
 	variable := kargo.EnvName(w.name) + "_STACK"
 	extensions := map[string]string{}
 	for _, service := range w.serviceList(w.name) {
+		w.files[service] = true
 		var own []*layer
 		if l := w.readLayer(service, service, w.variable(variable)); l != nil {
 			own = append(own, l)
@@ -57,6 +58,12 @@ func (w *work) readLayer(service, name string, listed place) *layer {
 func (w *work) fileHint(name string) string {
 	if _, ok := w.ws.Files["deploy/"+name+".yml.tpl"]; ok {
 		return "deploy/" + name + ".yml.tpl is raw material for a hook, which would write the file"
+	}
+	if now, former := formerServices[name]; former {
+		if now == "" {
+			return "it is not in the catalogue any more; bring a deploy/" + name + ".yml of your own"
+		}
+		return "it is called " + now + " now"
 	}
 	var known []string
 	for file := range w.ws.Files {

@@ -37,6 +37,7 @@ func (w *work) lintService(l *layer, name string) {
 			w.warn(at, "", "services.%s.%s is ignored: %s", name, property, types.DeprecatedProperties[property])
 		}
 	}
+	w.lintPorts(l, name)
 	networks, _ := service["networks"].(map[string]any)
 	for _, network := range slices.Sorted(maps.Keys(networks)) {
 		settings, _ := networks[network].(map[string]any)

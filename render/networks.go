@@ -80,17 +80,16 @@ func declared(config *types.Config) map[string]struct{} {
 }
 
 // checkAliases warns of services in different stacks that answer to one name
-// on a shared network: callers would reach now one, now the other.
+// on a network of both: callers would reach now one, now the other.
 func (r *renderer) checkAliases(stacks []kargo.Stack) {
 	type name struct{ network, alias string }
 	type owner struct{ stack, service string }
-	shared := r.shared()
 	owners := map[name]owner{}
 	for _, stack := range stacks {
 		for _, service := range stack.Services {
 			for _, network := range service.Spec.TaskTemplate.Networks {
-				if !slices.Contains(shared, network.Target) {
-					continue
+				if network.Target == "host" {
+					continue // has no names
 				}
 				for _, alias := range uniqueAliases(network) {
 					key, own := name{network.Target, alias}, owner{stack.Name, service.Name}

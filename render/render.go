@@ -21,7 +21,9 @@
 //	convert.go      from the configuration to service specs
 //	traefik.go      old labels of routes; traefiklabel.go, traefikrule.go
 //	bring.go        binds of the merged tree, as configs; binds.go the rest
-//	configs.go, networks.go, lint.go
+//	configs.go, networks.go
+//	lint.go         what Swarm forgets; limits.go what it refuses or does otherwise
+//	names.go        names that nobody reads
 package render
 
 import (
@@ -35,7 +37,7 @@ import (
 // is named, in the order of STACKS. The problems are sorted. A stack with a
 // problem that is not a warning is left out.
 func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems) {
-	r := &renderer{ws: ws, places: map[string]place{}}
+	r := &renderer{ws: ws, places: map[string]place{}, services: map[string]bool{}, files: map[string]bool{}}
 	r.stacks = r.stackNames()
 	needs := r.needs()
 
@@ -50,6 +52,11 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 		}
 	}
 	r.checkAliases(stacks)
+	r.checkPorts(stacks)
+	r.checkHash()
+	if len(stacks) == len(r.stacks) { // else names may belong to what is missing
+		r.checkNames()
+	}
 	return stacks, r.problems.Sort()
 }
 
@@ -60,6 +67,8 @@ type renderer struct {
 	problems kargo.Problems
 	failed   bool             // the stack at hand has a problem that is not a warning
 	places   map[string]place // where each rendered service is defined
+	services map[string]bool  // compose services of the stacks
+	files    map[string]bool  // entries of <STACK>_STACK
 }
 
 // place is a line of a file; line 0 is the file as a whole.

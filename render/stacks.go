@@ -44,7 +44,11 @@ func (r *renderer) serviceList(stack string) []string {
 		if at.line == 0 {
 			at = r.variable("STACKS")
 		}
-		r.fail(at, "list its services, as in "+variable+`="redis mongodb"`,
+		hint := "list its services, as in " + variable + `="redis mongodb"`
+		if near := kargo.Nearest(variable, r.unlisted(), 2); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		r.fail(at, hint,
 			"stack %q has no services: %s is empty or not set", stack, variable)
 		return nil
 	}

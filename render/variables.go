@@ -84,6 +84,10 @@ func (w *work) checkReference(at place, expression string, braced bool) {
 		w.warn(at, "write ${"+name+"}"+rest,
 			"what follows $%s is read as its default, to the end of the value", name)
 	}
+	if _, behind, dash := strings.Cut(rest, "-"); dash && operator[0] == '?' {
+		w.warn(at, "write the message without a dash",
+			"the dash in the message makes Docker read ${%s} as the value %q, whatever %s is", expression, behind, name)
+	}
 	switch {
 	case strings.Contains(rest, "$"):
 		w.fail(at, "give the variable its default in .env instead",
