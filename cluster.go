@@ -61,6 +61,8 @@ type LiveService struct {
 	// Previous is the spec that a rollback would return to, if there is one.
 	Previous *swarm.ServiceSpec
 	Update   *swarm.UpdateStatus
+	// Updated is when anything about the service was written last, by whomever.
+	Updated time.Time
 	// Running of Desired tasks run; Completed counts the ended ones of a job.
 	Running, Desired, Completed uint64
 }
@@ -112,6 +114,19 @@ type Task struct {
 	Time     time.Time // when it was made
 	StateAt  time.Time // when it came into its state
 }
+
+// Event is something that stirred in Swarm, whoever did it.
+type Event struct {
+	Kind   Kind   // KindService, …; Docker's own word for what is no Kind
+	Name   string // of the object, or its id where Docker tells no name
+	Action string // "create", "update", "remove"
+}
+
+// Key names the object, as Change.Key does.
+func (e Event) Key() string { return string(e.Kind) + " " + e.Name }
+
+// String is the event for the log: "service update kargo-dbs_redis".
+func (e Event) String() string { return string(e.Kind) + " " + e.Action + " " + e.Name }
 
 // Sent is what Kargo remembers of the specs it sent, by service name. It is
 // the only thing that Swarm cannot tell (swarm-facts A6); losing it costs one

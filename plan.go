@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -41,6 +42,9 @@ type Change struct {
 	Name string `json:"name"`
 	// Reason is for people. Secrets in it are already masked.
 	Reason string `json:"reason"`
+	// Drifted is set where the change puts right what somebody else did to the
+	// object: when Swarm last saw it written. Swarm does not tell by whom.
+	Drifted time.Time `json:"drifted,omitzero"`
 	// ID and Version are those of the object that was looked at; a write that
 	// finds another version is refused by Swarm and becomes a Conflict.
 	ID      string `json:"-"`
@@ -60,7 +64,11 @@ type Change struct {
 
 // String is the change as one line of a plan.
 func (c Change) String() string {
-	return fmt.Sprintf("%s %s %s: %s", c.Action, c.Kind, c.Name, c.Reason)
+	reason := c.Reason
+	if !c.Drifted.IsZero() {
+		reason = "drift since " + c.Drifted.UTC().Format(time.RFC3339) + ": " + reason
+	}
+	return fmt.Sprintf("%s %s %s: %s", c.Action, c.Kind, c.Name, reason)
 }
 
 // Key names the object that the change is about: "service kargo-dbs_redis".

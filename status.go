@@ -13,6 +13,18 @@ const (
 	Degraded   Health = "degraded"
 )
 
+// Operation is what is going on with a stack or service; empty where nothing
+// is.
+type Operation string
+
+// The operations.
+const (
+	RollingOut  Operation = "rolling out"
+	RollingBack Operation = "rolling back"
+	Waiting     Operation = "waiting" // for what it needs; lifts by itself
+	HeldBack    Operation = "held"    // waits for a person or another revision
+)
+
 // Status is what the controller knows now. It is a copy; it holds no secret.
 type Status struct {
 	Version  string `json:"version"`
@@ -62,10 +74,13 @@ type StackStatus struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"` // against the revision before
 	// InSync: nothing to change, nothing held.
-	InSync  bool   `json:"inSync"`
-	Health  Health `json:"health"`
-	Message string `json:"message,omitempty"`
-	Digest  string `json:"digest"`
+	InSync    bool      `json:"inSync"`
+	Health    Health    `json:"health"`
+	Operation Operation `json:"operation,omitempty"`
+	Message   string    `json:"message,omitempty"`
+	Digest    string    `json:"digest"`
+	// LastVerified is when a full look last found the stack to be as wanted.
+	LastVerified time.Time `json:"lastVerified,omitzero"`
 	// Failure is why the wanted rendering is not in force, if it is not.
 	Failure *Failure `json:"failure,omitempty"`
 	// Revision is the revision (its ID) that last changed the stack.
@@ -79,7 +94,10 @@ type ServiceStatus struct {
 	Image   string `json:"image"`
 	Running uint64 `json:"running"`
 	Desired uint64 `json:"desired"`
-	Health  Health `json:"health"`
+	// InSync, Health and Operation are the service's own, as the stack's are.
+	InSync    bool      `json:"inSync"`
+	Health    Health    `json:"health"`
+	Operation Operation `json:"operation,omitempty"`
 	// Message has Swarm's or the task's own words where there is trouble.
 	Message string `json:"message,omitempty"`
 }

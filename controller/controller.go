@@ -46,7 +46,7 @@ type Swarm interface {
 // Watcher tells when something stirs in Swarm. Watch returns when the stream
 // of events breaks.
 type Watcher interface {
-	Watch(ctx context.Context, stirred func(what string)) error
+	Watch(ctx context.Context, stirred func(kargo.Event)) error
 }
 
 // Recorder keeps deployments and what must be remembered.
@@ -122,16 +122,19 @@ type Controller struct {
 	nudges  chan string   // holds one: a burst becomes one round
 	stirred chan struct{} // holds one
 
-	rolling    atomic.Bool // a rollout is being looked at: events say nothing new
+	// moving are the objects of a rollout that is being looked at, by
+	// Change.Key: their events say nothing new. Empty while nothing moves.
+	moving     sync.Map
 	nodesMoved atomic.Bool // an event told of a node
 
 	// The rest belongs to the goroutine that runs rounds.
 	memory   kargo.Memory
 	adopted  map[string]bool // stacks that a person said to adopt
 	fights   map[string]fight
-	head     kargo.Revision // newest revision read, sound or not
-	desired  *Desired       // what is in force, or about to be; nil until known
-	cluster  kargo.Cluster  // as seen last
+	verified map[string]time.Time // by stack: when a full look found it as wanted
+	head     kargo.Revision       // newest revision read, sound or not
+	desired  *Desired             // what is in force, or about to be; nil until known
+	cluster  kargo.Cluster        // as seen last
 	open     *kargo.Deployment
 	lasting  error // what of the open deployment's error stays; see lasting
 	due      due
@@ -248,10 +251,10 @@ func (c *Controller) restABit(ctx context.Context) {
 // what happened meanwhile is unknown.
 func (c *Controller) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := c.Watcher.Watch(ctx, func(what string) {
-			c.Log.Debug("swarm event", "what", what)
-			c.nodeStirred(what)
-			if !c.rolling.Load() {
+		err := c.Watcher.Watch(ctx, func(event kargo.Event) {
+			c.Log.Debug("swarm event", "what", event.String())
+			c.nodeStirred(event)
+			if _, ours := c.moving.Load(event.Key()); !ours {
 				c.stir()
 			}
 		})

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func TestAnUnsoundHeadLeavesTheLastGoodInForce(t *testing.T) {
 		}
 
 		w.swarm.scaleByHand("kargo-web_web", 3)
-		w.event("service update")
+		w.event("kargo-web_web")
 		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 
 		w.repo.commit("c3", app("app:3", "web")...)
@@ -192,7 +193,8 @@ func TestSwarmGoneDuringARollout(t *testing.T) {
 			w.start()
 			w.swarm.err = err
 			w.pass(5 * time.Minute)
-			if looks := len(w.swarm.calls); looks > 40 {
+			// Every five seconds at the most, as of a rollout.
+			if looks := len(w.swarm.calls); looks > 70 {
 				t.Errorf("%v: %d looks in five minutes", err, looks)
 			}
 			w.swarm.err = nil
@@ -260,7 +262,7 @@ func TestDriftIsCorrectedWhenSeen(t *testing.T) {
 		w.start()
 		for range 3 { // the same drift again and again is not "does not converge"
 			w.swarm.scaleByHand("kargo-web_web", 3)
-			w.event("service update")
+			w.event("kargo-web_web")
 			w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 		}
 		if got := w.loop.Status().Stacks[0].Verdict; got != kargo.StackAdded {
@@ -362,6 +364,56 @@ func TestARolloutIsLookedAtUntilItSettles(t *testing.T) {
 		w.swarm.services["kargo-web_web"] = service
 		w.pass(20 * time.Second)
 		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+	})
+}
+
+func TestDriftIsSeenWhileSomethingElseRollsOut(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		w.swarm.fate = func(service *kargo.LiveService) { service.Running = 0 }
+		w.repo.commit("c2", overriding("app:2", app("app:1", "web", "dbs"))...)
+		w.nudge("webhook github")
+		w.pass(time.Minute)
+		if got := w.loop.Status().Stacks[0].Operation; got != kargo.RollingOut {
+			t.Errorf("web is %q, want it rolling out", got)
+		}
+
+		w.forget()
+		w.swarm.fate = nil
+		w.swarm.scaleByHand("kargo-dbs_dbs", 3)
+		w.events <- kargo.Event{Kind: kargo.KindService, Action: "update", Name: "kargo-dbs_dbs"}
+		w.rest(time.Second)
+		w.wantWrites("update service kargo-dbs_dbs: Mode.Replicated.Replicas: 3 -> 1")
+
+		// Events of what is on its way are not listened to, but looks come
+		// often enough.
+		w.forget()
+		w.swarm.scaleByHand("kargo-web_web", 3)
+		w.rest(5 * time.Second)
+		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
+	})
+}
+
+func TestEachStackSaysWhenItWasVerified(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.repo.commit("c2", append(app("app:1", "web", "dbs"), "deploy/dbs.yml=services: {dbs: {image: 'dbs:1', deploy: {mode: global}}}")...)
+		w.repo.head = "c1"
+		w.start()
+		first := w.loop.Status()
+		w.repo.head = "c2"
+		w.nudge("webhook github")
+		w.pass(6 * time.Minute)
+		var got []string
+		for i, stack := range w.loop.Status().Stacks {
+			moved := stack.LastVerified.After(first.Stacks[i].LastVerified)
+			got = append(got, fmt.Sprintf("%s in sync %t, verified since %t, operation %q", stack.Name, stack.InSync, moved, stack.Operation))
+		}
+		want := []string{`web in sync true, verified since true, operation ""`, `dbs in sync false, verified since false, operation "held"`}
+		if !slices.Equal(got, want) || first.Stacks[1].LastVerified.IsZero() {
+			t.Errorf("stacks: %q, want %q; first verified %s", got, want, first.Stacks[1].LastVerified)
+		}
 	})
 }
 

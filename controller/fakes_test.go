@@ -260,9 +260,9 @@ func (r *records) text() string {
 }
 
 // stirring is a Watcher whose events the test makes.
-type stirring chan string
+type stirring chan kargo.Event
 
-func (s stirring) Watch(ctx context.Context, stirred func(string)) error {
+func (s stirring) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -371,8 +371,10 @@ func (w *world) after(act func()) {
 
 func (w *world) nudge(trigger string) { w.after(func() { w.loop.Nudge(trigger) }) }
 
-// event is one of Swarm's.
-func (w *world) event(what string) { w.after(func() { w.events <- what }) }
+// event is one of a service, as somebody's hand on it makes it.
+func (w *world) event(service string) {
+	w.after(func() { w.events <- kargo.Event{Kind: kargo.KindService, Action: "update", Name: service} })
+}
 
 func (w *world) wantCalls(want ...string) {
 	w.t.Helper()

@@ -41,8 +41,8 @@ func (c *Controller) fightsNow(now time.Time) map[string]string {
 	paused := map[string]string{}
 	for service, f := range c.fights {
 		if now.Before(f.until) {
-			paused[service] = fmt.Sprintf("something puts this back each time: it was corrected %d times, next at %s; "+
-				"let it have the say with <STACK>_IGNORE or <STACK>_DRIFT=warn", f.corrections, f.until.UTC().Format(time.TimeOnly))
+			paused[service] = fmt.Sprintf("something puts this back each time: it was corrected %d times, next at %s",
+				f.corrections, f.until.UTC().Format(time.TimeOnly))
 		}
 	}
 	return paused

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"reflect"
-	"strings"
 
 	"kargo"
 	"kargo/plan"
@@ -35,8 +34,8 @@ func (c *Controller) relabelled(next Desired) bool {
 
 // nodeStirred notes what an event says of a node. One that has joined may have
 // labels to get.
-func (c *Controller) nodeStirred(what string) {
-	if strings.HasPrefix(what, string(kargo.KindNode)+" ") {
+func (c *Controller) nodeStirred(event kargo.Event) {
+	if event.Kind == kargo.KindNode {
 		c.nodesMoved.Store(true)
 	}
 }

@@ -109,9 +109,14 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 	}
 	c.cluster = cluster
 	c.due.full = false
-	c.publish(func(s *kargo.Status) { s.LastVerified = time.Now() })
+	now := time.Now()
+	c.publish(func(s *kargo.Status) { s.LastVerified = now })
 	c.judge(ctx)
-	return c.makePlan()
+	next, err := c.makePlan()
+	if err == nil {
+		c.noteVerified(next, now)
+	}
+	return next, err
 }
 
 func (c *Controller) makePlan() (kargo.Plan, error) {
@@ -217,14 +222,13 @@ func (c *Controller) rest(ctx context.Context, next kargo.Plan) error {
 }
 
 // lookAgain plans the next look at what is on its way.
-func (c *Controller) lookAgain() {
-	c.due.lookAgain(time.Now())
-	c.rolling.Store(true)
-}
+func (c *Controller) lookAgain() { c.due.lookAgain(time.Now()) }
 
 // apply sends the plan to Swarm. It answers the changes that failed.
 func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo.Change, err error) {
-	c.rolling.Store(true) // the events of our own changes tell nothing
+	for _, change := range next.Changes {
+		c.moving.Store(change.Key(), true) // the events of our own changes tell nothing
+	}
 	sent := map[string]bool{}
 	defer func() { c.startClocks(sent, next) }()
 	_, err = measured(c, "apply", func() (struct{}, error) {
@@ -332,7 +336,7 @@ func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
 		return err
 	}
 	c.due.settled()
-	c.rolling.Store(false)
+	c.moving.Clear()
 	if c.open == nil {
 		return nil
 	}

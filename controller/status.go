@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,9 @@ import (
 // what is still to be done, or held.
 func (c *Controller) publishStacks(remaining kargo.Plan) {
 	stacks := StackStatuses(c.standIns().stacks, c.cluster, remaining, c.memory, c.mask())
+	for i := range stacks {
+		stacks[i].LastVerified = c.verified[stacks[i].Name]
+	}
 	if c.open != nil {
 		c.markMoving(stacks)
 	}
@@ -24,6 +28,18 @@ func (c *Controller) publishStacks(remaining kargo.Plan) {
 			Changes: remaining.Changes, Held: remaining.Held,
 		}
 	})
+}
+
+// noteVerified keeps when a full look found each stack to be as it is wanted.
+func (c *Controller) noteVerified(next kargo.Plan, now time.Time) {
+	verified := map[string]time.Time{}
+	for _, stack := range c.desired.Stacks {
+		verified[stack.Name] = c.verified[stack.Name]
+		if inSync(stack.Name, next) {
+			verified[stack.Name] = now
+		}
+	}
+	c.verified = verified
 }
 
 // markMoving shows stacks as progressing that were just changed: the last look
@@ -39,12 +55,13 @@ func (c *Controller) markMoving(stacks []kargo.StackStatus) {
 	for i := range stacks {
 		if moved[stacks[i].Name] {
 			stacks[i].Health = kargo.InProgress
+			stacks[i].Operation = cmp.Or(stacks[i].Operation, kargo.RollingOut)
 		}
 	}
 }
 
 // StackStatuses is what can be said of each stack: is it in sync, is it
-// healthy, what has Swarm to say of its services.
+// healthy, what is going on, what has Swarm to say of its services.
 func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
 	statuses := make([]kargo.StackStatus, 0, len(stacks))
 	live := map[string]kargo.LiveService{}
@@ -60,18 +77,19 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 			Failure:  memory.Rollouts[stack.Name].Failed,
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
 		}
+		for _, service := range stack.Services {
+			status.Services = append(status.Services, serviceStatus(service, live, cluster.Tasks, remaining, mask))
+		}
+		status.Operation = operation(status, remaining)
 		if reason := waitsFor(stack.Name, remaining); reason != "" {
 			status.Health, status.Message = kargo.InProgress, reason
-		}
-		for _, service := range stack.Services {
-			status.Services = append(status.Services, serviceStatus(service, live, cluster.Tasks, mask))
 		}
 		statuses = append(statuses, status)
 	}
 	return statuses
 }
 
-func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, mask kargo.Mask) kargo.ServiceStatus {
+func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
 	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.Degraded, Message: "does not run"}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		status.Image = container.Image
@@ -79,9 +97,48 @@ func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tas
 	if running, exists := live[service.Name]; exists {
 		health, words := plan.ServiceHealth(running, tasks)
 		status.Health, status.Message = health, mask.Text(words)
+		status.Operation = plan.ServiceOperation(running, health)
 		status.Running, status.Desired = running.Running+running.Completed, running.Desired
+		status.InSync = true
+	}
+	for _, change := range remaining.Changes {
+		if change.Name == service.Name {
+			status.InSync = false
+		}
+	}
+	for _, hold := range remaining.Held {
+		if hold.Name == service.Name {
+			status.InSync, status.Operation = false, cmp.Or(status.Operation, holdOperation(hold))
+		}
 	}
 	return status
+}
+
+// operation is what is going on with a stack: what its services do, or what
+// keeps them from doing it.
+func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
+	for _, service := range status.Services {
+		switch {
+		case service.Operation == kargo.RollingOut && status.Failure != nil:
+			return kargo.RollingBack
+		case service.Operation == kargo.RollingOut, service.Operation == kargo.RollingBack:
+			return service.Operation
+		}
+	}
+	held := kargo.Operation("")
+	for _, hold := range remaining.Held {
+		if hold.Stack == status.Name && held != kargo.HeldBack {
+			held = holdOperation(hold)
+		}
+	}
+	return held
+}
+
+func holdOperation(hold kargo.Hold) kargo.Operation {
+	if hold.Passing {
+		return kargo.Waiting
+	}
+	return kargo.HeldBack
 }
 
 // waitsFor is the reason why a stack has to wait, if that passes by itself.

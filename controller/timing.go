@@ -29,8 +29,10 @@ const (
 )
 
 // distances between looks at a rollout; the last one stays. They grow, because
-// a rollout that takes long changes slowly, and each look is a call.
-var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second, 8 * time.Second, 15 * time.Second}
+// a rollout that takes long changes slowly, and each look is a call. They do
+// not grow beyond five seconds, because the events of what is on its way are
+// not listened to, and drift of it is to be seen as soon as any other.
+var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 
 // due is what the next round has to do.
 type due struct {

@@ -21,14 +21,25 @@ import (
 // keeps some lists in an order of its own (swarm-facts A1), and none of that
 // is a difference. Secret values are masked.
 func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
+	var lines []string
+	for _, d := range differences(live, desired, mask) {
+		lines = append(lines, d.text)
+	}
+	return lines
+}
+
+// difference is one field in which two specs differ, and the line about it.
+type difference struct{ path, text string }
+
+func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference {
 	was, is := normalise(live), normalise(desired)
 	mask = mask.With(environmentOf(live))
-	var lines []string
+	var all []difference
 	compare("", was, is, func(path string, a, b any) {
 		before, after := showBoth(path, a, b, mask)
-		lines = append(lines, path+": "+before+" -> "+after)
+		all = append(all, difference{path, path + ": " + before + " -> " + after})
 	})
-	return lines
+	return all
 }
 
 // environmentOf is what the containers of a service find in theirs.

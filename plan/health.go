@@ -67,6 +67,18 @@ func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health,
 	return kargo.InProgress, words
 }
 
+// ServiceOperation is what a service is about, given its health. A rollback of
+// Swarm's own is one; whether Kargo takes a stack back the stack tells.
+func ServiceOperation(service kargo.LiveService, health kargo.Health) kargo.Operation {
+	switch {
+	case service.Update != nil && service.Update.State == swarm.UpdateStateRollbackStarted:
+		return kargo.RollingBack
+	case health == kargo.InProgress:
+		return kargo.RollingOut
+	}
+	return ""
+}
+
 func isJob(mode swarm.ServiceMode) bool { return mode.ReplicatedJob != nil || mode.GlobalJob != nil }
 
 // jobHealth: a job is healthy once it is complete. Of a global job Swarm does

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/swarm"
@@ -31,6 +32,38 @@ func withIgnored(desired, live swarm.ServiceSpec, pointers []string) swarm.Servi
 		return desired // the pointer mixed structures that do not fit
 	}
 	return merged
+}
+
+// pointersTo are the JSON pointers under which a stack's IGNORE leaves the
+// differing fields to others, in order and each once.
+func pointersTo(different []difference) []string {
+	var pointers []string
+	for _, d := range different {
+		pointers = append(pointers, pointerTo(d.path))
+	}
+	slices.Sort(pointers)
+	return slices.Compact(pointers)
+}
+
+// pointerTo is the pointer to the field of a difference; to the whole list
+// where it is an entry of one, because entries have no place of their own.
+func pointerTo(path string) string {
+	if path == "ModeName" {
+		return "/Spec/Mode"
+	}
+	path, _, _ = strings.Cut(path, "[")
+	pointer, at := "/Spec", ""
+	for rest := path; rest != ""; {
+		name := rest
+		if isFreeMap(at) {
+			rest = "" // a label may have dots in its name
+		} else {
+			name, rest, _ = strings.Cut(rest, ".")
+		}
+		at = join(at, name)
+		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	}
+	return pointer
 }
 
 // pointerPath takes a pointer into a service apart.

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/swarm"
 
@@ -50,11 +51,33 @@ func TestPolicies(t *testing.T) {
 			want:    "update service kargo-web_a: Mode.Replicated.Replicas: 5 -> 1\n",
 		},
 		{
+			name:    "since when it is there is said where Swarm tells",
+			desired: []kargo.Stack{app()},
+			live:    cluster(updatedAt(scaled(live("web", "kargo-web_a", "app:1"), 5), "2026-03-01T10:04:05Z")),
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "update service kargo-web_a: drift since 2026-03-01T10:04:05Z: Mode.Replicated.Replicas: 5 -> 1\n",
+		},
+		{
+			name:    "the fields to ignore are named so that they can be pasted",
+			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
+			live: cluster(changed(live("web", "kargo-web_a", "app:1"), func(s *swarm.ServiceSpec) {
+				s.Labels["team.of/web"] = "blue"
+				s.TaskTemplate.ContainerSpec.Env = append(s.TaskTemplate.ContainerSpec.Env, "B=2")
+				s.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: new(uint64)}}
+			})),
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): " +
+				`Labels.team.of/web: "blue" -> (none); Mode.Replicated.Replicas: 0 -> 1; ` +
+				`TaskTemplate.ContainerSpec.Env[B]: "2" -> (none); ` +
+				"others have the say with WEB_IGNORE=\"/Spec/Labels/team.of~1web /Spec/Mode/Replicated/Replicas /Spec/TaskTemplate/ContainerSpec/Env\"\n",
+		},
+		{
 			name:    "or told",
 			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
-			want:    "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): Mode.Replicated.Replicas: 5 -> 1\n",
+			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): Mode.Replicated.Replicas: 5 -> 1; " +
+				"others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
 		{
 			name:    "or left in silence",
@@ -78,7 +101,7 @@ func TestPolicies(t *testing.T) {
 				o.Sent = arrived("kargo-web_a", "app:1")
 				o.Fights = map[string]string{"kargo-web_a": "somebody undoes this every time"}
 			},
-			want: "hold service kargo-web_a: somebody undoes this every time\n",
+			want: "hold service kargo-web_a: somebody undoes this every time; others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
 		{
 			name:    "in an ignored field others have the say",
@@ -125,6 +148,19 @@ func TestPolicies(t *testing.T) {
 			check(t, plan.Make(test.desired, test.live, opts), test.want)
 		})
 	}
+}
+
+func updatedAt(s kargo.LiveService, when string) kargo.LiveService {
+	var err error
+	if s.Updated, err = time.Parse(time.RFC3339, when); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func changed(s kargo.LiveService, change func(*swarm.ServiceSpec)) kargo.LiveService {
+	change(&s.Spec)
+	return s
 }
 
 func protected(s kargo.LiveService) kargo.LiveService {

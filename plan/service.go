@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/swarm"
 
@@ -100,18 +101,22 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 		return &change, nil
 	}
 	spec = withIgnored(spec, live.Spec, stack.Policy.Ignore)
-	differences := Diff(live.Spec, spec, m.Mask)
-	if len(differences) == 0 {
+	different := differences(live.Spec, spec, m.Mask)
+	if len(different) == 0 {
 		return nil, nil
 	}
 	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
-	change.Reason = strings.Join(differences, "; ")
+	change.Reason = reasonOf(different)
 	change.ResolveImage = carryOver(&spec, live) && pin(&spec, service.Pinned)
 
 	if was, is := modeName(live.Spec.Mode), modeName(spec.Mode); was != is {
 		return m.otherMode(stack, live, was, is)
 	}
-	reason := cmp.Or(m.drifted(stack, live, change), m.whyNot(live, change))
+	reason := m.whyNot(live, change)
+	if m.isDrift(live, change) {
+		change.Drifted = live.Updated
+		reason = m.leaveDrift(stack, change, different)
+	}
 	if reason == leaveSilently {
 		return nil, nil
 	}
@@ -119,6 +124,15 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 		return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason}
 	}
 	return &change, nil
+}
+
+// reasonOf are the differences in one line.
+func reasonOf(different []difference) string {
+	texts := make([]string, 0, len(different))
+	for _, d := range different {
+		texts = append(texts, d.text)
+	}
+	return strings.Join(texts, "; ")
 }
 
 // stamp is the spec as it is sent: with the marks of ownership, and the
@@ -190,20 +204,35 @@ func (m maker) otherMode(stack kargo.Stack, live kargo.LiveService, was, is stri
 // leaveSilently is a reason that nobody wants to read.
 const leaveSilently = "\x00"
 
-// drifted is the reason for leaving a departure from what was sent as it is, or
-// "" where it is none, or is to be put right.
-func (m maker) drifted(stack kargo.Stack, live kargo.LiveService, change kargo.Change) string {
+// isDrift tells a departure from what was sent, and had arrived, from a change
+// that the workspace wants.
+func (m maker) isDrift(live kargo.LiveService, change kargo.Change) bool {
 	sent := m.Sent[live.Name]
-	if sent.Digest != change.Digest || !sent.Seen || rolledBack(live.Update) {
-		return ""
-	}
+	return sent.Digest == change.Digest && sent.Seen && !rolledBack(live.Update)
+}
+
+// leaveDrift is the reason for leaving drift as it is, with what to write to
+// leave it for good; "" where it is to be put right.
+func (m maker) leaveDrift(stack kargo.Stack, change kargo.Change, different []difference) string {
+	variable := kargo.EnvName(stack.Name)
+	snippet := fmt.Sprintf("; others have the say with %s_IGNORE=%q", variable, strings.Join(pointersTo(different), " "))
 	switch stack.Policy.Drift {
 	case kargo.DriftOff:
 		return leaveSilently
 	case kargo.DriftWarn:
-		return fmt.Sprintf("drift, left as it is (%s_DRIFT=warn): %s", kargo.EnvName(stack.Name), change.Reason)
+		return fmt.Sprintf("drift%s, left as it is (%s_DRIFT=warn): %s%s", since(change.Drifted), variable, change.Reason, snippet)
 	}
-	return m.Fights[live.Name]
+	if reason := m.Fights[change.Name]; reason != "" {
+		return reason + snippet
+	}
+	return ""
+}
+
+func since(when time.Time) string {
+	if when.IsZero() {
+		return ""
+	}
+	return " since " + when.UTC().Format(time.RFC3339)
 }
 
 // whyNot is the reason for holding an update that is wanted, or "".

@@ -26,17 +26,17 @@ const digest = "@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e88
 
 func healthyStacks() []kargo.StackStatus {
 	return []kargo.StackStatus{
-		{Name: "dbs", Verdict: kargo.StackChanged, InSync: true, Health: kargo.Healthy, Revision: newest.Commit, Services: []kargo.ServiceStatus{
-			{Name: "dbs_redis", Image: "redis:7.4-alpine" + digest, Running: 1, Desired: 1, Health: kargo.Healthy},
-			{Name: "dbs_postgis", Image: "registry.example.org/geo/postgis:15-3.3" + digest, Running: 1, Desired: 1, Health: kargo.Healthy},
+		{Name: "dbs", Verdict: kargo.StackChanged, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.Commit, Services: []kargo.ServiceStatus{
+			{Name: "dbs_redis", Image: "redis:7.4-alpine" + digest, Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
+			{Name: "dbs_postgis", Image: "registry.example.org/geo/postgis:15-3.3" + digest, Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
 		}},
-		{Name: "maps", Verdict: kargo.StackAdded, InSync: true, Health: kargo.Healthy, Revision: newest.Commit, Services: []kargo.ServiceStatus{
-			{Name: "maps_tileserver", Image: "maptiler/tileserver-gl:5.6.0", Running: 3, Desired: 3, Health: kargo.Healthy},
-			{Name: "maps_mapserver", Image: "registry.example.org/geo/mapserver:8.0", Running: 2, Desired: 2, Health: kargo.Healthy},
+		{Name: "maps", Verdict: kargo.StackAdded, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.Commit, Services: []kargo.ServiceStatus{
+			{Name: "maps_tileserver", Image: "maptiler/tileserver-gl:5.6.0", Running: 3, Desired: 3, Health: kargo.Healthy, InSync: true},
+			{Name: "maps_mapserver", Image: "registry.example.org/geo/mapserver:8.0", Running: 2, Desired: 2, Health: kargo.Healthy, InSync: true},
 		}},
-		{Name: "monitoring", Verdict: kargo.StackUnchanged, InSync: true, Health: kargo.Healthy, Revision: older.Commit, Services: []kargo.ServiceStatus{
-			{Name: "monitoring_prometheus", Image: "prom/prometheus:v2.53.0", Running: 1, Desired: 1, Health: kargo.Healthy},
-			{Name: "monitoring_node-exporter", Image: "prom/node-exporter:v1.8.1", Running: 5, Desired: 5, Health: kargo.Healthy},
+		{Name: "monitoring", Verdict: kargo.StackUnchanged, InSync: true, Health: kargo.Healthy, LastVerified: at(3 * time.Minute), Revision: older.Commit, Services: []kargo.ServiceStatus{
+			{Name: "monitoring_prometheus", Image: "prom/prometheus:v2.53.0", Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
+			{Name: "monitoring_node-exporter", Image: "prom/node-exporter:v1.8.1", Running: 5, Desired: 5, Health: kargo.Healthy, InSync: true},
 		}},
 	}
 }
@@ -94,6 +94,9 @@ func troubled() kargo.Status {
 	}
 	status.Stacks[0].Health, status.Stacks[0].InSync = kargo.Degraded, false
 	status.Stacks[0].Message = "dbs_postgis was rolled back"
+	status.Stacks[0].Operation, status.Stacks[1].Operation = kargo.HeldBack, kargo.RollingOut
+	status.Stacks[1].Services[0].Operation = kargo.RollingOut
+	status.Stacks[1].Services[1].InSync, status.Stacks[1].Services[1].Operation = false, kargo.Waiting
 	status.Stacks[0].Failure = &kargo.Failure{Commit: newest.Commit, Reason: "dbs_postgis: 3 tasks failed", Time: at(time.Minute),
 		Words: []string{"dbs_postgis on worker-0: failed: task: non-zero exit (1) (exit code 1)", "log: FATAL: <wrong> ownership"}}
 	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.Degraded, 0

@@ -104,6 +104,7 @@ var (
 	lagGauge       = describe("revision_lag_seconds", "Age of the newest commit while it is not applied, else 0.")
 	gitSuccess     = describe("git_last_success_timestamp_seconds", "When git last answered.")
 	lastRound      = describe("last_round_timestamp_seconds", "When the last round ended.")
+	stackVerified  = describe("stack_last_verified_timestamp_seconds", "When a full look last found the stack to be as wanted.", "stack")
 	lastVerified   = describe("last_verified_timestamp_seconds", "When the whole Swarm was last looked at.")
 	swarmRequests  = describe("swarm_api_requests_total", "Requests to Swarm by operation.", "op")
 )
@@ -161,6 +162,9 @@ func collectStack(gauge gaugeFunc, stack kargo.StackStatus) {
 	gauge(stackCondition, truth(stack.InSync), stack.Name, "in_sync")
 	for _, health := range []kargo.Health{kargo.Healthy, kargo.InProgress, kargo.Degraded} {
 		gauge(stackCondition, truth(stack.Health == health), stack.Name, string(health))
+	}
+	if !stack.LastVerified.IsZero() {
+		gauge(stackVerified, float64(stack.LastVerified.UnixMilli())/1000, stack.Name)
 	}
 	for _, service := range stack.Services {
 		gauge(serviceTasks, float64(service.Running), stack.Name, service.Name, "running")

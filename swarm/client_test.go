@@ -274,7 +274,7 @@ func TestServiceIsRemovedDuringTheLook(t *testing.T) {
 func TestWatchEndsWithTheStream(t *testing.T) {
 	engine, client := overSocket(t, 0)
 	stirred, ended := make(chan string, 100), make(chan error)
-	go func() { ended <- client.Watch(t.Context(), func(what string) { stirred <- what }) }()
+	go func() { ended <- client.Watch(t.Context(), func(event kargo.Event) { stirred <- event.String() }) }()
 	b := &bed{api: engine.Client(), prefix: "case-", engine: engine}
 	b.listening(t, stirred)
 	engine.Disconnect()

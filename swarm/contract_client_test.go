@@ -324,8 +324,8 @@ var clientContracts = []contract{
 		defer cancel()
 		stirred, ended := make(chan string, 100), make(chan error)
 		go func() {
-			ended <- b.client.Watch(ctx, func(what string) {
-				if strings.Contains(what, b.prefix) {
+			ended <- b.client.Watch(ctx, func(event kargo.Event) {
+				if what := event.String(); strings.Contains(what, b.prefix) {
 					stirred <- strings.ReplaceAll(what, b.prefix, "")
 				}
 			})

@@ -81,6 +81,7 @@ func (n *names) liveService(service swarm.Service) kargo.LiveService {
 		Version: service.Version.Index,
 		Spec:    service.Spec,
 		Update:  service.UpdateStatus,
+		Updated: service.UpdatedAt,
 	}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		live.Image = container.Image

@@ -3,10 +3,11 @@ package swarm
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+
+	"kargo"
 )
 
 // watched are the kinds of objects whose changes are worth a look. Swarm tells
@@ -16,11 +17,10 @@ var watched = []events.Type{
 	events.SecretEventType, events.NodeEventType,
 }
 
-// Watch calls stirred for each change of the Swarm, whoever made it, with words
-// for the log: "service update kargo-dbs_redis". It returns when the stream
+// Watch calls stirred for each change of the Swarm, whoever made it. It returns when the stream
 // breaks or ctx ends, always with an Unavailable error; to go on, and to look
 // at what it missed meanwhile, is the caller's.
-func (c *Client) Watch(ctx context.Context, stirred func(what string)) error {
+func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	// Docker's library reads the version in Events before it is agreed on, while
 	// another call may be agreeing on it; and Events has no deadline to notice
 	// that the daemon is silent.
@@ -39,7 +39,7 @@ func (c *Client) Watch(ctx context.Context, stirred func(what string)) error {
 	for {
 		select {
 		case message := <-messages:
-			stirred(describe(message))
+			stirred(event(message))
 		case err := <-broken:
 			if ctx.Err() != nil {
 				err = ctx.Err() // rather than what became of the stream
@@ -55,10 +55,10 @@ func (c *Client) agreeOnVersion(ctx context.Context) error {
 	return classify(c.api.NewVersionError(ctx, minimumAPI, "counting the tasks of services"))
 }
 
-func describe(message events.Message) string {
+func event(message events.Message) kargo.Event {
 	name := message.Actor.Attributes["name"]
 	if name == "" {
 		name = message.Actor.ID
 	}
-	return strings.Join([]string{string(message.Type), string(message.Action), name}, " ")
+	return kargo.Event{Kind: kargo.Kind(message.Type), Name: name, Action: string(message.Action)}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,7 +65,7 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	for _, problem := range status.Problems {
 		fmt.Fprintf(out, "  %s\n", problem)
 	}
-	printStacks(out, status.Stacks)
+	printStacks(out, status.Stacks, now)
 	if len(status.Removed) > 0 {
 		fmt.Fprintf(out, "\nremoved by this revision: %s\n", strings.Join(status.Removed, " "))
 	}
@@ -72,18 +73,19 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	return nil
 }
 
-func printStacks(out io.Writer, stacks []kargo.StackStatus) {
+func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
 	if len(stacks) == 0 {
 		return
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tTHIS REVISION\tLAST CHANGED\tIMAGE")
+	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tNOW\tTHIS REVISION\tLAST CHANGED\tVERIFIED\tIMAGE")
 	for _, stack := range stacks {
-		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), stack.Verdict,
-			kargo.Revision{Commit: stack.Revision}.Short())
+		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t%s\t%s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), cmp.Or(string(stack.Operation), "-"),
+			stack.Verdict, kargo.Revision{Commit: stack.Revision}.Short(), ago(stack.LastVerified, now))
 		for _, service := range stack.Services {
-			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t\t\t\t%s\n", service.Name, service.Running, service.Desired, service.Health, service.Image)
+			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t%s\t%s\t\t\t\t%s\n", service.Name, service.Running, service.Desired,
+				service.Health, yesNo(service.InSync), cmp.Or(string(service.Operation), "-"), service.Image)
 		}
 	}
 	table.Flush()
