@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,9 +58,12 @@ type Change struct {
 	Node    *swarm.NodeSpec    `json:"-"`
 	// Digest of the service spec as wanted, remembered in Sent.
 	Digest string `json:"-"`
-	// ResolveImage asks Swarm to look the image's tag up in its registry. It
-	// is set when the image as written is new for the service.
-	ResolveImage bool `json:"-"`
+	// Image is the image with the digest that goes out, where a registry was
+	// asked what the tag means.
+	Image string `json:"image,omitempty"`
+	// Unresolved is the image as written, where its registry is to be asked
+	// what it means and nobody has done so yet.
+	Unresolved string `json:"-"`
 }
 
 // String is the change as one line of a plan.
@@ -82,6 +86,9 @@ type Hold struct {
 	Reason string `json:"reason"`
 	// Approvable holds wait for a person: `kargo approve` lifts them.
 	Approvable bool `json:"approvable,omitempty"`
+	// Failed holds want what is not to be had. Nothing was touched, but the
+	// deployment that meets one has failed.
+	Failed bool `json:"failed,omitempty"`
 	// Passing holds lift by themselves: tasks are ending, a stack is settling.
 	// The loop looks again soon.
 	Passing bool `json:"passing,omitempty"`
@@ -136,6 +143,19 @@ func (p Plan) ID() string {
 		fmt.Fprintln(hash, hold)
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:12]
+}
+
+// Unresolved are the images whose registries should be asked before the plan is
+// carried out, each once, in order of name.
+func (p Plan) Unresolved() []string {
+	var images []string
+	for _, change := range p.Changes {
+		if change.Unresolved != "" {
+			images = append(images, change.Unresolved)
+		}
+	}
+	slices.Sort(images)
+	return slices.Compact(images)
 }
 
 // Count is the number of changes of one action and kind; an empty argument

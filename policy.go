@@ -13,6 +13,8 @@ type Policy struct {
 	// Recreate allows removing and making anew what Swarm cannot change in
 	// place (RECREATE).
 	Recreate bool
+	// Resolve says when the tags of the stack's images are looked up (RESOLVE).
+	Resolve ResolveMode
 	// OnFailure is what happens when a rendering does not come up (ON_FAILURE).
 	OnFailure OnFailure
 	// Drift is what happens when the live spec departs from what was sent

@@ -34,4 +34,5 @@ type Memory struct {
 	Applied  Applied
 	Sent     Sent
 	Rollouts map[string]Rollout
+	Resolved Resolved
 }

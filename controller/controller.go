@@ -39,6 +39,8 @@ type Swarm interface {
 	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
 	// Tasks are all tasks of the services, the newest first.
 	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
+	// Images asks the registries of images what their tags mean.
+	Images(ctx context.Context, names ...string) (map[string]kargo.Image, error)
 	// LogTail is the end of a task's log.
 	LogTail(ctx context.Context, task string, lines int) ([]string, error)
 }
@@ -134,6 +136,7 @@ type Controller struct {
 	verified map[string]time.Time // by stack: when a full look found it as wanted
 	head     kargo.Revision       // newest revision read, sound or not
 	desired  *Desired             // what is in force, or about to be; nil until known
+	rendered []kargo.Stack        // the desired stacks as rendered, see followTags
 	cluster  kargo.Cluster        // as seen last
 	open     *kargo.Deployment
 	lasting  error // what of the open deployment's error stays; see lasting

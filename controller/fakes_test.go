@@ -74,6 +74,8 @@ type cluster struct {
 	// short of them.
 	observeTasks bool
 	calls        []string
+	images       map[string]kargo.Image // what registries say
+	asked        []string               // images that they were asked for
 	version      uint64
 	fail         func(kargo.Change) error // asked before each change
 	err          error                    // of looks
@@ -167,6 +169,10 @@ func (c *cluster) carryOut(change kargo.Change) {
 	}
 	service := kargo.LiveService{
 		ID: change.Name, Name: change.Name, Version: c.version, Spec: stored, Running: running, Desired: 1,
+		Image: stored.TaskTemplate.ContainerSpec.Image,
+	}
+	if written := stored.Labels[kargo.LabelImage]; strings.HasPrefix(service.Image, written+"@") {
+		stored.TaskTemplate.ContainerSpec.Image = written // as the real one reads it back
 	}
 	if c.fate != nil {
 		c.fate(&service)
@@ -183,6 +189,16 @@ func (c *cluster) Tasks(_ context.Context, services ...string) ([]kargo.Task, er
 		}
 	}
 	return tasks, c.err
+}
+
+// Images answers what the test put there; other registries cannot be asked.
+func (c *cluster) Images(_ context.Context, names ...string) (map[string]kargo.Image, error) {
+	answers := map[string]kargo.Image{}
+	for _, name := range names {
+		c.asked = append(c.asked, name)
+		answers[name] = c.images[name]
+	}
+	return answers, nil
 }
 
 func (c *cluster) LogTail(context.Context, string, int) ([]string, error) {

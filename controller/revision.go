@@ -65,7 +65,13 @@ func (c *Controller) restore(ctx context.Context) {
 		c.Log.Warn("cannot restore the last good revision", "revision", c.memory.Applied.Revision.Short(), "error", err)
 		return
 	}
-	c.desired = &desired
+	c.desire(desired)
+}
+
+// desire makes a revision the desired one.
+func (c *Controller) desire(desired Desired) {
+	c.desired, c.rendered = &desired, desired.Stacks
+	c.desired.Stacks = WithTags(c.rendered, c.memory.Resolved.Latest)
 }
 
 // advance reads a new head. If it is sound it becomes what is desired.
@@ -107,7 +113,7 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	revision := desired.Workspace.Revision
 	c.Log.Info("new revision", "revision", revision.String())
 	c.due.full = c.due.full || c.relabelled(desired)
-	c.desired = &desired
+	c.desire(desired)
 	c.due.write, c.due.cause = true, trigger
 	// However many unsound heads follow: a restart needs what is in force.
 	c.Source.Protect(c.memory.Applied.Revision.ID(), revision.ID())

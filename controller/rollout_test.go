@@ -14,7 +14,7 @@ import (
 // pausing makes Swarm pause updates to an image.
 func pausing(image string) func(*kargo.LiveService) {
 	return func(service *kargo.LiveService) {
-		if service.Spec.TaskTemplate.ContainerSpec.Image == image {
+		if service.Image == image {
 			now := time.Now()
 			service.Update = &swarm.UpdateStatus{State: swarm.UpdateStatePaused, StartedAt: &now, Message: "update paused due to failure"}
 		}
@@ -34,7 +34,7 @@ func (w *world) wantImages(want string) {
 	w.t.Helper()
 	var images []string
 	for _, name := range []string{"kargo-web_one", "kargo-web_two"} {
-		images = append(images, w.swarm.services[name].Spec.TaskTemplate.ContainerSpec.Image)
+		images = append(images, w.swarm.services[name].Image)
 	}
 	if got := strings.Join(images, " "); got != want {
 		w.t.Errorf("images are %s, want %s", got, want)

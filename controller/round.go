@@ -24,6 +24,11 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 		}
 		c.due.write = false
 	}
+	if c.due.fresh || c.due.again {
+		if err := c.followTags(ctx); err != nil {
+			return err
+		}
+	}
 	if c.due.fresh && c.movesNothing() {
 		return c.recordUnmoved(trigger)
 	}
@@ -35,6 +40,7 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 	}
 	if c.due.fresh || c.due.again {
 		clear(c.refused)
+		c.askAgain()
 		c.due.again = false
 	}
 	c.follow()
@@ -112,7 +118,7 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 	now := time.Now()
 	c.publish(func(s *kargo.Status) { s.LastVerified = now })
 	c.judge(ctx)
-	next, err := c.makePlan()
+	next, err := c.planned(ctx)
 	if err == nil {
 		c.noteVerified(next, now)
 	}
@@ -137,6 +143,7 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 		Fights:      c.fightsNow(time.Now()),
 		Governor:    c.Governor,
 		Refused:     c.refused,
+		Images:      c.resolved().Images,
 		Approved:    approved,
 	}), nil
 }
@@ -341,7 +348,18 @@ func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
 		return nil
 	}
 	c.open.Held = next.Held
-	return c.finish(c.degraded(s))
+	return c.finish(errors.Join(c.degraded(s), notToBeHad(next)))
+}
+
+// notToBeHad is what a plan wants and cannot get, if anything.
+func notToBeHad(next kargo.Plan) error {
+	var errs []error
+	for _, hold := range next.Held {
+		if hold.Failed {
+			errs = append(errs, errors.New(hold.String()))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // degraded says which stacks did not come up, if any.

@@ -196,7 +196,7 @@ func TestPoliciesOnDocker(t *testing.T) {
 
 	scale(2)
 	s.awaitStatus("drift is told", func(k kargo.Status) bool {
-		return len(k.Pending.Held) == 1 && strings.Contains(k.Pending.Held[0].Reason, "drift, left as it is")
+		return len(k.Pending.Held) == 1 && strings.Contains(k.Pending.Held[0].Reason, ", left as it is (")
 	})
 	if got := replicasNow(); got != 2 {
 		t.Errorf("%d replicas: drift was to be left as it is", got)

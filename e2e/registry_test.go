@@ -38,6 +38,22 @@ func TestAnImageFromAPrivateRegistry(t *testing.T) {
 	if got := s.services()[s.service("web", "app")].Image; !strings.HasPrefix(got, private+"@sha256:") {
 		t.Errorf("runs %s: the tag is not pinned", got)
 	}
+
+	// A tag that was never pushed is seen before anything is touched, though
+	// another service of the stack could have gone ahead; once it is there,
+	// the registry is asked again.
+	w := s.workspace().stack("web", "app", "more").service("app", replicas(1), image(private+"0")).service("more", replicas(1))
+	mark := s.docker.mark()
+	if d := s.deploy(w); d.Outcome != kargo.Failed || !strings.Contains(d.Err, "there is no image "+private+"0 (manifest unknown") {
+		t.Errorf("deployment %s: %s", d.Outcome, d.Err)
+	}
+	if got := s.docker.writesSince(mark); len(got) > 0 {
+		t.Errorf("something was touched: %q", got)
+	}
+	s.push(private+"0", registry.AuthConfig{Username: user, Password: password})
+	s.awaitRound(s.sync)
+	s.awaitStatus("the pushed image runs", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.Healthy })
+
 	if strings.Contains(s.log(), password) || strings.Contains(s.log(), auth) {
 		t.Error("the log holds the credential")
 	}

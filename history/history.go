@@ -49,6 +49,7 @@ const (
 	appliedKey  = "applied"
 	sentKey     = "sent"
 	rolloutsKey = "rollouts"
+	resolvedKey = "resolved"
 	approvalKey = "approval"
 	maskKey     = "mask-key"
 	attemptsKey = "attempts"
@@ -152,7 +153,8 @@ func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 		return errors.Join(
 			put(state, []byte(appliedKey), memory.Applied),
 			put(state, []byte(sentKey), memory.Sent),
-			put(state, []byte(rolloutsKey), memory.Rollouts))
+			put(state, []byte(rolloutsKey), memory.Rollouts),
+			put(state, []byte(resolvedKey), memory.Resolved))
 	}))
 }
 
@@ -192,7 +194,8 @@ func (s *Store) Memory() (kargo.Memory, error) {
 	return memory, errors.Join(
 		s.state(appliedKey, &memory.Applied),
 		s.state(sentKey, &memory.Sent),
-		s.state(rolloutsKey, &memory.Rollouts))
+		s.state(rolloutsKey, &memory.Rollouts),
+		s.state(resolvedKey, &memory.Resolved))
 }
 
 // Approval of one plan by a person.

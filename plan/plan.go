@@ -34,6 +34,9 @@ type Options struct {
 	Refused map[string]Refusal
 	// Labels are those that nodes should have.
 	Labels []kargo.NodeLabels
+	// Images are what registries said, by the name that the workspace writes.
+	// A plan that lacks one says so, see kargo.Plan.Unresolved.
+	Images map[string]kargo.Image
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
 	// Approved is the ID of the plan whose approvable holds a person lifted.
@@ -158,6 +161,10 @@ func (m maker) stack(stack kargo.Stack) stackPlan {
 		return stackPlan{changes: anew, holds: append(p.holds, holds...)}
 	}
 	changes, holds := m.stackServices(stack)
+	if slices.ContainsFunc(holds, func(h kargo.Hold) bool { return h.Failed }) {
+		p.holds = append(p.holds, holds...)
+		return p
+	}
 	p.changes = slices.Concat(m.stackNetworks(stack), m.stackConfigs(stack, changes), changes)
 	p.holds = append(p.holds, holds...)
 	return m.withoutRefused(p)

@@ -408,8 +408,8 @@ func TestAnUnrelatedUpdateKeepsWhatRuns(t *testing.T) {
 
 	change := plan.Make([]kargo.Stack{stack("web", desired)}, cluster(running), options()).Changes[0]
 	sent := change.Service.TaskTemplate
-	if sent.ContainerSpec.Image != "app:1@sha256:pinned" || change.ResolveImage {
-		t.Errorf("image %s, resolve %v: an unrelated update must not roll out another build", sent.ContainerSpec.Image, change.ResolveImage)
+	if sent.ContainerSpec.Image != "app:1@sha256:pinned" || change.Unresolved != "" {
+		t.Errorf("image %s, to ask for %q: an unrelated update must not roll out another build", sent.ContainerSpec.Image, change.Unresolved)
 	}
 	if sent.ForceUpdate != 3 {
 		t.Errorf("ForceUpdate %d: its change would restart tasks", sent.ForceUpdate)

@@ -87,6 +87,18 @@ func TestPolicies(t *testing.T) {
 			want:    "nothing to do\n",
 		},
 		{
+			name:    "a service that somebody removed comes back",
+			desired: []kargo.Stack{app()},
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "create service kargo-web_a: somebody else removed it\n",
+		},
+		{
+			name:    "unless that is only to be told",
+			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
+			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			want:    "hold service kargo-web_a: somebody else removed it, which is left as it is (WEB_DRIFT=warn)\n",
+		},
+		{
 			name:    "but a change of the workspace is no drift",
 			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:2")), kargo.Policy{Drift: kargo.DriftOff})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
@@ -102,6 +114,22 @@ func TestPolicies(t *testing.T) {
 				o.Fights = map[string]string{"kargo-web_a": "somebody undoes this every time"}
 			},
 			want: "hold service kargo-web_a: somebody undoes this every time; others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
+		},
+		{
+			name:    "an image that its registry does not have leaves the whole stack as it is",
+			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:2"), service("kargo-web_b", "nosuch:1")), stack("b", service("kargo-b_b", "b:1"))},
+			live:    cluster(live("web", "kargo-web_a", "app:1"), live("web", "kargo-web_b", "app:1")),
+			options: func(o *plan.Options) { o.Images = map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}} },
+			want: "create service kargo-b_b: new\n" +
+				"hold service kargo-web_b: there is no image nosuch:1 (manifest unknown), so the stack stays as it is; " +
+				"the registry is asked again later, WEB_RESOLVE=never goes without\n",
+		},
+		{
+			name:    "unless the workspace goes without asking",
+			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_b", "nosuch:1")), kargo.Policy{Resolve: kargo.ResolveNever})},
+			live:    cluster(),
+			options: func(o *plan.Options) { o.Images = map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}} },
+			want:    "create service kargo-web_b: new\n",
 		},
 		{
 			name:    "in an ignored field others have the say",
@@ -259,7 +287,7 @@ func TestARollbackRunsTheImageThatRanWell(t *testing.T) {
 	good := service("kargo-web_a", "app:1")
 	good.Pinned = "app:1@sha256:good"
 	p := plan.Make([]kargo.Stack{stack("web", good)}, cluster(live("web", "kargo-web_a", "app:2")), options())
-	if change := p.Changes[0]; change.Service.TaskTemplate.ContainerSpec.Image != good.Pinned || change.ResolveImage {
-		t.Errorf("sent image %s, resolve %v", change.Service.TaskTemplate.ContainerSpec.Image, change.ResolveImage)
+	if change := p.Changes[0]; change.Service.TaskTemplate.ContainerSpec.Image != good.Pinned || change.Unresolved != "" {
+		t.Errorf("sent image %s, to ask for %q", change.Service.TaskTemplate.ContainerSpec.Image, change.Unresolved)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -88,17 +87,16 @@ func inBrackets(words string) string {
 	return " (" + words + ")"
 }
 
-// service compares one service. At most one of its answers is set.
+// service compares one service. Where it answers a hold, that counts.
 func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change, *kargo.Hold) {
 	spec := m.stamp(stack, service.Spec)
 	change := kargo.Change{
 		Action: kargo.Create, Kind: kargo.KindService, Stack: stack.Name, Name: service.Name,
-		Reason: "new", Service: &spec, Digest: SpecDigest(spec), ResolveImage: true,
+		Reason: "new", Service: &spec, Digest: SpecDigest(spec),
 	}
 	live, exists := m.services[service.Name]
 	if !exists {
-		change.ResolveImage = pin(&spec, service.Pinned)
-		return &change, nil
+		return m.missing(stack, service, change)
 	}
 	spec = withIgnored(spec, live.Spec, stack.Policy.Ignore)
 	different := differences(live.Spec, spec, m.Mask)
@@ -107,7 +105,6 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 	}
 	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
 	change.Reason = reasonOf(different)
-	change.ResolveImage = carryOver(&spec, live) && pin(&spec, service.Pinned)
 
 	if was, is := modeName(live.Spec.Mode), modeName(spec.Mode); was != is {
 		return m.otherMode(stack, live, was, is)
@@ -123,7 +120,26 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 	if reason != "" {
 		return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason}
 	}
+	if carryOver(&spec, live) {
+		return &change, m.choose(&change, stack, service)
+	}
 	return &change, nil
+}
+
+// missing is a service that does not exist: a new one, or one that somebody
+// else removed.
+func (m maker) missing(stack kargo.Stack, service kargo.Service, change kargo.Change) (*kargo.Change, *kargo.Hold) {
+	if m.isDrift(kargo.LiveService{Name: service.Name}, change) {
+		change.Reason = "somebody else removed it"
+		switch stack.Policy.Drift {
+		case kargo.DriftOff:
+			return nil, nil
+		case kargo.DriftWarn:
+			return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name,
+				Reason: fmt.Sprintf("%s, which is left as it is (%s_DRIFT=warn)", change.Reason, kargo.EnvName(stack.Name))}
+		}
+	}
+	return &change, m.choose(&change, stack, service)
 }
 
 // reasonOf are the differences in one line.
@@ -150,55 +166,6 @@ func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpe
 	}
 	spec.Labels = labels
 	return spec
-}
-
-// pin makes a spec run exactly the image that is known to run well. It answers
-// whether the image must be looked up instead.
-func pin(spec *swarm.ServiceSpec, image string) (resolve bool) {
-	if image == "" || spec.TaskTemplate.ContainerSpec == nil {
-		return true
-	}
-	container := *spec.TaskTemplate.ContainerSpec // the desired spec belongs to the caller
-	container.Image = image
-	spec.TaskTemplate.ContainerSpec = &container
-	return false
-}
-
-// carryOver keeps what Swarm or a person added to the live spec and the
-// workspace has no say in: the restart counter of `docker service update
-// --force`, and the digest of an image whose name has not changed, so that an
-// unrelated update never rolls out another build of the same tag. It answers
-// whether the image must be looked up.
-func carryOver(spec *swarm.ServiceSpec, live kargo.LiveService) (resolve bool) {
-	spec.TaskTemplate.ForceUpdate = live.Spec.TaskTemplate.ForceUpdate
-	wanted, running := spec.TaskTemplate.ContainerSpec, live.Spec.TaskTemplate.ContainerSpec
-	if wanted == nil || running == nil || wanted.Image != running.Image {
-		return true
-	}
-	pin(spec, cmp.Or(live.Image, wanted.Image))
-	if live.Spec.TaskTemplate.Placement != nil {
-		placement := swarm.Placement{}
-		if spec.TaskTemplate.Placement != nil {
-			placement = *spec.TaskTemplate.Placement
-		}
-		placement.Platforms = live.Spec.TaskTemplate.Placement.Platforms
-		spec.TaskTemplate.Placement = &placement
-	}
-	return false
-}
-
-// otherMode makes a service anew, where the workspace allows it, or holds it:
-// Swarm cannot change a service's mode.
-func (m maker) otherMode(stack kargo.Stack, live kargo.LiveService, was, is string) (*kargo.Change, *kargo.Hold) {
-	if stack.Policy.Recreate {
-		return &kargo.Change{
-			Action: kargo.Remove, Kind: kargo.KindService, Stack: stack.Name, Name: live.Name,
-			Reason: fmt.Sprintf("made anew: mode %s -> %s", was, is), ID: live.ID, Version: live.Version,
-		}, nil
-	}
-	return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: live.Name, Reason: fmt.Sprintf(
-		"Swarm cannot change the mode of a service (%s -> %s); give it another name, or set %s_RECREATE=true",
-		was, is, kargo.EnvName(stack.Name))}
 }
 
 // leaveSilently is a reason that nobody wants to read.
@@ -265,36 +232,4 @@ func modeName(mode swarm.ServiceMode) string {
 		return "global-job"
 	}
 	return "replicated"
-}
-
-// networksAnew removes the services on a network whose options differ, where
-// the workspace allows it, so that the network can go and both be made anew.
-func (m maker) networksAnew(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold) {
-	if !stack.Policy.Recreate {
-		return nil, nil
-	}
-	for _, network := range stack.Networks {
-		if !m.differs(network) {
-			continue
-		}
-		for _, service := range stack.Services {
-			live, exists := m.services[service.Name]
-			if exists && slices.Contains(networkNames(live.Spec), network.Name) {
-				changes = append(changes, kargo.Change{
-					Action: kargo.Remove, Kind: kargo.KindService, Stack: stack.Name, Name: live.Name,
-					Reason: "made anew, as its network " + network.Name + " is", ID: live.ID, Version: live.Version,
-				})
-			}
-		}
-		holds = append(holds, kargo.Hold{Kind: kargo.KindNetwork, Stack: stack.Name, Name: network.Name,
-			Reason: "is made anew because its options differ", Passing: true})
-	}
-	return changes, holds
-}
-
-// differs tells whether a network of ours was made with other options.
-func (m maker) differs(network kargo.Network) bool {
-	live, exists := m.networks[network.Name]
-	return exists && !network.Shared && !network.External && m.owns(live.Labels) &&
-		live.Labels[kargo.LabelDigest] != networkDigest(network)
 }

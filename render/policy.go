@@ -22,6 +22,8 @@ func (r *renderer) policy(stack string) kargo.Policy {
 		Adopt:    r.yesNo(prefix + "ADOPT"),
 		Protect:  r.yesNo(prefix + "PROTECT"),
 		Recreate: r.yesNo(prefix + "RECREATE"),
+		Resolve: kargo.ResolveMode(r.oneOf(prefix+"RESOLVE",
+			string(kargo.ResolveOnce), string(kargo.ResolveAlways), string(kargo.ResolveNever))),
 		OnFailure: kargo.OnFailure(r.oneOf(prefix+"ON_FAILURE",
 			string(kargo.Rollback), string(kargo.HoldFailed), string(kargo.Continue))),
 		Drift: kargo.DriftMode(r.oneOf(prefix+"DRIFT",

@@ -27,7 +27,7 @@ import (
 // holds those of all changes and has the fault that matters most to the loop:
 // Unavailable, else Conflict (look again now), else Internal, else Invalid.
 func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
-	run := apply{client: c, silent: map[string]bool{}}
+	run := apply{client: c}
 	failed := map[string]bool{}
 	var errs []error
 	for _, change := range plan.Changes {
@@ -64,12 +64,7 @@ func stillInUse(change kargo.Change, err error) bool {
 }
 
 // apply is one run of Apply.
-type apply struct {
-	client *Client
-	// silent are the registries that let a deadline pass in this run; they are
-	// not asked again, or one dead registry would cost each service the same.
-	silent map[string]bool
-}
+type apply struct{ client *Client }
 
 var errNotPossible = errors.New("the plan asks for what Swarm cannot do")
 

@@ -3,6 +3,7 @@ package swarm_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,9 +24,22 @@ func imageBed(image string) (*bed, kargo.Change) {
 	b := &bed{api: api, client: swarm.New(api), engine: engine, image: image}
 	spec := b.spec("one")
 	spec.Labels = map[string]string{kargo.LabelImage: image}
-	change := serviceChange(spec)
-	change.ResolveImage = true
-	return b, change
+	return b, serviceChange(spec)
+}
+
+// pinned is the change with what the image's registry says of it, as a planner
+// makes it.
+func (b *bed) pinned(t *testing.T, change kargo.Change) kargo.Change {
+	t.Helper()
+	images, err := b.client.Images(t.Context(), b.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image := images[b.image]; image.Pinned != "" {
+		change.Service.TaskTemplate.ContainerSpec.Image = image.Pinned
+		change.Service.TaskTemplate.Placement = &dockerswarm.Placement{Platforms: image.Platforms}
+	}
+	return change
 }
 
 func TestImageIsPinnedAndReadBackAsWritten(t *testing.T) {
@@ -37,18 +51,18 @@ func TestImageIsPinnedAndReadBackAsWritten(t *testing.T) {
 		"redis:7@" + digest:         "redis:7@" + digest,
 	} {
 		b, create := imageBed(written)
-		same(t, "apply", b.apply(t, create), "create service one: ok")
+		same(t, "apply", b.apply(t, b.pinned(t, create)), "create service one: ok")
 		live := b.service(t)
 		same(t, "asked and running", live.Spec.TaskTemplate.ContainerSpec.Image+" "+live.Image, written+" "+pinned)
-		if placement := live.Spec.TaskTemplate.Placement; placement != nil && placement.Platforms != nil {
-			t.Errorf("the platforms of the image are in the spec: %v", placement.Platforms)
+		if placement := live.Spec.TaskTemplate.Placement; written != pinned && (placement == nil || len(placement.Platforms) != 1) {
+			t.Errorf("the platforms of the image are not in the spec: %v", placement)
 		}
 	}
 }
 
 func TestUpdateWithThePinnedImageReplacesNoTask(t *testing.T) {
 	b, create := imageBed("redis:7")
-	b.apply(t, create)
+	b.apply(t, b.pinned(t, create))
 	live := b.service(t)
 	same(t, "apply", b.apply(t, updateOf(live, func(s *dockerswarm.ServiceSpec) {
 		s.TaskTemplate.ContainerSpec.Image = live.Image
@@ -63,30 +77,35 @@ func TestUpdateWithThePinnedImageReplacesNoTask(t *testing.T) {
 
 func TestImageThatSomebodyElseChangedIsNotTheOneAskedFor(t *testing.T) {
 	b, create := imageBed("redis:7")
-	b.apply(t, create)
+	b.apply(t, b.pinned(t, create))
 	b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "redis:6" })
 	same(t, "asked", b.service(t).Spec.TaskTemplate.ContainerSpec.Image, "redis:6")
 }
 
-func TestRegistryThatCannotBeAskedIsNoError(t *testing.T) {
-	b, create := imageBed("redis:7")
-	b.engine.Image("redis:7", swarmtest.Behaviour{Unlisted: true})
-	same(t, "apply", b.apply(t, create), "create service one: ok")
-	same(t, "running", b.service(t).Image, "redis:7")
+func TestWhatRegistriesSay(t *testing.T) {
+	b, _ := imageBed("redis:7")
+	b.engine.Image("redis:8", swarmtest.Behaviour{Unknown: true})
+	b.engine.Image("redis:9", swarmtest.Behaviour{Unlisted: true})
+	images, err := b.client.Images(t.Context(), "redis:7", "redis:8", "redis:9", "redis:7@"+digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "known", fmt.Sprint(images["redis:7"]), "{redis:7@"+digest+" [{amd64 linux}] }")
+	same(t, "unknown", images["redis:8"].Missing, "manifest unknown: manifest unknown")
+	same(t, "away", fmt.Sprint(images["redis:9"]), "{ [] }")
+	same(t, "pinned already", fmt.Sprint(images["redis:7@"+digest]), "{ [] }")
+	same(t, "asked", fmt.Sprint(b.client.Calls()["DistributionInspect"]), "3")
 }
 
 func TestSilentRegistryIsAskedOnce(t *testing.T) {
 	engine, client := overSocket(t, time.Second)
 	engine.Fail(func(r *http.Request) (int, string) {
-		if r.URL.Path == "/distribution/redis:7/json" || r.URL.Path == "/distribution/redis:8/json" {
+		if strings.HasPrefix(r.URL.Path, "/distribution/redis:") {
 			return swarmtest.Silent, ""
 		}
 		return 0, ""
 	})
-	b := &bed{api: engine.Client(), client: client, engine: engine, image: "redis:7"}
-	one, two := serviceChange(b.spec("one")), serviceChange(b.spec("two"))
-	two.Service.TaskTemplate.ContainerSpec.Image = "redis:8"
-	one.ResolveImage, two.ResolveImage = true, true
-	same(t, "apply", b.apply(t, one, two), "create service one: ok\ncreate service two: ok")
+	images, err := client.Images(t.Context(), "redis:7", "redis:8")
+	same(t, "answer", fmt.Sprint(images, err), "map[redis:7:{ [] } redis:8:{ [] }] <nil>")
 	same(t, "asked", fmt.Sprint(client.Calls()["DistributionInspect"]), "1")
 }

@@ -2,19 +2,15 @@ package swarm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/distribution/reference"
-	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
 )
 
 // outgoing is the spec as it is sent: a copy of the plan's, with the ids of
-// configs and secrets, and with the image's digest if the plan asks for it. The
-// daemon itself turns the names of networks into ids.
+// configs and secrets. The daemon itself turns the names of networks into ids.
 func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.ServiceSpec, error) {
 	spec := *change.Service
 	// A manager that finds a task with a placement of a service without one
@@ -44,13 +40,6 @@ func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.Servic
 		}
 		secret.SecretID = id
 	}
-	if change.ResolveImage {
-		auth, err := a.auth(change)
-		if err != nil {
-			return spec, err
-		}
-		a.pin(ctx, &spec, auth)
-	}
 	return spec, nil
 }
 
@@ -73,51 +62,6 @@ func copyAll[T any](list []*T) []*T {
 		copied[i] = &value
 	}
 	return copied
-}
-
-// pin asks the image's registry for the digest behind the tag, so that every
-// node runs the same image, and for its platforms, so that Swarm places it
-// where it can run. A registry that cannot be asked is no error: the tag goes
-// out as it is, as with Docker's own tools.
-func (a *apply) pin(ctx context.Context, spec *swarm.ServiceSpec, auth string) {
-	container := spec.TaskTemplate.ContainerSpec
-	named, err := reference.ParseNormalizedNamed(container.Image)
-	if err != nil {
-		return // the daemon says it better
-	}
-	if _, pinned := named.(reference.Canonical); pinned || a.silent[reference.Domain(named)] {
-		return
-	}
-	named = reference.TagNameOnly(named)
-	found, err := call(ctx, a.client, "DistributionInspect", func(ctx context.Context) (registry.DistributionInspect, error) {
-		return a.client.api.DistributionInspect(ctx, reference.FamiliarString(named), auth)
-	})
-	if err != nil {
-		a.silent[reference.Domain(named)] = errors.Is(err, context.DeadlineExceeded)
-		return
-	}
-	canonical, err := reference.WithDigest(named, found.Descriptor.Digest)
-	if err != nil {
-		return
-	}
-	container.Image = reference.FamiliarString(canonical)
-	placement := *spec.TaskTemplate.Placement
-	placement.Platforms = platforms(found)
-	spec.TaskTemplate.Placement = &placement
-}
-
-func platforms(found registry.DistributionInspect) []swarm.Platform {
-	var known []swarm.Platform
-	for _, platform := range found.Platforms {
-		architecture := platform.Architecture
-		if architecture == "arm" {
-			// Nodes report "armv7l" and the like, which Swarm does not match
-			// with "arm" (swarmkit#2294): any node then.
-			architecture = ""
-		}
-		known = append(known, swarm.Platform{Architecture: architecture, OS: platform.OS})
-	}
-	return known
 }
 
 func (c *Client) configID(ctx context.Context, name string) (string, error) {

@@ -99,15 +99,10 @@ func (n *names) liveService(service swarm.Service) kargo.LiveService {
 
 // translateSpec undoes, in place, what was done to a spec between the workspace
 // and Swarm's store, as far as this package did it or knows more than the
-// planner can: ids, digests, platforms. Docker's defaults are the planner's.
+// planner can: ids and digests. Docker's defaults are the planner's.
 func (n *names) translateSpec(spec *swarm.ServiceSpec) {
 	n.nameNetworks(spec.TaskTemplate.Networks)
 	n.nameNetworks(deprecatedNetworks(spec))
-	// The platforms come from the registry with the digest, never from a
-	// compose file.
-	if placement := spec.TaskTemplate.Placement; placement != nil {
-		placement.Platforms = nil
-	}
 	container := spec.TaskTemplate.ContainerSpec
 	if container == nil {
 		return

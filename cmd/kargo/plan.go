@@ -73,10 +73,20 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	if err != nil {
 		return kargo.Plan{}, err
 	}
-	return plan.Make(desired.Stacks, cluster, plan.Options{
+	options := plan.Options{
 		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent, Labels: desired.Labels,
 		Mask: controller.Mask(key, desired.Workspace.Env), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
-	}), nil
+	}
+	latest, err := client.Images(ctx, controller.TagsToFollow(desired.Stacks)...)
+	if err != nil {
+		return kargo.Plan{}, err
+	}
+	stacks := controller.WithTags(desired.Stacks, latest)
+	next := plan.Make(stacks, cluster, options)
+	if options.Images, err = client.Images(ctx, next.Unresolved()...); err != nil {
+		return kargo.Plan{}, err
+	}
+	return plan.Make(stacks, cluster, options), nil
 }
 
 // readSource reads the head of the repository or directory.

@@ -96,6 +96,8 @@ type Behaviour struct {
 	// Exits: it ends by itself after it ran for one step, with ExitCode.
 	Exits    bool
 	ExitCode int
+	// Unknown: its registry says that it has no such image.
+	Unknown bool
 	// Unlisted: nodes have it, but no registry can be asked for its digest.
 	Unlisted bool
 	// Digest is what the registry answers, if not the usual one.

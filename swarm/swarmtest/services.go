@@ -257,6 +257,9 @@ func (e *Engine) inspectDistribution(r *http.Request) (answer, error) {
 	if behaviour.Missing || behaviour.Unlisted {
 		return answer{}, refuse(http.StatusInternalServerError, "Get %q: dial tcp: connection refused", "https://"+image)
 	}
+	if behaviour.Unknown {
+		return answer{}, refuse(http.StatusNotFound, "manifest unknown: manifest unknown")
+	}
 	var found registry.DistributionInspect
 	found.Descriptor.Digest = digest.Digest(behaviour.Digest)
 	if behaviour.Digest == "" {

@@ -203,7 +203,7 @@ func (e *Engine) live(t *task) {
 	case swarm.TaskStateNew, swarm.TaskStatePending:
 		e.place(t)
 	case swarm.TaskStatePreparing:
-		if behaviour.Missing {
+		if behaviour.Missing || behaviour.Unknown {
 			e.become(t, swarm.TaskStateRejected, "preparing", "No such image: "+t.Spec.ContainerSpec.Image, 0)
 			return
 		}

@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"kargo"
+)
+
+// planned is the plan with what registries say of the images in it. They are
+// asked once a revision: a tag means one thing as long as the revision stays.
+func (c *Controller) planned(ctx context.Context) (kargo.Plan, error) {
+	next, err := c.makePlan()
+	unresolved := next.Unresolved()
+	if err != nil || len(unresolved) == 0 {
+		return next, err
+	}
+	answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, unresolved...) })
+	if err != nil {
+		return next, fmt.Errorf("ask registries: %w", err)
+	}
+	maps.Copy(c.resolved().Images, answers)
+	return c.makePlan()
+}
+
+// resolved are the images known for the desired revision.
+func (c *Controller) resolved() *kargo.Resolved {
+	r := &c.memory.Resolved
+	if id := c.desired.Workspace.Revision.ID(); r.Revision != id || r.Images == nil {
+		r.Revision, r.Images = id, map[string]kargo.Image{}
+	}
+	return r
+}
+
+// askAgain forgets which images were not to be had: they may be by now.
+func (c *Controller) askAgain() {
+	maps.DeleteFunc(c.resolved().Images, func(_ string, image kargo.Image) bool { return image.Pinned == "" })
+}
+
+// followTags gives the stacks that follow their tags what these mean now. A
+// tag that moved makes another rendering of the stack, which is rolled out,
+// judged and taken back as one of another commit would be.
+func (c *Controller) followTags(ctx context.Context) error {
+	names := TagsToFollow(c.rendered)
+	c.desired.Stacks = c.rendered
+	if len(names) == 0 {
+		c.memory.Resolved.Latest = nil
+		return nil
+	}
+	answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, names...) })
+	if err != nil {
+		return fmt.Errorf("ask registries: %w", err)
+	}
+	latest := map[string]kargo.Image{}
+	for _, name := range names {
+		latest[name] = answers[name]
+		if answers[name].Pinned == "" { // away, or gone: what it meant last stays
+			latest[name] = c.memory.Resolved.Latest[name]
+		}
+	}
+	c.memory.Resolved.Latest = latest
+	c.desired.Stacks = WithTags(c.rendered, latest)
+	return nil
+}
+
+// TagsToFollow are the images of the stacks that follow their tags, each once.
+func TagsToFollow(stacks []kargo.Stack) []string {
+	var names []string
+	for _, stack := range stacks {
+		if stack.Policy.Resolve != kargo.ResolveAlways {
+			continue
+		}
+		for _, service := range stack.Services {
+			if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
+				names = append(names, container.Image)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// WithTags is the stacks with what the tags of those that follow them mean, in
+// the place of the tags.
+func WithTags(stacks []kargo.Stack, latest map[string]kargo.Image) []kargo.Stack {
+	stacks = slices.Clone(stacks)
+	for i, stack := range stacks {
+		if stack.Policy.Resolve != kargo.ResolveAlways {
+			continue
+		}
+		stacks[i].Services = slices.Clone(stack.Services)
+		for j, service := range stack.Services {
+			stacks[i].Services[j] = withTag(service, latest)
+		}
+	}
+	return stacks
+}
+
+func withTag(service kargo.Service, latest map[string]kargo.Image) kargo.Service {
+	container := service.Spec.TaskTemplate.ContainerSpec
+	if container == nil || latest[container.Image].Pinned == "" {
+		return service
+	}
+	pinned := *container
+	pinned.Image = latest[container.Image].Pinned
+	service.Spec.TaskTemplate.ContainerSpec = &pinned
+	if service.Spec.Labels[kargo.LabelImage] != "" {
+		service.Spec.Labels = maps.Clone(service.Spec.Labels)
+		service.Spec.Labels[kargo.LabelImage] = pinned.Image
+	}
+	return service
+}

@@ -1,0 +1,82 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/registry"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Images asks the registries of images what their tags mean, through Docker,
+// which knows its mirrors and whom it trusts. Each name has an answer; that of
+// an image whose registry cannot be asked is empty, which is no error: the tag
+// then goes out as it is, as with Docker's own tools. A registry that lets a
+// deadline pass is not asked again here, or it would cost each image the same.
+//
+// An error means that the credentials cannot be read, or that ctx ended.
+func (c *Client) Images(ctx context.Context, names ...string) (map[string]kargo.Image, error) {
+	answers := make(map[string]kargo.Image, len(names))
+	silent := map[string]bool{}
+	for _, name := range names {
+		named, err := reference.ParseNormalizedNamed(name)
+		if err != nil || isCanonical(named) || silent[reference.Domain(named)] {
+			answers[name] = kargo.Image{} // what is wrong with a name the daemon says better
+			continue
+		}
+		auth, err := c.registryAuth(name)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := c.askRegistry(ctx, reference.TagNameOnly(named), auth)
+		if ctx.Err() != nil {
+			return nil, classify(ctx.Err())
+		}
+		silent[reference.Domain(named)] = errors.Is(err, context.DeadlineExceeded)
+		answers[name] = answer
+	}
+	return answers, nil
+}
+
+func isCanonical(named reference.Named) bool {
+	_, pinned := named.(reference.Canonical)
+	return pinned
+}
+
+// askRegistry looks one image up. Only a registry that says that it has no
+// such image makes it missing: one that wants other credentials, or is away,
+// does not know what the nodes have.
+func (c *Client) askRegistry(ctx context.Context, named reference.Named, auth string) (kargo.Image, error) {
+	found, err := call(ctx, c, "DistributionInspect", func(ctx context.Context) (registry.DistributionInspect, error) {
+		return c.api.DistributionInspect(ctx, reference.FamiliarString(named), auth)
+	})
+	if isNotFound(err) && !strings.Contains(err.Error(), "page not found") { // as a proxy says that lets nobody ask
+		return kargo.Image{Missing: err.Error()}, nil
+	}
+	if err != nil {
+		return kargo.Image{}, err
+	}
+	canonical, err := reference.WithDigest(named, found.Descriptor.Digest)
+	if err != nil {
+		return kargo.Image{}, err
+	}
+	return kargo.Image{Pinned: reference.FamiliarString(canonical), Platforms: platforms(found)}, nil
+}
+
+func platforms(found registry.DistributionInspect) []swarm.Platform {
+	var known []swarm.Platform
+	for _, platform := range found.Platforms {
+		architecture := platform.Architecture
+		if architecture == "arm" {
+			// Nodes report "armv7l" and the like, which Swarm does not match
+			// with "arm" (swarmkit#2294): any node then.
+			architecture = ""
+		}
+		known = append(known, swarm.Platform{Architecture: architecture, OS: platform.OS})
+	}
+	return known
+}
