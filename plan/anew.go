@@ -1,8 +1,13 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
 )
@@ -22,6 +27,46 @@ func (m maker) otherMode(stack kargo.Stack, live kargo.LiveService, was, is stri
 	return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: live.Name, Reason: fmt.Sprintf(
 		"Swarm cannot change the mode of a service (%s -> %s); give it another name, or set %s_RECREATE=true",
 		was, is, kargo.EnvName(stack.Name))}
+}
+
+// otherVolume holds a service that mounts a volume with other options than
+// before: a volume that exists keeps those it was made with, on each node, and
+// tells nobody. It is never made anew here, for it holds data; where the
+// workspace allows it, a person has seen to that.
+func otherVolume(stack kargo.Stack, live kargo.LiveService, wanted swarm.ServiceSpec) *kargo.Hold {
+	before := volumeDrivers(live.Spec)
+	after := volumeDrivers(wanted)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		was, known := before[name]
+		if !known || was == after[name] || stack.Policy.Recreate {
+			continue
+		}
+		return &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: live.Name, Reason: fmt.Sprintf(
+			"volume %s would have other options, and one that exists keeps its own on every node; "+
+				"give it another name, or remove it by hand and set %s_RECREATE=true", name, kargo.EnvName(stack.Name))}
+	}
+	return nil
+}
+
+// volumeDrivers are the drivers and options of the named volumes of a spec, as
+// text that can be compared.
+func volumeDrivers(spec swarm.ServiceSpec) map[string]string {
+	drivers := map[string]string{}
+	if spec.TaskTemplate.ContainerSpec == nil {
+		return drivers
+	}
+	for _, m := range spec.TaskTemplate.ContainerSpec.Mounts {
+		if m.Type != mount.TypeVolume || m.Source == "" {
+			continue
+		}
+		driver := mount.Driver{Name: "local"} // Docker's own default
+		if m.VolumeOptions != nil && m.VolumeOptions.DriverConfig != nil {
+			driver.Name = cmp.Or(m.VolumeOptions.DriverConfig.Name, driver.Name)
+			driver.Options = m.VolumeOptions.DriverConfig.Options
+		}
+		drivers[m.Source] = fmt.Sprint(driver) // of a map, in order of its keys
+	}
+	return drivers
 }
 
 // networksAnew removes the services on a network whose options differ, where

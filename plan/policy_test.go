@@ -1,9 +1,11 @@
 package plan_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -144,6 +146,25 @@ func TestPolicies(t *testing.T) {
 			want:    "remove service kargo-web_a: made anew: mode replicated -> global\n",
 		},
 		{
+			name:    "a volume keeps the options that it was made with",
+			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:2", mounting("data", "nfs", "device=:/b")))},
+			live:    cluster(changed(live("web", "kargo-web_a", "app:1"), mounting("data", "nfs", "device=:/a"))),
+			want: "hold service kargo-web_a: volume data would have other options, and one that exists keeps its own on every node; " +
+				"give it another name, or remove it by hand and set WEB_RECREATE=true\n",
+		},
+		{
+			name:    "what Docker takes for granted is no option",
+			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:1", mounting("data", "local")))},
+			live:    cluster(changed(live("web", "kargo-web_a", "app:1"), mounting("data", ""))),
+			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Mounts[/data].VolumeOptions.DriverConfig.Name: (none) -> \"local\"\n",
+		},
+		{
+			name:    "a person may have seen to the volume",
+			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:1", mounting("data", "nfs", "device=:/b"))), kargo.Policy{Recreate: true})},
+			live:    cluster(changed(live("web", "kargo-web_a", "app:1"), mounting("data", "nfs", "device=:/a"))),
+			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Mounts[/data].VolumeOptions.DriverConfig.Options.device: \":/a\" -> \":/b\"\n",
+		},
+		{
 			name:    "a protected stack does not leave without a person's word",
 			desired: []kargo.Stack{stack("dbs", service("kargo-dbs_r", "redis:7"))},
 			live:    cluster(live("dbs", "kargo-dbs_r", "redis:7"), protected(live("web", "kargo-web_a", "app:1"))),
@@ -175,6 +196,20 @@ func TestPolicies(t *testing.T) {
 			}
 			check(t, plan.Make(test.desired, test.live, opts), test.want)
 		})
+	}
+}
+
+// mounting mounts a volume at /data, with a driver and options "name=value".
+func mounting(volume, driver string, options ...string) func(*swarm.ServiceSpec) {
+	config := &mount.Driver{Name: driver, Options: map[string]string{}}
+	for _, option := range options {
+		name, value, _ := strings.Cut(option, "=")
+		config.Options[name] = value
+	}
+	return func(s *swarm.ServiceSpec) {
+		s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{
+			Type: mount.TypeVolume, Source: volume, Target: "/data", VolumeOptions: &mount.VolumeOptions{DriverConfig: config},
+		}}
 	}
 }
 

@@ -109,6 +109,9 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 	if was, is := modeName(live.Spec.Mode), modeName(spec.Mode); was != is {
 		return m.otherMode(stack, live, was, is)
 	}
+	if hold := otherVolume(stack, live, spec); hold != nil {
+		return nil, hold
+	}
 	reason := m.whyNot(live, change)
 	if m.isDrift(live, change) {
 		change.Drifted = live.Updated
