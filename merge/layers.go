@@ -34,10 +34,10 @@ func (in Input) layers() []layer {
 	}}
 	for _, shared := range in.Shared {
 		landed := envUser + "." + shared.Name
-		all = append(all, layer{name: shared.Name, files: shared.Files, env: landed, top: map[string]string{envUser: landed}})
+		all = append(all, layer{name: shared.Name, files: shared.Files, env: landed, top: map[string]string{envUser: landed, settingsFile: settingsFile}})
 	}
 	return append(all, layer{
-		name: kargo.OriginUser, files: in.User, env: envUser, top: map[string]string{envUser: envUser, "acme.json": "acme/acme.json"},
+		name: kargo.OriginUser, files: in.User, env: envUser, top: map[string]string{envUser: envUser, settingsFile: settingsFile, "acme.json": "acme/acme.json"},
 	})
 }
 

@@ -12,6 +12,7 @@
 //	env.go       the environment: order, and which reader is needed
 //	dotenv.go    the reader for plain assignments
 //	bash.go      the reader for all else that bash understands
+//	settings.go  kargo.yml, which stands for variables
 //	check.go     what an environment file may not do
 //	template.go  configs/**/*.tpl
 package merge
@@ -81,6 +82,7 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 	if env.problems.Err() == nil {
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
+		problems = append(problems, readSettings(&ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
 		renderComposeTemplates(ws)
 	}

@@ -174,7 +174,7 @@ func (w workspaceDirectory) Protect(...string) {}
 // made of, so that a build log or .git beside them does not count.
 func treeDigest(files fs.FS) (string, error) {
 	hash := sha256.New()
-	for _, part := range []string{".env.default", ".env", "acme.json", "build", "configs", "deploy", "scripts"} {
+	for _, part := range []string{".env.default", ".env", "kargo.yml", "acme.json", "build", "configs", "deploy", "scripts"} {
 		err := fs.WalkDir(files, part, func(path string, entry fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) && path == part {
 				return nil

@@ -1,0 +1,155 @@
+package merge
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+// settingsFile is the optional file that says of stacks what variables say
+// too, in the form that lists like to have.
+const settingsFile = "kargo.yml"
+
+// stackKeys are the keys of a stack in the settings file, and what they add to
+// the stack's name to make a variable of it.
+var stackKeys = map[string]string{
+	"needs": "_NEEDS", "before": "_BEFORE", "after": "_AFTER",
+	"on-failure": "_ON_FAILURE", "deadline": "_DEADLINE", "stable": "_STABLE",
+	"drift": "_DRIFT", "ignore": "_IGNORE", "resolve": "_RESOLVE",
+	"protect": "_PROTECT", "adopt": "_ADOPT", "recreate": "_RECREATE",
+}
+
+// readSettings turns the settings file into the variables that it stands for.
+// What the user's environment says counts: a variable is nearer at hand than a
+// file.
+func readSettings(ws *kargo.Workspace) kargo.Problems {
+	file, exists := ws.Files[settingsFile]
+	if !exists {
+		return nil
+	}
+	s := settingsReader{ws: ws}
+	var document yaml.Node
+	if len(file.Data) > maxFile {
+		s.fail(nil, "", "is longer than %d bytes", maxFile)
+	} else if err := yaml.Unmarshal(file.Data, &document); err != nil {
+		at, message := yamlPlace(err)
+		s.fail(at, "", "%s", message)
+	} else if len(document.Content) > 0 {
+		s.mapping(document.Content[0], "the file", map[string]func(*yaml.Node){"stacks": s.stacks})
+	}
+	return s.problems
+}
+
+type settingsReader struct {
+	ws       *kargo.Workspace
+	problems kargo.Problems
+}
+
+func (s *settingsReader) fail(at *yaml.Node, hint, format string, args ...any) {
+	problem := kargo.Problem{Path: settingsFile, Message: fmt.Sprintf(format, args...), Hint: hint}
+	if at != nil {
+		problem.Line = at.Line
+	}
+	s.problems = append(s.problems, problem)
+}
+
+// yamlPlace takes an error of the YAML parser apart.
+func yamlPlace(err error) (*yaml.Node, string) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	rest, found := strings.CutPrefix(message, "line ")
+	number, rest, cut := strings.Cut(rest, ": ")
+	line, notNumber := strconv.Atoi(number)
+	if !found || !cut || notNumber != nil {
+		return nil, message
+	}
+	return &yaml.Node{Line: line}, rest
+}
+
+// mapping hands each value of a mapping to the reader of its key.
+func (s *settingsReader) mapping(node *yaml.Node, what string, readers map[string]func(*yaml.Node)) {
+	s.entries(node, what, func(key, value *yaml.Node) {
+		read, known := readers[key.Value]
+		if !known {
+			s.fail(key, kargo.DidYouMean(key.Value, slices.Collect(maps.Keys(readers))), "%s has no key %q", what, key.Value)
+			return
+		}
+		read(value)
+	})
+}
+
+// entries hands each entry of a mapping on, once.
+func (s *settingsReader) entries(node *yaml.Node, what string, read func(key, value *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		s.fail(node, "", "%s is no mapping of keys to values", what)
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if seen[key.Value] {
+			s.fail(key, "", "%s has the key %q twice", what, key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		read(key, value)
+	}
+}
+
+func (s *settingsReader) stacks(node *yaml.Node) {
+	known := s.ws.Env.List("STACKS")
+	s.entries(node, "stacks", func(stack, settings *yaml.Node) {
+		if !slices.Contains(known, stack.Value) {
+			s.fail(stack, kargo.DidYouMean(stack.Value, known), "stacks.%s is not in STACKS", stack.Value)
+			return
+		}
+		readers := map[string]func(*yaml.Node){}
+		for key, suffix := range stackKeys {
+			readers[key] = func(value *yaml.Node) { s.set(kargo.EnvName(stack.Value)+suffix, value) }
+		}
+		s.mapping(settings, "stacks."+stack.Value, readers)
+	})
+}
+
+// set makes a value a variable, unless the user's environment has it.
+func (s *settingsReader) set(variable string, value *yaml.Node) {
+	words, ok := s.words(variable, value)
+	if !ok {
+		return
+	}
+	where := s.ws.Lines[variable]
+	if file, _ := splitPlace(where); where != "" && path.Base(file) != envDefault {
+		s.problems = append(s.problems, kargo.Problem{Path: settingsFile, Line: value.Line, Warning: true,
+			Message: variable + " is set by " + where + ", too, which counts", Hint: "say it in one place"})
+		return
+	}
+	s.ws.Env[variable] = strings.Join(words, " ")
+	s.ws.Lines[variable] = fmt.Sprintf("%s:%d", settingsFile, value.Line)
+}
+
+// words are the words of a scalar or of a list of scalars.
+func (s *settingsReader) words(variable string, value *yaml.Node) ([]string, bool) {
+	items := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode {
+		items = value.Content
+	}
+	var words []string
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode {
+			s.fail(item, "", "%s wants a word or a list of words", variable)
+			return nil, false
+		}
+		if value.Kind == yaml.SequenceNode && len(strings.Fields(item.Value)) != 1 {
+			s.fail(item, "one word an item", "%s: %q is not one word", variable, item.Value)
+			return nil, false
+		}
+		words = append(words, item.Value)
+	}
+	return words, true
+}
