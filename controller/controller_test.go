@@ -127,7 +127,7 @@ func TestAnUnsoundHeadLeavesTheLastGoodInForce(t *testing.T) {
 		}
 
 		w.swarm.scaleByHand("kargo-web_web", 3)
-		w.event("kargo-web_web")
+		w.event("service update kargo-web_web")
 		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 
 		w.repo.commit("c3", app("app:3", "web")...)
@@ -262,7 +262,7 @@ func TestDriftIsCorrectedWhenSeen(t *testing.T) {
 		w.start()
 		for range 3 { // the same drift again and again is not "does not converge"
 			w.swarm.scaleByHand("kargo-web_web", 3)
-			w.event("kargo-web_web")
+			w.event("service update kargo-web_web")
 			w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 		}
 		if got := w.loop.Status().Stacks[0].Verdict; got != kargo.StackAdded {
@@ -382,7 +382,7 @@ func TestDriftIsSeenWhileSomethingElseRollsOut(t *testing.T) {
 		w.forget()
 		w.swarm.fate = nil
 		w.swarm.scaleByHand("kargo-dbs_dbs", 3)
-		w.events <- kargo.Event{Kind: kargo.KindService, Action: "update", Name: "kargo-dbs_dbs"}
+		w.events <- eventOf("service update kargo-dbs_dbs")
 		w.rest(time.Second)
 		w.wantWrites("update service kargo-dbs_dbs: Mode.Replicated.Replicas: 3 -> 1")
 

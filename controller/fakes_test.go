@@ -387,9 +387,12 @@ func (w *world) after(act func()) {
 
 func (w *world) nudge(trigger string) { w.after(func() { w.loop.Nudge(trigger) }) }
 
-// event is one of a service, as somebody's hand on it makes it.
-func (w *world) event(service string) {
-	w.after(func() { w.events <- kargo.Event{Kind: kargo.KindService, Action: "update", Name: service} })
+// event is one of Swarm's, as the log has it: "service update kargo-web_web".
+func (w *world) event(what string) { w.after(func() { w.events <- eventOf(what) }) }
+
+func eventOf(what string) kargo.Event {
+	words := strings.Fields(what)
+	return kargo.Event{Kind: kargo.Kind(words[0]), Action: words[1], Name: words[2]}
 }
 
 func (w *world) wantCalls(want ...string) {

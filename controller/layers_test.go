@@ -66,7 +66,7 @@ func TestLayerOutOfReachLeavesTheLastGoodRevision(t *testing.T) {
 			t.Errorf("fault %s, %s, in force %s", status.Fault, status.Message, status.Applied)
 		}
 		w.swarm.scaleByHand("kargo-web_web", 5)
-		w.event("service update")
+		w.event("service update kargo-web_web")
 		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 5 -> 1")
 	})
 }
