@@ -31,6 +31,9 @@ type Revision struct {
 	// Author and Subject are the commit's, for people.
 	Author  string `json:"author,omitempty"`
 	Subject string `json:"subject,omitempty"`
+	// Signer is who signed the commit or its tag, with the key's fingerprint,
+	// where signatures are verified.
+	Signer string `json:"signer,omitempty"`
 	// Time is the commit's committer time.
 	Time time.Time `json:"time,omitzero"`
 	// Catalogue is the version of the default configuration. It is part of

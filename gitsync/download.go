@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"kargo"
 
@@ -23,64 +22,14 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// target is what a ref stands for at the remote.
-type target struct {
-	name   plumbing.ReferenceName // the full name; HEAD if that is detached
-	want   plumbing.Hash          // what to ask for: the tag object of an annotated tag
-	commit plumbing.Hash
-}
-
-// findTarget lists the remote's refs and picks the one that was asked for.
+// findTarget lists the remote's refs and picks what is tracked.
 func (r *Repository) findTarget(ctx context.Context, session transport.UploadPackSession) (target, *packp.AdvRefs, error) {
 	refs, err := session.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		return target{}, nil, err
 	}
-	if r.opts.Ref == "" {
-		found, err := headTarget(refs)
-		return found, refs, err
-	}
-	for _, name := range fullNames(r.opts.Ref) {
-		hash, exists := refs.References[name.String()]
-		if !exists {
-			continue
-		}
-		found := target{name: name, want: hash, commit: hash}
-		if peeled, annotated := refs.Peeled[name.String()]; annotated {
-			found.commit = peeled
-		}
-		return found, refs, nil
-	}
-	return target{}, nil, missingRef(r.opts.Ref)
-}
-
-func headTarget(refs *packp.AdvRefs) (target, error) {
-	if refs.Head == nil {
-		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "name the branch to follow",
-			Err: errors.New("the remote's HEAD names a branch that does not exist")}
-	}
-	found := target{name: plumbing.HEAD, want: *refs.Head, commit: *refs.Head}
-	for _, symref := range refs.Capabilities.Get(capability.SymRef) {
-		name, isHead := strings.CutPrefix(symref, "HEAD:")
-		if isHead && plumbing.ReferenceName(name).Validate() == nil && plumbing.ReferenceName(name).IsSafe() {
-			found.name = plumbing.ReferenceName(name)
-		}
-	}
-	return found, nil
-}
-
-// fullNames are what a ref may stand for, best first: as for `git clone -b`, a
-// branch comes before a tag.
-func fullNames(ref string) []plumbing.ReferenceName {
-	if strings.HasPrefix(ref, "refs/") {
-		return []plumbing.ReferenceName{plumbing.ReferenceName(ref)}
-	}
-	return []plumbing.ReferenceName{plumbing.NewBranchReferenceName(ref), plumbing.NewTagReferenceName(ref)}
-}
-
-func missingRef(ref string) error {
-	return &kargo.Error{Fault: kargo.Unavailable, Hint: "was the branch renamed or deleted?",
-		Err: fmt.Errorf("couldn't find remote ref %q", ref)}
+	found, err := r.tracked.choose(r.opts.Ref, refs)
+	return found, refs, err
 }
 
 // download fetches the commit that the ref is at now, unless it is on disk, and
@@ -93,7 +42,7 @@ func (r *Repository) download(ctx context.Context) (string, error) {
 		if found, refs, err = r.findTarget(ctx, session); err != nil {
 			return err
 		}
-		if r.store.has(found.commit.String()) {
+		if r.store.has(found.commit.String()) && !r.namedAnew(found.commit.String()) {
 			return nil
 		}
 		return r.store.add(found.commit.String(), func(dir string) error {
@@ -127,10 +76,12 @@ func (r *Repository) downloadInto(ctx context.Context, dir string, session trans
 }
 
 // nameTarget leaves a repository in which `git log` works, and remembers what
-// the remote's HEAD was called.
+// the commit was called: a tag keeps its object, which may be signed.
 func nameTarget(storage *filesystem.Storage, found target) error {
-	if err := storage.SetReference(plumbing.NewHashReference(found.name, found.commit)); err != nil {
-		return err
+	if found.name != plumbing.HEAD {
+		if err := storage.SetReference(plumbing.NewHashReference(found.name, found.want)); err != nil {
+			return err
+		}
 	}
 	if found.name.IsBranch() {
 		return storage.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, found.name))

@@ -16,11 +16,15 @@ package gitsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	"kargo"
 
@@ -51,9 +55,15 @@ type Options struct {
 	// local repository, bare or with a .git directory. It holds no password;
 	// http(s) URLs hold no user either.
 	URL string
-	// Ref is a branch, a tag (a branch wins over a tag of the same name), or
-	// a full name (refs/…). Empty means the remote's HEAD.
+	// Ref is a branch, a tag (a branch wins over a tag of the same name), a
+	// full name (refs/…), the highest tag of a range of versions
+	// ("semver:>=1.2 <2"), or the full hash of a commit. Empty means the
+	// remote's HEAD.
 	Ref string
+	// Path is the directory of the repository that is the workspace, with
+	// slashes and relative to the root; empty means the root. What lies
+	// outside does not exist.
+	Path string
 	// Dir is where fetched commits are kept, a directory each. It belongs to
 	// one Repository of one process. A local repository does not need it.
 	Dir string
@@ -69,6 +79,11 @@ type Options struct {
 
 	// CA is a PEM bundle to trust in addition to the system's.
 	CA func() ([]byte, error)
+
+	// Signatures says what has to be signed, SSHSigners (an allowed signers
+	// file of OpenSSH) and PGPKeys (armored public keys) by whom.
+	Signatures          Signatures
+	SSHSigners, PGPKeys func() ([]byte, error)
 
 	// Timeout bounds a Fetch, 2 minutes by default. Head has 20 seconds, or
 	// Timeout if that is shorter.
@@ -105,11 +120,13 @@ func (l Limits) withDefaults() Limits {
 // Repository is one remote, followed at one ref. It is safe for concurrent
 // use; a Fetch waits for the one before it.
 type Repository struct {
-	opts  Options
-	place place
-	store store
+	opts    Options
+	place   place
+	tracked tracked
+	store   store
 
 	fetching sync.Mutex
+	seen     atomic.Pointer[target] // by the last Head
 }
 
 // Open checks the options and clears Dir of what an interrupted fetch left
@@ -120,10 +137,14 @@ func Open(opts Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRef(opts.Ref); err != nil {
+	tracked, err := parseRef(opts.Ref)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkCredentials(place, opts); err != nil {
+	if opts.Path, err = checkPath(opts.Path); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(checkCredentials(place, opts), checkSignatures(opts)); err != nil {
 		return nil, err
 	}
 	opts.Limits = opts.Limits.withDefaults()
@@ -133,7 +154,7 @@ func Open(opts Options) (*Repository, error) {
 	if opts.Keep <= 0 {
 		opts.Keep = defaultKeep
 	}
-	r := &Repository{opts: opts, place: place, store: store{dir: opts.Dir, keep: opts.Keep}}
+	r := &Repository{opts: opts, place: place, tracked: tracked, store: store{dir: opts.Dir, keep: opts.Keep}}
 	if place.scheme == schemeLocal {
 		return r, nil
 	}
@@ -154,9 +175,13 @@ func (r *Repository) Address() string { return r.place.String() }
 func (r *Repository) Protect(commits ...string) { r.store.protect(commits) }
 
 // Head asks the remote for the commit that the ref is at, and nothing else. An
-// annotated tag counts as the commit it is for. Every error is Unavailable,
-// a missing ref too: what was fetched last stays in force.
+// annotated tag counts as the commit it is for. A fixed commit is answered
+// without a question. Every error is Unavailable, a missing ref too: what was
+// fetched last stays in force.
 func (r *Repository) Head(ctx context.Context) (string, error) {
+	if r.tracked.isCommit() {
+		return r.tracked.commit.String(), nil
+	}
 	limit := min(listTimeout, r.opts.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -164,12 +189,15 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 		commit, err := r.localHead()
 		return commit, r.explain("read", err, limit)
 	}
-	var target target
+	var found target
 	err := r.talk(ctx, func(session transport.UploadPackSession) (err error) {
-		target, _, err = r.findTarget(ctx, session)
+		found, _, err = r.findTarget(ctx, session)
 		return err
 	})
-	return target.commit.String(), r.explain("list the refs of", err, limit)
+	if err == nil {
+		r.seen.Store(&found)
+	}
+	return found.commit.String(), r.explain("list the refs of", err, limit)
 }
 
 // Fetch gives the revision and the files of a commit, as named by Head. The
@@ -179,8 +207,11 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 // If the ref has moved on and the commit is not on disk, the ref's present
 // commit is fetched instead: what the Revision says is what the files are of.
 //
-// An error is Unavailable if the remote or the commit is out of reach and
-// Invalid if the commit exceeds a limit.
+// The commit's signatures are checked before anything else of it is read, with
+// the keys as they are now: also of a commit that is on disk.
+//
+// An error is Unavailable if the remote or the commit is out of reach, and
+// Invalid if the commit exceeds a limit, or is not signed as it has to be.
 func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
 	if !plumbing.IsHash(commit) {
 		return kargo.Revision{}, nil, fmt.Errorf("fetch: %.50q is not the full hash of a commit", commit)
@@ -198,7 +229,7 @@ func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, 
 	if r.place.scheme == schemeLocal {
 		return r.readLocal(commit)
 	}
-	if r.store.has(commit) {
+	if r.store.has(commit) && !r.namedAnew(commit) {
 		revision, tree, err := r.readStored(commit)
 		if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 			return revision, tree, err
@@ -219,4 +250,26 @@ func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, 
 		return kargo.Revision{}, nil, err
 	}
 	return r.readStored(fetched)
+}
+
+// namedAnew tells that a commit on disk was named by another tag by now: one
+// that is signed, perhaps.
+func (r *Repository) namedAnew(commit string) bool {
+	seen := r.seen.Load()
+	if seen == nil || seen.commit.String() != commit || seen.want == seen.commit {
+		return false
+	}
+	return openStorage(r.store.path(commit)).HasEncodedObject(seen.want) != nil
+}
+
+// checkPath accepts a directory below the root.
+func checkPath(path string) (string, error) {
+	path = strings.TrimSuffix(path, "/")
+	if path == "" || path == "." {
+		return "", nil
+	}
+	if !fs.ValidPath(path) || strings.Contains(path, `\`) || strings.ContainsFunc(path, unicode.IsControl) {
+		return "", invalid("the path in the repository is not a plain relative one", "give a directory such as platform/swarm")
+	}
+	return path, nil
 }

@@ -50,8 +50,17 @@ func TestOpenRefuses(t *testing.T) {
 		{"ref above", gitsync.Options{URL: "https://host/repository", Ref: "refs/../config"}, badRef},
 		{"ref spec", gitsync.Options{URL: "https://host/repository", Ref: "a:b"}, badRef},
 		{"ref pattern", gitsync.Options{URL: "https://host/repository", Ref: "refs/heads/*"}, badRef},
-		{"commit", gitsync.Options{URL: "https://host/repository", Ref: strings.Repeat("a", 40)},
-			"the ref is a commit (a commit cannot be followed; make a tag of it)"},
+		{"range", gitsync.Options{URL: "https://host/repository", Ref: "semver:latest"},
+			"the ref is not a range of versions (write \"semver:>=1.2 <2\", \"semver:~1.4\" or \"semver:1.x\")"},
+		{"path above", gitsync.Options{URL: "https://host/repository", Path: "../" + planted}, badPath},
+		{"absolute path", gitsync.Options{URL: "https://host/repository", Path: "/etc"}, badPath},
+		{"path with a backslash", gitsync.Options{URL: "https://host/repository", Path: `a\b`}, badPath},
+		{"nothing to verify with", gitsync.Options{URL: "https://host/repository", Signatures: gitsync.SignedCommit},
+			"signatures are to be verified, but no keys are allowed (give a file of allowed signers for SSH, a keyring for OpenPGP, or both)"},
+		{"nothing to verify", gitsync.Options{URL: "https://host/repository", PGPKeys: content(nil)},
+			"allowed keys are given, but not what has to be signed (say commit, tag or both)"},
+		{"unknown signatures", gitsync.Options{URL: "https://host/repository", Signatures: "commits", SSHSigners: content(nil)},
+			"what has to be signed is neither commit, tag nor both"},
 		{"no directory", gitsync.Options{URL: "https://host/repository"}, "no directory to keep commits in (set Options.Dir)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -61,7 +70,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-const badRef = "the ref is not a valid name (give a branch, a tag or a full name such as refs/heads/main; empty means the remote's HEAD)"
+const badRef = "the ref is not a valid name (give a branch, a tag, a full name such as refs/heads/main, a range such as \"semver:>=1.2 <2\" or the full hash of a commit; empty means the remote's HEAD)"
+
+const badPath = "the path in the repository is not a plain relative one (give a directory such as platform/swarm)"
 
 func TestAddressShowsNoUser(t *testing.T) {
 	for url, want := range map[string]string{

@@ -12,7 +12,6 @@ import (
 
 	"kargo"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
@@ -123,25 +122,6 @@ func checkPlace(p place) (place, error) {
 		return place{}, invalid("the URL has no path", "add the path of the repository: https://host/group/repository.git")
 	}
 	return p, nil
-}
-
-// checkRef accepts a short name or a full one, by git's rules.
-func checkRef(ref string) error {
-	const hint = "give a branch, a tag or a full name such as refs/heads/main; empty means the remote's HEAD"
-	if ref == "" {
-		return nil
-	}
-	if plumbing.IsHash(ref) {
-		return invalid("the ref is a commit", "a commit cannot be followed; make a tag of it")
-	}
-	full := plumbing.NewBranchReferenceName(ref)
-	if strings.HasPrefix(ref, "refs/") {
-		full = plumbing.ReferenceName(ref)
-	}
-	if strings.HasPrefix(ref, "-") || full.Validate() != nil || !full.IsSafe() {
-		return invalid("the ref is not a valid name", hint)
-	}
-	return nil
 }
 
 // checkCredentials refuses to send a password in the clear, and SSH without

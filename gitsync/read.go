@@ -1,9 +1,9 @@
 package gitsync
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"unicode"
@@ -14,23 +14,36 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // readStored reads a commit that is on disk.
 func (r *Repository) readStored(commit string) (kargo.Revision, fs.FS, error) {
 	storage := openStorage(r.store.path(commit))
-	ref := r.opts.Ref
-	if ref == "" {
-		head, err := storage.Reference(plumbing.HEAD)
-		if err != nil {
-			return kargo.Revision{}, nil, err
-		}
-		ref = shortName(head)
+	found, err := storedTarget(storage, plumbing.NewHash(commit))
+	if err != nil {
+		return kargo.Revision{}, nil, err
 	}
 	if err := r.store.touch(commit); err != nil {
 		return kargo.Revision{}, nil, err
 	}
-	return readCommit(storage, commit, ref, r.opts.Limits)
+	return r.readCommit(storage, found)
+}
+
+// storedTarget is what the commit of a directory of the store was called when
+// it was fetched; see nameTarget.
+func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, error) {
+	found := target{name: plumbing.HEAD, want: commit, commit: commit}
+	refs, err := storage.IterReferences()
+	if err != nil {
+		return found, err
+	}
+	return found, refs.ForEach(func(ref *plumbing.Reference) error {
+		if ref.Type() == plumbing.HashReference && ref.Name() != plumbing.HEAD {
+			found.name, found.want = ref.Name(), ref.Hash()
+		}
+		return nil
+	})
 }
 
 // readLocal reads a commit of a local repository where it is.
@@ -39,15 +52,16 @@ func (r *Repository) readLocal(commit string) (kargo.Revision, fs.FS, error) {
 	if err != nil {
 		return kargo.Revision{}, nil, err
 	}
-	ref := r.opts.Ref
-	if ref == "" {
-		head, err := repository.Reference(plumbing.HEAD, false)
-		if err != nil {
-			return kargo.Revision{}, nil, err
-		}
-		ref = shortName(head)
+	asked := plumbing.NewHash(commit)
+	found, err := r.localTarget(repository)
+	if err != nil {
+		found = target{name: plumbing.HEAD} // the ref is gone, the commit may be there
 	}
-	return readCommit(repository.Storer, commit, ref, r.opts.Limits)
+	if found.commit != asked {
+		// The ref has moved on: no tag is known to be this commit's any more.
+		found.commit, found.want = asked, asked
+	}
+	return r.readCommit(repository.Storer, found)
 }
 
 // localHead is the commit that the ref of a local repository is at. What is
@@ -57,22 +71,16 @@ func (r *Repository) localHead() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	names := []plumbing.ReferenceName{plumbing.HEAD}
-	if r.opts.Ref != "" {
-		names = fullNames(r.opts.Ref)
+	found, err := r.localTarget(repository)
+	return found.commit.String(), err
+}
+
+func (r *Repository) localTarget(repository *git.Repository) (target, error) {
+	refs, err := localRefs(repository)
+	if err != nil {
+		return target{}, err
 	}
-	for _, name := range names {
-		ref, err := repository.Reference(name, true)
-		if errors.Is(err, plumbing.ErrReferenceNotFound) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		commit, err := peel(repository.Storer, ref.Hash())
-		return commit.String(), err
-	}
-	return "", missingRef(cmp.Or(r.opts.Ref, plumbing.HEAD.String()))
+	return r.tracked.choose(r.opts.Ref, refs)
 }
 
 func (r *Repository) openLocal() (*git.Repository, error) {
@@ -95,30 +103,63 @@ func peel(objects storer.EncodedObjectStorer, hash plumbing.Hash) (plumbing.Hash
 	return peel(objects, tag.Target)
 }
 
-func shortName(head *plumbing.Reference) string {
-	if head.Type() == plumbing.SymbolicReference {
-		return head.Target().Short()
-	}
-	return plumbing.HEAD.String()
-}
-
-func readCommit(objects storer.EncodedObjectStorer, hash, ref string, limits Limits) (kargo.Revision, fs.FS, error) {
-	commit, err := object.GetCommit(objects, plumbing.NewHash(hash))
+// readCommit checks who signed a commit, and only then looks at its files.
+func (r *Repository) readCommit(objects storer.EncodedObjectStorer, found target) (kargo.Revision, fs.FS, error) {
+	data, err := readObject(objects, plumbing.CommitObject, found.commit)
 	if err != nil {
-		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", hash, err)
+		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", found.commit, err)
 	}
-	tree, err := newTree(objects, commit, limits)
+	signer, data, err := r.verify(objects, found, data)
+	if err != nil {
+		return kargo.Revision{}, nil, err
+	}
+	commit := &object.Commit{}
+	if err := commit.Decode(encoded(plumbing.CommitObject, data)); err != nil {
+		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", found.commit, err)
+	}
+	files, err := newTree(objects, commit, r.opts.Path, r.opts.Limits)
 	if err != nil {
 		return kargo.Revision{}, nil, err
 	}
 	subject, _, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return kargo.Revision{
-		Commit:  hash,
-		Ref:     ref,
+		Commit:  found.commit.String(),
+		Ref:     r.tracked.shownAs(r.opts.Ref, found),
 		Author:  printable(commit.Author.Name),
 		Subject: printable(subject),
 		Time:    commit.Committer.When,
-	}, tree, nil
+		Signer:  signer,
+	}, files, nil
+}
+
+// readObject reads an object and holds it against its hash: what comes out is
+// what was committed, or an error. Commits, tags and lists of files are bounded
+// by the pack's limits; contents are read by tree.readBlob.
+func readObject(objects storer.EncodedObjectStorer, kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
+	stored, err := objects.EncodedObject(kind, hash)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := stored.Reader()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(reader)
+	if err := errors.Join(err, reader.Close()); err != nil {
+		return nil, err
+	}
+	if plumbing.ComputeHash(kind, data) != hash {
+		return nil, fmt.Errorf("%s %s is damaged on disk", kind, hash)
+	}
+	return data, nil
+}
+
+// encoded is bytes as an object that go-git can take apart.
+func encoded(kind plumbing.ObjectType, data []byte) plumbing.EncodedObject {
+	memory := &plumbing.MemoryObject{}
+	memory.SetType(kind)
+	_, _ = memory.Write(data) // into memory: it cannot fail
+	return memory
 }
 
 // printable is text from a commit or a server as it may go to a terminal: in

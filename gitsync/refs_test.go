@@ -3,6 +3,7 @@ package gitsync_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,4 +200,148 @@ func TestLocalDirectoryWithoutRepository(t *testing.T) {
 	_, err := open(t, gitsync.Options{URL: dir}).Head(context.Background())
 	wantError(t, err, kargo.Unavailable, dir,
 		"read ADDRESS: repository does not exist (give the directory that holds .git, or a bare repository)")
+}
+
+// A range of versions is followed to its highest tag.
+func TestFollowVersions(t *testing.T) {
+	o := newOrigin(t)
+	first := o.head()
+	for _, tag := range []string{"v1.0.0", "v1.10.0", "v1.9.0", "2.0.0-rc.1", "v1.2", "v3", "nightly", "1.4.0"} {
+		o.commit(tag)
+		o.git(o.work, "tag", "--annotate", "--message", "a release", tag)
+	}
+	o.git(o.work, "tag", "v1.0.1", first) // the version decides, not the time
+	o.push("main", "--tags")
+	for _, address := range []string{o.bare, serve(t, gitHandler(t, o.root))} {
+		for versions, want := range map[string]string{
+			">=1.2 <2": "v1.10.0", "~1.0": "v1.0.1", "1.x": "v1.10.0", "^1.4, !=1.10.0": "v1.9.0",
+			"=1.4.0": "1.4.0", "*": "v1.10.0", ">=1.5.0-0": "2.0.0-rc.1",
+		} {
+			revision, _ := sync(t, open(t, gitsync.Options{URL: address, Ref: "semver:" + versions}))
+			commit := o.git(o.work, "rev-parse", want+"^{commit}")
+			wantText(t, versions, revision.Ref+"@"+revision.Commit, want+"@"+commit)
+		}
+		_, err := open(t, gitsync.Options{URL: address, Ref: "semver:>=3"}).Head(deadline(t))
+		verb := "list the refs of"
+		if address == o.bare {
+			verb = "read"
+		}
+		wantError(t, err, kargo.Unavailable, address, verb+" ADDRESS: no tag is a version of the range \">=3\" "+
+			"(tags count that are versions: v1.2.3 or 1.2.3)")
+	}
+	follower := open(t, gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Ref: "semver:1.x"})
+	sync(t, follower)
+	o.commit("next")
+	o.git(o.work, "tag", "v1.11.0")
+	o.push("v1.11.0")
+	revision, _ := sync(t, follower)
+	wantText(t, "after the next release", revision.String(), "v1.11.0@"+o.head()[:12]+" “next”")
+}
+
+// A fixed commit is fetched from a server that gives it out: because a ref is
+// there, or because it says that it gives out any that can be reached.
+func TestFixedCommit(t *testing.T) {
+	o := newOrigin(t)
+	first := o.head()
+	o.git(o.work, "tag", "--annotate", "--message", "a release", "v1")
+	between := o.commit("between")
+	second := o.commit("second")
+	o.push("main", "v1")
+	address := serve(t, gitHandler(t, o.root))
+	fetch := func(address, commit string) (kargo.Revision, error) {
+		repository := open(t, gitsync.Options{URL: address, Ref: commit})
+		wantText(t, "head", head(t, repository), commit)
+		revision, files, err := repository.Fetch(deadline(t), commit)
+		if err == nil {
+			listing(t, files)
+		}
+		return revision, err
+	}
+	for _, commit := range []string{first, second} {
+		revision, err := fetch(address, commit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantText(t, "revision", revision.Ref+"@"+revision.Commit, "@"+commit)
+	}
+	if _, err := fetch(o.bare, between); err != nil {
+		t.Errorf("in place: %v", err)
+	}
+	_, err := fetch(address, between)
+	wantError(t, err, kargo.Unavailable, address, "fetch from ADDRESS: the server does not give out commit "+between+
+		": no branch or tag is at it (make a tag of it, or allow it on the server: uploadpack.allowReachableSHA1InWant)")
+	o.git(o.bare, "config", "uploadpack.allowReachableSHA1InWant", "true")
+	if _, err := fetch(address, between); err != nil {
+		t.Errorf("from a server that allows it: %v", err)
+	}
+	_, err = fetch(address, strings.Repeat("1", 40))
+	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "not our ref") {
+		t.Errorf("a commit that does not exist: %v", err)
+	}
+}
+
+// Of a monorepo one directory is the workspace, and nothing else exists.
+func TestSubdirectory(t *testing.T) {
+	o := newOrigin(t)
+	o.commit("monorepo", "platform/swarm/.env", "STACKS=web\n", "platform/swarm/deploy/web.yml", "services: {}\n", "platform/secret", "not yours")
+	o.git(o.work, "update-index", "--add", "--cacheinfo", "120000,"+o.git(o.work, "hash-object", "-w", ".env")+",platform/link")
+	o.git(o.work, "update-index", "--add", "--cacheinfo", "120000,"+o.git(o.work, "hash-object", "-w", ".env")+",elsewhere/link")
+	o.git(o.work, "commit", "--quiet", "--message", "links")
+	o.push("main")
+	for _, address := range []string{o.bare, serve(t, gitHandler(t, o.root))} {
+		_, files := sync(t, open(t, gitsync.Options{URL: address, Path: "platform/swarm/"}))
+		wantText(t, "files", listing(t, files), ".env: STACKS=web\ndeploy/web.yml: services: {}\n")
+		for _, name := range []string{"platform/secret", "../secret", "../../.env", "secret"} {
+			if data, err := fs.ReadFile(files, name); err == nil {
+				t.Errorf("%s can be read: %s", name, data)
+			}
+		}
+		for path, at := range map[string]string{
+			"platform/nowhere": "platform/nowhere", "platform/secret": "platform/secret", "platform/link/deploy": "platform/link", "nowhere/swarm": "nowhere",
+		} {
+			repository := open(t, gitsync.Options{URL: address, Path: path})
+			_, _, err := repository.Fetch(deadline(t), head(t, repository))
+			wantError(t, err, kargo.Invalid, address, "repository: the commit has no directory "+at+
+				" (the workspace is looked for there, by the setting of its path)")
+		}
+	}
+}
+
+// What was read of one commit is the same in another, if nothing of it moved.
+func TestAnswersAs(t *testing.T) {
+	o := newOrigin(t)
+	o.commit("more", "README.md", "hello", "docs/a", "a", "configs/b", "b")
+	repository := open(t, gitsync.Options{URL: o.work})
+	_, before := sync(t, repository)
+	read := func() {
+		for _, name := range []string{".env", "deploy/redis.yml", "scripts"} {
+			_, _ = fs.ReadFile(before, name)
+		}
+		_ = fs.WalkDir(before, "configs", func(string, fs.DirEntry, error) error { return nil })
+	}
+	read()
+	for _, c := range []struct {
+		name  string
+		files []string
+		want  bool
+	}{
+		{"nothing", nil, true},
+		{"what nobody read", []string{"README.md", "bye", "docs/new", "new", "deploy/new.yml", "new"}, true},
+		{"a file that was read", []string{".env", "STACKS=web\n"}, false},
+		{"and back", []string{".env", "STACKS=redis\n"}, true},
+		{"what was listed, and not read", []string{"configs/b", "c"}, true},
+		{"a new file there", []string{"configs/b", "b", "configs/c", "c"}, false},
+	} {
+		o.commit(c.name, c.files...)
+		_, after := sync(t, repository)
+		if got := after.(interface{ AnswersAs(fs.FS) bool }).AnswersAs(before); got != c.want {
+			t.Errorf("%s: the same answers: %v, want %v", c.name, got, c.want)
+		}
+	}
+	o.git(o.work, "rm", "-r", "--quiet", "configs")
+	o.commit("what was not there", "configs/b", "b", "scripts", "x")
+	_, after := sync(t, repository)
+	if after.(interface{ AnswersAs(fs.FS) bool }).AnswersAs(before) {
+		t.Error("a file that was asked for and is there now went unseen")
+	}
 }

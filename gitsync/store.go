@@ -66,6 +66,9 @@ func (s *store) add(commit string, fill func(dir string) error) error {
 	if err == nil {
 		err = syncAll(temporary)
 	}
+	if err == nil { // it may be there already, under another name
+		err = os.RemoveAll(s.path(commit))
+	}
 	if err == nil {
 		err = os.Rename(temporary, s.path(commit))
 	}
