@@ -34,6 +34,9 @@ type Revision struct {
 	// Signer is who signed the commit or its tag, with the key's fingerprint,
 	// where signatures are verified.
 	Signer string `json:"signer,omitempty"`
+	// Rewrote is the commit that this one took the place of without coming
+	// after it: the branch was pushed by force. It is set where that is known.
+	Rewrote string `json:"rewrote,omitempty"`
 	// Time is the commit's committer time.
 	Time time.Time `json:"time,omitzero"`
 	// Catalogue is the version of the default configuration. It is part of

@@ -130,18 +130,19 @@ type Controller struct {
 	nodesMoved atomic.Bool // an event told of a node
 
 	// The rest belongs to the goroutine that runs rounds.
-	memory   kargo.Memory
-	adopted  map[string]bool // stacks that a person said to adopt
-	fights   map[string]fight
-	verified map[string]time.Time // by stack: when a full look found it as wanted
-	head     kargo.Revision       // newest revision read, sound or not
-	desired  *Desired             // what is in force, or about to be; nil until known
-	rendered []kargo.Stack        // the desired stacks as rendered, see followTags
-	cluster  kargo.Cluster        // as seen last
-	open     *kargo.Deployment
-	lasting  error // what of the open deployment's error stays; see lasting
-	due      due
-	failures int // faults in a row, for the back-off
+	memory    kargo.Memory
+	adopted   map[string]bool // stacks that a person said to adopt
+	fights    map[string]fight
+	verified  map[string]time.Time // by stack: when a full look found it as wanted
+	head      kargo.Revision       // newest revision read, sound or not
+	unfetched bool                 // the head was refused before there was anything to render
+	desired   *Desired             // what is in force, or about to be; nil until known
+	rendered  []kargo.Stack        // the desired stacks as rendered, see followTags
+	cluster   kargo.Cluster        // as seen last
+	open      *kargo.Deployment
+	lasting   error // what of the open deployment's error stays; see lasting
+	due       due
+	failures  int // faults in a row, for the back-off
 	// refused are changes that Docker would not take. They are tried again
 	// with another revision, at a person's word, and now and then.
 	refused map[string]plan.Refusal

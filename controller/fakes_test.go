@@ -33,7 +33,10 @@ type repository struct {
 	commits map[string]fstest.MapFS
 	head    string
 	err     error // of Head
+	refused error // of Fetch
 	asked   int
+	rewrote string
+	steady  bool // the files of all commits answer alike
 	// protected are the commits named last.
 	protected []string
 }
@@ -46,8 +49,20 @@ func (r *repository) Head(context.Context) (string, error) {
 
 // Fetch knows every commit, as the real one does of those it fetched before.
 func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, fs.FS, error) {
-	return kargo.Revision{Commit: commit, Ref: "main"}, r.commits[commit], nil
+	if r.refused != nil {
+		return kargo.Revision{}, nil, r.refused
+	}
+	var files fs.FS = r.commits[commit]
+	if r.steady {
+		files = steadyFiles{files}
+	}
+	return kargo.Revision{Commit: commit, Ref: "main", Rewrote: r.rewrote}, files, nil
 }
+
+// steadyFiles say that all that was read of earlier ones is the same in them.
+type steadyFiles struct{ fs.FS }
+
+func (steadyFiles) AnswersAs(fs.FS) bool { return true }
 
 func (r *repository) Protect(commits ...string) { r.protected = commits }
 
@@ -325,6 +340,9 @@ func newWorld(t *testing.T) *world {
 	}
 	return w
 }
+
+// logTo has the log written where a test can read it.
+func (w *world) logTo(out io.Writer) { w.config.Log = slog.New(slog.NewTextHandler(out, nil)) }
 
 // run runs the loop in a bubble of virtual time while script acts. Whatever is
 // on its way has arrived when script begins.

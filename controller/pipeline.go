@@ -36,6 +36,31 @@ type Desired struct {
 	// Problems is all that is wrong or odd. Where any is not a warning, the
 	// stacks must not be applied.
 	Problems kargo.Problems
+	// files are those that all this was read from.
+	files fs.FS
+}
+
+// at is the same for another revision, whose files say the same. The files stay
+// the earlier ones: they know what was asked of them.
+func (d Desired) at(revision kargo.Revision) Desired {
+	revision.Catalogue = d.Workspace.Revision.Catalogue
+	d.Workspace.Revision = revision
+	return d
+}
+
+// answersAs tells whether all that was read of earlier files is the same in
+// these, where they can tell. Rendering is pure, so it need not be done again.
+func answersAs(files, earlier fs.FS) bool {
+	if layers, isLayered := files.(layeredFiles); isLayered {
+		before, wasLayered := earlier.(layeredFiles)
+		same := wasLayered && len(layers.shared) == len(before.shared) && answersAs(layers.FS, before.FS)
+		for i := 0; same && i < len(layers.shared); i++ {
+			same = layers.shared[i].Name == before.shared[i].Name && answersAs(layers.shared[i].Files, before.shared[i].Files)
+		}
+		return same
+	}
+	comparable, ok := files.(interface{ AnswersAs(earlier fs.FS) bool })
+	return ok && comparable.AnswersAs(earlier)
 }
 
 // Run reads a revision. With stacks named, only those are rendered and need to
@@ -57,7 +82,7 @@ func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (D
 	if err != nil {
 		return Desired{}, fmt.Errorf("merge revision %s: %w", revision.Short(), err)
 	}
-	desired := Desired{Workspace: workspace, Problems: problems}
+	desired := Desired{Workspace: workspace, Problems: problems, files: files}
 	if len(workspace.Env.List("STACKS")) == 0 {
 		return desired, nil // merge said so; there is nothing to render
 	}

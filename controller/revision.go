@@ -24,7 +24,7 @@ func (c *Controller) pull(ctx context.Context, trigger string) error {
 		return fmt.Errorf("list refs: %w", err)
 	}
 	c.publish(func(s *kargo.Status) { s.LastFetched = time.Now() })
-	if commit == c.head.ID() {
+	if commit == c.head.ID() && !c.lookAgainAtHead() {
 		c.due.git = false
 		return c.headProblems()
 	}
@@ -34,6 +34,11 @@ func (c *Controller) pull(ctx context.Context, trigger string) error {
 	c.due.git = false
 	return c.headProblems()
 }
+
+// lookAgainAtHead tells that a head that could not even be fetched is to be
+// tried again: that need not be the commit's doing. A key may be allowed by now
+// that signed it.
+func (c *Controller) lookAgainAtHead() bool { return c.due.again && c.unfetched }
 
 // headProblems repeats what is wrong with the head as long as it is the head.
 func (c *Controller) headProblems() error {
@@ -91,6 +96,7 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
 		return errors.Join(err, c.Attempts.Survived())
 	}
+	c.unfetched = err != nil
 	if err != nil { // the tree itself is unsound
 		desired = Desired{Workspace: kargo.Workspace{Revision: kargo.Revision{Commit: commit}}, Problems: problemsOf(err)}
 	}
@@ -112,6 +118,11 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	}
 	revision := desired.Workspace.Revision
 	c.Log.Info("new revision", "revision", revision.String())
+	if revision.Rewrote != "" {
+		rewritten := fmt.Sprintf("history was rewritten: %s is no ancestor", kargo.Revision{Commit: revision.Rewrote}.Short())
+		c.Log.Warn(rewritten, "revision", revision.Short())
+		trigger += ", " + rewritten
+	}
 	c.due.full = c.due.full || c.relabelled(desired)
 	c.desire(desired)
 	c.due.write, c.due.cause = true, trigger
@@ -138,6 +149,11 @@ func (c *Controller) read(ctx context.Context, commit string) (Desired, error) {
 	revision, files, err := c.fetch(ctx, commit)
 	if err != nil {
 		return Desired{}, fmt.Errorf("fetch %s: %w", kargo.Revision{Commit: commit}.Short(), err)
+	}
+	if c.desired != nil && answersAs(files, c.desired.files) {
+		same := c.desired.at(revision)
+		same.Stacks = c.rendered
+		return same, nil
 	}
 	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(revision, files) })
 }

@@ -15,6 +15,7 @@
 package gitsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,20 +102,19 @@ type Limits struct {
 	Depth int   // directories above a file; 32
 }
 
+// DefaultLimits are the limits that hold where no others are given.
+func DefaultLimits() Limits {
+	return Limits{Files: 20_000, Bytes: 512 << 20, File: 32 << 20, Depth: 32}
+}
+
 func (l Limits) withDefaults() Limits {
-	if l.Files <= 0 {
-		l.Files = 20_000
+	usual := DefaultLimits()
+	return Limits{
+		Files: cmp.Or(max(l.Files, 0), usual.Files),
+		Bytes: cmp.Or(max(l.Bytes, 0), usual.Bytes),
+		File:  cmp.Or(max(l.File, 0), usual.File),
+		Depth: cmp.Or(max(l.Depth, 0), usual.Depth),
 	}
-	if l.Bytes <= 0 {
-		l.Bytes = 512 << 20
-	}
-	if l.File <= 0 {
-		l.File = 32 << 20
-	}
-	if l.Depth <= 0 {
-		l.Depth = 32
-	}
-	return l
 }
 
 // Repository is one remote, followed at one ref. It is safe for concurrent
@@ -125,8 +125,9 @@ type Repository struct {
 	tracked tracked
 	store   store
 
-	fetching sync.Mutex
 	seen     atomic.Pointer[target] // by the last Head
+	fetching sync.Mutex
+	last     target // of the last Fetch that ended well
 }
 
 // Open checks the options and clears Dir of what an interrupted fetch left
@@ -227,10 +228,10 @@ func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, 
 
 func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
 	if r.place.scheme == schemeLocal {
-		return r.readLocal(commit)
+		return r.readLocal(ctx, commit)
 	}
 	if r.store.has(commit) && !r.namedAnew(commit) {
-		revision, tree, err := r.readStored(commit)
+		revision, tree, err := r.readStored(ctx, commit)
 		if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 			return revision, tree, err
 		}
@@ -249,7 +250,7 @@ func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, 
 	if err := r.store.prune(fetched); err != nil {
 		return kargo.Revision{}, nil, err
 	}
-	return r.readStored(fetched)
+	return r.readStored(ctx, fetched)
 }
 
 // namedAnew tells that a commit on disk was named by another tag by now: one

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -43,19 +44,48 @@ func (r *Repository) talkHTTP(talk func(transport.UploadPackSession) error) erro
 		}
 		wire.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	client := githttp.NewClientWithOptions(&http.Client{
+	client := &http.Client{
 		Transport:     limitedTransport{wire, r.opts.Limits.Bytes},
 		CheckRedirect: refuseOtherHosts,
-	}, nil)
+	}
 	auth, err := r.httpAuth()
 	if err != nil {
 		return err
 	}
-	session, err := client.NewUploadPackSession(r.place.endpoint(), auth)
+	endpoint := r.place.endpoint()
+	session, err := githttp.NewClientWithOptions(client, nil).NewUploadPackSession(endpoint, auth)
 	if err != nil {
 		return err
 	}
-	return errors.Join(talk(session), session.Close())
+	return errors.Join(talk(httpSession{session, client, endpoint.String(), auth}), session.Close())
+}
+
+// httpSession is go-git's, and the means to say what go-git cannot.
+type httpSession struct {
+	transport.UploadPackSession
+	client  *http.Client
+	address string
+	auth    transport.AuthMethod
+}
+
+func (s httpSession) ask(ctx context.Context, question []byte) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address+"/"+transport.UploadPackServiceName, bytes.NewReader(question))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+	request.Header.Set("Accept", "application/x-git-upload-pack-result")
+	if auth, ok := s.auth.(githttp.AuthMethod); ok {
+		auth.SetAuth(request)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := githttp.NewErr(response); err != nil {
+		return nil, err
+	}
+	return response.Body, nil
 }
 
 // trust is the system's certificates and the ones given.

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 )
 
 // readStored reads a commit that is on disk.
-func (r *Repository) readStored(commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) readStored(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
 	storage := openStorage(r.store.path(commit))
 	found, err := storedTarget(storage, plumbing.NewHash(commit))
 	if err != nil {
@@ -27,7 +28,7 @@ func (r *Repository) readStored(commit string) (kargo.Revision, fs.FS, error) {
 	if err := r.store.touch(commit); err != nil {
 		return kargo.Revision{}, nil, err
 	}
-	return r.readCommit(storage, found)
+	return r.readCommit(ctx, storage, found)
 }
 
 // storedTarget is what the commit of a directory of the store was called when
@@ -47,7 +48,7 @@ func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, er
 }
 
 // readLocal reads a commit of a local repository where it is.
-func (r *Repository) readLocal(commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) readLocal(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
 	repository, err := r.openLocal()
 	if err != nil {
 		return kargo.Revision{}, nil, err
@@ -61,7 +62,7 @@ func (r *Repository) readLocal(commit string) (kargo.Revision, fs.FS, error) {
 		// The ref has moved on: no tag is known to be this commit's any more.
 		found.commit, found.want = asked, asked
 	}
-	return r.readCommit(repository.Storer, found)
+	return r.readCommit(ctx, repository.Storer, found)
 }
 
 // localHead is the commit that the ref of a local repository is at. What is
@@ -104,7 +105,7 @@ func peel(objects storer.EncodedObjectStorer, hash plumbing.Hash) (plumbing.Hash
 }
 
 // readCommit checks who signed a commit, and only then looks at its files.
-func (r *Repository) readCommit(objects storer.EncodedObjectStorer, found target) (kargo.Revision, fs.FS, error) {
+func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjectStorer, found target) (kargo.Revision, fs.FS, error) {
 	data, err := readObject(objects, plumbing.CommitObject, found.commit)
 	if err != nil {
 		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", found.commit, err)
@@ -121,6 +122,8 @@ func (r *Repository) readCommit(objects storer.EncodedObjectStorer, found target
 	if err != nil {
 		return kargo.Revision{}, nil, err
 	}
+	rewrote := r.rewrote(ctx, objects, found)
+	r.last = found
 	subject, _, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return kargo.Revision{
 		Commit:  found.commit.String(),
@@ -129,6 +132,7 @@ func (r *Repository) readCommit(objects storer.EncodedObjectStorer, found target
 		Subject: printable(subject),
 		Time:    commit.Committer.When,
 		Signer:  signer,
+		Rewrote: rewrote,
 	}, files, nil
 }
 

@@ -345,3 +345,53 @@ func TestAnswersAs(t *testing.T) {
 		t.Error("a file that was asked for and is there now went unseen")
 	}
 }
+
+// A forced push is followed, and said where it is certain. One commit deep,
+// over HTTP and SSH, the server is asked.
+func TestForcedPushIsSaid(t *testing.T) {
+	for _, remote := range []string{"http", "ssh", "local"} {
+		t.Run(remote, func(t *testing.T) {
+			o := newOrigin(t)
+			opts := gitsync.Options{URL: o.bare, Dir: t.TempDir(), Ref: "main"}
+			switch remote {
+			case "http":
+				opts.URL, opts.Username, opts.Password = serve(t, private(gitHandler(t, o.root))), account, secret(password)
+			case "ssh":
+				client, clientPEM := newKey(t, "")
+				host, _ := newKey(t, "")
+				server := newSSHServer(t, o.root, client.PublicKey(), host)
+				opts.URL, opts.SSHKey, opts.KnownHosts = server.url(), content(clientPEM), content(server.knownHosts(host.PublicKey()))
+			}
+			repository := open(t, opts)
+			expect := func(what, want string) {
+				t.Helper()
+				o.push("HEAD:main")
+				revision, _ := sync(t, repository)
+				wantText(t, what+": commit", revision.Commit, o.head())
+				wantText(t, what+": rewrote", revision.Rewrote, want)
+			}
+			expect("the first", "")
+			o.commit("next")
+			expect("the next commit", "")
+			o.commit("many")
+			o.commit("at")
+			third := o.commit("once")
+			expect("three commits at once", "")
+			o.git(o.work, "reset", "--quiet", "--hard", "HEAD~1")
+			back := o.head()
+			expect("one back", third)
+			o.git(o.work, "commit", "--quiet", "--amend", "--allow-empty", "--message", "amended")
+			amended := o.head()
+			expect("the last one amended", back)
+			o.git(o.work, "reset", "--quiet", "--hard", third)
+			expect("another way on", amended)
+			o.git(o.work, "reset", "--quiet", "--hard", "HEAD~2")
+			o.commit("from")
+			o.commit("there on")
+			o.git(o.bare, "update-ref", "-d", "refs/heads/main") // gone from the server for good
+			o.git(o.bare, "reflog", "expire", "--expire=now", "--all")
+			o.git(o.bare, "gc", "--quiet", "--prune=now")
+			expect("a commit that the server has no more", third)
+		})
+	}
+}

@@ -194,6 +194,11 @@ func (s *sshSession) UploadPack(_ context.Context, request *packp.UploadPackRequ
 	return response, response.Decode(s.out)
 }
 
+func (s *sshSession) ask(_ context.Context, question []byte) (io.ReadCloser, error) {
+	_, err := s.in.Write(question)
+	return s.out, err
+}
+
 // Close tells the other end that there is nothing more to ask.
 func (s *sshSession) Close() error {
 	_, err := s.in.Write(pktline.FlushPkt)

@@ -227,5 +227,6 @@ func pushedRef(header http.Header, body []byte) (string, error) {
 func follows(tracked, ref string) bool {
 	return tracked == "" || ref == "" || ref == tracked ||
 		ref == "refs/heads/"+tracked || ref == "refs/tags/"+tracked ||
-		"refs/heads/"+ref == tracked || "refs/tags/"+ref == tracked
+		"refs/heads/"+ref == tracked || "refs/tags/"+ref == tracked ||
+		strings.HasPrefix(tracked, "semver:") && !strings.HasPrefix(ref, "refs/heads/") // any tag may be a version
 }

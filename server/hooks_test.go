@@ -190,6 +190,9 @@ func TestTrackedRef(t *testing.T) {
 		{"refs/heads/main", "refs/heads/main", true},
 		{"refs/heads/main", "main", true}, // Gitea's create event
 		{"refs/tags/main", "refs/heads/main", false},
+		{"semver:~1", "refs/tags/v1.2.3", true},
+		{"semver:~1", "v1.2.3", true},
+		{"semver:~1", "refs/heads/main", false},
 		{"main", "", true},
 	} {
 		s, controller := newServer(healthy())

@@ -125,6 +125,9 @@ func printDeployment(out io.Writer, d kargo.Deployment) error {
 	if d.Revision.Author != "" {
 		fmt.Fprintf(out, "by %s, %s\n", d.Revision.Author, d.Revision.Time.Local().Format(time.DateTime))
 	}
+	if d.Revision.Signer != "" {
+		fmt.Fprintf(out, "signed by %s\n", d.Revision.Signer)
+	}
 	fmt.Fprintf(out, "%s, started %s by %s, took %s\n\n", d.Outcome, d.Started.Local().Format(time.DateTime), d.Trigger, took(d))
 	for _, change := range d.Changes {
 		fmt.Fprintln(out, change)

@@ -70,7 +70,7 @@ func (s *settings) layerSource(name, address string) (controller.Source, error) 
 		// What the workspace's host may see is none of another host's business.
 		options.Username, options.Password, options.SSHKey, options.SSHPassphrase = "", nil, nil, nil
 	}
-	options.URL, options.Ref, options.Dir = address, ref, s.state(filepath.Join("layers", name))
+	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", s.state(filepath.Join("layers", name))
 	if user, ok := valueFor(name, s.layer.usernames); ok {
 		options.Username = user
 	}

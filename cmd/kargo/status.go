@@ -49,6 +49,9 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
 	row("repository", status.Repository)
 	row("in force", orNone(status.Applied))
+	if status.Applied.Signer != "" {
+		row("signed by", status.Applied.Signer)
+	}
 	if status.Head.ID() != status.Applied.ID() {
 		row("head", orNone(status.Head))
 	}

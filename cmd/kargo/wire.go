@@ -94,6 +94,9 @@ func (s *settings) source() (controller.Source, string, error) {
 		return nil, "", usagef("--repo and --workspace exclude each other")
 	}
 	if s.repo == "" {
+		if s.path != "" || s.signatures != "" {
+			return nil, "", usagef("--path and --verify-signatures are about a repository; give --repo")
+		}
 		if err := s.findWorkspace(); err != nil {
 			return nil, "", err
 		}
@@ -123,7 +126,8 @@ func (s *settings) gitOptions() gitsync.Options {
 		URL: s.repo, Ref: s.ref, Dir: s.state("git"),
 		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
 		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
-		Timeout: s.gitTimeout,
+		Path: s.path, Signatures: gitsync.Signatures(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(),
+		Timeout: s.gitTimeout, Limits: s.limits,
 	}
 }
 
