@@ -55,6 +55,8 @@ var effects = []string{
 var oneHome = map[string]string{
 	"github.com/docker/docker/client":             "swarm",
 	"github.com/go-git/":                          "gitsync",
+	"github.com/hiddeco/sshsig":                   "gitsync",
+	"github.com/Masterminds/semver":               "gitsync",
 	"github.com/joho/godotenv":                    "merge",
 	"github.com/docker/cli/":                      "render",
 	"go.etcd.io/bbolt":                            "history",

@@ -118,7 +118,7 @@ func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
 
 func (s *settings) repoFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.repo, "repo", "", "`address` of the workspace repository: https://, ssh://, user@host:path or a local path")
-	flags.StringVar(&s.ref, "ref", "", "branch or tag to follow, a range of versions (semver:>=1.2 <2), or a full commit hash; the remote's HEAD if empty")
+	flags.StringVar(&s.ref, "ref", "", "branch or tag to follow (`ref`), a range of versions (semver:>=1.2 <2), or a full commit hash; the remote's HEAD if empty")
 	flags.StringVar(&s.path, "path", "", "`directory` of the repository that is the workspace; the whole if empty")
 	flags.StringVar(&s.gitUsername, "git-username", "", "user `name` for https; a token needs none")
 	flags.StringVar(&s.gitPassword.file, "git-password-file", "", "`file` with the password or token for https (or KARGO_GIT_PASSWORD)")
@@ -127,13 +127,13 @@ func (s *settings) repoFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.sshPassword.file, "ssh-passphrase-file", "", "`file` with the passphrase of that key (or KARGO_SSH_PASSPHRASE)")
 	flags.StringVar(&s.knownHosts.file, "known-hosts-file", "", "`file` with the host keys to trust, needed for ssh (or KARGO_KNOWN_HOSTS)")
 	flags.DurationVar(&s.gitTimeout, "git-timeout", 2*time.Minute, "time limit of one fetch")
-	flags.StringVar(&s.signatures, "verify-signatures", "", "what an allowed key must have signed: the `commit`, the tag, or both; nothing if empty")
+	flags.StringVar(&s.signatures, "verify-signatures", "", "`what` an allowed key must have signed: commit, tag or both; nothing if empty")
 	flags.StringVar(&s.sshSigners.file, "verify-ssh-signers-file", "", "`file` with the SSH keys that may sign, as git's gpg.ssh.allowedSignersFile (or KARGO_VERIFY_SSH_SIGNERS)")
 	flags.StringVar(&s.pgpKeys.file, "verify-pgp-keys-file", "", "`file` with the OpenPGP keys that may sign, armored (or KARGO_VERIFY_PGP_KEYS)")
 	limits := gitsync.DefaultLimits()
-	flags.IntVar(&s.limits.Files, "max-files", limits.Files, "so many files and directories the workspace may have, …")
-	flags.Int64Var(&s.limits.Bytes, "max-bytes", limits.Bytes, "… so many bytes in all, also to download, …")
-	flags.Int64Var(&s.limits.File, "max-file-bytes", limits.File, "… and so many in one file")
+	flags.IntVar(&s.limits.Files, "max-files", limits.Files, "so many files and directories a commit may have")
+	flags.Int64Var(&s.limits.Bytes, "max-bytes", limits.Bytes, "so many bytes the files of a commit may have together, and the download of it")
+	flags.Int64Var(&s.limits.File, "max-file-bytes", limits.File, "so many bytes one file may have")
 }
 
 func (s *settings) swarmFlags(flags *pflag.FlagSet) {
