@@ -175,7 +175,7 @@ func sshKeyName(key ssh.PublicKey) string { return "SSH key " + ssh.FingerprintS
 
 // checkSSHAlgorithm refuses signatures over SHA-1, as the format demands.
 func checkSSHAlgorithm(signature *sshsig.Signature) error {
-	if format := signature.Signature.Format; format == ssh.KeyAlgoRSA || format == ssh.InsecureKeyAlgoDSA {
+	if format := signature.Signature.Format; format == ssh.KeyAlgoRSA || format == "ssh-dss" {
 		return fmt.Errorf("its signature by %s uses %s, which is not safe", sshKeyName(signature.PublicKey), format)
 	}
 	return nil
