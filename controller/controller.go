@@ -146,6 +146,7 @@ type Controller struct {
 	// refused are changes that Docker would not take. They are tried again
 	// with another revision, at a person's word, and now and then.
 	refused map[string]plan.Refusal
+	narrowing
 	// unlabelled: no node has labels of this instance, as far as is known.
 	unlabelled bool
 

@@ -46,14 +46,14 @@ func (c *Controller) followTags(ctx context.Context) error {
 	names := TagsToFollow(c.rendered)
 	c.desired.Stacks = c.rendered
 	if len(names) == 0 {
-		c.memory.Resolved.Latest = nil
+		c.memory.Resolved.Latest = c.latestOfOthers()
 		return nil
 	}
 	answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, names...) })
 	if err != nil {
 		return fmt.Errorf("ask registries: %w", err)
 	}
-	latest := map[string]kargo.Image{}
+	latest := c.latestOfOthers()
 	for _, name := range names {
 		latest[name] = answers[name]
 		if answers[name].Pinned == "" { // away, or gone: what it meant last stays

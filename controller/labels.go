@@ -13,7 +13,7 @@ import (
 // It answers nil where they do not.
 func (c *Controller) nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 	wanted := len(c.desired.Labels) > 0
-	if c.unlabelled && !wanted {
+	if c.removing || c.unlabelled && !wanted {
 		return nil, nil
 	}
 	nodes, err := c.Swarm.Nodes(ctx)
@@ -40,10 +40,11 @@ func (c *Controller) nodeStirred(event kargo.Event) {
 	}
 }
 
-// lookAtNodes makes the next look a full one where a node has moved and labels
-// are wanted.
-func (c *Controller) lookAtNodes() {
-	if c.nodesMoved.Swap(false) && len(c.desired.Labels) > 0 {
+// lookCloser makes the next look a full one where the services alone do not
+// show what matters: a node has moved and labels are wanted, or tasks are to
+// end.
+func (c *Controller) lookCloser() {
+	if c.nodesMoved.Swap(false) && len(c.desired.Labels) > 0 || c.removing {
 		c.due.full = true
 	}
 }

@@ -23,6 +23,8 @@ type Pipeline struct {
 	UserID, GroupID int
 	// Secrets opens encrypted files in memory.
 	Secrets func(fs.FS) fs.FS
+	// Named are the stacks that a person named; none means all.
+	Named []string
 	// Hooks gives the workspace's own scripts their say.
 	Hooks func(kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems)
 }
@@ -68,6 +70,9 @@ func answersAs(files, earlier fs.FS) bool {
 // is a fault of something else. The files are those that a Source answered.
 func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
 	revision.Catalogue = p.Catalogue
+	if len(stacks) == 0 {
+		stacks = p.Named
+	}
 	user, shared, err := layersOf(revision, files)
 	if err != nil {
 		return Desired{}, err

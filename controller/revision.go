@@ -19,6 +19,12 @@ func (c *Controller) pull(ctx context.Context, trigger string) error {
 	if !c.due.git {
 		return nil
 	}
+	return c.Read(ctx, trigger)
+}
+
+// Read asks the source for its head, and reads it, where it is new. Nothing is
+// carried out.
+func (c *Controller) Read(ctx context.Context, trigger string) error {
 	commit, err := measured(c, "git", func() (string, error) { return c.Source.Head(ctx) })
 	if err != nil {
 		return fmt.Errorf("list refs: %w", err)
@@ -75,6 +81,8 @@ func (c *Controller) restore(ctx context.Context) {
 
 // desire makes a revision the desired one.
 func (c *Controller) desire(desired Desired) {
+	whole := desired
+	c.whole, desired.Stacks = &whole, c.narrowed(desired.Stacks)
 	c.desired, c.rendered = &desired, desired.Stacks
 	c.desired.Stacks = WithTags(c.rendered, c.memory.Resolved.Latest)
 }
@@ -130,7 +138,7 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	c.Source.Protect(c.memory.Applied.Revision.ID(), revision.ID())
 	// After a restart the head is most often what is in force already.
 	inForce := c.memory.Applied.Revision
-	c.due.fresh = revision.ID() != inForce.ID() || revision.Catalogue != inForce.Catalogue
+	c.due.fresh = c.only == nil && (revision.ID() != inForce.ID() || revision.Catalogue != inForce.Catalogue)
 }
 
 func problemsOf(err error) kargo.Problems {

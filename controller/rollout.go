@@ -81,7 +81,7 @@ func (c *Controller) follow() {
 		c.memory.Rollouts[stack.Name] = rollout
 	}
 	for name := range c.memory.Rollouts {
-		if !wanted[name] {
+		if !wanted[name] && c.concerns(name) {
 			delete(c.memory.Rollouts, name)
 		}
 	}
@@ -98,7 +98,7 @@ func underway(rollout kargo.Rollout) bool {
 func (c *Controller) startClocks(sent map[string]bool, next kargo.Plan) {
 	waiting := stacksOf(next)
 	for name, rollout := range c.memory.Rollouts {
-		if rollout.Since.IsZero() && (sent[name] || !waiting[name]) {
+		if rollout.Since.IsZero() && c.concerns(name) && (sent[name] || !waiting[name]) {
 			rollout.Since = time.Now()
 			c.memory.Rollouts[name] = rollout
 		}

@@ -77,7 +77,7 @@ func (c *Controller) movesNothing() bool {
 }
 
 func (c *Controller) verdicts() []kargo.StackResult {
-	return plan.Verdicts(c.memory.Applied.Digests(), c.desired.Stacks)
+	return plan.Verdicts(c.before(), c.desired.Stacks)
 }
 
 // recordUnmoved puts a revision in force that changes nothing that runs.
@@ -94,7 +94,7 @@ func (c *Controller) recordUnmoved(trigger string) error {
 // rollout may have moved, the services are enough; as soon as the plan has
 // anything to say, and now and then during a long rollout, everything is read.
 func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
-	c.lookAtNodes()
+	c.lookCloser()
 	if light := !c.due.full && !c.due.fresh && time.Since(c.Status().LastVerified) < longestLight; light {
 		services, err := measured(c, "observe", func() ([]kargo.LiveService, error) { return c.Swarm.Services(ctx) })
 		if err != nil {
@@ -112,6 +112,9 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 	}
 	if cluster.Nodes, err = c.nodes(ctx); err != nil {
 		return kargo.Plan{}, fmt.Errorf("look at nodes: %w", err)
+	}
+	if err := c.endingTasks(ctx, &cluster); err != nil {
+		return kargo.Plan{}, fmt.Errorf("look at tasks: %w", err)
 	}
 	c.cluster = cluster
 	c.due.full = false
@@ -136,7 +139,8 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 		Revision:    c.desired.Workspace.Revision,
 		Sent:        c.memory.Sent,
 		Labels:      c.desired.Labels,
-		Positions:   c.memory.Applied.Positions(),
+		Only:        c.only,
+		Positions:   c.order(),
 		Mask:        c.mask(),
 		Quarantined: s.quarantined,
 		Frozen:      s.frozen,
@@ -178,8 +182,7 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 	}
 	c.lasting = lasting(err)
 	if err == nil || worstFault(err) == kargo.Invalid {
-		c.memory.Applied = c.memory.Applied.Next(next.Revision, c.open.Stacks)
-		c.publish(func(s *kargo.Status) { s.Applied = next.Revision })
+		c.putInForce(next.Revision, c.open.Stacks)
 	}
 	if next.Empty() {
 		return c.rest(ctx, next)
@@ -289,7 +292,7 @@ func (c *Controller) markSeen(next kargo.Plan) {
 		held[hold.Name] = true
 	}
 	for name, sent := range c.memory.Sent {
-		if !sent.Seen && !held[name] {
+		if !sent.Seen && !held[name] && c.concernsService(name) {
 			sent.Seen = true
 			c.memory.Sent[name] = sent
 		}
@@ -390,8 +393,7 @@ func (c *Controller) finish(failure error) error {
 	if d.Err != "" {
 		d.Outcome = kargo.Failed
 	}
-	c.memory.Applied = c.memory.Applied.Next(d.Revision, d.Stacks)
-	c.publish(func(s *kargo.Status) { s.Applied = d.Revision })
+	c.putInForce(d.Revision, d.Stacks)
 	if err := c.record(); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ var DefaultGovernor = Governor{Stacks: 2, Percent: 20}
 // heldRemovals names the stacks that may not be removed without a person's
 // word, each with the reason. A slip of the pen must not empty a cluster.
 func (m maker) heldRemovals() map[string]string {
-	if m.approved {
+	if m.approved || m.Only != nil {
 		return nil
 	}
 	live, gone, held := map[string]bool{}, map[string]bool{}, map[string]string{}

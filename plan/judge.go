@@ -90,8 +90,12 @@ func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Dur
 			return failed(reason)
 		}
 	}
+	earliest := since.Add(-skew)
+	if service.Update != nil && startOf(service.Update).After(earliest) {
+		earliest = startOf(service.Update) // by the clock that tasks are dated by, too
+	}
 	mine := slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool {
-		return task.Service != service.Name || task.Time.Before(since.Add(-skew))
+		return task.Service != service.Name || task.Time.Before(earliest)
 	})
 	if failures := countFailures(service, mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
 		return failed(fmt.Sprintf("%d tasks failed, the last one: %s", failures, lastFailure(service, mine)))

@@ -64,6 +64,7 @@ func TestJudge(t *testing.T) {
 		{"Swarm rolled something back long ago", updating(a, swarm.UpdateStateRollbackCompleted, later(-time.Hour)), tasks(a.Name, "running", later(0), 1), time.Minute, "healthy "},
 		{"two tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 2), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
 		{"three tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
+		{"three tasks failed just before, of the version that this one mends", updating(starting(a), swarm.UpdateStateUpdating, later(0)), tasks(a.Name, "failed", later(-10*time.Second), 3), time.Minute, "progressing kargo-web_a: boom (exit code 7)"},
 		{"three tasks were rejected", starting(a), tasks(a.Name, "rejected", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
 		{"three tasks failed long ago", starting(a), tasks(a.Name, "failed", later(-time.Hour), 3), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
 		{"one failed and is not started again", restarting(starting(a), swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: 1 tasks failed, the last one: boom (exit code 7)"},

@@ -13,6 +13,10 @@ type Options struct {
 	Instance string
 	// Revision the desired stacks were rendered from.
 	Revision kargo.Revision
+	// Only bounds the plan to stacks that a person named, if it is not nil:
+	// others are neither changed nor removed. Those of them that are not
+	// desired leave, and need no further approval.
+	Only []string
 	// Sent is what was sent before, by service name.
 	Sent kargo.Sent
 	// Positions are those of the stacks in the STACKS that was in force
@@ -130,9 +134,13 @@ func (m maker) make() kargo.Plan {
 		add(m.afterNeeds(stack, perStack[i], perStack))
 	}
 	add(late, heldRemovals)
+	add(nil, m.endingTasks())
 	add(m.objectRemovals(m.usage(removed)))
 	return plan
 }
+
+// concerns tells whether a stack is any of this plan's business.
+func (m maker) concerns(stack string) bool { return m.Only == nil || slices.Contains(m.Only, stack) }
 
 // owns tells whether labels say that this instance made the object.
 func (m maker) owns(labels map[string]string) bool {

@@ -20,12 +20,12 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 	var changes []kargo.Change
 	for _, service := range m.live.Services {
 		stack := service.Spec.Labels[kargo.LabelStack]
-		if !m.owns(service.Spec.Labels) || m.wanted[service.Name] || held[stack] != "" {
+		if !m.owns(service.Spec.Labels) || !m.concerns(stack) || m.wanted[service.Name] || held[stack] != "" {
 			continue
 		}
 		changes = append(changes, kargo.Change{
 			Action: kargo.Remove, Kind: kargo.KindService, Stack: stack, Name: service.Name,
-			Reason: notWanted, ID: service.ID, Version: service.Version,
+			Reason: m.whyRemoved(stack), ID: service.ID, Version: service.Version,
 		})
 	}
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
@@ -34,6 +34,44 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 			strings.Compare(b.Stack, a.Stack), strings.Compare(b.Name, a.Name))
 	})
 	return changes, governorHolds(held)
+}
+
+func (m maker) whyRemoved(stack string) string {
+	if m.Only != nil && !slices.ContainsFunc(m.desired, func(s kargo.Stack) bool { return s.Name == stack }) {
+		return "stack " + stack + " was named to be removed"
+	}
+	return notWanted
+}
+
+// endingTasks holds the end of a removal that a person asked for until the last
+// task has ended: what comes next may want its ports and its files.
+func (m maker) endingTasks() (holds []kargo.Hold) {
+	for _, stack := range m.Only {
+		if slices.ContainsFunc(m.desired, func(s kargo.Stack) bool { return s.Name == stack }) {
+			continue
+		}
+		count := 0
+		for _, task := range m.live.Tasks {
+			if _, alive := m.services[task.Service]; !alive && task.Namespace == kargo.StackPrefix+stack {
+				count++
+			}
+		}
+		if count > 0 {
+			holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Passing: true,
+				Reason: fmt.Sprintf("%d of its tasks have not ended yet", count)})
+		}
+	}
+	return holds
+}
+
+// Ended tells whether a task has come to its end, one way or another.
+func Ended(task kargo.Task) bool {
+	switch swarm.TaskState(task.State) {
+	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed,
+		swarm.TaskStateRejected, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+		return true
+	}
+	return false
 }
 
 // splitByPorts tells the removals that must come first, because a wanted
@@ -147,12 +185,12 @@ func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Ho
 	}
 	for _, network := range m.live.Networks {
 		shared := network.Labels[kargo.LabelStack] == ""
-		if m.owns(network.Labels) && !shared && !u.networks[network.Name] {
+		if m.owns(network.Labels) && !shared && m.concerns(network.Labels[kargo.LabelStack]) && !u.networks[network.Name] {
 			remove(kargo.KindNetwork, network.Name, network.ID, 0, network.Labels)
 		}
 	}
 	for _, config := range m.live.Configs {
-		if m.owns(config.Labels) && config.Labels[kargo.LabelStack] != "" && !u.configs[configKey{config.Secret, config.Name}] {
+		if m.owns(config.Labels) && config.Labels[kargo.LabelStack] != "" && m.concerns(config.Labels[kargo.LabelStack]) && !u.configs[configKey{config.Secret, config.Name}] {
 			remove(config.Kind(), config.Name, config.ID, config.Version, config.Labels)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"kargo"
 	"kargo/controller"
 	"kargo/history"
+	"kargo/swarm"
 )
 
 func applyCommand(env map[string]string) *cobra.Command {
@@ -45,23 +46,12 @@ func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Du
 	if err != nil {
 		return err
 	}
-	client, err := s.docker(env)
+	o, err := s.operate(cmd, env, source, address)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	store, err := s.openHistory()
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	s.interval, s.verify = time.Hour, time.Hour // one round; nothing falls due
-	config, err := s.controllerConfig(source, address, client, store)
-	if err != nil {
-		return err
-	}
-	config.Log = slog.New(lineHandler{cmd.OutOrStdout()})
-	loop := controller.New(config)
+	defer o.close()
+	loop := o.loop
 	err = loop.Round(cmd.Context(), "apply")
 	if problems := loop.Status().Problems; problems.Err() != nil {
 		return refuse(cmd, problems)
@@ -72,7 +62,43 @@ func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Du
 	if err != nil {
 		return err
 	}
-	return sayApplied(cmd.OutOrStdout(), loop.Status(), store)
+	return sayApplied(cmd.OutOrStdout(), loop.Status(), o.store)
+}
+
+// operation is a controller that a command runs round by round, with all that
+// it works on.
+type operation struct {
+	loop   *controller.Controller
+	client *swarm.Client
+	store  *history.Store
+}
+
+// operate opens what an operation needs; stacks are those that a person named.
+func (s *settings) operate(cmd *cobra.Command, env map[string]string, source controller.Source, address string, stacks ...string) (*operation, error) {
+	client, err := s.docker(env)
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.openHistory()
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	o := &operation{client: client, store: store}
+	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
+	config, err := s.controllerConfig(source, address, client, store)
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	config.Pipeline.Named = stacks
+	config.Log = slog.New(lineHandler{cmd.OutOrStdout()})
+	o.loop = controller.New(config)
+	return o, nil
+}
+
+func (o *operation) close() {
+	_ = o.store.Close()
+	_ = o.client.Close()
 }
 
 // settle goes on with rounds until nothing is on its way any more.
@@ -90,6 +116,9 @@ func settle(ctx context.Context, loop *controller.Controller, wait time.Duration
 		}
 	}
 	for _, stack := range loop.Status().Stacks {
+		if stack.Failure != nil {
+			return kargo.Errorf(kargo.Unavailable, "stack %s failed: %s", stack.Name, stack.Failure.Reason)
+		}
 		if stack.Health == kargo.Degraded {
 			return kargo.Errorf(kargo.Unavailable, "stack %s is degraded: %s", stack.Name, stack.Message)
 		}

@@ -69,6 +69,9 @@ func deploymentNumber(args []string) (uint64, error) {
 func (s *settings) deployments(ctx context.Context, limit int) ([]kargo.Deployment, error) {
 	controller, err := s.client()
 	if errors.Is(err, errNoController) {
+		if _, err := s.takeUsed(); err != nil {
+			return nil, err
+		}
 		store, err := s.openHistory()
 		if err != nil {
 			return nil, err

@@ -129,7 +129,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"statsu"}, `kargo: unknown command "statsu", did you mean "status"?; see ` + "`kargo --help`"},
 		{[]string{"render", "-o", "xml", "-w", dir}, `kargo: -o takes yaml or json, not "xml"`},
-		{[]string{"check"}, "kargo: which workspace? the current directory has no .env; give --workspace DIR"},
+		{[]string{"check"}, "kargo: which workspace? the current directory has no .env; give --workspace DIR, or say `kargo use DIR`"},
 		{[]string{"check", "--nosuch"}, "kargo: unknown flag: --nosuch"},
 		{[]string{"serve"}, "kargo: which repository? give --repo or KARGO_REPO"},
 		{[]string{"serve", "--repo", dir, "--schedule", "often"}, "kargo: --schedule: expected exactly 5 fields, found 1: [often]"},

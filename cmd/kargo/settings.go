@@ -111,7 +111,7 @@ func (s *settings) dataFlags(flags *pflag.FlagSet) {
 }
 
 func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&s.workspace, "workspace", "w", "", "workspace `directory`; the current one if it has a .env and no --repo is given")
+	flags.StringVarP(&s.workspace, "workspace", "w", "", "workspace `directory`; that of \"kargo use\" if not given, or the current one if it has a .env")
 	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
 	s.layerFlags(flags)
 }

@@ -131,17 +131,21 @@ func (s *settings) gitOptions() gitsync.Options {
 	}
 }
 
-// findWorkspace takes the current directory where none was named.
+// findWorkspace takes the workspace in use, or else the current directory,
+// where none was named.
 func (s *settings) findWorkspace() error {
 	if s.workspace != "" {
 		return nil
+	}
+	if found, err := s.takeUsed(); found || err != nil {
+		return err
 	}
 	current, err := os.Getwd()
 	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(current, ".env")); err != nil {
-		return usagef("which workspace? the current directory has no .env; give --workspace DIR")
+		return usagef("which workspace? the current directory has no .env; give --workspace DIR, or say `kargo use DIR`")
 	}
 	s.workspace = current
 	return nil

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+// allStacks is the word for every stack.
+const allStacks = "all"
+
+// stackFlags are those of the commands that work on stacks a person names.
+type stackFlags struct {
+	wait      time.Duration
+	keepGoing bool
+}
+
+func deployCommand(env map[string]string) *cobra.Command {
+	s, f := &settings{}, &stackFlags{}
+	cmd := &cobra.Command{
+		Use: "deploy STACK|all [DELAY]", Short: "Deploy one stack, or all in their order", GroupID: "swarm",
+		Long: `Deploy does for the named stack what apply does for all: it reads the workspace,
+writes the merged configuration to .kargo, looks at the Swarm, and carries out
+what differs. Other stacks are neither changed nor removed, and need not be
+sound. It ends when the stack has come up, or has failed.
+
+With "all" the stacks come in the order of STACKS, each once the one before it
+has come up; DELAY is how long to wait at least between two (10, or 1m30s).`,
+		Example: "  kargo deploy dbs\n  kargo deploy all 10",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := stackArgument(cmd, args, 2)
+			if err != nil {
+				return err
+			}
+			delay, err := delayArgument(args)
+			if err != nil {
+				return err
+			}
+			return s.onStacks(cmd, env, name, func(o *operation, stacks []string) error {
+				return o.deploy(cmd, f, delay, stacks)
+			})
+		},
+	}
+	s.onStacksFlags(cmd, f)
+	cmd.Flags().BoolVar(&f.keepGoing, "keep-going", false, "with all: go on with the next stack when one has failed")
+	return cmd
+}
+
+func redeployCommand(env map[string]string) *cobra.Command {
+	s, f := &settings{}, &stackFlags{}
+	cmd := &cobra.Command{
+		Use: "redeploy STACK|all", Short: "Remove one stack or all, and deploy them anew", GroupID: "swarm",
+		Long: `Redeploy removes the stack, waits until its tasks, networks and configs are gone,
+writes the merged configuration and deploys the stack anew. The services are
+down in between; nothing but a service that hangs needs this, since a changed
+file or variable is no reason: deploy rolls what uses it. The workspace is
+checked first: where it is not sound nothing is removed.`,
+		Example: "  kargo redeploy apps",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := stackArgument(cmd, args, 1)
+			if err != nil {
+				return err
+			}
+			return s.onStacks(cmd, env, name, func(o *operation, stacks []string) error {
+				if err := o.remove(cmd, f, stacks); err != nil {
+					return err
+				}
+				return o.deploy(cmd, f, 0, stacks)
+			})
+		},
+	}
+	s.onStacksFlags(cmd, f)
+	cmd.Flags().BoolVar(&f.keepGoing, "keep-going", false, "with all: go on with the next stack when one has failed")
+	return cmd
+}
+
+func (s *settings) onStacksFlags(cmd *cobra.Command, f *stackFlags) {
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	s.repoFlags(cmd.Flags())
+	s.swarmFlags(cmd.Flags())
+	cmd.Flags().DurationVar(&f.wait, "wait", 15*time.Minute, "how `long` a stack may take at most")
+}
+
+func stackArgument(cmd *cobra.Command, args []string, most int) (string, error) {
+	switch {
+	case len(args) == 0:
+		return "", usagef("which stack? give its name, or %q; see `kargo info`", allStacks)
+	case len(args) > most:
+		return "", usagef("kargo %s takes one stack, or %q, got %q", cmd.Name(), allStacks, args)
+	}
+	return args[0], nil
+}
+
+// delayArgument is the second argument: seconds, or a duration.
+func delayArgument(args []string) (time.Duration, error) {
+	if len(args) < 2 {
+		return 0, nil
+	}
+	if seconds, err := strconv.ParseUint(args[1], 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	delay, err := time.ParseDuration(args[1])
+	if err != nil || delay < 0 {
+		return 0, usagef("the delay is a number of seconds, or a duration like 1m30s, not %q", args[1])
+	}
+	return delay, nil
+}
+
+// onStacks reads the workspace, refuses it where the named stacks are not
+// sound, and hands them over in the order of STACKS.
+func (s *settings) onStacks(cmd *cobra.Command, env map[string]string, name string, do func(*operation, []string) error) error {
+	if err := s.prepare(cmd, env); err != nil {
+		return err
+	}
+	source, address, err := s.source()
+	if err != nil {
+		return err
+	}
+	named := []string{name}
+	if name == allStacks {
+		named = nil
+	}
+	o, err := s.operate(cmd, env, source, address, named...)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	o.loop.Narrow(named...)
+	err = o.loop.Read(cmd.Context(), cmd.Name()+" "+name)
+	if problems := o.loop.Status().Problems; problems.Err() != nil {
+		return refuse(cmd, problems)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.warnOfController(cmd, o); err != nil {
+		return err
+	}
+	return do(o, o.loop.Stacks())
+}
+
+// deploy deploys stacks one after the other. The first that does not come up
+// ends it, unless it is to go on all the same.
+func (o *operation) deploy(cmd *cobra.Command, f *stackFlags, delay time.Duration, stacks []string) error {
+	var errs []error
+	for i, stack := range stacks {
+		begun := time.Now()
+		err := o.deployStack(cmd, f.wait, stack)
+		if err != nil {
+			errs = append(errs, err)
+			if !f.keepGoing || cmd.Context().Err() != nil {
+				return joinFaults(append(errs, notTried(stacks[i+1:])...))
+			}
+			continue
+		}
+		if last := i == len(stacks)-1; !last {
+			if err := sleep(cmd.Context(), delay-time.Since(begun)); err != nil {
+				return joinFaults(append(errs, err))
+			}
+		}
+	}
+	return joinFaults(errs)
+}
+
+func (o *operation) deployStack(cmd *cobra.Command, wait time.Duration, stack string) error {
+	o.loop.Narrow(stack)
+	if slices.Contains(o.loop.Failures(), stack) {
+		o.loop.Retry(stack) // a person asks for it
+	}
+	changes, err := o.rounds(cmd.Context(), "deploy "+stack, wait)
+	if err != nil {
+		return err
+	}
+	if err := held(stack, o.loop.Status()); err != nil {
+		return err
+	}
+	words := "is up"
+	if changes == 0 {
+		words = "is up to date: nothing to do"
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "stack %s %s\n", stack, words)
+	return err
+}
+
+// rounds runs rounds until all has settled. It answers how many changes were
+// made.
+func (o *operation) rounds(ctx context.Context, trigger string, wait time.Duration) (changes int, err error) {
+	before, err := o.newest()
+	if err != nil {
+		return 0, err
+	}
+	if err := o.loop.Round(ctx, trigger); err != nil && kargo.FaultOf(err) != kargo.Conflict {
+		return 0, err
+	}
+	if err := settle(ctx, o.loop, wait); err != nil {
+		return 0, err
+	}
+	after, err := o.newest()
+	if err != nil {
+		return 0, err
+	}
+	changes = len(after.Changes)
+	if after.Number == before.Number {
+		changes -= len(before.Changes) // one that an earlier command left open, or none
+	}
+	if after.Err != "" && changes > 0 {
+		return changes, kargo.Errorf(kargo.Unavailable, "%s", after.Err)
+	}
+	return changes, nil
+}
+
+// newest is the deployment that was recorded last.
+func (o *operation) newest() (kargo.Deployment, error) {
+	deployments, err := o.store.Deployments(1)
+	if err != nil || len(deployments) == 0 {
+		return kargo.Deployment{}, err
+	}
+	return deployments[0], nil
+}
+
+// held is the error of a stack that is not what was asked for, because
+// something stands in its way.
+func held(stack string, status kargo.Status) error {
+	var holds []string
+	for _, hold := range status.Pending.Held {
+		if hold.Stack == stack {
+			holds = append(holds, hold.String())
+		}
+	}
+	if len(holds) == 0 {
+		return nil
+	}
+	return kargo.Errorf(kargo.Conflict, "stack %s is not as the workspace wants it: %s", stack, strings.Join(holds, "; "))
+}
+
+func notTried(stacks []string) []error {
+	if len(stacks) == 0 {
+		return nil
+	}
+	return []error{kargo.Errorf(kargo.Unavailable, "not deployed: %s", strings.Join(stacks, " "))}
+}
+
+// joinFaults is one error of many, a line each, with the fault of the first.
+func joinFaults(errs []error) error {
+	if len(errs) < 2 {
+		return errors.Join(errs...)
+	}
+	return &kargo.Error{Fault: kargo.FaultOf(errs[0]), Err: errors.Join(errs...)}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// warnOfController says so if what runs came from a repository, while a person
+// works on it from a directory: a controller may follow that repository, and
+// would put things back.
+func (s *settings) warnOfController(cmd *cobra.Command, o *operation) error {
+	if s.repo != "" {
+		return nil
+	}
+	services, err := o.client.Services(cmd.Context())
+	if err != nil {
+		return err
+	}
+	for _, service := range services {
+		labels := service.Spec.Labels
+		revision := labels[kargo.LabelRevision]
+		if labels[kargo.LabelInstance] == s.instance && revision != "" && !strings.HasPrefix(revision, "dir-") {
+			fmt.Fprintf(cmd.ErrOrStderr(), "kargo: warning: %s was deployed from a repository (%s); a controller of instance %s that still follows it puts back what is done here\n",
+				service.Name, kargo.Revision{Commit: revision}.Short(), s.instance)
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/controller"
+	"kargo/plan"
+)
+
+func labelsCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var apply bool
+	cmd := &cobra.Command{
+		Use: "labels", Short: "Print the labels of nodes, and what the workspace would change", GroupID: "swarm", Args: noArgs,
+		Long: `Labels prints the labels that each node has, and what would change to make them
+what the variables <NODE>_LABELS say. With --apply it carries that out, and
+touches nothing else. Only labels that such a variable names, or named before,
+are changed or removed; deploy, apply and serve do the same before the services
+that need them.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			if apply {
+				return s.applyLabels(cmd, env)
+			}
+			return s.showLabels(cmd, env)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	s.repoFlags(cmd.Flags())
+	s.swarmFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&apply, "apply", false, "make the labels what the workspace says")
+	return cmd
+}
+
+func (s *settings) showLabels(cmd *cobra.Command, env map[string]string) error {
+	desired, err := s.readSource(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if err := refuse(cmd, desired.Problems); err != nil {
+		return err
+	}
+	client, err := s.docker(env)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	nodes, err := client.Nodes(cmd.Context())
+	if err != nil {
+		return err
+	}
+	_, key, err := s.memory()
+	if err != nil {
+		return err
+	}
+	mask := controller.Mask(key, desired.Workspace.Env)
+	printLabels(cmd.OutOrStdout(), nodes, mask)
+	next := plan.Make(nil, kargo.Cluster{Nodes: nodes}, plan.Options{
+		Instance: s.instance, Only: []string{}, Labels: desired.Labels, Revision: desired.Workspace.Revision, Mask: mask,
+	})
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s", next)
+	return err
+}
+
+func printLabels(out io.Writer, nodes []kargo.LiveNode, mask kargo.Mask) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NODE\tLABELS")
+	for _, node := range nodes {
+		var labels []string
+		for _, key := range slices.Sorted(maps.Keys(node.Spec.Labels)) {
+			labels = append(labels, key+"="+mask.Value(key, node.Spec.Labels[key]))
+		}
+		fmt.Fprintf(table, "%s\t%s\n", node.Hostname, strings.Join(labels, ", "))
+	}
+	table.Flush()
+}
+
+// applyLabels runs rounds in which no stack is touched.
+func (s *settings) applyLabels(cmd *cobra.Command, env map[string]string) error {
+	return s.onStacks(cmd, env, allStacks, func(o *operation, _ []string) error {
+		o.loop.Narrow()
+		changes, err := o.rounds(cmd.Context(), "labels", time.Minute)
+		if err == nil && changes == 0 {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
+		}
+		return err
+	})
+}

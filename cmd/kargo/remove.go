@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+func removeCommand(env map[string]string) *cobra.Command {
+	s, f := &settings{}, &stackFlags{}
+	cmd := &cobra.Command{
+		Use: "remove STACK|all", Short: "Remove one stack, or all in reverse order", GroupID: "swarm",
+		Long: `Remove takes a stack off the Swarm: its services, and then, once the last task
+has ended, its networks, configs and secrets. It ends when all of them are gone.
+Volumes, labels of nodes and the networks that join stacks stay. What does not
+carry this instance's label is not touched.
+
+With "all" the last stack of STACKS goes first, and those that are protected
+(<STACK>_PROTECT) stay unless they are named. The workspace need not be sound.
+A controller that still follows a repository which names the stack puts it back.`,
+		Example: "  kargo remove apps",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := stackArgument(cmd, args, 1)
+			if err != nil {
+				return err
+			}
+			return s.removeStacks(cmd, env, f, name)
+		},
+	}
+	s.onStacksFlags(cmd, f)
+	return cmd
+}
+
+func (s *settings) removeStacks(cmd *cobra.Command, env map[string]string, f *stackFlags, name string) error {
+	if err := s.prepare(cmd, env); err != nil {
+		return err
+	}
+	source, address, noSource := s.source()
+	o, err := s.operate(cmd, env, source, address)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if noSource == nil {
+		// It says in which order, and what is secret. Without it, or with one
+		// that is wrong, stacks can be removed all the same.
+		_ = o.loop.Read(cmd.Context(), cmd.Name()+" "+name)
+	}
+	if err := s.warnOfController(cmd, o); err != nil {
+		return err
+	}
+	stacks, err := s.stacksToRemove(cmd, o, name)
+	if err != nil {
+		return err
+	}
+	return o.remove(cmd, f, stacks)
+}
+
+// remove takes stacks off the Swarm, and waits until nothing is left of them.
+func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) error {
+	if len(stacks) == 0 {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
+		return err
+	}
+	o.loop.Remove(stacks...)
+	names := strings.Join(stacks, " ")
+	changes, err := o.rounds(cmd.Context(), "remove "+names, f.wait)
+	if err != nil {
+		return err
+	}
+	words := "removed: "
+	if changes == 0 {
+		words = "not there, nothing to do: "
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), words+names)
+	return err
+}
+
+// stacksToRemove are the named stack, or all that run or are known, less the
+// protected ones.
+func (s *settings) stacksToRemove(cmd *cobra.Command, o *operation, name string) ([]string, error) {
+	services, err := o.client.Services(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	known, protected := map[string]bool{}, map[string]bool{}
+	for _, stack := range o.loop.KnownStacks() {
+		known[stack] = true
+	}
+	for _, service := range services {
+		if labels := service.Spec.Labels; labels[kargo.LabelInstance] == s.instance {
+			stack := labels[kargo.LabelStack]
+			known[stack] = true
+			protected[stack] = protected[stack] || labels[kargo.LabelProtect] == "true"
+		}
+	}
+	if name != allStacks {
+		if !known[name] {
+			return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no stack %q", name),
+				Hint: kargo.DidYouMean(name, slices.Collect(maps.Keys(known)))}
+		}
+		return []string{name}, nil
+	}
+	var stacks []string
+	for _, stack := range slices.Sorted(maps.Keys(known)) {
+		if protected[stack] {
+			fmt.Fprintf(cmd.ErrOrStderr(), "kargo: stack %s is protected and stays; name it to remove it\n", stack)
+			continue
+		}
+		stacks = append(stacks, stack)
+	}
+	return stacks, nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+// usedFile remembers the workspace in use, in the data directory, in the form
+// of the historic tool: "WORKSPACE=" and the path.
+const usedFile = ".workspace"
+
+func useCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "use DIRECTORY", Short: "Remember the workspace that commands work on", GroupID: "workspace",
+		Long: `Use remembers a workspace in the data directory; commands that are given neither
+--workspace nor --repo work on it from then on. Nothing is deleted: each
+workspace keeps a merged configuration, certificates, logs and a history of its
+own. That of the first is the data directory itself; those of others lie below
+.kargo-state/workspaces.`,
+		Example: "  kargo use ../platform",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("which workspace? kargo use takes a directory")
+			}
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			return s.use(cmd, args[0])
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	return cmd
+}
+
+func (s *settings) use(cmd *cobra.Command, dir string) error {
+	workspace, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(workspace); err != nil || !info.IsDir() {
+		return usagef("there is no directory %s", workspace)
+	}
+	if err := s.makeState(); err != nil {
+		return err
+	}
+	before, err := s.used()
+	if err != nil {
+		return err
+	}
+	if before == "" {
+		before = workspace
+	}
+	if _, err := os.Stat(s.state(ownerFile)); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(s.state(ownerFile), []byte(before+"\n"), 0o600); err != nil {
+			return fmt.Errorf("remember workspace: %w", err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.data, usedFile), []byte("WORKSPACE="+workspace+"\n"), 0o600); err != nil {
+		return fmt.Errorf("remember workspace: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(workspace, ".env")); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "kargo: warning: %s has no .env yet\n", workspace)
+	}
+	data, err := s.dataOf(workspace)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "workspace: %s\nmerged configuration: %s\n", workspace, filepath.Join(data, ".kargo"))
+	return err
+}
+
+// ownerFile names the workspace to which the data directory itself belongs.
+const ownerFile = "workspace"
+
+// used is the workspace that `use` remembered, or "". A relative path, which
+// the historic tool kept as it was typed, is one below the data directory.
+func (s *settings) used() (string, error) {
+	path := filepath.Join(s.data, usedFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the workspace in use: %w", err)
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	workspace, ok := strings.CutPrefix(strings.TrimSpace(line), "WORKSPACE=")
+	if !ok || workspace == "" {
+		return "", &kargo.Error{Fault: kargo.Invalid, Where: path, Err: errors.New("does not name a workspace"), Hint: "kargo use DIRECTORY"}
+	}
+	if !filepath.IsAbs(workspace) {
+		workspace = filepath.Join(s.data, workspace)
+	}
+	return workspace, nil
+}
+
+// dataOf is the data directory of a workspace in use: switching from one to
+// another must not give one the certificates and the history of the other.
+func (s *settings) dataOf(workspace string) (string, error) {
+	owner, err := os.ReadFile(s.state(ownerFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.data, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the workspace in use: %w", err)
+	}
+	if strings.TrimSpace(string(owner)) == workspace {
+		return s.data, nil
+	}
+	sum := sha256.Sum256([]byte(workspace))
+	return s.state(filepath.Join("workspaces", filepath.Base(workspace)+"-"+hex.EncodeToString(sum[:4]))), nil
+}
+
+// takeUsed makes the workspace in use, if there is one, the one to work on, and
+// answers whether there is.
+func (s *settings) takeUsed() (bool, error) {
+	workspace, err := s.used()
+	if err != nil || workspace == "" {
+		return false, err
+	}
+	if _, err := os.Stat(workspace); err != nil {
+		return false, &kargo.Error{Fault: kargo.Invalid, Where: filepath.Join(s.data, usedFile),
+			Err: fmt.Errorf("the workspace in use is gone: %s", workspace), Hint: "kargo use DIRECTORY"}
+	}
+	data, err := s.dataOf(workspace)
+	if err != nil {
+		return false, err
+	}
+	s.workspace, s.data = workspace, data
+	return true, os.MkdirAll(data, 0o700)
+}
