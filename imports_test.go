@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"merge":           {""},
 	"hooks":           {""},
 	"render":          {""},
+	"permit":          {""},
 	"plan":            {""},
 	"gitsync":         {""},
 	"swarm":           {""},
@@ -32,8 +33,8 @@ var mayImport = map[string][]string{
 	"dotkargo":        {""},
 	"server":          {""},
 	"notify":          {""},
-	"controller":      {"", "merge", "render", "plan"},
-	"cmd/kargo": {"", "controller", "defaults", "dotkargo", "gitsync", "history", "hooks", "notify", "plan",
+	"controller":      {"", "merge", "render", "permit", "plan"},
+	"cmd/kargo": {"", "controller", "defaults", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
 		"secrets", "server", "swarm"},
 	"testbed/testserver": {},
 	"conformance":        {},
@@ -42,7 +43,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no effects: what they answer depends on their arguments
 // alone, so a plan can be believed and a test needs no set-up.
-var pure = []string{"", "merge", "render", "plan"}
+var pure = []string{"", "merge", "render", "permit", "plan"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

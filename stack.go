@@ -27,6 +27,9 @@ type Stack struct {
 	Needs []string
 	// Policy is how the stack wants to be treated.
 	Policy Policy
+	// Permitted is the digest of the operator's policy (package permit) that
+	// the rendering was found to keep. It is no part of the rendering.
+	Permitted string `json:",omitempty"`
 }
 
 // Namespace is the stack's name in Swarm: "kargo-dbs".

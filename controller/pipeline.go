@@ -6,6 +6,7 @@ import (
 
 	"kargo"
 	"kargo/merge"
+	"kargo/permit"
 	"kargo/render"
 )
 
@@ -21,6 +22,8 @@ type Pipeline struct {
 	Workspace string
 	// UserID and GroupID are the values of KARGO_USER_ID and KARGO_GROUP_ID.
 	UserID, GroupID int
+	// Policy is what the operator permits.
+	Policy permit.Policy
 	// Secrets opens encrypted files in memory.
 	Secrets func(fs.FS) fs.FS
 	// Named are the stacks that a person named; none means all.
@@ -35,6 +38,8 @@ type Desired struct {
 	Stacks    []kargo.Stack
 	// Labels are those that nodes should have.
 	Labels []kargo.NodeLabels
+	// Provenance says where the stacks come from; nil where there are none.
+	Provenance *render.Provenance
 	// Problems is all that is wrong or odd. Where any is not a warning, the
 	// stacks must not be applied.
 	Problems kargo.Problems
@@ -95,10 +100,21 @@ func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (D
 	desired.Workspace = workspace
 	desired.Problems = append(desired.Problems, problems...)
 
-	rendered, problems := render.Render(workspace, stacks...)
-	desired.Stacks = rendered
+	rendered, provenance, problems := render.Trace(workspace, stacks...)
+	desired.Stacks, desired.Provenance = rendered, provenance
 	desired.Problems = append(desired.Problems, problems...)
+	desired.Problems = append(desired.Problems, p.judge(rendered, provenance, workspace)...)
 	desired.Labels, problems = render.NodeLabels(workspace)
 	desired.Problems = append(desired.Problems, problems...).Sort()
 	return desired, nil
+}
+
+// judge holds stacks against the operator's policy.
+func (p Pipeline) judge(stacks []kargo.Stack, provenance *render.Provenance, workspace kargo.Workspace) kargo.Problems {
+	for i := range stacks {
+		stacks[i].Permitted = p.Policy.Digest()
+	}
+	return permit.Check(p.Policy, permit.Input{
+		Stacks: stacks, Origins: provenance, Root: p.Root, SocketNetwork: render.SocketNetwork(workspace.Env),
+	})
 }

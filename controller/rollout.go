@@ -62,6 +62,10 @@ func (c *Controller) lastGood(stack kargo.Stack) (*kargo.Stack, string) {
 		c.Log.Warn("the last good rendering is not to be had", "stack", stack.Name, "error", err)
 		return nil, ""
 	}
+	if good.Permitted != stack.Permitted {
+		c.Log.Warn("the last good rendering was permitted by another policy than that of now", "stack", stack.Name)
+		return nil, ""
+	}
 	good.Policy, good.Needs = stack.Policy, stack.Needs
 	return good, rollout.GoodCommit
 }

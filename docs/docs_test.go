@@ -9,6 +9,8 @@ import (
 
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
+
+	"kargo/permit"
 )
 
 // needed are the variables that running.md has people set.
@@ -87,4 +89,21 @@ func load(env map[string]string) (*types.Config, error) {
 	return loader.Load(types.ConfigDetails{
 		ConfigFiles: []types.ConfigFile{{Filename: "kargo.yml", Config: parsed}}, Environment: env,
 	})
+}
+
+// TestPolicyRules holds the table of policy.md to the rules that there are.
+func TestPolicyRules(t *testing.T) {
+	data, err := os.ReadFile("policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, line := range strings.Split(string(data), "\n") {
+		if cells := strings.Split(line, "|"); len(cells) == 7 && strings.HasPrefix(cells[1], " `") {
+			documented = append(documented, strings.Trim(cells[1], " `"))
+		}
+	}
+	if known := permit.Rules(); !slices.Equal(documented, known) {
+		t.Errorf("documented are\n%v\nand there are\n%v", documented, known)
+	}
 }

@@ -84,7 +84,7 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, readSettings(&ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
-		renderComposeTemplates(ws)
+		problems = append(problems, renderComposeTemplates(ws)...)
 	}
 	return ws, problems.Sort(), nil
 }

@@ -55,12 +55,19 @@ func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 var composeTemplates = []string{"deploy/mongors.yml.tpl", "deploy/mongors-exporter.yml.tpl"}
 
 // composeVariable is the one variable replaced in them; the rest is left to
-// interpolation.
+// interpolation. It becomes part of names, and of nothing else.
 const composeVariable = "MONGORS_NAME"
+
+var composeName = regexp.MustCompile(`^[a-zA-Z0-9_-]*$`)
 
 // renderComposeTemplates adds the compose files that templates stand for,
 // unless the user has a plain one.
-func renderComposeTemplates(ws kargo.Workspace) {
+func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
+	if name := ws.Env[composeVariable]; !composeName.MatchString(name) {
+		problem := kargo.Problem{Message: fmt.Sprintf("%s is %q, which cannot be part of a service's name", composeVariable, name)}
+		problem.Path, problem.Line = splitPlace(ws.Lines[composeVariable])
+		return kargo.Problems{problem}
+	}
 	for _, source := range composeTemplates {
 		target := strings.TrimSuffix(source, templateSuffix)
 		template, exists := ws.Files[source]
@@ -75,6 +82,7 @@ func renderComposeTemplates(ws kargo.Workspace) {
 		})
 		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source}
 	}
+	return nil
 }
 
 // expandTemplate replaces $NAME and ${NAME}. A variable that is not set leaves

@@ -86,8 +86,10 @@ func (w *work) mentions(volume any, part string) bool {
 
 // substituted is a text of a compose file with its variables replaced; as it
 // is where the loader would refuse it.
-func (w *work) substituted(text string) string {
-	if substituted, err := template.Substitute(text, w.ws.Env.Lookup); err == nil {
+func (w *work) substituted(text string) string { return substitute(text, w.ws.Env) }
+
+func substitute(text string, env kargo.Environment) string {
+	if substituted, err := template.Substitute(text, env.Lookup); err == nil {
 		return substituted
 	}
 	return text

@@ -24,7 +24,7 @@ const maxServiceName = 63
 // convert makes service specs of the configuration, and the configs that they
 // use, both in order of name.
 func (w *work) convert(config *types.Config) ([]kargo.Service, []kargo.Config) {
-	objects := newObjects(w, config)
+	objects := w.objects
 	var services []kargo.Service
 	for _, service := range config.Services {
 		name := w.namespace + "_" + service.Name

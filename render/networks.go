@@ -14,11 +14,18 @@ import (
 const driverOverlay = "overlay"
 
 // sharedNetworks are the networks that join the stacks: the variable that
-// names each, and its name if the variable does not.
+// names each, and its name if the variable does not. The socket's is the last.
 var sharedNetworks = []struct{ variable, name string }{
 	{"DOCKER_FRONT_NETWORK", "kargo-front"},
 	{"DOCKER_BACK_NETWORK", "kargo-back"},
 	{"DOCKER_SOCKET_NETWORK", "kargo-docker-socket"},
+}
+
+// SocketNetwork is the name of the shared network on which Docker's API is
+// reached.
+func SocketNetwork(env kargo.Environment) string {
+	socket := sharedNetworks[len(sharedNetworks)-1]
+	return cmp.Or(env[socket.variable], socket.name)
 }
 
 // shared are the names of the shared networks in order.

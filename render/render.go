@@ -24,11 +24,14 @@
 //	configs.go, networks.go
 //	lint.go         what Swarm forgets; limits.go what it refuses or does otherwise
 //	names.go        names that nobody reads
+//	provenance.go   whose file and line a rendered property is
 package render
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/docker/cli/cli/compose/types"
 
 	"kargo"
 )
@@ -37,6 +40,12 @@ import (
 // is named, in the order of STACKS. The problems are sorted. A stack with a
 // problem that is not a warning is left out.
 func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems) {
+	stacks, _, problems := Trace(ws, names...)
+	return stacks, problems
+}
+
+// Trace is Render, and says where what it rendered comes from.
+func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
 	r := &renderer{ws: ws, places: map[string]place{}, services: map[string]bool{}, files: map[string]bool{}}
 	r.stacks = r.stackNames()
 	needs := r.needs()
@@ -57,7 +66,7 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 	if len(stacks) == len(r.stacks) { // else names may belong to what is missing
 		r.checkNames()
 	}
-	return stacks, r.problems.Sort()
+	return stacks, &Provenance{ws: ws, works: r.works}, r.problems.Sort()
 }
 
 // renderer is the work on one workspace.
@@ -69,6 +78,7 @@ type renderer struct {
 	places   map[string]place // where each rendered service is defined
 	services map[string]bool  // compose services of the stacks
 	files    map[string]bool  // entries of <STACK>_STACK
+	works    []*work          // of the stacks that have a configuration
 }
 
 // place is a line of a file; line 0 is the file as a whole.
@@ -113,6 +123,8 @@ func (r *renderer) stack(name string) kargo.Stack {
 	}
 	w.lint(config)
 	w.readHooks(config)
+	w.config, w.objects = config, newObjects(w, config)
+	r.works = append(r.works, w)
 	stack := kargo.Stack{Name: name}
 	stack.Services, stack.Configs = w.convert(config)
 	stack.Networks = w.networks(config)
@@ -125,6 +137,8 @@ type work struct {
 	name      string
 	namespace string
 	layers    []*layer
+	config    *types.Config // what the layers come to
+	objects   *objects
 	needs     map[string]kargo.NeedCondition // by "service\x00other"
 	before    []string                       // jobs that come before the rest
 	after     []string                       // jobs that come after the rest

@@ -54,6 +54,7 @@ and DOCKER_CERT_PATH. It must be a manager.`,
 	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
 	s.repoFlags(cmd.Flags())
 	s.layerFlags(cmd.Flags())
+	s.policyFlags(cmd.Flags())
 	s.swarmFlags(cmd.Flags())
 	s.serveFlags(cmd.Flags())
 	return cmd

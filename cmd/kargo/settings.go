@@ -28,7 +28,8 @@ type settings struct {
 	defaults  string
 	data      string
 
-	layer layerSettings
+	layer  layerSettings
+	policy policySettings
 
 	repo         string
 	ref          string
@@ -114,6 +115,7 @@ func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.workspace, "workspace", "w", "", "workspace `directory`; that of \"kargo use\" if not given, or the current one if it has a .env")
 	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
 	s.layerFlags(flags)
+	s.policyFlags(flags)
 }
 
 func (s *settings) repoFlags(flags *pflag.FlagSet) {
@@ -299,38 +301,56 @@ type setting struct {
 }
 
 func readSettingsFile(path string) ([]setting, error) {
-	invalid := func(line int, err error) error {
-		where := path
-		if line > 0 {
-			where = fmt.Sprintf("%s:%d", path, line)
-		}
-		return &kargo.Error{Fault: kargo.Invalid, Where: where, Err: err}
+	entries, err := readMapping(path)
+	if err != nil {
+		return nil, err
 	}
+	var all []setting
+	for _, entry := range entries {
+		values, err := settingValues(entry.value)
+		if err != nil {
+			return nil, fileError(path, entry.value, fmt.Errorf("setting %s: %w", entry.key.Value, err))
+		}
+		all = append(all, setting{entry.key.Value, values, entry.key.Line})
+	}
+	return all, nil
+}
+
+// entry is one key of a mapping with its value.
+type entry struct{ key, value *yaml.Node }
+
+// readMapping reads a YAML file of the operator's that is a mapping.
+func readMapping(path string) ([]entry, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read settings: %w", err)}
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, invalid(0, err)
+		return nil, &kargo.Error{Fault: kargo.Invalid, Where: path, Err: err}
 	}
 	if len(document.Content) == 0 {
 		return nil, nil
 	}
 	mapping := document.Content[0]
 	if mapping.Kind != yaml.MappingNode {
-		return nil, invalid(mapping.Line, errors.New("settings are a mapping of names to values"))
+		return nil, fileError(path, mapping, errors.New("settings are a mapping of names to values"))
 	}
-	var all []setting
+	var entries []entry
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		key, value := mapping.Content[i], mapping.Content[i+1]
-		values, err := settingValues(value)
-		if err != nil {
-			return nil, invalid(value.Line, fmt.Errorf("setting %s: %w", key.Value, err))
-		}
-		all = append(all, setting{key.Value, values, key.Line})
+		entries = append(entries, entry{mapping.Content[i], mapping.Content[i+1]})
 	}
-	return all, nil
+	return entries, nil
+}
+
+// fileError is what is wrong at a place of a file of the operator's.
+func fileError(path string, node *yaml.Node, err error) error {
+	fault := &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", path, node.Line), Err: err}
+	var inner *kargo.Error
+	if errors.As(err, &inner) {
+		fault.Err, fault.Hint = inner.Err, inner.Hint
+	}
+	return fault
 }
 
 // settingValues are a single value, or a list of them.

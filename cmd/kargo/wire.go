@@ -41,7 +41,7 @@ func (s *settings) makeState() error {
 // absolute makes the paths that end up in specs and in records independent of
 // the current directory.
 func (s *settings) absolute() (err error) {
-	for _, path := range []*string{&s.data, &s.workspace, &s.defaults} {
+	for _, path := range []*string{&s.data, &s.workspace, &s.defaults, &s.policy.file} {
 		if *path == "" {
 			continue
 		}
@@ -61,6 +61,10 @@ func (s *settings) pipeline() (controller.Pipeline, error) {
 		Workspace: filepath.Join(s.data, "workspace"),
 		UserID:    os.Getuid(), GroupID: os.Getgid(),
 		Secrets: secrets.Open, Hooks: hooks.Refuse,
+	}
+	var err error
+	if pipeline.Policy, err = s.permitted(); err != nil {
+		return pipeline, err
 	}
 	if s.workspace != "" {
 		pipeline.Workspace = s.workspace

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+
+	"kargo/permit"
+)
+
+// policySettings say what the operator permits a workspace.
+type policySettings struct {
+	name  string
+	file  string
+	rules []string // RULE=VALUE
+}
+
+func (s *settings) policyFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.policy.name, "policy", "", "what a workspace may ask of Docker: `open` (warns only), baseline or restricted; see docs/policy.md")
+	flags.StringVar(&s.policy.file, "policy-file", "", "YAML `file` with a policy, its rules and exceptions for single services")
+	flags.StringArrayVar(&s.policy.rules, "policy-rule", nil, "one rule on top, as `RULE=VALUE`: allow, warn, deny or what it permits (bind-mounts=/srv/*); may be repeated")
+}
+
+// permitted is the operator's policy: that of the file, with flags on top.
+func (s *settings) permitted() (permit.Policy, error) {
+	file, err := readPolicyFile(s.policy.file)
+	if err != nil {
+		return permit.Policy{}, err
+	}
+	policy, err := permit.New(cmp.Or(s.policy.name, file.name, permit.Open))
+	if err != nil {
+		return policy, err
+	}
+	for _, set := range file.rules {
+		if policy, err = set(policy); err != nil {
+			return policy, err
+		}
+	}
+	// What is said of one rule adds up.
+	values := map[string][]string{}
+	for _, text := range s.policy.rules {
+		rule, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return policy, usagef("--policy-rule takes RULE=VALUE, not %q", text)
+		}
+		values[rule] = append(values[rule], value)
+	}
+	for _, rule := range slices.Sorted(maps.Keys(values)) {
+		if policy, err = policy.Set(rule, strings.Join(values[rule], " ")); err != nil {
+			return policy, fmt.Errorf("--policy-rule: %w", err)
+		}
+	}
+	return policy, nil
+}
+
+// policyFile is what a file says, each rule as what it does to a policy.
+type policyFile struct {
+	name  string
+	rules []func(permit.Policy) (permit.Policy, error)
+}
+
+func readPolicyFile(path string) (policyFile, error) {
+	var file policyFile
+	if path == "" {
+		return file, nil
+	}
+	sections, err := readMapping(path)
+	if err != nil {
+		return file, err
+	}
+	for _, section := range sections {
+		switch section.key.Value {
+		case "policy":
+			if file.name = section.value.Value; file.name == "" {
+				err = fileError(path, section.key, errors.New("policy wants a name"))
+			}
+		case "rules":
+			err = file.entries(path, section.value, permit.Policy.Set)
+		case "services":
+			err = file.entries(path, section.value, func(policy permit.Policy, service, rules string) (permit.Policy, error) {
+				return policy.Except(service, strings.Fields(rules)...)
+			})
+		default:
+			err = fileError(path, section.key, fmt.Errorf("unknown key %q", section.key.Value))
+		}
+		if err != nil {
+			return file, err
+		}
+	}
+	return file, nil
+}
+
+// entries adds what a mapping of names to a value or a list says.
+func (f *policyFile) entries(path string, mapping *yaml.Node, set func(permit.Policy, string, string) (permit.Policy, error)) error {
+	if mapping.Kind != yaml.MappingNode {
+		return fileError(path, mapping, errors.New("is not a mapping"))
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key := mapping.Content[i]
+		values, err := settingValues(mapping.Content[i+1])
+		if err != nil {
+			return fileError(path, key, err)
+		}
+		f.rules = append(f.rules, func(policy permit.Policy) (permit.Policy, error) {
+			next, err := set(policy, key.Value, strings.Join(values, " "))
+			if err != nil {
+				return policy, fileError(path, key, err)
+			}
+			return next, nil
+		})
+	}
+	return nil
+}
