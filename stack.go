@@ -30,6 +30,10 @@ type Stack struct {
 	// Permitted is the digest of the operator's policy (package permit) that
 	// the rendering was found to keep. It is no part of the rendering.
 	Permitted string `json:",omitempty"`
+	// NeedsApproval says why nothing of the stack may change before a person
+	// approves it; "" where it may. It is no part of the rendering: a good one
+	// that stands in needs no approval.
+	NeedsApproval string `json:"-"`
 }
 
 // Namespace is the stack's name in Swarm: "kargo-dbs".

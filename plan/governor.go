@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -45,6 +46,7 @@ func (m maker) heldRemovals() map[string]string {
 			held[stack] = reason
 		}
 	}
+	maps.Copy(held, m.unapprovedRemovals())
 	return held
 }
 

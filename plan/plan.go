@@ -175,7 +175,7 @@ func (m maker) stack(stack kargo.Stack) stackPlan {
 	}
 	p.changes = slices.Concat(m.stackNetworks(stack), m.stackConfigs(stack, changes), changes)
 	p.holds = append(p.holds, holds...)
-	return m.withoutRefused(p)
+	return m.untilApproved(stack, m.withoutRefused(p))
 }
 
 // quarantine says that another rendering than the wanted one is in force.

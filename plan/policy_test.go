@@ -326,3 +326,30 @@ func TestARollbackRunsTheImageThatRanWell(t *testing.T) {
 		t.Errorf("sent image %s, to ask for %q", change.Service.TaskTemplate.ContainerSpec.Image, change.Unresolved)
 	}
 }
+
+// A stack that needs approval changes in nothing, and says what it would do.
+func TestApproval(t *testing.T) {
+	pinned := stack("web", service("kargo-web_a", "app:2"), service("kargo-web_c", "new:1"))
+	pinned.NeedsApproval = "this is catalogue 4"
+	desired := []kargo.Stack{pinned, stack("own", service("kargo-own_b", "own:2"))}
+	running := cluster(live("web", "kargo-web_a", "app:1"), live("web", "kargo-web_gone", "old:1"), live("own", "kargo-own_b", "own:1"))
+	options := plan.Options{Instance: "test"}
+	held := plan.Make(desired, running, options)
+	const want = `update service kargo-own_b: TaskTemplate.ContainerSpec.Image: "own:1" -> "own:2"
+hold service kargo-web_a: update (TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"), but this is catalogue 4
+hold service kargo-web_c: create (new), but this is catalogue 4
+hold stack web: services would be removed, but this is catalogue 4
+`
+	if got := held.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	options.Approved = held.ID()
+	const approved = `update service kargo-web_a: TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"
+create service kargo-web_c: new
+update service kargo-own_b: TaskTemplate.ContainerSpec.Image: "own:1" -> "own:2"
+remove service kargo-web_gone: no longer in the workspace
+`
+	if got := plan.Make(desired, running, options).String(); got != approved {
+		t.Errorf("approved, it is\n%s\nand should be\n%s", got, approved)
+	}
+}

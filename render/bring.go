@@ -89,6 +89,7 @@ func (o *objects) filesOfBind(service *types.ServiceConfig, volume types.Service
 	}
 	var files []broughtFile
 	for _, name := range o.filesAt(source) {
+		o.filesRead[name] = true
 		target := path.Join(volume.Target, strings.TrimPrefix(name, source))
 		if !hidden(service, volume, target) {
 			files = append(files, broughtFile{name: name, target: target, volume: volume.Target})

@@ -12,6 +12,7 @@ import (
 func (w *work) constraintLayer(service string, own []*layer) *layer {
 	services := map[string]any{}
 	readBy := map[string]string{}
+	readsDefaults := false
 	for _, l := range own {
 		for _, name := range l.serviceNames() {
 			variable := kargo.EnvName(name) + "_CONSTRAINTS"
@@ -23,6 +24,7 @@ func (w *work) constraintLayer(service string, own []*layer) *layer {
 				w.warn(w.variable(variable), "", "services %q and %q share the variable %s", other, name, variable)
 			}
 			readBy[variable] = name
+			readsDefaults = readsDefaults || w.fromCatalogue(variable)
 			services[name] = map[string]any{"deploy": map[string]any{
 				"placement": map[string]any{"constraints": escapeList(constraints)},
 			}}
@@ -35,6 +37,8 @@ func (w *work) constraintLayer(service string, own []*layer) *layer {
 		path:    "deploy/" + service + "-deploy-constraints.yml",
 		service: service,
 		dict:    map[string]any{"services": services},
+
+		readsDefaults: readsDefaults,
 	}
 }
 

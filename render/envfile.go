@@ -129,5 +129,6 @@ func (w *work) treeFile(at place, name string) (string, []byte, bool) {
 		w.fail(at, kargo.DidYouMean(inside, w.treeNames()), "there is no file %s", inside)
 		return "", nil, false
 	}
+	w.filesRead[inside] = true
 	return inside, file.Data, true
 }

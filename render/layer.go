@@ -20,6 +20,8 @@ type layer struct {
 	root    *yaml.Node // nil where the layer was made from a variable
 	dict    map[string]any
 	tags    []tag
+	// readsDefaults: variables with the catalogue's values are read.
+	readsDefaults bool
 }
 
 // generated tells whether the layer was made from a variable.

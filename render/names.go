@@ -28,7 +28,7 @@ var formerVariables = map[string]string{
 // Variables that Kargo itself reads: alone, for a stack, for a service.
 var (
 	ownVariables = []string{
-		"STACKS", "KARGO_SECRETS", "DOCKER_FRONT_NETWORK", "DOCKER_BACK_NETWORK", "DOCKER_SOCKET_NETWORK",
+		"STACKS", "KARGO_SECRETS", catalogueVariable, "DOCKER_FRONT_NETWORK", "DOCKER_BACK_NETWORK", "DOCKER_SOCKET_NETWORK",
 	}
 	stackVariables = []string{
 		"_STACK", "_NEEDS", "_BEFORE", "_AFTER", "_ADOPT", "_ON_FAILURE", "_DEADLINE", "_STABLE", "_DRIFT", "_IGNORE", "_PROTECT", "_RECREATE",
@@ -42,7 +42,7 @@ func (r *renderer) checkNames() {
 	read, known := r.readVariables()
 	for _, variable := range slices.Sorted(maps.Keys(r.ws.Lines)) {
 		at := r.variable(variable)
-		if read[variable] || r.isDefault(at.path) {
+		if read[variable] || r.fromCatalogue(variable) {
 			continue
 		}
 		if now, former := formerVariables[variable]; former {
@@ -81,9 +81,6 @@ func (r *renderer) checkSuffix(at place, variable string) {
 		}
 	}
 }
-
-// isDefault tells whether a variable was assigned by the catalogue.
-func (r *renderer) isDefault(file string) bool { return file == ".env.default" }
 
 // mention is what looks like the name of a variable in any file;
 // mentionAsVariable is what is one.

@@ -23,7 +23,7 @@
 //	bring.go        binds of the merged tree, as configs; binds.go the rest
 //	configs.go, networks.go
 //	lint.go         what Swarm forgets; limits.go what it refuses or does otherwise
-//	names.go        names that nobody reads
+//	names.go        names that nobody reads; pin.go KARGO_CATALOGUE
 //	provenance.go   whose file and line a rendered property is
 package render
 
@@ -63,6 +63,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 	r.checkAliases(stacks)
 	r.checkPorts(stacks)
 	r.checkHash()
+	r.checkPin()
 	if len(stacks) == len(r.stacks) { // else names may belong to what is missing
 		r.checkNames()
 	}
@@ -104,7 +105,7 @@ func (r *renderer) warn(at place, hint, format string, args ...any) {
 
 // stack renders one stack.
 func (r *renderer) stack(name string) kargo.Stack {
-	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name, needs: map[string]kargo.NeedCondition{}}
+	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name, needs: map[string]kargo.NeedCondition{}, filesRead: map[string]bool{}}
 	w.readLayers()
 	w.checkVariables()
 	if r.failed {
@@ -128,6 +129,9 @@ func (r *renderer) stack(name string) kargo.Stack {
 	stack := kargo.Stack{Name: name}
 	stack.Services, stack.Configs = w.convert(config)
 	stack.Networks = w.networks(config)
+	if w.usesCatalogue() {
+		stack.NeedsApproval = w.unaccepted()
+	}
 	return stack
 }
 
@@ -142,6 +146,7 @@ type work struct {
 	needs     map[string]kargo.NeedCondition // by "service\x00other"
 	before    []string                       // jobs that come before the rest
 	after     []string                       // jobs that come after the rest
+	filesRead map[string]bool                // of the merged tree, beside compose files
 }
 
 // chosen are the stacks to render, in the order of STACKS.

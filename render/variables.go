@@ -64,9 +64,9 @@ func (w *work) checkText(l *layer, node *yaml.Node) {
 		switch {
 		case match[2] >= 0: // $$ is a dollar
 		case match[4] >= 0:
-			w.checkReference(at, node.Value[match[4]:match[5]], false)
+			w.checkReference(l, at, node.Value[match[4]:match[5]], false)
 		case match[6] >= 0:
-			w.checkReference(at, node.Value[match[6]:match[7]], true)
+			w.checkReference(l, at, node.Value[match[6]:match[7]], true)
 		default:
 			w.fail(at, `a dollar that is meant as one is written "$$"`,
 				"%q is no reference to a variable", firstWord(node.Value[match[0]:]))
@@ -75,9 +75,10 @@ func (w *work) checkText(l *layer, node *yaml.Node) {
 }
 
 // checkReference looks at what stands after the dollar: "NAME:-text".
-func (w *work) checkReference(at place, expression string, braced bool) {
+func (w *work) checkReference(l *layer, at place, expression string, braced bool) {
 	name := variableName.FindString(expression)
 	rest := expression[len(name):]
+	l.readsDefaults = l.readsDefaults || w.fromCatalogue(name)
 	value, set := w.ws.Env.Lookup(name)
 	operator := strings.TrimLeft(rest, ":")
 	if rest != "" && !braced {

@@ -1,0 +1,51 @@
+package render_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"kargo"
+	"kargo/render"
+)
+
+// A pin that names another catalogue than this makes changes wait, of those
+// stacks that use the catalogue: its files, or its variables.
+func TestPin(t *testing.T) {
+	ws := tree(kargo.Environment{
+		"STACKS": "file variable constraint config own", "FILE_STACK": "a", "VARIABLE_STACK": "b", "CONSTRAINT_STACK": "c", "CONFIG_STACK": "d", "OWN_STACK": "e",
+		"TAG": "1", "OWN": "1", "C_CONSTRAINTS": "node.role==worker", "KARGO_CATALOGUE": "3",
+	}, map[string]string{
+		"deploy/a.yml": "services: {a: {image: 'x:1'}}",
+		"deploy/b.yml": "services: {b: {image: 'x:${TAG}'}}",
+		"deploy/c.yml": "services: {c: {image: 'x:1'}}",
+		"deploy/d.yml": "services: {d: {image: 'x:1', volumes: ['../configs/d:/d']}}",
+		"deploy/e.yml": "services: {e: {image: 'x:${OWN}'}}",
+		"configs/d":    "x",
+	})
+	for _, name := range []string{"deploy/a.yml", "configs/d"} {
+		ws.Files[name] = kargo.File{Data: ws.Files[name].Data, Origin: kargo.OriginDefault}
+	}
+	ws.Lines = map[string]string{"TAG": ".env.default:1", "C_CONSTRAINTS": ".env.default:2", "OWN": ".env:1", "KARGO_CATALOGUE": ".env:2"}
+	for _, test := range []struct{ version, waiting, problems string }{
+		{"3", "", ""},
+		{"4", "file variable constraint config", ".env:2: warning: this Kargo has catalogue 4: changes of stacks that use it wait for approval (look at `kargo plan`, then set it to 4)\n"},
+	} {
+		ws.Revision.Catalogue = test.version
+		stacks, problems := render.Render(ws)
+		var waiting []string
+		for _, stack := range stacks {
+			if stack.NeedsApproval != "" {
+				waiting = append(waiting, stack.Name)
+			}
+		}
+		if got := strings.Join(waiting, " "); got != test.waiting || problemText(problems) != test.problems {
+			t.Errorf("catalogue %s: %q wait, and %s", test.version, got, problemText(problems))
+		}
+	}
+	stacks, _ := render.Render(ws)
+	const want = "the workspace accepts catalogue 3 and this is 4: it waits for approval, or for KARGO_CATALOGUE=4"
+	if got := fmt.Sprint(stacks[0].NeedsApproval); got != want {
+		t.Errorf("it says %q", got)
+	}
+}
