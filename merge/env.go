@@ -109,7 +109,7 @@ func parse(name string, data []byte) (source, kargo.Problems) {
 // overflows would end the controller.
 func parseStatements(name, text string) (*syntax.File, error) {
 	file := &syntax.File{Name: name}
-	reader := &boundedReader{text: text, limit: maxStatement}
+	reader := &boundedReader{text: text, limit: pastComments(text, 0) + maxStatement}
 	for stmt, err := range syntax.NewParser(syntax.Variant(syntax.LangBash)).StmtsSeq(reader) {
 		if errors.Is(err, errEndless) {
 			line := 1
@@ -122,9 +122,26 @@ func parseStatements(name, text string) (*syntax.File, error) {
 			return nil, err
 		}
 		file.Stmts = append(file.Stmts, stmt)
-		reader.limit = reader.offset + maxStatement
+		end := int(stmt.End().Offset())
+		if line := strings.IndexByte(text[end:], '\n'); line >= 0 {
+			end = pastComments(text, end+line+1)
+		}
+		reader.limit = max(reader.offset, end) + maxStatement
 	}
 	return file, nil
+}
+
+// pastComments is where the first line from an offset on begins that is neither
+// empty nor a comment. Between statements these may be as long as they like.
+func pastComments(text string, offset int) int {
+	for offset < len(text) {
+		line, _, _ := strings.Cut(text[offset:], "\n")
+		if trimmed := strings.TrimLeft(line, " \t"); trimmed != "" && trimmed[0] != '#' {
+			break
+		}
+		offset = min(offset+len(line)+1, len(text))
+	}
+	return offset
 }
 
 var errEndless = fmt.Errorf("a statement is longer than %d bytes", maxStatement)

@@ -263,3 +263,20 @@ func TestLayerErrors(t *testing.T) {
 		})
 	}
 }
+
+// Comments between statements may be long; one statement may not.
+func TestLongComments(t *testing.T) {
+	comment := strings.Repeat("# a comment of some length, as people write them\n", 400)
+	for _, test := range []struct {
+		env, problem string
+	}{
+		{comment + "STACKS=a\n" + comment + "\n  " + comment + "B=1\n" + comment, ""},
+		{"STACKS=a\nB='" + comment + "'\n", "is longer than"},
+		{"STACKS=a\nB=\"\n" + comment + "\"\n", "is longer than"},
+	} {
+		_, problems, err := merge.Merge(merge.Input{User: fstest.MapFS{".env": {Data: []byte(test.env)}}})
+		if err != nil || !strings.Contains(fmt.Sprint(problems), test.problem) || test.problem == "" && len(problems) > 0 {
+			t.Errorf("got %v, %v; want %q", problems, err, test.problem)
+		}
+	}
+}
