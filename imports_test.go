@@ -20,6 +20,7 @@ import (
 var mayImport = map[string][]string{
 	"":                {},
 	"defaults":        {},
+	"docs":            {},
 	"secrets":         {""},
 	"merge":           {""},
 	"hooks":           {""},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"server":          {""},
 	"notify":          {""},
 	"controller":      {"", "merge", "render", "permit", "plan"},
-	"cmd/kargo": {"", "controller", "defaults", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
+	"cmd/kargo": {"", "controller", "defaults", "docs", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
 		"secrets", "server", "swarm"},
 	"testbed/testserver": {},
 	"conformance":        {},

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+)
+
+func initCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var services []string
+	cmd := &cobra.Command{
+		Use: "init [DIR]", Short: "Write a workspace for chosen services", GroupID: "workspace",
+		Long: `Init writes a workspace to begin with: an .env with the chosen services in
+stacks, every variable they read with its meaning, a README and a .gitignore.
+What has no default is left empty, and "kargo check" refuses the workspace until
+it is filled in. Traefik and docker-socket-proxy are added where a service has a
+route or reads the Docker API. Nothing is overwritten: where one of the files is
+there already, nothing is written at all.`,
+		Example: "  kargo init ./workspace --services redis,mongodb,mongo-express",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("kargo init takes one directory, got %q", args)
+			}
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			listed, err := s.catalogue(cmd, env)
+			if err != nil {
+				return err
+			}
+			if len(services) == 0 {
+				return usagef("which services? name them with --services, see `kargo catalogue`")
+			}
+			return writeWorkspace(cmd, dir, listed, services)
+		},
+	}
+	cmd.Flags().StringSliceVar(&services, "services", nil, "`names` of services of the catalogue, separated by commas")
+	cmd.Flags().StringVar(&s.config, "config", "", "settings `file`")
+	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
+	return cmd
+}
+
+func writeWorkspace(cmd *cobra.Command, dir string, listed catalogueList, names []string) error {
+	chosen, err := listed.choose(listed.withEntrance(names))
+	if err != nil {
+		return err
+	}
+	seed := newSeed(listed, chosen)
+	files := map[string]string{".env": seed.env(), "README.md": seed.readme(), ".gitignore": ".kargo/\n.kargo-state/\n"}
+	order := slices.Sorted(maps.Keys(files))
+	for _, name := range order {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s is there already; nothing was written", filepath.Join(dir, name)), Hint: "choose an empty directory"}
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make workspace: %w", err)
+	}
+	for _, name := range order {
+		if err := writeNew(filepath.Join(dir, name), files[name]); err != nil {
+			return fmt.Errorf("write workspace: %w", err)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", filepath.Join(dir, name))
+	}
+	seed.sayNext(cmd.OutOrStdout(), dir)
+	return nil
+}
+
+// writeNew writes a file that must not be there. It will hold passwords, so it
+// is the user's alone.
+func writeNew(name, content string) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(content)
+	return errors.Join(err, file.Close())
+}
+
+// withEntrance adds what a route, and what reads the Docker API, cannot do
+// without.
+func (c catalogueList) withEntrance(names []string) []string {
+	wanted := slices.Clone(names)
+	for i := 0; i < len(wanted); i++ { // grows
+		at := slices.IndexFunc(c.Services, func(s catalogueService) bool { return s.Name == wanted[i] })
+		if at < 0 {
+			continue
+		}
+		for _, need := range c.Services[at].Needs.Services {
+			if (need == "traefik" || need == "docker-socket-proxy") && !slices.Contains(wanted, need) {
+				wanted = append(wanted, need)
+			}
+		}
+	}
+	slices.SortStableFunc(wanted, func(a, b string) int { return c.rank(a) - c.rank(b) })
+	return slices.Compact(wanted)
+}
+
+func (c catalogueList) rank(name string) int {
+	return slices.IndexFunc(c.Services, func(s catalogueService) bool { return s.Name == name })
+}
+
+// missing are the services that the chosen ones speak to and that were not
+// chosen.
+func (w seed) missing() []string {
+	var lines []string
+	for _, service := range w.services {
+		var others []string
+		for _, need := range service.Needs.Services {
+			if !slices.ContainsFunc(w.services, func(s catalogueService) bool { return s.Name == need }) {
+				others = append(others, need)
+			}
+		}
+		if len(others) > 0 {
+			lines = append(lines, fmt.Sprintf("%s speaks to %s, or to others in its place", service.Name, strings.Join(others, ", ")))
+		}
+	}
+	return lines
+}
