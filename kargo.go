@@ -147,10 +147,14 @@ type File struct {
 	// Source is the path inside its layer, for messages. It differs from the
 	// key in Workspace.Files for rendered templates only.
 	Source string
-	// Secret files were encrypted in the repository.
-	Secret bool
 	// Executable files have mode 0755 in a container, all others 0644.
 	Executable bool
+	// Secret says that Data was encrypted in the repository, wholly or in
+	// part, or was made of what was. It must not be written to a disk; see
+	// OnDisk.
+	Secret bool
+	// Opened is how a secret file got its Data.
+	Opened Opened
 }
 
 // Place is a line of a file of one layer.
@@ -186,6 +190,13 @@ type Workspace struct {
 	Assignments map[string][]string
 	// Reader is the reader the environment needed: "dotenv" or "bash".
 	Reader string
+	// SecretNames are the variables whose values were encrypted in the
+	// repository or come from outside of it; SecretValues are all values that
+	// were or do. Both are hidden in every text, whatever KARGO_SECRETS says.
+	SecretNames, SecretValues []string
+	// External says that some value comes from outside the repository and may
+	// change without a commit.
+	External bool
 }
 
 // Layer is the name of the layer that a file of the merged configuration came

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,31 +18,65 @@ var DefaultSecretNames = []string{
 	"PASSWORD", "TOKEN", "SECRET", "DB_URL", "*_DB_URL", "*_WEBHOOK_URL",
 }
 
+// shortestSecret is the length in bytes of the shortest value that is looked
+// for in texts. A shorter one would blot out innocent text and cannot be a
+// secret worth the name.
+const shortestSecret = 4
+
+// urlPassword finds the password in addresses: scheme://user:password@host.
+// The user's name may be missing.
+var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
+
 // Mask replaces secret values by digests, so that one sees *that* a value
 // changed and not what it is. The digest is keyed: it cannot be guessed from
 // outside, and the same value has the same digest as long as the key lives.
-// The zero Mask hides by name only, with an empty key.
+// The zero Mask hides by name only, with an empty key. Passwords in addresses
+// are hidden wherever they stand.
 type Mask struct {
-	key    []byte
-	names  []string
-	values []string // longest first, so that no part of one is left over
+	key      []byte
+	patterns []string
+	names    map[string]bool // secret whatever the patterns say
+	values   []string        // longest first, so that no part of one is left over
 }
 
 // NewMask hides the values of env whose names match one of the patterns
 // (DefaultSecretNames if there are none), and those values wherever else they
 // occur.
 func NewMask(key []byte, env Environment, patterns ...string) Mask {
-	return Mask{key: key, names: patterns}.With(env)
+	return Mask{key: key, patterns: patterns}.With(env)
 }
 
 // With hides the values of another environment as well: those that a service
 // runs with may be older than the workspace's.
 func (m Mask) With(env Environment) Mask {
-	m.values = slices.Clone(m.values)
+	var values []string
 	for name, value := range env {
-		// A shorter value would blot out innocent text and cannot be a secret
-		// worth the name.
-		if len(value) >= 4 && m.secretName(name) {
+		if m.secretName(name) {
+			values = append(values, value)
+		}
+		for _, match := range urlPassword.FindAllStringSubmatch(value, -1) {
+			values = append(values, match[2])
+		}
+	}
+	return m.withValues(values)
+}
+
+// WithSecrets hides what is known to be secret by other means than a name's
+// pattern: the variables of these names, and these values.
+func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
+	m.names = map[string]bool{}
+	values = slices.Clone(values)
+	for _, name := range names {
+		m.names[EnvName(name)] = true
+		values = append(values, env[name])
+	}
+	return m.withValues(values)
+}
+
+func (m Mask) withValues(values []string) Mask {
+	m.values = slices.Clone(m.values)
+	for _, value := range values {
+		if len(value) >= shortestSecret {
 			m.values = append(m.values, value)
 		}
 	}
@@ -61,30 +96,50 @@ func (m Mask) Value(name, value string) string {
 }
 
 // Text is any text with every known secret value replaced.
-func (m Mask) Text(text string) string {
+func (m Mask) Text(text string) string { return m.replace(text, m.Digest) }
+
+// Blank is Text without digests, for where no key is at hand: a digest without
+// one could be guessed.
+func (m Mask) Blank(text string) string {
+	return m.replace(text, func(string) string { return hidden })
+}
+
+func (m Mask) replace(text string, with func(string) string) string {
 	for _, value := range m.values {
 		if strings.Contains(text, value) {
-			text = strings.ReplaceAll(text, value, m.Digest(value))
+			text = strings.ReplaceAll(text, value, with(value))
 		}
 	}
-	return text
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	return urlPassword.ReplaceAllStringFunc(text, func(match string) string {
+		parts := urlPassword.FindStringSubmatch(match)
+		if strings.HasPrefix(parts[2], hidden) {
+			return match
+		}
+		return parts[1] + with(parts[2]) + "@"
+	})
 }
 
 func (m Mask) secretName(name string) bool {
-	patterns := m.names
+	patterns := m.patterns
 	if len(patterns) == 0 {
 		patterns = DefaultSecretNames
 	}
 	name = EnvName(name)
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		matched, err := path.Match(pattern, name)
+	return m.names[name] || slices.ContainsFunc(patterns, func(pattern string) bool {
+		matched, err := path.Match(strings.ToUpper(pattern), name)
 		return err == nil && matched
 	})
 }
+
+// hidden begins whatever stands for a secret.
+const hidden = "***"
 
 // Digest stands for a value that is secret as a whole.
 func (m Mask) Digest(value string) string {
 	mac := hmac.New(sha256.New, m.key)
 	mac.Write([]byte(value))
-	return "***" + hex.EncodeToString(mac.Sum(nil))[:8]
+	return hidden + hex.EncodeToString(mac.Sum(nil))[:8]
 }

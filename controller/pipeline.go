@@ -74,6 +74,16 @@ func answersAs(files, earlier fs.FS) bool {
 // be sound. What is wrong with the workspace is in Desired.Problems; an error
 // is a fault of something else. The files are those that a Source answered.
 func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
+	desired, err := p.read(revision, files, stacks...)
+	// A problem may quote what it is about.
+	mask := Mask(nil, desired.Workspace)
+	for i, problem := range desired.Problems {
+		desired.Problems[i].Message, desired.Problems[i].Hint = mask.Blank(problem.Message), mask.Blank(problem.Hint)
+	}
+	return desired, err
+}
+
+func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
 	revision.Catalogue = p.Catalogue
 	if len(stacks) == 0 {
 		stacks = p.Named

@@ -152,15 +152,15 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 	}), nil
 }
 
-// Mask hides the secrets of an environment. KARGO_SECRETS, a list of patterns,
-// takes the place of the default ones.
-func Mask(key []byte, env kargo.Environment) kargo.Mask {
-	return kargo.NewMask(key, env, env.List("KARGO_SECRETS")...)
+// Mask hides the secrets of a workspace. KARGO_SECRETS, a list of patterns,
+// takes the place of the default ones; what was encrypted is hidden anyhow.
+func Mask(key []byte, ws kargo.Workspace) kargo.Mask {
+	return kargo.NewMask(key, ws.Env, ws.Env.List("KARGO_SECRETS")...).WithSecrets(ws.Env, ws.SecretNames, ws.SecretValues)
 }
 
 // mask hides the secrets of the desired revision. What the daemon or a task
 // says may quote them.
-func (c *Controller) mask() kargo.Mask { return Mask(c.MaskKey, c.desired.Workspace.Env) }
+func (c *Controller) mask() kargo.Mask { return Mask(c.MaskKey, c.desired.Workspace) }
 
 // passing tells whether a plan holds anything that lifts by itself.
 func passing(p kargo.Plan) bool {

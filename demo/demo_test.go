@@ -118,7 +118,7 @@ func read(t *testing.T, files fs.FS) []kargo.Stack {
 	t.Helper()
 	pipeline := controller.Pipeline{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
-		Secrets: secrets.Open, Hooks: hooks.Refuse,
+		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
 	desired, err := pipeline.Run(kargo.Revision{}, files)
 	if err != nil {

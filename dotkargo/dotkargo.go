@@ -3,7 +3,9 @@
 //
 // It is switched as a whole: a reader sees the old tree or the new one, never
 // a mixture, even if the process is killed. Directories have mode 0700, files
-// 0600, because the tree holds what secrets the workspace holds.
+// 0600, because the tree holds what the repository holds in plain. What is
+// encrypted there is so here, and what was made of it is left out: no secret
+// is written to a disk.
 package dotkargo
 
 import (
@@ -70,8 +72,10 @@ func seed(dir string, workspace kargo.Workspace) error {
 		if _, err := root.Lstat(filepath.FromSlash(name)); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := write(root, name, file.Data); err != nil {
-			return err
+		if data, ok := file.OnDisk(); ok {
+			if err := write(root, name, data); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -94,10 +98,11 @@ func fill(dir string, workspace kargo.Workspace) error {
 	}
 	defer root.Close()
 	for name, file := range workspace.Files {
-		if isState(name) {
+		data, ok := file.OnDisk()
+		if isState(name) || !ok {
 			continue
 		}
-		if err := write(root, name, file.Data); err != nil {
+		if err := write(root, name, data); err != nil {
 			return err
 		}
 	}
@@ -177,8 +182,8 @@ func keepState(from, to string) error {
 // same tells whether dir holds exactly the workspace's files, state aside.
 func same(dir string, workspace kargo.Workspace) bool {
 	missing := map[string]bool{}
-	for name := range workspace.Files {
-		if !isState(name) {
+	for name, file := range workspace.Files {
+		if _, ok := file.OnDisk(); ok && !isState(name) {
 			missing[name] = true
 		}
 	}
@@ -194,7 +199,9 @@ func same(dir string, workspace kargo.Workspace) bool {
 		if entry.IsDir() {
 			return checkDir(name, entry)
 		}
-		file, wanted := workspace.Files[name]
+		file := workspace.Files[name]
+		content, wanted := file.OnDisk()
+		_, listed := workspace.Files[name]
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -203,7 +210,7 @@ func same(dir string, workspace kargo.Workspace) bool {
 		if err != nil {
 			return err
 		}
-		if !wanted || string(data) != string(file.Data) || info.Mode() != 0o600 {
+		if !listed || !wanted || string(data) != string(content) || info.Mode() != 0o600 {
 			return errDiffers
 		}
 		delete(missing, name)

@@ -265,6 +265,9 @@ func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 		return fmt.Errorf("read the %s configuration: %w", src.from.name, err)
 	}
 	b.env.problems = append(b.env.problems, src.from.named(found)...)
+	if opened, secret := openedOf(src.from.files, name); secret {
+		b.env.secrecy.learn(src.from.prefix()+name, opened)
+	}
 	further, problems := parse(src.from.prefix()+name, data)
 	further.from = src.from
 	b.env.problems = append(b.env.problems, problems...)

@@ -40,6 +40,7 @@ type environment struct {
 	problems    kargo.Problems
 	size        int  // of all values in bytes
 	full        bool // a limit was hit: nothing more is taken
+	secrecy     secrecy
 }
 
 // source is one environment file: its text and its syntax tree.
@@ -67,6 +68,9 @@ func readEnv(in Input, files map[string]kargo.File) (environment, error) {
 		file, ok := files[l.env]
 		if !ok {
 			continue
+		}
+		if file.Secret {
+			env.secrecy.learn(l.env, file.Opened)
 		}
 		src, problems := parse(l.env, file.Data)
 		src.from = l
@@ -223,6 +227,7 @@ func (env *environment) assign(name, value, file string, line int) {
 	}
 	env.values[name] = value
 	env.lines[name] = fmt.Sprintf("%s:%d", file, line)
+	env.secrecy.assigned(name, file)
 	if env.assignments != nil {
 		env.assignments[name] = append(env.assignments[name], env.lines[name])
 	}

@@ -108,6 +108,7 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 			return err
 		}
 		file := kargo.File{Data: data, Origin: l.name, Source: source, Executable: info.Mode()&0o111 != 0}
+		file.Opened, file.Secret = openedOf(l.files, source)
 		if below, ok := files[target]; ok {
 			file.Over = append(slices.Clone(below.Over), below.Origin)
 		}

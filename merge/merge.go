@@ -15,6 +15,7 @@
 //	settings.go  kargo.yml, which stands for variables
 //	check.go     what an environment file may not do
 //	template.go  configs/**/*.tpl
+//	secret.go    what of all that is secret
 package merge
 
 import (
@@ -78,11 +79,13 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 		return ws, nil, err
 	}
 	ws.Env, ws.Lines, ws.Assignments, ws.Reader = env.values, env.lines, env.assignments, env.reader
+	keepSecrets(&ws, env)
 	problems = append(problems, env.problems...)
 	if env.problems.Err() == nil {
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, readSettings(&ws)...)
+		problems = append(problems, checkSecrets(ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
 		problems = append(problems, renderComposeTemplates(ws)...)
 	}

@@ -25,6 +25,7 @@ var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A
 // section 16, item 1).
 func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 	var problems kargo.Problems
+	secret := secretVariables(ws)
 	for _, source := range sortedPaths(ws.Files) {
 		target, isTemplate := strings.CutSuffix(source, templateSuffix)
 		if !isTemplate || !strings.HasPrefix(source, "configs/") || path.Base(source) == templateSuffix {
@@ -44,7 +45,10 @@ func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 			// workspace may not even use.
 			problems = append(problems, found...)
 		}
-		ws.Files[target] = kargo.File{Data: data, Origin: kargo.OriginRendered, Source: source, Executable: template.Executable}
+		ws.Files[target] = kargo.File{
+			Data: data, Origin: kargo.OriginRendered, Source: source, Executable: template.Executable,
+			Secret: template.Secret || readsSecret(template.Data, secret),
+		}
 	}
 	return problems
 }

@@ -38,6 +38,11 @@ func (w *work) labelFiles(service string, spec *swarm.ServiceSpec) {
 		}
 		for _, file := range files {
 			bound++
+			if w.ws.Files[file].Secret {
+				w.fail(w.volumePlace(service, []string{"services", service, "volumes", m.Target}),
+					"hand it over with secrets:, or let the bind be read-only: then it becomes a Swarm secret",
+					"services.%s binds %s, which holds what is encrypted in the repository and is not written to a disk", service, file)
+			}
 			fmt.Fprintf(hash, "%s\x00%d\x00", file, len(w.ws.Files[file].Data))
 			hash.Write(w.ws.Files[file].Data)
 		}

@@ -122,6 +122,10 @@ func (o *objects) fromFile(at place, key objectKey, declared types.FileObjectCon
 	if !ok {
 		return kargo.Config{}, false
 	}
+	if o.ws.Files[file].Secret && !key.secret {
+		o.warn(at, "hand it over with secrets:, which only the containers can read",
+			"%s.%s: %s holds what is encrypted in the repository, and whoever may use Docker can read a config", key.section(), key.key, file)
+	}
 	limit := maxConfigSize
 	if key.secret {
 		limit = maxSecretSize

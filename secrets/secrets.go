@@ -1,9 +1,21 @@
 // Package secrets stands between the files of a revision and the merge: it
 // hands on an fs.FS in which everything can be read as plain text, or says
-// which file cannot. A file that looks encrypted is never deployed as text.
+// which file cannot, and why. A file that looks encrypted is never deployed as
+// it is.
 //
-// This version recognises what SOPS, age and git-crypt leave behind and
-// refuses it with a clear message; opening them is not built yet.
+// Files are opened in memory only, with the operator's keys and nobody else's:
+// the repository names keys and key services, but which of them are asked, and
+// with which credentials, is never its choice. No program is run, no home
+// directory is looked into. Keys are read anew for each revision.
+//
+//	sops.go     SOPS: values or whole files
+//	age.go      whole files of age, and age keys
+//	pgp.go      OpenPGP keys
+//	keys.go     the key service that SOPS asks for the key of a file
+//	kms.go      key services of clouds
+//	values.go   which values of a file are secret
+//	refs.go     values that lie outside the repository: ref+file:, ref+env:, ref+vault:
+//	vault.go    OpenBao and Vault
 package secrets
 
 import (
@@ -11,82 +23,162 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync"
+	"time"
 
 	"kargo"
 )
 
-// Open is files with every read checked.
-func Open(files fs.FS) fs.FS { return checked{files} }
+// DefaultTimeout is the deadline of one request to a key service or store.
+const DefaultTimeout = 10 * time.Second
 
-type checked struct{ fs.FS }
+// Options are the operator's keys and stores. Functions are nil where nothing
+// is given; they are called anew for each revision.
+type Options struct {
+	// AgeKeys are private keys of age, a line each, or one SSH private key.
+	AgeKeys func() ([]byte, error)
+	// PGPKeys are OpenPGP private keys, armored or not; PGPPassphrase is the
+	// passphrase of those that have one.
+	PGPKeys, PGPPassphrase func() ([]byte, error)
+	// KMS are the key services of clouds that files may name; see ParseKMS.
+	KMS []KMS
+	// Vault is the one OpenBao or Vault that is ever asked: for keys of SOPS
+	// and for references. The zero value is none.
+	Vault Vault
+	// Directory holds the files of ref+file:; empty where there is none.
+	Directory string
+	// Variable answers the variables of ref+env: that are open to a
+	// repository.
+	Variable func(name string) (value string, open bool)
+	// Timeout is the deadline of one request; 0 means DefaultTimeout.
+	Timeout time.Duration
+}
 
-// Open refuses a file that looks encrypted.
-func (c checked) Open(name string) (fs.File, error) {
-	file, err := c.FS.Open(name)
+// Open is files with every encrypted file opened and every reference of an
+// environment file resolved, each at its first reading. What cannot be opened
+// is an error: Invalid if that is the revision's fault, Unavailable if a key
+// service or a store is away.
+func (o Options) Open(files fs.FS) fs.FS {
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	return &tree{files: files, options: o, results: map[string]result{}}
+}
+
+// tree is a revision's files, opened. It implements kargo.OpenedFS.
+type tree struct {
+	files   fs.FS
+	options Options
+
+	mu      sync.Mutex
+	results map[string]result // of files that were not plain
+	keyring *keyring          // read at the first need
+	store   *vaultClient      // made at the first need
+}
+
+// result is what came of a file that was not plain.
+type result struct {
+	data   []byte
+	opened kargo.Opened
+	err    error
+}
+
+// ReadFile reads a whole file, opened.
+func (t *tree) ReadFile(name string) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.results[name]; ok {
+		return bytes.Clone(known.data), known.err
+	}
+	data, err := fs.ReadFile(t.files, name)
+	if err != nil {
+		return nil, err
+	}
+	plain, opened, err := t.open(name, data)
+	if err == nil && opened.Sealed == nil {
+		return data, nil
+	}
+	t.results[name] = result{plain, opened, err}
+	return bytes.Clone(plain), err
+}
+
+// Opened tells of a file that was read before.
+func (t *tree) Opened(name string) (kargo.Opened, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.results[name]
+	return known.opened, ok && known.err == nil
+}
+
+// Open opens one file. Its size is that of the plain content.
+func (t *tree) Open(name string) (fs.File, error) {
+	file, err := t.files.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	info, err := file.Stat()
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	if info.IsDir() {
+	if err != nil || info.IsDir() {
+		if err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
 		return file, nil
 	}
-	data, err := io.ReadAll(file)
-	if err := errors.Join(err, file.Close()); err != nil {
+	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	if err := refuseEncrypted(name, data); err != nil {
-		return nil, err
-	}
-	return &opened{bytes.NewReader(data), info}, nil
-}
-
-// ReadFile reads a whole file, or refuses it.
-func (c checked) ReadFile(name string) ([]byte, error) {
-	data, err := fs.ReadFile(c.FS, name)
+	data, err := t.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	return data, refuseEncrypted(name, data)
+	return &plainFile{bytes.NewReader(data), plainInfo{info, int64(len(data))}}, nil
 }
 
 // ReadDir is that of the files below: names are not encrypted.
-func (c checked) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(c.FS, name) }
+func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.files, name) }
 
-// opened is a file that was read and found plain.
-type opened struct {
+// plainFile is a file that was opened.
+type plainFile struct {
 	*bytes.Reader
-	info fs.FileInfo
+	info plainInfo
 }
 
-func (o *opened) Stat() (fs.FileInfo, error) { return o.info, nil }
-func (o *opened) Close() error               { return nil }
+func (f *plainFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *plainFile) Close() error               { return nil }
 
-// marks are what each tool leaves in the files it encrypts.
-var marks = []struct {
-	tool  string
-	found func(data []byte) bool
-}{
-	{"SOPS", func(data []byte) bool {
-		return bytes.Contains(data, []byte("ENC[AES256_GCM,")) &&
-			(bytes.Contains(data, []byte("sops:")) || bytes.Contains(data, []byte("sops_")) || bytes.Contains(data, []byte(`"sops"`)))
-	}},
-	{"age", func(data []byte) bool {
-		return bytes.HasPrefix(data, []byte("age-encryption.org/v1")) || bytes.HasPrefix(data, []byte("-----BEGIN AGE ENCRYPTED FILE-----"))
-	}},
-	{"git-crypt", func(data []byte) bool { return bytes.HasPrefix(data, []byte("\x00GITCRYPT\x00")) }},
+type plainInfo struct {
+	fs.FileInfo
+	size int64
 }
 
-func refuseEncrypted(name string, data []byte) error {
-	for _, mark := range marks {
-		if mark.found(data) {
-			return &kargo.Error{
-				Fault: kargo.Invalid, Where: name, Err: errors.New("is encrypted with " + mark.tool + ", which this version of Kargo cannot open"),
-				Hint: "it is never deployed as it is; keep the plain value out of the repository until then",
-			}
-		}
+func (i plainInfo) Size() int64 { return i.size }
+
+var _ io.Seeker = (*plainFile)(nil)
+
+// open makes a file plain. Opened.Sealed is nil where it was all the time.
+func (t *tree) open(name string, data []byte) (plain []byte, opened kargo.Opened, err error) {
+	switch {
+	case isGitCrypt(data):
+		return nil, opened, refuse(name, "use SOPS or age, or keep the value out of the repository",
+			"is encrypted with git-crypt, which Kargo cannot open")
+	case isAge(data):
+		plain, opened, err = t.openAge(name, data)
+	case isSOPS(data):
+		plain, opened, err = t.openSOPS(name, data)
+	default:
+		plain = data
 	}
-	return nil
+	if err != nil {
+		return nil, kargo.Opened{}, err
+	}
+	if i := bytes.Index(plain, sopsValue); i >= 0 {
+		return nil, kargo.Opened{}, refuseAt(name, lineAt(plain, i), "restore the file as `sops encrypt` wrote it",
+			"has a value that SOPS encrypted, without what is needed to open it")
+	}
+	if isEnvironment(name) {
+		return t.resolve(name, data, plain, opened)
+	}
+	return plain, opened, nil
 }
+
+// isGitCrypt knows files by what git-crypt leaves at their start.
+func isGitCrypt(data []byte) bool { return bytes.HasPrefix(data, []byte("\x00GITCRYPT\x00")) }

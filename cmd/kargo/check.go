@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +17,8 @@ func checkCommand(env map[string]string) *cobra.Command {
 		Use: "check [STACK…]", Short: "Say everything that is wrong with a workspace", GroupID: "workspace",
 		Long: `Check reads a workspace as the controller would and prints every problem, one a
 line, as file:line: message. Warnings do not make a workspace invalid. With
-stacks named, only those are checked. Docker is not needed.`,
+stacks named, only those are checked. Docker is not needed. It says, too, which
+files are encrypted and which keys opened them.`,
 		Example: "  kargo check --workspace ./workspace",
 		RunE: func(cmd *cobra.Command, stacks []string) error {
 			if err := s.prepare(cmd, env); err != nil {
@@ -26,6 +29,7 @@ stacks named, only those are checked. Docker is not needed.`,
 				return err
 			}
 			printProblems(cmd.OutOrStdout(), desired.Problems)
+			printOpened(cmd.ErrOrStderr(), desired.Workspace)
 			errs, warnings := count(desired.Problems)
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s; environment read as %s\n",
 				plural(errs, "error"), plural(warnings, "warning"), desired.Workspace.Reader)
@@ -39,6 +43,7 @@ stacks named, only those are checked. Docker is not needed.`,
 
 // prepare completes the settings and makes their paths absolute.
 func (s *settings) prepare(cmd *cobra.Command, env map[string]string) error {
+	s.env = env
 	if err := s.resolve(cmd, env); err != nil {
 		return err
 	}
@@ -48,6 +53,15 @@ func (s *settings) prepare(cmd *cobra.Command, env map[string]string) error {
 func printProblems(out io.Writer, problems kargo.Problems) {
 	for _, problem := range problems {
 		fmt.Fprintln(out, problem)
+	}
+}
+
+// printOpened says which files were not plain, and what opened them.
+func printOpened(out io.Writer, workspace kargo.Workspace) {
+	for _, name := range slices.Sorted(maps.Keys(workspace.Files)) {
+		if with := workspace.Files[name].Opened.With; with != "" {
+			fmt.Fprintf(out, "%s: opened with %s\n", name, with)
+		}
 	}
 }
 

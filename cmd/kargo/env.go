@@ -34,7 +34,7 @@ show as digests; within one call equal digests mean equal values.`,
 			if err != nil {
 				return err
 			}
-			mask := controller.Mask(key, values)
+			mask := controller.Mask(key, desired.Workspace)
 			if len(names) == 0 {
 				names = slices.Sorted(maps.Keys(values))
 			}

@@ -65,7 +65,7 @@ func (s *settings) showLabels(cmd *cobra.Command, env map[string]string) error {
 	if err != nil {
 		return err
 	}
-	mask := controller.Mask(key, desired.Workspace.Env)
+	mask := controller.Mask(key, desired.Workspace)
 	printLabels(cmd.OutOrStdout(), nodes, mask)
 	next := plan.Make(nil, kargo.Cluster{Nodes: nodes}, plan.Options{
 		Instance: s.instance, Only: []string{}, Labels: desired.Labels, Revision: desired.Workspace.Revision, Mask: mask,

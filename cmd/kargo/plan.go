@@ -75,7 +75,7 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	}
 	options := plan.Options{
 		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent, Labels: desired.Labels,
-		Mask: controller.Mask(key, desired.Workspace.Env), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
+		Mask: controller.Mask(key, desired.Workspace), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 	}
 	latest, err := client.Images(ctx, controller.TagsToFollow(desired.Stacks)...)
 	if err != nil {

@@ -28,8 +28,10 @@ type settings struct {
 	defaults  string
 	data      string
 
-	layer  layerSettings
-	policy policySettings
+	layer   layerSettings
+	policy  policySettings
+	secrets secretSettings
+	env     map[string]string // of the process
 
 	repo         string
 	ref          string
@@ -116,6 +118,7 @@ func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
 	s.layerFlags(flags)
 	s.policyFlags(flags)
+	s.secretFlags(flags)
 }
 
 func (s *settings) repoFlags(flags *pflag.FlagSet) {
@@ -171,7 +174,8 @@ func (s *settings) clientFlags(flags *pflag.FlagSet) {
 // secretVariables are the variables that hold a secret themselves, by the flag
 // that names its file.
 func (s *settings) secretVariables() map[string]*secretSource {
-	return map[string]*secretSource{
+	all := s.secrets.sources()
+	maps.Copy(all, map[string]*secretSource{
 		"KARGO_GIT_PASSWORD":       &s.gitPassword,
 		"KARGO_GIT_CA":             &s.gitCA,
 		"KARGO_SSH_KEY":            &s.sshKey,
@@ -183,7 +187,8 @@ func (s *settings) secretVariables() map[string]*secretSource {
 		"KARGO_API_TOKEN":          &s.apiToken,
 		"KARGO_NOTIFY_SECRET":      &s.notifySecret,
 		"KARGO_REGISTRY_AUTH":      &s.registryAuth,
-	}
+	})
+	return all
 }
 
 // environment is the process's environment as a map.
@@ -240,7 +245,7 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 
 func (s *settings) resolveVariable(flags *pflag.FlagSet, known map[string]bool, name, value string) error {
 	rest, ours := strings.CutPrefix(name, "KARGO_")
-	if !ours || strings.HasPrefix(rest, "TEST_") || strings.HasPrefix(rest, "TESTBED_") { // the test bed's
+	if !ours || strings.HasPrefix(name, refPrefix) || strings.HasPrefix(rest, "TEST_") || strings.HasPrefix(rest, "TESTBED_") { // the test bed's
 		return nil
 	}
 	if secret, isSecret := s.secretVariables()[name]; isSecret {

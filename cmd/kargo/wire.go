@@ -19,7 +19,6 @@ import (
 	"kargo/history"
 	"kargo/hooks"
 	"kargo/plan"
-	"kargo/secrets"
 	"kargo/swarm"
 )
 
@@ -41,7 +40,7 @@ func (s *settings) makeState() error {
 // absolute makes the paths that end up in specs and in records independent of
 // the current directory.
 func (s *settings) absolute() (err error) {
-	for _, path := range []*string{&s.data, &s.workspace, &s.defaults, &s.policy.file} {
+	for _, path := range []*string{&s.data, &s.workspace, &s.defaults, &s.policy.file, &s.secrets.directory} {
 		if *path == "" {
 			continue
 		}
@@ -60,12 +59,17 @@ func (s *settings) pipeline() (controller.Pipeline, error) {
 		// disk; the name only has to be the same every time.
 		Workspace: filepath.Join(s.data, "workspace"),
 		UserID:    os.Getuid(), GroupID: os.Getgid(),
-		Secrets: secrets.Open, Hooks: hooks.Refuse,
+		Hooks: hooks.Refuse,
 	}
 	var err error
 	if pipeline.Policy, err = s.permitted(); err != nil {
 		return pipeline, err
 	}
+	options, err := s.secrets.options(s.env)
+	if err != nil {
+		return pipeline, err
+	}
+	pipeline.Secrets = options.Open
 	if s.workspace != "" {
 		pipeline.Workspace = s.workspace
 	}

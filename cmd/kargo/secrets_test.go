@@ -1,0 +1,120 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/getsops/sops/v3"
+
+	"kargo/secrets/secretstest"
+)
+
+// sealedWorkspace is a workspace with encrypted files of every use, and the
+// file with the key that opens them.
+func sealedWorkspace(t *testing.T) (dir, keyFile, recipient string) {
+	t.Helper()
+	key := secretstest.NewAgeKey(t)
+	recipient = key.Recipient().String()
+	seal := secretstest.For(secretstest.ForAge(t, recipient))
+	only := secretstest.For(secretstest.ForAge(t, recipient))
+	only.Change = func(m *sops.Metadata) { m.UnencryptedSuffix, m.EncryptedRegex = "", "_PIN$" }
+	dir = workspaceIn(t,
+		".env="+string(only.Seal(t, ".env", "", "STACKS=web\nWEB_STACK=app\nDB_PIN=planted-pin\nDB_ADDRESS=pg://app:$DB_PIN@db\n")),
+		"deploy/app.yml=services:\n  app:\n    image: app:1\n    environment: [\"PIN=${DB_PIN}\"]\n    env_file: ./../configs/app.env\n"+
+			"    secrets: [token]\n    configs: [page, conf]\n    volumes: [\"./../configs/tls.key:/tls.key\"]\n"+
+			"secrets: {token: {file: ./../configs/token}}\nconfigs: {page: {file: ./../configs/page.txt}, conf: {file: ./../configs/app.conf}}\n",
+		"configs/token="+string(seal.Seal(t, "configs/token", "", "planted-token\n")),
+		"configs/app.env="+string(seal.Seal(t, "configs/app.env", "", "EXTRA=planted-extra\n")),
+		"configs/app.conf.tpl=pin $DB_PIN\n", "configs/page.txt=hello",
+		"configs/tls.key="+string(secretstest.AgeEncrypt(t, "planted-tls-key", true, key.Recipient())),
+	)
+	keyFile = filepath.Join(t.TempDir(), "age.key")
+	if err := os.WriteFile(keyFile, []byte(key.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, keyFile, recipient
+}
+
+func TestCheckSaysWhatOpenedFiles(t *testing.T) {
+	dir, keyFile, recipient := sealedWorkspace(t)
+	code, stdout, stderr := kargoIn(t, dir, "check", "--sops-age-key-file", keyFile)
+	wantOut := "deploy/app.yml:10: warning: configs.conf: configs/app.conf holds what is encrypted in the repository, and whoever may use Docker can read a config" +
+		" (hand it over with secrets:, which only the containers can read)\n"
+	wantErr := ".env: opened with SOPS, " + recipient + "\nconfigs/app.env: opened with SOPS, " + recipient + "\nconfigs/tls.key: opened with age, " + recipient +
+		"\nconfigs/token: opened with SOPS, " + recipient + "\n0 errors, 1 warning; environment read as dotenv\n"
+	if code != 0 || stdout != wantOut || stderr != wantErr {
+		t.Errorf("exit %d\n%s%swant\n%s%s", code, stdout, stderr, wantOut, wantErr)
+	}
+	code, stdout, _ = kargoIn(t, dir, "check")
+	for _, file := range []string{".env", "configs/app.env", "configs/tls.key", "configs/token"} {
+		if code != 2 || !strings.Contains(stdout, file+": is encrypted with ") {
+			t.Errorf("without the key: exit %d, and nothing of %s:\n%s", code, file, stdout)
+		}
+	}
+}
+
+func TestEnvHidesWhatWasEncrypted(t *testing.T) {
+	dir, keyFile, _ := sealedWorkspace(t)
+	code, stdout, stderr := kargoIn(t, dir, "env", "--sops-age-key-file", keyFile)
+	if code != 0 || strings.Contains(stdout+stderr, "planted") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	for _, want := range []string{`DB_PIN="***`, `DB_ADDRESS="pg://app:***`, `STACKS="web"`} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %s… in\n%s", want, stdout)
+		}
+	}
+}
+
+// The merged configuration on disk is as the repository is: what is encrypted
+// there stays so, what was made of it is not written.
+func TestS18_ConfigureWritesNoSecret(t *testing.T) {
+	dir, keyFile, _ := sealedWorkspace(t)
+	data := t.TempDir()
+	for range 2 { // the second time there is nothing to do
+		if code, _, stderr := kargoIn(t, dir, "configure", "--data", data, "--sops-age-key-file", keyFile); code != 0 {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+	}
+	found := map[string]bool{}
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if strings.Contains(string(content), "planted") {
+			t.Errorf("%s holds a secret", path)
+		}
+		name, _ := filepath.Rel(filepath.Join(data, ".kargo"), path)
+		found[name] = true
+		if sealed, missing := os.ReadFile(filepath.Join(dir, name)); missing == nil && string(sealed) != string(content) {
+			t.Errorf("%s is not as in the repository", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found[".env"] || !found["configs/token"] || !found["configs/app.conf.tpl"] || found["configs/app.conf"] {
+		t.Errorf("written are %v", found)
+	}
+}
+
+// A value that was encrypted shows in no problem that quotes it.
+func TestProblemsHideSecrets(t *testing.T) {
+	key := secretstest.NewAgeKey(t)
+	seal := secretstest.For(secretstest.ForAge(t, key.Recipient().String()))
+	dir := workspaceIn(t, ".env="+string(seal.Seal(t, ".env", "", "STACKS=web\nWEB_STACK=app\nMODE_PIN=planted-mode\n")),
+		"deploy/app.yml=services:\n  app:\n    image: app:1\n    deploy: {mode: \"${MODE_PIN}\"}\n")
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, []byte(key.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := kargoIn(t, dir, "check", "--sops-age-key-file", keyFile)
+	if want := "deploy/app.yml:4: services.app: Unknown mode: ***\n"; code != 2 || stdout != want {
+		t.Errorf("exit %d\n%s%swant %s", code, stdout, stderr, want)
+	}
+}

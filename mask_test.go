@@ -1,0 +1,76 @@
+package kargo_test
+
+import (
+	"strings"
+	"testing"
+
+	"kargo"
+)
+
+func TestMask(t *testing.T) {
+	env := kargo.Environment{
+		"DB_PASSWORD": "hunter22", "SHORT_KEY": "abc", "HOST": "db.example", "ODD": "from-sops-1",
+		"CACHE": "redis://:cachepass@cache:6379/0", "BOARD_PIN": "4711-board",
+	}
+	plain := kargo.NewMask([]byte("key"), env)
+	own := kargo.NewMask([]byte("key"), env, "*_pin")
+	sealed := plain.WithSecrets(env, []string{"ODD"}, []string{"from-a-file", "x"})
+	for _, test := range []struct {
+		what      string
+		mask      kargo.Mask
+		name      string
+		value     string
+		unchanged bool
+	}{
+		{what: "by pattern", mask: plain, name: "DB_PASSWORD", value: "hunter22"},
+		{what: "by pattern, however short", mask: plain, name: "SHORT_KEY", value: "abc"},
+		{what: "in another value", mask: plain, name: "ARGS", value: "--password hunter22"},
+		{what: "a password in an address", mask: plain, name: "URL", value: "postgres://app:never-seen@db/app"},
+		{what: "a password in an address, without a user", mask: plain, name: "CACHE", value: "redis://:cachepass@cache:6379/0"},
+		{what: "a password with an @", mask: plain, name: "URL", value: "postgres://app:p@ss@db/app"},
+		{what: "the password of an address alone", mask: plain, name: "ARGS", value: "--requirepass cachepass"},
+		{what: "a name that no pattern matches", mask: sealed, name: "ODD", value: "from-sops-1"},
+		{what: "its value elsewhere", mask: sealed, name: "ARGS", value: "x from-sops-1 y"},
+		{what: "a value of a file", mask: sealed, name: "ARGS", value: "x from-a-file y"},
+		{what: "the workspace's own pattern, in small letters", mask: own, name: "BOARD_PIN", value: "4711-board"},
+		{what: "a plain value", mask: sealed, name: "HOST", value: "db.example", unchanged: true},
+		{what: "an address without a password", mask: plain, name: "URL", value: "https://app@host:8080/x@y", unchanged: true},
+		{what: "a port is no password", mask: plain, name: "URL", value: "http://host:8080/path", unchanged: true},
+		{what: "an image with a digest", mask: plain, name: "IMAGE", value: "registry:5000/app@sha256:0123", unchanged: true},
+		{what: "what only other patterns hide", mask: own, name: "DB_PASSWORD", value: "hunter22", unchanged: true},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			got := test.mask.Value(test.name, test.value)
+			if unchanged := got == test.value; unchanged != test.unchanged {
+				t.Errorf("%s=%s shows as %s", test.name, test.value, got)
+			}
+			if test.unchanged {
+				return
+			}
+			for _, secret := range []string{"hunter22", "abc", "cachepass", "never-seen", "p@ss", "from-sops-1", "from-a-file", "4711"} {
+				if strings.Contains(got, secret) {
+					t.Errorf("%s shows %s", got, secret)
+				}
+			}
+			blank := test.mask.Blank(test.name + " is " + test.value)
+			if test.name != "SHORT_KEY" && (!strings.Contains(blank, "***") || strings.Contains(blank, "***"+got[len(got)-8:])) {
+				t.Errorf("blanked it is %s", blank)
+			}
+		})
+	}
+}
+
+// A digest says that a value is another one, and nothing without the key.
+func TestS17_DigestsAreKeyed(t *testing.T) {
+	env := kargo.Environment{"A_PASSWORD": "hunter22"}
+	one, same, other := kargo.NewMask([]byte("1"), env), kargo.NewMask([]byte("1"), env), kargo.NewMask([]byte("2"), env)
+	if one.Text("hunter22") != same.Text("hunter22") {
+		t.Error("one key gives two digests")
+	}
+	if one.Text("hunter22") == other.Text("hunter22") {
+		t.Error("two keys give one digest")
+	}
+	if one.Digest("hunter22") == one.Digest("hunter23") {
+		t.Error("two values have one digest")
+	}
+}

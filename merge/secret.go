@@ -1,0 +1,124 @@
+package merge
+
+import (
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"kargo"
+)
+
+// secrecy is what of the environment was encrypted in the repository, or lies
+// outside of it.
+type secrecy struct {
+	names    map[string]map[string]bool // by the file that assigns them
+	secret   map[string]bool            // variables whose last assignment is such a one
+	values   []string
+	external bool
+}
+
+// openedOf tells of a file that did not lie in its layer as it was read.
+func openedOf(fsys fs.FS, name string) (kargo.Opened, bool) {
+	if tree, ok := fsys.(kargo.OpenedFS); ok {
+		return tree.Opened(name)
+	}
+	return kargo.Opened{}, false
+}
+
+// learn notes what is secret in an environment file, before it is read.
+func (s *secrecy) learn(file string, opened kargo.Opened) {
+	if s.names == nil {
+		s.names, s.secret = map[string]map[string]bool{}, map[string]bool{}
+	}
+	names := map[string]bool{}
+	for _, name := range opened.Names {
+		names[name] = true
+	}
+	s.names[file] = names
+	s.values = append(s.values, opened.Values...)
+	s.external = s.external || opened.External
+}
+
+// assigned notes which file assigned a variable last.
+func (s *secrecy) assigned(name, file string) {
+	if s.names[file][name] {
+		s.secret[name] = true
+	} else {
+		delete(s.secret, name)
+	}
+}
+
+// keepSecrets writes down what is secret in the workspace as a whole.
+func keepSecrets(ws *kargo.Workspace, env environment) {
+	ws.SecretNames = slices.Sorted(maps.Keys(env.secrecy.secret))
+	values := slices.Clone(env.secrecy.values)
+	for _, file := range ws.Files {
+		values = append(values, file.Opened.Values...)
+		ws.External = ws.External || file.Opened.External
+	}
+	ws.External = ws.External || env.secrecy.external
+	slices.Sort(values)
+	ws.SecretValues = slices.Compact(values)
+}
+
+// unresolved begins the value of a variable that should have been replaced by
+// what it refers to.
+var unresolved = regexp.MustCompile(`\bref\+(?:file|env|vault):`)
+
+// checkSecrets finds references where nobody resolves them, and a secret where
+// it would have to lie on a disk.
+func checkSecrets(ws kargo.Workspace) kargo.Problems {
+	var problems kargo.Problems
+	for _, name := range slices.Sorted(maps.Keys(ws.Env)) {
+		if !unresolved.MatchString(ws.Env[name]) {
+			continue
+		}
+		problem := kargo.Problem{
+			Path: envUser, Message: name + " holds a reference that is not resolved here",
+			Hint: "references stand in .env, or in a file NAME.env beside it, as the whole value of a variable",
+		}
+		if where := ws.Lines[name]; where != "" {
+			problem.Path, problem.Line = splitPlace(where)
+		}
+		problems = append(problems, problem)
+	}
+	const state = "acme/acme.json"
+	if file := ws.Files[state]; file.Secret {
+		problems = append(problems, kargo.Problem{
+			Path: file.Source, Message: "is encrypted, and Traefik wants it on a disk",
+			Hint: "let Traefik make its own, or put it into the data directory by hand",
+		})
+	}
+	return problems
+}
+
+// secretVariables are the variables that bring a secret into a template: those
+// that are secret, and those that were made of one.
+func secretVariables(ws kargo.Workspace) map[string]bool {
+	secret := map[string]bool{}
+	for _, name := range ws.SecretNames {
+		secret[name] = true
+	}
+	for name, value := range ws.Env {
+		secret[name] = secret[name] || slices.ContainsFunc(ws.SecretValues, func(part string) bool {
+			return len(part) >= shortestPart && strings.Contains(value, part)
+		})
+	}
+	return secret
+}
+
+// shortestPart is the length in bytes of the shortest secret that is found in
+// another variable's value.
+const shortestPart = 4
+
+// readsSecret tells whether a template reads one of the variables.
+func readsSecret(template []byte, secret map[string]bool) bool {
+	for _, match := range reference.FindAllSubmatch(template, -1) {
+		if secret[string(match[1])] || secret[string(match[2])] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,38 @@
+package kargo
+
+import "io/fs"
+
+// Opened is what the plain content of a file does not tell: that it, or some
+// of its values, were encrypted in the repository or came from outside of it.
+// The zero value is that of a file which always was as it is.
+type Opened struct {
+	// Sealed is the file as the repository has it. It alone may be written to
+	// a disk.
+	Sealed []byte
+	// With says for people what opened the file: "SOPS, age1…".
+	With string
+	// Names are the variables of an environment file whose values are secret.
+	Names []string
+	// Values are the secret values of the file.
+	Values []string
+	// External says that values come from outside the repository, so that
+	// they may change without a commit.
+	External bool
+}
+
+// OpenedFS is a tree in which encrypted files read as plain ones. It is an
+// interface of its own because fs.FS has no place to say so.
+type OpenedFS interface {
+	fs.FS
+	// Opened tells of a file that was read; false where it always was plain.
+	Opened(name string) (Opened, bool)
+}
+
+// OnDisk is a file's content as it may be written to a disk: that of the
+// repository. It is false for what was made of secrets and has no other form.
+func (f File) OnDisk() ([]byte, bool) {
+	if !f.Secret {
+		return f.Data, true
+	}
+	return f.Opened.Sealed, f.Opened.Sealed != nil
+}

@@ -1,0 +1,110 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/getsops/sops/v3/azkv"
+	"github.com/getsops/sops/v3/gcpkms"
+	"github.com/getsops/sops/v3/hckms"
+	"github.com/getsops/sops/v3/keyservice"
+	"github.com/getsops/sops/v3/kms"
+)
+
+// KMS is a key service of a cloud that files may name, or those of its keys
+// whose names begin with Prefix. It is asked with the credentials that its own
+// library finds in the controller's surroundings.
+type KMS struct {
+	Kind   string // "aws", "azure", "gcp" or "huawei"
+	Prefix string
+}
+
+// kmsKinds are the kinds, and what their keys are called.
+var kmsKinds = map[string]string{"aws": "AWS KMS", "azure": "Azure Key Vault", "gcp": "GCP KMS", "huawei": "Huawei Cloud KMS"}
+
+// ParseKMS reads a list of "KIND" or "KIND=PREFIX", as in "gcp" and
+// "aws=arn:aws:kms:eu-west-1:123456789012:key/". Azure needs a prefix: its keys
+// name the host that is asked.
+func ParseKMS(list []string) ([]KMS, error) {
+	var all []KMS
+	for _, entry := range list {
+		kind, prefix, _ := strings.Cut(entry, "=")
+		switch {
+		case kmsKinds[kind] == "":
+			return nil, fmt.Errorf("there is no key service %q: aws, azure, gcp or huawei", kind)
+		case kind == "azure" && !strings.HasPrefix(prefix, "https://"):
+			return nil, errors.New("azure needs the address of its vault: azure=https://NAME.vault.azure.net")
+		}
+		all = append(all, KMS{kind, prefix})
+	}
+	return all, nil
+}
+
+// allows tells whether a key may be asked for. The prefix ends at a boundary:
+// "https://a.example" is no prefix of "https://a.example.com".
+func (k KMS) allows(kind, key string) bool {
+	rest, matches := strings.CutPrefix(key, k.Prefix)
+	return k.Kind == kind && matches &&
+		(k.Prefix == "" || rest == "" || strings.ContainsAny(rest[:1], ":/") || strings.ContainsAny(k.Prefix[len(k.Prefix)-1:], ":/"))
+}
+
+// cloudKey is a key of a cloud's service that a file names.
+type cloudKey struct {
+	kind, name string
+	decrypt    func(context.Context) ([]byte, error)
+}
+
+// askCloud opens the key of a file at a key service, if the operator allows.
+func (s *keyService) askCloud(ctx context.Context, key *keyservice.Key, ciphertext []byte) ([]byte, attempt) {
+	cloud, err := cloudKeyOf(key, string(ciphertext))
+	tried := attempt{key: strings.TrimSpace(kmsKinds[cloud.kind] + " " + cloud.name), err: err}
+	if err != nil {
+		return nil, tried
+	}
+	if !slices.ContainsFunc(s.kms, func(k KMS) bool { return k.allows(cloud.kind, cloud.name) }) {
+		tried.err, tried.hint = errNoKey, "allow the key service in --sops-kms"
+		return nil, tried
+	}
+	plain, err := cloud.decrypt(ctx)
+	if err != nil {
+		// Denied or out of reach: either is the operator's to mend, and may
+		// be mended by the next try.
+		tried.err, tried.away = fmt.Errorf("ask %s: %w", tried.key, err), true
+		return nil, tried
+	}
+	return plain, tried
+}
+
+func cloudKeyOf(key *keyservice.Key, ciphertext string) (cloudKey, error) {
+	switch key := key.KeyType.(type) {
+	case *keyservice.Key_KmsKey:
+		k := key.KmsKey
+		if k.AwsProfile != "" {
+			return cloudKey{kind: "aws", name: k.Arn}, errors.New("an AWS profile is not taken from a repository")
+		}
+		encryption := map[string]*string{}
+		for name, value := range k.Context {
+			encryption[name] = &value
+		}
+		master := kms.MasterKey{Arn: k.Arn, Role: k.Role, EncryptionContext: encryption, EncryptedKey: ciphertext}
+		return cloudKey{"aws", k.Arn, master.DecryptContext}, nil
+	case *keyservice.Key_GcpKmsKey:
+		master := gcpkms.MasterKey{ResourceID: key.GcpKmsKey.ResourceId, EncryptedKey: ciphertext}
+		return cloudKey{"gcp", master.ResourceID, master.DecryptContext}, nil
+	case *keyservice.Key_AzureKeyvaultKey:
+		k := key.AzureKeyvaultKey
+		master := azkv.MasterKey{VaultURL: k.VaultUrl, Name: k.Name, Version: k.Version, EncryptedKey: ciphertext}
+		return cloudKey{"azure", strings.TrimSuffix(k.VaultUrl, "/") + "/keys/" + k.Name, master.DecryptContext}, nil
+	case *keyservice.Key_HckmsKey:
+		master, err := hckms.NewMasterKey(key.HckmsKey.KeyId)
+		if err != nil {
+			return cloudKey{kind: "huawei", name: key.HckmsKey.KeyId}, errors.New("is no key of Huawei Cloud")
+		}
+		master.EncryptedKey = ciphertext
+		return cloudKey{"huawei", master.KeyID, master.DecryptContext}, nil
+	}
+	return cloudKey{}, errors.New("is of a kind that Kargo does not know")
+}

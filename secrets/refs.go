@@ -1,0 +1,207 @@
+package secrets
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"kargo"
+)
+
+// A value of an environment file may be a reference to one that lies outside
+// the repository:
+//
+//	DB_PASSWORD=ref+file:db-password
+//	DB_PASSWORD=ref+env:KARGO_SECRET_DB
+//	DB_PASSWORD=ref+vault:secret/platform/db#password
+//
+// It is resolved before anything reads the file, so that other variables,
+// templates and stacks see the value.
+
+var (
+	anyReference = regexp.MustCompile(`=["']?[^#\n]*\bref\+[a-z]+:`)
+	reference    = regexp.MustCompile(`^([ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=)(?:ref\+([a-z]+):([^"'\s]+)|"ref\+([a-z]+):([^"\s]+)"|'ref\+([a-z]+):([^'\s]+)')([ \t]+#.*|[ \t]*)\r?$`)
+)
+
+// maxReferences bounds the requests that one file can cause.
+const maxReferences = 500
+
+// maxReferred is the size in bytes of the longest value that is taken.
+const maxReferred = 128 << 10
+
+// resolve replaces the references of an environment file. Each stays on its
+// line, so that messages go on naming the right one.
+func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) ([]byte, kargo.Opened, error) {
+	if !bytes.Contains(plain, []byte("ref+")) {
+		return plain, opened, nil
+	}
+	lines := strings.SplitAfter(string(plain), "\n")
+	found := 0
+	var kinds []string
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") || !anyReference.MatchString(line) {
+			continue
+		}
+		match := reference.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if match == nil {
+			return nil, opened, refuseAt(name, i+1, "give it a variable of its own, and use that one here", "a reference must be the whole value of a variable")
+		}
+		if found++; found > maxReferences {
+			return nil, opened, refuseAt(name, i+1, "", "there are more than %d references", maxReferences)
+		}
+		kind, target := match[3]+match[5]+match[7], match[4]+match[6]+match[8]
+		value, err := t.referred(kind, target)
+		if err != nil {
+			return nil, opened, t.blameReference(name, i+1, match[2], kind, target, err)
+		}
+		lines[i] = match[1] + quote(value) + strings.TrimLeft(line[len(strings.TrimRight(line, "\r\n")):], "\r")
+		opened.Names = append(opened.Names, match[2])
+		opened.Values = append(opened.Values, valueForms(value)...)
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if found == 0 {
+		return plain, opened, nil
+	}
+	opened.Sealed, opened.External = sealed, true
+	if opened.With != "" {
+		opened.With += "; "
+	}
+	opened.With += "references to " + strings.Join(kinds, ", ")
+	return []byte(strings.Join(lines, "")), opened, nil
+}
+
+// blameReference is the error of one reference, with its line.
+func (t *tree) blameReference(name string, line int, variable, kind, target string, err error) error {
+	where := fmt.Sprintf("%s:%d", name, line)
+	var hinted *hintedError
+	hint := ""
+	if errors.As(err, &hinted) {
+		hint = hinted.hint
+	}
+	return &kargo.Error{Fault: faultOf(err), Where: where, Hint: hint,
+		Err: fmt.Errorf("%s: cannot resolve ref+%s:%s: %w", variable, kind, target, err)}
+}
+
+// hintedError is an error of which the operator can mend the cause.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (h *hintedError) Unwrap() error { return h.error }
+
+// closed is the error of a door that the operator has not opened. It is the
+// revision's: it asks for what is not there.
+func closed(message, hint string) error {
+	return &hintedError{fmt.Errorf("%s: %w", message, errNoSecret), hint}
+}
+
+// referred reads the value that a reference names.
+func (t *tree) referred(kind, target string) (value string, err error) {
+	switch kind {
+	case "file":
+		value, err = t.fromFile(target)
+	case "env":
+		value, err = t.fromVariable(target)
+	case "vault":
+		value, err = t.fromVault(target)
+	default:
+		return "", closed("no such kind of reference", "ref+file:, ref+env: or ref+vault:")
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case len(value) > maxReferred:
+		return "", fmt.Errorf("the value is longer than %d bytes: %w", maxReferred, errNoSecret)
+	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+		return "", fmt.Errorf("the value is not text: %w", errNoSecret)
+	}
+	return value, nil
+}
+
+// fromFile reads a file below the operator's directory. Nothing leads out of
+// it.
+func (t *tree) fromFile(name string) (string, error) {
+	if t.options.Directory == "" {
+		return "", closed("no directory of secrets is given", "the operator names one in --secrets-dir")
+	}
+	root, err := os.OpenRoot(t.options.Directory)
+	if err != nil {
+		return "", fmt.Errorf("open the directory of secrets: %w", withoutPath(err))
+	}
+	defer root.Close()
+	if !fs.ValidPath(name) {
+		return "", closed("it leads out of the directory of secrets", "")
+	}
+	info, err := root.Stat(name)
+	if err == nil && info.Size() > maxReferred {
+		return "", fmt.Errorf("the file is longer than %d bytes: %w", maxReferred, errNoSecret)
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		return "", closed("it is no file", "")
+	}
+	data, readErr := root.ReadFile(name)
+	switch err = errors.Join(err, readErr); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", closed("the directory of secrets has no such file", "")
+	case err != nil:
+		return "", withoutPath(readErr)
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}
+
+// withoutPath is what the system says, without the operator's paths.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+func (t *tree) fromVariable(name string) (string, error) {
+	value, open := "", false
+	if t.options.Variable != nil {
+		value, open = t.options.Variable(name)
+	}
+	if !open {
+		return "", closed("the controller has no such variable for repositories",
+			"its name begins with KARGO_SECRET_, or the operator lists it in --ref-variables")
+	}
+	return value, nil
+}
+
+func (t *tree) fromVault(target string) (string, error) {
+	path, key, ok := strings.Cut(target, "#")
+	if !ok || key == "" || !fs.ValidPath(path) {
+		return "", closed("it is not PATH#KEY", "as in ref+vault:secret/platform/db#password")
+	}
+	client, err := t.vault()
+	if errors.Is(err, errNoVault) {
+		return "", closed("no Vault is given", "the operator names one in --vault-address")
+	}
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), t.options.Timeout)
+	defer cancel()
+	return client.value(ctx, path, key)
+}
+
+// quote writes a value on one line as every reader of environment files
+// understands it.
+func quote(value string) string {
+	if !strings.ContainsAny(value, "'\n\r") {
+		return "'" + value + "'"
+	}
+	return "$'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\r", `\r`).Replace(value) + "'"
+}

@@ -1,0 +1,283 @@
+package secrets
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/getsops/sops/v3/hcvault"
+	"github.com/getsops/sops/v3/keyservice"
+	"github.com/hashicorp/vault/api"
+
+	"kargo"
+)
+
+// Vault says how to reach an OpenBao or Vault. Functions are nil where nothing
+// is given.
+type Vault struct {
+	// Address is https://host:port; http:// is for this machine only.
+	Address string
+	// Token answers a token. Where there is none, RoleID and SecretID are
+	// exchanged for one by AppRole, mounted at AuthPath.
+	Token            func() ([]byte, error)
+	RoleID, AuthPath string
+	SecretID         func() ([]byte, error)
+	// Namespace is sent along; empty for none.
+	Namespace string
+	// CA are certificates to trust beside the system's.
+	CA func() ([]byte, error)
+}
+
+// Validate is an error where the settings make no sense.
+func (v Vault) Validate() error {
+	if v.Address == "" {
+		if v.Token != nil || v.RoleID != "" || v.SecretID != nil {
+			return errors.New("credentials for Vault want its address")
+		}
+		return nil
+	}
+	address, err := url.Parse(v.Address)
+	switch {
+	case err != nil, address.Host == "", address.User != nil, strings.Trim(address.Path, "/") != "", address.RawQuery != "":
+		return errors.New("the address of Vault is https://HOST[:PORT]")
+	case address.Scheme == "http" && isLoopback(address.Hostname()):
+	case address.Scheme != "https":
+		return errors.New("the address of Vault is https://HOST[:PORT]: a token is not sent in the clear")
+	}
+	if v.Token == nil && (v.RoleID == "" || v.SecretID == nil) {
+		return errors.New("Vault wants a token, or a role id and a secret id")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// vaultClient asks one Vault, for one revision: what was read is not read
+// again.
+type vaultClient struct {
+	api   *api.Client
+	http  *http.Client
+	token string
+	read  map[string]map[string]any // by path
+}
+
+// vault logs in at the first need. The caller holds mu.
+func (t *tree) vault() (*vaultClient, error) {
+	if t.store != nil {
+		return t.store, nil
+	}
+	client, err := t.options.Vault.open(t.options.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	t.store = client
+	return client, nil
+}
+
+var errNoVault = errors.New("no Vault is given")
+
+func (v Vault) open(timeout time.Duration) (*vaultClient, error) {
+	if v.Address == "" {
+		return nil, errNoVault
+	}
+	transport, err := v.transport()
+	if err != nil {
+		return nil, err
+	}
+	c := &vaultClient{http: &http.Client{Transport: transport, Timeout: timeout}, read: map[string]map[string]any{}}
+	c.api, err = api.NewClient(&api.Config{Address: v.Address, HttpClient: c.http, DisableRedirects: true})
+	if err != nil {
+		return nil, err
+	}
+	c.api.SetToken("") // not that of VAULT_TOKEN
+	c.api.SetNamespace(v.Namespace)
+	if c.token, err = v.login(c.api, timeout); err != nil {
+		return nil, err
+	}
+	c.api.SetToken(c.token)
+	return c, nil
+}
+
+// transport verifies certificates always, and speaks to one host only: a
+// redirect takes the token nowhere else.
+func (v Vault) transport() (http.RoundTripper, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	ca, err := readKeys("the certificates of Vault", v.CA)
+	if err != nil {
+		return nil, err
+	}
+	if ca != nil && !pool.AppendCertsFromPEM(ca) {
+		return nil, errors.New("the certificates to trust are none")
+	}
+	address, err := url.Parse(v.Address)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+	}
+	return oneHost{transport, address.Scheme, address.Host}, nil
+}
+
+type oneHost struct {
+	http.RoundTripper
+	scheme, host string
+}
+
+func (o oneHost) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme != o.scheme || request.URL.Host != o.host {
+		return nil, errors.New("Vault sends to another address; the token stays here")
+	}
+	return o.RoundTripper.RoundTrip(request)
+}
+
+// login answers the operator's token, or one for the operator's role.
+func (v Vault) login(client *api.Client, timeout time.Duration) (string, error) {
+	token, err := readKeys("the token for Vault", v.Token)
+	if err != nil || token != nil {
+		return string(token), err
+	}
+	secret, err := readKeys("the secret id for Vault", v.SecretID)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	mount := strings.Trim(v.AuthPath, "/")
+	if mount == "" {
+		mount = "approle"
+	}
+	answer, err := client.Logical().WriteWithContext(ctx, "auth/"+mount+"/login",
+		map[string]any{"role_id": v.RoleID, "secret_id": string(secret)})
+	if err != nil {
+		return "", fmt.Errorf("log in: %w", vaultError(err))
+	}
+	if answer == nil || answer.Auth == nil {
+		return "", errors.New("log in: Vault answers no token")
+	}
+	return answer.Auth.ClientToken, nil
+}
+
+// vaultError is an error in words fit for a log: the library's own repeats the
+// whole request.
+func vaultError(err error) error {
+	var answer *api.ResponseError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	if len(answer.Errors) == 0 {
+		return fmt.Errorf("Vault answers %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	}
+	return fmt.Errorf("Vault answers %d: %s", answer.StatusCode, strings.TrimSpace(strings.Join(answer.Errors, "; ")))
+}
+
+// errNoSecret is that the store is there and has no such value.
+var errNoSecret = errors.New("there is no such value")
+
+// value reads one key of a secret of the KV engine, version 1 or 2.
+func (c *vaultClient) value(ctx context.Context, path, key string) (string, error) {
+	fields, known := c.read[path]
+	if !known {
+		var err error
+		if fields, err = c.fields(ctx, path); err != nil {
+			return "", err
+		}
+		c.read[path] = fields
+	}
+	switch value := fields[key].(type) {
+	case nil:
+		return "", fmt.Errorf("%s has no key %q: %w", path, key, errNoSecret)
+	case string:
+		return value, nil
+	case map[string]any, []any:
+		return "", fmt.Errorf("%s: the value of %q is not text: %w", path, key, errNoSecret)
+	default:
+		return fmt.Sprint(value), nil
+	}
+}
+
+// fields reads a secret. Which version of the engine is mounted, Vault says to
+// whoever may read below the mount.
+func (c *vaultClient) fields(ctx context.Context, path string) (map[string]any, error) {
+	mount, err := c.api.Logical().ReadWithContext(ctx, "sys/internal/ui/mounts/"+path)
+	if err != nil {
+		return nil, vaultError(err)
+	}
+	if mount == nil {
+		return nil, fmt.Errorf("nothing is mounted at %s: %w", path, errNoSecret)
+	}
+	prefix, _ := mount.Data["path"].(string)
+	options, _ := mount.Data["options"].(map[string]any)
+	prefix = strings.Trim(prefix, "/")
+	inside, below := strings.CutPrefix(path, prefix+"/")
+	if !below {
+		return nil, fmt.Errorf("%s names no secret below %s: %w", path, prefix, errNoSecret)
+	}
+	var secret *api.KVSecret
+	if options["version"] == "2" {
+		secret, err = c.api.KVv2(prefix).Get(ctx, inside)
+	} else {
+		secret, err = c.api.KVv1(prefix).Get(ctx, inside)
+	}
+	switch {
+	case errors.Is(err, api.ErrSecretNotFound):
+		return nil, fmt.Errorf("there is no secret %s: %w", path, errNoSecret)
+	case err != nil:
+		return nil, vaultError(err)
+	case secret.Data == nil:
+		return nil, fmt.Errorf("the secret %s was deleted: %w", path, errNoSecret)
+	}
+	return secret.Data, nil
+}
+
+// askVault opens the key of a file of SOPS at the operator's Vault. The file
+// names an address, too: any other one is never spoken to.
+func (s *keyService) askVault(ctx context.Context, key *keyservice.VaultKey, ciphertext []byte) ([]byte, attempt) {
+	master := hcvault.NewMasterKey(key.VaultAddress, key.EnginePath, key.KeyName)
+	tried := attempt{key: "Vault " + master.ToString(), hint: "name that Vault in --vault-address"}
+	client, err := s.vault()
+	if errors.Is(err, errNoVault) || err == nil && !sameAddress(client.api.Address(), key.VaultAddress) {
+		tried.err = errNoKey
+		return nil, tried
+	}
+	if err != nil {
+		tried.err, tried.away, tried.hint = err, true, ""
+		return nil, tried
+	}
+	master.EncryptedKey = string(ciphertext)
+	hcvault.Token(client.token).ApplyToMasterKey(master)
+	hcvault.NewHTTPClient(client.http).ApplyToMasterKey(master)
+	plain, err := master.DecryptContext(ctx)
+	if err != nil {
+		tried.err, tried.away, tried.hint = vaultError(err), true, ""
+		return nil, tried
+	}
+	return plain, tried
+}
+
+func sameAddress(a, b string) bool {
+	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}
+
+// fault tells a revision that asks for what is not there from a store that
+// cannot be asked.
+func faultOf(err error) kargo.Fault {
+	if errors.Is(err, errNoSecret) {
+		return kargo.Invalid
+	}
+	return kargo.Unavailable
+}
