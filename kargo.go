@@ -157,23 +157,6 @@ type File struct {
 	Opened Opened
 }
 
-// Place is a line of a file of one layer.
-type Place struct {
-	Layer string // see File.Origin
-	File  string // as messages name it
-	Line  int    // from 1; 0 is the file as a whole
-}
-
-// Mention is one place where a value is set, and how.
-type Mention struct {
-	Place
-	// Text is the value as the file has it, before variables are replaced;
-	// empty where it is no single value.
-	Text string
-	// Variables are those that the text reads.
-	Variables []string
-}
-
 // Workspace is the merged configuration: what one Revision means once it lies
 // over the defaults. It is a value; nothing in it refers to a disk.
 type Workspace struct {

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/controller"
+)
+
+func whyCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "why VARIABLE|FILE|STACK|SERVICE[.FIELD…]", Short: "Say where a value comes from", GroupID: "workspace",
+		Long: `Why says which layer, file and line a value comes from: a variable of the
+environment, a file of the merged configuration, or a field of a service, written
+as in compose files and with or without the stack before it. All places that say
+something of it are listed, lowest layer first; those that count are marked. For
+fields that read variables it says where those come from, too. Values of secret
+variables show as digests.`,
+		Example: "  kargo why REDIS_TAG\n  kargo why configs/redis/redis.conf\n  kargo why dbs.redis.image\n  kargo why redis",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("why what? a variable, a file, a stack, or a service with or without a field")
+			}
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			desired, err := s.read(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, key, err := s.memory()
+			if err != nil {
+				return err
+			}
+			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: controller.Mask(key, desired.Workspace)}
+			return e.explain(args[0])
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	return cmd
+}
+
+// explainer writes where values come from.
+type explainer struct {
+	out     io.Writer
+	desired controller.Desired
+	mask    kargo.Mask
+}
+
+func (e explainer) explain(what string) error {
+	workspace := e.desired.Workspace
+	name := strings.TrimPrefix(what, ".kargo/")
+	if _, declared := workspace.Env[what]; declared {
+		return e.variable(what)
+	}
+	if file, exists := workspace.Files[name]; exists {
+		return e.file(name, file)
+	}
+	var trails []kargo.Trail
+	if e.desired.Provenance != nil {
+		trails = e.desired.Provenance.Why(what)
+	}
+	if len(trails) == 0 {
+		if err := e.desired.Problems.Err(); err != nil {
+			return fmt.Errorf("nothing is known of %q as long as the workspace is wrong: %w", what, err)
+		}
+		return usagef("there is no variable, file, stack or service %q; see `kargo env` and `kargo info`", what)
+	}
+	for i, trail := range trails {
+		if i > 0 {
+			fmt.Fprintln(e.out)
+		}
+		if err := e.trail(trail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// variable lists the assignments of a variable; the last one counts.
+func (e explainer) variable(name string) error {
+	workspace := e.desired.Workspace
+	fmt.Fprintf(e.out, "%s=%q\n", name, e.mask.Value(name, workspace.Env[name]))
+	places := workspace.Assignments[name]
+	if len(places) == 0 {
+		_, err := fmt.Fprintln(e.out, "* Kargo sets it")
+		return err
+	}
+	table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	for i, place := range places {
+		file := place[:strings.LastIndexByte(place, ':')]
+		fmt.Fprintf(table, "%s %s\t%s\n", mark(i == len(places)-1), place, kargo.EnvLayer(file))
+	}
+	return table.Flush()
+}
+
+// file lists the layers that have a file of the merged configuration.
+func (e explainer) file(name string, file kargo.File) error {
+	fmt.Fprintln(e.out, name)
+	for _, layer := range file.Over {
+		fmt.Fprintf(e.out, "%s %s\n", mark(false), layer)
+	}
+	origin := file.Origin
+	if origin == kargo.OriginRendered {
+		origin = fmt.Sprintf("%s, rendered from %s", e.desired.Workspace.Layer(name), file.Source)
+	}
+	_, err := fmt.Fprintf(e.out, "%s %s\n", mark(true), origin)
+	return err
+}
+
+// trail lists the places of a value, the values below it, and the variables
+// that they read.
+func (e explainer) trail(trail kargo.Trail) error {
+	fmt.Fprintf(e.out, "%s of stack %s\n", trail.Path, trail.Stack)
+	table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	e.mentions(table, "", trail)
+	for _, part := range trail.Parts {
+		e.mentions(table, "."+part.Key, part)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return e.variables(trail)
+}
+
+func (e explainer) mentions(table io.Writer, prefix string, trail kargo.Trail) {
+	for _, m := range trail.Mentions {
+		if prefix != "" && !m.Counts {
+			continue // ask for it by name
+		}
+		row := fmt.Sprintf("%s %s:%d\t%s", mark(m.Counts), m.File, m.Line, m.Layer)
+		if text := strings.TrimSpace(prefix + " " + e.text(trail.Key, m)); text != "" {
+			row += "\t" + text
+		}
+		fmt.Fprintln(table, row)
+	}
+}
+
+// text is a value as its file has it, and what it comes to.
+func (e explainer) text(key string, m kargo.Mention) string {
+	if m.Text == "" {
+		return ""
+	}
+	shown := strconv.Quote(e.mask.Value(key, m.Text))
+	if m.Value != m.Text {
+		shown += " = " + strconv.Quote(e.mask.Value(key, m.Value))
+	}
+	return shown
+}
+
+// variables says where the variables come from that make up a single value.
+func (e explainer) variables(trail kargo.Trail) error {
+	if len(trail.Parts) > 0 {
+		return nil
+	}
+	said := map[string]bool{}
+	for _, m := range trail.Mentions {
+		for _, name := range m.Variables {
+			if _, declared := e.desired.Workspace.Env[name]; !m.Counts || !declared || said[name] {
+				continue
+			}
+			said[name] = true
+			fmt.Fprintln(e.out)
+			if err := e.variable(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mark is what stands before a place: a star if it counts.
+func mark(counts bool) string {
+	if counts {
+		return "*"
+	}
+	return " "
+}
