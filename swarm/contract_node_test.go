@@ -1,6 +1,7 @@
 package swarm_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -34,6 +35,56 @@ var nodeContracts = []contract{
 			"update node node: conflict: update node node: update out of sequence\n= conflict")
 		same(t, "the label then", b.firstNode(t).Spec.Labels[key], "a")
 	}},
+	{"constraints alone replace no task whose node meets them", func(t *testing.T, b *bed) {
+		b.label(t, "ssd", "true")
+		b.create(t, b.spec("one"))
+		b.running(t, "one", 1)
+		before := b.tasks(t, b.name("one"))[0].ID
+		b.update(t, "one", func(s *dockerswarm.ServiceSpec) {
+			s.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.labels." + b.name("ssd") + " == true"}}
+		})
+		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.Labels = map[string]string{"a": "1"} })
+		b.running(t, "one", 1)
+		tasks := b.tasks(t, b.name("one"))
+		if status := b.inspect(t, "one").UpdateStatus; status != nil || len(tasks) != 1 || tasks[0].ID != before {
+			t.Errorf("tasks %v, update status %+v", tasks, status)
+		}
+	}},
+	{"a task is taken off a node that has lost what it asked for", func(t *testing.T, b *bed) {
+		b.label(t, "disk", "fast")
+		spec := b.spec("one")
+		spec.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.labels." + b.name("disk") + " == fast"}}
+		b.create(t, spec)
+		b.running(t, "one", 1)
+		b.label(t, "disk", "slow")
+		var words string
+		b.until(t, "another task waits", func() bool {
+			waits := false
+			for _, task := range b.tasks(t, b.name("one")) {
+				if task.Status.State == dockerswarm.TaskStateRejected {
+					words = task.Status.Err
+				}
+				waits = waits || task.Status.State == dockerswarm.TaskStatePending
+			}
+			return waits
+		})
+		same(t, "words", words, "assigned node no longer meets constraints")
+	}},
+}
+
+// label gives the first node a label of the case's own.
+func (b *bed) label(t *testing.T, key, value string) {
+	t.Helper()
+	b.until(t, "the node has its label", func() bool {
+		node := b.firstNode(t) // other cases write to it, too
+		spec := node.Spec
+		spec.Labels = maps.Clone(spec.Labels)
+		if spec.Labels == nil {
+			spec.Labels = map[string]string{}
+		}
+		spec.Labels[b.name(key)] = value
+		return b.api.NodeUpdate(t.Context(), node.ID, dockerswarm.Version{Index: node.Version}, spec) == nil
+	})
 }
 
 // firstNode is the node that the host name of the manager leads to.

@@ -35,8 +35,9 @@ type Engine struct {
 
 	mu         sync.Mutex
 	autoSettle bool
-	index      uint64 // of raft: counts every change of any object
-	made       uint64 // objects ever made, for their ids
+	clock      func() time.Time // its own if nil
+	index      uint64           // of raft: counts every change of any object
+	made       uint64           // objects ever made, for their ids
 	nodes      []*swarm.Node
 	networks   []*network.Inspect
 	services   []*service
@@ -69,6 +70,10 @@ func Nodes(names ...string) Option {
 		}
 	}
 }
+
+// Clock gives the Swarm the time of others in the place of its own, for tests
+// of those who compare the two. It must not go back.
+func Clock(now func() time.Time) Option { return func(e *Engine) { e.clock = now } }
 
 // New makes a Swarm with one node, its ingress network, and nothing else.
 func New(options ...Option) *Engine {
@@ -136,6 +141,9 @@ func (e *Engine) bump() swarm.Version {
 
 // now is the engine's own time, which moves with every change.
 func (e *Engine) now() time.Time {
+	if e.clock != nil {
+		return e.clock()
+	}
 	return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(e.index) * time.Millisecond)
 }
 

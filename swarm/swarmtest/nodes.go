@@ -174,6 +174,11 @@ func fits(node *swarm.Node, placement *swarm.Placement) bool {
 	if node == nil || node.Status.State != swarm.NodeStateReady || node.Spec.Availability != swarm.NodeAvailabilityActive {
 		return false
 	}
+	return meets(node, placement)
+}
+
+// meets tells whether a node satisfies the constraints of a placement.
+func meets(node *swarm.Node, placement *swarm.Placement) bool {
 	return placement == nil || !slices.ContainsFunc(placement.Constraints, func(text string) bool {
 		parsed, err := parseConstraint(text)
 		return err != nil || !parsed.holds(node)

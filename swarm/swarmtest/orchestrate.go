@@ -132,15 +132,15 @@ func (e *Engine) restart(s *service, at *slot, ended *task, settling bool) {
 		return
 	}
 	e.shutDown(ended)
-	if !at.filled(s) {
+	if !e.filled(at, s) {
 		e.newTask(s, at.number, at.node, nil)
 	}
 }
 
 // filled tells whether a task of the spec in force lives in the slot: the old
 // one, where an update that starts the new task first was rolled back.
-func (s *slot) filled(of *service) bool {
-	return slices.ContainsFunc(s.tasks, func(t *task) bool { return t.wanted() && !t.ended() && t.current(of) })
+func (e *Engine) filled(at *slot, of *service) bool {
+	return slices.ContainsFunc(at.tasks, func(t *task) bool { return t.wanted() && !t.ended() && e.current(t, of) })
 }
 
 func shouldRestart(policy *swarm.RestartPolicy, ended *task, failures int) bool {

@@ -24,7 +24,7 @@ const monitor = 2
 func (e *Engine) update(s *service, slots []*slot) {
 	var dirty []*slot
 	for _, at := range slots {
-		if t := at.wanted(); t != nil && !t.current(s) {
+		if t := at.wanted(); t != nil && !e.current(t, s) {
 			dirty = append(dirty, at)
 		}
 	}

@@ -38,10 +38,11 @@ func (t *task) wanted() bool {
 	return t.DesiredState == swarm.TaskStateRunning || t.DesiredState == swarm.TaskStateComplete
 }
 
-// current tells whether the task needs no replacement for the service's spec.
+// current tells whether the task needs no replacement for the service's spec:
+// nothing about it has changed, or nothing but constraints that its node meets.
 // It panics where a real manager does: on a placed task with a placement, if
 // the service has none any more and nothing else has changed.
-func (t *task) current(s *service) bool {
+func (e *Engine) current(t *task, s *service) bool {
 	if t.generation == s.generation {
 		return true
 	}
@@ -51,7 +52,7 @@ func (t *task) current(s *service) bool {
 	if t.NodeID != "" && t.Spec.Placement != nil && s.Spec.TaskTemplate.Placement == nil {
 		panic("swarmtest: service " + s.Spec.Name + " has lost its Placement: this kills a real manager")
 	}
-	return true
+	return t.NodeID != "" && meets(e.node(t.NodeID), s.Spec.TaskTemplate.Placement)
 }
 
 // history is how many ended tasks of one slot Swarm remembers.
@@ -88,6 +89,7 @@ func (e *Engine) settle() {
 func (e *Engine) step(settling bool) bool {
 	changed := e.index
 	for _, t := range e.tasks {
+		e.enforce(t)
 		e.advance(t)
 	}
 	e.dropRemoved()
@@ -194,6 +196,13 @@ func (e *Engine) advance(t *task) {
 	case t.after != nil && !t.after.ended():
 	default:
 		e.live(t)
+	}
+}
+
+// enforce takes a task off a node that has lost what the task asked for.
+func (e *Engine) enforce(t *task) {
+	if node := e.node(t.NodeID); node != nil && t.wanted() && !t.ended() && !meets(node, t.Spec.Placement) {
+		e.become(t, swarm.TaskStateRejected, "task rejected by constraint enforcer", "assigned node no longer meets constraints", 0)
 	}
 }
 

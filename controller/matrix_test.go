@@ -1,0 +1,407 @@
+package controller_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+	dockerclient "github.com/docker/docker/client"
+	"pgregory.net/rapid"
+
+	"kargo"
+	"kargo/swarm"
+	"kargo/swarm/swarmtest"
+)
+
+// Whatever people push and do by hand, the whole loop, on a Swarm in memory
+// that keeps to the rules of the real one, ends where it should and says so.
+
+// rendering is what a push makes of stack web: two services after a job.
+type rendering struct {
+	one, two, job string // images
+	replicas      int
+	greeting      int
+	constraint    string
+}
+
+// sound images do what they should. What the others do is in newMatrix.
+var sound = []string{"app:1", "app:2", "app:3"}
+
+var fine = rendering{one: "app:1", two: "app:1", job: "job:1", replicas: 2}
+
+// good tells whether the rendering comes up.
+func (r rendering) good() bool {
+	return slices.Contains(sound, r.one) && slices.Contains(sound, r.two) && strings.HasPrefix(r.job, "job:") && r.constraint == ""
+}
+
+// unknown tells whether a registry says that it has no such image.
+func (r rendering) unknown() bool { return r.one == "unknown:1" || r.two == "unknown:1" }
+
+func (r rendering) files() []string {
+	constraints := ""
+	if r.constraint != "" {
+		constraints = "placement: {constraints: ['" + r.constraint + "']}, "
+	}
+	return []string{
+		".env=STACKS='web dbs'\nWEB_STACK=pair\nDBS_STACK=db\nWEB_BEFORE=migrate\nWEB_DEADLINE=1m\n",
+		"deploy/db.yml=services: {db: {image: 'app:1', networks: [back]}}\nnetworks: {back: {external: true, name: kargo-back}}\n",
+		fmt.Sprintf(`deploy/pair.yml=
+services:
+  migrate: {image: '%s', networks: [back], deploy: {mode: replicated-job, restart_policy: {condition: none}}}
+  one:
+    {image: '%s', networks: [back], environment: [GREETING=%d], configs: [page],
+     deploy: {replicas: %d, %supdate_config: {failure_action: pause}}}
+  two: {image: '%s', networks: [back]}
+networks: {back: {external: true, name: kargo-back}}
+configs: {page: {file: ./../configs/page.txt}}
+`, r.job, r.one, r.greeting, r.replicas, constraints, r.two),
+		fmt.Sprintf("configs/page.txt=page %d\n", r.greeting),
+	}
+}
+
+// matrix is a world whose Swarm is swarmtest's.
+type matrix struct {
+	*world
+	engine *swarmtest.Engine
+	api    *dockerclient.Client
+	pushes int
+	last   rendering  // pushed last
+	runs   *rendering // came up last
+}
+
+func newMatrix(t *testing.T) *matrix {
+	m := &matrix{world: newWorld(t), engine: swarmtest.New(swarmtest.Clock(time.Now))}
+	for image, behaviour := range map[string]swarmtest.Behaviour{
+		"sick:1":    {Unhealthy: true},
+		"crash:1":   {Exits: true, ExitCode: 7},
+		"missing:1": {Missing: true},
+		"unknown:1": {Unknown: true},
+		"badjob:1":  {Exits: true, ExitCode: 3},
+	} {
+		m.engine.Image(image, behaviour)
+	}
+	m.api = m.engine.Client()
+	client := swarm.New(m.engine.Client())
+	m.config.Swarm, m.config.Watcher = client, client
+	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "kargo-web_foreign",
+		Labels: map[string]string{kargo.LabelNamespace: "kargo-web"}},
+		TaskTemplate: dockerswarm.TaskSpec{ContainerSpec: &dockerswarm.ContainerSpec{Image: "app:1"}}})
+	return m
+}
+
+func (m *matrix) create(what string, spec dockerswarm.ServiceSpec) {
+	m.t.Helper()
+	if _, err := m.api.ServiceCreate(m.t.Context(), spec, dockerswarm.ServiceCreateOptions{}); err != nil {
+		m.t.Fatalf("create %s: %v", what, err)
+	}
+}
+
+// live runs the Swarm for so many seconds; the loop does what it does.
+func (m *matrix) live(seconds int) {
+	for range seconds {
+		m.engine.Step()
+		time.Sleep(time.Second)
+	}
+	synctest.Wait()
+}
+
+// push makes a commit, and lets whatever comes of it come.
+func (m *matrix) push(r rendering) (writes []string) {
+	m.pushes++
+	m.last = r
+	m.repo.commit(fmt.Sprint("c", m.pushes), r.files()...)
+	before := len(m.engine.Writes())
+	m.loop.Nudge("webhook test")
+	m.live(150)
+	if r.good() {
+		m.runs = &r
+	}
+	return m.engine.Writes()[before:]
+}
+
+// begin starts the loop over what it remembers.
+func (m *matrix) begin() {
+	m.start()
+	m.live(30)
+}
+
+func (m *matrix) service(name string) (dockerswarm.Service, bool) {
+	m.t.Helper()
+	services, err := m.api.ServiceList(m.t.Context(), dockerswarm.ServiceListOptions{Status: true})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	i := slices.IndexFunc(services, func(s dockerswarm.Service) bool { return s.Spec.Name == name })
+	if i < 0 {
+		return dockerswarm.Service{}, false
+	}
+	return services[i], true
+}
+
+// byHand changes a service as `docker service update` does.
+func (m *matrix) byHand(name string, change func(*dockerswarm.ServiceSpec)) {
+	m.t.Helper()
+	service, exists := m.service(name)
+	if !exists {
+		return
+	}
+	change(&service.Spec)
+	_, err := m.api.ServiceUpdate(m.t.Context(), service.ID, service.Version, service.Spec, dockerswarm.ServiceUpdateOptions{})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// runningImages is what services run and how many tasks of them, as a person
+// would say it.
+func (m *matrix) runningImages() string {
+	var all []string
+	for _, name := range []string{"kargo-web_one", "kargo-web_two", "kargo-dbs_db"} {
+		service, exists := m.service(name)
+		if !exists {
+			all = append(all, "none")
+			continue
+		}
+		image, _, _ := strings.Cut(service.Spec.TaskTemplate.ContainerSpec.Image, "@")
+		all = append(all, fmt.Sprintf("%s x%d", image, service.ServiceStatus.RunningTasks))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (r rendering) want() string {
+	return fmt.Sprintf("%s x%d, %s x1, app:1 x1", r.one, r.replicas, r.two)
+}
+
+// problems is all that is not as it should be.
+func (m *matrix) problems() []string {
+	var all []string
+	complain := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	newest := m.records.deployments[len(m.records.deployments)-1]
+	status := m.loop.Status().Stacks[0]
+	switch {
+	case m.last.good():
+		if status.Failure != nil || !status.InSync || status.Health != kargo.Healthy {
+			complain("a good rendering is said to be %s, in sync %t, %+v", status.Health, status.InSync, status.Failure)
+		}
+	case m.last.unknown():
+		if status.InSync || newest.Outcome != kargo.Failed {
+			complain("an image that nobody has is said to be in sync, the deployment %s", newest.Outcome)
+		}
+	case status.Failure == nil:
+		complain("a bad rendering has not failed; the deployment is %s: %s", newest.Outcome, newest.Err)
+	}
+	if newest.Finished.IsZero() {
+		complain("deployment %d is not finished", newest.Number)
+	}
+	if m.runs != nil {
+		if got, want := m.runningImages(), m.runs.want(); got != want {
+			complain("what runs is %s, want %s", got, want)
+		}
+	}
+	return append(all, m.harm()...)
+}
+
+// harm is what Kargo must never do, whatever happens.
+func (m *matrix) harm() []string {
+	var all []string
+	for _, write := range m.engine.Writes()[1:] {
+		if strings.Contains(write, "foreign") {
+			all = append(all, "touched what is another's: "+write)
+		}
+	}
+	services, err := m.api.ServiceList(m.t.Context(), dockerswarm.ServiceListOptions{})
+	if err != nil {
+		return append(all, err.Error())
+	}
+	for _, service := range services {
+		if service.PreviousSpec != nil && encoded(service.Spec) == encoded(*service.PreviousSpec) {
+			all = append(all, service.Spec.Name+" would be rolled back to itself")
+		}
+	}
+	return all
+}
+
+func encoded(spec dockerswarm.ServiceSpec) string {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// inMatrix runs a script in a bubble of virtual time.
+func inMatrix(t *testing.T, script func(m *matrix)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMatrix(t)
+		script(m)
+		m.stop()
+	})
+}
+
+// failures are the ways in which a second version may not come up: what is
+// reported, and where the Swarm ends.
+var failures = []struct {
+	name   string
+	bad    rendering
+	report string // how the deployment ends
+}{
+	{"a crash at start", rendering{one: "crash:1", two: "app:2", job: "job:1", replicas: 2},
+		"stack web failed and was rolled back: kargo-web_one: update paused due to failure or early termination of task"},
+	{"a health check that fails", rendering{one: "app:2", two: "sick:1", job: "job:1", replicas: 2},
+		"stack web failed and was rolled back: kargo-web_two: update paused due to failure"},
+	{"an image that no node has and whose registry is away", rendering{one: "missing:1", two: "app:2", job: "job:1", replicas: 2},
+		"stack web failed and was rolled back: kargo-web_one: update paused due to failure"},
+	{"an image that its registry does not have", rendering{one: "app:2", two: "unknown:1", job: "job:1", replicas: 2},
+		"hold service kargo-web_two: there is no image unknown:1"},
+	{"no node to run on", rendering{one: "app:2", two: "app:2", job: "job:1", replicas: 2, constraint: "node.labels.nosuch == true"},
+		"stack web failed and was rolled back: did not come up within 1m0s"},
+	{"a job that fails", rendering{one: "app:2", two: "app:2", job: "badjob:1", replicas: 2},
+		"stack web failed and was rolled back: kargo-web_migrate: 1 tasks failed"},
+}
+
+func TestFailuresEndWhereTheyShould(t *testing.T) {
+	for _, failure := range failures {
+		t.Run(failure.name, func(t *testing.T) {
+			inMatrix(t, func(m *matrix) {
+				m.repo.commit("c0", fine.files()...)
+				m.begin()
+				m.push(fine)
+				m.push(failure.bad)
+				newest := m.records.deployments[len(m.records.deployments)-1]
+				if newest.Outcome != kargo.Failed || !strings.HasPrefix(newest.Err, failure.report) {
+					t.Errorf("deployment %s: %s\nwant a failure: %s", newest.Outcome, newest.Err, failure.report)
+				}
+				for _, problem := range m.problems() {
+					t.Error(problem)
+				}
+				before := len(m.engine.Writes())
+				m.live(1200)
+				if again := m.engine.Writes()[before:]; len(again) > 0 {
+					t.Errorf("the failed rendering was tried again: %q", again)
+				}
+			})
+		})
+	}
+}
+
+// someRendering is good or bad, and often shares most with another.
+func someRendering(t *rapid.T, last rendering) rendering {
+	r := last
+	image := rapid.SampledFrom(slices.Concat(sound, sound, []string{"sick:1", "crash:1", "missing:1", "unknown:1"}))
+	switch rapid.SampledFrom([]string{"one", "two", "both", "job", "greeting", "replicas", "constraint", "fine"}).Draw(t, "changes") {
+	case "one":
+		r.one = image.Draw(t, "one")
+	case "two":
+		r.two = image.Draw(t, "two")
+	case "both":
+		r.one, r.two = image.Draw(t, "one"), image.Draw(t, "two")
+	case "job":
+		r.job = rapid.SampledFrom([]string{"job:1", "job:2", "badjob:1"}).Draw(t, "job")
+	case "greeting":
+		r.greeting = rapid.IntRange(0, 3).Draw(t, "greeting")
+	case "replicas":
+		r.replicas = rapid.IntRange(0, 3).Draw(t, "replicas")
+	case "constraint":
+		r.constraint = rapid.SampledFrom([]string{"", "node.labels.nosuch == true"}).Draw(t, "constraint")
+	case "fine":
+		r = fine
+	}
+	return r
+}
+
+// inBubble is a test in virtual time, which has no deadline to tell.
+type inBubble struct{ *testing.T }
+
+func (inBubble) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+func TestWhateverHappensItEndsWhereItShould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(inBubble{t}, func(rt *rapid.T) {
+			m := newMatrix(t)
+			m.repo.commit("c0", fine.files()...)
+			m.begin()
+			m.push(fine)
+			check := func(rt *rapid.T) {
+				for _, problem := range m.problems() {
+					rt.Error(problem)
+				}
+			}
+			rt.Repeat(map[string]func(*rapid.T){
+				"push": func(rt *rapid.T) {
+					before := m.last
+					next := someRendering(rt, before)
+					writes := m.push(next)
+					checkJob(rt, before, next, writes)
+					check(rt)
+				},
+				"by hand": func(rt *rapid.T) {
+					m.someHand(rt)
+					if m.last.unknown() {
+						m.push(fine) // what is held is not put right either
+					}
+					m.live(60)
+					check(rt)
+				},
+				"restart": func(rt *rapid.T) {
+					m.stop()
+					m.begin()
+					m.live(60)
+					check(rt)
+				},
+				"quiet": func(rt *rapid.T) {
+					before := len(m.engine.Writes())
+					m.live(700)
+					if writes := m.engine.Writes()[before:]; len(writes) > 0 {
+						rt.Errorf("nobody did anything, and Kargo wrote %q", writes)
+					}
+				},
+			})
+			m.stop()
+		})
+	})
+}
+
+// someHand is somebody who does not know about Kargo.
+func (m *matrix) someHand(t *rapid.T) {
+	name := rapid.SampledFrom([]string{"kargo-web_one", "kargo-web_two", "kargo-dbs_db"}).Draw(t, "service")
+	switch rapid.SampledFrom([]string{"scale", "image", "remove"}).Draw(t, "hand") {
+	case "scale":
+		replicas := rapid.Uint64Range(4, 6).Draw(t, "replicas")
+		m.byHand(name, func(s *dockerswarm.ServiceSpec) { s.Mode.Replicated.Replicas = &replicas })
+	case "image":
+		m.byHand(name, func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "rogue:1" })
+	case "remove":
+		if service, exists := m.service(name); exists {
+			if err := m.api.ServiceRemove(m.t.Context(), service.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// checkJob: a job runs once a rendering of it, and never because of something
+// else.
+func checkJob(t *rapid.T, before, next rendering, writes []string) {
+	runs := 0
+	for _, write := range writes {
+		if strings.HasSuffix(write, "service kargo-web_migrate") {
+			runs++
+		}
+	}
+	most := 0
+	if before.job != next.job || !before.good() {
+		most = 1
+		if !next.good() {
+			most = 2 // and back
+		}
+	}
+	if runs > most {
+		t.Errorf("the job was sent %d times for a push from %+v to %+v", runs, before, next)
+	}
+}
