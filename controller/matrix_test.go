@@ -3,6 +3,7 @@ package controller_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -34,9 +35,10 @@ var sound = []string{"app:1", "app:2", "app:3"}
 
 var fine = rendering{one: "app:1", two: "app:1", job: "job:1", replicas: 2}
 
-// good tells whether the rendering comes up.
+// good tells whether the rendering comes up. No task can do nothing wrong.
 func (r rendering) good() bool {
-	return slices.Contains(sound, r.one) && slices.Contains(sound, r.two) && strings.HasPrefix(r.job, "job:") && r.constraint == ""
+	one := r.replicas == 0 || slices.Contains(sound, r.one) && r.constraint == ""
+	return one && slices.Contains(sound, r.two) && strings.HasPrefix(r.job, "job:") && !r.unknown()
 }
 
 // unknown tells whether a registry says that it has no such image.
@@ -118,6 +120,7 @@ func (m *matrix) push(r rendering) (writes []string) {
 	before := len(m.engine.Writes())
 	m.loop.Nudge("webhook test")
 	m.live(150)
+	m.engine.Fail(nil)
 	if r.good() {
 		m.runs = &r
 	}
@@ -315,72 +318,102 @@ func someRendering(t *rapid.T, last rendering) rendering {
 	return r
 }
 
-// inBubble is a test in virtual time, which has no deadline to tell.
-type inBubble struct{ *testing.T }
-
-func (inBubble) Deadline() (time.Time, bool) { return time.Time{}, false }
-
 func TestWhateverHappensItEndsWhereItShould(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rapid.Check(inBubble{t}, func(rt *rapid.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var caught any // what rapid ends a failed run with must not end the bubble
+		synctest.Test(t, func(t *testing.T) {
 			m := newMatrix(t)
+			defer func() { m.stop() }()
+			defer func() { caught = recover() }()
 			m.repo.commit("c0", fine.files()...)
 			m.begin()
 			m.push(fine)
-			check := func(rt *rapid.T) {
-				for _, problem := range m.problems() {
-					rt.Error(problem)
-				}
-			}
-			rt.Repeat(map[string]func(*rapid.T){
-				"push": func(rt *rapid.T) {
-					before := m.last
-					next := someRendering(rt, before)
-					writes := m.push(next)
-					checkJob(rt, before, next, writes)
-					check(rt)
-				},
-				"by hand": func(rt *rapid.T) {
-					m.someHand(rt)
-					if m.last.unknown() {
-						m.push(fine) // what is held is not put right either
-					}
-					m.live(60)
-					check(rt)
-				},
-				"restart": func(rt *rapid.T) {
-					m.stop()
-					m.begin()
-					m.live(60)
-					check(rt)
-				},
-				"quiet": func(rt *rapid.T) {
-					before := len(m.engine.Writes())
-					m.live(700)
-					if writes := m.engine.Writes()[before:]; len(writes) > 0 {
-						rt.Errorf("nobody did anything, and Kargo wrote %q", writes)
-					}
-				},
-			})
-			m.stop()
+			rt.Repeat(m.actions())
 		})
+		if caught != nil {
+			panic(caught)
+		}
+	})
+}
+
+// actions are what people do. After each, all is as it should be.
+func (m *matrix) actions() map[string]func(*rapid.T) {
+	check := func(rt *rapid.T) {
+		for _, problem := range m.problems() {
+			rt.Error(problem)
+		}
+	}
+	return map[string]func(*rapid.T){
+		"push": func(rt *rapid.T) {
+			before := m.last
+			next := someRendering(rt, before)
+			m.meddle(rapid.IntRange(0, 4).Draw(rt, "out of sequence"))
+			writes := m.push(next)
+			checkJob(rt, before, next, writes)
+			check(rt)
+		},
+		"by hand": func(rt *rapid.T) {
+			m.someHand(rt)
+			if m.last.unknown() {
+				m.push(fine) // what is held is not put right either
+			}
+			m.live(60)
+			check(rt)
+		},
+		"restart": func(rt *rapid.T) {
+			m.stop()
+			m.begin()
+			m.live(60)
+			check(rt)
+		},
+		"quiet": func(rt *rapid.T) {
+			before := len(m.engine.Writes())
+			m.live(700)
+			if writes := m.engine.Writes()[before:]; len(writes) > 0 {
+				rt.Errorf("nobody did anything, and Kargo wrote %q", writes)
+			}
+		},
+	}
+}
+
+// meddle lets so many updates find that another tool was quicker.
+func (m *matrix) meddle(times int) {
+	m.engine.Fail(func(r *http.Request) (int, string) {
+		if !strings.HasSuffix(r.URL.Path, "/update") || !strings.HasPrefix(r.URL.Path, "/services/") || times == 0 {
+			return 0, ""
+		}
+		times--
+		return http.StatusInternalServerError, "rpc error: code = Unknown desc = update out of sequence"
 	})
 }
 
 // someHand is somebody who does not know about Kargo.
 func (m *matrix) someHand(t *rapid.T) {
 	name := rapid.SampledFrom([]string{"kargo-web_one", "kargo-web_two", "kargo-dbs_db"}).Draw(t, "service")
-	switch rapid.SampledFrom([]string{"scale", "image", "remove"}).Draw(t, "hand") {
+	switch rapid.SampledFrom([]string{"scale", "image", "remove", "config"}).Draw(t, "hand") {
 	case "scale":
 		replicas := rapid.Uint64Range(4, 6).Draw(t, "replicas")
 		m.byHand(name, func(s *dockerswarm.ServiceSpec) { s.Mode.Replicated.Replicas = &replicas })
 	case "image":
 		m.byHand(name, func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "rogue:1" })
 	case "remove":
-		if service, exists := m.service(name); exists {
-			if err := m.api.ServiceRemove(m.t.Context(), service.ID); err != nil {
-				t.Fatal(err)
-			}
+		m.removeByHand(t, name)
+	case "config": // Swarm lets it go with the last service that names it
+		m.removeByHand(t, "kargo-web_one")
+		configs, err := m.api.ConfigList(m.t.Context(), dockerswarm.ConfigListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, config := range configs {
+			_ = m.api.ConfigRemove(m.t.Context(), config.ID) // one may be needed already
+		}
+	}
+}
+
+func (m *matrix) removeByHand(t *rapid.T, name string) {
+	if service, exists := m.service(name); exists {
+		if err := m.api.ServiceRemove(m.t.Context(), service.ID); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -70,7 +70,8 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 // movesNothing tells that a new revision renders to what is in force already
 // and that Swarm has nothing to say either: then there is no reason to ask it.
 func (c *Controller) movesNothing() bool {
-	if c.due.full || c.due.look || c.due.unsettled || c.open != nil {
+	// What is held may not be held any more, and must not be lost sight of.
+	if c.due.full || c.due.look || c.due.unsettled || c.open != nil || len(c.Status().Pending.Held) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(c.verdicts(), func(r kargo.StackResult) bool { return r.Verdict != kargo.StackUnchanged })
