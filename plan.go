@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +109,10 @@ type Plan struct {
 	Revision Revision `json:"revision"`
 	Changes  []Change `json:"changes"`
 	Held     []Hold   `json:"held,omitempty"`
+	// Unresolved are the images whose registries should be asked before
+	// anything is carried out, those of changes that have to wait included:
+	// sorted, each once.
+	Unresolved []string `json:"-"`
 }
 
 // Empty tells whether there is nothing to do. Holds may remain.
@@ -143,19 +146,6 @@ func (p Plan) ID() string {
 		fmt.Fprintln(hash, hold)
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:12]
-}
-
-// Unresolved are the images whose registries should be asked before the plan is
-// carried out, each once, in order of name.
-func (p Plan) Unresolved() []string {
-	var images []string
-	for _, change := range p.Changes {
-		if change.Unresolved != "" {
-			images = append(images, change.Unresolved)
-		}
-	}
-	slices.Sort(images)
-	return slices.Compact(images)
 }
 
 // Count is the number of changes of one action and kind; an empty argument

@@ -13,11 +13,10 @@ import (
 // asked once a revision: a tag means one thing as long as the revision stays.
 func (c *Controller) planned(ctx context.Context) (kargo.Plan, error) {
 	next, err := c.makePlan()
-	unresolved := next.Unresolved()
-	if err != nil || len(unresolved) == 0 {
+	if err != nil || len(next.Unresolved) == 0 {
 		return next, err
 	}
-	answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, unresolved...) })
+	answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, next.Unresolved...) })
 	if err != nil {
 		return next, fmt.Errorf("ask registries: %w", err)
 	}

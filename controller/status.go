@@ -18,9 +18,7 @@ func (c *Controller) publishStacks(remaining kargo.Plan) {
 	for i := range stacks {
 		stacks[i].LastVerified = c.verified[stacks[i].Name]
 	}
-	if c.open != nil {
-		c.markMoving(stacks)
-	}
+	c.markMoved(stacks)
 	c.publish(func(s *kargo.Status) {
 		s.Stacks, s.Removed = stacks, c.memory.Applied.Removed
 		s.Pending = kargo.PlanText{
@@ -42,20 +40,25 @@ func (c *Controller) noteVerified(next kargo.Plan, now time.Time) {
 	c.verified = verified
 }
 
-// markMoving shows stacks as progressing that were just changed: the last look
-// was before that.
-func (c *Controller) markMoving(stacks []kargo.StackStatus) {
-	if c.open.Outcome != kargo.Running {
-		return
-	}
+// markMoved tells what is on its way because of Kargo from what is not. Stacks
+// that were changed since the last look are progressing. One whose rendering
+// had come up, and that nobody touches, is not: it has lost tasks.
+func (c *Controller) markMoved(stacks []kargo.StackStatus) {
 	moved := map[string]bool{}
-	for _, change := range c.open.Changes {
-		moved[change.Stack] = true
+	if c.open != nil {
+		for _, change := range c.open.Changes {
+			moved[change.Stack] = true
+		}
 	}
 	for i := range stacks {
-		if moved[stacks[i].Name] {
-			stacks[i].Health = kargo.InProgress
-			stacks[i].Operation = cmp.Or(stacks[i].Operation, kargo.RollingOut)
+		stack := &stacks[i]
+		switch {
+		case moved[stack.Name] && c.open.Outcome == kargo.Running:
+			stack.Health = kargo.InProgress
+			stack.Operation = cmp.Or(stack.Operation, kargo.RollingOut)
+		case moved[stack.Name], stack.Health != kargo.InProgress, c.memory.Rollouts[stack.Name].Good != stack.Digest:
+		case stack.Operation == kargo.RollingOut:
+			stack.Health, stack.Operation = kargo.Degraded, ""
 		}
 	}
 }
@@ -78,7 +81,7 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
 		}
 		for _, service := range stack.Services {
-			status.Services = append(status.Services, serviceStatus(service, live, cluster.Tasks, remaining, mask))
+			status.Services = append(status.Services, serviceStatus(stack.Name, service, live, cluster.Tasks, remaining, mask))
 		}
 		status.Operation = operation(status, remaining)
 		if reason := waitsFor(stack.Name, remaining); reason != "" {
@@ -89,7 +92,7 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 	return statuses
 }
 
-func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
+func serviceStatus(stack string, service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
 	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.Degraded, Message: "does not run"}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		status.Image = container.Image
@@ -107,8 +110,11 @@ func serviceStatus(service kargo.Service, live map[string]kargo.LiveService, tas
 		}
 	}
 	for _, hold := range remaining.Held {
-		if hold.Name == service.Name {
+		switch {
+		case hold.Name == service.Name:
 			status.InSync, status.Operation = false, cmp.Or(status.Operation, holdOperation(hold))
+		case hold.Failed && hold.Stack == stack:
+			status.InSync = false // nothing of the stack was looked at any further
 		}
 	}
 	return status

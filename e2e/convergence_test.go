@@ -23,9 +23,9 @@ var failures = []struct {
 	{"a crash at start", func(w *workspace) {
 		w.service("app", replicas(1), command("serve -crash-after 100ms -crash-code 7"))
 	}, "(exit code 7)"},
-	{"a health check that fails", func(w *workspace) {
-		w.service("app", replicas(1), command("serve -unhealthy-after 2s"))
-		w.set(w.variable("web", "STABLE"), "15s")
+	{"a health check that fails after 20 seconds", func(w *workspace) {
+		w.service("app", replicas(1), command("serve -unhealthy-after 20s"))
+		w.set(w.variable("web", "STABLE"), "30s").set(w.variable("web", "DEADLINE"), "35s")
 	}, "failed and was rolled back"}, // whether Swarm or the tasks tell first is a matter of moments
 	{"no node to run on", func(w *workspace) {
 		w.service("app", replicas(1))

@@ -125,6 +125,7 @@ func (m maker) make() kargo.Plan {
 	for i, stack := range m.desired {
 		perStack[i] = m.stack(stack)
 	}
+	plan.Unresolved = unresolved(perStack)
 	early, late := splitByPorts(removed, m.services, perStack)
 
 	add(m.nodeLabels())
@@ -151,6 +152,18 @@ func (m maker) owns(labels map[string]string) bool {
 type stackPlan struct {
 	changes []kargo.Change
 	holds   []kargo.Hold
+	// unresolved are the images that are new to their services and that no
+	// registry was asked for.
+	unresolved []string
+}
+
+func unresolved(stacks []stackPlan) []string {
+	var images []string
+	for _, stack := range stacks {
+		images = append(images, stack.unresolved...)
+	}
+	slices.Sort(images)
+	return slices.Compact(images)
 }
 
 // stack compares one stack with what runs. An object in the way, or one that
@@ -168,14 +181,20 @@ func (m maker) stack(stack kargo.Stack) stackPlan {
 	if anew, holds := m.networksAnew(stack); len(holds) > 0 {
 		return stackPlan{changes: anew, holds: append(p.holds, holds...)}
 	}
-	changes, holds := m.stackServices(stack)
-	if slices.ContainsFunc(holds, func(h kargo.Hold) bool { return h.Failed }) {
-		p.holds = append(p.holds, holds...)
+	changes, holds, unresolved := m.stackServices(stack)
+	p.unresolved = unresolved
+	if failed := failedHolds(holds); len(failed) > 0 {
+		p.holds = append(p.holds, failed...) // what the rest waits for does not matter
 		return p
 	}
 	p.changes = slices.Concat(m.stackNetworks(stack), m.stackConfigs(stack, changes), changes)
 	p.holds = append(p.holds, holds...)
 	return m.untilApproved(stack, m.withoutRefused(p))
+}
+
+// failedHolds are the holds that want what is not to be had.
+func failedHolds(holds []kargo.Hold) []kargo.Hold {
+	return slices.DeleteFunc(slices.Clone(holds), func(h kargo.Hold) bool { return !h.Failed })
 }
 
 // quarantine says that another rendering than the wanted one is in force.

@@ -13,11 +13,14 @@ import (
 )
 
 // stackServices are the creations and updates of a stack's services, each
-// after those it needs.
-func (m maker) stackServices(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold) {
+// after those it needs, and the images that should be asked for first.
+func (m maker) stackServices(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold, unresolved []string) {
 	moving := map[string]bool{} // has a change or a hold
 	for _, service := range needsFirst(stack.Services) {
 		change, hold := m.service(stack, service)
+		if change != nil && change.Unresolved != "" {
+			unresolved = append(unresolved, change.Unresolved)
+		}
 		if change != nil && hold == nil {
 			if reason := m.unmetNeed(service, moving); reason != "" {
 				hold = &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason, Passing: true}
@@ -31,7 +34,7 @@ func (m maker) stackServices(stack kargo.Stack) (changes []kargo.Change, holds [
 		}
 		moving[service.Name] = change != nil || hold != nil
 	}
-	return changes, holds
+	return changes, holds, unresolved
 }
 
 // needsFirst sorts services so that each comes after those it needs, and keeps

@@ -83,7 +83,7 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	}
 	stacks := controller.WithTags(desired.Stacks, latest)
 	next := plan.Make(stacks, cluster, options)
-	if options.Images, err = client.Images(ctx, next.Unresolved()...); err != nil {
+	if options.Images, err = client.Images(ctx, next.Unresolved...); err != nil {
 		return kargo.Plan{}, err
 	}
 	return plan.Make(stacks, cluster, options), nil
