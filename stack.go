@@ -1,6 +1,7 @@
 package kargo
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -34,13 +35,16 @@ type Stack struct {
 	// approves it; "" where it may. It is no part of the rendering: a good one
 	// that stands in needs no approval.
 	NeedsApproval string `json:"-"`
+	// Key is that of the digest, which shows: without one, everybody who knows
+	// the rest of a spec could try out passwords on it.
+	Key []byte `json:"-"`
 }
 
 // Namespace is the stack's name in Swarm: "kargo-dbs".
 func (s Stack) Namespace() string { return StackPrefix + s.Name }
 
 // Digest identifies the rendering: equal digests run equal software. It covers
-// the specs, and the content of configs through their names.
+// the specs, and the content of configs through their names. It is keyed by Key.
 func (s Stack) Digest() string {
 	type content struct {
 		Services []Service
@@ -61,8 +65,9 @@ func (s Stack) Digest() string {
 	if err != nil {
 		panic("kargo: encode stack " + s.Name + ": " + err.Error())
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	mac := hmac.New(sha256.New, s.Key)
+	mac.Write(data)
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // Service is one Swarm service as it should be: Docker's own spec, with names

@@ -28,6 +28,11 @@ type Pipeline struct {
 	Secrets func(fs.FS) fs.FS
 	// Named are the stacks that a person named; none means all.
 	Named []string
+	// Key answers the key of the instance, which names of Swarm secrets depend
+	// on; nil where no Swarm is at hand. It is called only if there are any.
+	Key func() ([]byte, error)
+	// DigestKey is the key of the digests of stacks, which show.
+	DigestKey []byte
 	// Hooks gives the workspace's own scripts their say.
 	Hooks func(kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems)
 }
@@ -80,7 +85,27 @@ func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (D
 	for i, problem := range desired.Problems {
 		desired.Problems[i].Message, desired.Problems[i].Hint = mask.Blank(problem.Message), mask.Blank(problem.Hint)
 	}
-	return desired, err
+	for i := range desired.Stacks {
+		desired.Stacks[i].Key = p.DigestKey
+	}
+	if err != nil || p.Key == nil {
+		return desired, err
+	}
+	return desired.Named(p.Key)
+}
+
+// Named is the same with the names that its Swarm secrets have in Swarm. The
+// key is asked for only if there are any.
+func (d Desired) Named(key func() ([]byte, error)) (Desired, error) {
+	if !render.HasSecrets(d.Stacks) {
+		return d, nil
+	}
+	secret, err := key()
+	if err != nil {
+		return d, fmt.Errorf("name secrets: %w", err)
+	}
+	d.Stacks = render.NameSecrets(d.Stacks, secret)
+	return d, nil
 }
 
 func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {

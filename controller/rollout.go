@@ -58,6 +58,9 @@ func (c *Controller) lastGood(stack kargo.Stack) (*kargo.Stack, string) {
 		return nil, ""
 	}
 	good, err := c.Renderings.Good(stack.Name)
+	if good != nil {
+		good.Key = stack.Key
+	}
 	if err != nil || good == nil || good.Digest() != rollout.Good {
 		c.Log.Warn("the last good rendering is not to be had", "stack", stack.Name, "error", err)
 		return nil, ""

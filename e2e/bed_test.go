@@ -77,7 +77,21 @@ func inMemory(t *testing.T, args ...string) *scene {
 	engine := swarmtest.New(swarmtest.AutoSettle)
 	api := engine.Client()
 	s := &scene{t: t, prefix: "t", docker: newDaemon(t, engine), memory: engine, api: api, observer: swarm.New(api)}
+	s.plantKey()
 	return s.complete(args)
+}
+
+// plantKey gives the instance its key beforehand, so that the names of secrets
+// are the same in every run.
+func (s *scene) plantKey() {
+	s.t.Helper()
+	_, err := s.api.ConfigCreate(s.t.Context(), dockerswarm.ConfigSpec{
+		Annotations: dockerswarm.Annotations{Name: "kargo-key-" + s.prefix, Labels: map[string]string{swarm.LabelKey: s.prefix}},
+		Data:        []byte(strings.Repeat("5a", 32) + "\n"),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // onDocker is a scene on the real engine.

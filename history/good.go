@@ -1,6 +1,8 @@
 package history
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,18 @@ import (
 	"kargo"
 )
 
+// Seal names the source of the key that good renderings are sealed with: they
+// hold what secrets the stacks hold. It must lie elsewhere than the history.
+// Renderings that an earlier version left unsealed are removed.
+func (s *Store) Seal(key func() ([]byte, error)) error {
+	s.sealKey = key
+	unsealed, err := filepath.Glob(filepath.Join(s.good, "*.json*"))
+	for _, path := range unsealed {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return wrap("remove unsealed renderings", err)
+}
+
 // KeepGood keeps a stack as the last one that came up and stayed up, in the
 // place of the one before.
 func (s *Store) KeepGood(stack kargo.Stack) error {
@@ -19,6 +33,11 @@ func (s *Store) KeepGood(stack kargo.Stack) error {
 	if err != nil {
 		return wrap("encode good rendering", err)
 	}
+	seal, err := s.seal()
+	if err != nil {
+		return wrap("seal good rendering", err)
+	}
+	data = seal.Seal(nil, nil, data, []byte(stack.Name))
 	if err := os.MkdirAll(s.good, 0o700); err != nil {
 		return wrap("keep good rendering", err)
 	}
@@ -39,6 +58,13 @@ func (s *Store) Good(stack string) (*kargo.Stack, error) {
 	if err != nil {
 		return nil, wrap("read good rendering", err)
 	}
+	seal, err := s.seal()
+	if err != nil {
+		return nil, wrap("open good rendering", err)
+	}
+	if data, err = seal.Open(nil, nil, data, []byte(stack)); err != nil {
+		return nil, fmt.Errorf("open good rendering of stack %s: it was sealed with another key: %w", stack, err)
+	}
 	var good kargo.Stack
 	if err := json.Unmarshal(data, &good); err != nil {
 		return nil, fmt.Errorf("read good rendering of stack %s: %w", stack, err)
@@ -46,7 +72,24 @@ func (s *Store) Good(stack string) (*kargo.Stack, error) {
 	return &good, nil
 }
 
+// seal is the cipher of good renderings: AES-256-GCM with a random nonce, the
+// stack's name authenticated along.
+func (s *Store) seal() (cipher.AEAD, error) {
+	if s.sealKey == nil {
+		return nil, errors.New("there is no key")
+	}
+	key, err := s.sealKey()
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
 // goodPath is safe for any name of a stack.
 func (s *Store) goodPath(stack string) string {
-	return filepath.Join(s.good, url.PathEscape(stack)+".json")
+	return filepath.Join(s.good, url.PathEscape(stack)+".sealed")
 }

@@ -7,8 +7,8 @@
 // Nothing secret is in that file: of plans only the masked lines are kept, of
 // specs only digests. It holds the key of those digests, so it is readable by
 // its owner only. Beside it, in files of their own, lie the last good
-// renderings: they hold what the stacks hold, secrets included, as the merged
-// configuration does.
+// renderings. They hold what the stacks hold, secrets included, and are sealed
+// with a key that lies elsewhere: losing it costs the good renderings.
 package history
 
 import (
@@ -34,6 +34,8 @@ const Keep = 1000
 type Store struct {
 	db   *bbolt.DB
 	good string // directory of good renderings
+	// sealKey answers the key that these are sealed with; see Seal.
+	sealKey func() ([]byte, error)
 	// Recovered is the path under which an unreadable file was put aside, if
 	// Open met one.
 	Recovered string

@@ -2,6 +2,8 @@ package history_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,9 +163,16 @@ func TestGoodRenderings(t *testing.T) {
 	if good, err := store.Good("web"); good != nil || err != nil {
 		t.Fatalf("before any: %v, %v", good, err)
 	}
+	key := bytes.Repeat([]byte{1}, 32)
+	seal := func(store *history.Store) {
+		if err := store.Seal(func() ([]byte, error) { return key, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seal(store)
 	replicas := uint64(2)
 	stack := kargo.Stack{
-		Name: "../a/b", Configs: []kargo.Config{{Name: "c", Data: []byte{0, 255}}},
+		Name: "../a/b", Configs: []kargo.Config{{Name: "c", Data: []byte{0, 255}}, {Name: "s", Secret: true, Data: []byte("planted")}},
 		Services: []kargo.Service{{Name: "kargo-web_a", Pinned: "app@sha256:1", Spec: swarm.ServiceSpec{
 			Mode: swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &replicas}},
 		}}},
@@ -181,6 +190,53 @@ func TestGoodRenderings(t *testing.T) {
 	}
 	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v: it holds secrets", info.Mode(), err)
+	}
+}
+
+// A disk alone gives no secret away, and a rendering that was tampered with, or
+// sealed with a key that is lost, is not used.
+func TestS16_GoodRenderingsAreSealed(t *testing.T) {
+	dir := t.TempDir()
+	store := open(t, filepath.Join(dir, "history.db"))
+	stack := kargo.Stack{Name: "web", Configs: []kargo.Config{{Name: "s", Secret: true, Data: []byte("planted-secret")}}}
+	if err := store.KeepGood(stack); err == nil {
+		t.Fatal("it is kept without a key")
+	}
+	key := bytes.Repeat([]byte{1}, 32)
+	var away error
+	leftover := filepath.Join(dir, "good", "old.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(leftover), 0o700), os.WriteFile(leftover, []byte("planted-secret"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Seal(func() ([]byte, error) { return key, away }); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.KeepGood(stack); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "good", "web.sealed")
+	sealed, err := os.ReadFile(file)
+	encoded := base64.StdEncoding.EncodeToString([]byte("planted-secret"))
+	if err != nil || bytes.Contains(sealed, []byte("planted")) || bytes.Contains(sealed, []byte(encoded)) {
+		t.Errorf("the file is %q, %v", sealed, err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
+		t.Errorf("an unsealed rendering of an earlier version is still there: %v, %v", entries, err)
+	}
+	away = kargo.Errorf(kargo.Unavailable, "no Swarm")
+	if _, err := store.Good("web"); kargo.FaultOf(err) != kargo.Unavailable {
+		t.Errorf("without the key: %v", err)
+	}
+	away, key = nil, bytes.Repeat([]byte{2}, 32)
+	if good, err := store.Good("web"); err == nil {
+		t.Errorf("with another key: %+v", good)
+	}
+	key = bytes.Repeat([]byte{1}, 32)
+	if err := os.Rename(file, filepath.Join(dir, "good", "other.sealed")); err != nil {
+		t.Fatal(err)
+	}
+	if good, err := store.Good("other"); err == nil {
+		t.Errorf("as another stack's: %+v", good)
 	}
 }
 

@@ -66,6 +66,12 @@ func (o *objects) used() []kargo.Config {
 	})
 }
 
+func sortConfigs(list []kargo.Config) {
+	slices.SortFunc(list, func(a, b kargo.Config) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind(), b.Kind()))
+	})
+}
+
 // get makes an object, or finds it made.
 func (o *objects) get(service string, key objectKey) (kargo.Config, bool) {
 	if made, ok := o.made[key]; ok {

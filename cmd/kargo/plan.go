@@ -62,6 +62,10 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 		return kargo.Plan{}, err
 	}
 	defer client.Close()
+	instance := &instanceKey{client: client, instance: s.instance}
+	if desired, err = desired.Named(instance.derive(namesOfSecrets)); err != nil {
+		return kargo.Plan{}, err
+	}
 	cluster, err := client.Observe(ctx)
 	if err != nil {
 		return kargo.Plan{}, err

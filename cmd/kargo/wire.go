@@ -313,6 +313,11 @@ func (s *settings) controllerConfig(source controller.Source, address string, cl
 	if err != nil {
 		return controller.Config{}, err
 	}
+	instance := &instanceKey{client: client, instance: s.instance, create: true}
+	if err := store.Seal(instance.derive(goodRenderings)); err != nil {
+		return controller.Config{}, err
+	}
+	pipeline.Key, pipeline.DigestKey = instance.derive(namesOfSecrets), key
 	return controller.Config{
 		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Pipeline: pipeline,
 		Memory: memory, Unfinished: unfinished, MaskKey: key,
