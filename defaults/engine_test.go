@@ -5,17 +5,62 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"kargo"
+	"kargo/defaults"
+	"kargo/merge"
 	"kargo/render"
 )
 
 // TestEngineTakesEveryService hands every service to a real engine, with no
-// task to run: what the specs say must be to the daemon's liking.
+// task to run: what the specs say must be to the daemon's liking, and come back
+// as it was sent, so that a second plan has nothing to do.
 func TestEngineTakesEveryService(t *testing.T) {
+	engine := newEngine(t)
+	names := serviceNames(t)
+	writeWorkspace(t, engine.workspace, names)
+	engine.roundTrip(t)
+
+	created := strings.Fields(engine.run(t, "docker", "service", "ls", "--format", "{{.Name}}"))
+	ws, _ := workspace(t, required, names)
+	stacks, _ := render.Render(ws)
+	for _, stack := range stacks {
+		for _, service := range stack.Services {
+			if !slices.Contains(created, service.Spec.Name) {
+				t.Errorf("the engine has no service %s", service.Spec.Name)
+			}
+		}
+	}
+}
+
+// TestEngineTakesTheExamples does the same with the examples, as they are but
+// for a constraint that no node satisfies.
+func TestEngineTakesTheExamples(t *testing.T) {
+	files, err := filepath.Glob("../examples/*/.env")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found %q, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
+			engine := newEngine(t)
+			if err := os.CopyFS(engine.workspace, os.DirFS(filepath.Dir(file))); err != nil {
+				t.Fatal(err)
+			}
+			constrainAll(t, engine.workspace)
+			engine.roundTrip(t)
+		})
+	}
+}
+
+// engine is a real one, and a workspace that is applied to it.
+type engine struct{ kargo, docker, workspace, data string }
+
+func newEngine(t *testing.T) engine {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs the test bed")
 	}
@@ -23,35 +68,68 @@ func TestEngineTakesEveryService(t *testing.T) {
 	if docker == "" {
 		t.Fatal("KARGO_TEST_DOCKER is not set: run `testbed/run -- go test ./defaults`, or add -short")
 	}
-	names := serviceNames(t)
 	root := t.TempDir()
-	writeWorkspace(t, filepath.Join(root, "workspace"), names)
+	e := engine{filepath.Join(root, "kargo"), docker, filepath.Join(root, "workspace"), filepath.Join(root, "data")}
+	e.run(t, "go", "build", "-o", e.kargo, "kargo/cmd/kargo")
+	return e
+}
 
-	apply := exec.Command("go", "run", "kargo/cmd/kargo", "apply", "--instance", "defaults",
-		"--workspace", filepath.Join(root, "workspace"), "--data", filepath.Join(root, "data"))
-	apply.Env = append(os.Environ(), "CGO_ENABLED=0", "DOCKER_HOST="+docker)
-	out, err := apply.CombinedOutput()
+// run runs a program that must succeed, and answers its output.
+func (e engine) run(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	command := exec.Command(program, args...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "DOCKER_HOST="+e.docker)
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
 	if err != nil {
-		t.Fatalf("kargo apply: %v\n%s", err, out)
+		t.Fatalf("%s %s: %v\n%s%s", program, strings.Join(args, " "), err, out, stderr.String())
 	}
+	return string(out)
+}
 
-	list := exec.Command("docker", "service", "ls", "--format", "{{.Name}}")
-	list.Env = append(os.Environ(), "DOCKER_HOST="+docker)
-	created, err := list.Output()
-	if err != nil {
-		t.Fatalf("docker service ls: %v", err)
+// roundTrip applies the workspace, plans it again, which must come to nothing,
+// and removes it in the end.
+func (e engine) roundTrip(t *testing.T) {
+	t.Helper()
+	arguments := []string{"--instance", "defaults", "--workspace", e.workspace, "--data", e.data}
+	t.Cleanup(func() { e.run(t, e.kargo, append([]string{"remove", "all"}, arguments...)...) })
+	applied := e.run(t, e.kargo, append([]string{"apply"}, arguments...)...)
+	if plan := e.run(t, e.kargo, append([]string{"plan"}, arguments...)...); plan != "nothing to do\n" {
+		t.Errorf("the second plan is\n%s\nafter\n%s", plan, applied)
 	}
-	ws, _ := workspace(t, required, names)
-	stacks, _ := render.Render(ws)
+}
+
+// nodeLabels are about nodes that the test bed has not.
+var nodeLabels = regexp.MustCompile(`(?m)^\w+_LABELS=.*\n`)
+
+// constrainAll keeps every service of a workspace from running, and lets the
+// stacks come and go: what they wait for would never come.
+func constrainAll(t *testing.T, dir string) {
+	t.Helper()
+	name := filepath.Join(dir, ".env")
+	env, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = nodeLabels.ReplaceAll(env, nil)
+	ws, _, err := merge.Merge(merge.Input{Defaults: defaults.FS(), User: os.DirFS(dir), Root: "/merged", WorkspacePath: "/workspace"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks, problems := render.Render(ws)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
 	for _, stack := range stacks {
+		env = fmt.Appendf(env, "%[1]s_NEEDS=\n%[1]s_PROTECT=\n", kargo.EnvName(stack.Name))
 		for _, service := range stack.Services {
-			if !slices.Contains(strings.Fields(string(created)), service.Spec.Name) {
-				t.Errorf("the engine has no service %s", service.Spec.Name)
-			}
+			composed := strings.TrimPrefix(service.Name, stack.Namespace()+"_")
+			env = fmt.Appendf(env, "%s_CONSTRAINTS=node.labels.nowhere==true\n", kargo.EnvName(composed))
 		}
 	}
-	if t.Failed() {
-		t.Logf("kargo apply:\n%s", out)
+	if err := os.WriteFile(name, env, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
