@@ -35,7 +35,9 @@ type Deployment struct {
 	Changes  []Change      `json:"changes"`
 	Held     []Hold        `json:"held,omitempty"`
 	Stacks   []StackResult `json:"stacks"`
-	Err      string        `json:"error,omitempty"`
+	// Hooks are the scripts of the workspace that ran for it.
+	Hooks []HookRun `json:"hooks,omitempty"`
+	Err   string    `json:"error,omitempty"`
 }
 
 // Verdict of a stack against the last applied revision.

@@ -133,6 +133,7 @@ const (
 	OriginDefault  = "default"  // the catalogue
 	OriginUser     = "user"     // the user configuration
 	OriginRendered = "rendered" // made from a template of either
+	OriginHook     = "hook"     // made or changed by a hook
 )
 
 // File is one file of the merged configuration.
@@ -171,8 +172,11 @@ type Workspace struct {
 	// Assignments where it was assigned at all, in order.
 	Lines       map[string]string
 	Assignments map[string][]string
-	// Reader is the reader the environment needed: "dotenv" or "bash".
+	// Reader is the reader the environment needed: "dotenv", "bash", or
+	// "bash-process" for files that run programs.
 	Reader string
+	// Ran are the hooks that had a say before it is rendered.
+	Ran []HookRun
 	// SecretNames are the variables whose values were encrypted in the
 	// repository or come from outside of it; SecretValues are all values that
 	// were or do. Both are hidden in every text, whatever KARGO_SECRETS says.

@@ -13,6 +13,8 @@ type Rollout struct {
 	// Good is the digest of the last rendering that came up and stayed up.
 	Good       string `json:"good,omitempty"`
 	GoodCommit string `json:"goodCommit,omitempty"`
+	// AfterDue: the stack's after hooks are still to run for it.
+	AfterDue bool `json:"afterDue,omitempty"`
 	// Failed is set while the rendering wanted is one that failed.
 	Failed *Failure `json:"failed,omitempty"`
 }

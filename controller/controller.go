@@ -147,6 +147,7 @@ type Controller struct {
 	// with another revision, at a person's word, and now and then.
 	refused map[string]plan.Refusal
 	narrowing
+	hookFailure error // of after hooks, until the deployment ends
 	// unlabelled: no node has labels of this instance, as far as is known.
 	unlabelled bool
 

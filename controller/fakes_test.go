@@ -332,7 +332,7 @@ func newWorld(t *testing.T) *world {
 		Pipeline: controller.Pipeline{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
 			Secrets: func(files fs.FS) fs.FS { return files },
-			Hooks:   func(ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems) { return ws, nil },
+			Hooks:   func(ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) { return ws, nil, nil },
 		},
 		Write:    func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
 		Instance: "test", Poll: controller.Every(time.Minute), Verify: 5 * time.Minute,

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 
@@ -34,7 +35,12 @@ type Pipeline struct {
 	// DigestKey is the key of the digests of stacks, which show.
 	DigestKey []byte
 	// Hooks gives the workspace's own scripts their say.
-	Hooks func(kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems)
+	Hooks func(kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems, error)
+	// After runs the after hooks of one stack; nil where none may run.
+	After func(context.Context, kargo.Workspace, string) ([]kargo.HookRun, error)
+	// Shell evaluates environment files that run programs; nil where they may
+	// not.
+	Shell kargo.Shell
 }
 
 // Desired is what a revision asks for.
@@ -122,7 +128,7 @@ func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (
 	}
 	workspace, problems, err := merge.Merge(merge.Input{
 		Defaults: p.Defaults, Shared: shared, User: p.Secrets(user), Revision: revision,
-		Root: p.Root, WorkspacePath: p.Workspace, UserID: p.UserID, GroupID: p.GroupID,
+		Root: p.Root, WorkspacePath: p.Workspace, UserID: p.UserID, GroupID: p.GroupID, Shell: p.Shell,
 	})
 	if err != nil {
 		return Desired{}, fmt.Errorf("merge revision %s: %w", revision.Short(), err)
@@ -131,7 +137,12 @@ func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (
 	if len(workspace.Env.List("STACKS")) == 0 {
 		return desired, nil // merge said so; there is nothing to render
 	}
-	workspace, problems = p.Hooks(workspace, stacks...)
+	if problems.Err() == nil { // what is wrong already gives a hook nothing to work on
+		workspace, problems, err = p.Hooks(workspace, stacks...)
+		if err != nil {
+			return Desired{}, fmt.Errorf("run hooks of revision %s: %w", revision.Short(), err)
+		}
+	}
 	desired.Workspace = workspace
 	desired.Problems = append(desired.Problems, problems...)
 

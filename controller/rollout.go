@@ -85,6 +85,7 @@ func (c *Controller) follow() {
 		}
 		rollout.Digest, rollout.Commit = digest, c.desired.Workspace.Revision.ID()
 		rollout.Since, rollout.Failed = time.Time{}, nil
+		rollout.AfterDue = c.Pipeline.After != nil
 		c.memory.Rollouts[stack.Name] = rollout
 	}
 	for name := range c.memory.Rollouts {

@@ -227,6 +227,7 @@ func (c *Controller) rest(ctx context.Context, next kargo.Plan) error {
 	}
 	c.markSeen(next)
 	c.startClocks(nil, next)
+	c.runAfter(ctx, next)
 	err := c.settle(ctx, next)
 	c.publishStacks(next)
 	return err
@@ -318,6 +319,7 @@ func (c *Controller) begin(trigger string, next kargo.Plan) error {
 	opened, err := c.Recorder.Begin(kargo.Deployment{
 		Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.Running,
 		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: c.verdicts(),
+		Hooks: c.masked(c.desired.Workspace.Ran),
 	})
 	if err != nil {
 		return err
@@ -352,7 +354,7 @@ func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
 		return nil
 	}
 	c.open.Held = next.Held
-	return c.finish(errors.Join(c.degraded(s), notToBeHad(next)))
+	return c.finish(errors.Join(c.degraded(s), notToBeHad(next), c.failedHooks()))
 }
 
 // notToBeHad is what a plan wants and cannot get, if anything.

@@ -1,55 +1,96 @@
-// Package hooks stands between the merge and the rendering: it gives the
-// scripts that a workspace brings along (deploy/<service>_before.sh and
-// _after.sh) their say, where they are allowed one.
+// Package hooks runs what a workspace brings along to be run: the scripts
+// deploy/<service>_before.sh and _after.sh around a deployment, environment
+// files that need a real shell, and the scripts of the commands exec and build.
 //
-// This version allows none: a stack that has hooks is refused with a clear
-// message rather than deployed without them, because what a hook would have
-// prepared would be missing.
+// They are the only code of a workspace that runs where Kargo runs, so they run
+// only where the operator lets them ([Runner]); without that a stack that has
+// hooks is refused ([Refuse]) rather than deployed without what they would have
+// prepared. What runs is a child, bash, with the environment that the workspace
+// declares and nothing of Kargo's own, in a scratch copy of the merged
+// configuration, for a limited time; nothing that it started is left running.
+//
+//	bash.go         one child and its end
+//	scratch.go      the copy that it works on
+//	runner.go       before and after
+//	environment.go  environment files
+//	script.go       exec and build, which a person asks for
 package hooks
 
 import (
-	"maps"
+	"bytes"
+	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"kargo"
 )
 
+// The ends of the names of hooks.
+const (
+	before = "_before.sh"
+	after  = "_after.sh"
+)
+
 // Refuse reports the hooks of services that one of the stacks lists; no stacks
 // means all. Scripts nobody lists do no harm and are left alone.
-func Refuse(workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems) {
-	if len(stacks) == 0 {
-		stacks = workspace.Env.List("STACKS")
-	}
-	listed := map[string]bool{}
-	for _, stack := range stacks {
-		for _, service := range workspace.Env.List(kargo.EnvName(stack) + "_STACK") {
-			listed[service] = true
-		}
-	}
+func Refuse(workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
 	var problems kargo.Problems
-	for _, name := range slices.Sorted(maps.Keys(workspace.Files)) {
-		service, isHook := hookOf(name)
-		if isHook && listed[service] {
+	for _, suffix := range []string{before, after} {
+		for _, hook := range hooksOf(workspace, suffix, stacks...) {
 			problems = append(problems, kargo.Problem{
-				Path: name, Line: 1, Message: "hooks are not run by this version of Kargo, and service " + service + " has one",
-				Hint: "put what it prepares into the workspace itself, then remove it",
+				Path: hook.path, Line: 1, Message: "service " + hook.service + " has a hook, and hooks are not allowed to run",
+				Hint: "put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks",
 			})
 		}
 	}
-	return workspace, problems
+	return workspace, problems.Sort(), nil
 }
 
-// hookOf is the service that a file is a hook of.
-func hookOf(name string) (service string, isHook bool) {
-	if path.Dir(name) != "deploy" {
-		return "", false
+// hook is one script that is to run for a stack.
+type hook struct {
+	stack, service, path string
+}
+
+// hooksOf are the hooks of one kind in the order of the stacks, which is that
+// of STACKS where none is named, and of their services.
+func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook {
+	if len(stacks) == 0 {
+		stacks = workspace.Env.List("STACKS")
 	}
-	for _, suffix := range []string{"_before.sh", "_after.sh"} {
-		if service, isHook := strings.CutSuffix(path.Base(name), suffix); isHook {
-			return service, true
+	var found []hook
+	for _, stack := range stacks {
+		for _, service := range workspace.Env.List(kargo.EnvName(stack) + "_STACK") {
+			name := path.Join("deploy", service+suffix)
+			if _, exists := workspace.Files[name]; exists {
+				found = append(found, hook{stack, service, name})
+			}
 		}
 	}
-	return "", false
+	return found
+}
+
+// composeList is the list of compose files that hooks of the historic tool
+// could append to. There is no such list here.
+const composeList = "SERVICES_TO_DEPLOY"
+
+// unsupported reports what hooks cannot do here and would be missed.
+func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
+	var problems kargo.Problems
+	for _, hook := range hooks {
+		data := workspace.Files[hook.path].Data
+		if i := bytes.Index(data, []byte(composeList)); i >= 0 {
+			problems = append(problems, kargo.Problem{
+				Path: hook.path, Line: 1 + bytes.Count(data[:i], []byte("\n")),
+				Message: "a hook cannot add compose files by " + composeList,
+				Hint:    fmt.Sprintf("name the file in %s_EXTENSION", kargo.EnvName(hook.service)),
+			})
+		}
+	}
+	return problems
+}
+
+// lastLines is the end of an output, in one line.
+func lastLines(output string, count int) string {
+	lines := strings.FieldsFunc(output, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines[max(0, len(lines)-count):], " / ")
 }

@@ -1,27 +1,252 @@
 package hooks_test
 
 import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"kargo"
 	"kargo/hooks"
 )
 
-func TestRefuse(t *testing.T) {
-	workspace := kargo.Workspace{
-		Env: kargo.Environment{"STACKS": "dbs my-apps", "DBS_STACK": "postgis redis", "MY_APPS_STACK": "kano"},
-		Files: map[string]kargo.File{
-			"deploy/postgis.yml":       {},
-			"deploy/postgis_before.sh": {},
-			"deploy/kano_after.sh":     {},
-			"deploy/unlisted_after.sh": {},
-			"scripts/redis_before.sh":  {}, // not a hook: not in deploy
+// Hooks are run by real bash here, as anywhere.
+
+// workspace has stacks dbs (postgis redis) and my-apps (kano), and files as
+// "name=content".
+func workspace(files ...string) kargo.Workspace {
+	ws := kargo.Workspace{
+		Revision: kargo.Revision{Commit: "c1"}, Root: "/data/.kargo",
+		Env: kargo.Environment{
+			"STACKS": "dbs my-apps", "DBS_STACK": "postgis redis", "MY_APPS_STACK": "kano", "TAG": "7",
+			"KARGO_BUILD_PATH": "/data/.kargo", "KARGO_SCRIPTS_PATH": "/data/.kargo/scripts",
 		},
+		Files: map[string]kargo.File{}, Lines: map[string]string{"TAG": ".env:4"},
 	}
-	_, problems := hooks.Refuse(workspace)
-	const want = `deploy/kano_after.sh:1: hooks are not run by this version of Kargo, and service kano has one (put what it prepares into the workspace itself, then remove it)
-deploy/postgis_before.sh:1: hooks are not run by this version of Kargo, and service postgis has one (put what it prepares into the workspace itself, then remove it)`
-	if got := problems.Error(); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	for _, file := range files {
+		name, content, _ := strings.Cut(file, "=")
+		ws.Files[name] = kargo.File{Data: []byte(content), Origin: kargo.OriginUser, Source: name}
 	}
+	return ws
+}
+
+func before(t *testing.T, ws kargo.Workspace, stacks ...string) (kargo.Workspace, string) {
+	t.Helper()
+	runner := &hooks.Runner{Timeout: 20 * time.Second}
+	next, problems, err := runner.Before(ws, stacks...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next, texts(problems)
+}
+
+func texts(problems kargo.Problems) string {
+	var lines []string
+	for _, problem := range problems {
+		lines = append(lines, problem.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got: %s\nwant: %s", what, got, want)
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	_, problems, err := hooks.Refuse(workspace("deploy/postgis.yml=", "deploy/postgis_before.sh=", "deploy/kano_after.sh=",
+		"deploy/unlisted_after.sh=", "scripts/redis_before.sh="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const hint = "hooks are not allowed to run (put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks)"
+	same(t, "problems", texts(problems), "deploy/kano_after.sh:1: service kano has a hook, and "+hint+"\n"+
+		"deploy/postgis_before.sh:1: service postgis has a hook, and "+hint)
+}
+
+func TestBeforeMakesFilesAndVariables(t *testing.T) {
+	next, problems := before(t, workspace(
+		"deploy/postgis_before.sh=. ${KARGO_SCRIPTS_PATH}/lib.sh\n"+
+			"say hello $1, $#\n"+
+			"export MADE=\"a $TAG\" BUILT=$KARGO_BUILD_PATH/x; HIDDEN=1; TAG=8\n"+
+			"unset MY_APPS_STACK\n"+
+			"mkdir -p deploy/sub && echo \"image: redis:$TAG # $PWD\" > deploy/sub/made.yml\n"+
+			"rm configs/old.txt; chmod +x configs/run.sh\n"+
+			"false\n", // counts for nothing, as ever
+		"deploy/redis_before.sh=echo \"$MADE $(cat deploy/sub/made.yml | wc -l)\"; export TAG=9",
+		"scripts/lib.sh=say() { echo \"says: $*\"; }\n", "configs/old.txt=old", "configs/run.sh=#!/bin/sh\n", "configs/same.txt=same",
+	), "dbs")
+	same(t, "problems", problems, "")
+	same(t, "variables", fmt.Sprintf("%q %q %q %q", next.Env["MADE"], next.Env["BUILT"], next.Env["TAG"], next.Env["HIDDEN"]), `"a 7" "/data/.kargo/x" "9" ""`)
+	if _, there := next.Env["MY_APPS_STACK"]; there {
+		t.Error("a variable that was unset is there")
+	}
+	same(t, "lines", next.Lines["MADE"]+" "+next.Lines["TAG"], "deploy/postgis_before.sh:1 deploy/redis_before.sh:1")
+	same(t, "a made file", string(next.Files["deploy/sub/made.yml"].Data)+next.Files["deploy/sub/made.yml"].Origin, "image: redis:8 # /data/.kargo\nhook")
+	same(t, "an unchanged file", next.Files["configs/same.txt"].Origin, "user")
+	if !next.Files["configs/run.sh"].Executable {
+		t.Error("a file that was made executable is not")
+	}
+	if _, there := next.Files["configs/old.txt"]; there {
+		t.Error("a removed file is there")
+	}
+	var ran []string
+	for _, run := range next.Ran {
+		ran = append(ran, run.Script+" "+run.Stack+": "+run.Output)
+	}
+	same(t, "what ran", strings.Join(ran, ""), "deploy/postgis_before.sh dbs: says: hello dbs, 1\ndeploy/redis_before.sh dbs: a 7 1\n")
+	for name := range next.Env {
+		if slices.Contains([]string{"PWD", "SHLVL", "HOME", "PATH", "_", "LANG"}, name) {
+			t.Errorf("%s of the shell itself became one of the workspace", name)
+		}
+	}
+}
+
+func TestTheEnvironmentOfAHookIsTheDeclaredOne(t *testing.T) {
+	t.Setenv("KARGO_GIT_PASSWORD", "hunter22")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hunter23")
+	ws := workspace("deploy/postgis_before.sh=compgen -e | sort | tr '\\n' ' '; echo; pwd; stat -c %a . ..; ls -A \"$HOME\"")
+	next, problems := before(t, ws)
+	same(t, "problems", problems, "")
+	lines := strings.Split(next.Ran[0].Output, "\n")
+	same(t, "variables", lines[0], "DBS_STACK HOME KARGO_BUILD_PATH KARGO_SCRIPTS_PATH LANG MY_APPS_STACK PATH PWD SHLVL STACKS TAG TMPDIR ")
+	same(t, "directory and modes", strings.Join(lines[1:], " "), "/data/.kargo 700 700 ")
+}
+
+func TestAFailingHookIsAProblem(t *testing.T) {
+	for _, test := range []struct{ name, script, want string }{
+		{"exit", "echo one; echo two >&2; exit 3", "deploy/postgis_before.sh: hook ended with exit code 3: one / two"},
+		{"set -e", "set -e\nfalse\necho not reached", "deploy/postgis_before.sh: hook ended with exit code 1"},
+		{"exit 0 is no failure", "exit 0", ""},
+		{"a list of compose files", "echo\nSERVICES_TO_DEPLOY+=' -c x.yml'", "deploy/postgis_before.sh:2: a hook cannot add compose files by SERVICES_TO_DEPLOY (name the file in POSTGIS_EXTENSION)"},
+		{"a link out", "ln -s /etc/passwd configs", "configs: a hook left this, and it is no plain file"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, problems := before(t, workspace("deploy/postgis_before.sh="+test.script))
+			same(t, "problems", problems, test.want)
+		})
+	}
+}
+
+func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "pid")
+	runner := &hooks.Runner{Timeout: 500 * time.Millisecond}
+	_, _, err := runner.Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark + "\necho waiting\nsleep 1000"))
+	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "hook did not end within 500ms: waiting") {
+		t.Errorf("the error is %v", err)
+	}
+	gone(t, mark)
+
+	// And so is what one that ends has left behind.
+	_, problems, err := (&hooks.Runner{}).Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark))
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	gone(t, mark)
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "kargo-hooks-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("scratch directories are left: %v, %v", left, err)
+	}
+}
+
+// gone waits for the end of the process whose id is in a file.
+func gone(t *testing.T, file string) {
+	t.Helper()
+	pid, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		status, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		if err != nil || strings.Contains(string(status), ") Z ") {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("process %s still runs", pid)
+}
+
+func TestHooksRunOnceARevision(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "count")
+	runner := &hooks.Runner{}
+	ws := workspace("deploy/postgis_before.sh=echo x >> " + mark)
+	for range 3 {
+		if _, _, err := runner.Before(ws); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ws.Revision.Commit = "c2"
+	if _, _, err := runner.Before(ws); err != nil {
+		t.Fatal(err)
+	}
+	count, err := os.ReadFile(mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "runs of two revisions", string(count), "x\nx\n")
+}
+
+func TestSecretFilesAreNotWrittenOut(t *testing.T) {
+	ws := workspace("deploy/postgis_before.sh=ls configs; export A=1", "configs/open.txt=open")
+	ws.Files["configs/key.txt"] = kargo.File{Data: []byte("hunter22"), Origin: kargo.OriginUser, Secret: true}
+	next, problems := before(t, ws)
+	same(t, "problems", problems, "")
+	same(t, "the hook sees", next.Ran[0].Output, "open.txt\n")
+	if file := next.Files["configs/key.txt"]; !file.Secret || string(file.Data) != "hunter22" {
+		t.Errorf("the secret file became %+v", file)
+	}
+}
+
+func TestAfterRunsEachHookAndSaysWhatFailed(t *testing.T) {
+	runs, err := (&hooks.Runner{}).After(t.Context(), workspace("deploy/postgis_after.sh=echo first; exit 4", "deploy/redis_after.sh=echo $1 $TAG"), "dbs")
+	if err == nil || err.Error() != "deploy/postgis_after.sh: hook ended with exit code 4: first" {
+		t.Errorf("the error is %v", err)
+	}
+	if len(runs) != 2 || runs[1].Output != "dbs 7\n" || runs[0].Err != "hook ended with exit code 4" {
+		t.Errorf("ran %+v", runs)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	base := kargo.Environment{"WORKSPACE": "/data/workspace", "KARGO_BUILD_PATH": "/data/.kargo"}
+	tree := fstest.MapFS{
+		".env":            {Data: []byte("x")},
+		"more/secret.env": {Data: []byte("FROM_FILE=\"$(echo deep)\"\n")},
+		"broken.env":      {Data: []byte("A=1\nB=$(nosuchprogram)\n")},
+		"bin/tool":        {Data: []byte("#!/bin/sh\necho tool\n"), Mode: 0o755},
+	}
+	evaluate := func(text string) (string, string) {
+		env, problems, err := (&hooks.Runner{Timeout: 20 * time.Second}).Environment(base, []kargo.EnvFile{
+			{Name: ".env.default", Data: []byte("TAG=7\nOLD=\"x$TAG\"\n")}, {Name: ".env", Data: []byte(text), Tree: tree},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, name := range slices.Sorted(maps.Keys(env)) {
+			lines = append(lines, name+"="+env[name])
+		}
+		return strings.Join(lines, "\n"), texts(problems)
+	}
+	values, problems := evaluate("HASH=$(printf '%s' \"$TAG\" | md5sum | cut -c1-4)\nTAG=8\n. $WORKSPACE/more/secret.env\nsource more/secret.env\n" +
+		"TOOL=$(\"$WORKSPACE/bin/tool\")\nHERE=$WORKSPACE/x:$KARGO_BUILD_PATH/y\nMANY=\"a\nb\"\nfalse || true\n[ -f nosuch ] && X=1\n: last\n")
+	same(t, "problems", problems, "")
+	same(t, "values", values, "FROM_FILE=deep\nHASH=8f14\nHERE=/data/workspace/x:/data/.kargo/y\nKARGO_BUILD_PATH=/data/.kargo\n"+
+		"MANY=a\nb\nOLD=x7\nTAG=8\nTOOL=tool\nWORKSPACE=/data/workspace")
+
+	_, problems = evaluate("A=1\nPASSWORD=$(nosuchprogram)\n")
+	same(t, "a program that is not there", problems, ".env:2: a command failed with exit code 127: .env: line 2: nosuchprogram: command not found")
+	_, problems = evaluate(". $WORKSPACE/broken.env\n")
+	if !strings.HasPrefix(problems, "broken.env:2: a command failed with exit code 127") {
+		t.Errorf("in a sourced file: %s", problems)
+	}
+	_, problems = evaluate("exit 0\n")
+	same(t, "exit", problems, ".env: ends the reading of the environment with exit code 0 (an environment file is sourced: it must not say exit)")
 }

@@ -11,7 +11,7 @@ import (
 	"kargo"
 )
 
-const hintData = "environment files are data: they may not run programs"
+const hintData = "environment files are data: they may not run programs, unless Kargo lets them: --allow-hooks"
 
 // harmless are the builtins that an environment file may call. What others do
 // reaches beyond the variables.

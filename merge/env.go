@@ -28,6 +28,7 @@ const (
 const (
 	readerDotenv = "dotenv"
 	readerBash   = "bash"
+	readerShell  = "bash-process"
 )
 
 // environment is what came of reading the environment files.
@@ -51,11 +52,21 @@ type source struct {
 	from layer // whose further files it may source
 }
 
-// readEnv reads the base variables and the environments of the layers, lowest
+// readEnv reads the environment here, where that will do, and by the shell that
+// was handed in, if one was, where it will not.
+func readEnv(in Input, files map[string]kargo.File) (environment, error) {
+	env, err := readHere(in, files)
+	if err != nil || in.Shell == nil || env.problems.Err() == nil {
+		return env, err
+	}
+	return readByShell(in, files, env)
+}
+
+// readHere reads the base variables and the environments of the layers, lowest
 // first: each sees the values of those before it, and the last assignment
 // counts. All files go through one reader, the simpler one where all are plain
 // enough for it.
-func readEnv(in Input, files map[string]kargo.File) (environment, error) {
+func readHere(in Input, files map[string]kargo.File) (environment, error) {
 	env := environment{
 		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{}, reader: readerDotenv,
 	}

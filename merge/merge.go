@@ -14,6 +14,7 @@
 //	bash.go      the reader for all else that bash understands
 //	settings.go  kargo.yml, which stands for variables
 //	check.go     what an environment file may not do
+//	shell.go     files that may do it all the same
 //	template.go  configs/**/*.tpl
 //	secret.go    what of all that is secret
 package merge
@@ -49,6 +50,9 @@ type Input struct {
 	WorkspacePath string
 	// UserID and GroupID are KARGO_USER_ID and KARGO_GROUP_ID.
 	UserID, GroupID int
+	// Shell evaluates environment files that run programs; nil where they may
+	// not. It is the one effect here, and not this package's.
+	Shell kargo.Shell
 }
 
 // Layer is a shared layer: a tree like the user configuration, below it.
@@ -84,6 +88,7 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 	if env.problems.Err() == nil {
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
+		problems = append(problems, checkPrometheus(ws)...)
 		problems = append(problems, readSettings(&ws)...)
 		problems = append(problems, checkSecrets(ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
@@ -133,6 +138,19 @@ func checkStacks(ws kargo.Workspace) kargo.Problems {
 		problem.Path, problem.Line = splitPlace(where)
 	}
 	return kargo.Problems{problem}
+}
+
+// checkPrometheus warns of a file that was never more than the output of a
+// hook: its source has another name (workspace contract, section 16, item 15).
+func checkPrometheus(ws kargo.Workspace) kargo.Problems {
+	const output = "configs/prometheus/prometheus.yml"
+	if _, exists := ws.Files[output]; !exists || ws.Layer("deploy/prometheus.yml") != kargo.OriginDefault {
+		return nil
+	}
+	return kargo.Problems{{
+		Path: output, Warning: true, Message: "has no effect",
+		Hint: "what Prometheus reads is configs/prometheus/prometheus.config, or its template",
+	}}
 }
 
 // sortedPaths are the paths of the merged tree in order, so that messages and

@@ -280,3 +280,46 @@ func TestLongComments(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be read here is handed to the shell, where there is one: all
+// files together, and what it answers counts.
+func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
+	var asked []string
+	shell := func(base kargo.Environment, files []kargo.EnvFile) (kargo.Environment, kargo.Problems, error) {
+		asked = append(asked, base["WORKSPACE"])
+		for _, file := range files {
+			asked = append(asked, file.Name)
+		}
+		base["STACKS"], base["HASH"], base["FROM_ELSEWHERE"] = "web", "abc", "1"
+		return base, nil, nil
+	}
+	in := merge.Input{
+		Defaults: fstest.MapFS{".env.default": {Data: []byte("HASH=none\n")}},
+		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nHASH=$(md5sum x)\n")}}, WorkspacePath: "/w",
+	}
+	_, problems, err := merge.Merge(in)
+	if err != nil || problems.Err() == nil {
+		t.Errorf("without a shell: %v, %v", problems, err)
+	}
+	in.Shell = shell
+	ws, problems, err := merge.Merge(in)
+	if err != nil || problems.Err() != nil {
+		t.Fatalf("%v, %v", problems, err)
+	}
+	if got := strings.Join(asked, " "); got != "/w .env.default .env" {
+		t.Errorf("the shell was asked about %s", got)
+	}
+	if ws.Reader != "bash-process" || ws.Env["HASH"] != "abc" || ws.Lines["HASH"] != ".env:2" || ws.Lines["FROM_ELSEWHERE"] != ".env" {
+		t.Errorf("got %s: %v from %v", ws.Reader, ws.Env, ws.Lines)
+	}
+	// A file that is no bash is refused here, and one that is plain needs none.
+	asked = nil
+	in.User = fstest.MapFS{".env": {Data: []byte("STACKS=web\nX=$(md5sum\n")}}
+	if _, problems, _ := merge.Merge(in); problems.Err() == nil || asked != nil {
+		t.Errorf("a file that is no bash: %v, asked %v", problems, asked)
+	}
+	in.User = fstest.MapFS{".env": {Data: []byte("STACKS=web\n")}}
+	if ws, _, _ := merge.Merge(in); ws.Reader != "dotenv" || asked != nil {
+		t.Errorf("a plain file was read by %s", ws.Reader)
+	}
+}

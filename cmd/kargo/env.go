@@ -19,7 +19,9 @@ func envCommand(env map[string]string) *cobra.Command {
 		Use: "env [VARIABLE…]", Short: "Print the environment in force, and where each value comes from", GroupID: "workspace",
 		Long: `Env prints every variable that stacks and templates of a workspace can see, with
 its value and the place where it was assigned last. Values of secret variables
-show as digests; within one call equal digests mean equal values.`,
+show as digests; within one call equal digests mean equal values. Which reader
+the files needed is said on standard error: dotenv, bash (both within Kargo), or
+bash-process, for files that run programs (--allow-hooks).`,
 		Example: "  kargo env --workspace ./workspace REDIS_TAG",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if err := s.prepare(cmd, env); err != nil {
@@ -50,6 +52,7 @@ show as digests; within one call equal digests mean equal values.`,
 				}
 				fmt.Fprintf(table, "%s=%q\t%s\n", name, mask.Value(name, value), where)
 			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "environment read by %s\n", desired.Workspace.Reader)
 			return table.Flush()
 		},
 	}

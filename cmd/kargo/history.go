@@ -123,6 +123,19 @@ func printDeployments(out io.Writer, deployments []kargo.Deployment) error {
 	return table.Flush()
 }
 
+// printHooks prints what the workspace's own scripts said.
+func printHooks(out io.Writer, hooks []kargo.HookRun) {
+	for _, hook := range hooks {
+		fmt.Fprintf(out, "\nhook %s of stack %s took %s\n", hook.Script, hook.Stack, hook.Took)
+		if hook.Err != "" {
+			fmt.Fprintf(out, "  %s\n", hook.Err)
+		}
+		for line := range strings.Lines(hook.Output) {
+			fmt.Fprintf(out, "  %s\n", strings.TrimRight(line, "\r\n"))
+		}
+	}
+}
+
 func printDeployment(out io.Writer, d kargo.Deployment) error {
 	fmt.Fprintf(out, "deployment %d of %s\n", d.Number, d.Revision)
 	if d.Revision.Author != "" {
@@ -141,6 +154,7 @@ func printDeployment(out io.Writer, d kargo.Deployment) error {
 	if len(d.Changes)+len(d.Held) == 0 {
 		fmt.Fprintln(out, "nothing to do")
 	}
+	printHooks(out, d.Hooks)
 	if d.Err != "" {
 		fmt.Fprintf(out, "\nerror: %s\n", d.Err)
 	}

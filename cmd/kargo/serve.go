@@ -53,6 +53,7 @@ and DOCKER_CERT_PATH. It must be a manager.`,
 	s.dataFlags(cmd.Flags())
 	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
 	s.secretFlags(cmd.Flags())
+	s.hookFlags(cmd.Flags())
 	s.repoFlags(cmd.Flags())
 	s.layerFlags(cmd.Flags())
 	s.policyFlags(cmd.Flags())

@@ -31,6 +31,7 @@ type settings struct {
 	layer   layerSettings
 	policy  policySettings
 	secrets secretSettings
+	hooks   hookSettings
 	env     map[string]string // of the process
 
 	repo         string
@@ -119,6 +120,7 @@ func (s *settings) workspaceFlags(flags *pflag.FlagSet) {
 	s.layerFlags(flags)
 	s.policyFlags(flags)
 	s.secretFlags(flags)
+	s.hookFlags(flags)
 }
 
 func (s *settings) repoFlags(flags *pflag.FlagSet) {

@@ -17,7 +17,6 @@ import (
 	"kargo/dotkargo"
 	"kargo/gitsync"
 	"kargo/history"
-	"kargo/hooks"
 	"kargo/plan"
 	"kargo/swarm"
 )
@@ -59,8 +58,8 @@ func (s *settings) pipeline() (controller.Pipeline, error) {
 		// disk; the name only has to be the same every time.
 		Workspace: filepath.Join(s.data, "workspace"),
 		UserID:    os.Getuid(), GroupID: os.Getgid(),
-		Hooks: hooks.Refuse,
 	}
+	s.giveSay(&pipeline)
 	var err error
 	if pipeline.Policy, err = s.permitted(); err != nil {
 		return pipeline, err

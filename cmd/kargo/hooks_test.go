@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestEnvironmentsThatRunProgramsNeedLeave(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\nHASH=$(seq 3 3)\n", appYAML, "configs/page.txt=hello")
+	code, stdout, _ := kargoIn(t, dir, "check")
+	if code != 2 || !strings.Contains(stdout, ".env:3: would run the program \"seq\"") || !strings.Contains(stdout, "--allow-hooks") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	code, stdout, stderr := kargoIn(t, dir, "env", "--allow-hooks", "HASH")
+	if code != 0 || strings.Join(strings.Fields(stdout), " ") != `HASH="3" .env:3` || stderr != "environment read by bash-process\n" {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestHooksNeedLeave(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\n", appYAML,
+		"deploy/app_before.sh=mkdir -p configs; echo from $1 > configs/page.txt; export APP_REPLICAS=3\n")
+	code, stdout, _ := kargoIn(t, dir, "check")
+	if code != 2 || !strings.Contains(stdout, "deploy/app_before.sh:1: service app has a hook, and hooks are not allowed to run") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	code, stdout, stderr := kargoIn(t, dir, "render", "--allow-hooks")
+	if code != 0 || !strings.Contains(stdout, "size: 9") {
+		t.Errorf("exit %d: %s%s, want the config that the hook made", code, stdout, stderr)
+	}
+	code, _, stderr = kargoIn(t, workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\n", appYAML, "deploy/app_before.sh=echo why; exit 7\n"), "render", "--allow-hooks")
+	if code != 2 || !strings.Contains(stderr, "deploy/app_before.sh: hook ended with exit code 7: why") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}

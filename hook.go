@@ -1,0 +1,33 @@
+package kargo
+
+import (
+	"io/fs"
+	"time"
+)
+
+// HookRun is what became of one script of a workspace, a hook: what it said,
+// and how it ended.
+type HookRun struct {
+	Script string        `json:"script"` // "deploy/postgis_before.sh"
+	Stack  string        `json:"stack"`
+	Took   time.Duration `json:"took"`
+	// Output is the end of what it said. It may hold secrets until it was
+	// masked.
+	Output string `json:"output,omitempty"`
+	// Err is why it failed, or empty.
+	Err string `json:"error,omitempty"`
+}
+
+// EnvFile is an environment file that runs programs, for whoever may let it.
+type EnvFile struct {
+	Name string // for messages: ".env"
+	Data []byte
+	// Tree is the layer that the file is of, whose files it may source.
+	Tree fs.FS
+}
+
+// Shell evaluates environment files in a real shell, in order: each sees the
+// variables of base and those that the files before it exported. It answers all
+// variables that are exported then. What the files do wrong are problems; an
+// error is of the machine.
+type Shell func(base Environment, files []EnvFile) (Environment, Problems, error)

@@ -1,0 +1,247 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kargo"
+)
+
+const (
+	// maxOutput is how much of the end of an output is kept, in bytes.
+	maxOutput = 16 << 10
+	// maxReport bounds what a child reports of its variables.
+	maxReport = 16 << 20
+	// afterwards is how long a child's output is waited for once it has ended:
+	// something that it left in the background may still hold it open.
+	afterwards = time.Second
+)
+
+// standardPath is where programs are looked for unless the workspace says.
+const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// reporting ends a program for bash. `report` writes the exported variables to
+// file descriptor 3, NUL-separated, with nothing but what bash itself has.
+const reporting = `
+kargo_report() {
+	local IFS=$' \t\n' kargo_name
+	for kargo_name in $(compgen -e); do printf '%s=%s\0' "$kargo_name" "${!kargo_name}" >&3; done
+	printf 'end\0' >&3
+}
+`
+
+// child is one run of bash.
+type child struct {
+	dir     string
+	program string   // for bash -c
+	args    []string // $0, $1, …
+	env     kargo.Environment
+	timeout time.Duration
+	files   [][]byte // what it finds in /proc/self/fd from firstFile on
+}
+
+// firstFile is the first file descriptor of a child's files. 3 is its report.
+const firstFile = 4
+
+// outcome is how it ended.
+type outcome struct {
+	output string // the end of what it said
+	// variables are the exported ones at its end; nil where it did not come
+	// so far as to report them.
+	variables kargo.Environment
+	failures  []failure
+	code      int
+	took      time.Duration
+	late      bool // it was ended because its time was over
+}
+
+// failure is a command that failed, as an ERR trap tells of it.
+type failure struct {
+	file string
+	line string
+	code string
+}
+
+// run runs the child to its end, and ends whatever it has started. The error is
+// of the machine: bash is not there, or cannot be run.
+func (c child) run(ctx context.Context) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", append([]string{"--noprofile", "--norc", "-c", reporting + c.program}, c.args...)...)
+	cmd.Dir, cmd.Env = c.dir, environ(c.env)
+	output := &tail{limit: maxOutput}
+	cmd.Stdout, cmd.Stderr = output, output
+	report, err := attachReport(cmd)
+	if err != nil {
+		return outcome{}, err
+	}
+	for _, data := range c.files {
+		file, err := memoryFile(data)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer file.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+	}
+	inGroup(cmd)
+	begun := time.Now()
+	err = cmd.Start()
+	if err == nil {
+		report.begin()
+		err = cmd.Wait()
+		// What it left behind may not outlive it.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	said := report.end()
+	result := outcome{output: output.String(), took: time.Since(begun), late: ctx.Err() != nil}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		result.code = exit.ExitCode()
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay) && !result.late:
+		return result, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("run bash: %w", err), Hint: "scripts of a workspace need bash where Kargo runs"}
+	}
+	result.variables, result.failures = parseReport(said)
+	return result, nil
+}
+
+// memoryFile is a file that is on no disk: it may have been encrypted.
+func memoryFile(data []byte) (*os.File, error) {
+	descriptor, err := unix.MemfdCreate("environment", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a file in memory: %w", err)
+	}
+	file := os.NewFile(uintptr(descriptor), "environment")
+	if _, err := file.Write(data); err != nil {
+		return nil, errors.Join(fmt.Errorf("write a file in memory: %w", err), file.Close())
+	}
+	return file, nil
+}
+
+// inGroup gives a child a process group of its own, which ends with it.
+func inGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = afterwards
+}
+
+// environ is an environment as a process is given it, in order.
+func environ(env kargo.Environment) []string {
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// report is the pipe on which a child tells of its variables: its file
+// descriptor 3.
+type report struct {
+	read, write *os.File
+	mu          sync.Mutex
+	said        []byte
+	done        chan struct{}
+}
+
+func attachReport(cmd *exec.Cmd) (*report, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.ExtraFiles = []*os.File{write}
+	return &report{read: read, write: write, done: make(chan struct{})}, nil
+}
+
+func (r *report) begin() {
+	go func() {
+		defer close(r.done)
+		said, _ := io.ReadAll(io.LimitReader(r.read, maxReport)) // what is cut off has no end and is not believed
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.said = said
+	}()
+}
+
+// end answers what was said. The child must have ended, or never begun.
+func (r *report) end() []byte {
+	_ = r.write.Close()
+	select {
+	case <-r.done:
+	case <-time.After(afterwards):
+	}
+	_ = r.read.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.said
+}
+
+// parseReport takes a report apart. Without its end the variables are not
+// believed.
+func parseReport(said []byte) (kargo.Environment, []failure) {
+	variables := kargo.Environment{}
+	var failures []failure
+	complete := false
+	for entry := range bytes.SplitSeq(bytes.TrimSuffix(said, []byte{0}), []byte{0}) {
+		text := string(entry)
+		if where, ok := strings.CutPrefix(text, "failed\t"); ok {
+			parts := strings.SplitN(where, "\t", 3)
+			if len(parts) == 3 {
+				failures = append(failures, failure{parts[0], parts[1], parts[2]})
+			}
+			continue
+		}
+		if text == "end" {
+			complete = true
+			continue
+		}
+		name, value, ok := strings.Cut(text, "=")
+		if ok {
+			variables[name] = value
+		}
+	}
+	if !complete {
+		return nil, failures
+	}
+	return variables, failures
+}
+
+// tail keeps the end of what is written.
+type tail struct {
+	mu    sync.Mutex
+	limit int
+	kept  []byte
+	cut   bool
+}
+
+func (t *tail) Write(data []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, data...)
+	if over := len(t.kept) - t.limit; over > 0 {
+		t.kept, t.cut = slices.Delete(t.kept, 0, over), true
+	}
+	return len(data), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := strings.ToValidUTF8(string(t.kept), "?")
+	if t.cut {
+		text = "…" + text
+	}
+	return text
+}

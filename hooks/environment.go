@@ -1,0 +1,168 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kargo"
+)
+
+// evaluating sources environment files, each in the directory of its layer,
+// exports what they assign, and tells of commands that fail.
+const evaluating = `
+set -o allexport -o errtrace
+trap 'kargo_code=$?; printf "failed\t%s\t%s\t%s\0" "${BASH_SOURCE[0]}" "$LINENO" "$kargo_code" >&3' ERR
+while [ $# -gt 0 ]; do
+	builtin cd "$1"; kargo_file=$2; shift 2
+	. "$kargo_file"
+done
+trap - ERR
+set +o allexport
+unset kargo_code kargo_file
+kargo_report
+`
+
+// Environment is a [kargo.Shell] that is bash, in a child: the variables of
+// base and the files are all it sees, and it works on a scratch copy of the
+// layers. A command that fails is a problem, with its line: a password that
+// was not to be had must not become an empty one.
+func (r *Runner) Environment(base kargo.Environment, files []kargo.EnvFile) (env kargo.Environment, problems kargo.Problems, err error) {
+	s, err := newScratch()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	layers, err := s.layers(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	workspace := base["WORKSPACE"]
+	given := s.variables(base, base["KARGO_BUILD_PATH"])
+	given["WORKSPACE"] = layers[len(layers)-1]
+	c := child{dir: s.tree, program: evaluating, args: []string{"environment"}, env: given, timeout: r.timeout()}
+	for i, layer := range layers {
+		c.args = append(c.args, layer, envPath(i))
+		c.files = append(c.files, files[i].Data)
+	}
+	result, err := c.run(context.Background())
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("evaluate the environment: %w", err)
+	case result.late:
+		return nil, nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("evaluate the environment: it did not end within %s%s", r.timeout(), inWords(result.output)),
+			Hint: "it may take longer with --hook-timeout"}
+	}
+	output := named(result.output, files, layers)
+	for _, failed := range result.failures {
+		// A failure shows once more in whatever it fails.
+		problem := blame(failed, files, layers, output)
+		if failed.file != "" && !slices.Contains(problems, problem) {
+			problems = append(problems, problem)
+		}
+	}
+	if result.variables == nil && len(problems) == 0 {
+		problems = append(problems, kargo.Problem{Path: files[len(files)-1].Name,
+			Message: fmt.Sprintf("ends the reading of the environment with exit code %d%s", result.code, inWords(output)),
+			Hint:    "an environment file is sourced: it must not say exit"})
+	}
+	env, _ = s.exported(base, given, result.variables, base["KARGO_BUILD_PATH"])
+	env["WORKSPACE"] = workspace
+	for name, value := range env {
+		env[name] = strings.ReplaceAll(value, given["WORKSPACE"], workspace)
+	}
+	return env, problems, nil
+}
+
+// envPath is where the child finds an environment file.
+func envPath(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstFile+i) }
+
+// layers writes the trees that the files may source from, and answers their
+// directories.
+func (s *scratch) layers(files []kargo.EnvFile) ([]string, error) {
+	var dirs []string
+	for i, file := range files {
+		dir := filepath.Join(s.dir, "layer-"+strconv.Itoa(i))
+		if err := copyTree(dir, file.Tree); err != nil {
+			return nil, fmt.Errorf("copy a layer: %w", err)
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
+// copyTree copies plain files, up to the limits; what lies beyond them cannot
+// be sourced.
+func copyTree(dir string, tree fs.FS) error {
+	if err := os.Mkdir(dir, 0o700); err != nil || tree == nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	count, total := 0, int64(0)
+	return fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && entry.Name() == ".git" {
+			return fs.SkipDir
+		}
+		if !entry.Type().IsRegular() {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if count++; count > maxFiles || total+info.Size() > maxBytes {
+			return fs.SkipAll
+		}
+		total += info.Size()
+		data, err := fs.ReadFile(tree, name)
+		var fault *kargo.Error
+		if errors.As(err, &fault) && fault.Fault == kargo.Invalid {
+			return nil // one that cannot be opened cannot be sourced
+		}
+		if err != nil {
+			return err
+		}
+		if opened, ok := tree.(kargo.OpenedFS); ok {
+			if _, secret := opened.Opened(name); secret {
+				return nil // it must not be written to a disk
+			}
+		}
+		return writeFile(root, name, data, 0o600|info.Mode()&0o100)
+	})
+}
+
+// named is what bash said, with the names of files as people know them.
+func named(output string, files []kargo.EnvFile, layers []string) string {
+	for i, file := range files {
+		output = strings.ReplaceAll(output, envPath(i), file.Name)
+		output = strings.ReplaceAll(output, layers[i]+"/", "")
+	}
+	return output
+}
+
+// blame is the problem of a command that failed.
+func blame(failed failure, files []kargo.EnvFile, layers []string, output string) kargo.Problem {
+	problem := kargo.Problem{Path: failed.file, Message: "a command failed with exit code " + failed.code + inWords(output)}
+	problem.Line, _ = strconv.Atoi(failed.line) // 0 is none
+	for i := range files {
+		if failed.file == envPath(i) {
+			problem.Path = files[i].Name
+		} else if inside, ok := strings.CutPrefix(failed.file, layers[i]+"/"); ok {
+			problem.Path = inside
+		}
+	}
+	return problem
+}

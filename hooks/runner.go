@@ -1,0 +1,193 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"kargo"
+)
+
+// DefaultTimeout is how long one script may take.
+const DefaultTimeout = time.Minute
+
+// sourcing runs a hook as the historic tool did, by sourcing it: what its last
+// command answers counts for nothing, `exit` with another number than 0 does.
+const sourcing = `. "./$1" "$2"
+kargo_report
+exit 0
+`
+
+// Runner runs hooks. It is safe for concurrent use.
+type Runner struct {
+	// Timeout is how long one script may take; 0 means DefaultTimeout.
+	Timeout time.Duration
+
+	mu   sync.Mutex
+	runs []run // the newest last
+}
+
+// run is what hooks made of a workspace. They run once a revision, not once a
+// round: what they make of it is to be the same.
+type run struct {
+	of        string
+	workspace kargo.Workspace
+	problems  kargo.Problems
+}
+
+// keptRuns is for how many revisions that is remembered: the one in force, and
+// the next.
+const keptRuns = 4
+
+func (r *Runner) timeout() time.Duration {
+	if r.Timeout > 0 {
+		return r.Timeout
+	}
+	return DefaultTimeout
+}
+
+// Before runs the before hooks of stacks, of all in STACKS if none is named, in
+// their order, and answers the workspace as they left it: with the files that
+// they made or changed, the variables that they exported, and what they said.
+// One that fails is a problem of the workspace; one that does not end in time
+// is Unavailable, since it may have waited for something that comes back.
+func (r *Runner) Before(workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
+	hooks := hooksOf(workspace, before, stacks...)
+	if problems := unsupported(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
+		return workspace, problems, nil
+	}
+	of := strings.Join(append([]string{workspace.Revision.ID(), workspace.Revision.Catalogue, workspace.Root}, stacks...), " ")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, done := range r.runs {
+		if done.of == of {
+			return done.workspace, done.problems, nil
+		}
+	}
+	next, problems, err := r.before(workspace, hooks)
+	if err != nil {
+		return workspace, nil, err
+	}
+	r.runs = append(r.runs, run{of, next, problems})
+	r.runs = r.runs[max(0, len(r.runs)-keptRuns):]
+	return next, problems, nil
+}
+
+func (r *Runner) before(workspace kargo.Workspace, hooks []hook) (next kargo.Workspace, problems kargo.Problems, err error) {
+	s, err := newScratch()
+	if err != nil {
+		return workspace, nil, err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	if err := s.fill(workspace.Files); err != nil {
+		return workspace, nil, err
+	}
+	next = cloned(workspace)
+	for _, hook := range hooks {
+		result, err := r.runHook(context.Background(), s, next, hook)
+		if err != nil {
+			return workspace, nil, err
+		}
+		next.Ran = append(next.Ran, result.HookRun)
+		if result.Err != "" {
+			problems = append(problems, kargo.Problem{Path: hook.path, Message: result.Err + inWords(result.Output)})
+			return next, problems, nil // the next one may need what this one should have done
+		}
+		take(&next, s, hook, result)
+	}
+	next.Files, problems, err = s.collect(workspace.Files, workspace.Root)
+	return next, problems, err
+}
+
+// cloned is a workspace whose environment may be changed.
+func cloned(workspace kargo.Workspace) kargo.Workspace {
+	lines := map[string]string{}
+	for name, where := range workspace.Lines {
+		lines[name] = where
+	}
+	workspace.Lines = lines
+	return workspace
+}
+
+// take takes over what a hook exported.
+func take(next *kargo.Workspace, s *scratch, hook hook, result hookResult) {
+	if result.variables == nil {
+		return // it said exit 0
+	}
+	env, changed := s.exported(next.Env, result.given, result.variables, next.Root)
+	next.Env = env
+	for _, name := range changed {
+		next.Lines[name] = hook.path + ":1"
+	}
+}
+
+func inWords(output string) string {
+	if words := lastLines(output, 3); words != "" {
+		return ": " + words
+	}
+	return ""
+}
+
+// hookResult is a run with what it reported.
+type hookResult struct {
+	kargo.HookRun
+	given, variables kargo.Environment
+}
+
+func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Workspace, hook hook) (hookResult, error) {
+	given := s.variables(workspace.Env, workspace.Root)
+	result, err := child{
+		dir: s.tree, program: sourcing, args: []string{hook.path, hook.path, hook.stack}, env: given, timeout: r.timeout(),
+	}.run(ctx)
+	if err != nil {
+		return hookResult{}, fmt.Errorf("%s: %w", hook.path, err)
+	}
+	done := hookResult{HookRun: kargo.HookRun{
+		Script: hook.path, Stack: hook.stack, Took: result.took.Round(time.Millisecond), Output: s.back(result.output, workspace.Root),
+	}, given: given, variables: result.variables}
+	switch {
+	case result.late:
+		return done, &kargo.Error{Fault: kargo.Unavailable, Where: hook.path,
+			Err:  fmt.Errorf("hook did not end within %s%s", r.timeout(), inWords(done.Output)),
+			Hint: "it may take longer with --hook-timeout"}
+	case result.code != 0:
+		done.Err = fmt.Sprintf("hook ended with exit code %d", result.code)
+	}
+	return done, nil
+}
+
+// After runs the after hooks of one stack, once all of it was submitted. What
+// they do to the scratch copy of the merged configuration is lost. It answers
+// what each said, and an error if one failed.
+func (r *Runner) After(ctx context.Context, workspace kargo.Workspace, stack string) (runs []kargo.HookRun, err error) {
+	hooks := hooksOf(workspace, after, stack)
+	if len(hooks) == 0 {
+		return nil, nil
+	}
+	s, err := newScratch()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	if err := s.fill(workspace.Files); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, hook := range hooks {
+		done, err := r.runHook(ctx, s, workspace, hook)
+		if err != nil && done.Script == "" {
+			return runs, errors.Join(append(errs, err)...)
+		}
+		if err != nil {
+			done.Err = fmt.Sprintf("hook did not end within %s", r.timeout())
+		}
+		runs = append(runs, done.HookRun)
+		if done.Err != "" {
+			errs = append(errs, fmt.Errorf("%s: %s%s", hook.path, done.Err, inWords(done.Output)))
+		}
+	}
+	return runs, errors.Join(errs...)
+}

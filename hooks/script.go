@@ -1,0 +1,76 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"kargo"
+)
+
+// Script is one that a person asked for, on the commands exec and build. It
+// runs where they are, for as long as it takes, and talks to them.
+type Script struct {
+	Dir  string // absolute; the scripts are in it, and it is the current directory
+	Name string // without .sh
+	Args []string
+	Env  kargo.Environment
+	In   io.Reader
+	Out  io.Writer
+	Err  io.Writer
+}
+
+// ExitError is the exit code of a script that ended with another than 0.
+type ExitError int
+
+func (e ExitError) Error() string { return fmt.Sprintf("ended with exit code %d", int(e)) }
+
+// Run runs the script to its end. A script that is not there is Invalid, with
+// the nearest one that is.
+func (s Script) Run(ctx context.Context) error {
+	file := s.Name + ".sh"
+	if !fs.ValidPath(file) {
+		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%q cannot be the name of a script", s.Name)}
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, filepath.FromSlash(file))); err != nil {
+		return s.missing()
+	}
+	cmd := exec.CommandContext(ctx, "bash", append([]string{"--noprofile", "--norc", "--", "./" + file}, s.Args...)...)
+	cmd.Dir, cmd.Env = s.Dir, environ(s.Env)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
+	// It stays in the group of the terminal: a person's ^C is for it as well.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = afterwards
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		return ExitError(exit.ExitCode())
+	case err != nil:
+		return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("run %s: %w", file, err), Hint: "scripts need bash"}
+	}
+	return nil
+}
+
+func (s Script) missing() error {
+	if _, err := os.Stat(s.Dir); err != nil {
+		return &kargo.Error{Fault: kargo.Invalid, Err: errors.New("there is no merged configuration yet"), Hint: "kargo configure"}
+	}
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return fmt.Errorf("look for scripts: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if name, isScript := strings.CutSuffix(entry.Name(), ".sh"); isScript {
+			names = append(names, name)
+		}
+	}
+	return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no script %q", s.Name), Hint: kargo.DidYouMean(s.Name, names)}
+}

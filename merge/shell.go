@@ -1,0 +1,91 @@
+package merge
+
+import (
+	"maps"
+	"slices"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"kargo"
+)
+
+// readByShell lets the shell that was handed in evaluate the environment files,
+// where they do what is not done here: run programs, above all. What is no
+// bash at all is refused as it was.
+func readByShell(in Input, files map[string]kargo.File, refused environment) (environment, error) {
+	var sources []source
+	var handed []kargo.EnvFile
+	for _, l := range in.layers() {
+		file, exists := files[l.env]
+		if !exists {
+			continue
+		}
+		src := source{name: l.env, text: string(file.Data)}
+		if _, ok := checkText(src.name, src.text); !ok {
+			return refused, nil
+		}
+		parsed, err := parseStatements(src.name, src.text)
+		if err != nil {
+			return refused, nil
+		}
+		src.file = parsed
+		sources = append(sources, src)
+		handed = append(handed, kargo.EnvFile{Name: l.env, Data: file.Data, Tree: l.files})
+	}
+	env := environment{
+		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{},
+		reader: readerShell, secrecy: refused.secrecy,
+	}
+	for _, v := range in.base() {
+		env.values[v.name] = v.value
+	}
+	values, problems, err := in.Shell(maps.Clone(env.values), handed)
+	if err != nil {
+		return env, err
+	}
+	env.problems = append(problems, warnings(refused.problems)...)
+	if problems.Err() == nil {
+		env.takeOver(values, sources)
+	}
+	return env, nil
+}
+
+func warnings(problems kargo.Problems) kargo.Problems {
+	return slices.DeleteFunc(slices.Clone(problems), func(p kargo.Problem) bool { return !p.Warning })
+}
+
+// takeOver takes the variables that a shell answered. Where each was assigned
+// the text of the files tells; what a program or a sourced file assigned is put
+// down to the last file as a whole.
+func (env *environment) takeOver(values kargo.Environment, sources []source) {
+	places := map[string][]place{}
+	for _, src := range sources {
+		syntax.Walk(src.file, func(node syntax.Node) bool {
+			if assign, ok := node.(*syntax.Assign); ok && assign.Name != nil && !assign.Naked {
+				name := assign.Name.Value
+				places[name] = append(places[name], place{src.name, int(assign.Pos().Line())})
+			}
+			return true
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if before, known := env.values[name]; known && before == values[name] {
+			continue
+		}
+		found := places[name]
+		if len(found) == 0 {
+			file := sources[len(sources)-1].name
+			env.assign(name, values[name], file, 0)
+			env.lines[name], env.assignments[name] = file, []string{file}
+		}
+		for _, at := range found {
+			env.assign(name, values[name], at.file, at.line)
+		}
+	}
+}
+
+// place is a line of a file.
+type place struct {
+	file string
+	line int
+}
