@@ -78,10 +78,13 @@ type LiveNetwork struct {
 	Created time.Time
 }
 
-// LiveConfig is a Swarm config or secret that exists. Its content is not read:
+// LiveConfig is a Swarm config or secret that exists. Its content is not kept:
 // the name says what it is.
 type LiveConfig struct {
 	ID, Name string
+	// Digest of a config's content (SHA-256, hex), for those whose name does
+	// not tell. Swarm does not show the content of secrets.
+	Digest string
 	Secret   bool
 	Version  uint64
 	Labels   map[string]string

@@ -58,6 +58,8 @@ type StackResult struct {
 	Verdict Verdict `json:"verdict"`
 	// Digest of the rendering; empty for a removed stack.
 	Digest string `json:"digest,omitempty"`
+	// Failure is why the rendering is not in force, if it did not come up.
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // Applied is what is in force: the last revision that was carried out, and its

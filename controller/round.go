@@ -389,6 +389,9 @@ func (c *Controller) degraded(s standIns) error {
 // finish closes the open deployment with its outcome.
 func (c *Controller) finish(failure error) error {
 	d := c.open
+	for i, stack := range d.Stacks {
+		d.Stacks[i].Failure = c.memory.Rollouts[stack.Name].Failed
+	}
 	d.Outcome, d.Finished = kargo.Succeeded, time.Now()
 	if failure != nil {
 		d.Err = strings.TrimPrefix(d.Err+"; "+failure.Error(), "; ")

@@ -53,6 +53,9 @@ func TestAFailedRenderingIsRolledBackAndNotTriedAgain(t *testing.T) {
 			if asJSON(t, withoutRevision(after.Spec)) != asJSON(t, withoutRevision(before.Spec)) {
 				t.Errorf("spec is %s, want what ran before: %s", asJSON(t, after.Spec), asJSON(t, before.Spec))
 			}
+			if kept := d.Stacks[0].Failure; kept == nil || len(kept.Words) == 0 && failure.want != "failed and was rolled back" {
+				t.Errorf("the deployment does not keep what the tasks said: %+v", kept)
+			}
 			stack := s.status().Stacks[0]
 			if stack.Failure == nil || !strings.Contains(d.Err, stack.Failure.Reason) {
 				t.Errorf("the status does not keep the failure: %+v", stack.Failure)

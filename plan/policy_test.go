@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
@@ -351,5 +353,24 @@ remove service kargo-web_gone: no longer in the workspace
 `
 	if got := plan.Make(desired, running, options).String(); got != approved {
 		t.Errorf("approved, it is\n%s\nand should be\n%s", got, approved)
+	}
+}
+
+// A config of the wanted content under another name, as `docker stack deploy`
+// makes it, is no difference; another content is.
+func TestSameContentUnderAnotherName(t *testing.T) {
+	page := kargo.Config{Name: "kargo-web_page-77aa01be", Data: []byte("page\n")}
+	sum := sha256.Sum256(page.Data)
+	wanted := stack("web", service("kargo-web_a", "app:1", uses(page.Name)))
+	wanted.Configs = []kargo.Config{page}
+	running := func(digest string) kargo.Cluster {
+		c := cluster(changed(live("web", "kargo-web_a", "app:1"), uses("kargo-web_page")))
+		c.Services[0].Spec.TaskTemplate.ContainerSpec.Configs[0].File = wanted.Services[0].Spec.TaskTemplate.ContainerSpec.Configs[0].File
+		c.Configs = []kargo.LiveConfig{{ID: "1", Name: "kargo-web_page", Digest: digest}}
+		return c
+	}
+	check(t, plan.Make([]kargo.Stack{wanted}, running(hex.EncodeToString(sum[:])), options()), "nothing to do\n")
+	if p := plan.Make([]kargo.Stack{wanted}, running("another"), options()); p.Count(kargo.Update, kargo.KindService) != 1 {
+		t.Errorf("another content makes no update:\n%s", p)
 	}
 }

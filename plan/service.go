@@ -101,6 +101,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 	if !exists {
 		return m.missing(stack, service, change)
 	}
+	spec = m.withSameContent(spec, live.Spec, stack)
 	spec = withIgnored(spec, live.Spec, stack.Policy.Ignore)
 	different := differences(live.Spec, spec, m.Mask)
 	if len(different) == 0 {

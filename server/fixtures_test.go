@@ -60,7 +60,8 @@ func deployments() []kargo.Deployment {
 			Number: 41, Revision: older, Trigger: "swarm event", Started: at(5 * time.Hour), Finished: at(5*time.Hour - 4*time.Second),
 			Outcome: kargo.Failed, PlanID: "62cdb7020ff9",
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
-			Stacks:  []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged}},
+			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged, Failure: &kargo.Failure{Commit: older.Commit, Time: at(5 * time.Hour),
+				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1) (exit code 1)"}}}},
 			Err:     "update service dbs_redis: rpc error: code = Unavailable desc = the swarm does not have a leader",
 		},
 		{

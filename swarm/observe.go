@@ -3,6 +3,8 @@ package swarm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -179,12 +181,19 @@ func (c *Client) observeConfigs(ctx context.Context) ([]kargo.LiveConfig, error)
 	live := make([]kargo.LiveConfig, 0, len(configs))
 	for _, config := range configs {
 		ids[config.Spec.Name] = config.ID
-		live = append(live, kargo.LiveConfig{
-			ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels,
-		})
+		found := kargo.LiveConfig{ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels}
+		if config.Spec.Templating == nil { // of a template the content alone says little
+			found.Digest = digestOf(config.Spec.Data)
+		}
+		live = append(live, found)
 	}
 	c.names.replace(configIDs, ids)
 	return live, nil
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func (c *Client) observeSecrets(ctx context.Context) ([]kargo.LiveConfig, error) {

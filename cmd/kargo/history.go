@@ -162,6 +162,9 @@ func printDeployment(out io.Writer, d kargo.Deployment) error {
 	for _, stack := range d.Stacks {
 		fmt.Fprintf(out, "%-10s %s\n", stack.Verdict, stack.Name)
 	}
+	for _, stack := range d.Stacks {
+		printFailure(out, stack.Name, stack.Failure)
+	}
 	return nil
 }
 

@@ -93,15 +93,22 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
 	}
 	table.Flush()
 	for _, stack := range stacks {
-		if stack.Failure != nil {
-			fmt.Fprintf(out, "\n%s: the rendering of %s failed: %s\n", stack.Name, kargo.Revision{Commit: stack.Failure.Commit}.Short(), stack.Failure.Reason)
-			for _, line := range stack.Failure.Words {
-				fmt.Fprintf(out, "  %s\n", line)
-			}
-		}
+		printFailure(out, stack.Name, stack.Failure)
 		if stack.Message != "" {
 			fmt.Fprintf(out, "\n%s: %s\n", stack.Name, stack.Message)
 		}
+	}
+}
+
+// printFailure is why a stack's rendering did not come up, if it did not, in the
+// words of its tasks.
+func printFailure(out io.Writer, stack string, failure *kargo.Failure) {
+	if failure == nil {
+		return
+	}
+	fmt.Fprintf(out, "\n%s: the rendering of %s failed: %s\n", stack, kargo.Revision{Commit: failure.Commit}.Short(), failure.Reason)
+	for _, line := range failure.Words {
+		fmt.Fprintf(out, "  %s\n", line)
 	}
 }
 
