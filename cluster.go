@@ -84,10 +84,10 @@ type LiveConfig struct {
 	ID, Name string
 	// Digest of a config's content (SHA-256, hex), for those whose name does
 	// not tell. Swarm does not show the content of secrets.
-	Digest string
-	Secret   bool
-	Version  uint64
-	Labels   map[string]string
+	Digest  string
+	Secret  bool
+	Version uint64
+	Labels  map[string]string
 }
 
 // Kind of the Swarm object: KindConfig or KindSecret.

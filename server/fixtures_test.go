@@ -62,7 +62,7 @@ func deployments() []kargo.Deployment {
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
 			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged, Failure: &kargo.Failure{Commit: older.Commit, Time: at(5 * time.Hour),
 				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1) (exit code 1)"}}}},
-			Err:     "update service dbs_redis: rpc error: code = Unavailable desc = the swarm does not have a leader",
+			Err: "update service dbs_redis: rpc error: code = Unavailable desc = the swarm does not have a leader",
 		},
 		{
 			Number: 40, Revision: older, Trigger: "interval", Started: at(26 * time.Hour), Outcome: kargo.Superseded, PlanID: "12f54a96f643",
