@@ -1,15 +1,12 @@
 package gitsync
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -58,7 +55,7 @@ func (r *Repository) reason(err error, limit time.Duration) (reason, hint string
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return fmt.Sprintf("no answer within %s", limit), "is the host up, and does a firewall let it through?"
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		if r.opts.Password == nil {
+		if r.opts.Password == nil && r.opts.BearerToken == nil && r.app == nil {
 			return "the server asks for a password", "give a user name and a token"
 		}
 		return "the server refuses the user name or the password", "is the token still valid?"
@@ -73,11 +70,11 @@ func (r *Repository) reason(err error, limit time.Duration) (reason, hint string
 	case errors.As(err, &revoked):
 		return "the host key is revoked in known_hosts", ""
 	case errors.As(err, &host) && len(host.Want) == 0:
-		return "the host is not in known_hosts", "add it with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page"
+		return "the host is not in known_hosts", "print its line with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page"
 	case errors.As(err, &host):
 		return "the host key is not the one in known_hosts", "somebody may be in between; ask the forge before you change known_hosts"
 	case strings.Contains(err.Error(), "no common algorithm for host key"):
-		return "the host shows no key of a kind that known_hosts has", "add its other keys with `ssh-keyscan HOST`"
+		return "the host shows no key of a kind that known_hosts has", "print its other keys with `kargo known-hosts HOST`"
 	case errors.As(err, &certificate):
 		return certificate.Err.Error(), "give the CA of a private server; verification cannot be turned off"
 	case strings.Contains(err.Error(), "unable to authenticate"):
@@ -100,21 +97,10 @@ var (
 	query    = regexp.MustCompile(`\?[^\s"]*`)
 )
 
-// sanitize is text as it may be shown: without userinfo, query and password,
+// sanitize is text as it may be shown: without userinfo, query and secrets,
 // whoever put them there.
 func (r *Repository) sanitize(text string) string {
-	if r.opts.Password != nil {
-		if password, err := r.password(); err == nil && password != "" {
-			for _, form := range []string{
-				password,
-				url.QueryEscape(password), url.PathEscape(password),
-				base64.StdEncoding.EncodeToString([]byte(cmp.Or(r.opts.Username, defaultHTTPUser) + ":" + password)),
-			} {
-				text = strings.ReplaceAll(text, form, "***")
-			}
-		}
-	}
-	text = userinfo.ReplaceAllString(text, "//")
+	text = userinfo.ReplaceAllString(r.sent.hide(text), "//")
 	return printable(query.ReplaceAllString(text, ""))
 }
 

@@ -2,7 +2,6 @@ package gitsync
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,15 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
-
-// The forges take any user name beside a token, but not none.
-const defaultHTTPUser = "git"
 
 // An error page is read for its first words only.
 const maxErrorPage = 16 << 10
@@ -29,26 +25,17 @@ var errRedirect = errors.New("the server redirects to another host")
 // talkHTTP runs one conversation over HTTP. The client lives as long as the
 // conversation: a changed CA or token counts at once, and nothing is installed
 // in go-git for the whole process.
-func (r *Repository) talkHTTP(talk func(transport.UploadPackSession) error) error {
-	wire := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
-		ForceAttemptHTTP2:   true,
+func (r *Repository) talkHTTP(ctx context.Context, talk func(transport.UploadPackSession) error) error {
+	wire, err := r.wire(true)
+	if err != nil {
+		return err
 	}
 	defer wire.CloseIdleConnections()
-	if r.opts.CA != nil {
-		pool, err := r.trust()
-		if err != nil {
-			return err
-		}
-		wire.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	}
 	client := &http.Client{
 		Transport:     limitedTransport{wire, r.opts.Limits.Bytes},
 		CheckRedirect: refuseOtherHosts,
 	}
-	auth, err := r.httpAuth()
+	auth, err := r.httpAuth(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,7 +44,50 @@ func (r *Repository) talkHTTP(talk func(transport.UploadPackSession) error) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(talk(httpSession{session, client, endpoint.String(), auth}), session.Close())
+	return r.forgetRefused(errors.Join(talk(httpSession{session, client, endpoint.String(), auth}), session.Close()))
+}
+
+// wire is the way to a host over HTTP. The client certificate is shown to the
+// repository's host only.
+func (r *Repository) wire(toRepository bool) (*http.Transport, error) {
+	wire := &http.Transport{
+		Proxy:               func(request *http.Request) (*url.URL, error) { return r.opts.Proxy.find(request.URL) },
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if r.opts.CA != nil {
+		pool, err := r.trust()
+		if err != nil {
+			return nil, err
+		}
+		wire.TLSClientConfig.RootCAs = pool
+	}
+	if r.opts.ClientCertificate != nil && toRepository {
+		certificate, err := r.clientCertificate()
+		if err != nil {
+			return nil, err
+		}
+		wire.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+	}
+	return wire, nil
+}
+
+func (r *Repository) clientCertificate() (tls.Certificate, error) {
+	certificate, err := r.opts.ClientCertificate()
+	if err != nil {
+		return tls.Certificate{}, unreadable("the client certificate", err)
+	}
+	key, err := r.opts.ClientKey()
+	if err != nil {
+		return tls.Certificate{}, unreadable("the key of the client certificate", err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return tls.Certificate{}, unreadable("the client certificate", err)
+	}
+	return pair, nil
 }
 
 // httpSession is go-git's, and the means to say what go-git cannot.
@@ -104,27 +134,6 @@ func (r *Repository) trust() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// httpAuth is nil where there is no password; an interface with a nil pointer
-// in it would be taken for a method.
-func (r *Repository) httpAuth() (transport.AuthMethod, error) {
-	if r.opts.Password == nil {
-		return nil, nil
-	}
-	password, err := r.password()
-	if err != nil {
-		return nil, err
-	}
-	return &githttp.BasicAuth{Username: cmp.Or(r.opts.Username, defaultHTTPUser), Password: password}, nil
-}
-
-func (r *Repository) password() (string, error) {
-	password, err := r.opts.Password()
-	if err != nil {
-		return "", unreadable("the password", err)
-	}
-	return strings.TrimRight(password, "\r\n"), nil
-}
-
 // refuseOtherHosts lets a forge move a repository about on itself, or from
 // http to https, but never hand the client, and with it the reader's trust,
 // to somebody else. go-git refuses the way from https to http.
@@ -164,5 +173,5 @@ func (r *Repository) talk(ctx context.Context, talk func(transport.UploadPackSes
 	if r.place.scheme == schemeSSH {
 		return r.talkSSH(ctx, talk)
 	}
-	return r.talkHTTP(talk)
+	return r.talkHTTP(ctx, talk)
 }

@@ -45,7 +45,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"ssh without key", gitsync.Options{URL: "git@host:repository", KnownHosts: content(nil)},
 			"SSH needs a private key (set the file that holds the key)"},
 		{"ssh without known_hosts", gitsync.Options{URL: "git@host:repository", SSHKey: content(nil)},
-			"SSH needs a known_hosts file (make one with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page)"},
+			"SSH needs a known_hosts file (make one with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page)"},
 		{"ref option", gitsync.Options{URL: "https://host/repository", Ref: "--" + planted}, badRef},
 		{"ref above", gitsync.Options{URL: "https://host/repository", Ref: "refs/../config"}, badRef},
 		{"ref spec", gitsync.Options{URL: "https://host/repository", Ref: "a:b"}, badRef},

@@ -124,18 +124,31 @@ func checkPlace(p place) (place, error) {
 	return p, nil
 }
 
-// checkCredentials refuses to send a password in the clear, and SSH without
-// the means to know the other side.
+// checkCredentials refuses to send a secret in the clear, two ways to say who
+// one is, and SSH without the means to know the other side.
 func checkCredentials(p place, opts Options) error {
+	ways := 0
+	for _, given := range []bool{opts.Password != nil, opts.BearerToken != nil, opts.GitHubApp != nil} {
+		if given {
+			ways++
+		}
+	}
+	certificate := opts.ClientCertificate != nil
 	switch {
-	case p.scheme == schemeHTTP && !isLoopback(p.host) && (opts.Password != nil || opts.Username != ""):
+	case ways > 1:
+		return invalid("a password, a bearer token and a GitHub App exclude each other", "")
+	case certificate != (opts.ClientKey != nil):
+		return invalid("a client certificate and its key go together", "")
+	case certificate && p.scheme != schemeHTTPS:
+		return invalid("a client certificate is for https", "use https://")
+	case p.scheme == schemeHTTP && (!isLoopback(p.host) || opts.Proxy.URL != "") && (ways > 0 || opts.Username != ""):
 		return invalid("credentials would travel unencrypted over http", "use https://")
 	case p.scheme == schemeSSH && opts.SSHKey == nil:
 		return invalid("SSH needs a private key", "set the file that holds the key")
 	case p.scheme == schemeSSH && opts.KnownHosts == nil:
-		return invalid("SSH needs a known_hosts file", "make one with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page")
+		return invalid("SSH needs a known_hosts file", "make one with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page")
 	}
-	return nil
+	return checkProxy(opts.Proxy)
 }
 
 func isLoopback(host string) bool {

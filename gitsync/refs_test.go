@@ -29,6 +29,7 @@ func names(t *testing.T, dir string) string {
 
 // Every history a branch can have is followed, over HTTP and in place.
 func TestFollowRefs(t *testing.T) {
+	t.Parallel()
 	for _, remote := range []string{"http", "local"} {
 		t.Run(remote, func(t *testing.T) {
 			o := newOrigin(t)
@@ -145,6 +146,7 @@ func TestDamagedCommitIsFetchedAgain(t *testing.T) {
 }
 
 func TestKeepAndProtect(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	dir := t.TempDir()
 	repository := open(t, gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Dir: dir, Keep: 2})
@@ -204,6 +206,7 @@ func TestLocalDirectoryWithoutRepository(t *testing.T) {
 
 // A range of versions is followed to its highest tag.
 func TestFollowVersions(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	first := o.head()
 	for _, tag := range []string{"v1.0.0", "v1.10.0", "v1.9.0", "2.0.0-rc.1", "v1.2", "v3", "nightly", "1.4.0"} {
@@ -241,6 +244,7 @@ func TestFollowVersions(t *testing.T) {
 // A fixed commit is fetched from a server that gives it out: because a ref is
 // there, or because it says that it gives out any that can be reached.
 func TestFixedCommit(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	first := o.head()
 	o.git(o.work, "tag", "--annotate", "--message", "a release", "v1")
@@ -282,6 +286,7 @@ func TestFixedCommit(t *testing.T) {
 
 // Of a monorepo one directory is the workspace, and nothing else exists.
 func TestSubdirectory(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	o.commit("monorepo", "platform/swarm/.env", "STACKS=web\n", "platform/swarm/deploy/web.yml", "services: {}\n", "platform/secret", "not yours")
 	o.git(o.work, "update-index", "--add", "--cacheinfo", "120000,"+o.git(o.work, "hash-object", "-w", ".env")+",platform/link")
@@ -349,6 +354,7 @@ func TestAnswersAs(t *testing.T) {
 // A forced push is followed, and said where it is certain. One commit deep,
 // over HTTP and SSH, the server is asked.
 func TestForcedPushIsSaid(t *testing.T) {
+	t.Parallel()
 	for _, remote := range []string{"http", "ssh", "local"} {
 		t.Run(remote, func(t *testing.T) {
 			o := newOrigin(t)

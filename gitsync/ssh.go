@@ -36,7 +36,7 @@ func (r *Repository) talkSSH(ctx context.Context, talk func(transport.UploadPack
 	if err != nil {
 		return err
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	conn, err := r.opts.Proxy.dial(ctx, address)
 	if err != nil {
 		return err
 	}

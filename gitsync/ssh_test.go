@@ -176,13 +176,13 @@ func TestS10HostKeys(t *testing.T) {
 		want       string
 	}{
 		{"unknown", knownhosts.Line([]string{"forge.example"}, host.PublicKey()),
-			"the host is not in known_hosts (add it with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page)"},
+			"the host is not in known_hosts (print its line with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page)"},
 		{"empty", "",
-			"the host is not in known_hosts (add it with `ssh-keyscan HOST`, and compare the fingerprints with the forge's page)"},
+			"the host is not in known_hosts (print its line with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page)"},
 		{"changed", string(server.knownHosts(other.PublicKey())),
 			"the host key is not the one in known_hosts (somebody may be in between; ask the forge before you change known_hosts)"},
 		{"other kind", string(server.knownHosts(otherKind)),
-			"the host shows no key of a kind that known_hosts has (add its other keys with `ssh-keyscan HOST`)"},
+			"the host shows no key of a kind that known_hosts has (print its other keys with `kargo known-hosts HOST`)"},
 		{"revoked", revoked, "the host key is revoked in known_hosts"},
 		{"garbage", "forge.example\n", "read known_hosts: knownhosts: line:1: knownhosts: missing host pattern"},
 	} {
@@ -264,3 +264,6 @@ func TestSilentSSHServer(t *testing.T) {
 	wantError(t, err, kargo.Unavailable, repository.Address(),
 		"list the refs of ADDRESS: no answer within 50ms (is the host up, and does a firewall let it through?)")
 }
+
+// publicLine is a key as known_hosts has it.
+func publicLine(key ssh.Signer) string { return string(ssh.MarshalAuthorizedKey(key.PublicKey())) }

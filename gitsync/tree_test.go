@@ -262,6 +262,7 @@ func TestDamagedBlob(t *testing.T) {
 // TestPackBombs sends over HTTP what unfolds to more than the limits: it has
 // to be refused before go-git takes it into memory.
 func TestPackBombs(t *testing.T) {
+	t.Parallel()
 	zeros := strings.Repeat("\x00", 1<<20)
 	for _, c := range []struct {
 		name   string

@@ -149,6 +149,7 @@ const (
 // TestS09 in its many forms: a revision that is not signed as it has to be is
 // Invalid, over HTTP and in place, and says which key signed it.
 func TestS09SignedCommits(t *testing.T) {
+	t.Parallel()
 	ada, stranger, rsa := sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "rsa", "-b", "2048")
 	allowed := "# who may\n\nada@example.org,ada " + ada.public + "\nbob@example.org namespaces=\"git,file\" " + rsa.public + "\n"
 	for _, c := range []struct {
@@ -247,6 +248,7 @@ func expectSigned(t *testing.T, opts gitsync.Options, signer, want string) {
 }
 
 func TestS09OpenPGP(t *testing.T) {
+	t.Parallel()
 	needGPG(t)
 	const identity = "Ada Lovelace <ada@example.org>"
 	ada, stranger := pgpSigningKey(t, identity, "never", ""), pgpSigningKey(t, "Eve <eve@example.org>", "never", "")
@@ -297,6 +299,7 @@ func TestS09OpenPGP(t *testing.T) {
 }
 
 func TestS09SignedTags(t *testing.T) {
+	t.Parallel()
 	ada, stranger := sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "ed25519")
 	const by = "signature: tag "
 	o := newOrigin(t)
@@ -371,6 +374,7 @@ func TestS09TagIsSignedLater(t *testing.T) {
 // Whoever is taken out of the allowed signers is out: a commit that was fetched
 // and accepted before, the target of a rollback, is verified like a new one.
 func TestS09StoredCommitsAreVerifiedAgain(t *testing.T) {
+	t.Parallel()
 	ada, bob := sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "ed25519")
 	o := newOrigin(t)
 	commit := o.commitSigned(ada, "signed")
@@ -397,6 +401,7 @@ func TestS09StoredCommitsAreVerifiedAgain(t *testing.T) {
 // Keys that cannot be read are no reason to let anything pass, nor one to call
 // the revision wrong.
 func TestS09AllowedKeysAreUnreadable(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	ada := sshSigningKey(t, "-t", "ed25519")
 	for _, c := range []struct{ name, ssh, pgp, want string }{

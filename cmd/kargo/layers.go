@@ -68,14 +68,14 @@ func (s *settings) layerSource(name, address string) (controller.Source, error) 
 	options := s.gitOptions()
 	if !gitsync.SameHost(address, s.repo) {
 		// What the workspace's host may see is none of another host's business.
-		options.Username, options.Password, options.SSHKey, options.SSHPassphrase = "", nil, nil, nil
+		options = options.WithoutCredentials()
 	}
 	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", s.state(filepath.Join("layers", name))
 	if user, ok := valueFor(name, s.layer.usernames); ok {
 		options.Username = user
 	}
 	if file, ok := valueFor(name, s.layer.passwordFiles); ok {
-		options.Password = secretSource{file: file}.text()
+		options.Password, options.BearerToken, options.GitHubApp = secretSource{file: file}.text(), nil, nil
 	}
 	if file, ok := valueFor(name, s.layer.sshKeyFiles); ok {
 		options.SSHKey, options.SSHPassphrase = secretSource{file: file}.optional(), nil

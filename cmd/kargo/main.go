@@ -109,7 +109,7 @@ func newRoot(environ []string) *cobra.Command {
 	env := environment(environ)
 	root.AddCommand(
 		initCommand(env), catalogueCommand(env),
-		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env),
+		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), knownHostsCommand(env),
 		planCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), labelsCommand(env), serveCommand(env),
 		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env), healthcheckCommand(env),
 		versionCommand(),

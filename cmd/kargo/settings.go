@@ -43,6 +43,7 @@ type settings struct {
 	knownHosts   secretSource
 	gitCA        secretSource
 	gitTimeout   time.Duration
+	git          gitAccess
 	path         string
 	signatures   string
 	sshSigners   secretSource
@@ -129,6 +130,7 @@ func (s *settings) repoFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.path, "path", "", "`directory` of the repository that is the workspace; the whole if empty")
 	flags.StringVar(&s.gitUsername, "git-username", "", "user `name` for https; a token needs none")
 	flags.StringVar(&s.gitPassword.file, "git-password-file", "", "`file` with the password or token for https (or KARGO_GIT_PASSWORD)")
+	s.git.flags(flags)
 	flags.StringVar(&s.gitCA.file, "git-ca-file", "", "`file` with certificates to trust for https, beside the system's (or KARGO_GIT_CA)")
 	flags.StringVar(&s.sshKey.file, "ssh-key-file", "", "`file` with the private key for ssh (or KARGO_SSH_KEY)")
 	flags.StringVar(&s.sshPassword.file, "ssh-passphrase-file", "", "`file` with the passphrase of that key (or KARGO_SSH_PASSPHRASE)")
@@ -179,6 +181,11 @@ func (s *settings) secretVariables() map[string]*secretSource {
 	all := s.secrets.sources()
 	maps.Copy(all, map[string]*secretSource{
 		"KARGO_GIT_PASSWORD":       &s.gitPassword,
+		"KARGO_GIT_BEARER_TOKEN":   &s.git.bearer,
+		"KARGO_GIT_CLIENT_CERT":    &s.git.clientCert,
+		"KARGO_GIT_CLIENT_KEY":     &s.git.clientKey,
+		"KARGO_GIT_PROXY_PASSWORD": &s.git.proxyPassword,
+		"KARGO_GITHUB_APP_KEY":     &s.git.appKey,
 		"KARGO_GIT_CA":             &s.gitCA,
 		"KARGO_SSH_KEY":            &s.sshKey,
 		"KARGO_SSH_PASSPHRASE":     &s.sshPassword,

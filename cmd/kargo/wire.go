@@ -129,13 +129,13 @@ func (s *settings) repository() (source controller.Source, address string, err e
 
 // gitOptions are how to get at the workspace repository.
 func (s *settings) gitOptions() gitsync.Options {
-	return gitsync.Options{
-		URL: s.repo, Ref: s.ref, Dir: s.state("git"),
+	return s.git.complete(gitsync.Options{
+		URL: s.repo, Ref: s.ref, Path: s.path, Dir: s.state("git"),
 		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
 		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
-		Path: s.path, Signatures: gitsync.Signatures(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(),
+		Signatures: gitsync.Signatures(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(),
 		Timeout: s.gitTimeout, Limits: s.limits,
-	}
+	})
 }
 
 // findWorkspace takes the workspace in use, or else the current directory,

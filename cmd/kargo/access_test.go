@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestKnownHostsOfNobody(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, 2, "kargo: which host? kargo known-hosts HOST[:PORT]"},
+		{[]string{"git@host"}, 2, "kargo: repository: that is no host"},
+		{[]string{"127.0.0.1:1"}, 3, "kargo: ask 127.0.0.1:1 for its keys: "},
+		{[]string{"host", "--git-proxy", "ftp://proxy"}, 2, "kargo: repository: the proxy's URL has a scheme that is not supported"},
+	} {
+		code, stdout, stderr := kargoIn(t, dir, append([]string{"known-hosts"}, c.args...)...)
+		if code != c.code || stdout != "" || !strings.HasPrefix(stderr, c.want) {
+			t.Errorf("%q: exit %d, %q, %q", c.args, code, stdout, stderr)
+		}
+	}
+}
+
+// Each way of access reaches the repository's options.
+func TestAccessSettings(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("pl4nt3d"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--git-bearer-token-file", secret, "--git-password-file", secret}, "a password, a bearer token and a GitHub App exclude each other"},
+		{[]string{"--git-client-cert-file", secret}, "a client certificate and its key go together"},
+		{[]string{"--github-app-id", "1"}, "a GitHub App needs its ID and its private key"},
+		{[]string{"--github-app-key-file", secret}, "a GitHub App needs its ID and its private key"},
+		{[]string{"--github-app-id", "1", "--github-app-key-file", secret, "--github-api", "http://host"}, "the address of GitHub's API is not usable"},
+		{[]string{"--git-proxy-password-file", secret}, "a user or a password is given for a proxy, but no proxy"},
+		{[]string{"--verify-signatures", "commit"}, "signatures are to be verified, but no keys are allowed"},
+		{[]string{"--path", "../x"}, "the path in the repository is not a plain relative one"},
+	} {
+		code, _, stderr := kargoIn(t, dir, append([]string{"plan", "--repo", "https://git.invalid/ops/platform.git"}, c.args...)...)
+		if code != 2 || !strings.HasPrefix(stderr, "kargo: repository: "+c.want) || strings.Contains(stderr, "pl4nt3d") {
+			t.Errorf("%q: exit %d, %q", c.args, code, stderr)
+		}
+	}
+	code, _, stderr := kargoIn(t, dir, "plan", "--workspace", dir, "--path", "x")
+	if code != 2 || !strings.HasPrefix(stderr, "kargo: --path and --verify-signatures are about a repository") {
+		t.Errorf("--path without --repo: exit %d, %q", code, stderr)
+	}
+}

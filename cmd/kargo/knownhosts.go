@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"kargo/gitsync"
+)
+
+func knownHostsCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "known-hosts HOST[:PORT]", Short: "Print the SSH keys of a git host, to be checked", GroupID: "workspace",
+		Long: `Known-hosts prints the keys that a host shows, as lines for --known-hosts-file with
+their fingerprints in comments. It proves nothing: whoever stands in between can
+show keys of his own. Compare the fingerprints with those that the host's
+operator publishes before you use the lines. Kargo itself never takes a key that
+it was not given.`,
+		Example: "  kargo known-hosts git.example.com > known_hosts",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("which host? kargo known-hosts HOST[:PORT]")
+			}
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			keys, err := gitsync.HostKeys(cmd.Context(), args[0], s.git.through(), 0)
+			if err != nil {
+				return err
+			}
+			for _, key := range keys {
+				fmt.Fprintf(cmd.OutOrStdout(), "# %s %s\n%s\n", key.Kind, key.Fingerprint, key.Line)
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "These keys prove nothing yet: compare the fingerprints with those that the operator of %s publishes.\n", args[0])
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&s.config, "config", "", "settings `file`")
+	s.git.proxyFlags(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,267 @@
+package gitsync
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+)
+
+// GitHubApp is an installation of an app at GitHub, or at a GitHub Enterprise
+// Server, that may read the repository. It gives a token for an hour at a time.
+type GitHubApp struct {
+	// ID is the app's ID or client ID, Installation the number of its
+	// installation; it is looked up by the repository where it is empty.
+	ID, Installation string
+	// Key is the app's private key in PEM.
+	Key func() ([]byte, error)
+	// API is the address of the API: https://api.github.com for repositories on
+	// github.com, https://HOST/api/v3 for others, where it is empty.
+	API string
+}
+
+const (
+	// appUser is the user name that GitHub wants beside the token of an app.
+	appUser = "x-access-token"
+	// tokenMargin is how long before its end a token is renewed: what began
+	// with it must be able to end.
+	tokenMargin = 5 * time.Minute
+	// maxAPIAnswer bounds what is read of an answer of the API.
+	maxAPIAnswer = 1 << 20
+)
+
+// githubApp is a GitHubApp with the token it gave last.
+type githubApp struct {
+	GitHubApp
+	api               string // without a slash at its end
+	owner, repository string
+
+	mu      sync.Mutex
+	current string
+	expires time.Time
+	key     [sha256.Size]byte // of the key that it was got with
+}
+
+// newGitHubApp checks the options of an app.
+func newGitHubApp(app GitHubApp, p place) (*githubApp, error) {
+	owner, repository, ok := strings.Cut(strings.TrimSuffix(strings.Trim(p.path, "/"), ".git"), "/")
+	switch {
+	case p.scheme != schemeHTTPS && p.scheme != schemeHTTP:
+		return nil, invalid("a GitHub App reads repositories over https only", "use the https:// address")
+	case app.ID == "" || app.Key == nil:
+		return nil, invalid("a GitHub App needs its ID and its private key", "")
+	case !ok || strings.Contains(repository, "/"):
+		return nil, invalid("the path is none of a repository at GitHub", "https://github.com/OWNER/REPOSITORY.git")
+	case strings.ContainsFunc(app.Installation, func(r rune) bool { return r < '0' || '9' < r }):
+		return nil, invalid("the installation of the GitHub App is not a number", "leave it out to have it looked up")
+	}
+	a := &githubApp{GitHubApp: app, api: strings.TrimSuffix(app.API, "/"), owner: owner, repository: repository}
+	if a.api == "" {
+		a.api = "https://" + p.hostPort() + "/api/v3"
+		if p.host == "github.com" {
+			a.api = "https://api.github.com"
+		}
+	}
+	u, err := url.Parse(a.api)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return nil, invalid("the address of GitHub's API is not usable", "https://github.example.com/api/v3")
+	}
+	return a, nil
+}
+
+// token is an installation's token: the last one, unless it ends soon or the
+// key has changed since.
+func (a *githubApp) token(ctx context.Context, r *Repository) (string, error) {
+	data, err := a.Key()
+	if err != nil {
+		return "", unreadable("the key of the GitHub App", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	digest := sha256.Sum256(data)
+	if a.current != "" && a.key == digest && time.Until(a.expires) > tokenMargin {
+		return a.current, nil
+	}
+	a.current = ""
+	key, err := parseRSAKey(data)
+	if err != nil {
+		return "", unreadable("the key of the GitHub App", err)
+	}
+	if err := a.renew(ctx, r, key); err != nil {
+		return "", err
+	}
+	a.key = digest
+	return a.current, nil
+}
+
+// forget drops a token that the host has refused.
+func (a *githubApp) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current = ""
+}
+
+// renew asks for a token that can read this repository's content, and no more.
+func (a *githubApp) renew(ctx context.Context, r *Repository, key *rsa.PrivateKey) error {
+	identity, err := signIdentity(a.ID, key, time.Now())
+	if err != nil {
+		return err
+	}
+	r.sent.add(identity)
+	wire, err := r.wire(false)
+	if err != nil {
+		return err
+	}
+	defer wire.CloseIdleConnections()
+	client := &http.Client{Transport: wire, CheckRedirect: refuseOtherHosts}
+
+	installation := a.Installation
+	if installation == "" {
+		var found struct {
+			ID int64 `json:"id"`
+		}
+		path := "/repos/" + url.PathEscape(a.owner) + "/" + url.PathEscape(a.repository) + "/installation"
+		if err := a.call(ctx, client, identity, http.MethodGet, path, nil, &found); err != nil {
+			return whileDoing("look up the installation of the GitHub App", err)
+		}
+		installation = strconv.FormatInt(found.ID, 10)
+	}
+	var given struct {
+		Token   string    `json:"token"`
+		Expires time.Time `json:"expires_at"`
+	}
+	wanted := map[string]any{"repositories": []string{a.repository}, "permissions": map[string]string{"contents": "read"}}
+	if err := a.call(ctx, client, identity, http.MethodPost, "/app/installations/"+installation+"/access_tokens", wanted, &given); err != nil {
+		return whileDoing("get a token for the GitHub App", err)
+	}
+	if given.Token == "" {
+		return errors.New("get a token for the GitHub App: there is none in the answer")
+	}
+	r.sent.add(given.Token)
+	a.current, a.expires = given.Token, given.Expires
+	return nil
+}
+
+func (a *githubApp) call(ctx context.Context, client *http.Client, identity, method, path string, body, into any) error {
+	var content io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, a.api+path, content)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+identity)
+	request.Header.Set("Accept", "application/vnd.github+json")
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAPIAnswer))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= 300 {
+		return refusedByAPI(response.StatusCode, data)
+	}
+	return json.Unmarshal(data, into)
+}
+
+// refusedByAPI is what the API says against a call, with what can be done.
+func refusedByAPI(status int, data []byte) error {
+	var said struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(data, &said) // a page of a proxy says less
+	hint := ""
+	switch status {
+	case http.StatusUnauthorized:
+		hint = "is the private key the app's, and is the clock right?"
+	case http.StatusNotFound:
+		hint = "is the app installed where the repository is?"
+	case http.StatusForbidden, http.StatusUnprocessableEntity:
+		hint = "may the app read contents of this repository?"
+	}
+	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("GitHub answers %d %s", status, printable(said.Message))}
+}
+
+// whileDoing says what an error was met at, and keeps its hint.
+func whileDoing(what string, err error) error {
+	var known *kargo.Error
+	if errors.As(err, &known) {
+		return &kargo.Error{Fault: known.Fault, Hint: known.Hint, Err: fmt.Errorf("%s: %w", what, known.Err)}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// signIdentity makes the token by which the app shows who it is: a JWT signed
+// with RS256, good for ten minutes at most. It begins a minute ago, because
+// clocks differ.
+func signIdentity(id string, key *rsa.PrivateKey, now time.Time) (string, error) {
+	claims, err := json.Marshal(map[string]any{
+		"iss": id, "iat": now.Add(-time.Minute).Unix(), "exp": now.Add(8 * time.Minute).Unix(),
+	})
+	if err != nil {
+		return "", err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	text := encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims)
+	digest := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
+	if err != nil {
+		return "", err
+	}
+	return text + "." + encode(signature), nil
+}
+
+func parseRSAKey(data []byte) (*rsa.PrivateKey, error) {
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, errors.New("it holds no key in PEM")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("it holds no private key that can be read")
+	}
+	key, isRSA := parsed.(*rsa.PrivateKey)
+	if !isRSA {
+		return nil, errors.New("it is no RSA key")
+	}
+	return key, nil
+}
+
+// forgetRefused has a token of an app renewed next time that the host did not
+// take.
+func (r *Repository) forgetRefused(err error) error {
+	if r.app != nil && (errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)) {
+		r.app.forget()
+	}
+	return err
+}

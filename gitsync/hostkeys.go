@@ -1,0 +1,104 @@
+package gitsync
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"kargo"
+
+	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+// HostKey is a key that a host shows. Nobody has checked that it is the host's.
+type HostKey struct {
+	Line        string // of a known_hosts file
+	Kind        string // "ssh-ed25519"
+	Fingerprint string // "SHA256:…", as forges publish it
+}
+
+// HostKeys asks a host, as HOST or HOST:PORT, for its SSH keys of every kind,
+// best first. It logs in nowhere and trusts nothing. What is wrong with the host
+// as written is Invalid, a host that shows no key Unavailable.
+func HostKeys(ctx context.Context, host string, proxy Proxy, timeout time.Duration) ([]HostKey, error) {
+	if err := checkProxy(proxy); err != nil {
+		return nil, err
+	}
+	address, err := sshAddress(host)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(timeout, listTimeout))
+	defer cancel()
+	var keys []HostKey
+	for _, kind := range []string{
+		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512,
+	} {
+		key, err := hostKey(ctx, address, kind, proxy)
+		if err != nil {
+			return nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("ask %s for its keys: %s", host, printable(err.Error()))}
+		}
+		if key != nil {
+			keys = append(keys, HostKey{
+				Line: xknownhosts.Line([]string{address}, key), Kind: key.Type(), Fingerprint: ssh.FingerprintSHA256(key),
+			})
+		}
+	}
+	if len(keys) == 0 {
+		return nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("%s shows no key of a kind that is safe", host)}
+	}
+	return keys, nil
+}
+
+// sshAddress is HOST or HOST:PORT as an address to dial.
+func sshAddress(text string) (string, error) {
+	p := place{scheme: schemeSSH, host: strings.Trim(text, "[]"), path: "/"}
+	if host, port, err := net.SplitHostPort(text); err == nil {
+		p.host = host
+		if p.port, err = strconv.Atoi(port); err != nil || p.port < 1 || p.port > 65535 {
+			return "", invalid("the port is not a number from 1 to 65535", "")
+		}
+	}
+	p.path = "/any" // a place has one
+	if _, err := checkPlace(p); err != nil || strings.ContainsAny(p.host, "/@,*?!#\t\n") {
+		return "", invalid("that is no host", "give a name or an address, with a port if it is not 22: git.example.com:2222")
+	}
+	return net.JoinHostPort(p.host, strconv.Itoa(cmp.Or(p.port, defaultSSHPort))), nil
+}
+
+// errSeen ends a handshake in which the key was all that was wanted.
+var errSeen = errors.New("the key was seen")
+
+// hostKey is a host's key of one kind, or nil if it has none.
+func hostKey(ctx context.Context, address, kind string, proxy Proxy) (key ssh.PublicKey, err error) {
+	conn, err := proxy.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	_, _, _, err = ssh.NewClientConn(conn, address, &ssh.ClientConfig{
+		HostKeyAlgorithms: []string{kind},
+		HostKeyCallback: func(_ string, _ net.Addr, shown ssh.PublicKey) error {
+			key = shown
+			return errSeen
+		},
+	})
+	var none *ssh.AlgorithmNegotiationError
+	switch {
+	case key != nil:
+		return key, nil
+	case ctx.Err() != nil:
+		return nil, errors.New("no answer in time")
+	case errors.As(err, &none):
+		return nil, nil
+	}
+	return nil, err
+}

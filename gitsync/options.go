@@ -1,0 +1,107 @@
+package gitsync
+
+import (
+	"cmp"
+	"io/fs"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Options say where a repository is and how to get at it. The functions are
+// called at each use, so a credential may change while the program runs; nil
+// means there is none.
+type Options struct {
+	// URL is http(s)://, ssh://, scp-like (git@host:path), or the path of a
+	// local repository, bare or with a .git directory. It holds no password;
+	// http(s) URLs hold no user either.
+	URL string
+	// Ref is a branch, a tag (a branch wins over a tag of the same name), a
+	// full name (refs/…), the highest tag of a range of versions
+	// ("semver:>=1.2 <2"), or the full hash of a commit. Empty means the
+	// remote's HEAD.
+	Ref string
+	// Path is the directory of the repository that is the workspace, with
+	// slashes and relative to the root; empty means the root. What lies
+	// outside does not exist.
+	Path string
+	// Dir is where fetched commits are kept, a directory each. It belongs to
+	// one Repository of one process. A local repository does not need it.
+	Dir string
+
+	// Username for HTTP; "git" where it is empty and there is a Password.
+	Username string
+	// Password for HTTP: a password or token. BearerToken is for hosts that
+	// want a token so. A line end is cut off either. GitHubApp gives a token
+	// of its own. Of the three there is at most one.
+	Password, BearerToken func() (string, error)
+	GitHubApp             *GitHubApp
+	// ClientCertificate and ClientKey, in PEM, show https hosts who is there.
+	ClientCertificate, ClientKey func() ([]byte, error)
+
+	// SSHKey is a private key in PEM, KnownHosts the content of a known_hosts
+	// file. Both are mandatory for SSH.
+	SSHKey, SSHPassphrase, KnownHosts func() ([]byte, error)
+
+	// CA is a PEM bundle to trust in addition to the system's.
+	CA func() ([]byte, error)
+
+	// Proxy is between here and the host.
+	Proxy Proxy
+
+	// Signatures says what has to be signed, SSHSigners (an allowed signers
+	// file of OpenSSH) and PGPKeys (armored public keys) by whom.
+	Signatures          Signatures
+	SSHSigners, PGPKeys func() ([]byte, error)
+
+	// Timeout bounds a Fetch, 2 minutes by default. Head has 20 seconds, or
+	// Timeout if that is shorter.
+	Timeout time.Duration
+	Limits  Limits
+	// Keep is how many commits stay on disk, 5 by default.
+	Keep int
+}
+
+// WithoutCredentials are the options for another host: what the repository's may
+// see is none of its business.
+func (o Options) WithoutCredentials() Options {
+	o.Username, o.Password, o.BearerToken, o.GitHubApp = "", nil, nil, nil
+	o.ClientCertificate, o.ClientKey = nil, nil
+	o.SSHKey, o.SSHPassphrase = nil, nil
+	return o
+}
+
+// Limits bound what a repository may make Kargo hold. Zero means the default.
+type Limits struct {
+	Files int   // files and directories in the commit; 20,000
+	Bytes int64 // of all files, and of the download; 512 MiB
+	File  int64 // bytes of one file; 32 MiB
+	Depth int   // directories above a file; 32
+}
+
+// DefaultLimits are the limits that hold where no others are given.
+func DefaultLimits() Limits {
+	return Limits{Files: 20_000, Bytes: 512 << 20, File: 32 << 20, Depth: 32}
+}
+
+func (l Limits) withDefaults() Limits {
+	usual := DefaultLimits()
+	return Limits{
+		Files: cmp.Or(max(l.Files, 0), usual.Files),
+		Bytes: cmp.Or(max(l.Bytes, 0), usual.Bytes),
+		File:  cmp.Or(max(l.File, 0), usual.File),
+		Depth: cmp.Or(max(l.Depth, 0), usual.Depth),
+	}
+}
+
+// checkPath accepts a directory below the root.
+func checkPath(path string) (string, error) {
+	path = strings.TrimSuffix(path, "/")
+	if path == "" || path == "." {
+		return "", nil
+	}
+	if !fs.ValidPath(path) || strings.Contains(path, `\`) || strings.ContainsFunc(path, unicode.IsControl) {
+		return "", invalid("the path in the repository is not a plain relative one", "give a directory such as platform/swarm")
+	}
+	return path, nil
+}
