@@ -133,12 +133,13 @@ type Controller struct {
 	memory    kargo.Memory
 	adopted   map[string]bool // stacks that a person said to adopt
 	fights    map[string]fight
-	verified  map[string]time.Time // by stack: when a full look found it as wanted
-	head      kargo.Revision       // newest revision read, sound or not
-	unfetched bool                 // the head was refused before there was anything to render
-	desired   *Desired             // what is in force, or about to be; nil until known
-	rendered  []kargo.Stack        // the desired stacks as rendered, see followTags
-	cluster   kargo.Cluster        // as seen last
+	absent    map[string]kargo.Hold // by stack: what it wants is not to be had
+	verified  map[string]time.Time  // by stack: when a full look found it as wanted
+	head      kargo.Revision        // newest revision read, sound or not
+	unfetched bool                  // the head was refused before there was anything to render
+	desired   *Desired              // what is in force, or about to be; nil until known
+	rendered  []kargo.Stack         // the desired stacks as rendered, see followTags
+	cluster   kargo.Cluster         // as seen last
 	open      *kargo.Deployment
 	lasting   error // what of the open deployment's error stays; see lasting
 	due       due
@@ -167,6 +168,7 @@ func New(config Config) *Controller {
 		memory:  config.Memory,
 		adopted: map[string]bool{},
 		fights:  map[string]fight{},
+		absent:  map[string]kargo.Hold{},
 	}
 	if c.memory.Sent == nil {
 		c.memory.Sent = kargo.Sent{}

@@ -13,15 +13,34 @@ import (
 // asked once a revision: a tag means one thing as long as the revision stays.
 func (c *Controller) planned(ctx context.Context) (kargo.Plan, error) {
 	next, err := c.makePlan()
-	if err != nil || len(next.Unresolved) == 0 {
+	if err != nil {
 		return next, err
 	}
-	answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, next.Unresolved...) })
-	if err != nil {
-		return next, fmt.Errorf("ask registries: %w", err)
+	if len(next.Unresolved) > 0 {
+		answers, err := measured(c, "images", func() (map[string]kargo.Image, error) { return c.Swarm.Images(ctx, next.Unresolved...) })
+		if err != nil {
+			return next, fmt.Errorf("ask registries: %w", err)
+		}
+		maps.Copy(c.resolved().Images, answers)
+		if next, err = c.makePlan(); err != nil {
+			return next, err
+		}
 	}
-	maps.Copy(c.resolved().Images, answers)
-	return c.makePlan()
+	if c.noteAbsent(next) {
+		return c.makePlan()
+	}
+	return next, nil
+}
+
+// noteAbsent notes which stacks want what is not to be had, and answers whether
+// any does: their last good rendering stands in, so that its drift is put right.
+func (c *Controller) noteAbsent(next kargo.Plan) (any bool) {
+	for _, hold := range next.Held {
+		if _, known := c.absent[hold.Stack]; hold.Failed && !known {
+			c.absent[hold.Stack], any = hold, true
+		}
+	}
+	return any
 }
 
 // resolved are the images known for the desired revision.
@@ -36,6 +55,7 @@ func (c *Controller) resolved() *kargo.Resolved {
 // askAgain forgets which images were not to be had: they may be by now.
 func (c *Controller) askAgain() {
 	maps.DeleteFunc(c.resolved().Images, func(_ string, image kargo.Image) bool { return image.Pinned == "" })
+	clear(c.absent)
 }
 
 // followTags gives the stacks that follow their tags what these mean now. A

@@ -354,9 +354,6 @@ func (m *matrix) actions() map[string]func(*rapid.T) {
 		},
 		"by hand": func(rt *rapid.T) {
 			m.someHand(rt)
-			if m.last.unknown() {
-				m.push(fine) // what is held is not put right either
-			}
 			m.live(60)
 			check(rt)
 		},

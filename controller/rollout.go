@@ -19,35 +19,47 @@ const longRollout = 10 * time.Second
 const logLines = 10
 
 // standIns are the stacks that should run now: the desired ones, with the last
-// good rendering in the place of one that failed. frozen are stacks that
-// nothing is done to. Both come with what a person should read.
+// good rendering in the place of one that failed or cannot be had. frozen are
+// stacks that nothing is done to. Both come with what a person should read.
 type standIns struct {
-	stacks      []kargo.Stack
-	quarantined map[string]string
-	frozen      map[string]string
+	stacks []kargo.Stack
+	holds  map[string]kargo.Hold
+	frozen map[string]string
 }
 
 func (c *Controller) standIns() standIns {
-	s := standIns{quarantined: map[string]string{}, frozen: map[string]string{}}
+	s := standIns{holds: map[string]kargo.Hold{}, frozen: map[string]string{}}
 	for _, stack := range c.desired.Stacks {
 		stack.Policy.Adopt = stack.Policy.Adopt || c.adopted[stack.Name]
-		failed := c.memory.Rollouts[stack.Name].Failed
-		if failed == nil || stack.Policy.OnFailure == kargo.Continue {
-			s.stacks = append(s.stacks, stack)
-			continue
+		hold, out := c.notToRun(stack)
+		good, commit := (*kargo.Stack)(nil), ""
+		if out && (hold.Failed || stack.Policy.OnFailure == kargo.Rollback) {
+			good, commit = c.lastGood(stack)
 		}
-		what := fmt.Sprintf("the rendering of %s failed: %s", kargo.Revision{Commit: failed.Commit}.Short(), failed.Reason)
-		good, commit := c.lastGood(stack)
-		if stack.Policy.OnFailure == kargo.Rollback && good != nil {
-			s.stacks = append(s.stacks, *good)
-			s.quarantined[stack.Name] = fmt.Sprintf("%s; that of %s stands in until it changes, or `kargo retry %s`",
-				what, kargo.Revision{Commit: commit}.Short(), stack.Name)
-			continue
+		switch {
+		case good != nil && !hold.Failed:
+			hold.Reason += fmt.Sprintf("; that of %s stands in until it changes, or `kargo retry %s`", kargo.Revision{Commit: commit}.Short(), stack.Name)
+			fallthrough
+		case good != nil:
+			s.holds[stack.Name] = hold
+			stack = *good
+		case out && !hold.Failed: // else the plan says so by itself
+			s.frozen[stack.Name] = fmt.Sprintf("%s; nothing is done until it changes, or `kargo retry %s`", hold.Reason, stack.Name)
 		}
 		s.stacks = append(s.stacks, stack)
-		s.frozen[stack.Name] = fmt.Sprintf("%s; nothing is done until it changes, or `kargo retry %s`", what, stack.Name)
 	}
 	return s
+}
+
+// notToRun is why the wanted rendering of a stack is not to run: it failed, or
+// wants an image that is not to be had.
+func (c *Controller) notToRun(stack kargo.Stack) (kargo.Hold, bool) {
+	if failed := c.memory.Rollouts[stack.Name].Failed; failed != nil && stack.Policy.OnFailure != kargo.Continue {
+		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: fmt.Sprintf("the rendering of %s failed: %s",
+			kargo.Revision{Commit: failed.Commit}.Short(), failed.Reason)}, true
+	}
+	hold, absent := c.absent[stack.Name]
+	return hold, absent
 }
 
 // lastGood is the stack as it last came up, to be treated as it wants to be
@@ -342,7 +354,7 @@ func (c *Controller) keepGood(stack kargo.Stack) error {
 func (c *Controller) recovered(s standIns) {
 	for _, stack := range s.stacks {
 		rollout := c.memory.Rollouts[stack.Name]
-		if rollout.Failed == nil || s.quarantined[stack.Name] != "" {
+		if _, stoodIn := s.holds[stack.Name]; rollout.Failed == nil || stoodIn {
 			continue
 		}
 		if health, _ := plan.StackHealth(stack, c.cluster); health == kargo.Healthy {

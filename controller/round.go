@@ -136,20 +136,20 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 	}
 	s := c.standIns()
 	return plan.Make(s.stacks, c.cluster, plan.Options{
-		Instance:    c.Instance,
-		Revision:    c.desired.Workspace.Revision,
-		Sent:        c.memory.Sent,
-		Labels:      c.desired.Labels,
-		Only:        c.only,
-		Positions:   c.order(),
-		Mask:        c.mask(),
-		Quarantined: s.quarantined,
-		Frozen:      s.frozen,
-		Fights:      c.fightsNow(time.Now()),
-		Governor:    c.Governor,
-		Refused:     c.refused,
-		Images:      c.resolved().Images,
-		Approved:    approved,
+		Instance:  c.Instance,
+		Revision:  c.desired.Workspace.Revision,
+		Sent:      c.memory.Sent,
+		Labels:    c.desired.Labels,
+		Only:      c.only,
+		Positions: c.order(),
+		Mask:      c.mask(),
+		StandIns:  s.holds,
+		Frozen:    s.frozen,
+		Fights:    c.fightsNow(time.Now()),
+		Governor:  c.Governor,
+		Refused:   c.refused,
+		Images:    c.resolved().Images,
+		Approved:  approved,
 	}), nil
 }
 
@@ -341,7 +341,8 @@ func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
 	s := c.standIns()
 	c.recovered(s)
 	alive := slices.DeleteFunc(slices.Clone(s.stacks), func(stack kargo.Stack) bool {
-		return c.memory.Rollouts[stack.Name].Failed != nil && s.quarantined[stack.Name] == ""
+		_, stoodIn := s.holds[stack.Name]
+		return c.memory.Rollouts[stack.Name].Failed != nil && !stoodIn
 	})
 	c.lookAgain() // unless all is decided, below
 	decided, err := c.prove(ctx, next)
@@ -374,8 +375,9 @@ func (c *Controller) degraded(s standIns) error {
 	for _, stack := range s.stacks {
 		failed := c.memory.Rollouts[stack.Name].Failed
 		health, words := plan.StackHealth(stack, c.cluster)
+		_, stoodIn := s.holds[stack.Name]
 		switch {
-		case failed != nil && s.quarantined[stack.Name] != "":
+		case failed != nil && stoodIn:
 			errs = append(errs, fmt.Errorf("stack %s failed and was rolled back: %s", stack.Name, failed.Reason))
 		case failed != nil:
 			errs = append(errs, fmt.Errorf("stack %s failed: %s", stack.Name, failed.Reason))

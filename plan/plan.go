@@ -23,9 +23,9 @@ type Options struct {
 	// before: stacks that leave do so in reverse, for a later one may need an
 	// earlier one.
 	Positions map[string]int
-	// Quarantined says, by stack, why its wanted rendering is not the one in
-	// desired: it failed, and the last good one stands in for it.
-	Quarantined map[string]string
+	// StandIns says, by stack, why its wanted rendering is not the one in
+	// desired: it failed, or cannot be had, and the last good one stands in.
+	StandIns map[string]kargo.Hold
 	// Frozen says, by stack, why nothing is done to it.
 	Frozen map[string]string
 	// Fights says, by service, why a drift is not corrected for now: somebody
@@ -173,7 +173,7 @@ func (m maker) stack(stack kargo.Stack) stackPlan {
 	if reason, frozen := m.Frozen[stack.Name]; frozen {
 		return stackPlan{holds: []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason)}}}
 	}
-	p := stackPlan{holds: m.quarantine(stack)}
+	p := stackPlan{holds: m.standIn(stack)}
 	if holds := m.obstacles(stack); len(holds) > 0 {
 		p.holds = append(p.holds, holds...)
 		return p
@@ -197,13 +197,14 @@ func failedHolds(holds []kargo.Hold) []kargo.Hold {
 	return slices.DeleteFunc(slices.Clone(holds), func(h kargo.Hold) bool { return !h.Failed })
 }
 
-// quarantine says that another rendering than the wanted one is in force.
-func (m maker) quarantine(stack kargo.Stack) []kargo.Hold {
-	reason, quarantined := m.Quarantined[stack.Name]
-	if !quarantined {
+// standIn says that another rendering than the wanted one is in force.
+func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
+	hold, standsIn := m.StandIns[stack.Name]
+	if !standsIn {
 		return nil
 	}
-	return []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason)}}
+	hold.Reason = m.Mask.Text(hold.Reason)
+	return []kargo.Hold{hold}
 }
 
 // withoutRefused ends a stack's changes at the first one that Docker refused
@@ -236,8 +237,9 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 			continue // render refuses unknown needs; a named subset may lack them
 		}
 		reason := ""
+		_, stoodIn := m.StandIns[need]
 		switch health, words := StackHealth(m.desired[index], m.live); {
-		case m.Quarantined[need] != "", m.Frozen[need] != "":
+		case stoodIn, m.Frozen[need] != "":
 			reason = "waits for stack " + need + ", whose rendering failed"
 		case len(all[index].changes)+len(all[index].holds) > 0:
 			reason = "waits for stack " + need

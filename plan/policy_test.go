@@ -184,7 +184,7 @@ func TestPolicies(t *testing.T) {
 			desired: []kargo.Stack{app(), needing(stack("b", service("kargo-b_b", "b:1")), "web")},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			options: func(o *plan.Options) {
-				o.Quarantined = map[string]string{"web": "rendering 77aa of commit c5 failed; that of c4 runs"}
+				o.StandIns = map[string]kargo.Hold{"web": {Stack: "web", Name: "web", Reason: "rendering 77aa of commit c5 failed; that of c4 runs"}}
 			},
 			want: "hold stack web: rendering 77aa of commit c5 failed; that of c4 runs\n" +
 				"hold stack b: waits for stack web, whose rendering failed\n",
