@@ -1,0 +1,82 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"kargo"
+)
+
+// logLines of a failed task are kept with its failure.
+const logLines = 10
+
+// fail quarantines a stack's rendering, with the words of its tasks.
+func (c *Controller) fail(ctx context.Context, stack kargo.Stack, reason string) {
+	rollout := c.memory.Rollouts[stack.Name]
+	mask := c.mask()
+	tasks := c.failedTasks(ctx, stack, rollout.Since)
+	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
+		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
+	}
+	rollout.Failed = &kargo.Failure{
+		Digest: rollout.Digest, Commit: rollout.Commit, Reason: mask.Text(reason), Time: time.Now(), Words: c.words(ctx, tasks),
+	}
+	c.memory.Rollouts[stack.Name] = rollout
+	c.Log.Error("rendering failed", "stack", stack.Name, "revision", kargo.Revision{Commit: rollout.Commit}.Short(),
+		"reason", rollout.Failed.Reason, "then", string(stack.Policy.OnFailure))
+}
+
+// failedTasks are the tasks of a stack that failed since a time, the newest
+// first. A failure has happened whether they can be read or not.
+func (c *Controller) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
+	names := make([]string, 0, len(stack.Services))
+	for _, service := range stack.Services {
+		names = append(names, service.Name)
+	}
+	tasks, err := c.Swarm.Tasks(ctx, names...)
+	if err != nil {
+		c.Log.Debug("cannot read the tasks of a failed stack", "stack", stack.Name, "error", err)
+	}
+	return slices.DeleteFunc(tasks, func(task kargo.Task) bool {
+		return task.State != "failed" && task.State != "rejected" && task.Err == "" || task.Time.Before(since.Add(-time.Minute))
+	})
+}
+
+// lastWords are what a task says of its end.
+func lastWords(task kargo.Task) string {
+	words := cmp.Or(task.Err, task.Message)
+	if task.ExitCode != 0 {
+		words += fmt.Sprintf(" (exit code %d)", task.ExitCode)
+	}
+	return words
+}
+
+// words are what the newest failed tasks say, and how the log of the last of
+// them ends.
+func (c *Controller) words(ctx context.Context, tasks []kargo.Task) []string {
+	mask := c.mask()
+	var words []string
+	for _, task := range tasks[:min(len(tasks), 3)] {
+		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(task))))
+	}
+	if len(tasks) > 0 && tasks[0].State == "failed" {
+		words = append(words, c.logTail(ctx, tasks[0].ID)...)
+	}
+	return words
+}
+
+func (c *Controller) logTail(ctx context.Context, task string) []string {
+	lines, err := c.Swarm.LogTail(ctx, task, logLines)
+	if err != nil {
+		c.Log.Debug("cannot read the log of a failed task", "task", task, "error", err)
+	}
+	mask := c.mask()
+	for i, line := range lines {
+		lines[i] = "log: " + mask.Text(line)
+	}
+	return lines
+}
