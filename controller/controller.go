@@ -130,20 +130,20 @@ type Controller struct {
 	nodesMoved atomic.Bool // an event told of a node
 
 	// The rest belongs to the goroutine that runs rounds.
-	memory    kargo.Memory
-	adopted   map[string]bool // stacks that a person said to adopt
-	fights    map[string]fight
-	absent    map[string]kargo.Hold // by stack: what it wants is not to be had
-	verified  map[string]time.Time  // by stack: when a full look found it as wanted
-	head      kargo.Revision        // newest revision read, sound or not
-	unfetched bool                  // the head was refused before there was anything to render
-	desired   *Desired              // what is in force, or about to be; nil until known
-	rendered  []kargo.Stack         // the desired stacks as rendered, see followTags
-	cluster   kargo.Cluster         // as seen last
-	open      *kargo.Deployment
-	lasting   error // what of the open deployment's error stays; see lasting
-	due       due
-	failures  int // faults in a row, for the back-off
+	memory   kargo.Memory
+	adopted  map[string]bool // stacks that a person said to adopt
+	fights   map[string]fight
+	absent   map[string]kargo.Hold // by stack: what it wants is not to be had
+	verified map[string]time.Time  // by stack: when a full look found it as wanted
+	head     kargo.Revision        // newest revision read, sound or not
+	unsound  bool                  // the head could not be fetched, or has problems
+	desired  *Desired              // what is in force, or about to be; nil until known
+	rendered []kargo.Stack         // the desired stacks as rendered, see followTags
+	cluster  kargo.Cluster         // as seen last
+	open     *kargo.Deployment
+	lasting  error // what of the open deployment's error stays; see lasting
+	due      due
+	failures int // faults in a row, for the back-off
 	// refused are changes that Docker would not take. They are tried again
 	// with another revision, at a person's word, and now and then.
 	refused map[string]plan.Refusal
@@ -336,15 +336,31 @@ func (c *Controller) Round(ctx context.Context, trigger string) (err error) {
 		}
 	}()
 	c.doAsked()
-	gitErr := c.pull(ctx, trigger)
+	before := c.desired
+	sourceErr := c.pull(ctx, trigger)
 	if c.desired == nil {
-		return gitErr
+		return sourceErr
 	}
-	swarmErr := c.reconcile(ctx, trigger)
-	if swarmErr != nil {
-		return errors.Join(swarmErr, gitErr)
+	if c.desired != before {
+		c.due.values = false // they were just read
 	}
-	return gitErr
+	changed, err := c.refresh(ctx)
+	if changed {
+		trigger = valuesChanged
+	}
+	sourceErr = joined(sourceErr, err)
+	return joined(c.reconcile(ctx, trigger), sourceErr)
+}
+
+// joined joins two errors, and leaves one alone as it is.
+func joined(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return errors.Join(a, b)
 }
 
 // Settled tells whether nothing was on its way any more when last looked.

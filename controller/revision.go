@@ -41,10 +41,12 @@ func (c *Controller) Read(ctx context.Context, trigger string) error {
 	return c.headProblems()
 }
 
-// lookAgainAtHead tells that a head that could not even be fetched is to be
-// tried again: that need not be the commit's doing. A key may be allowed by now
-// that signed it.
-func (c *Controller) lookAgainAtHead() bool { return c.due.again && c.unfetched }
+// lookAgainAtHead tells that a head that could not be fetched, or is unsound,
+// is to be tried again: that need not be the commit's doing. A key may be
+// allowed by now that signed it, or be there that opens its files.
+func (c *Controller) lookAgainAtHead() bool {
+	return c.due.again && c.unsound
+}
 
 // headProblems repeats what is wrong with the head as long as it is the head.
 func (c *Controller) headProblems() error {
@@ -93,6 +95,7 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 	if err != nil {
 		return err
 	}
+	c.unsound = false
 	if attempt > maxAttempts {
 		c.head = kargo.Revision{Commit: commit}
 		problems := kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
@@ -104,11 +107,10 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
 		return errors.Join(err, c.Attempts.Survived())
 	}
-	c.unfetched = err != nil
 	if err != nil { // the tree itself is unsound
 		desired = Desired{Workspace: kargo.Workspace{Revision: kargo.Revision{Commit: commit}}, Problems: problemsOf(err)}
 	}
-	c.head = desired.Workspace.Revision
+	c.head, c.unsound = desired.Workspace.Revision, desired.Problems.Err() != nil
 	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
 	if desired.Problems.Err() == nil {
 		if err := c.keepWhatRan(); err != nil {

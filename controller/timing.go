@@ -36,13 +36,14 @@ var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Secon
 
 // due is what the next round has to do.
 type due struct {
-	git   bool   // ask for the head
-	fresh bool   // a new revision was accepted and not carried out yet
-	cause string // what made the loop find that revision
-	write bool   // the merged configuration is not on disk yet
-	full  bool   // look at everything
-	again bool   // try again what Docker refused
-	look  bool   // look at the services
+	git    bool   // ask for the head
+	fresh  bool   // a new revision was accepted and not carried out yet
+	cause  string // what made the loop find that revision
+	write  bool   // the merged configuration is not on disk yet
+	full   bool   // look at everything
+	again  bool   // try again what Docker refused
+	look   bool   // look at the services
+	values bool   // read values anew that lie outside the repository
 
 	unsettled bool // a rollout or a removal is on its way: look again soon
 	looks     int  // looks at the present rollout
@@ -53,7 +54,7 @@ type due struct {
 	soon   time.Time // when the rollout is looked at next; zero if settled
 }
 
-func (d *due) everything() { d.git, d.full, d.again = true, true, true }
+func (d *due) everything() { d.git, d.full, d.again, d.values = true, true, true, true }
 
 // expire marks what has become due by now, and names it.
 func (d *due) expire(now time.Time) (trigger string) {
@@ -62,7 +63,7 @@ func (d *due) expire(now time.Time) (trigger string) {
 		d.look, trigger = true, "rollout"
 	}
 	if !now.Before(d.verify) {
-		d.full, d.again, trigger = true, true, "verify"
+		d.full, d.again, d.values, trigger = true, true, true, "verify"
 	}
 	if !now.Before(d.poll) {
 		d.git, trigger = true, "interval"

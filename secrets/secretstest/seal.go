@@ -169,6 +169,8 @@ func Fingerprint(entity *openpgp.Entity) string {
 	return string(text)
 }
 
+func (k *pgpKey) master() keys.MasterKey { return k.MasterKey }
+
 // Encrypt encrypts the key of a file.
 func (k *pgpKey) Encrypt(dataKey []byte) error {
 	var out bytes.Buffer
@@ -220,11 +222,8 @@ func (s Sealer) Seal(t testing.TB, name, format, plain string) []byte {
 	}
 	for g, group := range tree.Metadata.KeyGroups {
 		for k, key := range group {
-			switch own := key.(type) { // SOPS writes down keys of its own only
-			case *pgpKey:
-				tree.Metadata.KeyGroups[g][k] = own.MasterKey
-			case Unasked:
-				tree.Metadata.KeyGroups[g][k] = own.Key
+			if own, ok := key.(interface{ master() keys.MasterKey }); ok { // SOPS writes down keys of its own only
+				tree.Metadata.KeyGroups[g][k] = own.master()
 			}
 		}
 	}
@@ -279,6 +278,8 @@ type Key interface {
 
 // Unasked is a key that is not asked to encrypt: there is no service.
 type Unasked struct{ Key }
+
+func (u Unasked) master() keys.MasterKey { return u.Key }
 
 // Encrypt leaves the key as it was set.
 func (Unasked) Encrypt([]byte) error { return nil }
