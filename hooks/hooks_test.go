@@ -191,6 +191,12 @@ func TestHooksRunOnceARevision(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "runs of two revisions", string(count), "x\nx\n")
+	// A value may lie outside the repository, and change without a commit.
+	ws.Env = maps.Clone(ws.Env)
+	ws.Env["DB_PASSWORD"] = "renewed"
+	if next, _, err := runner.Before(ws); err != nil || next.Env["DB_PASSWORD"] != "renewed" {
+		t.Errorf("with another value: %q, %v", next.Env["DB_PASSWORD"], err)
+	}
 }
 
 func TestSecretFilesAreNotWrittenOut(t *testing.T) {

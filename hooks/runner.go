@@ -2,8 +2,12 @@ package hooks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,7 +63,7 @@ func (r *Runner) Before(workspace kargo.Workspace, stacks ...string) (kargo.Work
 	if problems := unsupported(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
 		return workspace, problems, nil
 	}
-	of := strings.Join(append([]string{workspace.Revision.ID(), workspace.Revision.Catalogue, workspace.Root}, stacks...), " ")
+	of := strings.Join(append([]string{workspace.Revision.ID(), workspace.Revision.Catalogue, workspace.Root, valuesOf(workspace.Env)}, stacks...), " ")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, done := range r.runs {
@@ -74,6 +78,16 @@ func (r *Runner) Before(workspace kargo.Workspace, stacks ...string) (kargo.Work
 	r.runs = append(r.runs, run{of, next, problems})
 	r.runs = r.runs[max(0, len(r.runs)-keptRuns):]
 	return next, problems, nil
+}
+
+// valuesOf identifies the values of an environment: some may lie outside the
+// repository, and change without another revision.
+func valuesOf(env kargo.Environment) string {
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(hash, "%s=%s\x00", name, env[name])
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 func (r *Runner) before(workspace kargo.Workspace, hooks []hook) (next kargo.Workspace, problems kargo.Problems, err error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -270,19 +271,46 @@ func compare(path string, was, is any, differ func(path string, was, is any)) {
 	}
 }
 
-// showBoth are the two sides of a difference as a plan prints them. Where only
-// one holds a secret that is known, the other is shown by its digest: it may
-// hold the secret of yesterday.
+// showBoth are the two sides of a difference as a plan prints them. Where either
+// holds a secret that is known, one of them may hold the secret of yesterday as
+// well, which nobody knows: so only what both have in common is shown.
 func showBoth(path string, was, is any, mask kargo.Mask) (before, after string) {
 	before, hidBefore := show(path, was, mask)
 	after, hidAfter := show(path, is, mask)
-	switch {
-	case hidAfter && !hidBefore && was != nil:
-		before = fmt.Sprintf("%q", mask.Digest(before))
-	case hidBefore && !hidAfter && is != nil:
-		after = fmt.Sprintf("%q", mask.Digest(after))
+	if !hidBefore && !hidAfter || was == nil || is == nil || skeleton(before) == skeleton(after) {
+		return before, after
 	}
-	return before, after
+	a, aIsList := was.([]any)
+	b, bIsList := is.([]any)
+	if aIsList && bIsList {
+		return showCommon(a, b, mask), showCommon(b, a, mask)
+	}
+	return fmt.Sprintf("%q", mask.Digest(before)), fmt.Sprintf("%q", mask.Digest(after))
+}
+
+// digests are what masks put in the place of secrets.
+var digests = regexp.MustCompile(`\*\*\*[0-9a-f]{8}`)
+
+// skeleton is a masked text but for its secrets.
+func skeleton(text string) string { return digests.ReplaceAllString(text, "***") }
+
+// showCommon is a list with the entries that another one has, too; digests
+// stand for the rest.
+func showCommon(list, other []any, mask kargo.Mask) string {
+	common := map[string]bool{}
+	for _, entry := range other {
+		text, _ := show("", entry, mask)
+		common[skeleton(text)] = true
+	}
+	shown := make([]string, 0, len(list))
+	for _, entry := range list {
+		text, _ := show("", entry, mask)
+		if !common[skeleton(text)] {
+			text = fmt.Sprintf("%q", mask.Digest(text))
+		}
+		shown = append(shown, text)
+	}
+	return "[" + strings.Join(shown, ",") + "]"
 }
 
 // show is a value as a plan prints it, and whether something of it was hidden.

@@ -41,12 +41,22 @@ func TestDiffHidesTheSecretOfYesterday(t *testing.T) {
 		{
 			name: "in the command",
 			was:  args("serve", "--password="+old), is: args("serve", "--password="+renewed),
-			wantStart: `TaskTemplate.ContainerSpec.Args: "***`,
+			wantStart: `TaskTemplate.ContainerSpec.Args: ["serve","***`,
+		},
+		{
+			name: "in the command, beside one of today",
+			was:  args("serve", "--password="+renewed, "--pin", old), is: args("serve", "--password="+renewed, "--pin", renewed),
+			wantStart: `TaskTemplate.ContainerSpec.Args: ["serve","--password=***`,
+		},
+		{
+			name: "in one word of the command, beside one of today",
+			was:  args("sh", "-c", renewed+" "+old), is: args("sh", "-c", renewed+" none"),
+			wantStart: `TaskTemplate.ContainerSpec.Args: ["sh","-c","***`,
 		},
 		{
 			name: "when it is taken out of the command",
 			was:  args("serve", "--password="+renewed), is: args("serve"),
-			wantStart: `TaskTemplate.ContainerSpec.Args: ["serve","--password=***`,
+			wantStart: `TaskTemplate.ContainerSpec.Args: ["serve","***`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
