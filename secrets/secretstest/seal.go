@@ -169,7 +169,8 @@ func Fingerprint(entity *openpgp.Entity) string {
 	return string(text)
 }
 
-func (k *pgpKey) master() keys.MasterKey { return k.MasterKey }
+// Master is the key as SOPS writes it down.
+func (k *pgpKey) Master() keys.MasterKey { return k.MasterKey }
 
 // Encrypt encrypts the key of a file.
 func (k *pgpKey) Encrypt(dataKey []byte) error {
@@ -222,8 +223,8 @@ func (s Sealer) Seal(t testing.TB, name, format, plain string) []byte {
 	}
 	for g, group := range tree.Metadata.KeyGroups {
 		for k, key := range group {
-			if own, ok := key.(interface{ master() keys.MasterKey }); ok { // SOPS writes down keys of its own only
-				tree.Metadata.KeyGroups[g][k] = own.master()
+			if own, ok := key.(interface{ Master() keys.MasterKey }); ok { // SOPS writes down keys of its own only
+				tree.Metadata.KeyGroups[g][k] = own.Master()
 			}
 		}
 	}
@@ -279,7 +280,8 @@ type Key interface {
 // Unasked is a key that is not asked to encrypt: there is no service.
 type Unasked struct{ Key }
 
-func (u Unasked) master() keys.MasterKey { return u.Key }
+// Master is the key as SOPS writes it down.
+func (u Unasked) Master() keys.MasterKey { return u.Key }
 
 // Encrypt leaves the key as it was set.
 func (Unasked) Encrypt([]byte) error { return nil }

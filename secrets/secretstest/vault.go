@@ -142,7 +142,8 @@ func ForVault(address string) keys.MasterKey {
 
 type transitKey struct{ *hcvault.MasterKey }
 
-func (k transitKey) master() keys.MasterKey { return k.MasterKey }
+// Master is the key as SOPS writes it down.
+func (k transitKey) Master() keys.MasterKey { return k.MasterKey }
 
 // Encrypt encrypts the key of a file.
 func (k transitKey) Encrypt(dataKey []byte) error {
