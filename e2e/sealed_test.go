@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 	"github.com/getsops/sops/v3"
 
@@ -38,14 +39,16 @@ type sealedScene struct {
 	*scene
 	vault *secretstest.Vault
 	seal  secretstest.Sealer
+	age   age.Recipient
 	keys  string // directory of the operator's keys
 }
 
-func newSealedScene(t *testing.T, args ...string) *sealedScene {
+func sealedOn(scene *scene) *sealedScene {
+	t := scene.t
 	t.Helper()
 	key := secretstest.NewAgeKey(t)
 	s := &sealedScene{
-		scene: inMemory(t, args...), vault: secretstest.NewVault(t), keys: shortTempDir(t),
+		scene: scene, vault: secretstest.NewVault(t), keys: shortTempDir(t), age: key.Recipient(),
 		seal: secretstest.For(secretstest.ForAge(t, key.Recipient().String())),
 	}
 	s.vault.Put("secret/db", map[string]any{"password": sealedSecrets["value of Vault"]})
@@ -113,7 +116,7 @@ func (o outputs) ask(s *sealedScene, when string) {
 // that was said, and every file that was written.
 func TestS17_DecryptedSecretsAreNowhereToBeSeen(t *testing.T) {
 	t.Parallel()
-	s := newSealedScene(t)
+	s := sealedOn(inMemory(t))
 	notified := notificationSink(t)
 	s.args = append(s.args, "--notify-url", notified.url)
 	s.env = append(s.env, "KARGO_API_TOKEN="+planted["API token"])
@@ -180,4 +183,37 @@ func TestS17_DecryptedSecretsAreNowhereToBeSeen(t *testing.T) {
 	hidden := maps.Clone(sealedSecrets)
 	delete(hidden, "variable, set by hand") // what nobody knows to be secret, nobody can hide
 	seen.search(t, hidden)
+}
+
+// TestSealedFilesReachTheContainer: what is encrypted in the repository is
+// plain in the container and nowhere else; and because the key of the instance
+// lies in Swarm, a controller without any memory finds nothing to change.
+func TestSealedFilesReachTheContainer(t *testing.T) {
+	s := sealedOn(onDocker(t))
+	w := s.scene.workspace().stack("web", "site").
+		service("site", replicas(1), networks("back"), secret("db", "configs/db.txt")).
+		set("SITE_EXTENSION", "site-key").
+		file("deploy/site-key.yml", "services:\n  site:\n    volumes:\n      - ./../configs/tls.key:/etc/tls.key\n").
+		file("configs/db.txt", string(s.seal.Seal(t, "configs/db.txt", "", sealedSecrets["content of a secret"]+"\n"))).
+		file("configs/tls.key", string(secretstest.AgeEncrypt(t, sealedSecrets["content of a bound key"]+"\n", true, s.age)))
+	s.start()
+	s.deploy(w)
+	want := sealedSecrets["content of a secret"] + "\n" + sealedSecrets["content of a bound key"] + "\n"
+	if got := s.printed("web", "site", "/run/secrets/db", "/etc/tls.key"); got != want {
+		t.Errorf("the container has %q", got)
+	}
+	seen := outputs{}
+	seen.files(t, "data", s.data)
+	seen.search(t, sealedSecrets)
+
+	before := s.services()
+	s.stop()
+	other := &sealedScene{scene: s.again(), vault: s.vault, seal: s.seal, keys: s.keys}
+	other.env = s.env
+	other.repo.commit(w.file("README.md", "elsewhere\n"))
+	other.start()
+	other.awaitStatus("the other controller is at rest", func(k kargo.Status) bool { return k.Ready() && k.Applied.Commit != "" })
+	if names := moved(before, other.services()); len(names) > 0 {
+		t.Errorf("without its data directory %q moved", names)
+	}
 }
