@@ -37,6 +37,7 @@ type Mask struct {
 	patterns []string
 	names    map[string]bool // secret whatever the patterns say
 	values   []string        // longest first, so that no part of one is left over
+	blank    bool            // no digests
 }
 
 // NewMask hides the values of env whose names match one of the patterns
@@ -87,6 +88,13 @@ func (m Mask) withValues(values []string) Mask {
 	return m
 }
 
+// Blanked hides the same without digests, for where no key is at hand: a digest
+// without one could be guessed.
+func (m Mask) Blanked() Mask {
+	m.blank = true
+	return m
+}
+
 // Value is the value of a named variable or label as it may be shown.
 func (m Mask) Value(name, value string) string {
 	if value != "" && m.secretName(name) {
@@ -96,18 +104,10 @@ func (m Mask) Value(name, value string) string {
 }
 
 // Text is any text with every known secret value replaced.
-func (m Mask) Text(text string) string { return m.replace(text, m.Digest) }
-
-// Blank is Text without digests, for where no key is at hand: a digest without
-// one could be guessed.
-func (m Mask) Blank(text string) string {
-	return m.replace(text, func(string) string { return hidden })
-}
-
-func (m Mask) replace(text string, with func(string) string) string {
+func (m Mask) Text(text string) string {
 	for _, value := range m.values {
 		if strings.Contains(text, value) {
-			text = strings.ReplaceAll(text, value, with(value))
+			text = strings.ReplaceAll(text, value, m.Digest(value))
 		}
 	}
 	if !strings.Contains(text, "://") {
@@ -118,7 +118,7 @@ func (m Mask) replace(text string, with func(string) string) string {
 		if strings.HasPrefix(parts[2], hidden) {
 			return match
 		}
-		return parts[1] + with(parts[2]) + "@"
+		return parts[1] + m.Digest(parts[2]) + "@"
 	})
 }
 
@@ -139,6 +139,9 @@ const hidden = "***"
 
 // Digest stands for a value that is secret as a whole.
 func (m Mask) Digest(value string) string {
+	if m.blank {
+		return hidden
+	}
 	mac := hmac.New(sha256.New, m.key)
 	mac.Write([]byte(value))
 	return hidden + hex.EncodeToString(mac.Sum(nil))[:8]

@@ -52,7 +52,7 @@ func TestMask(t *testing.T) {
 					t.Errorf("%s shows %s", got, secret)
 				}
 			}
-			blank := test.mask.Blank(test.name + " is " + test.value)
+			blank := test.mask.Blanked().Text(test.name + " is " + test.value)
 			if test.name != "SHORT_KEY" && (!strings.Contains(blank, "***") || strings.Contains(blank, "***"+got[len(got)-8:])) {
 				t.Errorf("blanked it is %s", blank)
 			}

@@ -87,9 +87,9 @@ func answersAs(files, earlier fs.FS) bool {
 func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
 	desired, err := p.read(revision, files, stacks...)
 	// A problem may quote what it is about.
-	mask := Mask(nil, desired.Workspace)
+	mask := Mask(nil, desired.Workspace).Blanked()
 	for i, problem := range desired.Problems {
-		desired.Problems[i].Message, desired.Problems[i].Hint = mask.Blank(problem.Message), mask.Blank(problem.Hint)
+		desired.Problems[i].Message, desired.Problems[i].Hint = mask.Text(problem.Message), mask.Text(problem.Hint)
 	}
 	for i := range desired.Stacks {
 		desired.Stacks[i].Key = p.DigestKey

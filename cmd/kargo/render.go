@@ -1,27 +1,32 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/controller"
 )
 
 func renderCommand(env map[string]string) *cobra.Command {
 	s := &settings{}
 	var output string
+	var showSecrets bool
 	cmd := &cobra.Command{
 		Use: "render [STACK…]", Short: "Print what a workspace means to Swarm", GroupID: "workspace",
 		Long: `Render prints the Swarm objects that a workspace stands for: for each stack its
 services with Docker's own ServiceSpec, its networks, and its configs and
 secrets by name and size. With stacks named, only those need to be sound. It
-needs no Docker and changes nothing. Beware: environment variables of services
-are printed as they are, secrets included.`,
+needs no Docker and changes nothing. "***" stands for secret values, unless
+--show-secrets is given. The names of Swarm secrets end in a digest that depends
+on the Swarm; here, where none is at hand, it is another one.`,
 		Example: "  kargo render --workspace ./workspace dbs -o json",
 		RunE: func(cmd *cobra.Command, stacks []string) error {
 			if err := s.prepare(cmd, env); err != nil {
@@ -34,13 +39,63 @@ are printed as they are, secrets included.`,
 			if err := refuse(cmd, desired.Problems); err != nil {
 				return err
 			}
-			return encode(cmd.OutOrStdout(), output, renderDocument(desired.Stacks))
+			document := renderDocument(desired.Stacks)
+			if !showSecrets {
+				if document, err = masked(document, controller.Mask(nil, desired.Workspace).Blanked()); err != nil {
+					return err
+				}
+			}
+			return encode(cmd.OutOrStdout(), output, document)
 		},
 	}
 	s.dataFlags(cmd.Flags())
 	s.workspaceFlags(cmd.Flags())
 	outputFlag(cmd, &output, "yaml", "json")
+	cmd.Flags().BoolVar(&showSecrets, "show-secrets", false, "print secret values as they are")
 	return cmd
+}
+
+// masked is a document with its secret values hidden.
+func masked[T any](document T, mask kargo.Mask) (shown T, err error) {
+	data, err := json.Marshal(document)
+	if err != nil {
+		return shown, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber() // sizes of memory must stay exact
+	var tree any
+	if err := decoder.Decode(&tree); err != nil {
+		return shown, err
+	}
+	if data, err = json.Marshal(maskedTree("", tree, mask)); err != nil {
+		return shown, err
+	}
+	return shown, json.Unmarshal(data, &shown)
+}
+
+// maskedTree masks every text below a field: by its name where it has one, as
+// the variables of containers and labels do.
+func maskedTree(field string, value any, mask kargo.Mask) any {
+	switch value := value.(type) {
+	case string:
+		if name, rest, ok := strings.Cut(value, "="); field == "Env" && ok {
+			return name + "=" + mask.Value(name, rest)
+		}
+		return mask.Text(value)
+	case []any:
+		for i, entry := range value {
+			value[i] = maskedTree(field, entry, mask)
+		}
+	case map[string]any:
+		for name, entry := range value {
+			if text, isText := entry.(string); isText && field == "Labels" {
+				value[name] = mask.Value(name, text)
+				continue
+			}
+			value[name] = maskedTree(name, entry, mask)
+		}
+	}
+	return value
 }
 
 // renderedStacks is the document that render prints. Its form is part of the

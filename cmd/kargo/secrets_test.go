@@ -118,3 +118,21 @@ func TestProblemsHideSecrets(t *testing.T) {
 		t.Errorf("exit %d\n%s%swant %s", code, stdout, stderr, want)
 	}
 }
+
+func TestRenderHidesSecrets(t *testing.T) {
+	dir, keyFile, _ := sealedWorkspace(t)
+	for _, form := range []string{"yaml", "json"} {
+		code, stdout, stderr := kargoIn(t, dir, "render", "--sops-age-key-file", keyFile, "-o", form)
+		if code != 0 || strings.Contains(stdout+stderr, "planted") || !strings.Contains(stdout, "PIN=***") || !strings.Contains(stdout, "EXTRA=***") {
+			t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+		}
+		code, shown, stderr := kargoIn(t, dir, "render", "--sops-age-key-file", keyFile, "-o", form, "--show-secrets")
+		if code != 0 || !strings.Contains(shown, "PIN=planted-pin") {
+			t.Errorf("--show-secrets: exit %d\n%s%s", code, shown, stderr)
+		}
+		hidden := strings.NewReplacer("planted-pin", "***", "planted-extra", "***").Replace(shown)
+		if hidden != stdout {
+			t.Errorf("more than secrets differs:\n%s\n%s", stdout, shown)
+		}
+	}
+}
