@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/hooks"
 )
 
 // version is set by the linker in releases.
@@ -38,7 +39,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errSaid) {
+	var script hooks.ExitError
+	if err != nil && !errors.Is(err, errSaid) && !errors.As(err, &script) {
 		fmt.Fprintf(stderr, "kargo: %v\n", err)
 	}
 	return exitCode(err)
@@ -51,11 +53,14 @@ var errSaid = errors.New("said")
 // bug, 2 the input is wrong, 3 something is out of reach or in the way now.
 func exitCode(err error) int {
 	var usage usageError
+	var script hooks.ExitError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
 		return 2
+	case errors.As(err, &script):
+		return int(script) // of exec and build: the script's own
 	}
 	switch kargo.FaultOf(err) {
 	case kargo.Invalid:
@@ -109,7 +114,7 @@ func newRoot(environ []string) *cobra.Command {
 	env := environment(environ)
 	root.AddCommand(
 		initCommand(env), catalogueCommand(env),
-		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), knownHostsCommand(env),
+		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), execCommand(env), knownHostsCommand(env),
 		planCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), labelsCommand(env), serveCommand(env),
 		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env), healthcheckCommand(env),
 		versionCommand(),

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/hooks"
+)
+
+func execCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "exec SCRIPT [ARGUMENT…]", Short: "Run a script of the merged configuration", GroupID: "workspace",
+		Long: `Exec runs .kargo/scripts/SCRIPT.sh in its directory, by bash, with the variables
+that the workspace declares and what programs need of yours (PATH, HOME, the
+terminal, Docker's own variables). The merged configuration must have been
+written (kargo configure, or a deployment). It ends with the script's exit code.
+
+Arguments are handed on as they are. A single one with blanks in it is taken
+apart at them, as the historic tool did: kargo exec seed-cache "-t osm -z 0,9".
+Settings of Kargo come before the name of the script.`,
+		Example: "  kargo exec clear-cache osm",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("which script? give the name of a file in .kargo/scripts, without .sh")
+			}
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			return s.runScript(cmd, "scripts", args[0], words(args[1:]))
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+// words are the arguments of a script: the historic tool took one, and handed
+// on its words.
+func words(args []string) []string {
+	if len(args) == 1 {
+		return strings.Fields(args[0])
+	}
+	return args
+}
+
+// runScript runs a script of one folder of the merged configuration.
+func (s *settings) runScript(cmd *cobra.Command, folder, name string, args []string) error {
+	desired, err := s.read(cmd.Context())
+	if err != nil {
+		return err
+	}
+	// Stacks need not be sound for a script to run; the environment must be.
+	if desired.Workspace.Env["STACKS"] == "" {
+		return refuse(cmd, desired.Problems)
+	}
+	return hooks.Script{
+		Dir: filepath.Join(s.root(), folder), Name: name, Args: args, Env: personal(desired.Workspace.Env, s.env),
+		In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr(),
+	}.Run(cmd.Context())
+}
+
+// personal adds to the declared variables those of a person that programs need
+// to run at all, to find Docker and to talk to a terminal. What is declared
+// counts more.
+func personal(declared kargo.Environment, env map[string]string) kargo.Environment {
+	all := kargo.Environment{}
+	for name, value := range env {
+		switch {
+		case name == "PATH", name == "HOME", name == "USER", name == "LOGNAME", name == "TERM", name == "LANG", name == "TZ",
+			name == "TMPDIR", name == "SSH_AUTH_SOCK", strings.HasPrefix(name, "LC_"), strings.HasPrefix(name, "DOCKER_"),
+			strings.HasPrefix(name, "XDG_"):
+			all[name] = value
+		}
+	}
+	for name, value := range declared {
+		all[name] = value
+	}
+	return all
+}
