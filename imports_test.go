@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"secrets":         {""},
 	"merge":           {""},
 	"hooks":           {""},
+	"recipe":          {""},
 	"render":          {""},
 	"permit":          {""},
 	"plan":            {""},
@@ -36,7 +37,7 @@ var mayImport = map[string][]string{
 	"notify":          {""},
 	"controller":      {"", "merge", "render", "permit", "plan"},
 	"cmd/kargo": {"", "controller", "defaults", "docs", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
-		"secrets", "server", "swarm"},
+		"recipe", "secrets", "server", "swarm"},
 	"secrets/secretstest": {},
 	"testbed/testserver":  {},
 	"conformance":         {},
@@ -45,7 +46,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no effects: what they answer depends on their arguments
 // alone, so a plan can be believed and a test needs no set-up.
-var pure = []string{"", "merge", "render", "permit", "plan"}
+var pure = []string{"", "merge", "recipe", "render", "permit", "plan"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

@@ -14,13 +14,13 @@ import (
 // new program with another catalogue may mean other services from the same
 // commit, and that must be seen. Raise it with every change of a file below;
 // a test compares.
-const Version = "4"
+const Version = "5"
 
 // all: because .env.default, and what else begins with a dot, counts too.
 //
-//go:embed all:.env.default all:configs all:deploy all:scripts
+//go:embed all:.env.default all:build all:configs all:deploy all:scripts
 var catalogue embed.FS
 
-// FS returns the catalogue, with .env.default, configs/, deploy/ and scripts/
+// FS returns the catalogue, with .env.default, build/, configs/, deploy/ and scripts/
 // at its top.
 func FS() fs.FS { return catalogue }

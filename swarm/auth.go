@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -41,17 +43,9 @@ func (c *Client) registryAuth(image string) (string, error) {
 // credentialFor finds a registry in Docker's config.json. Entries may be
 // written with a scheme and a path. Nothing of the file is ever in an error.
 func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
-	var file struct {
-		Auths map[string]struct {
-			Auth          string `json:"auth"`
-			IdentityToken string `json:"identitytoken"`
-		} `json:"auths"`
-	}
-	if len(config) == 0 {
-		return nil, nil
-	}
-	if json.Unmarshal(config, &file) != nil {
-		return nil, kargo.Errorf(kargo.Invalid, "read registry credentials: not in the form of Docker's config.json")
+	file, err := parseCredentials(config)
+	if err != nil {
+		return nil, err
 	}
 	for address, entry := range file.Auths {
 		if registryHost(address) != domain {
@@ -69,6 +63,27 @@ func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
 		return auth, nil
 	}
 	return nil, nil
+}
+
+// credentialsFile is what counts here of Docker's config.json.
+type credentialsFile struct {
+	Auths map[string]struct {
+		Auth          string `json:"auth"`
+		IdentityToken string `json:"identitytoken"`
+	} `json:"auths"`
+}
+
+func parseCredentials(config []byte) (file credentialsFile, err error) {
+	if len(config) > 0 && json.Unmarshal(config, &file) != nil {
+		err = kargo.Errorf(kargo.Invalid, "read registry credentials: not in the form of Docker's config.json")
+	}
+	return file, err
+}
+
+// registriesOf are the addresses in Docker's config.json.
+func registriesOf(config []byte) ([]string, error) {
+	file, err := parseCredentials(config)
+	return slices.Sorted(maps.Keys(file.Auths)), err
 }
 
 // registryHost is the registry that an entry is for, as image names have it.

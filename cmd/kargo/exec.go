@@ -30,7 +30,11 @@ Settings of Kargo come before the name of the script.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			return s.runScript(cmd, "scripts", args[0], words(args[1:]))
+			workspace, err := s.readForScripts(cmd)
+			if err != nil {
+				return err
+			}
+			return s.runScript(cmd, workspace, "scripts", args[0], words(args[1:]))
 		},
 	}
 	s.dataFlags(cmd.Flags())
@@ -48,18 +52,20 @@ func words(args []string) []string {
 	return args
 }
 
-// runScript runs a script of one folder of the merged configuration.
-func (s *settings) runScript(cmd *cobra.Command, folder, name string, args []string) error {
+// readForScripts reads a workspace whose environment is sound. Its stacks need
+// not be for a script to run or an image to be built.
+func (s *settings) readForScripts(cmd *cobra.Command) (kargo.Workspace, error) {
 	desired, err := s.read(cmd.Context())
-	if err != nil {
-		return err
+	if err == nil && desired.Workspace.Env["STACKS"] == "" {
+		err = refuse(cmd, desired.Problems)
 	}
-	// Stacks need not be sound for a script to run; the environment must be.
-	if desired.Workspace.Env["STACKS"] == "" {
-		return refuse(cmd, desired.Problems)
-	}
+	return desired.Workspace, err
+}
+
+// runScript runs a script of one folder of the merged configuration.
+func (s *settings) runScript(cmd *cobra.Command, workspace kargo.Workspace, folder, name string, args []string) error {
 	return hooks.Script{
-		Dir: filepath.Join(s.root(), folder), Name: name, Args: args, Env: personal(desired.Workspace.Env, s.env),
+		Dir: filepath.Join(s.root(), folder), Name: name, Args: args, Env: personal(workspace.Env, s.env),
 		In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr(),
 	}.Run(cmd.Context())
 }

@@ -147,9 +147,13 @@ func (s *settings) repoFlags(flags *pflag.FlagSet) {
 
 func (s *settings) swarmFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.instance, "instance", "default", "`name` under which this controller owns what it makes")
-	flags.StringVar(&s.registryAuth.file, "registry-auth-file", "", "`file` with credentials of registries, as docker login writes it; that one if not given (or KARGO_REGISTRY_AUTH)")
+	s.registryFlag(flags)
 	flags.IntVar(&s.pruneStacks, "prune-stacks", plan.DefaultGovernor.Stacks, "so many stacks may leave at once without approval, …")
 	flags.IntVar(&s.prunePercent, "prune-percent", plan.DefaultGovernor.Percent, "… and so many percent of all; removing every stack always waits")
+}
+
+func (s *settings) registryFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&s.registryAuth.file, "registry-auth-file", "", "`file` with credentials of registries, as docker login writes it; that one if not given (or KARGO_REGISTRY_AUTH)")
 }
 
 func (s *settings) serveFlags(flags *pflag.FlagSet) {

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/recipe"
+)
+
+func buildCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var push bool
+	cmd := &cobra.Command{
+		Use: "build [NAME]", Short: "Build an image of the workspace, and push it", GroupID: "swarm",
+		Long: `Build makes an image from the recipe build/NAME of the merged configuration
+(build.yml and a Dockerfile) on the Docker that the other commands talk to, and
+pushes it under the name that the service uses: the recipe names the image by
+the variables <SERVICE>_IMAGE and <SERVICE>_TAG. An image that only the catalogue
+names is not pushed, since it is not yours: set the variable. Without NAME the
+recipes are listed.
+
+A recipe that is a script, build/NAME.sh, is run instead, in .kargo/build, if
+hooks are allowed (--allow-hooks).`,
+		Example: "  kargo build mapserver",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("kargo build takes one recipe, got %q", args)
+			}
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return s.listRecipes(cmd)
+			}
+			return s.build(cmd, env, args[0], push)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	s.registryFlag(cmd.Flags())
+	cmd.Flags().BoolVar(&push, "push", true, "push the image, if its recipe says so")
+	return cmd
+}
+
+func (s *settings) listRecipes(cmd *cobra.Command) error {
+	workspace, err := s.readForScripts(cmd)
+	if err != nil {
+		return err
+	}
+	for _, name := range recipe.Names(workspace) {
+		fmt.Fprintln(cmd.OutOrStdout(), name)
+	}
+	return nil
+}
+
+func (s *settings) build(cmd *cobra.Command, env map[string]string, name string, push bool) error {
+	workspace, err := s.readForScripts(cmd)
+	if err != nil {
+		return err
+	}
+	if script := "build/" + name + ".sh"; workspace.Files[script].Data != nil {
+		if !s.hooks.allowed {
+			return &kargo.Error{Fault: kargo.Invalid, Where: script, Err: fmt.Errorf("the recipe of %s is a script, and scripts are not allowed to run", name),
+				Hint: "write a build.yml and a Dockerfile, or let it run: --allow-hooks"}
+		}
+		return s.runScript(cmd, workspace, "build", name, []string{name})
+	}
+	image, problems, err := recipe.Read(workspace, name)
+	if err != nil {
+		return err
+	}
+	if err := refuse(cmd, problems); err != nil {
+		return err
+	}
+	if image.Push = image.Push && push; image.Push {
+		if variable := recipe.Foreign(workspace, name); variable != "" {
+			return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s is the catalogue's own image, and not yours to push", image.Tags[0]),
+				Hint: fmt.Sprintf("set %s, as in %s=localhost:5000/%s; or say --push=false", variable, variable, name)}
+		}
+	}
+	return s.carryOut(cmd, env, image)
+}
+
+// carryOut builds and pushes.
+func (s *settings) carryOut(cmd *cobra.Command, env map[string]string, image kargo.Build) error {
+	client, err := s.docker(env)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	out := cmd.OutOrStdout()
+	if err := client.Build(cmd.Context(), image, out); err != nil {
+		return err
+	}
+	for _, tag := range image.Tags {
+		words := "built"
+		if image.Push {
+			if err := client.Push(cmd.Context(), tag, out); err != nil {
+				return err
+			}
+			words = "built and pushed"
+		}
+		fmt.Fprintf(out, "%s %s\n", words, tag)
+	}
+	return nil
+}

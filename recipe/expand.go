@@ -1,0 +1,68 @@
+package recipe
+
+import (
+	"cmp"
+	"path"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+// reference is a variable as compose files write it: $NAME, ${NAME},
+// ${NAME:-default}, ${NAME:?message}; $$ is a dollar.
+var reference = regexp.MustCompile(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}|)`)
+
+// expand replaces the variables of a value. Unlike in a compose file one that
+// is empty is an error: an image without a name or a version is none.
+func (r *reader) expand(node *yaml.Node) string {
+	var text strings.Builder
+	end := 0
+	for _, match := range reference.FindAllStringSubmatchIndex(node.Value, -1) {
+		group := func(i int) string {
+			if match[2*i] < 0 {
+				return ""
+			}
+			return node.Value[match[2*i]:match[2*i+1]]
+		}
+		text.WriteString(node.Value[end:match[0]])
+		end = match[1]
+		name := cmp.Or(group(2), group(3))
+		value := r.workspace.Env[name]
+		switch {
+		case group(1) != "":
+			value = "$"
+		case name == "":
+			r.fail(node.Line, `a dollar that is meant as one is written "$$"`, "%q is no reference to a variable", node.Value[match[0]:])
+		case value == "" && group(4) == ":-":
+			value = group(5)
+		case value == "":
+			r.fail(node.Line, "", "%s is required: %s", name, cmp.Or(group(5), "set it in .env"))
+		}
+		text.WriteString(value)
+	}
+	text.WriteString(node.Value[end:])
+	return text.String()
+}
+
+// Foreign names the variable that a recipe's image is named by, if its value is
+// the catalogue's: that image is somebody else's, and must not be pushed. It is
+// empty where the workspace names the image.
+func Foreign(workspace kargo.Workspace, name string) string {
+	var document struct{ Image yaml.Node }
+	if yaml.Unmarshal(workspace.Files[path.Join("build", name, "build.yml")].Data, &document) != nil {
+		return "" // Read says so
+	}
+	nodes := append([]*yaml.Node{&document.Image}, document.Image.Content...)
+	for _, node := range nodes {
+		for _, match := range reference.FindAllStringSubmatch(node.Value, -1) {
+			name := cmp.Or(match[2], match[3])
+			if strings.HasSuffix(name, "_IMAGE") && strings.HasPrefix(workspace.Lines[name], ".env.default:") {
+				return name
+			}
+		}
+	}
+	return ""
+}
