@@ -146,4 +146,16 @@ type SentSpec struct {
 	// spec did arrive. The same difference after that is drift, before that
 	// it does not converge.
 	Seen bool `json:"seen,omitempty"`
+	// Credential is the digest of the registry's credential that went with it:
+	// "" where that is not known, NoCredential where there was none.
+	Credential string `json:"credential,omitempty"`
 }
+
+// Credential is what nodes get with a service to pull its image: for which
+// registry, and its digest, keyed, or NoCredential.
+type Credential struct {
+	Registry, Digest string
+}
+
+// NoCredential stands for a registry of which none is known.
+const NoCredential = "none"

@@ -55,6 +55,9 @@ type Change struct {
 	Network *Network           `json:"-"`
 	Config  *Config            `json:"-"`
 	Node    *swarm.NodeSpec    `json:"-"`
+	// Renews says that nothing of the service changes but the credential that
+	// its nodes pull the image with.
+	Renews bool `json:"-"`
 	// Digest of the service spec as wanted, remembered in Sent.
 	Digest string `json:"-"`
 	// Image is the image with the digest that goes out, where a registry was

@@ -86,6 +86,8 @@ type Config struct {
 	Unfinished *kargo.Deployment
 	// MaskKey is the key of masked secrets.
 	MaskKey []byte
+	// Credential is what nodes get with a service to pull an image now.
+	Credential func(image string) (kargo.Credential, error)
 	// Approved answers the ID of the plan that a person approved last.
 	Approved func() (string, error)
 	// Write puts the merged configuration on disk.

@@ -121,20 +121,21 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 	}
 	s := c.standIns()
 	return plan.Make(s.stacks, c.cluster, plan.Options{
-		Instance:  c.Instance,
-		Revision:  c.desired.Workspace.Revision,
-		Sent:      c.memory.Sent,
-		Labels:    c.desired.Labels,
-		Only:      c.only,
-		Positions: c.order(),
-		Mask:      c.mask(),
-		StandIns:  s.holds,
-		Frozen:    s.frozen,
-		Fights:    c.fightsNow(time.Now()),
-		Governor:  c.Governor,
-		Refused:   c.refused,
-		Images:    c.resolved().Images,
-		Approved:  approved,
+		Instance:    c.Instance,
+		Revision:    c.desired.Workspace.Revision,
+		Sent:        c.memory.Sent,
+		Labels:      c.desired.Labels,
+		Credentials: c.credentials(),
+		Only:        c.only,
+		Positions:   c.order(),
+		Mask:        c.mask(),
+		StandIns:    s.holds,
+		Frozen:      s.frozen,
+		Fights:      c.fightsNow(time.Now()),
+		Governor:    c.Governor,
+		Refused:     c.refused,
+		Images:      c.resolved().Images,
+		Approved:    approved,
 	}), nil
 }
 
@@ -245,17 +246,23 @@ func (c *Controller) remember(change kargo.Change) {
 		delete(c.memory.Sent, change.Name)
 		return
 	}
+	if c.rememberCredential(change); change.Renews {
+		return
+	}
 	if before := c.memory.Sent[change.Name]; before.Digest != change.Digest {
 		delete(c.fights, change.Name) // another spec, another peace
 	} else if before.Seen {
 		c.noteFight(change.Name, time.Now())
 	}
-	c.memory.Sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason}
+	c.memory.Sent[change.Name] = kargo.SentSpec{
+		Digest: change.Digest, Reason: change.Reason, Credential: c.memory.Sent[change.Name].Credential,
+	}
 }
 
 // markSeen notes which of the sent specs arrived: the same difference seen
 // again is drift from now on.
 func (c *Controller) markSeen(next kargo.Plan) {
+	c.noteCredentials()
 	held := map[string]bool{}
 	for _, hold := range next.Held {
 		held[hold.Name] = true

@@ -36,6 +36,9 @@ type Options struct {
 	// Refused are changes that Docker refused as invalid, by Change.Key. They
 	// are held as long as they are the same.
 	Refused map[string]Refusal
+	// Credentials are those that services go with now, by service name. One
+	// that is not known is not in it.
+	Credentials map[string]kargo.Credential
 	// Labels are those that nodes should have.
 	Labels []kargo.NodeLabels
 	// Images are what registries said, by the name that the workspace writes.

@@ -105,7 +105,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 	spec = withIgnored(spec, live.Spec, stack.Policy.Ignore)
 	different := differences(live.Spec, spec, m.Mask)
 	if len(different) == 0 {
-		return nil, nil
+		return m.renewCredential(stack, live, change.Digest), nil
 	}
 	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
 	change.Reason = reasonOf(different)

@@ -1,7 +1,10 @@
 package swarm
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -22,22 +25,27 @@ const dockerHub = "https://index.docker.io/v1/"
 // API wants it; empty where there is none. It is read anew each time, so a
 // renewed one counts at once.
 func (c *Client) registryAuth(image string) (string, error) {
-	if c.credentials == nil {
-		return "", nil
-	}
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
 		return "", nil // the daemon says it better
 	}
-	config, err := c.credentials()
-	if err != nil {
-		return "", fmt.Errorf("read registry credentials: %w", err)
-	}
-	auth, err := credentialFor(config, reference.Domain(named))
+	auth, err := c.credential(reference.Domain(named))
 	if err != nil || auth == nil {
 		return "", err
 	}
 	return registry.EncodeAuthConfig(*auth)
+}
+
+// credential is the one for a registry now, or nil.
+func (c *Client) credential(domain string) (*registry.AuthConfig, error) {
+	if c.credentials == nil {
+		return nil, nil
+	}
+	config, err := c.credentials()
+	if err != nil {
+		return nil, fmt.Errorf("read registry credentials: %w", err)
+	}
+	return credentialFor(config, domain)
 }
 
 // credentialFor finds a registry in Docker's config.json. Entries may be
@@ -97,4 +105,22 @@ func registryHost(address string) string {
 	}
 	host, _, _ := strings.Cut(rest, "/")
 	return host
+}
+
+// Credential is what nodes get with a service of this image now, as a digest
+// under a key: that it changed shows, what it is does not.
+func (c *Client) Credential(key []byte, image string) (kargo.Credential, error) {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return kargo.Credential{Digest: kargo.NoCredential}, nil // the daemon says it better
+	}
+	found := kargo.Credential{Registry: reference.Domain(named), Digest: kargo.NoCredential}
+	auth, err := c.credential(found.Registry)
+	if err != nil || auth == nil {
+		return found, err
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%q %q %q", auth.Username, auth.Password, auth.IdentityToken)
+	found.Digest = hex.EncodeToString(mac.Sum(nil))[:16]
+	return found, nil
 }

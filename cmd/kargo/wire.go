@@ -319,7 +319,8 @@ func (s *settings) controllerConfig(source controller.Source, address string, cl
 	pipeline.Key, pipeline.DigestKey = instance.derive(namesOfSecrets), key
 	return controller.Config{
 		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Pipeline: pipeline,
-		Memory: memory, Unfinished: unfinished, MaskKey: key,
+		Credential: func(image string) (kargo.Credential, error) { return client.Credential(key, image) },
+		Memory:     memory, Unfinished: unfinished, MaskKey: key,
 		Approved: func() (string, error) { return approvedNow(store) },
 		Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 		Write:    func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
