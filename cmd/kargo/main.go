@@ -90,7 +90,8 @@ Settings are flags, KARGO_* variables (KARGO_REPO for --repo) or keys of a
 settings file (--config); a flag beats a variable, a variable beats the file.
 
 Exit codes: 0 done; 1 a bug; 2 the input is wrong, nothing was applied; 3 git
-or Swarm is out of reach, or Swarm moved on meanwhile.`
+or Swarm is out of reach, or Swarm moved on meanwhile. A script that exec or
+build runs hands on its own.`
 
 func newRoot(environ []string) *cobra.Command {
 	root := &cobra.Command{
@@ -107,14 +108,14 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddGroup(
-		&cobra.Group{ID: "workspace", Title: "Look at a workspace (no Docker needed):"},
+		&cobra.Group{ID: "workspace", Title: "Work on a workspace (no Docker needed):"},
 		&cobra.Group{ID: "swarm", Title: "Work on a Swarm:"},
 		&cobra.Group{ID: "controller", Title: "Talk to a running controller:"},
 	)
 	env := environment(environ)
 	root.AddCommand(
 		initCommand(env), catalogueCommand(env),
-		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), execCommand(env), knownHostsCommand(env),
+		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), pullCommand(env), execCommand(env), knownHostsCommand(env),
 		planCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), buildCommand(env), labelsCommand(env), serveCommand(env),
 		statusCommand(env), historyCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env), healthcheckCommand(env),
 		versionCommand(),

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/gitsync"
+	"kargo/plan"
+)
+
+func pullCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "pull", Short: "Bring the workspace's clone up to date, and say what changed", GroupID: "workspace", Args: noArgs,
+		Long: `Pull brings the git clone that the workspace directory lies in forward to where its
+branch is at the remote, as "git pull --ff-only" does, and prints which commits,
+files and stacks that changes. It needs no git program. Where something is not
+committed, or the histories have parted, nothing is changed. Nothing is deployed:
+see plan, and deploy.
+
+Credentials are those of the controller: --git-password-file, --ssh-key-file and
+their kin.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			return s.pull(cmd)
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.workspaceFlags(cmd.Flags())
+	s.repoFlags(cmd.Flags())
+	return cmd
+}
+
+func (s *settings) pull(cmd *cobra.Command) error {
+	if s.repo != "" {
+		return usagef("--repo names no clone; kargo pull works on --workspace")
+	}
+	if err := s.findWorkspace(); err != nil {
+		return err
+	}
+	before, _ := s.digests(cmd.Context()) // of one that is not sound, nothing is known
+	dir, err := filepath.EvalSymlinks(s.workspace)
+	if err != nil {
+		return usagef("there is no directory %s", s.workspace)
+	}
+	options := s.gitOptions()
+	options.Dir = ""
+	pulled, err := gitsync.Pull(cmd.Context(), dir, options)
+	if err != nil {
+		return err
+	}
+	if pulled.Before == pulled.After {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date: %s\n", pulled.Branch, kargo.Revision{Commit: pulled.After}.Short())
+		return err
+	}
+	printPulled(cmd.OutOrStdout(), pulled)
+	desired, err := s.read(cmd.Context())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "\nstacks:")
+	for _, result := range plan.Verdicts(before, desired.Stacks) {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %-9s  %s\n", result.Verdict, result.Name)
+	}
+	return refuse(cmd, desired.Problems)
+}
+
+// digests are those of the workspace's stacks, by name.
+func (s *settings) digests(ctx context.Context) (map[string]string, error) {
+	desired, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	digests := map[string]string{}
+	for _, stack := range desired.Stacks {
+		digests[stack.Name] = stack.Digest()
+	}
+	return digests, nil
+}
+
+func printPulled(out io.Writer, pulled gitsync.Pulled) {
+	fmt.Fprintf(out, "%s: %s -> %s, %s\n", pulled.Branch, kargo.Revision{Commit: pulled.Before}.Short(),
+		kargo.Revision{Commit: pulled.After}.Short(), plural(len(pulled.Commits), "commit"))
+	for _, commit := range pulled.Commits {
+		fmt.Fprintf(out, "  %s (%s)\n", commit, commit.Author)
+	}
+	fmt.Fprintln(out, "\nfiles:")
+	for _, file := range pulled.Files {
+		fmt.Fprintf(out, "  %s\n", file)
+	}
+}
