@@ -22,7 +22,8 @@ type HookRun struct {
 type EnvFile struct {
 	Name string // for messages: ".env"
 	Data []byte
-	// Tree is the layer that the file is of, whose files it may source.
+	// Tree is the layer that the file is of, whose files it may source; nil
+	// for that of the file after it.
 	Tree fs.FS
 }
 

@@ -15,12 +15,12 @@ import (
 )
 
 // evaluating sources environment files, each in the directory of its layer,
-// exports what they assign, and tells of commands that fail.
+// which is WORKSPACE then, exports what they assign, and tells of commands that fail.
 const evaluating = `
 set -o allexport -o errtrace
 trap 'kargo_code=$?; printf "failed\t%s\t%s\t%s\0" "${BASH_SOURCE[0]}" "$LINENO" "$kargo_code" >&3' ERR
 while [ $# -gt 0 ]; do
-	builtin cd "$1"; kargo_file=$2; shift 2
+	WORKSPACE=$1; builtin cd "$1"; kargo_file=$2; shift 2
 	. "$kargo_file"
 done
 trap - ERR
@@ -75,7 +75,10 @@ func (r *Runner) Environment(base kargo.Environment, files []kargo.EnvFile) (env
 	env, _ = s.exported(base, given, result.variables, base["KARGO_BUILD_PATH"])
 	env["WORKSPACE"] = workspace
 	for name, value := range env {
-		env[name] = strings.ReplaceAll(value, given["WORKSPACE"], workspace)
+		for _, layer := range layers {
+			value = strings.ReplaceAll(value, layer, workspace)
+		}
+		env[name] = value
 	}
 	return env, problems, nil
 }
@@ -86,13 +89,17 @@ func envPath(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstFile+i)
 // layers writes the trees that the files may source from, and answers their
 // directories.
 func (s *scratch) layers(files []kargo.EnvFile) ([]string, error) {
-	var dirs []string
-	for i, file := range files {
+	dirs := make([]string, len(files))
+	for i := len(files) - 1; i >= 0; i-- {
+		if files[i].Tree == nil && i+1 < len(files) {
+			dirs[i] = dirs[i+1] // the defaults know no place but the workspace
+			continue
+		}
 		dir := filepath.Join(s.dir, "layer-"+strconv.Itoa(i))
-		if err := copyTree(dir, file.Tree); err != nil {
+		if err := copyTree(dir, files[i].Tree); err != nil {
 			return nil, fmt.Errorf("copy a layer: %w", err)
 		}
-		dirs = append(dirs, dir)
+		dirs[i] = dir
 	}
 	return dirs, nil
 }

@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"kargo"
@@ -46,6 +47,9 @@ func Refuse(workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo
 	return workspace, problems.Sort(), nil
 }
 
+// allStacks is the word of the commands for every stack.
+const allStacks = "all"
+
 // hook is one script that is to run for a stack.
 type hook struct {
 	stack, service, path string
@@ -54,7 +58,7 @@ type hook struct {
 // hooksOf are the hooks of one kind in the order of the stacks, which is that
 // of STACKS where none is named, and of their services.
 func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook {
-	if len(stacks) == 0 {
+	if len(stacks) == 0 || slices.Contains(stacks, allStacks) {
 		stacks = workspace.Env.List("STACKS")
 	}
 	var found []hook

@@ -67,6 +67,9 @@ func TestRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hint = "hooks are not allowed to run (put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks)"
+	if _, all, _ := hooks.Refuse(workspace("deploy/kano_after.sh="), "all"); len(all) != 1 {
+		t.Errorf("of all stacks: %v", all)
+	}
 	same(t, "problems", texts(problems), "deploy/kano_after.sh:1: service kano has a hook, and "+hint+"\n"+
 		"deploy/postgis_before.sh:1: service postgis has a hook, and "+hint)
 }
@@ -246,6 +249,14 @@ func TestEnvironment(t *testing.T) {
 	same(t, "problems", problems, "")
 	same(t, "values", values, "FROM_FILE=deep\nHASH=8f14\nHERE=/data/workspace/x:/data/.kargo/y\nKARGO_BUILD_PATH=/data/.kargo\n"+
 		"MANY=a\nb\nOLD=x7\nTAG=8\nTOOL=tool\nWORKSPACE=/data/workspace")
+
+	env, shared, err := (&hooks.Runner{}).Environment(base, []kargo.EnvFile{
+		{Name: ".env.base", Data: []byte(". $WORKSPACE/more.env\n"), Tree: fstest.MapFS{"more.env": {Data: []byte("A=$(echo $WORKSPACE)\n")}}},
+		{Name: ".env", Data: []byte("B=$WORKSPACE/b\n"), Tree: tree},
+	})
+	if err != nil || len(shared) > 0 || env["A"] != "/data/workspace" || env["B"] != "/data/workspace/b" || env["WORKSPACE"] != "/data/workspace" {
+		t.Errorf("with a shared layer: %v, %v, %v", env, shared, err)
+	}
 
 	_, problems = evaluate("A=1\nPASSWORD=$(nosuchprogram)\n")
 	same(t, "a program that is not there", problems, ".env:2: a command failed with exit code 127: .env: line 2: nosuchprogram: command not found")

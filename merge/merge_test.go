@@ -323,3 +323,21 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 		t.Errorf("a plain file was read by %s", ws.Reader)
 	}
 }
+
+// Section 16, item 15: what people took for Prometheus's configuration was the
+// output of a hook.
+func TestPrometheusYMLIsSaidToHaveNoEffect(t *testing.T) {
+	in := merge.Input{
+		Defaults: fstest.MapFS{"deploy/prometheus.yml": {}},
+		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nWEB_STACK=prometheus\n")}, "configs/prometheus/prometheus.yml": {}},
+	}
+	_, problems, err := merge.Merge(in)
+	if err != nil || problems.Err() != nil || len(problems) != 1 ||
+		problems[0].String() != "configs/prometheus/prometheus.yml: warning: has no effect (what Prometheus reads is configs/prometheus/prometheus.config, or its template)" {
+		t.Errorf("%v, %v", []kargo.Problem(problems), err)
+	}
+	in.User.(fstest.MapFS)["deploy/prometheus.yml"] = &fstest.MapFile{} // one's own service may read what it likes
+	if _, problems, _ := merge.Merge(in); len(problems) > 0 {
+		t.Errorf("of one's own service: %v", []kargo.Problem(problems))
+	}
+}

@@ -30,7 +30,11 @@ func readByShell(in Input, files map[string]kargo.File, refused environment) (en
 		}
 		src.file = parsed
 		sources = append(sources, src)
-		handed = append(handed, kargo.EnvFile{Name: l.env, Data: file.Data, Tree: l.files})
+		tree := l.files
+		if l.name == kargo.OriginDefault {
+			tree = nil
+		}
+		handed = append(handed, kargo.EnvFile{Name: l.env, Data: file.Data, Tree: tree})
 	}
 	env := environment{
 		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{},

@@ -102,12 +102,15 @@ func (o *operation) close() {
 }
 
 // settle goes on with rounds until nothing is on its way any more.
-func settle(ctx context.Context, loop *controller.Controller, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+func settle(stopped context.Context, loop *controller.Controller, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(stopped, wait)
 	defer cancel()
 	for !loop.Settled() {
 		select {
 		case <-ctx.Done():
+			if stopped.Err() != nil {
+				return errInterrupted
+			}
 			return kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(loop.Status()))
 		case <-time.After(time.Second):
 		}
@@ -132,6 +135,12 @@ func unsettled(status kargo.Status) error {
 		if stack.Health != kargo.Healthy {
 			errs = append(errs, fmt.Errorf("stack %s is %s: %s", stack.Name, stack.Health, stack.Message))
 		}
+	}
+	for _, hold := range status.Pending.Held {
+		errs = append(errs, errors.New(hold.String()))
+	}
+	if len(errs) == 0 {
+		errs = append(errs, errors.New("changes are still on their way"))
 	}
 	return errors.Join(errs...)
 }

@@ -257,10 +257,14 @@ func joinFaults(errs []error) error {
 	return &kargo.Error{Fault: kargo.FaultOf(errs[0]), Err: errors.Join(errs...)}
 }
 
+// errInterrupted ends a command that a person, or the system, stopped. What was
+// begun Swarm carries on with; the next deployment finds it.
+var errInterrupted = kargo.Errorf(kargo.Unavailable, "interrupted")
+
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return errInterrupted
 	case <-time.After(d):
 		return nil
 	}
