@@ -62,6 +62,10 @@ func deployments() []kargo.Deployment {
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
 			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged, Failure: &kargo.Failure{Commit: older.Commit, Time: at(5 * time.Hour),
 				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1) (exit code 1)"}}}},
+			Hooks: []kargo.HookRun{
+				{Script: "deploy/redis_before.sh", Stack: "dbs", Took: 120 * time.Millisecond},
+				{Script: "deploy/redis_after.sh", Stack: "dbs", Took: 2 * time.Second, Output: "tells the others\nno <answer>\n", Err: "hook ended with exit code 4"},
+			},
 			Err: "update service dbs_redis: rpc error: code = Unavailable desc = the swarm does not have a leader",
 		},
 		{

@@ -26,6 +26,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"lines":     planLines,
 	"open":      isOpen,
 	"stackNews": stackNews,
+	"textLines": textLines,
 	"timestamp": timestamp,
 	"tone":      tone,
 }).ParseFS(pageFiles, "page/*.html"))
@@ -127,6 +128,11 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.StripPrefix("/static/", http.FileServerFS(files)).ServeHTTP(w, r)
+}
+
+// textLines takes a text apart at its line breaks.
+func textLines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 }
 
 // summarize puts first what needs a person.

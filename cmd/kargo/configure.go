@@ -13,7 +13,8 @@ func configureCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "configure", Short: "Write the merged configuration to .kargo", GroupID: "workspace", Args: noArgs,
 		Long: `Configure lays the workspace over the defaults and writes the result to .kargo in
-the data directory, in one step, readable by you only. Nothing is deployed.`,
+the data directory, in one step, readable by you only. Nothing is deployed, and labels of nodes are not touched:
+see deploy, and labels.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
