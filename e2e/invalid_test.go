@@ -74,7 +74,7 @@ var badInputs = []struct {
 	{
 		name: "a hook script",
 		edit: func(w *workspace) { w.file("deploy/site_before.sh", "touch /tmp/here\n") },
-		want: "deploy/site_before.sh:1: hooks are not run",
+		want: "deploy/site_before.sh:1: service site has a hook, and hooks are not allowed to run",
 	},
 }
 

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,7 +50,9 @@ func (r *Runner) Environment(base kargo.Environment, files []kargo.EnvFile) (env
 		c.args = append(c.args, layer, envPath(i))
 		c.files = append(c.files, files[i].Data)
 	}
-	result, err := c.run(context.Background())
+	ctx, cancel := r.untilStopped()
+	defer cancel()
+	result, err := c.run(ctx)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("evaluate the environment: %w", err)

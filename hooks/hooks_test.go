@@ -147,6 +147,14 @@ func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 	}
 	gone(t, mark)
 
+	// And when Kargo itself ends.
+	stop := make(chan struct{})
+	time.AfterFunc(300*time.Millisecond, func() { close(stop) })
+	if _, _, err := (&hooks.Runner{Stop: stop}).Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark + "\nwait")); err == nil {
+		t.Error("a hook that was ended is taken for one that came to its end")
+	}
+	gone(t, mark)
+
 	// And so is what one that ends has left behind.
 	_, problems, err := (&hooks.Runner{}).Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark))
 	if err != nil || len(problems) > 0 {

@@ -29,6 +29,8 @@ exit 0
 type Runner struct {
 	// Timeout is how long one script may take; 0 means DefaultTimeout.
 	Timeout time.Duration
+	// Stop is closed when Kargo ends: what runs then ends with it.
+	Stop <-chan struct{}
 
 	mu   sync.Mutex
 	runs []run // the newest last
@@ -51,6 +53,19 @@ func (r *Runner) timeout() time.Duration {
 		return r.Timeout
 	}
 	return DefaultTimeout
+}
+
+// untilStopped is a context that ends with Kargo.
+func (r *Runner) untilStopped() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-r.Stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // Before runs the before hooks of stacks, of all in STACKS if none is named, in
@@ -99,9 +114,11 @@ func (r *Runner) before(workspace kargo.Workspace, hooks []hook) (next kargo.Wor
 	if err := s.fill(workspace.Files); err != nil {
 		return workspace, nil, err
 	}
+	ctx, cancel := r.untilStopped()
+	defer cancel()
 	next = cloned(workspace)
 	for _, hook := range hooks {
-		result, err := r.runHook(context.Background(), s, next, hook)
+		result, err := r.runHook(ctx, s, next, hook)
 		if err != nil {
 			return workspace, nil, err
 		}
