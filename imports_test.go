@@ -71,6 +71,7 @@ var oneHome = map[string]string{
 	"github.com/spf13/":                           "cmd/kargo",
 	"github.com/robfig/cron":                      "cmd/kargo",
 	"github.com/containerd/errdefs":               "swarm",
+	"github.com/moby/term":                        "swarm",
 	"github.com/docker/docker/api/types/registry": "swarm",
 }
 

@@ -140,7 +140,7 @@ const (
 type File struct {
 	Data []byte
 	// Origin says which layer won: OriginDefault, OriginUser, the name of a
-	// shared layer, or OriginRendered.
+	// shared layer, OriginRendered or OriginHook.
 	Origin string
 	// Over are the layers whose file of the same path does not count for it,
 	// lowest first.

@@ -135,11 +135,13 @@ func (r *Runner) before(workspace kargo.Workspace, hooks []hook) (next kargo.Wor
 
 // cloned is a workspace whose environment may be changed.
 func cloned(workspace kargo.Workspace) kargo.Workspace {
-	lines := map[string]string{}
-	for name, where := range workspace.Lines {
-		lines[name] = where
+	workspace.Lines, workspace.Assignments = maps.Clone(workspace.Lines), maps.Clone(workspace.Assignments)
+	if workspace.Lines == nil {
+		workspace.Lines = map[string]string{}
 	}
-	workspace.Lines = lines
+	if workspace.Assignments == nil {
+		workspace.Assignments = map[string][]string{}
+	}
 	return workspace
 }
 
@@ -152,6 +154,7 @@ func take(next *kargo.Workspace, s *scratch, hook hook, result hookResult) {
 	next.Env = env
 	for _, name := range changed {
 		next.Lines[name] = hook.path + ":1"
+		next.Assignments[name] = append(slices.Clone(next.Assignments[name]), next.Lines[name])
 	}
 }
 

@@ -50,7 +50,7 @@ func CheckLayerName(name string) error {
 	switch {
 	case !layerName.MatchString(name):
 		return fmt.Errorf("%q cannot be the name of a layer: small letters, digits and dashes, 32 at most", name)
-	case slices.Contains([]string{kargo.OriginDefault, kargo.OriginUser, kargo.OriginRendered}, name):
+	case slices.Contains([]string{kargo.OriginDefault, kargo.OriginUser, kargo.OriginRendered, kargo.OriginHook}, name):
 		return fmt.Errorf("%q cannot be the name of a layer: it is one of Kargo's own", name)
 	}
 	return nil

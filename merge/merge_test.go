@@ -291,10 +291,11 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 			asked = append(asked, file.Name)
 		}
 		base["STACKS"], base["HASH"], base["FROM_ELSEWHERE"] = "web", "abc", "1"
+		base["KEPT"], base["EVALUATED"] = "default", "another"
 		return base, nil, nil
 	}
 	in := merge.Input{
-		Defaults: fstest.MapFS{".env.default": {Data: []byte("HASH=none\n")}},
+		Defaults: fstest.MapFS{".env.default": {Data: []byte("HASH=none\nKEPT=default\nEVALUATED=default\n")}},
 		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nHASH=$(md5sum x)\n")}}, WorkspacePath: "/w",
 	}
 	_, problems, err := merge.Merge(in)
@@ -311,6 +312,9 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	}
 	if ws.Reader != "bash-process" || ws.Env["HASH"] != "abc" || ws.Lines["HASH"] != ".env:2" || ws.Lines["FROM_ELSEWHERE"] != ".env" {
 		t.Errorf("got %s: %v from %v", ws.Reader, ws.Env, ws.Lines)
+	}
+	if ws.Lines["KEPT"] != ".env.default:2" || ws.Lines["EVALUATED"] != ".env" {
+		t.Errorf("what the defaults assign is from %s, what a program made of it from %s", ws.Lines["KEPT"], ws.Lines["EVALUATED"])
 	}
 	// A file that is no bash is refused here, and one that is plain needs none.
 	asked = nil

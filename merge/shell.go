@@ -49,9 +49,9 @@ func readByShell(in Input, files map[string]kargo.File, refused environment) (en
 	}
 	env.problems = append(problems, warnings(refused.problems)...)
 	if problems.Err() == nil {
-		env.takeOver(values, sources)
+		err = env.takeOver(values, sources, in, files)
 	}
-	return env, nil
+	return env, err
 }
 
 func warnings(problems kargo.Problems) kargo.Problems {
@@ -60,8 +60,14 @@ func warnings(problems kargo.Problems) kargo.Problems {
 
 // takeOver takes the variables that a shell answered. Where each was assigned
 // the text of the files tells; what a program or a sourced file assigned is put
-// down to the last file as a whole.
-func (env *environment) takeOver(values kargo.Environment, sources []source) {
+// down to the last file as a whole. A value that is another than the defaults
+// give is not the catalogue's, whatever the text seems to say: the operator's
+// policy depends on it.
+func (env *environment) takeOver(values kargo.Environment, sources []source, in Input, files map[string]kargo.File) error {
+	defaults, err := readHere(in, map[string]kargo.File{envDefault: files[envDefault]})
+	if err != nil {
+		return err
+	}
 	places := map[string][]place{}
 	for _, src := range sources {
 		syntax.Walk(src.file, func(node syntax.Node) bool {
@@ -77,6 +83,9 @@ func (env *environment) takeOver(values kargo.Environment, sources []source) {
 			continue
 		}
 		found := places[name]
+		if n := len(found); n > 0 && found[n-1].file == envDefault && defaults.values[name] != values[name] {
+			found = nil
+		}
 		if len(found) == 0 {
 			file := sources[len(sources)-1].name
 			env.assign(name, values[name], file, 0)
@@ -86,6 +95,7 @@ func (env *environment) takeOver(values kargo.Environment, sources []source) {
 			env.assign(name, values[name], at.file, at.line)
 		}
 	}
+	return nil
 }
 
 // place is a line of a file.

@@ -17,6 +17,20 @@ func TestEnvironmentsThatRunProgramsNeedLeave(t *testing.T) {
 	}
 }
 
+func TestWhyKnowsWhatRan(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\neval \"COLOUR=$(echo red)\"\nTAG=1\n", appYAML, "configs/page.txt=hello",
+		"deploy/app_before.sh=export TAG=2; echo hi > configs/page.txt\n")
+	for what, want := range map[string]string{
+		"COLOUR":           "COLOUR=\"red\"\n* .env  user\n",
+		"TAG":              "TAG=\"2\"\n  .env:4                  user\n* deploy/app_before.sh:1  user\n",
+		"configs/page.txt": "configs/page.txt\n* hook\n",
+	} {
+		if code, stdout, stderr := kargoIn(t, dir, "why", "--allow-hooks", what); code != 0 || stdout != want {
+			t.Errorf("why %s: exit %d, %s\ngot\n%swant\n%s", what, code, stderr, stdout, want)
+		}
+	}
+}
+
 func TestHooksNeedLeave(t *testing.T) {
 	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\n", appYAML,
 		"deploy/app_before.sh=mkdir -p configs; echo from $1 > configs/page.txt; export APP_REPLICAS=3\n")

@@ -96,7 +96,10 @@ func (e explainer) variable(name string) error {
 	}
 	table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	for i, place := range places {
-		file := place[:strings.LastIndexByte(place, ':')]
+		file := place
+		if i := strings.LastIndexByte(place, ':'); i >= 0 {
+			file = place[:i] // without a line: what a program assigned
+		}
 		fmt.Fprintf(table, "%s %s\t%s\n", mark(i == len(places)-1), place, kargo.EnvLayer(file))
 	}
 	return table.Flush()
