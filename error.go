@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Fault says what happens next after an error. Each package classifies at its
@@ -136,6 +138,41 @@ func (ps Problems) Error() string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Printable makes the problems fit for a terminal and a log: what they quote of
+// a workspace may hold anything, and be as long.
+func (ps Problems) Printable() Problems {
+	for i := range ps {
+		for _, text := range []*string{&ps[i].Path, &ps[i].Message, &ps[i].Hint} {
+			if len(*text) > maxMessage {
+				*text = strings.ToValidUTF8((*text)[:maxMessage], "") + "…"
+			}
+			*text = Printable(*text)
+		}
+	}
+	return ps
+}
+
+const maxMessage = 500 // bytes
+
+// Printable is a text in which nothing moves a cursor, changes a colour or turns
+// the direction of writing: such characters are written as Go does.
+func Printable(text string) string {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(text, odd) {
+		return text
+	}
+	var printable strings.Builder
+	for _, r := range text {
+		if odd(r) {
+			quoted := strconv.QuoteRune(r)
+			printable.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			printable.WriteRune(r)
+		}
+	}
+	return printable.String()
 }
 
 // Sort orders by place, then message, and drops repetitions: the same file may

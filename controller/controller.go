@@ -146,6 +146,8 @@ type Controller struct {
 	lasting  error // what of the open deployment's error stays; see lasting
 	due      due
 	failures int // faults in a row, for the back-off
+	// unrestorable: reading the last good revision ended Kargo too often.
+	unrestorable bool
 	// refused are changes that Docker would not take. They are tried again
 	// with another revision, at a person's word, and now and then.
 	refused map[string]plan.Refusal

@@ -431,7 +431,7 @@ func TestANewerRevisionEndsTheWaitForAnOlderOne(t *testing.T) {
 	})
 }
 
-func TestAPanicEndsTheRoundOnly(t *testing.T) {
+func TestS07_APanicEndsTheRoundOnly(t *testing.T) {
 	run(t, func(w *world) {
 		w.config.Pipeline.Secrets = func(fs.FS) fs.FS { panic("bug") }
 		w.repo.commit("c1", app("app:1", "web")...)

@@ -133,7 +133,7 @@ func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (
 	if err != nil {
 		return Desired{}, fmt.Errorf("merge revision %s: %w", revision.Short(), err)
 	}
-	desired := Desired{Workspace: workspace, Problems: problems, files: files}
+	desired := Desired{Workspace: workspace, Problems: problems.Printable(), files: files}
 	if len(workspace.Env.List("STACKS")) == 0 {
 		return desired, nil // merge said so; there is nothing to render
 	}
@@ -151,7 +151,7 @@ func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (
 	desired.Problems = append(desired.Problems, problems...)
 	desired.Problems = append(desired.Problems, p.judge(rendered, provenance, workspace)...)
 	desired.Labels, problems = render.NodeLabels(workspace)
-	desired.Problems = append(desired.Problems, problems...).Sort()
+	desired.Problems = append(desired.Problems, problems...).Sort().Printable()
 	return desired, nil
 }
 

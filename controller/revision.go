@@ -14,7 +14,9 @@ import (
 // new. Whatever goes wrong, the last good revision stays in force.
 func (c *Controller) pull(ctx context.Context, trigger string) error {
 	if c.desired == nil {
-		c.restore(ctx)
+		if err := c.restore(ctx); err != nil {
+			return err
+		}
 	}
 	if !c.due.git {
 		return nil
@@ -65,20 +67,32 @@ func (c *Controller) inForce() string {
 
 // restore reads the revision that was in force when an earlier process ended,
 // so that its drift is corrected even if git is away or the head is unsound.
-func (c *Controller) restore(ctx context.Context) {
-	commit := c.memory.Applied.Revision.ID()
-	if commit == "" {
-		return
+func (c *Controller) restore(ctx context.Context) error {
+	id := c.memory.Applied.Revision.ID()
+	if id == "" || c.unrestorable {
+		return nil
 	}
-	desired, err := c.read(ctx, commit)
+	// A newer program may stumble over what an older one read: then the head
+	// must still have its turn.
+	attempt, err := c.Attempts.Attempt("restore " + id)
+	if err != nil {
+		return err
+	}
+	if attempt > maxAttempts {
+		c.unrestorable = true
+		c.Log.Error("reading the last good revision ended Kargo; it is left alone", "revision", c.memory.Applied.Revision.Short(), "times", attempt-1)
+		return nil
+	}
+	desired, err := c.read(ctx, id)
 	if err == nil {
 		err = desired.Problems.Err()
 	}
 	if err != nil {
 		c.Log.Warn("cannot restore the last good revision", "revision", c.memory.Applied.Revision.Short(), "error", err)
-		return
+		return c.Attempts.Survived()
 	}
 	c.desire(desired)
+	return c.Attempts.Survived()
 }
 
 // desire makes a revision the desired one.
@@ -150,7 +164,7 @@ func problemsOf(err error) kargo.Problems {
 	}
 	var fault *kargo.Error
 	if errors.As(err, &fault) {
-		return kargo.Problems{{Path: fault.Where, Message: fault.Err.Error(), Hint: fault.Hint}}
+		return kargo.Problems{{Path: fault.Where, Message: fault.Err.Error(), Hint: fault.Hint}}.Printable()
 	}
 	return kargo.Problems{{Message: err.Error()}}
 }

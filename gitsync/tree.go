@@ -180,7 +180,8 @@ func checkName(name string, folded map[string]string) error {
 		return errors.New("the name is not UTF-8")
 	case strings.ContainsAny(name, `/\`):
 		return errors.New("the name holds a slash or a backslash")
-	case strings.ContainsFunc(name, unicode.IsControl):
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }):
+		// Of the second kind are those that turn the direction of writing.
 		return errors.New("the name holds a control character")
 	}
 	lower := strings.ToLower(name)

@@ -1,6 +1,7 @@
 package merge_test
 
 import (
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -90,4 +91,47 @@ func TestDeepNesting(t *testing.T) {
 			t.Errorf("%q repeated is accepted", text)
 		}
 	}
+}
+
+// FuzzMerge looks for layers that make the merge panic, differ from one time to
+// the next, or come to more than a controller should hold.
+func FuzzMerge(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(txtar.Format(archive))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		archive := txtar.Parse(data)
+		for _, file := range archive.Files {
+			if !fs.ValidPath(file.Name) {
+				return // no tree of any kind has it, and a MapFS walks in circles
+			}
+		}
+		in := input(archive)
+		ws, problems, err := merge.Merge(in)
+		if err != nil {
+			return // a file in the place of a folder
+		}
+		again, problemsAgain, _ := merge.Merge(in)
+		if problemText(problems) != problemText(problemsAgain) {
+			t.Errorf("problems differ:\n%v\n%v", problems, problemsAgain)
+		}
+		if problems.Err() == nil && workspaceText(ws) != workspaceText(again) {
+			t.Errorf("the workspace differs:\n%s\n%s", workspaceText(ws), workspaceText(again))
+		}
+		total := 0
+		for _, file := range ws.Files {
+			total += len(file.Data)
+		}
+		if total > len(data)+33<<20 {
+			t.Errorf("%d bytes became %d", len(data), total)
+		}
+	})
 }

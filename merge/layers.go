@@ -128,6 +128,10 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 			})
 			return nil
 		default:
+			if found := checkPath(name); len(found) > 0 {
+				problems = append(problems, found...)
+				return nil
+			}
 			err = add(name, name)
 		}
 		problem, err := blame(name, err)
@@ -176,6 +180,30 @@ func splitPlace(where string) (string, int) {
 		}
 	}
 	return where, 0
+}
+
+// Limits of paths: what file systems hold. A path that cannot be written would
+// keep a revision from ever coming into force.
+const (
+	maxName = 255  // bytes of a file's or folder's name
+	maxPath = 1024 // bytes of a path
+)
+
+// checkPath refuses a path that cannot be written.
+func checkPath(name string) kargo.Problems {
+	message := ""
+	for part := range strings.SplitSeq(name, "/") {
+		if len(part) > maxName {
+			message = fmt.Sprintf("the name of a file or folder has more than %d bytes", maxName)
+		}
+	}
+	if len(name) > maxPath {
+		message = fmt.Sprintf("the path has more than %d bytes", maxPath)
+	}
+	if message == "" {
+		return nil
+	}
+	return kargo.Problems{{Path: name, Message: message}}
 }
 
 // checkFolders finds paths that are a file in one layer and a folder in the

@@ -10,7 +10,15 @@ import (
 	"kargo"
 )
 
-const templateSuffix = ".tpl"
+const (
+	templateSuffix = ".tpl"
+	// maxTemplates bounds what all templates together come to, in bytes: one
+	// that reads a long variable many times would make gigabytes. maxTemplate
+	// bounds one as it is written, maxUnset what is said of it.
+	maxTemplates = 32 << 20
+	maxTemplate  = 1 << 20
+	maxUnset     = 100
+)
 
 // reference is all that a template understands: no default values, no
 // escapes. Everything else that begins with a dollar is plain text.
@@ -26,6 +34,7 @@ var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A
 func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 	var problems kargo.Problems
 	secret := secretVariables(ws)
+	size := 0
 	for _, source := range sortedPaths(ws.Files) {
 		target, isTemplate := strings.CutSuffix(source, templateSuffix)
 		if !isTemplate || !strings.HasPrefix(source, "configs/") || path.Base(source) == templateSuffix {
@@ -38,6 +47,16 @@ func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 		plain, exists := ws.Files[target]
 		if exists && plain.Origin != kargo.OriginRendered && rank(layers, plain.Origin) > rank(layers, template.Origin) {
 			continue
+		}
+		if len(template.Data) > maxTemplate {
+			problems = append(problems, kargo.Problem{Path: source, Message: fmt.Sprintf("is longer than %d bytes", maxTemplate)})
+			continue
+		}
+		if size += expandedSize(template.Data, ws.Env); size > maxTemplates {
+			return append(problems, kargo.Problem{
+				Path: source, Message: "is too large once its variables are replaced",
+				Hint: fmt.Sprintf("all templates may have %d bytes together", maxTemplates),
+			})
 		}
 		data, found := expandTemplate(source, template.Data, ws.Env)
 		if template.Origin == kargo.OriginUser {
@@ -62,7 +81,7 @@ var composeTemplates = []string{"deploy/mongors.yml.tpl", "deploy/mongors-export
 // interpolation. It becomes part of names, and of nothing else.
 const composeVariable = "MONGORS_NAME"
 
-var composeName = regexp.MustCompile(`^[a-zA-Z0-9_-]*$`)
+var composeName = regexp.MustCompile(`^[a-zA-Z0-9_-]{0,32}$`)
 
 // renderComposeTemplates adds the compose files that templates stand for,
 // unless the user has a plain one.
@@ -89,6 +108,15 @@ func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
 	return nil
 }
 
+// expandedSize is how many bytes expandTemplate would make.
+func expandedSize(template []byte, env kargo.Environment) int {
+	size := len(template)
+	for _, match := range reference.FindAllIndex(template, -1) {
+		size += len(env[string(bytes.Trim(template[match[0]:match[1]], "${}"))])
+	}
+	return size
+}
+
 // expandTemplate replaces $NAME and ${NAME}. A variable that is not set leaves
 // nothing behind but a warning.
 func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte, kargo.Problems) {
@@ -103,7 +131,7 @@ func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte
 		variable := string(template[match[group]:match[group+1]])
 		value, set := env.Lookup(variable)
 		line += bytes.Count(template[end:start], []byte("\n"))
-		if !set {
+		if !set && len(problems) < maxUnset {
 			problems = append(problems, kargo.Problem{
 				Path:    name,
 				Line:    line,

@@ -242,7 +242,9 @@ func isZero(value any) bool {
 	return false
 }
 
+// join writes a path in a spec. Keys of labels may hold anything.
 func join(path, name string) string {
+	name = kargo.Printable(name)
 	if path == "" || strings.HasPrefix(name, "[") {
 		return path + name
 	}

@@ -37,6 +37,7 @@ func (w *work) convert(config *types.Config) ([]kargo.Service, []kargo.Config) {
 		}
 		w.labelFiles(service.Name, &spec)
 		w.checkLimits(service, spec)
+		w.checkReplicas(service, spec.Mode)
 		services = append(services, kargo.Service{Name: name, Spec: spec, Needs: w.serviceNeeds(config, service)})
 	}
 	return services, objects.used()

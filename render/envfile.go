@@ -63,6 +63,9 @@ func (w *work) readEnvFile(at place, entry string) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
+	if w.expands(place{path: file}, w.envFileSize(content)) {
+		return nil, false
+	}
 	lines, err := kvfile.ParseFromReader(bytes.NewReader(content), w.ws.Env.Lookup)
 	if err != nil {
 		w.fail(place{path: file}, "", "%s", err)

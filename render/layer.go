@@ -47,6 +47,10 @@ func (l *layer) serviceDict(name string) map[string]any {
 // parse reads one compose file; nil where it is no YAML mapping.
 func (w *work) parse(path, service string, data []byte) *layer {
 	l := &layer{path: path, service: service}
+	if len(data) > maxComposeFile {
+		w.fail(place{path: path}, "", "is longer than %d bytes", maxComposeFile)
+		return nil
+	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
 		w.failYAML(path, err)

@@ -24,6 +24,7 @@
 //	configs.go, networks.go
 //	lint.go         what Swarm forgets; limits.go what it refuses or does otherwise
 //	names.go        names that nobody reads; pin.go KARGO_CATALOGUE
+//	bounds.go       how much of anything there may be
 //	provenance.go   whose file and line a rendered property is
 package render
 
@@ -47,6 +48,9 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 // Trace is Render, and says where what it rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
 	r := &renderer{ws: ws, places: map[string]place{}, services: map[string]bool{}, files: map[string]bool{}}
+	if r.tooMany() {
+		return nil, &Provenance{ws: ws}, r.problems
+	}
 	r.stacks = r.stackNames()
 	needs := r.needs()
 
@@ -80,6 +84,8 @@ type renderer struct {
 	services map[string]bool  // compose services of the stacks
 	files    map[string]bool  // entries of <STACK>_STACK
 	works    []*work          // of the stacks that have a configuration
+	counted  int              // services so far, and
+	expanded int              // bytes of their files with variables replaced; see bounds.go
 }
 
 // place is a line of a file; line 0 is the file as a whole.
@@ -91,22 +97,31 @@ type place struct {
 // fail reports a problem.
 func (r *renderer) fail(at place, hint, format string, args ...any) {
 	r.failed = true
-	r.problems = append(r.problems, kargo.Problem{
-		Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint,
-	})
+	r.report(kargo.Problem{Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // warn reports what is odd and does no harm to the rendering.
 func (r *renderer) warn(at place, hint, format string, args ...any) {
-	r.problems = append(r.problems, kargo.Problem{
-		Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true,
-	})
+	r.report(kargo.Problem{Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true})
+}
+
+// report keeps a problem, as long as anybody would read it. An error takes the
+// place of a warning.
+func (r *renderer) report(problem kargo.Problem) {
+	if len(r.problems) < maxProblems {
+		r.problems = append(r.problems, problem)
+	} else if !problem.Warning && r.problems.Err() == nil {
+		r.problems[maxProblems-1] = problem
+	}
 }
 
 // stack renders one stack.
 func (r *renderer) stack(name string) kargo.Stack {
 	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name, needs: map[string]kargo.NeedCondition{}, filesRead: map[string]bool{}}
 	w.readLayers()
+	if !w.withinBounds() {
+		return kargo.Stack{}
+	}
 	w.checkVariables()
 	if r.failed {
 		return kargo.Stack{}

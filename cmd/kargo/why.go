@@ -122,11 +122,11 @@ func (e explainer) file(name string, file kargo.File) error {
 // trail lists the places of a value, the values below it, and the variables
 // that they read.
 func (e explainer) trail(trail kargo.Trail) error {
-	fmt.Fprintf(e.out, "%s of stack %s\n", trail.Path, trail.Stack)
+	fmt.Fprintf(e.out, "%s of stack %s\n", kargo.Printable(trail.Path), kargo.Printable(trail.Stack))
 	table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	e.mentions(table, "", trail)
 	for _, part := range trail.Parts {
-		e.mentions(table, "."+part.Key, part)
+		e.mentions(table, "."+kargo.Printable(part.Key), part)
 	}
 	if err := table.Flush(); err != nil {
 		return err
