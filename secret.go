@@ -9,7 +9,8 @@ type Opened struct {
 	// Sealed is the file as the repository has it. It alone may be written to
 	// a disk.
 	Sealed []byte
-	// With says for people what opened the file: "SOPS, age1…".
+	// With says for people how the file got its content: "SOPS, opened with
+	// age1…", "values from vault".
 	With string
 	// Names are the variables of an environment file whose values are secret.
 	Names []string

@@ -1,8 +1,10 @@
 package merge
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,8 +69,8 @@ func keepSecrets(ws *kargo.Workspace, env environment) {
 // what it refers to.
 var unresolved = regexp.MustCompile(`\bref\+(?:file|env|vault):`)
 
-// checkSecrets finds references where nobody resolves them, and a secret where
-// it would have to lie on a disk.
+// checkSecrets finds references where nobody resolves them, patterns that would
+// hide nothing, and a secret where it would have to lie on a disk.
 func checkSecrets(ws kargo.Workspace) kargo.Problems {
 	var problems kargo.Problems
 	for _, name := range slices.Sorted(maps.Keys(ws.Env)) {
@@ -83,6 +85,15 @@ func checkSecrets(ws kargo.Workspace) kargo.Problems {
 			problem.Path, problem.Line = splitPlace(where)
 		}
 		problems = append(problems, problem)
+	}
+	for _, pattern := range ws.Env.List("KARGO_SECRETS") {
+		if _, err := path.Match(pattern, ""); err != nil {
+			problem := kargo.Problem{
+				Message: fmt.Sprintf("KARGO_SECRETS: %q is no pattern", pattern), Hint: "as in *_PASSWORD; [ wants its ]",
+			}
+			problem.Path, problem.Line = splitPlace(ws.Lines["KARGO_SECRETS"])
+			problems = append(problems, problem)
+		}
 	}
 	const state = "acme/acme.json"
 	if file := ws.Files[state]; file.Secret {

@@ -39,7 +39,7 @@ func (t *tree) openAge(name string, data []byte) ([]byte, kargo.Opened, error) {
 		return nil, kargo.Opened{}, refuse(name, "", "is encrypted with age and damaged")
 	}
 	return plain, kargo.Opened{
-		Sealed: data, With: "age, " + key, Names: assignedNames(name, plain), Values: textValues(plain),
+		Sealed: data, With: "age, opened with " + key, Names: assignedNames(name, plain), Values: textValues(plain),
 	}, nil
 }
 

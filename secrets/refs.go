@@ -75,7 +75,7 @@ func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) (
 	if opened.With != "" {
 		opened.With += "; "
 	}
-	opened.With += "references to " + strings.Join(kinds, ", ")
+	opened.With += "values from " + strings.Join(kinds, ", ")
 	return []byte(strings.Join(lines, "")), opened, nil
 }
 

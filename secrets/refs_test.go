@@ -63,7 +63,7 @@ func TestReferences(t *testing.T) {
 	}
 	opened, _ := files.Opened(".env")
 	if got := strings.Join(opened.Names, " "); got != "A B C D E F G" || !opened.External || string(opened.Sealed) != text ||
-		opened.With != "references to file, env, vault" {
+		opened.With != "values from file, env, vault" {
 		t.Errorf("known are %s, %v, %q", got, opened.External, opened.With)
 	}
 	for _, value := range []string{"from a file", "from a variable", "from vault", "it's line two"} {
@@ -160,6 +160,7 @@ func TestReferencesThatCannotBeResolved(t *testing.T) {
 // One revision asks for each secret once, and logs in once.
 func TestVaultIsAskedOnce(t *testing.T) {
 	options, vault, _ := stores(t)
+	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
 	options.Vault.Token, options.Vault.RoleID, options.Vault.SecretID = nil, vault.RoleID, given(vault.SecretID)
 	text := []byte("A=ref+vault:secret/platform/db#password\nB=ref+vault:secret/platform/db#port\n")
 	files := options.Open(fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}})
@@ -185,6 +186,10 @@ func TestSOPSByVault(t *testing.T) {
 	sealed := secretstest.For(secretstest.ForVault(vault.Address)).Seal(t, "a.env", "", "A=hunter22\n")
 	if plain, err := read(options, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
 		t.Fatalf("got %q, %v", plain, err)
+	}
+	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
+	if plain, err := read(options, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
+		t.Fatalf("in a namespace: %q, %v", plain, err)
 	}
 	vault.Seal(true)
 	_, err := read(options, "a.env", sealed)

@@ -62,7 +62,7 @@ func (o Options) Open(files fs.FS) fs.FS {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	return &tree{files: files, options: o, results: map[string]result{}}
+	return &tree{files: files, options: o, results: map[string]result{}, plain: map[string]bool{}}
 }
 
 // tree is a revision's files, opened. It implements kargo.OpenedFS.
@@ -72,6 +72,7 @@ type tree struct {
 
 	mu      sync.Mutex
 	results map[string]result // of files that were not plain
+	plain   map[string]bool   // files that were
 	keyring *keyring          // read at the first need
 	store   *vaultClient      // made at the first need
 }
@@ -96,6 +97,7 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	}
 	plain, opened, err := t.open(name, data)
 	if err == nil && opened.Sealed == nil {
+		t.plain[name] = true
 		return data, nil
 	}
 	t.results[name] = result{plain, opened, err}
@@ -108,6 +110,22 @@ func (t *tree) Opened(name string) (kargo.Opened, bool) {
 	defer t.mu.Unlock()
 	known, ok := t.results[name]
 	return known.opened, ok && known.err == nil
+}
+
+// Stat is that of the file as it reads: its size is that of the plain content.
+func (t *tree) Stat(name string) (fs.FileInfo, error) {
+	t.mu.Lock()
+	plain := t.plain[name]
+	t.mu.Unlock()
+	if plain { // it was read already, and need not be read again
+		return fs.Stat(t.files, name)
+	}
+	file, err := t.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	return info, errors.Join(err, file.Close())
 }
 
 // Open opens one file. Its size is that of the plain content.

@@ -84,7 +84,7 @@ func (t *tree) openSOPS(name string, data []byte) (plain []byte, opened kargo.Op
 	if plain, err = store.EmitPlainFile(file.Branches); err != nil {
 		return nil, opened, refuse(name, "", "is encrypted with SOPS and cannot be written as %s", format)
 	}
-	opened = kargo.Opened{Sealed: data, With: "SOPS, " + used}
+	opened = kargo.Opened{Sealed: data, With: "SOPS, opened with " + used}
 	if format == "binary" {
 		opened.Names, opened.Values = assignedNames(name, plain), textValues(plain)
 	} else {

@@ -79,7 +79,7 @@ func TestSOPS(t *testing.T) {
 			if !ok || string(opened.Sealed) != string(sealed) {
 				t.Error("it is not known as it lies in the repository")
 			}
-			if want := "SOPS, " + key.Recipient().String(); opened.With != want {
+			if want := "SOPS, opened with " + key.Recipient().String(); opened.With != want {
 				t.Errorf("opened with %q, want %q", opened.With, want)
 			}
 			if got := strings.Join(opened.Names, " "); got != test.names {
@@ -128,40 +128,40 @@ func TestKeys(t *testing.T) {
 	}{
 		{
 			name: "SOPS for age, the second of two keys", sealed: secretstest.For(secretstest.ForAge(t, key.Recipient().String())).Seal(t, "a.env", "", "A=hunter22\n"),
-			options: secrets.Options{AgeKeys: given(other.String() + "\n" + key.String())}, with: "SOPS, " + key.Recipient().String(),
+			options: secrets.Options{AgeKeys: given(other.String() + "\n" + key.String())}, with: "SOPS, opened with " + key.Recipient().String(),
 		},
 		{
 			name:    "SOPS for age, the second of two recipients",
 			sealed:  secretstest.For(secretstest.ForAge(t, other.Recipient().String()), secretstest.ForAge(t, key.Recipient().String())).Seal(t, "a.env", "", "A=hunter22\n"),
-			options: secrets.Options{AgeKeys: given(key.String())}, with: "SOPS, " + key.Recipient().String(),
+			options: secrets.Options{AgeKeys: given(key.String())}, with: "SOPS, opened with " + key.Recipient().String(),
 		},
 		{
 			name: "SOPS for an SSH key", sealed: secretstest.For(secretstest.ForAge(t, sshPublic)).Seal(t, "a.env", "", "A=hunter22\n"),
-			options: secrets.Options{AgeKeys: given(string(sshPrivate))}, with: "SOPS, " + sshPublic,
+			options: secrets.Options{AgeKeys: given(string(sshPrivate))}, with: "SOPS, opened with " + sshPublic,
 		},
 		{
 			name: "SOPS for PGP", sealed: secretstest.For(secretstest.ForPGP(entity)).Seal(t, "a.env", "", "A=hunter22\n"),
-			options: secrets.Options{PGPKeys: given(string(secretstest.PrivatePGP(t, entity, "")))}, with: "SOPS, PGP " + secretstest.Fingerprint(entity),
+			options: secrets.Options{PGPKeys: given(string(secretstest.PrivatePGP(t, entity, "")))}, with: "SOPS, opened with PGP " + secretstest.Fingerprint(entity),
 		},
 		{
 			name: "SOPS for PGP, with a passphrase", sealed: lockedSeal,
 			options: secrets.Options{PGPKeys: given(string(secretstest.PrivatePGP(t, locked, "open sesame"))), PGPPassphrase: given("open sesame")},
-			with:    "SOPS, PGP " + secretstest.Fingerprint(locked),
+			with:    "SOPS, opened with PGP " + secretstest.Fingerprint(locked),
 		},
 		{
 			name: "SOPS, two groups of keys together",
 			sealed: secretstest.Sealer{Threshold: 2, Groups: []sops.KeyGroup{
 				{secretstest.ForAge(t, key.Recipient().String())}, {secretstest.ForAge(t, other.Recipient().String())},
 			}}.Seal(t, "a.env", "", "A=hunter22\n"),
-			options: secrets.Options{AgeKeys: given(key.String() + "\n" + other.String())}, with: "SOPS, " + other.Recipient().String(),
+			options: secrets.Options{AgeKeys: given(key.String() + "\n" + other.String())}, with: "SOPS, opened with " + other.Recipient().String(),
 		},
 		{
 			name: "a whole file of age", sealed: secretstest.AgeEncrypt(t, "A=hunter22\n", false, key.Recipient()),
-			options: secrets.Options{AgeKeys: given(key.String())}, with: "age, " + key.Recipient().String(),
+			options: secrets.Options{AgeKeys: given(key.String())}, with: "age, opened with " + key.Recipient().String(),
 		},
 		{
 			name: "a whole file of age, armored", sealed: secretstest.AgeEncrypt(t, "A=hunter22\n", true, key.Recipient()),
-			options: secrets.Options{AgeKeys: given(key.String())}, with: "age, " + key.Recipient().String(),
+			options: secrets.Options{AgeKeys: given(key.String())}, with: "age, opened with " + key.Recipient().String(),
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

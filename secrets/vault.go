@@ -100,7 +100,6 @@ func (v Vault) open(timeout time.Duration) (*vaultClient, error) {
 		return nil, err
 	}
 	c.api.SetToken("") // not that of VAULT_TOKEN
-	c.api.SetNamespace(v.Namespace)
 	if c.token, err = v.login(c.api, timeout); err != nil {
 		return nil, err
 	}
@@ -130,17 +129,22 @@ func (v Vault) transport() (http.RoundTripper, error) {
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 	}
-	return oneHost{transport, address.Scheme, address.Host}, nil
+	return oneHost{transport, address.Scheme, address.Host, v.Namespace}, nil
 }
 
 type oneHost struct {
 	http.RoundTripper
 	scheme, host string
+	namespace    string
 }
 
 func (o oneHost) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != o.scheme || request.URL.Host != o.host {
 		return nil, errors.New("Vault sends to another address; the token stays here")
+	}
+	if o.namespace != "" { // for SOPS's own client, too
+		request = request.Clone(request.Context())
+		request.Header.Set(api.NamespaceHeaderName, o.namespace)
 	}
 	return o.RoundTripper.RoundTrip(request)
 }

@@ -56,11 +56,11 @@ func printProblems(out io.Writer, problems kargo.Problems) {
 	}
 }
 
-// printOpened says which files were not plain, and what opened them.
+// printOpened says which files were not plain, and how they became so.
 func printOpened(out io.Writer, workspace kargo.Workspace) {
 	for _, name := range slices.Sorted(maps.Keys(workspace.Files)) {
 		if with := workspace.Files[name].Opened.With; with != "" {
-			fmt.Fprintf(out, "%s: opened with %s\n", name, with)
+			fmt.Fprintf(out, "%s: %s\n", name, with)
 		}
 	}
 }

@@ -43,8 +43,8 @@ func TestCheckSaysWhatOpenedFiles(t *testing.T) {
 	code, stdout, stderr := kargoIn(t, dir, "check", "--sops-age-key-file", keyFile)
 	wantOut := "deploy/app.yml:10: warning: configs.conf: configs/app.conf holds what is encrypted in the repository, and whoever may use Docker can read a config" +
 		" (hand it over with secrets:, which only the containers can read)\n"
-	wantErr := ".env: opened with SOPS, " + recipient + "\nconfigs/app.env: opened with SOPS, " + recipient + "\nconfigs/tls.key: opened with age, " + recipient +
-		"\nconfigs/token: opened with SOPS, " + recipient + "\n0 errors, 1 warning; environment read as dotenv\n"
+	wantErr := ".env: SOPS, opened with " + recipient + "\nconfigs/app.env: SOPS, opened with " + recipient + "\nconfigs/tls.key: age, opened with " + recipient +
+		"\nconfigs/token: SOPS, opened with " + recipient + "\n0 errors, 1 warning; environment read as dotenv\n"
 	if code != 0 || stdout != wantOut || stderr != wantErr {
 		t.Errorf("exit %d\n%s%swant\n%s%s", code, stdout, stderr, wantOut, wantErr)
 	}
@@ -134,5 +134,51 @@ func TestRenderHidesSecrets(t *testing.T) {
 		if hidden != stdout {
 			t.Errorf("more than secrets differs:\n%s\n%s", stdout, shown)
 		}
+	}
+}
+
+// What a person can do wrong with secrets, and what is said of it.
+func TestSecretProblems(t *testing.T) {
+	key := secretstest.NewAgeKey(t)
+	seal := secretstest.For(secretstest.ForAge(t, key.Recipient().String()))
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, []byte(key.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const env = ".env=STACKS=web\nWEB_STACK=app\n"
+	const app = "deploy/app.yml=services:\n  app:\n    image: app:1\n"
+	for _, test := range []struct {
+		name  string
+		files []string
+		want  string
+	}{
+		{
+			"a reference where nobody resolves it", []string{env + ". more/a.env\n", app, "more/a.env=A=ref+file:a\n"},
+			"more/a.env:1: A holds a reference that is not resolved here (references stand in .env, or in a file NAME.env beside it, as the whole value of a variable)\n",
+		},
+		{
+			"a reference that the operator has not allowed", []string{env + "A=ref+file:a\n", app},
+			".env:3: A: cannot resolve ref+file:a: no directory of secrets is given: there is no such value (the operator names one in --secrets-dir)\n",
+		},
+		{
+			"certificates of Traefik", []string{env, app, "acme.json=" + string(seal.Seal(t, "acme.json", "", "{\"a\": \"b\"}"))},
+			"acme.json: is encrypted, and Traefik wants it on a disk (let Traefik make its own, or put it into the data directory by hand)\n",
+		},
+		{
+			"a bind that is written to", []string{env, app + "    volumes: [\"./../configs/key:/key:rw\"]\n", "configs/key=" + string(seal.Seal(t, "key", "binary", "x\n"))},
+			"deploy/app.yml:4: services.app binds configs/key, which holds what is encrypted in the repository and is not written to a disk" +
+				" (hand it over with secrets:, or let the bind be read-only: then it becomes a Swarm secret)\n",
+		},
+		{
+			"a pattern that matches nothing", []string{env + "KARGO_SECRETS='*_PIN [A'\n", app},
+			".env:3: KARGO_SECRETS: \"[A\" is no pattern (as in *_PASSWORD; [ wants its ])\n",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, _ := kargoIn(t, workspaceIn(t, test.files...), "check", "--sops-age-key-file", keyFile)
+			if code != 2 || stdout != test.want {
+				t.Errorf("exit %d\n%swant\n%s", code, stdout, test.want)
+			}
+		})
 	}
 }

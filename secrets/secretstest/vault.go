@@ -22,8 +22,8 @@ type Vault struct {
 	Address string
 	CA      []byte // the certificate to trust, in PEM
 	Token   string
-	// RoleID and SecretID are what AppRole takes.
-	RoleID, SecretID string
+	// RoleID and SecretID are what AppRole takes, Namespace is where all lies.
+	RoleID, SecretID, Namespace string
 
 	mu       sync.Mutex
 	secrets  map[string]map[string]any // by mount and path: "secret/db"
@@ -75,6 +75,8 @@ func (v *Vault) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case v.sealed:
 		answer(w, http.StatusServiceUnavailable, map[string]any{"errors": []string{"Vault is sealed"}})
+	case r.Header.Get("X-Vault-Namespace") != v.Namespace:
+		answer(w, http.StatusNotFound, map[string]any{"errors": []string{"no handler for route \"" + path + "\". route entry not found."}})
 	case path == "auth/approle/login":
 		v.login(w, r)
 	case r.Header.Get("X-Vault-Token") != v.Token:
