@@ -43,6 +43,7 @@ scripts: ## shellcheck of all scripts
 
 bench: ## benchmarks
 	go test -short -run '^$$' -bench . -benchmem ./...
+	KARGO_TEST_LARGE=true go test -run '^TestLargeRepository$$' -v ./gitsync
 
 # Its exit status 3 means a finding; any other failure, that it could not look.
 vuln: ## known vulnerabilities in what the program calls (asks vuln.go.dev)

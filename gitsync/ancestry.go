@@ -47,7 +47,7 @@ func (r *Repository) rewrote(ctx context.Context, objects storer.EncodedObjectSt
 // the history is at hand it is looked through; where it is not, the remote is
 // asked.
 func (r *Repository) comesAfter(ctx context.Context, commit *object.Commit, ancestor plumbing.Hash) answer {
-	if r.place.scheme == schemeLocal {
+	if r.place.scheme == schemeLocal || r.opts.History {
 		return lookThrough(commit, ancestor)
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)

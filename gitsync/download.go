@@ -42,7 +42,7 @@ func (r *Repository) download(ctx context.Context) (string, error) {
 		if found, refs, err = r.findTarget(ctx, session); err != nil {
 			return err
 		}
-		if r.store.has(found.commit.String()) && !r.namedAnew(found.commit.String()) {
+		if r.isStored(found.commit.String()) {
 			return nil
 		}
 		return r.store.add(found.commit.String(), func(dir string) error {
@@ -55,11 +55,11 @@ func (r *Repository) download(ctx context.Context) (string, error) {
 // downloadInto makes dir a bare repository that holds the target and no history.
 func (r *Repository) downloadInto(ctx context.Context, dir string, session transport.UploadPackSession, offered *capability.List, found target) error {
 	pack := filepath.Join(dir, "incoming.pack")
-	shallows, err := requestPack(ctx, pack, session, offered, found.want)
+	shallows, err := requestPack(ctx, pack, session, request{offered, found.want, nil, 1})
 	if err != nil {
 		return err
 	}
-	if err := checkPack(pack, r.opts.Limits); err != nil {
+	if err := checkPack(pack, r.opts.Limits, false); err != nil {
 		return err
 	}
 	storage := openStorage(dir)
@@ -89,21 +89,38 @@ func nameTarget(storage *filesystem.Storage, found target) error {
 	return storage.SetReference(plumbing.NewHashReference(plumbing.HEAD, found.commit))
 }
 
-// requestPack writes the pack of one commit to a file and gives the commits
-// at which history was cut off.
-func requestPack(ctx context.Context, path string, session transport.UploadPackSession, offered *capability.List, want plumbing.Hash) ([]plumbing.Hash, error) {
-	request := packp.NewUploadPackRequestFromCapabilities(offered)
-	request.Wants = []plumbing.Hash{want}
-	if offered.Supports(capability.Shallow) {
-		request.Depth = packp.DepthCommits(1)
-		if err := request.Capabilities.Set(capability.Shallow); err != nil {
-			return nil, err
-		}
+// request is what to ask a remote for.
+type request struct {
+	offered *capability.List // by the remote
+	want    plumbing.Hash
+	haves   []plumbing.Hash // what comes before these is here
+	depth   int             // so many commits; 0 is all
+}
+
+func (r request) encode() (*packp.UploadPackRequest, error) {
+	request := packp.NewUploadPackRequestFromCapabilities(r.offered)
+	request.Wants, request.Haves = []plumbing.Hash{r.want}, r.haves
+	if len(r.haves) > 0 { // go-git does not understand the answers; see init
+		request.Capabilities.Delete(capability.MultiACK)
+		request.Capabilities.Delete(capability.MultiACKDetailed)
 	}
-	if offered.Supports(capability.NoProgress) {
-		if err := request.Capabilities.Set(capability.NoProgress); err != nil {
-			return nil, err
-		}
+	var err error
+	if r.depth > 0 && r.offered.Supports(capability.Shallow) {
+		request.Depth = packp.DepthCommits(r.depth)
+		err = request.Capabilities.Set(capability.Shallow)
+	}
+	if r.offered.Supports(capability.NoProgress) {
+		err = errors.Join(err, request.Capabilities.Set(capability.NoProgress))
+	}
+	return request, err
+}
+
+// requestPack writes the pack that is asked for to a file, and gives the
+// commits at which history was cut off.
+func requestPack(ctx context.Context, path string, session transport.UploadPackSession, wanted request) ([]plumbing.Hash, error) {
+	request, err := wanted.encode()
+	if err != nil {
+		return nil, err
 	}
 	response, err := session.UploadPack(ctx, request)
 	if err != nil {
@@ -140,8 +157,9 @@ func storePack(storage *filesystem.Storage, path string) error {
 
 // checkPack refuses a pack that would unfold to more than the limits. go-git
 // holds every object of a pack in memory once, so this has to come first: a
-// few kilobytes can stand for gigabytes.
-func checkPack(path string, limits Limits) error {
+// few kilobytes can stand for gigabytes. Of a pack with history only the size
+// of each object is bounded: its files are not all there at once.
+func checkPack(path string, limits Limits, history bool) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -154,7 +172,7 @@ func checkPack(path string, limits Limits) error {
 	}
 	// Beside files and directories there are the root, the commit and tags.
 	const others = 16
-	if int64(count) > int64(limits.Files)+others {
+	if !history && int64(count) > int64(limits.Files)+others {
 		return tooMuch("%d files and directories, the limit is %d", count, limits.Files)
 	}
 	var total int64
@@ -163,7 +181,7 @@ func checkPack(path string, limits Limits) error {
 		if err != nil {
 			return err
 		}
-		if total += size; total > limits.Bytes {
+		if total += size; !history && total > limits.Bytes {
 			return tooMuch("more than %d bytes", limits.Bytes)
 		}
 	}

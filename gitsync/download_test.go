@@ -38,7 +38,7 @@ func TestCheckPackSeesWhatADeltaMakes(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if err := checkPack(path, Limits{File: 1 << 20}.withDefaults()); err != nil {
+		if err := checkPack(path, Limits{File: 1 << 20}.withDefaults(), false); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {

@@ -29,6 +29,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // go-git hides multi_ack by default, because it cannot negotiate with it.
@@ -166,7 +167,10 @@ func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, 
 	if r.place.scheme == schemeLocal {
 		return r.readLocal(ctx, commit)
 	}
-	if r.store.has(commit) && !r.namedAnew(commit) {
+	if r.opts.History {
+		return r.fetchHistory(ctx, commit)
+	}
+	if r.isStored(commit) {
 		revision, tree, err := r.readStored(ctx, commit)
 		if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 			return revision, tree, err
@@ -189,12 +193,17 @@ func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, 
 	return r.readStored(ctx, fetched)
 }
 
+// isStored tells whether a commit is on disk with all that is wanted of it.
+func (r *Repository) isStored(commit string) bool {
+	return r.store.has(commit) && !r.namedAnew(openStorage(r.store.path(commit)), commit)
+}
+
 // namedAnew tells that a commit on disk was named by another tag by now: one
 // that is signed, perhaps.
-func (r *Repository) namedAnew(commit string) bool {
+func (r *Repository) namedAnew(storage *filesystem.Storage, commit string) bool {
 	seen := r.seen.Load()
 	if seen == nil || seen.commit.String() != commit || seen.want == seen.commit {
 		return false
 	}
-	return openStorage(r.store.path(commit)).HasEncodedObject(seen.want) != nil
+	return !holds(storage, seen.want)
 }

@@ -25,6 +25,12 @@ type Options struct {
 	// slashes and relative to the root; empty means the root. What lies
 	// outside does not exist.
 	Path string
+	// SubmoduleHosts are the hosts, as NAME or NAME:PORT, from which submodules
+	// are fetched by https or ssh, at the commits that the main one names.
+	SubmoduleHosts []string
+	// History keeps all of a remote's history and fetches only what is new. It
+	// is for large repositories: the first fetch takes long, the others do not.
+	History bool
 	// Dir is where fetched commits are kept, a directory each. It belongs to
 	// one Repository of one process. A local repository does not need it.
 	Dir string

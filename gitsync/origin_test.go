@@ -135,6 +135,16 @@ func listing(t *testing.T, files fs.FS) string {
 	return text.String()
 }
 
+// walk reads every file, and gives the first error.
+func walk(files fs.FS) error {
+	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			_, err = fs.ReadFile(files, path)
+		}
+		return err
+	})
+}
+
 // secret returns a credential from memory.
 func secret(text string) func() (string, error) {
 	return func() (string, error) { return text, nil }

@@ -31,20 +31,24 @@ func (r *Repository) readStored(ctx context.Context, commit string) (kargo.Revis
 	return r.readCommit(ctx, storage, found)
 }
 
-// storedTarget is what the commit of a directory of the store was called when
-// it was fetched; see nameTarget.
+// storedTarget is what a stored commit was called when it was fetched; see
+// nameTarget. A commit that no ref is at any more has no other name than HEAD.
 func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, error) {
 	found := target{name: plumbing.HEAD, want: commit, commit: commit}
 	refs, err := storage.IterReferences()
 	if err != nil {
 		return found, err
 	}
-	return found, refs.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() == plumbing.HashReference && ref.Name() != plumbing.HEAD {
+	err = refs.ForEach(func(ref *plumbing.Reference) error {
+		if ref.Type() != plumbing.HashReference || ref.Name() == plumbing.HEAD {
+			return nil
+		}
+		if at, err := peel(storage, ref.Hash()); err == nil && at == commit {
 			found.name, found.want = ref.Name(), ref.Hash()
 		}
 		return nil
 	})
+	return found, err
 }
 
 // readLocal reads a commit of a local repository where it is.
@@ -118,7 +122,8 @@ func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjec
 	if err := commit.Decode(encoded(plumbing.CommitObject, data)); err != nil {
 		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", found.commit, err)
 	}
-	files, err := newTree(objects, commit, r.opts.Path, r.opts.Limits)
+	modules := &submodules{ctx: ctx, main: r, objects: objects, root: commit.TreeHash}
+	files, err := newTree(objects, commit, r.opts.Path, r.opts.Limits, modules)
 	if err != nil {
 		return kargo.Revision{}, nil, err
 	}

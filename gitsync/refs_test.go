@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"kargo"
 	"kargo/gitsync"
@@ -30,15 +33,15 @@ func names(t *testing.T, dir string) string {
 // Every history a branch can have is followed, over HTTP and in place.
 func TestFollowRefs(t *testing.T) {
 	t.Parallel()
-	for _, remote := range []string{"http", "local"} {
+	for _, remote := range []string{"http", "http with history", "local"} {
 		t.Run(remote, func(t *testing.T) {
 			o := newOrigin(t)
 			address := o.bare
-			if remote == "http" {
+			if remote != "local" {
 				address = serve(t, gitHandler(t, o.root))
 			}
 			follow := func(ref string) *gitsync.Repository {
-				return open(t, gitsync.Options{URL: address, Ref: ref})
+				return open(t, gitsync.Options{URL: address, Ref: ref, History: remote == "http with history"})
 			}
 			expect := func(repository *gitsync.Repository, want string) {
 				t.Helper()
@@ -241,6 +244,65 @@ func TestFollowVersions(t *testing.T) {
 	wantText(t, "after the next release", revision.String(), "v1.11.0@"+o.head()[:12]+" “next”")
 }
 
+// With history kept, a fetch brings what is new, and nothing else; what was
+// fetched is there after a restart without the remote.
+func TestHistoryGrowsByWhatIsNew(t *testing.T) {
+	o := newOrigin(t)
+	var much []string
+	for i := range 200 {
+		much = append(much, fmt.Sprint("docs/", i), fmt.Sprint("page ", i))
+	}
+	o.commit("much", much...)
+	o.push("main")
+	var sent atomic.Int64
+	handler := gitHandler(t, o.root)
+	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(countedWriter{w, &sent}, r)
+	}))
+	opts := gitsync.Options{URL: address, Dir: t.TempDir(), History: true}
+	repository := open(t, opts)
+	first, _ := sync(t, repository)
+	sent.Store(0)
+	o.commit("little", ".env", "STACKS=web\n")
+	o.push("main")
+	revision, files := sync(t, repository)
+	if got := sent.Load(); got > 2000 {
+		t.Errorf("%d bytes came for a small change", got)
+	}
+	wantText(t, "commit", revision.Commit, o.head())
+	data, err := fs.ReadFile(files, ".env")
+	wantText(t, ".env", fmt.Sprint(string(data), err), "STACKS=web\n<nil>")
+
+	o.push("HEAD~1:main") // back to what is there: nothing comes
+	sent.Store(0)
+	again, _ := sync(t, repository)
+	wantText(t, "back", again.Commit+" "+again.Rewrote, first.Commit+" "+revision.Commit)
+	if got := sent.Load(); got > 1000 {
+		t.Errorf("%d bytes came for nothing new", got)
+	}
+
+	opts.URL, opts.Timeout = "http://"+silentPeer(t)+"/gone.git", 100*time.Millisecond
+	for _, commit := range []string{first.Commit, revision.Commit} {
+		restored, files, err := open(t, opts).Fetch(deadline(t), commit)
+		if err != nil {
+			t.Fatal(commit, first, revision, err)
+		}
+		wantText(t, "restored", restored.Commit, commit)
+		listing(t, files)
+	}
+}
+
+// countedWriter counts what a server answers.
+type countedWriter struct {
+	http.ResponseWriter
+	sent *atomic.Int64
+}
+
+func (w countedWriter) Write(data []byte) (int, error) {
+	w.sent.Add(int64(len(data)))
+	return w.ResponseWriter.Write(data)
+}
+
 // A fixed commit is fetched from a server that gives it out: because a ref is
 // there, or because it says that it gives out any that can be reached.
 func TestFixedCommit(t *testing.T) {
@@ -355,11 +417,13 @@ func TestAnswersAs(t *testing.T) {
 // over HTTP and SSH, the server is asked.
 func TestForcedPushIsSaid(t *testing.T) {
 	t.Parallel()
-	for _, remote := range []string{"http", "ssh", "local"} {
+	for _, remote := range []string{"http", "ssh", "http with history", "ssh with history", "local"} {
 		t.Run(remote, func(t *testing.T) {
 			o := newOrigin(t)
 			opts := gitsync.Options{URL: o.bare, Dir: t.TempDir(), Ref: "main"}
-			switch remote {
+			protocol, _, history := strings.Cut(remote, " ")
+			opts.History = history
+			switch protocol {
 			case "http":
 				opts.URL, opts.Username, opts.Password = serve(t, private(gitHandler(t, o.root))), account, secret(password)
 			case "ssh":

@@ -187,6 +187,9 @@ func (s *sshSession) UploadPack(_ context.Context, request *packp.UploadPackRequ
 	if err := request.UploadRequest.Encode(s.in); err != nil {
 		return nil, err
 	}
+	if err := request.UploadHaves.Encode(s.in, false); err != nil {
+		return nil, err
+	}
 	if err := pktline.NewEncoder(s.in).EncodeString("done\n"); err != nil {
 		return nil, err
 	}

@@ -157,3 +157,10 @@ func openStorage(dir string) *filesystem.Storage {
 		ExclusiveAccess: true,
 	})
 }
+
+// holds tells whether an object is there. Storage.HasEncodedObject does not see
+// what is in a pack, if the storage is open for exclusive access.
+func holds(storage *filesystem.Storage, hash plumbing.Hash) bool {
+	_, err := storage.EncodedObject(plumbing.AnyObject, hash)
+	return err == nil
+}

@@ -32,18 +32,20 @@ type tree struct {
 	nodes  map[string]*node // by path; "." is the root
 	bytes  int64            // of all files
 
+	submodules *submodules // nil where there are none to be had
+
 	reading sync.Mutex // go-git's storage is not made for concurrent reads
 	asked   asked
 }
 
 // newTree reads the names of a commit below one of its directories, and stops
 // at a limit.
-func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits) (*tree, error) {
+func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules) (*tree, error) {
 	hash, err := findDirectory(objects, commit.TreeHash, below)
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{limits: limits, nodes: map[string]*node{}}
+	t := &tree{limits: limits, nodes: map[string]*node{}, submodules: modules}
 	root := &node{name: ".", mode: fs.ModeDir | 0o755, time: commit.Committer.When, hash: hash, objects: objects}
 	t.nodes["."] = root
 	return t, t.read(root, ".", 0)
@@ -110,14 +112,14 @@ func (t *tree) read(directory *node, at string, depth int) error {
 
 // add makes a node of one entry of a directory.
 func (t *tree) add(directory *node, entry object.TreeEntry, where string, depth int) error {
-	if entry.Mode == filemode.Submodule && !inWorkspace(where) {
-		return nil
-	}
 	if len(t.nodes) > t.limits.Files {
 		return tooMuch("more than %d files and directories", t.limits.Files)
 	}
 	child, err := t.newNode(entry, where, directory)
-	if err != nil {
+	if errors.Is(err, errNotAllowed) && !inWorkspace(where) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, errNotAllowed) {
 		return err
 	}
 	if t.bytes += child.size; t.bytes > t.limits.Bytes {
@@ -134,8 +136,8 @@ func (t *tree) add(directory *node, entry object.TreeEntry, where string, depth 
 	return nil
 }
 
-func (t *tree) newNode(entry object.TreeEntry, where string, parent *node) (*node, error) {
-	n := &node{name: entry.Name, time: parent.time, hash: entry.Hash, objects: parent.objects}
+func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*node, error) {
+	n := &node{name: entry.Name, time: directory.time, hash: entry.Hash, objects: directory.objects}
 	switch entry.Mode {
 	case filemode.Dir:
 		n.mode = fs.ModeDir | 0o755
@@ -145,10 +147,7 @@ func (t *tree) newNode(entry object.TreeEntry, where string, parent *node) (*nod
 		n.refused = refusal(where, errors.New("symbolic links are refused"))
 		return n, nil
 	case filemode.Submodule:
-		n.mode = fs.ModeIrregular
-		n.refused = &kargo.Error{Fault: kargo.Invalid, Where: where, Err: errors.New("submodules are not fetched"),
-			Hint: "commit the files themselves"}
-		return n, nil
+		return t.submodule(n, where, directory)
 	case filemode.Executable:
 		n.mode = 0o755
 	default:
@@ -161,6 +160,23 @@ func (t *tree) newNode(entry object.TreeEntry, where string, parent *node) (*nod
 	if n.size = size; size > t.limits.File {
 		n.refused = refusal(where, fmt.Errorf("the file has %d bytes, the limit is %d", size, t.limits.File))
 	}
+	return n, nil
+}
+
+// submodule makes a directory of a gitlink. Where its content is not to be had
+// the node is refused, and so is the error. Submodules of submodules are none of
+// what .gitmodules is about, so they are not to be had either.
+func (t *tree) submodule(n *node, where string, directory *node) (*node, error) {
+	modules := t.submodules
+	if directory.objects != t.nodes["."].objects {
+		modules = nil
+	}
+	content, err := modules.open(where, n.hash)
+	if err != nil {
+		n.mode, n.refused = fs.ModeIrregular, notFetched(where)
+		return n, err
+	}
+	n.mode, n.hash, n.objects = fs.ModeDir|0o755, content.tree, content.objects
 	return n, nil
 }
 

@@ -119,12 +119,7 @@ func (h *hostile) read(limits gitsync.Limits, root plumbing.Hash, message string
 	if err != nil {
 		return nil, err
 	}
-	return files, fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			_, err = fs.ReadFile(files, path)
-		}
-		return err
-	})
+	return files, walk(files)
 }
 
 func TestHostileTrees(t *testing.T) {

@@ -51,8 +51,26 @@ func TestAccessSettings(t *testing.T) {
 			t.Errorf("%q: exit %d, %q", c.args, code, stderr)
 		}
 	}
+	if code, _, stderr := kargoIn(t, dir, "plan", "--repo", dir, "--depth", "20"); code != 2 || stderr != "kargo: --depth takes 1 or 0, not 20\n" {
+		t.Errorf("--depth 20: exit %d, %q", code, stderr)
+	}
 	code, _, stderr := kargoIn(t, dir, "plan", "--workspace", dir, "--path", "x")
 	if code != 2 || !strings.HasPrefix(stderr, "kargo: --path and --verify-signatures are about a repository") {
 		t.Errorf("--path without --repo: exit %d, %q", code, stderr)
+	}
+}
+
+// A file that git LFS keeps elsewhere does not become a Swarm config of three
+// lines that mean nothing.
+func TestS08LFSPointerAsAConfig(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=site\n",
+		"deploy/site.yml=services: {site: {image: 'nginx:1', configs: [style]}}\nconfigs: {style: {file: ../configs/style.css}}\n",
+		"configs/style.css=version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+	commitIn(t, dir)
+	code, stdout, stderr := kargoIn(t, t.TempDir(), "plan", "--repo", dir)
+	const want = "configs/style.css: the file is a git LFS pointer; its content is not in the repository " +
+		"(commit the file itself: `git lfs untrack`, then add it again)"
+	if code != 2 || stdout != "" || !strings.Contains(stderr, want) {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
 	}
 }

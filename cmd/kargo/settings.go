@@ -49,6 +49,8 @@ type settings struct {
 	sshSigners   secretSource
 	pgpKeys      secretSource
 	limits       gitsync.Limits
+	submodules   []string
+	depth        int
 	interval     time.Duration
 	schedule     string
 	verify       time.Duration
@@ -139,6 +141,8 @@ func (s *settings) repoFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.signatures, "verify-signatures", "", "`what` an allowed key must have signed: commit, tag or both; nothing if empty")
 	flags.StringVar(&s.sshSigners.file, "verify-ssh-signers-file", "", "`file` with the SSH keys that may sign, as git's gpg.ssh.allowedSignersFile (or KARGO_VERIFY_SSH_SIGNERS)")
 	flags.StringVar(&s.pgpKeys.file, "verify-pgp-keys-file", "", "`file` with the OpenPGP keys that may sign, armored (or KARGO_VERIFY_PGP_KEYS)")
+	flags.StringArrayVar(&s.submodules, "submodule-hosts", nil, "`host`, or host:port, from which submodules are fetched; may be repeated")
+	flags.IntVar(&s.depth, "depth", 1, "commits to fetch: 1, or 0 to keep all history and fetch only what is new")
 	limits := gitsync.DefaultLimits()
 	flags.IntVar(&s.limits.Files, "max-files", limits.Files, "so many files and directories a commit may have")
 	flags.Int64Var(&s.limits.Bytes, "max-bytes", limits.Bytes, "so many bytes the files of a commit may have together, and the download of it")

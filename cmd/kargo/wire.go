@@ -119,6 +119,9 @@ func (s *settings) repository() (source controller.Source, address string, err e
 	if s.repo == "" {
 		return nil, "", usagef("which repository? give --repo or KARGO_REPO")
 	}
+	if s.depth != 0 && s.depth != 1 {
+		return nil, "", usagef("--depth takes 1 or 0, not %d", s.depth)
+	}
 	repository, err := gitsync.Open(s.gitOptions())
 	if err != nil {
 		return nil, "", err
@@ -134,7 +137,7 @@ func (s *settings) gitOptions() gitsync.Options {
 		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
 		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
 		Signatures: gitsync.Signatures(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(),
-		Timeout: s.gitTimeout, Limits: s.limits,
+		Timeout: s.gitTimeout, Limits: s.limits, SubmoduleHosts: s.submodules, History: s.depth == 0,
 	})
 }
 

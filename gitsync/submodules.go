@@ -1,0 +1,191 @@
+package gitsync
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+)
+
+const (
+	// mostSubmodules bounds how many fetches one commit can cause.
+	mostSubmodules = 32
+	// longestModulesFile bounds .gitmodules, which is read before the files are
+	// counted.
+	longestModulesFile = 1 << 20
+	// keepOfSubmodule is how many commits of a submodule stay on disk: more than
+	// of the main repository, because nothing protects them.
+	keepOfSubmodule = 20
+)
+
+// submodules fetches what the gitlinks of one commit lead to, from the hosts
+// that the operator allows.
+type submodules struct {
+	ctx     context.Context
+	main    *Repository
+	objects storer.EncodedObjectStorer
+	root    plumbing.Hash // of the whole commit
+	fetched int
+	urls    map[string]string // by path from the root; read when first needed
+}
+
+// submodule is the directory that a gitlink leads to.
+type submodule struct {
+	objects storer.EncodedObjectStorer
+	tree    plumbing.Hash
+}
+
+// errNotAllowed is why a submodule is not fetched that nobody has allowed. Where
+// no workspace is read it does no harm.
+var errNotAllowed = errors.New("the submodule is not fetched")
+
+// open gives the content of a submodule. An error is errNotAllowed, Invalid, or
+// that of the fetch.
+func (s *submodules) open(where string, commit plumbing.Hash) (*submodule, error) {
+	if s == nil || len(s.main.opts.SubmoduleHosts) == 0 || s.main.opts.Dir == "" {
+		return nil, errNotAllowed
+	}
+	if s.urls == nil {
+		if err := s.readURLs(); err != nil {
+			return nil, err
+		}
+	}
+	address, known := s.urls[path.Join(s.main.opts.Path, where)]
+	if !known {
+		return nil, refusal(where, errors.New("the submodule is not in .gitmodules"))
+	}
+	repository, err := s.repository(address, commit)
+	var wrong *kargo.Error
+	if errors.As(err, &wrong) {
+		return nil, &kargo.Error{Fault: wrong.Fault, Where: where, Hint: wrong.Hint, Err: fmt.Errorf("fetch submodule: %w", wrong.Err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.fetched++; s.fetched > mostSubmodules {
+		return nil, tooMuch("more than %d submodules", mostSubmodules)
+	}
+	found, err := repository.content(s.ctx, commit)
+	if err != nil {
+		return nil, repository.explain("fetch submodule "+where+" from", err, repository.opts.Timeout)
+	}
+	return found, nil
+}
+
+// readURLs reads .gitmodules of the commit.
+func (s *submodules) readURLs() error {
+	s.urls = map[string]string{}
+	listing, err := readListing(s.objects, s.root, ".")
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(listing.Entries, func(e object.TreeEntry) bool { return e.Name == ".gitmodules" })
+	if i < 0 || listing.Entries[i].Mode == filemode.Symlink || !listing.Entries[i].Mode.IsFile() {
+		return nil
+	}
+	hash := listing.Entries[i].Hash
+	if size, err := s.objects.EncodedObjectSize(hash); err != nil || size > longestModulesFile {
+		return errors.Join(err, refusal(".gitmodules", fmt.Errorf("the file has %d bytes, the limit is %d", size, longestModulesFile)))
+	}
+	data, err := readObject(s.objects, plumbing.BlobObject, hash)
+	if err != nil {
+		return err
+	}
+	modules := config.NewModules()
+	if err := modules.Unmarshal(data); err != nil {
+		return refusal(".gitmodules", errors.New(printable(err.Error())))
+	}
+	for _, module := range modules.Submodules {
+		s.urls[module.Path] = module.URL
+	}
+	return nil
+}
+
+// repository is the one that an address of .gitmodules leads to, if the host is
+// allowed. It sees the main repository's credentials only on the same host.
+func (s *submodules) repository(address string, commit plumbing.Hash) (*Repository, error) {
+	if strings.HasPrefix(address, "./") || strings.HasPrefix(address, "../") {
+		address = s.main.place.relative(address)
+	}
+	p, err := parsePlace(address)
+	if err != nil || p.scheme != schemeHTTPS && p.scheme != schemeSSH || !p.isOn(s.main.opts.SubmoduleHosts) {
+		return nil, errNotAllowed
+	}
+	opts := s.main.opts
+	if main := s.main.place; p.scheme != main.scheme || p.host != main.host || p.port != main.port {
+		opts = opts.WithoutCredentials()
+	}
+	digest := sha256.Sum256([]byte(p.String()))
+	opts.URL, opts.Ref, opts.Path, opts.Keep = address, commit.String(), "", keepOfSubmodule
+	opts.Dir = filepath.Join(s.main.opts.Dir, "submodules", hex.EncodeToString(digest[:8]))
+	// What is signed is the commit that names this one by its hash.
+	opts.Signatures, opts.SSHSigners, opts.PGPKeys = SignedNothing, nil, nil
+	opts.SubmoduleHosts, opts.History = nil, false
+	return Open(opts)
+}
+
+// content fetches a commit, unless it is on disk, and gives what it holds.
+func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodule, error) {
+	commit := hash.String()
+	if !r.store.has(commit) {
+		ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+		defer cancel()
+		if _, err := r.download(ctx); err != nil {
+			return nil, err
+		}
+		if err := r.store.prune(commit); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.store.touch(commit); err != nil {
+		return nil, err
+	}
+	storage := openStorage(r.store.path(commit))
+	data, err := readObject(storage, plumbing.CommitObject, hash)
+	if err != nil {
+		return nil, err
+	}
+	decoded := &object.Commit{}
+	if err := decoded.Decode(encoded(plumbing.CommitObject, data)); err != nil {
+		return nil, err
+	}
+	return &submodule{storage, decoded.TreeHash}, nil
+}
+
+// isOn tells whether a place is on one of the hosts, each a name or name:port.
+func (p place) isOn(hosts []string) bool {
+	return slices.ContainsFunc(hosts, func(host string) bool {
+		return strings.EqualFold(host, p.host) && p.port == 0 || strings.EqualFold(host, p.hostPort())
+	})
+}
+
+// relative is an address beside or below this one, as .gitmodules has it.
+func (p place) relative(address string) string {
+	if p.scheme == schemeLocal {
+		return address
+	}
+	user := ""
+	if p.user != "" {
+		user = p.user + "@"
+	}
+	return p.scheme + "://" + user + p.hostPort() + path.Join("/", p.path, address)
+}
+
+// notFetched is a submodule where a workspace is read, and what can be done.
+func notFetched(where string) error {
+	return &kargo.Error{Fault: kargo.Invalid, Where: where, Err: errNotAllowed,
+		Hint: "commit the files themselves, or have the operator allow its host: --submodule-hosts"}
+}
