@@ -130,6 +130,9 @@ type Controller struct {
 	// Change.Key: their events say nothing new. Empty while nothing moves.
 	moving     sync.Map
 	nodesMoved atomic.Bool // an event told of a node
+	// names are those of all that Kargo wants or owns, by Change.Key, as of the
+	// last look; nil before it.
+	names atomic.Pointer[map[string]bool]
 
 	// The rest belongs to the goroutine that runs rounds.
 	memory   kargo.Memory
@@ -266,7 +269,7 @@ func (c *Controller) watch(ctx context.Context) {
 		err := c.Watcher.Watch(ctx, func(event kargo.Event) {
 			c.Log.Debug("swarm event", "what", event.String())
 			c.nodeStirred(event)
-			if _, ours := c.moving.Load(event.Key()); !ours {
+			if c.matters(event) {
 				c.stir()
 			}
 		})

@@ -395,6 +395,18 @@ func TestDriftIsSeenWhileSomethingElseRollsOut(t *testing.T) {
 	})
 }
 
+func TestWhatOthersDoMakesNoCall(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.event("service update somebody-elses")
+		w.event("network create bridge")
+		w.wantCalls()
+		w.event("service create kargo-web_web") // a name that Kargo wants
+		w.wantCalls("observe")
+	})
+}
+
 func TestEachStackSaysWhenItWasVerified(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web", "dbs")...)

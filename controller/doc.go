@@ -13,5 +13,6 @@
 //	good.go        the last good rendering, and when it stands in
 //	failure.go     why a rendering failed, in its tasks' words
 //	deployment.go  the record
+//	events.go      which events of Swarm matter
 //	timing.go      when a round is due, and what a fault does to that
 package controller

@@ -75,7 +75,7 @@ func TestAStackThatFailsGoesBackAsAWhole(t *testing.T) {
 		w.pass(30 * time.Minute)
 		w.wantWrites()
 		w.swarm.scaleByHand("kargo-web_one", 3)
-		w.event("service update kargo-web_web")
+		w.event("service update kargo-web_one")
 		w.wantWrites("update service kargo-web_one: Mode.Replicated.Replicas: 3 -> 1")
 		w.repo.commit("c3", append(pair("a:2", "b:2"), "README.md=hello")...)
 		w.nudge("webhook github")
@@ -154,7 +154,7 @@ func TestOnFailureHold(t *testing.T) {
 		w.wantImages("a:2 b:2")
 		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; nothing is done until it changes, or `kargo retry web`")
 		w.swarm.scaleByHand("kargo-web_one", 3)
-		w.event("service update kargo-web_web")
+		w.event("service update kargo-web_one")
 		w.wantWrites()
 	})
 }
@@ -194,7 +194,7 @@ func TestAFightEndsInATruce(t *testing.T) {
 			w.swarm.scaleByHand("kargo-web_web", 3)
 			w.forget()
 			select {
-			case w.events <- eventOf("service update kargo-web_one"):
+			case w.events <- eventOf("service update kargo-web_web"):
 			case <-time.After(time.Second):
 			}
 			w.rest(15 * time.Second)

@@ -14,6 +14,7 @@ import (
 // publishStacks brings the status up to what the last look saw. Remaining is
 // what is still to be done, or held.
 func (c *Controller) publishStacks(remaining kargo.Plan) {
+	c.noteNames()
 	stacks := StackStatuses(c.standIns().stacks, c.cluster, remaining, c.memory, c.mask())
 	for i := range stacks {
 		stacks[i].LastVerified = c.verified[stacks[i].Name]
