@@ -9,7 +9,7 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci demo testbed 
 # Packages with goroutines of their own: the pure ones have none, and e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE '/(e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test check race scripts bench vuln
+.PHONY: help build demo test catalogue check race scripts bench vuln
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test: ## everything, on real engines and a real browser; installs what is missin
 	$(MAKE) race
 	$(MAKE) demo DEMO=once
 	testbed/run --git --registry --vip -- go test -timeout 20m ./...
+
+catalogue: ## the catalogue with real software, on an engine; makes the images once (root, Debian, node)
+	testbed/install engine git images
+	testbed/run -n 2 --git --vip -- testbed/catalogue/run go test -count=1 -v -timeout 15m -run TestCatalogueSoftware ./e2e
 
 check: ## format, vet, staticcheck, quick tests: wants nothing but Go
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }

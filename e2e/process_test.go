@@ -28,12 +28,18 @@ const patience = time.Minute
 // until polls until something holds.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	within(t, patience, what, holds)
+}
+
+// within is until, for what may take another time.
+func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("it did not happen within %s that %s", patience, what)
+	t.Fatalf("it did not happen within %s that %s", limit, what)
 }
 
 // result is how a command ended.

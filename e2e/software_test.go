@@ -1,0 +1,351 @@
+package e2e_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"image/color"
+	"image/png"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kargo"
+)
+
+// catalogueWorkspace is what TestCatalogueSoftware deploys.
+const catalogueWorkspace = "../testbed/catalogue/workspace"
+
+// startup is how long the slowest service may take to become healthy: MapServer
+// is looked at every minute.
+const startup = 4 * time.Minute
+
+// TestCatalogueSoftware deploys services of the catalogue with real software,
+// out of images that testbed/catalogue makes of Debian and npm packages, and
+// looks at what they do for each other. `make catalogue` runs it.
+//
+// The default files run unchanged; the workspace names images, labels and
+// passwords. Debian's versions are older than the catalogue's in part
+// (Prometheus 2.42, Alertmanager 0.25, PostGIS 3.3 on PostgreSQL 15, MariaDB
+// 10.11, MapServer 8.0, Redis 7.0, registry 2.8) and take the same files.
+//
+// Not to be had are cAdvisor, which therefore gets no task, Grafana, Loki,
+// MongoDB, Traefik, THREDDS and the images of Kalisio.
+func TestCatalogueSoftware(t *testing.T) {
+	if os.Getenv("KARGO_TEST_CATALOGUE") == "" {
+		t.Skip("`make catalogue` runs this: it wants images of real software")
+	}
+	b := newSoftwareBed(t)
+	b.deploy()
+
+	t.Run("healthy", b.checkHealth)
+	t.Run("in sync", b.checkSync)
+	t.Run("redis", b.checkRedis)
+	t.Run("databases", b.checkDatabases)
+	t.Run("map", b.checkMap)
+	t.Run("tile", b.checkTile)
+	t.Run("monitoring", b.checkMonitoring)
+	t.Run("registry", b.checkRegistry)
+	t.Run("change", b.checkChange)
+}
+
+// softwareBed is the test bed with two nodes that have the images, and a
+// controller on its git host.
+type softwareBed struct {
+	*scene
+	t      *testing.T
+	source []string // where the repository is, in the program's flags
+}
+
+func newSoftwareBed(t *testing.T) *softwareBed {
+	t.Helper()
+	s := onDocker(t)
+	host := newGitHost(t)
+	b := &softwareBed{scene: s, t: t}
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte(gitReaderPassword), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.source = []string{"--instance", s.prefix, "--repo", host.url("HTTP", "") + "/" + host.host(s.repo),
+		"--git-username", gitReader, "--git-password-file", password}
+	b.controller = newController(t, []string{"DOCKER_HOST=unix://" + s.docker.socket},
+		append(b.source, "--interval", "1h", "--verify", "10s")...)
+	return b
+}
+
+// deploy pushes the workspace and waits until everything has started.
+func (b *softwareBed) deploy() {
+	b.t.Helper()
+	if err := os.CopyFS(b.repo.dir, os.DirFS(catalogueWorkspace)); err != nil {
+		b.t.Fatal(err)
+	}
+	b.addTiles()
+	b.repo.commitAll()
+	b.repo.push()
+	b.start()
+	within(b.t, startup, "all services are healthy", func() bool {
+		status := b.status()
+		return len(status.Stacks) > 0 && !slices.ContainsFunc(status.Stacks, func(s kargo.StackStatus) bool {
+			return s.Health != kargo.Healthy
+		})
+	})
+}
+
+// addTiles makes the data that are no part of a workspace, and says where they are.
+func (b *softwareBed) addTiles() {
+	b.t.Helper()
+	data := b.t.TempDir()
+	if out, err := exec.Command("../testbed/catalogue/mkmbtiles", filepath.Join(data, "world.mbtiles")).CombinedOutput(); err != nil {
+		b.t.Fatalf("make tiles: %v\n%s", err, out)
+	}
+	env, err := os.OpenFile(filepath.Join(b.repo.dir, ".env"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = fmt.Fprintf(env, "\nTILESERVERGL_DATA_PATH=%s\nMAPSERVER_DATA_PATH=%s\n", data, data)
+	}
+	if err == nil {
+		err = env.Close()
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// checkHealth looks at every container: Swarm's word for a task says less.
+func (b *softwareBed) checkHealth(t *testing.T) {
+	for _, node := range strings.Fields(testBed(t, "KARGO_TEST_NODES")) {
+		ids := strings.Fields(dockerAt(t, node, "ps", "-q", "--filter", "label=com.docker.swarm.service.name"))
+		if len(ids) == 0 {
+			t.Errorf("nothing runs on %s", node)
+			continue
+		}
+		format := "{{index .Config.Labels \"com.docker.swarm.service.name\"}} {{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}}"
+		for line := range strings.Lines(dockerAt(t, node, append([]string{"inspect", "-f", format}, ids...)...)) {
+			name, state, _ := strings.Cut(strings.TrimSpace(line), " ")
+			// These have no check in the catalogue.
+			unchecked := strings.HasSuffix(name, "_adminer") || strings.HasSuffix(name, "_redis-commander")
+			if state != "healthy" && !(unchecked && state == "unchecked") {
+				t.Errorf("%s on %s is %s", name, node, state)
+			}
+		}
+	}
+}
+
+// checkSync asks for the state of all stacks, and for a second plan.
+func (b *softwareBed) checkSync(t *testing.T) {
+	for _, stack := range b.status().Stacks {
+		if !stack.InSync || stack.Health != kargo.Healthy {
+			t.Errorf("stack %s: in sync is %t, health is %s: %s", stack.Name, stack.InSync, stack.Health, stack.Message)
+		}
+	}
+	b.awaitStatus("everything has settled", func(k kargo.Status) bool { return len(k.Pending.Changes)+len(k.Pending.Held) == 0 })
+	got := run(t, b.data, []string{"DOCKER_HOST=unix://" + b.docker.socket}, append([]string{"plan", "--data", b.data}, b.source...)...)
+	if got.stdout != "nothing to do\n" {
+		t.Errorf("a second plan: %s", got)
+	}
+}
+
+// checkRedis reads by Redis Commander what was written to Redis.
+func (b *softwareBed) checkRedis(t *testing.T) {
+	b.exec(t, "n1", "dbs_redis", "redis-cli", "set", "greeting", "hello")
+	got := b.exec(t, "n1", "dbs_redis-commander", "wget", "-qO-", "http://127.0.0.1:8081/apiv1/key/R:redis:6379:0/greeting")
+	if !strings.Contains(got, "hello") {
+		t.Errorf("Redis Commander shows %q", got)
+	}
+}
+
+// checkDatabases logs in to both by Adminer's page, from another node.
+func (b *softwareBed) checkDatabases(t *testing.T) {
+	for _, database := range []struct{ driver, server, user, password, name, shows string }{
+		{"pgsql", "postgis", "postgres", "postgis-pw", "postgres", "spatial_ref_sys"},
+		{"server", "mariadb", "root", "mariadb-pw", "mysql", "time_zone_leap_second"},
+	} {
+		form := fmt.Sprintf("auth[driver]=%s&auth[server]=%s&auth[username]=%s&auth[password]=%s&auth[db]=%s",
+			database.driver, database.server, database.user, database.password, database.name)
+		page := b.exec(t, "n2", "dbs_adminer", "wget", "-qO-", "--keep-session-cookies",
+			"--save-cookies=/tmp/cookies", "--load-cookies=/tmp/cookies", "--post-data="+form, "http://127.0.0.1:8080/")
+		if !strings.Contains(page, database.shows) {
+			t.Errorf("Adminer does not show the table %s of %s:\n%s", database.shows, database.server, page)
+		}
+	}
+}
+
+// The map's colour, before and after the change.
+var red, blue = color.RGBA{200, 60, 60, 255}, color.RGBA{60, 60, 200, 255}
+
+const getMap = "SERVICE=WMS&VERSION=1.3.0&REQUEST=GetMap&LAYERS=rectangle&STYLES=&CRS=EPSG:4326&BBOX=-90,-180,90,180&WIDTH=64&HEIGHT=32&FORMAT=image/png"
+
+// checkMap draws a map through the gateway: with the right password only, and
+// by the name of the route, because `express-gateway` is that of its admin API.
+func (b *softwareBed) checkMap(t *testing.T) {
+	ask := func(password string) (string, error) {
+		return dockerOutput("n2", "exec", b.container(t, "n2", "dbs_adminer"), "wget", "-SO-", "--auth-no-challenge",
+			"--user=desktop", "--password="+password, "--header=Host: api.example.org", "http://express-gateway:8080/wms?"+getMap)
+	}
+	picture, err := ask("desktop-pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := middle(t, picture); got != red {
+		t.Errorf("the middle of the map is %v", got)
+	}
+	if _, err := ask("wrong"); err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
+		t.Errorf("with a wrong password the gateway says %v", err)
+	}
+}
+
+// checkTile gets the one tile there is.
+func (b *softwareBed) checkTile(t *testing.T) {
+	tile := b.exec(t, "n2", "dbs_adminer", "wget", "-qO-", "http://tileservergl/data/world/0/0/0.pbf")
+	if reader, err := gzip.NewReader(strings.NewReader(tile)); err == nil {
+		plain, err := io.ReadAll(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tile = string(plain)
+	}
+	if !strings.Contains(tile, "world") {
+		t.Errorf("the tile is %q", tile)
+	}
+}
+
+// checkMonitoring reads what Prometheus finds by name, and by labels through
+// the socket proxy, and that it has the rules.
+func (b *softwareBed) checkMonitoring(t *testing.T) {
+	want := "express-gateway\nmonitoring alertmanager\nmonitoring pushgateway\nnode-exporter n1\nnode-exporter n2\nprometheus"
+	var got string
+	within(t, time.Minute, "Prometheus finds its targets", func() bool {
+		got = b.targets(t)
+		return got == want || strings.Count(got, "\n") > strings.Count(want, "\n")
+	})
+	if got != want {
+		t.Errorf("targets that are up:\n%s\nand should be\n%s", got, want)
+	}
+	rules := b.exec(t, "n1", "monitoring_prometheus", "wget", "-qO-", "http://127.0.0.1:9090/api/v1/rules")
+	files, err := filepath.Glob("../defaults/configs/prometheus/rules/*.yml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("rules of the catalogue: %v, %v", files, err)
+	}
+	for _, file := range files {
+		if !strings.Contains(rules, "/etc/prometheus/rules/"+filepath.Base(file)) {
+			t.Errorf("Prometheus has no rules of %s:\n%s", filepath.Base(file), rules)
+		}
+	}
+}
+
+// targets are the targets that are up, by job and by what tells them apart.
+func (b *softwareBed) targets(t *testing.T) string {
+	var answer struct {
+		Data struct {
+			ActiveTargets []struct {
+				Labels map[string]string
+				Health string
+			}
+		}
+	}
+	text := b.exec(t, "n1", "monitoring_prometheus", "wget", "-qO-", "http://127.0.0.1:9090/api/v1/targets")
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatalf("targets: %v\n%s", err, text)
+	}
+	var lines []string
+	for _, target := range answer.Data.ActiveTargets {
+		if target.Health != "up" {
+			continue
+		}
+		line := target.Labels["job"] + " " + target.Labels["service"]
+		if target.Labels["job"] == "node-exporter" {
+			line += target.Labels["instance"]
+		}
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// checkRegistry pushes an image to the published port, and has the other node
+// pull it.
+func (b *softwareBed) checkRegistry(t *testing.T) {
+	name := strings.TrimSpace(labOf(t, "ip", "n1")) + ":5000/testserver:1"
+	dockerAt(t, "n1", "tag", testBed(t, "KARGO_TEST_IMAGE"), name)
+	dockerAt(t, "n1", "push", "-q", name)
+	dockerAt(t, "n2", "pull", "-q", name)
+}
+
+// checkChange gives the map another colour: nothing else moves.
+func (b *softwareBed) checkChange(t *testing.T) {
+	before := b.services()
+	file := filepath.Join(b.repo.dir, "configs/mapserver/mapserver.map")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte("COLOR 200 60 60"), []byte("COLOR 60 60 200")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.repo.commitAll()
+	b.repo.push()
+	b.sync()
+	within(t, startup, "the new map is drawn, and nothing but MapServer moved", func() bool {
+		got := moved(before, b.services())
+		if len(got) > 0 && !slices.Equal(got, []string{"kargo-maps_mapserver"}) {
+			t.Fatalf("moved have %q", got)
+		}
+		id := b.container(t, "n1", "maps_mapserver")
+		picture, err := dockerOutput("n1", "exec", id, "wget", "-qO-", "http://127.0.0.1/?"+getMap)
+		return len(got) > 0 && err == nil && middle(t, picture) == blue
+	})
+}
+
+// middle is the colour in the middle of a PNG.
+func middle(t *testing.T, picture string) color.RGBA {
+	t.Helper()
+	image, err := png.Decode(strings.NewReader(picture))
+	if err != nil {
+		t.Fatalf("no PNG: %v\n%.500s", err, picture)
+	}
+	size := image.Bounds()
+	return color.RGBAModel.Convert(image.At(size.Dx()/2, size.Dy()/2)).(color.RGBA)
+}
+
+// exec runs a command in the container of a service.
+func (b *softwareBed) exec(t *testing.T, node, service string, command ...string) string {
+	t.Helper()
+	return dockerAt(t, node, append([]string{"exec", b.container(t, node, service)}, command...)...)
+}
+
+// container is the running one of a service, or "" while there is none.
+func (b *softwareBed) container(t *testing.T, node, service string) string {
+	t.Helper()
+	return strings.TrimSpace(dockerAt(t, node, "ps", "-q", "--filter", "label=com.docker.swarm.service.name=kargo-"+service))
+}
+
+func dockerAt(t *testing.T, node string, args ...string) string {
+	t.Helper()
+	out, err := dockerOutput(node, args...)
+	if err != nil {
+		t.Fatalf("docker %s on %s: %v", strings.Join(args, " "), node, err)
+	}
+	return out
+}
+
+func dockerOutput(node string, args ...string) (string, error) {
+	out, err := exec.Command("../testbed/lab", append([]string{"docker", node}, args...)...).Output()
+	if exit, failed := err.(*exec.ExitError); failed {
+		err = fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	return string(out), err
+}
+
+func labOf(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("../testbed/lab", args...).Output()
+	if err != nil {
+		t.Fatalf("testbed/lab %v: %v", args, err)
+	}
+	return string(out)
+}
