@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,4 +197,36 @@ func goFiles(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(all, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
+
+// leastVersions are those that closed holes in what reads a hostile repository
+// (security requirement S-4).
+var leastVersions = map[string][]int{
+	"github.com/go-git/go-git/v5":   {5, 19, 2},
+	"github.com/go-git/go-billy/v5": {5, 9, 0},
+}
+
+func TestS04LibrariesAreRecentEnough(t *testing.T) {
+	data, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for module, least := range leastVersions {
+		required := regexp.MustCompile(regexp.QuoteMeta(module) + ` v(\d+)\.(\d+)\.(\d+)\b`).FindSubmatch(data)
+		if required == nil {
+			t.Errorf("go.mod has no %s", module)
+			continue
+		}
+		var version []int
+		for _, part := range required[1:] {
+			number, err := strconv.Atoi(string(part))
+			if err != nil {
+				t.Fatal(err)
+			}
+			version = append(version, number)
+		}
+		if slices.Compare(version, least) < 0 {
+			t.Errorf("go.mod has %s, which must be at least %v", required[0], least)
+		}
+	}
 }

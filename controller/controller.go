@@ -84,6 +84,9 @@ type Config struct {
 	// it left in the middle; the loop goes on with both.
 	Memory     kargo.Memory
 	Unfinished *kargo.Deployment
+	// Try reads a revision where it can do no harm, before it is read here. An
+	// error says why it must not be. nil reads at once.
+	Try func(ctx context.Context, revision string, protect ...string) error
 	// MaskKey is the key of masked secrets.
 	MaskKey []byte
 	// Credential is what nodes get with a service to pull an image now.

@@ -117,7 +117,7 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 		c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, problems })
 		return nil
 	}
-	desired, err := c.read(ctx, commit)
+	desired, err := c.readTried(ctx, commit)
 	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
 		return errors.Join(err, c.Attempts.Survived())
 	}
@@ -133,6 +133,23 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 		c.accept(desired, trigger)
 	}
 	return c.Attempts.Survived()
+}
+
+// readTried reads a revision once it was read elsewhere without harm.
+func (c *Controller) readTried(ctx context.Context, commit string) (Desired, error) {
+	if c.Try != nil {
+		_, err := measured(c, "try", func() (struct{}, error) {
+			var protect []string
+			if inForce := c.memory.Applied.Revision.ID(); inForce != "" {
+				protect = append(protect, inForce)
+			}
+			return struct{}{}, c.Try(ctx, commit, protect...)
+		})
+		if err != nil {
+			return Desired{}, err
+		}
+	}
+	return c.read(ctx, commit)
 }
 
 // accept makes a sound revision the desired one.

@@ -87,10 +87,10 @@ func (s *scene) labels() string {
 	return asJSON(s.t, all)
 }
 
-// TestSecretsAreNowhereToBeSeen plants secrets wherever one can be, lets
+// TestS14_S17_S19_SecretsAreNowhereToBeSeen plants secrets wherever one can be, lets
 // everything happen that can, failures above all, and searches all that was
 // said.
-func TestSecretsAreNowhereToBeSeen(t *testing.T) {
+func TestS14_S17_S19_SecretsAreNowhereToBeSeen(t *testing.T) {
 	t.Parallel()
 	s, _ := onGitHost(t, webhookSecretFile(t)...)
 	notified := notificationSink(t)

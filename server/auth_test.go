@@ -7,6 +7,18 @@ import (
 	"testing"
 )
 
+// TestS15 takes the token from the header only: what is in an address is in logs.
+func TestS15TheTokenIsNoPartOfAnAddress(t *testing.T) {
+	s, _ := newServer(healthy())
+	for _, path := range []string{"/api/v1/status?token=" + token, "/api/v1/status?access_token=" + token, "/?token=" + token} {
+		response, body := send(t, s.Handler(), request{"GET", path, nil, ""})
+		wantStatus(t, response, http.StatusUnauthorized)
+		if strings.Contains(body, token) {
+			t.Errorf("%s: the answer repeats the token", path)
+		}
+	}
+}
+
 func TestTokenAsBearerOrPassword(t *testing.T) {
 	s, _ := newServer(healthy())
 	handler := s.Handler()

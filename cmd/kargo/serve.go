@@ -17,6 +17,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"kargo"
@@ -47,23 +48,29 @@ and DOCKER_CERT_PATH. It must be a manager.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			return s.serve(cmd.Context(), cmd.ErrOrStderr(), env)
+			return s.serve(cmd.Context(), cmd.ErrOrStderr(), env, sameFlags(cmd.Flags()))
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
-	s.secretFlags(cmd.Flags())
-	s.hookFlags(cmd.Flags())
-	s.repoFlags(cmd.Flags())
-	s.layerFlags(cmd.Flags())
-	s.policyFlags(cmd.Flags())
-	s.swarmFlags(cmd.Flags())
-	s.serveFlags(cmd.Flags())
+	s.serveSettings(cmd.Flags())
 	return cmd
 }
 
-// serve puts the parts together and runs them until ctx ends.
-func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]string) error {
+// serveSettings are all settings of a running controller.
+func (s *settings) serveSettings(flags *pflag.FlagSet) {
+	s.dataFlags(flags)
+	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
+	s.secretFlags(flags)
+	s.hookFlags(flags)
+	s.repoFlags(flags)
+	s.layerFlags(flags)
+	s.policyFlags(flags)
+	s.swarmFlags(flags)
+	s.serveFlags(flags)
+}
+
+// serve puts the parts together and runs them until ctx ends. args are its
+// settings, for children.
+func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]string, args []string) error {
 	log, err := s.logger(stderr)
 	if err != nil {
 		return err
@@ -94,6 +101,9 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 		return err
 	}
 	config.Poll, config.Log = schedule, log
+	config.Try = func(ctx context.Context, revision string, protect ...string) error {
+		return s.tryRevision(ctx, args, revision, protect...)
+	}
 	return s.runServices(ctx, config, client, store)
 }
 

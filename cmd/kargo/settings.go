@@ -51,6 +51,7 @@ type settings struct {
 	limits       gitsync.Limits
 	submodules   []string
 	depth        int
+	readMemory   int
 	interval     time.Duration
 	schedule     string
 	verify       time.Duration
@@ -161,6 +162,7 @@ func (s *settings) registryFlag(flags *pflag.FlagSet) {
 }
 
 func (s *settings) serveFlags(flags *pflag.FlagSet) {
+	flags.IntVar(&s.readMemory, "read-memory", 1024, "memory in `MiB` that reading one revision may take; one that needs more is refused")
 	flags.DurationVar(&s.interval, "interval", time.Minute, "how often git is asked")
 	flags.StringVar(&s.schedule, "schedule", "", "cron `expression` that takes the place of --interval (\"*/5 * * * *\")")
 	flags.DurationVar(&s.verify, "verify", 5*time.Minute, "how often the whole Swarm is looked at even if nothing stirs")

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"kargo"
+)
+
+// A repository may be made to harm whoever reads it. So each new revision is
+// read once in a child whose memory is bounded, before the controller reads it
+// itself: what ends the child does not end the controller. What is read, and
+// within which limits, is the same in both.
+
+// readingTime is for how long a trial may render, beside fetching.
+const readingTime = 2 * time.Minute
+
+// trial is what a trial is told, on its standard input: nothing that comes from
+// a repository is ever an argument.
+type trial struct {
+	Revision string   `json:"revision"` // as controller.Source names it
+	Protect  []string `json:"protect"`
+}
+
+// sameFlags are the settings of one command as arguments for another. There are
+// no secrets among them.
+func sameFlags(flags *pflag.FlagSet) []string {
+	var args []string
+	flags.Visit(func(flag *pflag.Flag) {
+		values := []string{flag.Value.String()}
+		if list, isList := flag.Value.(pflag.SliceValue); isList {
+			values = list.GetSlice()
+		}
+		for _, value := range values {
+			args = append(args, "--"+flag.Name+"="+value)
+		}
+	})
+	return args
+}
+
+// tryRevision reads a revision in a child. An error is Invalid and says what
+// became of the child, or ctx has ended. A child that ends in good order with an
+// error did no harm: the controller will meet the same, and say so.
+func (s *settings) tryRevision(ctx context.Context, args []string, revision string, protect ...string) error {
+	told, err := json.Marshal(trial{revision, protect})
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	limit := s.gitTimeout + readingTime
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	child := exec.CommandContext(limited, program, append([]string{"try"}, args...)...)
+	child.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "GOMEMLIMIT=") })
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	child.Stdin = bytes.NewReader(told)
+	var complaint bytes.Buffer
+	child.Stderr = &complaint
+	err = child.Run()
+	crashed := child.ProcessState != nil && !child.ProcessState.Exited() || bytes.Contains(complaint.Bytes(), []byte("\ngoroutine "))
+	switch {
+	case ctx.Err() != nil:
+		return kargo.Errorf(kargo.Unavailable, "read revision: %w", ctx.Err())
+	case limited.Err() != nil:
+		return s.notRead(fmt.Sprintf("it took longer than %s", limit))
+	case !crashed:
+		return nil
+	case bytes.Contains(complaint.Bytes(), []byte("out of memory")), bytes.Contains(complaint.Bytes(), []byte("cannot allocate memory")):
+		return s.notRead(fmt.Sprintf("it took more than %d MiB of memory", s.readMemory))
+	}
+	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // what a crash says may quote what was read
+}
+
+func (s *settings) notRead(why string) error {
+	return &kargo.Error{Fault: kargo.Invalid, Err: errors.New("this revision cannot be read: " + why),
+		Hint: "if it is sound, raise --read-memory; it is tried again when everything is verified"}
+}
+
+// tryCommand is the child.
+func tryCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use: "try", Short: "Read one revision and say nothing of it", Hidden: true, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			return s.try(cmd.Context(), cmd.InOrStdin())
+		},
+	}
+	s.serveSettings(cmd.Flags())
+	return cmd
+}
+
+func (s *settings) try(ctx context.Context, in io.Reader) error {
+	var told trial
+	if err := json.NewDecoder(in).Decode(&told); err != nil {
+		return fmt.Errorf("read what to try: %w", err)
+	}
+	if err := boundMemory(int64(s.readMemory) << 20); err != nil {
+		return fmt.Errorf("bound the memory: %w", err)
+	}
+	source, _, err := s.repository()
+	if err != nil {
+		return err
+	}
+	pipeline, err := s.pipeline()
+	if err != nil {
+		return err
+	}
+	// Scripts run once, where their outcome counts.
+	pipeline.Shell, pipeline.After = nil, nil
+	pipeline.Hooks = func(ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) { return ws, nil, nil }
+	source.Protect(append(told.Protect, told.Revision)...)
+	revision, files, err := source.Fetch(ctx, told.Revision)
+	if err != nil {
+		return err
+	}
+	_, err = pipeline.Run(revision, files)
+	return err
+}
+
+// boundMemory lets this process have so many bytes and no more. The collector
+// works harder before that.
+func boundMemory(limit int64) error {
+	debug.SetMemoryLimit(limit * 4 / 5)
+	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)})
+}

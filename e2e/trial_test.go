@@ -1,0 +1,32 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+
+	"kargo"
+)
+
+// A revision that takes more memory than one may is refused. The controller
+// lives, and what was in force stays so.
+func TestS06ARevisionThatTakesTooMuchMemory(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	good := s.workspace().stack("web", "app").service("app")
+	s.begin(good)
+	s.stop()
+
+	// So little that no revision fits: what is tested is the end of the reader.
+	s.args = append(s.args, "--read-memory", "24")
+	s.start()
+	s.repo.commit(good.service("app", environment("A=1")))
+	mark := s.docker.mark()
+	s.awaitRound(s.sync)
+	status := s.awaitStatus("the revision is refused", func(k kargo.Status) bool { return len(k.Problems) > 0 })
+	if got := status.Problems[0].String(); !strings.HasPrefix(got, "this revision cannot be read: it took more than 24 MiB of memory (if it is sound, raise --read-memory") {
+		t.Errorf("problem: %s", got)
+	}
+	if writes := s.docker.writesSince(mark); len(writes) > 0 {
+		t.Errorf("Kargo wrote %q", writes)
+	}
+}
