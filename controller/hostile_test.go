@@ -49,6 +49,9 @@ var update = flag.Bool("update", false, "write the results of the txtar tests in
 // cursor of a terminal, that nothing of the machine is in what comes of it, and
 // that reading it takes no more memory than a sound workspace may.
 func TestS01_S02_S05_S08_HostileRepositories(t *testing.T) {
+	if racing {
+		t.Skip("it has no goroutines, and measures memory: the quick tests run it")
+	}
 	files, err := filepath.Glob("testdata/hostile/*.txtar")
 	if err != nil || len(files) < 60 {
 		t.Fatalf("%d cases, %v", len(files), err)
