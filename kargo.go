@@ -184,6 +184,8 @@ type Workspace struct {
 	// External says that some value comes from outside the repository and may
 	// change without a commit.
 	External bool
+	// Images say which variables follow the tags of which images.
+	Images []ImagePolicy
 }
 
 // Layer is the name of the layer that a file of the merged configuration came

@@ -43,6 +43,8 @@ type Status struct {
 	Stacks   []StackStatus `json:"stacks"`
 	// Removed are the stacks that the applied revision took away.
 	Removed []string `json:"removed,omitempty"`
+	// Images are the tags that the workspace follows.
+	Images []ImageStatus `json:"images,omitempty"`
 	// Plan is the last plan that had anything to say; Pending is what the
 	// last look would still do or holds.
 	Plan      PlanText  `json:"plan"`

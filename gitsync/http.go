@@ -22,29 +22,46 @@ const maxErrorPage = 16 << 10
 // errRedirect is the redirect that was not followed.
 var errRedirect = errors.New("the server redirects to another host")
 
-// talkHTTP runs one conversation over HTTP. The client lives as long as the
-// conversation: a changed CA or token counts at once, and nothing is installed
-// in go-git for the whole process.
+// talkHTTP runs one conversation over HTTP.
 func (r *Repository) talkHTTP(ctx context.Context, talk func(transport.UploadPackSession) error) error {
+	return r.overHTTP(ctx, func(client *http.Client, auth transport.AuthMethod) error {
+		endpoint := r.place.endpoint()
+		session, err := githttp.NewClientWithOptions(client, nil).NewUploadPackSession(endpoint, auth)
+		if err != nil {
+			return err
+		}
+		return errors.Join(talk(httpSession{session, client, endpoint.String(), auth}), session.Close())
+	})
+}
+
+// pushHTTP runs one conversation with the receiving end over HTTP.
+func (r *Repository) pushHTTP(ctx context.Context, talk func(transport.ReceivePackSession) error) error {
+	return r.overHTTP(ctx, func(client *http.Client, auth transport.AuthMethod) error {
+		session, err := githttp.NewClientWithOptions(client, nil).NewReceivePackSession(r.place.endpoint(), auth)
+		if err != nil {
+			return err
+		}
+		return errors.Join(talk(session), session.Close())
+	})
+}
+
+// overHTTP hands out a client. It lives as long as the conversation: a changed
+// CA or token counts at once, and nothing is installed in go-git for the whole
+// process.
+func (r *Repository) overHTTP(ctx context.Context, talk func(*http.Client, transport.AuthMethod) error) error {
 	wire, err := r.wire(true)
 	if err != nil {
 		return err
 	}
 	defer wire.CloseIdleConnections()
-	client := &http.Client{
-		Transport:     limitedTransport{wire, r.opts.Limits.Bytes},
-		CheckRedirect: refuseOtherHosts,
-	}
 	auth, err := r.httpAuth(ctx)
 	if err != nil {
 		return err
 	}
-	endpoint := r.place.endpoint()
-	session, err := githttp.NewClientWithOptions(client, nil).NewUploadPackSession(endpoint, auth)
-	if err != nil {
-		return err
-	}
-	return r.forgetRefused(errors.Join(talk(httpSession{session, client, endpoint.String(), auth}), session.Close()))
+	return r.forgetRefused(talk(&http.Client{
+		Transport:     limitedTransport{wire, r.opts.Limits.Bytes},
+		CheckRedirect: refuseOtherHosts,
+	}, auth))
 }
 
 // wire is the way to a host over HTTP. The client certificate is shown to the

@@ -60,7 +60,10 @@ type Options struct {
 	Signatures          Signatures
 	SSHSigners, PGPKeys func() ([]byte, error)
 
-	// Timeout bounds a Fetch, 2 minutes by default. Head has 20 seconds, or
+	// AuthorName and AuthorEmail are those of a Commit.
+	AuthorName, AuthorEmail string
+
+	// Timeout bounds a Fetch, and a Commit, 2 minutes by default. Head has 20 seconds, or
 	// Timeout if that is shorter.
 	Timeout time.Duration
 	Limits  Limits

@@ -172,3 +172,11 @@ func wantError(t *testing.T, err error, fault kargo.Fault, address, want string)
 	}
 	wantText(t, "error", strings.ReplaceAll(err.Error(), address, "ADDRESS"), want)
 }
+
+// hook gives the served repository a hook of git's.
+func (o *origin) hook(name, script string) {
+	o.t.Helper()
+	if err := os.WriteFile(filepath.Join(o.bare, "hooks", name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		o.t.Fatal(err)
+	}
+}

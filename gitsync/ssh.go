@@ -27,10 +27,15 @@ const (
 	defaultSSHUser = "git"
 )
 
-// talkSSH runs one conversation over SSH. go-git's own transport dials without
-// the caller's context, reads ~/.ssh/config and asks an agent; this one does
-// what it was told and ends with its context.
+// talkSSH runs one conversation over SSH.
 func (r *Repository) talkSSH(ctx context.Context, talk func(transport.UploadPackSession) error) error {
+	return r.overSSH(ctx, transport.UploadPackServiceName, func(session *sshSession) error { return talk(session) })
+}
+
+// overSSH runs one conversation with a service of git's at the other end.
+// go-git's own transport dials without the caller's context, reads ~/.ssh/config
+// and asks an agent; this one does what it was told and ends with its context.
+func (r *Repository) overSSH(ctx context.Context, service string, talk func(*sshSession) error) error {
 	address := net.JoinHostPort(r.place.host, strconv.Itoa(cmp.Or(r.place.port, defaultSSHPort)))
 	config, err := r.sshConfig(address)
 	if err != nil {
@@ -45,14 +50,14 @@ func (r *Repository) talkSSH(ctx context.Context, talk func(transport.UploadPack
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
-	err = r.talkOver(conn, address, config, talk)
+	err = r.talkOver(conn, address, config, service, talk)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err() // not "use of closed network connection"
 	}
 	return err
 }
 
-func (r *Repository) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, talk func(transport.UploadPackSession) error) error {
+func (r *Repository) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, service string, talk func(*sshSession) error) error {
 	connection, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if err != nil {
 		return err
@@ -74,7 +79,7 @@ func (r *Repository) talkOver(conn net.Conn, address string, config *ssh.ClientC
 		return err
 	}
 	session.out = io.NopCloser(limitDownload(out, r.opts.Limits.Bytes))
-	if err := shell.Start(transport.UploadPackServiceName + " " + quote(r.place.path)); err != nil {
+	if err := shell.Start(service + " " + quote(r.place.path)); err != nil {
 		return err
 	}
 	return session.explain(talk(session), shell)
@@ -155,7 +160,7 @@ func quote(path string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(path) + "'"
 }
 
-// sshSession is a running git-upload-pack at the other end.
+// sshSession is a running service of git's at the other end.
 type sshSession struct {
 	in     io.WriteCloser
 	out    io.ReadCloser
@@ -200,6 +205,19 @@ func (s *sshSession) UploadPack(_ context.Context, request *packp.UploadPackRequ
 func (s *sshSession) ask(_ context.Context, question []byte) (io.ReadCloser, error) {
 	_, err := s.in.Write(question)
 	return s.out, err
+}
+
+// ReceivePack sends a pack, and hears what became of it. The context is the
+// connection's.
+func (s *sshSession) ReceivePack(_ context.Context, request *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
+	if err := request.Encode(s.in); err != nil {
+		return nil, err
+	}
+	report := packp.NewReportStatus()
+	if err := report.Decode(s.out); err != nil {
+		return nil, err
+	}
+	return report, report.Error()
 }
 
 // Close tells the other end that there is nothing more to ask.

@@ -85,14 +85,14 @@ func (s *sshServer) serve(conn net.Conn) {
 
 // run does what a forge's forced command does.
 func (s *sshServer) run(channel ssh.Channel, line string) {
-	path, found := strings.CutPrefix(line, "git-upload-pack '")
+	service, path, found := strings.Cut(line, " '")
 	path, closed := strings.CutSuffix(path, "'")
 	status := []byte{0, 0, 0, 0}
 	if !found || !closed || strings.Contains(path, "nowhere") {
 		_, _ = channel.Stderr().Write([]byte("ERROR: The project you were looking for could not be found\n"))
 		status[3] = 1
 	} else {
-		command := exec.Command("git", "upload-pack", filepath.Join(s.root, path))
+		command := exec.Command("git", strings.TrimPrefix(service, "git-"), filepath.Join(s.root, path))
 		command.Stdin, command.Stdout, command.Stderr = channel, channel, channel.Stderr()
 		if command.Run() != nil {
 			status[3] = 128

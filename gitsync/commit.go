@@ -1,0 +1,222 @@
+package gitsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+)
+
+// errMoved is the branch that is no longer at the commit that was read.
+var errMoved = &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the branch has moved on")}
+
+// Commit makes a commit of an edit and pushes it to the tracked branch, over
+// the same access as a Fetch. It answers the new commit's hash and the branch.
+// Nothing is ever forced: a branch that is not at the edit's base any more is a
+// Conflict.
+//
+// Only what is new is sent: the commit, the changed files and the directories
+// on the way to them. So it needs no more of the history than Fetch has kept.
+//
+// What cannot be written to, as a tag, is Invalid, and so is a repository of
+// which only signed commits are accepted: the commit has no signature.
+// Credentials that may only read are Unavailable.
+func (r *Repository) Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
+	if err := r.checkWritable(); err != nil {
+		return "", "", err
+	}
+	r.fetching.Lock()
+	defer r.fetching.Unlock()
+	hash, name, err := r.commit(ctx, edit)
+	if err != nil {
+		return "", "", r.explain("write to", err, r.opts.Timeout)
+	}
+	return hash.String(), name.Short(), nil
+}
+
+func (r *Repository) checkWritable() error {
+	if r.opts.Signatures != SignedNothing {
+		return invalid("Kargo's own commit would not be signed, and signatures are verified", "take the newer tag over by hand, or do without --verify-signatures")
+	}
+	if r.tracked.isCommit() || r.tracked.versions != nil || len(r.tracked.names) == 1 && !r.tracked.names[0].IsBranch() {
+		return invalid("only a branch can be written to", "let --ref be a branch")
+	}
+	return nil
+}
+
+func (r *Repository) commit(ctx context.Context, edit kargo.Edit) (plumbing.Hash, plumbing.ReferenceName, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	if r.place.scheme == schemeLocal {
+		return r.commitLocally(edit)
+	}
+	storage := openStorage(r.store.path(edit.Base))
+	if r.opts.History {
+		storage = openStorage(filepath.Join(r.opts.Dir, historyName))
+	}
+	if !holds(storage, plumbing.NewHash(edit.Base)) {
+		return plumbing.ZeroHash, "", fmt.Errorf("commit %s is not at hand any more", edit.Base)
+	}
+	read, err := storedTarget(storage, plumbing.NewHash(edit.Base))
+	if err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	if err := checkBranch(read, edit); err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	made, err := r.make(storage, edit)
+	if err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	return made.commit, read.name, r.push(ctx, read.name, made)
+}
+
+// commitLocally puts the commit into a repository on this machine. A branch
+// that somebody works on stays as it is, as with git: their files would seem to
+// undo the commit.
+func (r *Repository) commitLocally(edit kargo.Edit) (plumbing.Hash, plumbing.ReferenceName, error) {
+	repository, err := r.openLocal()
+	if err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	found, err := r.localTarget(repository)
+	if err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	if err := checkBranch(found, edit); err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	if checkedOut(repository, found.name) {
+		return plumbing.ZeroHash, "", invalid("the branch is checked out in the repository's own directory", "follow a bare repository")
+	}
+	made, err := r.make(repository.Storer, edit)
+	if err != nil {
+		return plumbing.ZeroHash, "", err
+	}
+	for _, object := range made.objects {
+		if _, err := repository.Storer.SetEncodedObject(object); err != nil {
+			return plumbing.ZeroHash, "", err
+		}
+	}
+	before := plumbing.NewHashReference(found.name, found.commit)
+	err = repository.Storer.CheckAndSetReference(plumbing.NewHashReference(found.name, made.commit), before)
+	if err != nil && strings.Contains(err.Error(), "reference has changed") {
+		err = errMoved
+	}
+	return made.commit, found.name, err
+}
+
+func checkedOut(repository *git.Repository, branch plumbing.ReferenceName) bool {
+	if _, err := repository.Worktree(); err != nil {
+		return false // bare
+	}
+	head, err := repository.Reference(plumbing.HEAD, false)
+	return err == nil && head.Target() == branch
+}
+
+// checkBranch wants the target to be a branch that is where it was read.
+func checkBranch(found target, edit kargo.Edit) error {
+	if !found.name.IsBranch() {
+		return invalid("only a branch can be written to", "let --ref be a branch")
+	}
+	if found.commit.String() != edit.Base {
+		return errMoved
+	}
+	return nil
+}
+
+// made is a commit with all that is new in it.
+type made struct {
+	base, commit plumbing.Hash
+	objects      []plumbing.EncodedObject
+}
+
+// make makes the objects of an edit. It stores none of them.
+func (r *Repository) make(objects storer.EncodedObjectStorer, edit kargo.Edit) (made, error) {
+	result := made{base: plumbing.NewHash(edit.Base)}
+	base, err := object.GetCommit(objects, result.base)
+	if err != nil {
+		return result, fmt.Errorf("read commit %s: %w", edit.Base, err)
+	}
+	files := map[string][]byte{}
+	for name, data := range edit.Files {
+		files[path.Join(r.opts.Path, name)] = data
+	}
+	root, err := result.directory(objects, base.TreeHash, ".", files)
+	if err != nil {
+		return result, err
+	}
+	author := object.Signature{Name: r.opts.AuthorName, Email: r.opts.AuthorEmail, When: time.Now().Truncate(time.Second)}
+	commit := &object.Commit{Author: author, Committer: author, Message: edit.Message, TreeHash: root, ParentHashes: []plumbing.Hash{result.base}}
+	result.commit, err = result.add(plumbing.CommitObject, commit.Encode)
+	return result, err
+}
+
+// directory makes the directory at a path anew, with the files below it in the
+// place of those that were there, and answers its hash.
+func (m *made) directory(objects storer.EncodedObjectStorer, hash plumbing.Hash, at string, files map[string][]byte) (plumbing.Hash, error) {
+	listing, err := readListing(objects, hash, at)
+	if err != nil {
+		return hash, err
+	}
+	below := map[string]map[string][]byte{}
+	for name, data := range files {
+		first, rest, _ := strings.Cut(name, "/")
+		if below[first] == nil {
+			below[first] = map[string][]byte{}
+		}
+		below[first][rest] = data
+	}
+	for first, files := range below {
+		i := slices.IndexFunc(listing.Entries, func(e object.TreeEntry) bool { return e.Name == first })
+		if i < 0 {
+			return hash, fmt.Errorf("there is no %s to change", path.Join(at, first))
+		}
+		entry := &listing.Entries[i]
+		data, isFile := files[""]
+		switch {
+		case isFile && (entry.Mode == filemode.Regular || entry.Mode == filemode.Executable):
+			entry.Hash, err = m.add(plumbing.BlobObject, func(blob plumbing.EncodedObject) error { return fill(blob, data) })
+		case !isFile && entry.Mode == filemode.Dir:
+			entry.Hash, err = m.directory(objects, entry.Hash, path.Join(at, first), files)
+		default:
+			err = fmt.Errorf("%s is no plain file", path.Join(at, first))
+		}
+		if err != nil {
+			return hash, err
+		}
+	}
+	return m.add(plumbing.TreeObject, listing.Encode)
+}
+
+// add keeps a new object, and answers its hash.
+func (m *made) add(kind plumbing.ObjectType, encode func(plumbing.EncodedObject) error) (plumbing.Hash, error) {
+	made := &plumbing.MemoryObject{}
+	made.SetType(kind)
+	if err := encode(made); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	m.objects = append(m.objects, made)
+	return made.Hash(), nil
+}
+
+func fill(blob plumbing.EncodedObject, data []byte) error {
+	writer, err := blob.Writer()
+	if err != nil {
+		return err
+	}
+	_, err = writer.Write(data)
+	return errors.Join(err, writer.Close())
+}
