@@ -13,6 +13,8 @@
 //	dotenv.go    the reader for plain assignments
 //	bash.go      the reader for all else that bash understands
 //	settings.go  kargo.yml, which stands for variables
+//	images.go    kargo.yml, which says which tags are followed
+//	reassign.go  the change of one line of an environment file
 //	check.go     what an environment file may not do
 //	shell.go     files that may do it all the same
 //	template.go  configs/**/*.tpl
@@ -89,7 +91,7 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, checkPrometheus(ws)...)
-		problems = append(problems, readSettings(&ws)...)
+		problems = append(problems, readSettings(&ws, in.User)...)
 		problems = append(problems, checkSecrets(ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
 		problems = append(problems, renderComposeTemplates(ws)...)

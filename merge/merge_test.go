@@ -93,6 +93,13 @@ func workspaceText(ws kargo.Workspace) string {
 			fmt.Fprintf(&text, "%s %s=%q\n", where, name, ws.Env[name])
 		}
 	}
+	for _, image := range ws.Images {
+		fmt.Fprintf(&text, "%s %s follows %s, %s", image.Line, image.Variable, image.Image, image.Rule())
+		if image.Write {
+			fmt.Fprint(&text, ", written")
+		}
+		fmt.Fprintln(&text)
+	}
 	for _, name := range slices.Sorted(maps.Keys(ws.Files)) {
 		if name == ".env" || strings.HasPrefix(name, ".env.") {
 			continue

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -14,7 +15,7 @@ import (
 )
 
 // settingsFile is the optional file that says of stacks what variables say
-// too, in the form that lists like to have.
+// too, in the form that lists like to have, and which tags are followed.
 const settingsFile = "kargo.yml"
 
 // stackKeys are the keys of a stack in the settings file, and what they add to
@@ -26,15 +27,16 @@ var stackKeys = map[string]string{
 	"protect": "_PROTECT", "adopt": "_ADOPT", "recreate": "_RECREATE",
 }
 
-// readSettings turns the settings file into the variables that it stands for.
+// readSettings turns the settings file into the variables that it stands for,
+// and into policies of images.
 // What the user's environment says counts: a variable is nearer at hand than a
 // file.
-func readSettings(ws *kargo.Workspace) kargo.Problems {
+func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 	file, exists := ws.Files[settingsFile]
 	if !exists {
 		return nil
 	}
-	s := settingsReader{ws: ws}
+	s := settingsReader{ws: ws, user: user}
 	var document yaml.Node
 	if len(file.Data) > maxFile {
 		s.fail(nil, "", "is longer than %d bytes", maxFile)
@@ -42,13 +44,14 @@ func readSettings(ws *kargo.Workspace) kargo.Problems {
 		at, message := yamlPlace(err)
 		s.fail(at, "", "%s", message)
 	} else if len(document.Content) > 0 {
-		s.mapping(document.Content[0], "the file", map[string]func(*yaml.Node){"stacks": s.stacks})
+		s.mapping(document.Content[0], "the file", map[string]func(*yaml.Node){"stacks": s.stacks, "images": s.images})
 	}
 	return s.problems
 }
 
 type settingsReader struct {
 	ws       *kargo.Workspace
+	user     fs.FS // the user configuration
 	problems kargo.Problems
 }
 

@@ -1,0 +1,125 @@
+package merge
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+	names "github.com/distribution/reference"
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+// images reads which variables follow the tags of which images.
+func (s *settingsReader) images(node *yaml.Node) {
+	s.entries(node, "images", func(variable, rule *yaml.Node) {
+		name := variable.Value
+		if _, known := s.ws.Env[name]; !known {
+			s.fail(variable, kargo.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is no variable of the environment", name)
+			return
+		}
+		policy := kargo.ImagePolicy{Variable: name, Line: fmt.Sprintf("%s:%d", settingsFile, variable.Line)}
+		at := map[string]*yaml.Node{}
+		text := func(key string, into *string) func(*yaml.Node) {
+			return func(value *yaml.Node) {
+				at[key] = value
+				if value.Kind != yaml.ScalarNode || value.Value == "" {
+					s.fail(value, "", "images.%s.%s wants a word", name, key)
+				}
+				*into = value.Value
+			}
+		}
+		before := len(s.problems)
+		s.mapping(rule, "images."+name, map[string]func(*yaml.Node){
+			"image": text("image", &policy.Image), "semver": text("semver", &policy.Semver), "pattern": text("pattern", &policy.Pattern),
+			"write": func(value *yaml.Node) {
+				if value.Decode(&policy.Write) != nil {
+					s.fail(value, "", "images.%s.write wants true or false", name)
+				}
+				at["write"] = value
+			},
+		})
+		if len(s.problems) == before {
+			s.checkPolicy(policy, variable, at)
+		}
+		if len(s.problems) == before {
+			s.ws.Images = append(s.ws.Images, policy)
+		}
+	})
+	slices.SortFunc(s.ws.Images, func(a, b kargo.ImagePolicy) int { return strings.Compare(a.Variable, b.Variable) })
+}
+
+// checkPolicy refuses what could never be followed.
+func (s *settingsReader) checkPolicy(policy kargo.ImagePolicy, variable *yaml.Node, at map[string]*yaml.Node) {
+	what := "images." + policy.Variable
+	named, err := names.ParseNormalizedNamed(policy.Image)
+	switch {
+	case policy.Image == "":
+		s.fail(variable, "image: redis", "%s names no image", what)
+	case err != nil:
+		s.fail(at["image"], "", "%s.image: %v", what, err)
+	case !names.IsNameOnly(named):
+		s.fail(at["image"], "the tag is what the variable holds", "%s.image: %q has a tag or a digest", what, policy.Image)
+	case (policy.Semver == "") == (policy.Pattern == ""):
+		s.fail(variable, `semver: ">=7 <8", or pattern: '^(\d+\.\d+)-alpine$'`, "%s wants either semver or pattern", what)
+	}
+	if policy.Semver != "" {
+		if _, err := semver.NewConstraint(policy.Semver); err != nil {
+			s.fail(at["semver"], `as in ">=7 <8", "~1.4" or "1.x"`, "%s.semver: %q is no range of versions", what, policy.Semver)
+		}
+	}
+	if policy.Pattern != "" {
+		if _, err := regexp.Compile(policy.Pattern); err != nil {
+			s.fail(at["pattern"], "", "%s.pattern: %v", what, err)
+		}
+	}
+	if policy.Write {
+		s.checkWritable(policy.Variable, at["write"])
+	}
+}
+
+// checkWritable refuses to promise a commit that cannot be made.
+func (s *settingsReader) checkWritable(variable string, at *yaml.Node) {
+	where := s.ws.Lines[variable]
+	name, line := splitPlace(where)
+	hint := "Kargo writes the line that assigns the variable; put a plain one into .env, or leave write out"
+	if !s.isUsers(name) {
+		s.fail(at, hint, "images.%s.write: %s is assigned in %s, which is not of this repository", variable, variable, where)
+		return
+	}
+	data, err := fs.ReadFile(s.user, name)
+	if err == nil {
+		value := s.ws.Env[variable]
+		_, err = Reassign(data, line, variable, value, strings.Map(plainOnly, value))
+	}
+	if err != nil {
+		s.fail(at, hint, "images.%s.write: %s: %v", variable, where, err)
+	}
+}
+
+// plainOnly takes out what Reassign would not write: here only the line is
+// tried, not a value.
+func plainOnly(r rune) rune {
+	if special(r) {
+		return -1
+	}
+	return r
+}
+
+// isUsers tells whether an environment file is one of the user configuration's:
+// its own, or one that this reads.
+func (s *settingsReader) isUsers(name string) bool {
+	if name == "" || name == settingsFile || s.user == nil {
+		return false
+	}
+	if file, landed := s.ws.Files[name]; landed {
+		return file.Origin == kargo.OriginUser
+	}
+	_, err := fs.Stat(s.user, name)
+	return err == nil
+}

@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"kargo"
+)
+
+// NewestTag is the newest of an image's tags that fit a policy, and whether it
+// is newer than the current one: a policy never lowers anything. Tags that are
+// equally new, as 7 and 7.0 are, are one to it; of those the current one stays.
+//
+// An error means that no tag fits, or that the policy makes no sense, which
+// reading the workspace has ruled out.
+func NewestTag(policy kargo.ImagePolicy, current string, tags []string) (newest string, behind bool, err error) {
+	fits, err := candidates(policy)
+	if err != nil {
+		return "", false, err
+	}
+	var best rank
+	for _, tag := range tags {
+		found, ok := fits(tag)
+		if !ok {
+			continue
+		}
+		// Of equals the longest says most exactly what it is.
+		order := found.compare(best)
+		if newest == "" || order > 0 || order == 0 && (len(tag) > len(newest) || len(tag) == len(newest) && tag > newest) {
+			newest, best = tag, found
+		}
+	}
+	if newest == "" {
+		return "", false, fmt.Errorf("none of the %d tags of %s fits %s", len(tags), policy.Image, policy.Rule())
+	}
+	now, comparable := fits(current)
+	if policy.Semver != "" && !comparable { // a version beyond the range is one all the same
+		version, err := semver.NewVersion(current)
+		now, comparable = rank{version: version}, err == nil
+	}
+	switch {
+	case !comparable: // "latest": what fits is what is asked for
+		return newest, current != newest, nil
+	case best.compare(now) <= 0:
+		return current, false, nil
+	}
+	return newest, true, nil
+}
+
+// candidates tells which tags fit a policy, and how they rank.
+func candidates(policy kargo.ImagePolicy) (func(tag string) (rank, bool), error) {
+	if policy.Pattern != "" {
+		pattern, err := regexp.Compile(policy.Pattern)
+		if err != nil {
+			return nil, err
+		}
+		return func(tag string) (rank, bool) {
+			match := pattern.FindStringSubmatch(tag)
+			if match == nil {
+				return rank{}, false
+			}
+			if len(match) > 1 {
+				return rankOf(match[1]), true
+			}
+			return rank{text: tag}, true
+		}, nil
+	}
+	versions, err := semver.NewConstraint(policy.Semver)
+	if err != nil {
+		return nil, err
+	}
+	return func(tag string) (rank, bool) {
+		version, err := semver.NewVersion(tag)
+		return rank{version: version}, err == nil && versions.Check(version)
+	}, nil
+}
+
+// rank is what tags are ordered by: a version, or text, which is less than any
+// version.
+type rank struct {
+	version *semver.Version
+	text    string
+}
+
+func rankOf(text string) rank {
+	if version, err := semver.NewVersion(text); err == nil {
+		return rank{version: version}
+	}
+	return rank{text: text}
+}
+
+func (r rank) compare(other rank) int {
+	switch {
+	case r.version != nil && other.version != nil:
+		return r.version.Compare(other.version)
+	case r.version != nil:
+		return 1
+	case other.version != nil:
+		return -1
+	}
+	return compareNaturally(r.text, other.text)
+}
+
+// compareNaturally orders as people do: runs of digits by their value, all else
+// letter by letter.
+func compareNaturally(a, b string) int {
+	for a != "" && b != "" {
+		partA, partB := digits(a), digits(b)
+		if partA == "" || partB == "" {
+			if a[0] != b[0] {
+				return cmp.Compare(a[0], b[0])
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		a, b = a[len(partA):], b[len(partB):]
+		partA, partB = strings.TrimLeft(partA, "0"), strings.TrimLeft(partB, "0")
+		if order := cmp.Or(cmp.Compare(len(partA), len(partB)), strings.Compare(partA, partB)); order != 0 {
+			return order
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits are those that a text begins with.
+func digits(text string) string {
+	return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+}
