@@ -117,13 +117,13 @@ func (c *Client) allAuths() (map[string]registry.AuthConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read registry credentials: %w", err)
 	}
-	addresses, err := registriesOf(config)
+	addresses, err := kargo.CredentialAddresses(config)
 	if err != nil {
 		return nil, err
 	}
 	auths := map[string]registry.AuthConfig{}
 	for _, address := range addresses {
-		auth, err := credentialFor(config, registryHost(address))
+		auth, err := credentialFor(config, kargo.RegistryHost(address))
 		if err != nil {
 			return nil, err
 		}

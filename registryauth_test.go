@@ -1,4 +1,4 @@
-package swarm
+package kargo_test
 
 import (
 	"encoding/base64"
@@ -26,7 +26,7 @@ func TestCredentialFor(t *testing.T) {
 		"token.example":         "  t0ken",
 		"other.example":         "none",
 	} {
-		auth, err := credentialFor([]byte(config), domain)
+		auth, err := kargo.CredentialFor([]byte(config), domain)
 		if err != nil {
 			t.Errorf("%s: %v", domain, err)
 			continue
@@ -40,12 +40,12 @@ func TestCredentialFor(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]string{"damaged.example": config, "x": "hunter22"} {
-		_, err := credentialFor([]byte(bad), name)
+		_, err := kargo.CredentialFor([]byte(bad), name)
 		if kargo.FaultOf(err) != kargo.Invalid || strings.Contains(err.Error(), "hunter22") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if auth, err := credentialFor(nil, "docker.io"); auth != nil || err != nil {
+	if auth, err := kargo.CredentialFor(nil, "docker.io"); auth != nil || err != nil {
 		t.Errorf("no file: %v, %v", auth, err)
 	}
 }
