@@ -79,6 +79,12 @@ type Config struct {
 	Renderings Renderings
 	Attempts   Attempts
 	Pipeline   Pipeline
+	// Registry and Committer follow the tags of images, where the workspace
+	// asks for it; without a Registry nobody does. It is asked at the start,
+	// every ImagesInterval, and at a person's word.
+	Registry       Registry
+	Committer      Committer
+	ImagesInterval time.Duration
 
 	// Memory is what an earlier process left, Unfinished the deployment that
 	// it left in the middle; the loop goes on with both.
@@ -111,17 +117,6 @@ type Config struct {
 	Verify time.Duration
 	Log    *slog.Logger
 }
-
-// Schedule is when something is due next; cron's schedules are of this kind.
-type Schedule interface {
-	Next(time.Time) time.Time
-}
-
-// Every is the Schedule of a fixed interval.
-type Every time.Duration
-
-// Next is one interval after now.
-func (e Every) Next(now time.Time) time.Time { return now.Add(time.Duration(e)) }
 
 // Controller keeps a Swarm equal to a repository.
 type Controller struct {
@@ -162,6 +157,8 @@ type Controller struct {
 	// unlabelled: no node has labels of this instance, as far as is known.
 	unlabelled bool
 
+	follower *follower
+
 	mu     sync.Mutex
 	status kargo.Status
 	asked  []func() // see ask
@@ -200,6 +197,7 @@ func New(config Config) *Controller {
 		Applied: c.memory.Applied.Revision, Stacks: []kargo.StackStatus{},
 	}
 	c.due.everything()
+	c.follower = newFollower(c)
 	return c
 }
 
@@ -226,9 +224,14 @@ func (c *Controller) Status() kargo.Status {
 // after that; a plan being carried out stops before its next change.
 func (c *Controller) Run(ctx context.Context) error {
 	go c.watch(ctx)
-	trigger := "start"
+	if c.Registry != nil {
+		go c.follower.run(ctx)
+	}
+	trigger, ask := "start", true
 	for {
 		wait := c.guardedRound(ctx, trigger)
+		c.handOver(ask)
+		ask = false
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -237,10 +240,11 @@ func (c *Controller) Run(ctx context.Context) error {
 		case trigger = <-c.nudges:
 			trigger = c.restAfterPush(ctx, trigger)
 			c.due.git = true
-			// A push says nothing about Swarm; a person who asks for a round
-			// wants to know.
-			if !strings.HasPrefix(trigger, WebhookTrigger) {
+			// A push, be it Kargo's own, says nothing about Swarm; a person who
+			// asks for a round wants to know.
+			if !strings.HasPrefix(trigger, WebhookTrigger) && trigger != tagsWritten {
 				c.due.everything()
+				ask = true
 			}
 		case <-c.stirred:
 			trigger = "swarm event"

@@ -39,6 +39,9 @@ type repository struct {
 	steady  bool // the files of all commits answer alike
 	// protected are the commits named last.
 	protected []string
+	// edits are the commits that were to be made; see Commit.
+	edits       []kargo.Edit
+	notWritable error
 }
 
 func (r *repository) Head(context.Context) (string, error) {

@@ -10,6 +10,17 @@ import (
 	"kargo"
 )
 
+// Schedule is when something is due next; cron's schedules are of this kind.
+type Schedule interface {
+	Next(time.Time) time.Time
+}
+
+// Every is the Schedule of a fixed interval.
+type Every time.Duration
+
+// Next is one interval after now.
+func (e Every) Next(now time.Time) time.Time { return now.Add(time.Duration(e)) }
+
 const (
 	// longestLight is for how long looks at a rollout may be light ones: the
 	// rest of the Swarm may change meanwhile, too.

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"regexp"
 	"slices"
@@ -85,41 +84,14 @@ func (s *settingsReader) checkPolicy(policy kargo.ImagePolicy, variable *yaml.No
 
 // checkWritable refuses to promise a commit that cannot be made.
 func (s *settingsReader) checkWritable(variable string, at *yaml.Node) {
-	where := s.ws.Lines[variable]
-	name, line := splitPlace(where)
-	hint := "Kargo writes the line that assigns the variable; put a plain one into .env, or leave write out"
-	if !s.isUsers(name) {
-		s.fail(at, hint, "images.%s.write: %s is assigned in %s, which is not of this repository", variable, variable, where)
-		return
+	// The line is tried, not a value.
+	plain := strings.Map(func(r rune) rune {
+		if special(r) {
+			return -1
+		}
+		return r
+	}, s.ws.Env[variable])
+	if err := Rewrite(*s.ws, s.user, map[string][]byte{}, variable, plain); err != nil {
+		s.fail(at, "Kargo writes the line that assigns the variable; put a plain one into .env, or leave write out", "images.%s.write: %v", variable, err)
 	}
-	data, err := fs.ReadFile(s.user, name)
-	if err == nil {
-		value := s.ws.Env[variable]
-		_, err = Reassign(data, line, variable, value, strings.Map(plainOnly, value))
-	}
-	if err != nil {
-		s.fail(at, hint, "images.%s.write: %s: %v", variable, where, err)
-	}
-}
-
-// plainOnly takes out what Reassign would not write: here only the line is
-// tried, not a value.
-func plainOnly(r rune) rune {
-	if special(r) {
-		return -1
-	}
-	return r
-}
-
-// isUsers tells whether an environment file is one of the user configuration's:
-// its own, or one that this reads.
-func (s *settingsReader) isUsers(name string) bool {
-	if name == "" || name == settingsFile || s.user == nil {
-		return false
-	}
-	if file, landed := s.ws.Files[name]; landed {
-		return file.Origin == kargo.OriginUser
-	}
-	_, err := fs.Stat(s.user, name)
-	return err == nil
 }

@@ -3,10 +3,50 @@ package merge
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"kargo"
 )
+
+// Rewrite gives a variable another value in the file of the user configuration
+// that assigns it last. The files are those that the workspace was made from;
+// edits holds the ones that were changed so far, and takes this one.
+func Rewrite(ws kargo.Workspace, user fs.FS, edits map[string][]byte, variable, to string) error {
+	where := ws.Lines[variable]
+	name, line := splitPlace(where)
+	if !isUsers(ws, user, name) {
+		return fmt.Errorf("%s is assigned in %s, which is not of this repository", variable, where)
+	}
+	data, changed := edits[name]
+	if !changed {
+		var err error
+		if data, err = fs.ReadFile(user, name); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	data, err := Reassign(data, line, variable, ws.Env[variable], to)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	edits[name] = data
+	return nil
+}
+
+// isUsers tells whether an environment file is one of the user configuration's:
+// its own, or one that this reads.
+func isUsers(ws kargo.Workspace, user fs.FS, name string) bool {
+	if name == "" || name == settingsFile || user == nil {
+		return false
+	}
+	if file, landed := ws.Files[name]; landed {
+		return file.Origin == kargo.OriginUser
+	}
+	_, err := fs.Stat(user, name)
+	return err == nil
+}
 
 // Reassign changes the value that one line of an environment file gives to a
 // variable, and nothing else of the file: quotes, comments and other

@@ -1,0 +1,280 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"kargo"
+	"kargo/merge"
+	"kargo/plan"
+)
+
+// Registry tells which tags an image's repository has.
+type Registry interface {
+	Tags(ctx context.Context, image string) ([]string, error)
+}
+
+// Committer writes to the repository that the workspace comes from. A Conflict
+// means that the branch has moved on.
+type Committer interface {
+	Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error)
+}
+
+// tagsWritten is the trigger of the round after a commit of Kargo's own.
+const tagsWritten = "newer images"
+
+// follower keeps the policies of images, beside the loop: registries may take
+// their time, and no round waits for one. The loop hands it what is in force.
+type follower struct {
+	c *Controller
+
+	mu     sync.Mutex
+	next   *following    // not looked at yet
+	handed chan struct{} // holds one
+
+	// The rest belongs to the goroutine of run.
+	now    following
+	tags   map[string]answer            // by image
+	states map[string]kargo.ImageStatus // by variable
+	wrote  string                       // the commit upon which was written last
+}
+
+// following is what the loop hands over: a revision, and what to do about it.
+type following struct {
+	workspace kargo.Workspace
+	files     fs.FS // those it was made from
+	mask      kargo.Mask
+	atHead    bool // no newer commit is known
+	ask       bool // the registries, though they were asked before
+}
+
+// answer is what a registry said of one image.
+type answer struct {
+	tags  []string // those of the last time that it had an answer
+	asked time.Time
+	err   error
+}
+
+func newFollower(c *Controller) *follower {
+	return &follower{c: c, handed: make(chan struct{}, 1), tags: map[string]answer{}, states: map[string]kargo.ImageStatus{}}
+}
+
+// handOver tells the follower what is in force after a round, where that is
+// new, or where somebody wants the registries asked.
+func (c *Controller) handOver(ask bool) {
+	if c.Registry == nil || c.whole == nil {
+		return
+	}
+	next := following{
+		workspace: c.whole.Workspace, mask: c.mask(), ask: ask,
+		atHead: c.head.ID() == c.whole.Workspace.Revision.ID() && !c.unsound,
+	}
+	next.files, _, _ = layersOf(next.workspace.Revision, c.whole.files) // it was read by this before
+	f := c.follower
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next != nil {
+		next.ask = next.ask || f.next.ask
+	}
+	f.next = &next
+	select {
+	case f.handed <- struct{}{}:
+	default:
+	}
+}
+
+// run looks whenever something is handed over, and asks the registries now and
+// then.
+func (f *follower) run(ctx context.Context) {
+	due := time.NewTimer(f.c.ImagesInterval)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.handed:
+			if !f.take() {
+				continue
+			}
+		case <-due.C:
+			f.now.ask = true
+		}
+		if f.now.ask {
+			due.Reset(f.c.ImagesInterval)
+		}
+		f.guardedLook(ctx)
+	}
+}
+
+// guardedLook looks, and outlives a bug in that.
+func (f *follower) guardedLook(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.c.Log.Error("panic while looking for newer images", "cause", p)
+		}
+	}()
+	f.look(ctx)
+}
+
+// take takes what was handed over. It answers whether that is any news.
+func (f *follower) take() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next == nil {
+		return false
+	}
+	before := f.now
+	f.now, f.next = *f.next, nil
+	return f.now.ask || before.files == nil || before.atHead != f.now.atHead ||
+		before.workspace.Revision.ID() != f.now.workspace.Revision.ID()
+}
+
+// look brings what is known of each policy up to date, and writes what is to be
+// written.
+func (f *follower) look(ctx context.Context) {
+	states := make([]kargo.ImageStatus, 0, len(f.now.workspace.Images))
+	asked := map[string]bool{} // in this look
+	for _, policy := range f.now.workspace.Images {
+		if _, known := f.tags[policy.Image]; !known || f.now.ask && !asked[policy.Image] {
+			f.askFor(ctx, policy.Image)
+			asked[policy.Image] = true
+		}
+		states = append(states, f.state(policy))
+	}
+	f.now.ask = false
+	if ctx.Err() != nil {
+		return
+	}
+	f.write(ctx, states)
+	clear(f.states)
+	for _, state := range states {
+		f.states[state.Variable] = state
+	}
+	f.c.publish(func(s *kargo.Status) { s.Images = states })
+}
+
+func (f *follower) askFor(ctx context.Context, image string) {
+	found := f.tags[image]
+	tags, err := measured(f.c, "tags", func() ([]string, error) { return f.c.Registry.Tags(ctx, image) })
+	found.err = err
+	if err == nil {
+		found.tags, found.asked = tags, time.Now()
+	}
+	f.tags[image] = found
+}
+
+// state is what can be said of one policy. A registry that is away changes
+// nothing of what is known.
+func (f *follower) state(policy kargo.ImagePolicy) kargo.ImageStatus {
+	current := f.now.workspace.Env[policy.Variable]
+	known, before := f.tags[policy.Image], f.states[policy.Variable]
+	state := kargo.ImageStatus{ImagePolicy: policy, Current: f.now.mask.Value(policy.Variable, current), Asked: known.asked}
+	if known.err != nil {
+		state.Error = f.now.mask.Text(known.err.Error())
+	}
+	if known.asked.IsZero() {
+		return state
+	}
+	newest, behind, err := plan.NewestTag(policy, current, known.tags)
+	if err != nil {
+		state.Error = err.Error()
+		return state
+	}
+	state.Newest, state.Behind = newest, behind
+	if before.Newest == newest {
+		state.Commit, state.Branch = before.Commit, before.Branch
+	}
+	if behind && before.Behind {
+		state.Since = before.Since
+	} else if behind {
+		state.Since = time.Now()
+		f.c.Log.Info("a newer image is there", "variable", policy.Variable, "image", policy.Image, "current", state.Current, "newest", newest)
+	}
+	return state
+}
+
+// write commits what policies want written, all of it at once. A commit is
+// never made twice upon another one: the next round brings what was written.
+func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
+	revision := f.now.workspace.Revision
+	if f.wrote == revision.Commit {
+		return
+	}
+	edits, raised := map[string][]byte{}, []*kargo.ImageStatus{}
+	for i := range states {
+		state := &states[i]
+		if !state.Write || !state.Behind {
+			continue
+		}
+		if !f.now.atHead {
+			state.Error = "the newest commit is refused; nothing is written upon it"
+			continue
+		}
+		if err := merge.Rewrite(f.now.workspace, f.now.files, edits, state.Variable, state.Newest); err != nil {
+			state.Error = f.now.mask.Text(err.Error())
+			continue
+		}
+		raised = append(raised, state)
+	}
+	if len(raised) == 0 {
+		return
+	}
+	commit, branch, err := f.commit(ctx, kargo.Edit{Base: revision.Commit, Files: edits, Message: raiseMessage(raised)})
+	for _, state := range raised {
+		if err != nil {
+			state.Error = f.now.mask.Text(err.Error())
+			continue
+		}
+		state.Commit, state.Branch = commit, branch
+	}
+	switch {
+	case err == nil:
+		f.wrote = revision.Commit
+		f.c.Log.Info("newer images written to the repository", "commit", commit, "branch", branch, "what", raiseSubject(raised))
+		f.c.Nudge(tagsWritten)
+	case kargo.FaultOf(err) == kargo.Conflict: // the next round reads what came in between
+		f.c.Log.Debug("newer images not written yet", "error", err)
+		f.c.Nudge(tagsWritten)
+	default:
+		f.c.Log.Warn("newer images cannot be written to the repository", "error", f.now.mask.Text(err.Error()))
+	}
+}
+
+func (f *follower) commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
+	_, err = measured(f.c, "commit", func() (struct{}, error) {
+		commit, branch, err = f.c.Committer.Commit(ctx, edit)
+		return struct{}{}, err
+	})
+	return commit, branch, err
+}
+
+// raiseSubject is "Raise REDIS_TAG from 7.0 to 7.2".
+func raiseSubject(raised []*kargo.ImageStatus) string {
+	if len(raised) == 1 {
+		return fmt.Sprintf("Raise %s from %s to %s", raised[0].Variable, raised[0].Current, raised[0].Newest)
+	}
+	var parts []string
+	for _, state := range raised {
+		parts = append(parts, state.Variable+" to "+state.Newest)
+	}
+	const longest = 72
+	if subject := "Raise " + strings.Join(parts, ", "); len(subject) <= longest {
+		return subject
+	}
+	return fmt.Sprintf("Raise the tags of %d images", len(raised))
+}
+
+// raiseMessage is the subject, and why.
+func raiseMessage(raised []*kargo.ImageStatus) string {
+	var text strings.Builder
+	text.WriteString(raiseSubject(raised) + "\n\n")
+	for _, state := range raised {
+		fmt.Fprintf(&text, "%s: %s -> %s, the newest tag of %s that fits %s\n(%s).\n",
+			state.Variable, state.Current, state.Newest, state.Image, state.Rule(), state.Line)
+	}
+	return text.String()
+}
