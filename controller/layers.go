@@ -62,6 +62,16 @@ func (l Layered) Head(ctx context.Context) (string, error) {
 	return revision.ID(), nil
 }
 
+// Commit writes to the user configuration's repository: shared layers are
+// other people's.
+func (l Layered) Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
+	committer, ok := l.Source.(Committer)
+	if !ok {
+		return "", "", kargo.Errorf(kargo.Invalid, "the workspace does not come from a repository that can be written to")
+	}
+	return committer.Commit(ctx, edit)
+}
+
 // Fetch gives the files of all sources at the commits of a revision's ID.
 func (l Layered) Fetch(ctx context.Context, id string) (kargo.Revision, fs.FS, error) {
 	commits, ok := l.split(id)

@@ -62,7 +62,8 @@ func following(tag string, policy string) []string {
 
 func withShelf(w *world, tags string) *shelf {
 	s := &shelf{baton: w.repo.baton, tags: map[string]string{"app": tags}}
-	w.config.Registry, w.config.Committer, w.config.ImagesInterval = s, w.repo, time.Hour
+	w.config.Registry, w.config.Committer = s, w.repo
+	w.config.ImagesInterval = time.Hour + 10*time.Second // never at the very time of a poll
 	return s
 }
 

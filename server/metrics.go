@@ -105,6 +105,7 @@ var (
 	gitSuccess     = describe("git_last_success_timestamp_seconds", "When git last answered.")
 	lastRound      = describe("last_round_timestamp_seconds", "When the last round ended.")
 	stackVerified  = describe("stack_last_verified_timestamp_seconds", "When a full look last found the stack to be as wanted.", "stack")
+	imageBehind    = describe("image_behind", "Whether a newer tag than the variable holds is there, of those that are followed.", "variable", "image")
 	lastVerified   = describe("last_verified_timestamp_seconds", "When the whole Swarm was last looked at.")
 	swarmRequests  = describe("swarm_api_requests_total", "Requests to Swarm by operation.", "op")
 )
@@ -146,6 +147,11 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(heldGauge, float64(approvable), "true")
 	gauge(heldGauge, float64(len(status.Pending.Held)-approvable), "false")
+	for _, image := range status.Images {
+		if image.Newest != "" {
+			gauge(imageBehind, truth(image.Behind), image.Variable, image.Image)
+		}
+	}
 	c.collectTimes(gauge, status)
 	if c.calls != nil {
 		for op, count := range c.calls() {

@@ -104,6 +104,9 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	config.Try = func(ctx context.Context, revision string, protect ...string) error {
 		return s.tryRevision(ctx, args, revision, protect...)
 	}
+	if err := s.followImages(&config); err != nil {
+		return err
+	}
 	return s.runServices(ctx, config, client, store)
 }
 

@@ -32,6 +32,7 @@ type settings struct {
 	policy  policySettings
 	secrets secretSettings
 	hooks   hookSettings
+	images  imageSettings
 	env     map[string]string // of the process
 
 	repo         string
@@ -170,6 +171,7 @@ func (s *settings) serveFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.openMetrics, "open-metrics", true, "serve /metrics without the token")
 	flags.StringVar(&s.webhook.file, "webhook-secret-file", "", "`file` with the secret of webhooks; without one they are refused (or KARGO_WEBHOOK_SECRET)")
 	s.tokenFlag(flags)
+	s.imageFlags(flags)
 	flags.StringVar(&s.notifyURL, "notify-url", "", "`address` that is told how each deployment ended (signed JSON)")
 	flags.StringVar(&s.notifySecret.file, "notify-secret-file", "", "`file` with the secret that signs notifications (or KARGO_NOTIFY_SECRET)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "`text` or json")

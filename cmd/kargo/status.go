@@ -72,6 +72,10 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	if len(status.Removed) > 0 {
 		fmt.Fprintf(out, "\nremoved by this revision: %s\n", strings.Join(status.Removed, " "))
 	}
+	if len(status.Images) > 0 {
+		fmt.Fprintln(out)
+		printImages(out, status.Images, now)
+	}
 	printPending(out, status.Pending)
 	return nil
 }

@@ -137,6 +137,7 @@ func (s *settings) gitOptions() gitsync.Options {
 		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
 		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
 		Signatures: gitsync.Signatures(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(),
+		AuthorName: s.images.author.Name, AuthorEmail: s.images.author.Address,
 		Timeout: s.gitTimeout, Limits: s.limits, SubmoduleHosts: s.submodules, History: s.depth == 0,
 	})
 }

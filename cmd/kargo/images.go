@@ -1,0 +1,146 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/mail"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"kargo"
+	"kargo/controller"
+	"kargo/registry"
+)
+
+// imageSettings say how the tags of images are followed, where a workspace asks
+// for it.
+type imageSettings struct {
+	interval time.Duration
+	insecure []string
+	author   mailbox
+}
+
+func (s *settings) imageFlags(flags *pflag.FlagSet) {
+	i := &s.images
+	i.author = mailbox{Name: "Kargo", Address: "kargo@localhost"}
+	flags.DurationVar(&i.interval, "images-interval", time.Hour, "how often registries are asked for newer tags, where kargo.yml follows some; 0 for never")
+	flags.StringArrayVar(&i.insecure, "insecure-registry", nil, "`host` of a registry that may be asked without encryption, as image names have it; may be repeated")
+	flags.Var(&i.author, "commit-author", "`name <address>` in commits that Kargo makes where kargo.yml has newer tags written")
+}
+
+// followImages completes a controller's configuration.
+func (s *settings) followImages(config *controller.Config) error {
+	if s.images.interval == 0 {
+		return nil
+	}
+	if s.images.interval < time.Minute {
+		return usagef("--images-interval %s is shorter than a minute", s.images.interval)
+	}
+	config.Registry = &registry.Client{Credentials: s.registryCredentials(s.env), Insecure: s.images.insecure}
+	config.Committer, _ = config.Source.(controller.Committer)
+	config.ImagesInterval = s.images.interval
+	return nil
+}
+
+// mailbox is a flag of the form "Name <address>".
+type mailbox mail.Address
+
+func (m *mailbox) String() string {
+	if m.Address == "" {
+		return ""
+	}
+	return m.Name + " <" + m.Address + ">"
+}
+
+func (m *mailbox) Type() string { return "mailbox" }
+
+// Set takes what a commit can hold: git ends a name at "<".
+func (m *mailbox) Set(text string) error {
+	parsed, err := mail.ParseAddress(text)
+	bad := func(r rune) bool { return r == '<' || r == '>' || unicode.IsControl(r) }
+	if err != nil || parsed.Name == "" || strings.ContainsFunc(parsed.Name+parsed.Address, bad) {
+		return errors.New("write it as in: Kargo <kargo@example.org>")
+	}
+	*m = mailbox(*parsed)
+	return nil
+}
+
+func imagesCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var output string
+	cmd := &cobra.Command{
+		Use: "images", Short: "Print which image tags are followed, and which are behind", GroupID: "controller", Args: noArgs,
+		Long: `Images prints what the controller knows of the image tags that kargo.yml follows:
+the variable that holds a tag, the newest tag that fits, and whether it was
+written to the repository. "kargo sync" has the registries asked at once.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.prepare(cmd, env); err != nil {
+				return err
+			}
+			controller, err := s.client()
+			if err != nil {
+				return err
+			}
+			var status kargo.Status
+			if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
+				return err
+			}
+			if output == "json" {
+				return encode(cmd.OutOrStdout(), output, append([]kargo.ImageStatus{}, status.Images...))
+			}
+			if len(status.Images) == 0 {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "no image tags are followed; see images in kargo.yml")
+				return err
+			}
+			printImages(cmd.OutOrStdout(), status.Images, clock())
+			return nil
+		},
+	}
+	s.dataFlags(cmd.Flags())
+	s.clientFlags(cmd.Flags())
+	outputFlag(cmd, &output, "text", "json")
+	return cmd
+}
+
+// printImages is a table of the tags that are followed.
+func printImages(out io.Writer, images []kargo.ImageStatus, now time.Time) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VARIABLE\tIMAGE\tFITS\tCURRENT\tNEWEST\tBEHIND\tASKED\tWRITTEN")
+	for _, image := range images {
+		behind := "no"
+		switch {
+		case image.Behind:
+			behind = "since " + ago(image.Since, now)
+		case image.Newest == "":
+			behind = "?"
+		}
+		fmt.Fprintln(table, strings.Join([]string{
+			image.Variable, image.Image, image.Rule(), cmp.Or(image.Current, "-"), cmp.Or(image.Newest, "?"), behind, ago(image.Asked, now), written(image),
+		}, "\t"))
+	}
+	table.Flush()
+	for _, image := range images {
+		if image.Error != "" {
+			fmt.Fprintf(out, "\n%s: %s\n", image.Variable, image.Error)
+		}
+	}
+}
+
+// written is by which commit the newest tag came into the repository.
+func written(image kargo.ImageStatus) string {
+	switch {
+	case image.Commit != "":
+		return kargo.Revision{Commit: image.Commit}.Short() + " on " + image.Branch
+	case image.Write:
+		return "-"
+	}
+	return "only reported"
+}
