@@ -26,6 +26,10 @@ const (
 	// was deployed.
 	LabelProtect = "kargo.protect"
 
+	// LabelJob, on a service, is the instance whose job on all nodes it is. It
+	// is not part of any stack and leaves when it is done.
+	LabelJob = "kargo.job"
+
 	// LabelNamespace and LabelImage are Docker's, so that `docker stack ls`
 	// and its friends go on working.
 	LabelNamespace = "com.docker.stack.namespace"
@@ -60,7 +64,9 @@ type LiveService struct {
 	Image string
 	// Previous is the spec that a rollback would return to, if there is one.
 	Previous *swarm.ServiceSpec
-	Update   *swarm.UpdateStatus
+	// PreviousImage is the image of Previous with its digest.
+	PreviousImage string
+	Update        *swarm.UpdateStatus
 	// Updated is when anything about the service was written last, by whomever.
 	Updated time.Time
 	// Running of Desired tasks run; Completed counts the ended ones of a job.

@@ -45,6 +45,8 @@ type Status struct {
 	Removed []string `json:"removed,omitempty"`
 	// Images are the tags that the workspace follows.
 	Images []ImageStatus `json:"images,omitempty"`
+	// Cleaned is how the last clean-up of images went.
+	Cleaned *Cleaned `json:"cleaned,omitempty"`
 	// Plan is the last plan that had anything to say; Pending is what the
 	// last look would still do or holds.
 	Plan      PlanText  `json:"plan"`

@@ -85,6 +85,11 @@ type Config struct {
 	Registry       Registry
 	Committer      Committer
 	ImagesInterval time.Duration
+	// Clean has old images removed from all nodes, by CleanSchedule and of
+	// CleanAge at least; nil cleans nothing.
+	Clean         func(context.Context, kargo.Cleaning) ([]kargo.NodeReport, error)
+	CleanSchedule Schedule
+	CleanAge      time.Duration
 
 	// Memory is what an earlier process left, Unfinished the deployment that
 	// it left in the middle; the loop goes on with both.
@@ -158,6 +163,7 @@ type Controller struct {
 	unlabelled bool
 
 	follower *follower
+	cleaner  *cleaner
 
 	mu     sync.Mutex
 	status kargo.Status
@@ -197,7 +203,7 @@ func New(config Config) *Controller {
 		Applied: c.memory.Applied.Revision, Stacks: []kargo.StackStatus{},
 	}
 	c.due.everything()
-	c.follower = newFollower(c)
+	c.follower, c.cleaner = newFollower(c), newCleaner()
 	return c
 }
 
@@ -227,10 +233,14 @@ func (c *Controller) Run(ctx context.Context) error {
 	if c.Registry != nil {
 		go c.follower.run(ctx)
 	}
+	if c.Clean != nil {
+		go c.clean(ctx)
+	}
 	trigger, ask := "start", true
 	for {
 		wait := c.guardedRound(ctx, trigger)
 		c.handOver(ask)
+		c.handCleaning()
 		ask = false
 		timer := time.NewTimer(wait)
 		select {

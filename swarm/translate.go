@@ -88,6 +88,9 @@ func (n *names) liveService(service swarm.Service) kargo.LiveService {
 	}
 	n.translateSpec(&live.Spec)
 	if previous := service.PreviousSpec; previous != nil {
+		if container := previous.TaskTemplate.ContainerSpec; container != nil {
+			live.PreviousImage = container.Image
+		}
 		n.translateSpec(previous)
 		live.Previous = previous
 	}

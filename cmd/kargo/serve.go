@@ -107,6 +107,9 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if err := s.followImages(&config); err != nil {
 		return err
 	}
+	if err := s.cleanImages(&config, client); err != nil {
+		return err
+	}
 	return s.runServices(ctx, config, client, store)
 }
 
@@ -221,24 +224,29 @@ func (o operator) Approve(plan, by string) error {
 }
 
 // poll is when git is asked.
-func (s *settings) poll() (schedule controller.Schedule, err error) {
+func (s *settings) poll() (controller.Schedule, error) {
 	if s.schedule == "" {
 		if s.interval < time.Second {
 			return nil, usagef("--interval %s is shorter than a second", s.interval)
 		}
 		return controller.Every(s.interval), nil
 	}
+	return cronSchedule("--schedule", s.schedule)
+}
+
+// cronSchedule reads the cron expression of a flag.
+func cronSchedule(flag, expression string) (schedule controller.Schedule, err error) {
 	defer func() { // the parser panics on some input ("TZ=0")
 		if p := recover(); p != nil {
-			err = usagef("--schedule %q: %v", s.schedule, p)
+			err = usagef("%s %q: %v", flag, expression, p)
 		}
 	}()
-	schedule, err = cron.ParseStandard(s.schedule)
+	schedule, err = cron.ParseStandard(expression)
 	if err != nil {
-		return nil, usagef("--schedule: %w", err)
+		return nil, usagef("%s: %w", flag, err)
 	}
 	if schedule.Next(clock()).IsZero() {
-		return nil, usagef("--schedule %q never comes", s.schedule)
+		return nil, usagef("%s %q never comes", flag, expression)
 	}
 	return schedule, nil
 }

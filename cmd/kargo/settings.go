@@ -33,6 +33,7 @@ type settings struct {
 	secrets secretSettings
 	hooks   hookSettings
 	images  imageSettings
+	clean   cleanSettings
 	env     map[string]string // of the process
 
 	repo         string
@@ -172,6 +173,7 @@ func (s *settings) serveFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.webhook.file, "webhook-secret-file", "", "`file` with the secret of webhooks; without one they are refused (or KARGO_WEBHOOK_SECRET)")
 	s.tokenFlag(flags)
 	s.imageFlags(flags)
+	s.cleanFlags(flags)
 	flags.StringVar(&s.notifyURL, "notify-url", "", "`address` that is told how each deployment ended (signed JSON)")
 	flags.StringVar(&s.notifySecret.file, "notify-secret-file", "", "`file` with the secret that signs notifications (or KARGO_NOTIFY_SECRET)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "`text` or json")

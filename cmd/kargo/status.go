@@ -76,6 +76,7 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 		fmt.Fprintln(out)
 		printImages(out, status.Images, now)
 	}
+	printCleaned(out, status.Cleaned, now)
 	printPending(out, status.Pending)
 	return nil
 }
@@ -114,6 +115,24 @@ func printFailure(out io.Writer, stack string, failure *kargo.Failure) {
 	for _, line := range failure.Words {
 		fmt.Fprintf(out, "  %s\n", line)
 	}
+}
+
+func printCleaned(out io.Writer, cleaned *kargo.Cleaned, now time.Time) {
+	if cleaned == nil {
+		return
+	}
+	fmt.Fprintf(out, "\nimages cleaned %s%s\n", ago(cleaned.Time, now), because(cleaned.Err))
+	for _, node := range cleaned.Nodes {
+		fmt.Fprintf(out, "  %s: %s%s\n", node.Node, firstLine(node.Said), because(node.Err))
+	}
+}
+
+// because is an error behind a text, if there is one.
+func because(err string) string {
+	if err == "" {
+		return ""
+	}
+	return " (" + err + ")"
 }
 
 func printPending(out io.Writer, pending kargo.PlanText) {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"kargo"
+	"kargo/controller"
+	"kargo/plan"
+	"kargo/swarm"
+)
+
+// longestCleaning is how long a clean-up of all nodes may take.
+const longestCleaning = 15 * time.Minute
+
+// cleanSettings say when old images leave the nodes; never, unless asked for.
+type cleanSettings struct {
+	schedule string
+	image    string
+	age      time.Duration
+}
+
+func (s *settings) cleanFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.clean.schedule, "clean-images", "", "cron `expression` by which nodes remove old images of services (\"0 4 * * *\"); never if empty")
+	flags.StringVar(&s.clean.image, "clean-image", "", "`image` of Kargo itself, which does that on each node; needed with --clean-images")
+	flags.DurationVar(&s.clean.age, "clean-images-age", 24*time.Hour, "how long a node must have had an image before it may go")
+}
+
+// cleanImages completes a controller's configuration.
+func (s *settings) cleanImages(config *controller.Config, client *swarm.Client) error {
+	if s.clean.schedule == "" {
+		return nil
+	}
+	if s.clean.image == "" {
+		return usagef("--clean-images needs --clean-image: the image of Kargo that nodes run for it")
+	}
+	schedule, err := cronSchedule("--clean-images", s.clean.schedule)
+	if err != nil {
+		return err
+	}
+	config.CleanSchedule, config.CleanAge = schedule, s.clean.age
+	config.Clean = func(ctx context.Context, cleaning kargo.Cleaning) ([]kargo.NodeReport, error) {
+		told, err := json.Marshal(cleaning)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, longestCleaning)
+		defer cancel()
+		return client.RunOnNodes(ctx, kargo.NodeJob{
+			Name: "kargo-clean-images-" + s.instance, Instance: s.instance, Image: s.clean.image,
+			Args: []string{"clean-images", "--cleaning", string(told)},
+		})
+	}
+	return nil
+}
+
+// cleanCommand is what the job runs on each node.
+func cleanCommand(env map[string]string) *cobra.Command {
+	s := &settings{}
+	var told string
+	cmd := &cobra.Command{
+		Use: "clean-images", Short: "Remove images that a node does not need", Hidden: true, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var cleaning kargo.Cleaning
+			if err := json.Unmarshal([]byte(told), &cleaning); err != nil {
+				return usagef("--cleaning: %w", err)
+			}
+			client, err := s.docker(env)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return cleanNode(cmd.Context(), client, cleaning, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&told, "cleaning", "", "what may go and what must stay, as `JSON`")
+	return cmd
+}
+
+// cleanNode removes what may go, and says what that was.
+func cleanNode(ctx context.Context, client *swarm.Client, cleaning kargo.Cleaning, out io.Writer) error {
+	images, err := client.LocalImages(ctx)
+	if err != nil {
+		return err
+	}
+	var removed int
+	var bytes int64
+	var errs []error
+	for _, image := range plan.MayGo(cleaning, images, time.Now()) {
+		if err := client.RemoveImage(ctx, image); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed++
+		bytes += image.Size
+	}
+	fmt.Fprintf(out, "removed %d of %d images, %d MB at most\n", removed, len(images), bytes/1_000_000)
+	return errors.Join(errs...)
+}
