@@ -3,6 +3,9 @@ package e2e_test
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"image/color"
@@ -197,6 +200,35 @@ func (b *softwareBed) checkMap(t *testing.T) {
 	if _, err := ask("wrong"); err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
 		t.Errorf("with a wrong password the gateway says %v", err)
 	}
+
+	// A token is good for what its program may ask for, and for nothing else.
+	withToken := func(keyID string) (string, error) {
+		return dockerOutput("n2", "exec", b.container(t, "n2", "dbs_adminer"), "wget", "-SO-",
+			"--header=Authorization: Bearer "+webToken(keyID), "--header=Host: api.example.org", "http://express-gateway:8080/wms?"+getMap)
+	}
+	if picture, err = withToken("viewer-key"); err != nil || middle(t, picture) != red {
+		t.Errorf("with a token the map is %d bytes, %v", len(picture), err)
+	}
+	if _, err := withToken("tiles-key"); err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
+		t.Errorf("with a token for tiles only the gateway says %v", err)
+	}
+	metrics := b.exec(t, "n2", "dbs_adminer", "wget", "-qO-", "--header=Host: api.example.org", "http://express-gateway:8080/metrics")
+	for _, line := range []string{`eg{type="SUCCESS",status_code="200",consumer="desktop",api_endpoint="wms"} 1`,
+		`eg{type="FAILED",status_code="401",consumer="tiles",api_endpoint="wms"} 1`} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("the gateway's metrics lack %s:\n%s", line, metrics)
+		}
+	}
+}
+
+// webToken is a token as a web application makes them, for the gateway of the
+// workspace.
+func webToken(keyID string) string {
+	part := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	signed := part(`{"alg":"HS256","typ":"JWT"}`) + "." + part(fmt.Sprintf(`{"aud":"example.org","sub":%q}`, keyID))
+	mac := hmac.New(sha256.New, []byte("gateway-pw"))
+	mac.Write([]byte(signed))
+	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // checkTile gets the one tile there is.

@@ -5,6 +5,14 @@ module.exports = {
       desktop: {
         scopes: ['wms'],
         credential: { type: 'basic-auth', password: 'desktop-pw' }
+      },
+      viewer: {
+        scopes: ['wms', 'wmts'],
+        credential: { type: 'jwt', keyId: 'viewer-key', keySecret: 'unused' }
+      },
+      tiles: {
+        scopes: ['wmts'],
+        credential: { type: 'jwt', keyId: 'tiles-key', keySecret: 'unused' }
       }
     }
   }

@@ -1,2 +1,0 @@
-// No object storage is to be had in the test bed.
-module.exports = { version: '1.2.0', init () {} }
