@@ -14,8 +14,10 @@ import (
 // TestImage builds the Dockerfile and runs the image as docs/running.md tells
 // people to: by the stack file docs/kargo.yml, without root, on a root file
 // system that nobody can write to. There it does its job.
+//
+// It runs alone: the compiler takes all of the machine for minutes, and health
+// checks of other tests would fail for it.
 func TestImage(t *testing.T) {
-	t.Parallel()
 	b := newImageBed(t)
 	b.deployController()
 	container := b.container()
