@@ -21,12 +21,15 @@ func TestOldImagesLeaveTheNodes(t *testing.T) {
 	for _, tag := range []string{"0", "1", "2"} {
 		s.buildImage(repository+":"+tag, "FROM kargo/testserver:1\nLABEL version="+tag+"\n")
 	}
-	s.args = append(s.args, "--clean-images", "@every 3s", "--clean-image", own, "--clean-images-age", "0s")
 	w := s.workspace().stack("web", "app").service("app", replicas(1), image(repository+":1"))
 	s.begin(w)
 	if d := s.deploy(w.service("app", replicas(1), image(repository+":2"))); d.Outcome != kargo.Succeeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
+	s.stop()
+	// From now on: an image that is yet to be deployed is one that nothing needs.
+	s.args = append(s.args, "--clean-images", "@every 3s", "--clean-image", own, "--clean-images-age", "0s")
+	s.start()
 	status := s.awaitStatus("images were cleaned", func(k kargo.Status) bool {
 		return k.Cleaned != nil && !slices.Contains(s.imagesOf(repository), repository+":0")
 	})
