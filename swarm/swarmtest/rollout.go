@@ -2,6 +2,7 @@ package swarmtest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -54,7 +55,7 @@ func (e *Engine) roll(s *service, slots, dirty []*slot) {
 	starting := 0
 	for _, at := range slots {
 		for _, t := range at.tasks {
-			if r.replaced[t.ID] && t.wanted() && !t.ended() && t.Status.State != swarm.TaskStateRunning {
+			if e.replaces(s, at, t) && t.wanted() && !t.ended() && t.Status.State != swarm.TaskStateRunning {
 				starting++
 			}
 		}
@@ -92,7 +93,7 @@ func (e *Engine) roll(s *service, slots, dirty []*slot) {
 func (e *Engine) startFirst(s *service, slots []*slot) {
 	for _, at := range slots {
 		newest := at.wanted()
-		if newest == nil || !s.rollout.replaced[newest.ID] || newest.Status.State != swarm.TaskStateRunning {
+		if newest == nil || !e.replaces(s, at, newest) || newest.Status.State != swarm.TaskStateRunning {
 			continue
 		}
 		for _, t := range at.tasks {
@@ -101,6 +102,13 @@ func (e *Engine) startFirst(s *service, slots []*slot) {
 			}
 		}
 	}
+}
+
+// replaces tells whether a task stands in for others in its slot: the rollout
+// made it, or a restart did while an old task lived beside the one that failed.
+func (e *Engine) replaces(s *service, at *slot, t *task) bool {
+	return s.rollout.replaced[t.ID] || e.current(t, s) &&
+		slices.ContainsFunc(at.tasks, func(other *task) bool { return other != t && other.wanted() && !other.ended() })
 }
 
 // rolloutConfig is what the spec says of updates, or of rollbacks, with
