@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,9 +41,11 @@ func newDaemon(t testing.TB, swarm http.Handler) *daemon {
 	return d
 }
 
-// toSocket hands requests to the engine behind another socket.
+// toSocket hands requests to the engine behind another socket. Each is read to
+// its end first: a server closes what is left of a request when it begins to
+// answer, and a proxy that still reads it then cuts the answer off.
 func toSocket(path string) http.Handler {
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "docker" },
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
@@ -49,6 +53,14 @@ func toSocket(path string) http.Handler {
 		FlushInterval: -1, // events are wanted at once
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+		proxy.ServeHTTP(w, r)
+	})
 }
 
 // up listens; a daemon that was never down does so already.
