@@ -83,6 +83,9 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if err != nil {
 		return err
 	}
+	if _, err := s.memoryToRead(); err != nil {
+		return err
+	}
 	client, err := s.docker(env)
 	if err != nil {
 		return err

@@ -164,7 +164,7 @@ func (s *settings) registryFlag(flags *pflag.FlagSet) {
 }
 
 func (s *settings) serveFlags(flags *pflag.FlagSet) {
-	flags.IntVar(&s.readMemory, "read-memory", 1024, "memory in `MiB` that reading one revision may take; one that needs more is refused")
+	flags.IntVar(&s.readMemory, "read-memory", 0, "memory in `MiB` that reading one revision may take; one that needs more is refused; 0: 1024, or half of what the container has")
 	flags.DurationVar(&s.interval, "interval", time.Minute, "how often git is asked")
 	flags.StringVar(&s.schedule, "schedule", "", "cron `expression` that takes the place of --interval (\"*/5 * * * *\")")
 	flags.DurationVar(&s.verify, "verify", 5*time.Minute, "how often the whole Swarm is looked at even if nothing stirs")

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +31,40 @@ import (
 
 // readingTime is for how long a trial may render, beside fetching.
 const readingTime = 2 * time.Minute
+
+// Memory to read a revision, in MiB. Go takes it from the system 64 MiB at a time,
+// and the smallest revision needs 90.
+const (
+	usualReadMemory = 1024
+	leastReadMemory = 192
+)
+
+// memoryToRead is --read-memory in MiB, or what is usual in this container.
+func (s *settings) memoryToRead() (int, error) {
+	switch {
+	case s.readMemory == 0:
+		return usualMemoryToRead(os.DirFS("/sys/fs/cgroup")), nil
+	case s.readMemory < leastReadMemory:
+		return 0, usagef("--read-memory %d is less than %d", s.readMemory, leastReadMemory)
+	}
+	return s.readMemory, nil
+}
+
+// usualMemoryToRead leaves half of a container's memory to the controller: where
+// the system ends a process for want of memory, it may end them all.
+func usualMemoryToRead(cgroup fs.FS) int {
+	for _, file := range []string{"memory.max", "memory/memory.limit_in_bytes"} { // of version 2, of version 1
+		text, err := fs.ReadFile(cgroup, file)
+		if err != nil {
+			continue
+		}
+		// "max" is no number, and no limit.
+		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+			return int(min(max(limit>>20/2, leastReadMemory), usualReadMemory))
+		}
+	}
+	return usualReadMemory
+}
 
 // trial is what a trial is told, on its standard input: nothing that comes from
 // a repository is ever an argument.
@@ -65,6 +101,10 @@ func (s *settings) tryRevision(ctx context.Context, args []string, revision stri
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	memory, err := s.memoryToRead()
+	if err != nil {
+		return err
+	}
 	limit := s.gitTimeout + readingTime
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -84,7 +124,7 @@ func (s *settings) tryRevision(ctx context.Context, args []string, revision stri
 	case !crashed:
 		return nil
 	case bytes.Contains(complaint.Bytes(), []byte("out of memory")), bytes.Contains(complaint.Bytes(), []byte("cannot allocate memory")):
-		return s.notRead(fmt.Sprintf("it took more than %d MiB of memory", s.readMemory))
+		return s.notRead(fmt.Sprintf("it took more than %d MiB of memory", memory))
 	}
 	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // what a crash says may quote what was read
 }
@@ -115,7 +155,11 @@ func (s *settings) try(ctx context.Context, in io.Reader) error {
 	if err := json.NewDecoder(in).Decode(&told); err != nil {
 		return fmt.Errorf("read what to try: %w", err)
 	}
-	if err := boundMemory(int64(s.readMemory) << 20); err != nil {
+	memory, err := s.memoryToRead()
+	if err != nil {
+		return err
+	}
+	if err := boundMemory(int64(memory) << 20); err != nil {
 		return fmt.Errorf("bound the memory: %w", err)
 	}
 	source, _, err := s.repository()

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"testing"
+	"testing/fstest"
+)
+
+func TestUsualMemoryToRead(t *testing.T) {
+	const v2, v1 = "memory.max", "memory/memory.limit_in_bytes"
+	for _, c := range []struct {
+		file, text string
+		want       int
+	}{
+		{"cgroup.procs", "1\n", 1024},
+		{v2, "max\n", 1024},
+		{v2, "8589934592\n", 1024},
+		{v2, "536870912\n", 256},
+		{v2, "67108864\n", 192},
+		{v1, "536870912\n", 256},
+		{v1, "9223372036854771712\n", 1024}, // no limit
+	} {
+		cgroup := fstest.MapFS{c.file: {Data: []byte(c.text)}}
+		if got := usualMemoryToRead(cgroup); got != c.want {
+			t.Errorf("%s %q: %d MiB", c.file, c.text, got)
+		}
+	}
+}
