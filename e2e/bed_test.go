@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
@@ -110,7 +111,27 @@ func onDocker(t *testing.T, args ...string) *scene {
 	s := &scene{t: t, api: api, observer: swarm.New(api), docker: newDaemon(t, toSocket(socket))}
 	s.prefix = fmt.Sprintf("e%x-%d", os.Getpid(), scenes.Add(1))
 	t.Cleanup(s.removeAll) // after the controller has ended
+	t.Cleanup(s.tellOfTasks)
 	return s.complete(args)
+}
+
+// tellOfTasks prints, where a test failed, what became of the tasks that ended
+// by themselves.
+func (s *scene) tellOfTasks() {
+	if !s.t.Failed() {
+		return
+	}
+	ctx := context.Background() // the test's own has ended
+	tasks, err := s.observer.Tasks(ctx)
+	if err != nil {
+		s.t.Log(err)
+	}
+	for _, task := range tasks {
+		if strings.Contains(task.Namespace, s.prefix) && task.Err != "" {
+			s.t.Logf("task %s of %s, made %s, %s %s: %s: %s (exit code %d)", task.ID, task.Service, task.Time.Format(time.TimeOnly),
+				task.State, task.StateAt.Format(time.TimeOnly), task.Message, task.Err, task.ExitCode)
+		}
+	}
 }
 
 // testBed is a variable that testbed/run sets.

@@ -48,11 +48,11 @@ func TestOldImagesLeaveTheNodes(t *testing.T) {
 	until(t, "the job is gone", func() bool { return len(jobs()) == 0 })
 
 	// One that a killed controller leaves goes before the next.
-	until(t, "the next job is there", func() bool { return len(jobs()) == 1 })
+	var left []string
+	until(t, "the next job is there", func() bool { left = jobs(); return len(left) == 1 })
 	s.kill()
-	left := jobs()
 	s.start()
-	until(t, "what was left is gone", func() bool { return len(jobs()) == 0 || jobs()[0] != left[0] })
+	until(t, "what was left is gone", func() bool { return !slices.Contains(jobs(), left[0]) })
 	s.stop()
 	for _, job := range jobs() {
 		s.dockerSays("service", "rm", job)
