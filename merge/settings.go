@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -43,10 +44,22 @@ func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 	} else if err := yaml.Unmarshal(file.Data, &document); err != nil {
 		at, message := yamlPlace(err)
 		s.fail(at, "", "%s", message)
+	} else if at := secondDocument(file.Data); at != nil {
+		s.fail(at, "join them into one", "a second document begins here")
 	} else if len(document.Content) > 0 {
 		s.mapping(document.Content[0], "the file", map[string]func(*yaml.Node){"stacks": s.stacks, "images": s.images})
 	}
 	return s.problems
+}
+
+// secondDocument is where another YAML document begins, nil if there is one only.
+func secondDocument(data []byte) *yaml.Node {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var first, second yaml.Node
+	if decoder.Decode(&first) != nil || decoder.Decode(&second) != nil {
+		return nil
+	}
+	return second.Content[0]
 }
 
 type settingsReader struct {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -60,6 +61,7 @@ func (w *work) parse(path, service string, data []byte) *layer {
 		w.fail(place{path, 1}, "a compose file begins with services:", "is not a mapping")
 		return nil
 	}
+	w.onlyDocument(path, data)
 	l.root = document.Content[0]
 	tagged := takeTags(l.root)
 	if err := l.root.Decode(&l.dict); err != nil {
@@ -72,6 +74,20 @@ func (w *work) parse(path, service string, data []byte) *layer {
 	}
 	l.tags = w.placeTags(l, tagged)
 	return l
+}
+
+// onlyDocument warns of a second YAML document in a compose file: neither Docker
+// nor Kargo reads it.
+func (w *work) onlyDocument(path string, data []byte) {
+	if !bytes.Contains(data, []byte("\n---")) {
+		return
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var first, second yaml.Node
+	if decoder.Decode(&first) != nil || decoder.Decode(&second) != nil || second.Content[0].ShortTag() == "!!null" {
+		return
+	}
+	w.warn(place{path, second.Content[0].Line}, "join them, or give it a file of its own", "a second document begins here, which is not read")
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)
