@@ -26,7 +26,8 @@ var mayImport = map[string][]string{
 	"merge":           {""},
 	"hooks":           {""},
 	"recipe":          {""},
-	"render":          {""},
+	"render":          {"", "render/traefik"},
+	"render/traefik":  {},
 	"permit":          {""},
 	"plan":            {""},
 	"gitsync":         {""},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no effects: what they answer depends on their arguments
 // alone, so a plan can be believed and a test needs no set-up.
-var pure = []string{"", "merge", "recipe", "render", "permit", "plan"}
+var pure = []string{"", "merge", "recipe", "render", "render/traefik", "permit", "plan"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"kargo/render/traefik"
 )
 
 // Workspaces put labels of Traefik 1.7 on their services, and the catalogue
@@ -17,25 +19,18 @@ import (
 // always did. Within one file a label of version 3 counts more than what an
 // old one comes to.
 func (w *work) translateRoutes() {
-	routes := map[string]*route{}
+	routes := map[string]*traefik.Route{}
 	for _, l := range w.layers {
 		for _, service := range l.serviceNames() {
 			if l.generated() {
 				continue
 			}
 			if routes[service] == nil {
-				routes[service] = &route{name: w.routeName(service), labels: map[string]string{}}
+				routes[service] = traefik.NewRoute(w.routeName(service))
 			}
 			w.translateLabels(l, service, routes[service])
 		}
 	}
-}
-
-// route is what the labels of one compose service come to, file by file.
-type route struct {
-	name   string            // of router, service and the middlewares' names
-	labels map[string]string // of version 3, so far
-	added  map[string]string // by the file at hand
 }
 
 // routeName is the name of a service's router: the one that its files give it
@@ -83,37 +78,22 @@ func (w *work) serviceLabels(l *layer, service string) map[string]string {
 }
 
 // translateLabels adds to a file what its old labels mean.
-func (w *work) translateLabels(l *layer, service string, r *route) {
-	own := w.serviceLabels(l, service)
-	r.added = map[string]string{}
-	for _, label := range slices.Sorted(maps.Keys(own)) {
-		if !oldLabel(label) {
-			continue
-		}
-		at := l.at("services", service, "deploy", "labels", label)
-		before := maps.Clone(r.added)
-		counts, ok := r.translate(label, own[label])
-		said := slices.IndexFunc(counts, func(name string) bool { _, there := own[name]; return there })
+func (w *work) translateLabels(l *layer, service string, route *traefik.Route) {
+	added, notices := route.Add(w.serviceLabels(l, service))
+	for _, n := range notices {
+		at := l.at("services", service, "deploy", "labels", n.Label)
 		switch {
-		case said >= 0:
-			r.added = before
-			w.warn(at, "take it away", "services.%s: %s is a label of Traefik 1.7, and %s beside it counts", service, label, counts[said])
-		case !ok:
-			w.warn(at, "see docs/workspace.md for what to write", "services.%s: %s is a label of Traefik 1.7 that is not translated", service, label)
-		case len(counts) == 0:
-			w.warn(at, "take it away", "services.%s: %s is a label of Traefik 1.7 that version 3 does without", service, label)
+		case n.Beside != "":
+			w.warn(at, "take it away", "services.%s: %s is a label of Traefik 1.7, and %s beside it counts", service, n.Label, n.Beside)
+		case n.Unknown:
+			w.warn(at, "see docs/workspace.md for what to write", "services.%s: %s is a label of Traefik 1.7 that is not translated", service, n.Label)
+		case len(n.Counts) == 0:
+			w.warn(at, "take it away", "services.%s: %s is a label of Traefik 1.7 that version 3 does without", service, n.Label)
 		default:
-			w.warn(at, "write that in its place", "services.%s: %s is a label of Traefik 1.7, and counts as %s", service, label, strings.Join(counts, ", "))
+			w.warn(at, "write that in its place", "services.%s: %s is a label of Traefik 1.7, and counts as %s", service, n.Label, strings.Join(n.Counts, ", "))
 		}
 	}
-	for _, labels := range []map[string]string{own, r.added} {
-		for name, value := range labels {
-			if strings.HasPrefix(name, "traefik.http.") {
-				r.labels[name] = value
-			}
-		}
-	}
-	addLabels(l.serviceDict(service), r.added)
+	addLabels(l.serviceDict(service), added)
 }
 
 // addLabels puts labels under deploy of a service, in the form that it has.
@@ -133,35 +113,4 @@ func addLabels(service map[string]any, labels map[string]string) {
 		}
 		deploy["labels"] = declared
 	}
-}
-
-// set adds a label of version 3 and answers its name.
-func (r *route) set(name, value string) string {
-	r.added[name] = value
-	return name
-}
-
-func (r *route) router(option, value string) string {
-	return r.set("traefik.http.routers."+r.name+"."+option, value)
-}
-
-func (r *route) balancer(option, value string) string {
-	return r.set("traefik.http.services."+r.name+".loadbalancer."+option, value)
-}
-
-// middleware adds an option of a middleware and puts that at the end of the
-// router's list.
-func (r *route) middleware(suffix, option, value string) string {
-	const before, behind = "traefik.http.routers.", ".middlewares"
-	list := r.added[before+r.name+behind]
-	if list == "" {
-		list = r.labels[before+r.name+behind]
-	}
-	name := r.name + "-" + suffix
-	names := strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' })
-	if !slices.Contains(names, name) {
-		names = append(names, name)
-	}
-	r.router("middlewares", strings.Join(names, ","))
-	return r.set("traefik.http.middlewares."+name+"."+option, value)
 }

@@ -1,4 +1,4 @@
-package render
+package traefik
 
 import (
 	"regexp"
@@ -13,7 +13,7 @@ var oldPatterns = regexp.MustCompile(`^traefik\.(?:port|protocol|weight|domain|t
 // newSections are the second parts of labels that version 3 knows.
 var newSections = regexp.MustCompile(`^traefik\.(?:http|tcp|udp|tls|swarm)\.`)
 
-func oldLabel(label string) bool {
+func old(label string) bool {
 	return oldPatterns.MatchString(label) && !newSections.MatchString(label)
 }
 
@@ -69,7 +69,7 @@ var balancerOptions = map[string]string{
 // translate adds what one label of 1.7 comes to, and answers the labels of
 // version 3 that it counts as: none where that does without; not ok where it
 // is not translated.
-func (r *route) translate(label, value string) (counts []string, ok bool) {
+func (r *Route) translate(label, value string) (counts []string, ok bool) {
 	name := strings.TrimPrefix(label, "traefik.")
 	option := strings.TrimPrefix(name, "frontend.")
 	switch name {
@@ -112,7 +112,7 @@ func (r *route) translate(label, value string) (counts []string, ok bool) {
 
 // entryPoints names those of the router. Whoever answers on https needs a
 // certificate there; http is sent on to https by the entry point itself.
-func (r *route) entryPoints(value string) []string {
+func (r *Route) entryPoints(value string) []string {
 	names := splitList(value)
 	kept := names[:0:0]
 	tls := false
@@ -134,12 +134,12 @@ func (r *route) entryPoints(value string) []string {
 // resolver is the catalogue's certificate resolver (traefik.yml.tpl).
 const resolver = "acme"
 
-func (r *route) tls() []string {
+func (r *Route) tls() []string {
 	return []string{r.router("tls", "true"), r.router("tls.certresolver", resolver)}
 }
 
 // headers takes "Name:value||Other:value" apart.
-func (r *route) headers(kind, value string) []string {
+func (r *Route) headers(kind, value string) []string {
 	var counts []string
 	for _, header := range strings.Split(value, "||") {
 		if name, content, ok := strings.Cut(header, ":"); ok {
@@ -150,7 +150,7 @@ func (r *route) headers(kind, value string) []string {
 }
 
 // errorPage translates "errors.<name>.backend", ".query" and ".status".
-func (r *route) errorPage(option, value string) ([]string, bool) {
+func (r *Route) errorPage(option, value string) ([]string, bool) {
 	parts := strings.Split(option, ".")
 	if len(parts) != 3 || parts[0] != "errors" {
 		return nil, false

@@ -1,4 +1,4 @@
-package render
+package traefik
 
 import (
 	"regexp"
@@ -8,7 +8,7 @@ import (
 // rule translates a rule of Traefik 1.7, "Host:a,b;PathPrefixStrip:/x": matchers
 // that all must hold, of which any value may, and changes of the path, which
 // are middlewares of version 3.
-func (r *route) rule(text string) ([]string, bool) {
+func (r *Route) rule(text string) ([]string, bool) {
 	var matchers, counts []string
 	for _, part := range strings.Split(text, ";") {
 		if strings.TrimSpace(part) == "" {
@@ -50,7 +50,7 @@ func (r *route) rule(text string) ([]string, bool) {
 }
 
 // matcher is one matcher of version 3 for a list of values.
-func (r *route) matcher(name string, values []string) (string, bool) {
+func (r *Route) matcher(name string, values []string) (string, bool) {
 	switch name {
 	case "host":
 		return anyOf("Host", values), true
@@ -81,7 +81,7 @@ func (r *route) matcher(name string, values []string) (string, bool) {
 }
 
 // pathChange adds the middleware of a part of a rule that changes the path.
-func (r *route) pathChange(name string, values []string) ([]string, bool) {
+func (r *Route) pathChange(name string, values []string) ([]string, bool) {
 	list := strings.Join(values, ",")
 	switch name {
 	case "pathstrip", "pathprefixstrip":

@@ -1,14 +1,12 @@
-package render_test
+package traefik_test
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
-	"kargo"
-	"kargo/render"
+	"kargo/render/traefik"
 )
 
 // Rules of Traefik 1.7, and what they come to.
@@ -37,12 +35,7 @@ func TestOldRules(t *testing.T) {
 		"":                                   "untranslated",
 	} {
 		t.Run(rule, func(t *testing.T) {
-			file := fmt.Sprintf("services:\n  app:\n    image: x\n    deploy:\n      labels:\n        traefik.frontend.rule: %q\n", strings.ReplaceAll(rule, "$", "$$"))
-			stacks, problems := render.Render(tree(kargo.Environment{"STACKS": "dbs", "DBS_STACK": "svc"}, map[string]string{"deploy/svc.yml": file}))
-			if err := problems.Err(); err != nil {
-				t.Fatal(err)
-			}
-			labels := stacks[0].Services[0].Spec.Labels
+			labels, notices := traefik.NewRoute("app").Add(map[string]string{"traefik.frontend.rule": rule})
 			var got []string
 			for _, name := range slices.Sorted(maps.Keys(labels)) {
 				for _, prefix := range []string{"traefik.http.routers.app.", "traefik.http.middlewares."} {
@@ -52,7 +45,7 @@ func TestOldRules(t *testing.T) {
 					}
 				}
 			}
-			if strings.Contains(problemText(problems), "not translated") {
+			if len(notices) != 1 || notices[0].Unknown {
 				got = []string{"untranslated"}
 			}
 			if text := strings.Join(got, " "); text != want {
