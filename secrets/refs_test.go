@@ -36,8 +36,11 @@ func stores(t *testing.T) (secrets.Options, *secretstest.Vault, string) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("../outside", filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
+	// The last two are how Kubernetes mounts a Secret.
+	for name, target := range map[string]string{"link": "../outside", "..data": "sub", "mounted": "..data/key"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return secrets.Options{
 		Directory: dir,
@@ -53,16 +56,16 @@ func stores(t *testing.T) (secrets.Options, *secretstest.Vault, string) {
 func TestReferences(t *testing.T) {
 	options, _, _ := stores(t)
 	const text = "STACKS=web\n# A=ref+file:nothing\nA=ref+file:db\nexport B=\"ref+env:KARGO_SECRET_A\" # why\n  C='ref+vault:secret/platform/db#password'\n" +
-		"D=ref+vault:old/db#password\r\nE=ref+file:sub/key\nF=ref+vault:secret/platform/db#port\nG=ref+file:empty\nH=$A\n"
+		"D=ref+vault:old/db#password\r\nE=ref+file:sub/key\nF=ref+vault:secret/platform/db#port\nG=ref+file:empty\nH=$A\nI=ref+file:mounted\n"
 	const want = "STACKS=web\n# A=ref+file:nothing\nA='from a file'\nexport B='from a variable'\n  C='from vault'\n" +
-		"D='from the old engine'\nE=$'line one\\nit\\'s line two'\nF='5432'\nG=''\nH=$A\n"
+		"D='from the old engine'\nE=$'line one\\nit\\'s line two'\nF='5432'\nG=''\nH=$A\nI=$'line one\\nit\\'s line two'\n"
 	files := options.Open(fstest.MapFS{".env": {Data: []byte(text)}}).(kargo.OpenedFS)
 	plain, err := fs.ReadFile(files, ".env")
 	if err != nil || strings.ReplaceAll(string(plain), "\r", "") != want {
 		t.Errorf("got  %q, %v\nwant %q", plain, err, want)
 	}
 	opened, _ := files.Opened(".env")
-	if got := strings.Join(opened.Names, " "); got != "A B C D E F G" || !opened.External || string(opened.Sealed) != text ||
+	if got := strings.Join(opened.Names, " "); got != "A B C D E F G I" || !opened.External || string(opened.Sealed) != text ||
 		opened.With != "values from file, env, vault" {
 		t.Errorf("known are %s, %v, %q", got, opened.External, opened.With)
 	}

@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the summaries in testdata")
 
-var valuesFiles = []string{"https.yaml", "ssh.yaml", "ingress.yaml"}
+var valuesFiles = []string{"https.yaml", "ssh.yaml", "ingress.yaml", "encrypted.yaml"}
 
 func TestRender(t *testing.T) {
 	for _, name := range valuesFiles {
@@ -144,6 +144,8 @@ func TestRefusals(t *testing.T) {
 		{"schedule of six fields", "https.yaml", "schedule", "0 * * * * *", "/schedule"},
 		{"port of the privileged", "https.yaml", "port", 80, "/port"},
 		{"setting that is a value", "https.yaml", "settings", map[string]any{"repo": "x"}, "invalid propertyName 'repo'"},
+		{"secret that is a value", "https.yaml", "secretFiles", map[string]any{"KARGO_API_TOKEN": map[string]any{"existingSecret": "x", "key": "y"}}, "invalid propertyName 'KARGO_API_TOKEN'"},
+		{"secret in the clear", "https.yaml", "secretFiles", map[string]any{"KARGO_SOPS_AGE_KEY": "AGE-SECRET-KEY-1"}, "/secretFiles"},
 		{"Kargo's variables", "https.yaml", "extraEnv", []any{map[string]any{"name": "KARGO_REPO"}}, "/extraEnv"},
 	}
 	for _, test := range tests {

@@ -40,7 +40,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/*
 The secrets of a release: name of the volume -> the Secret, and which of its keys
-becomes which file. They are mounted below /etc/kargo, one directory each; a value
+becomes which file; all of them under their own names if that is not said. They are mounted below /etc/kargo, one directory each; a value
 in the environment would be seen by whoever may read the pod.
 */}}
 {{- define "kargo.secrets" -}}
@@ -83,6 +83,21 @@ api:
     token: {{ .tokenKey }}
 {{- end }}
 {{- end }}
+{{- range $variable, $from := .Values.secretFiles }}
+{{ include "kargo.fileVolume" $variable }}:
+  secret: {{ $from.existingSecret }}
+  files:
+    value: {{ $from.key }}
+{{- end }}
+{{- with .Values.references.existingSecret }}
+references:
+  secret: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* KARGO_SOPS_AGE_KEY lies in the volume file-sops-age-key. */}}
+{{- define "kargo.fileVolume" -}}
+file-{{ trimPrefix "KARGO_" . | lower | replace "_" "-" }}
 {{- end }}
 
 {{/* Refuses what could never work, in words that say what to do. */}}
