@@ -94,6 +94,9 @@ type Hold struct {
 	// Passing holds lift by themselves: tasks are ending, a stack is settling.
 	// The loop looks again soon.
 	Passing bool `json:"passing,omitempty"`
+	// StandsIn holds tell that the last good rendering is in force. It may be all
+	// there, whatever the hold's name.
+	StandsIn bool `json:"-"`
 }
 
 // String is the hold as one line of a plan.

@@ -40,11 +40,13 @@ func underway(rollout kargo.Rollout) bool {
 }
 
 // startClocks notes since when renderings are on their way: those that a
-// change was sent for, and those that need none.
+// change was sent for, and those that need none. What is sent for a stack whose
+// rendering is not to be had restores the one that stands in.
 func (c *Controller) startClocks(sent map[string]bool, next kargo.Plan) {
 	waiting := stacksOf(next)
 	for name, rollout := range c.memory.Rollouts {
-		if rollout.Since.IsZero() && c.concerns(name) && (sent[name] || !waiting[name]) {
+		_, absent := c.absent[name]
+		if rollout.Since.IsZero() && !absent && c.concerns(name) && (sent[name] || !waiting[name]) {
 			rollout.Since = time.Now()
 			c.memory.Rollouts[name] = rollout
 		}

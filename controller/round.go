@@ -265,7 +265,7 @@ func (c *Controller) markSeen(next kargo.Plan) {
 	c.noteCredentials()
 	held := map[string]bool{}
 	for _, hold := range next.Held {
-		held[hold.Name] = true
+		held[hold.Name] = held[hold.Name] || !hold.StandsIn
 	}
 	for name, sent := range c.memory.Sent {
 		if !sent.Seen && !held[name] && c.concernsService(name) {

@@ -206,7 +206,7 @@ func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
 	if !standsIn {
 		return nil
 	}
-	hold.Reason = m.Mask.Text(hold.Reason)
+	hold.Reason, hold.StandsIn = m.Mask.Text(hold.Reason), true
 	return []kargo.Hold{hold}
 }
 
