@@ -16,43 +16,44 @@ func (p *person) withTools(args ...string) result {
 }
 
 func TestHooksRunAroundADeployment(t *testing.T) {
-	t.Parallel()
-	s := inMemory(t)
-	mark := filepath.Join(t.TempDir(), "mark")
-	w := s.workspace().set("SITE_PASSWORD", "hunter22").stack("web", "site").
-		service("site", environment("GREETING=${GREETING}")).
-		file("deploy/site_before.sh", "echo before $1 with $SITE_PASSWORD\nexport GREETING=hello\n").
-		file("deploy/site_after.sh", "echo after >> "+mark+"\necho deployed $1\n")
-	p := s.person(w)
-	p.want(2, "hooks are not allowed to run", "deploy", "all")
-	if got := p.withTools("deploy", "all", "--allow-hooks"); got.code != 0 {
-		t.Fatal(got)
-	}
-	env := s.services()[s.service("web", "site")].Spec.TaskTemplate.ContainerSpec.Env
-	if strings.Join(env, " ") != "GREETING=hello" {
-		t.Errorf("the service has %v", env)
-	}
-	// Nothing changed: the after hook has run for this rendering.
-	if got := p.withTools("deploy", "all", "--allow-hooks"); got.code != 0 {
-		t.Fatal(got)
-	}
-	ran, err := os.ReadFile(mark)
-	if err != nil || string(ran) != "after\n" {
-		t.Errorf("after hooks left %q, %v", ran, err)
-	}
-	got := p.withTools("history", "1")
-	if !strings.Contains(got.stdout, "hook deploy/site_before.sh of stack t-web took ") || !strings.Contains(got.stdout, "  before t-web with ***") ||
-		!strings.Contains(got.stdout, "  deployed t-web\n") || strings.Contains(got.stdout, "hunter22") {
-		t.Errorf("the history says %s", got)
-	}
+	eachSwarm(t, func(t *testing.T, s *scene) {
+		mark := filepath.Join(t.TempDir(), "mark")
+		w := s.workspace().set("SITE_PASSWORD", "hunter22").stack("web", "site").
+			service("site", replicas(1), environment("GREETING=${GREETING}")).
+			file("deploy/site_before.sh", "echo before $1 with $SITE_PASSWORD\nexport GREETING=hello\n").
+			file("deploy/site_after.sh", "echo after >> "+mark+"\necho deployed $1\n")
+		p := s.person(w)
+		p.want(2, "hooks are not allowed to run", "deploy", "all")
+		if got := p.withTools("deploy", "all", "--allow-hooks"); got.code != 0 {
+			t.Fatal(got)
+		}
+		env := s.services()[s.service("web", "site")].Spec.TaskTemplate.ContainerSpec.Env
+		if strings.Join(env, " ") != "GREETING=hello" {
+			t.Errorf("the service has %v", env)
+		}
+		// Nothing changed: the after hook has run for this rendering.
+		if got := p.withTools("deploy", "all", "--allow-hooks"); got.code != 0 {
+			t.Fatal(got)
+		}
+		ran, err := os.ReadFile(mark)
+		if err != nil || string(ran) != "after\n" {
+			t.Errorf("after hooks left %q, %v", ran, err)
+		}
+		got := p.withTools("history", "1")
+		web := p.stackName("web")
+		if !strings.Contains(got.stdout, "hook deploy/site_before.sh of stack "+web+" took ") || !strings.Contains(got.stdout, "  before "+web+" with ***") ||
+			!strings.Contains(got.stdout, "  deployed "+web+"\n") || strings.Contains(got.stdout, "hunter22") {
+			t.Errorf("the history says %s", got)
+		}
 
-	// One that fails leaves a stack that runs, and a deployment that failed.
-	w.file("deploy/site_after.sh", "echo no such luck with $SITE_PASSWORD; exit 9\n").set("OTHER", "1").
-		service("site", environment("GREETING=${GREETING}2")).write(t, p.workspace)
-	got = p.withTools("deploy", "all", "--allow-hooks")
-	if got.code != 3 || !strings.Contains(got.stderr, "deploy/site_after.sh: hook ended with exit code 9: no such luck with ***") {
-		t.Errorf("a failing after hook: %s", got)
-	}
+		// One that fails leaves a stack that runs, and a deployment that failed.
+		w.file("deploy/site_after.sh", "echo no such luck with $SITE_PASSWORD; exit 9\n").set("OTHER", "1").
+			service("site", replicas(1), environment("GREETING=${GREETING}2")).write(t, p.workspace)
+		got = p.withTools("deploy", "all", "--allow-hooks")
+		if got.code != 3 || !strings.Contains(got.stderr, "deploy/site_after.sh: hook ended with exit code 9: no such luck with ***") {
+			t.Errorf("a failing after hook: %s", got)
+		}
+	})
 }
 
 func TestServeRunsHooksOnceARevision(t *testing.T) {

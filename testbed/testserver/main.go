@@ -81,7 +81,7 @@ func get(ctx context.Context, urls []string, out io.Writer) error {
 	if len(urls) == 0 {
 		urls = []string{ownHealth(os.Getenv("TESTSERVER_ADDR"))}
 	}
-	client := &http.Client{Timeout: 3 * time.Second}
+	client := &http.Client{Timeout: 10 * time.Second} // less than a health check has
 	var errs []error
 	for _, url := range urls {
 		errs = append(errs, getOne(ctx, client, url, out))
