@@ -82,6 +82,13 @@ func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
 	var problems kargo.Problems
 	for _, hook := range hooks {
 		data := workspace.Files[hook.path].Data
+		if workspace.Files[hook.path].Secret {
+			problems = append(problems, kargo.Problem{
+				Path: hook.path, Line: 1, Message: "a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one",
+				Hint: "leave the script in plain, and encrypt the variables that it reads",
+			})
+			continue
+		}
 		if i := bytes.Index(data, []byte(composeList)); i >= 0 {
 			problems = append(problems, kargo.Problem{
 				Path: hook.path, Line: 1 + bytes.Count(data[:i], []byte("\n")),

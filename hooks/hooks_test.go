@@ -138,6 +138,16 @@ func TestAFailingHookIsAProblem(t *testing.T) {
 	}
 }
 
+func TestAnEncryptedHookIsAProblem(t *testing.T) {
+	ws := workspace("deploy/postgis_before.sh=echo hunter22")
+	script := ws.Files["deploy/postgis_before.sh"]
+	script.Secret = true
+	ws.Files["deploy/postgis_before.sh"] = script
+	_, problems := before(t, ws)
+	same(t, "problems", problems, "deploy/postgis_before.sh:1: a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one "+
+		"(leave the script in plain, and encrypt the variables that it reads)")
+}
+
 func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "pid")
 	runner := &hooks.Runner{Timeout: 500 * time.Millisecond}
