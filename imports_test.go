@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"cmd/kargo": {"", "controller", "defaults", "docs", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
 		"recipe", "registry", "secrets", "server", "swarm"},
 	"secrets/secretstest": {},
+	"testbed/golden":      {},
 	"testbed/testserver":  {},
 	"conformance":         {},
 	"e2e":                 {},

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,53 +14,23 @@ import (
 	"kargo"
 	"kargo/merge"
 	"kargo/render"
+	"kargo/testbed/golden"
 )
-
-var update = flag.Bool("update", false, "write the deviations into the files of testdata")
 
 // deviations is the file of an archive that lists what Kargo does otherwise.
 const deviations = "deviations"
 
 func TestConformance(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no tests found", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, want := compare(t, archive), ""
-			kept := slices.DeleteFunc(slices.Clone(archive.Files), func(f txtar.File) bool {
-				if f.Name == deviations {
-					want = string(f.Data)
-				}
-				return f.Name == deviations
-			})
-			if *update {
-				if got != "" {
-					kept = append(kept, txtar.File{Name: deviations, Data: []byte(got)})
-				}
-				archive.Files = kept
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != want {
-				t.Errorf("Kargo deviates from docker by\n%s\nand should by\n%s", got, want)
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", []string{deviations}, func(t *testing.T, archive *txtar.Archive) map[string]string {
+		return map[string]string{deviations: compare(t, archive)}
+	})
 }
 
 // compare makes both renderings of an archive and answers where Kargo's
 // differs, a line each: "path: docker -> Kargo".
 func compare(t *testing.T, archive *txtar.Archive) string {
 	t.Helper()
-	defaults, user := layers(archive)
+	defaults, user := golden.Below(archive, "default"), golden.Below(archive, "user")
 	root := filepath.Join(t.TempDir(), ".kargo")
 	theirs := newHistoric(t, root, defaults, user)
 	ours, refused := rendering(t, root, theirs.workspace, defaults, user)
@@ -84,19 +53,6 @@ func compare(t *testing.T, archive *txtar.Archive) string {
 		return ""
 	}
 	return strings.ReplaceAll(strings.Join(lines, "\n"), root, ".kargo") + "\n"
-}
-
-// layers are the two configurations of an archive.
-func layers(archive *txtar.Archive) (defaults, user fstest.MapFS) {
-	defaults, user = fstest.MapFS{}, fstest.MapFS{}
-	for _, file := range archive.Files {
-		if name, ok := strings.CutPrefix(file.Name, "default/"); ok {
-			defaults[name] = &fstest.MapFile{Data: file.Data, Mode: 0o644}
-		} else if name, ok := strings.CutPrefix(file.Name, "user/"); ok {
-			user[name] = &fstest.MapFile{Data: file.Data, Mode: 0o644}
-		}
-	}
-	return defaults, user
 }
 
 // rendering is what Kargo makes of the layers, by stack, and the problems for

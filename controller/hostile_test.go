@@ -3,7 +3,6 @@ package controller_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,9 +26,8 @@ import (
 	"kargo/hooks"
 	"kargo/permit"
 	"kargo/secrets"
+	"kargo/testbed/golden"
 )
-
-var update = flag.Bool("update", false, "write the results of the txtar tests into their files")
 
 // TestS01_S02_S05_S08_HostileRepositories runs testdata/hostile/*.txtar: each
 // is a repository that somebody made to harm. A case is prose, files, and what
@@ -52,40 +50,14 @@ func TestS01_S02_S05_S08_HostileRepositories(t *testing.T) {
 	if racing {
 		t.Skip("it has no goroutines, and measures memory: the quick tests run it")
 	}
-	files, err := filepath.Glob("testdata/hostile/*.txtar")
-	if err != nil || len(files) < 60 {
-		t.Fatalf("%d cases, %v", len(files), err)
-	}
 	t.Setenv("CANARY", "canary of the environment")
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := newAttack(t, archive).run()
-			if *update {
-				archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return f.Name == "want" })
-				archive.Files = append(archive.Files, txtar.File{Name: "want", Data: []byte(got)})
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if want := sectionOf(archive, "want"); got != want {
-				t.Errorf("came to\n%s\nand should come to\n%s", got, want)
-			}
-		})
+	const cases = "testdata/hostile/*.txtar"
+	if count := len(golden.Archives(t, cases)); count < 60 {
+		t.Errorf("there are %d cases", count)
 	}
-}
-
-func sectionOf(archive *txtar.Archive, name string) string {
-	for _, file := range archive.Files {
-		if file.Name == name {
-			return string(file.Data)
-		}
-	}
-	return ""
+	golden.Run(t, cases, []string{"want"}, func(t *testing.T, archive *txtar.Archive) map[string]string {
+		return map[string]string{"want": newAttack(t, archive).run()}
+	})
 }
 
 // memoryOf one case: a workspace of the whole catalogue takes half of it.
@@ -126,7 +98,7 @@ func newAttack(t *testing.T, archive *txtar.Archive) *attack {
 		}
 	}
 	for _, orders := range []string{"git", "options"} {
-		for line := range strings.Lines(sectionOf(archive, orders)) {
+		for line := range strings.Lines(golden.Section(archive, orders)) {
 			a.order(words(t, a.named(line)))
 		}
 	}

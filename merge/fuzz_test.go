@@ -3,7 +3,6 @@ package merge_test
 import (
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 
 	"kargo"
 	"kargo/merge"
+	"kargo/testbed/golden"
 )
 
 // archiveOf is an archive of the given files.
@@ -25,17 +25,9 @@ func archiveOf(texts map[string]*strings.Builder) *txtar.Archive {
 // FuzzEnv looks for an environment file that panics, hangs, grows without
 // bounds, or means two things to the two readers.
 func FuzzEnv(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(section(archive, "user/.env"))
-		f.Add(section(archive, "defaults/.env.default"))
+	for _, archive := range golden.Archives(f, "testdata/*.txtar") {
+		f.Add(golden.Section(archive, "user/.env"))
+		f.Add(golden.Section(archive, "defaults/.env.default"))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		dotenv, bash, plain, problems := merge.ReadBoth(agreeInput, text)
@@ -96,15 +88,7 @@ func TestDeepNesting(t *testing.T) {
 // FuzzMerge looks for layers that make the merge panic, differ from one time to
 // the next, or come to more than a controller should hold.
 func FuzzMerge(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, archive := range golden.Archives(f, "testdata/*.txtar") {
 		f.Add(txtar.Format(archive))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -120,7 +104,7 @@ func FuzzMerge(f *testing.F) {
 			return // a file in the place of a folder
 		}
 		again, problemsAgain, _ := merge.Merge(in)
-		if problemText(problems) != problemText(problemsAgain) {
+		if golden.Lines(problems) != golden.Lines(problemsAgain) {
 			t.Errorf("problems differ:\n%v\n%v", problems, problemsAgain)
 		}
 		if problems.Err() == nil && workspaceText(ws) != workspaceText(again) {

@@ -2,12 +2,9 @@ package merge_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,67 +14,39 @@ import (
 
 	"kargo"
 	"kargo/merge"
+	"kargo/testbed/golden"
 )
-
-var update = flag.Bool("update", false, "write the results of the txtar tests into their files")
 
 // TestMerge runs testdata/*.txtar. Each file shows one rule: prose, then the
 // layers under defaults/, shared/NAME/ (lowest first) and user/, then what comes
 // of them: "want" is the workspace, "problems" what is said about it. An empty result is left out.
 func TestMerge(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no tests found", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ws, problems, err := merge.Merge(input(archive))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := map[string]string{"problems": problemText(problems)}
-			if problems.Err() == nil {
-				got["want"] = workspaceText(ws)
-			}
-			if *update {
-				write(t, file, archive, got)
-				return
-			}
-			for _, name := range []string{"want", "problems"} {
-				if want := section(archive, name); got[name] != want {
-					t.Errorf("%s is\n%s\nand should be\n%s", name, got[name], want)
-				}
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", []string{"want", "problems"}, func(t *testing.T, archive *txtar.Archive) map[string]string {
+		ws, problems, err := merge.Merge(input(archive))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{"problems": golden.Lines(problems)}
+		if problems.Err() == nil {
+			got["want"] = workspaceText(ws)
+		}
+		return got
+	})
 }
 
 // input is what an archive describes.
 func input(archive *txtar.Archive) merge.Input {
-	defaults, user := fstest.MapFS{}, fstest.MapFS{}
 	var shared []merge.Layer
 	for _, file := range archive.Files {
-		if name, ok := strings.CutPrefix(file.Name, "defaults/"); ok {
-			defaults[name] = &fstest.MapFile{Data: file.Data}
-		}
-		if name, ok := strings.CutPrefix(file.Name, "user/"); ok {
-			user[name] = &fstest.MapFile{Data: file.Data}
-		}
-		if rest, ok := strings.CutPrefix(file.Name, "shared/"); ok {
-			layer, name, _ := strings.Cut(rest, "/")
-			i := slices.IndexFunc(shared, func(l merge.Layer) bool { return l.Name == layer })
-			if i < 0 {
-				i, shared = len(shared), append(shared, merge.Layer{Name: layer, Files: fstest.MapFS{}})
-			}
-			shared[i].Files.(fstest.MapFS)[name] = &fstest.MapFile{Data: file.Data}
+		rest, isShared := strings.CutPrefix(file.Name, "shared/")
+		layer, _, _ := strings.Cut(rest, "/")
+		known := func(l merge.Layer) bool { return l.Name == layer }
+		if isShared && !slices.ContainsFunc(shared, known) {
+			shared = append(shared, merge.Layer{Name: layer, Files: golden.Below(archive, "shared/"+layer)})
 		}
 	}
 	return merge.Input{
-		Defaults: defaults, User: user, Shared: shared,
+		Defaults: golden.Below(archive, "defaults"), User: golden.Below(archive, "user"), Shared: shared,
 		Root: "/srv/.kargo", WorkspacePath: "/srv/workspace", UserID: 1000, GroupID: 1001,
 	}
 }
@@ -115,38 +84,6 @@ func workspaceText(ws kargo.Workspace) string {
 		fmt.Fprintf(&text, ": %q\n", file.Data)
 	}
 	return text.String()
-}
-
-func problemText(problems kargo.Problems) string {
-	var text strings.Builder
-	for _, problem := range problems {
-		fmt.Fprintln(&text, problem)
-	}
-	return text.String()
-}
-
-func section(archive *txtar.Archive, name string) string {
-	for _, file := range archive.Files {
-		if file.Name == name {
-			return string(file.Data)
-		}
-	}
-	return ""
-}
-
-func write(t *testing.T, file string, archive *txtar.Archive, got map[string]string) {
-	t.Helper()
-	archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool {
-		return f.Name == "want" || f.Name == "problems"
-	})
-	for _, name := range []string{"want", "problems"} {
-		if got[name] != "" {
-			archive.Files = append(archive.Files, txtar.File{Name: name, Data: []byte(got[name])})
-		}
-	}
-	if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // The base variables are there without any file.
@@ -264,7 +201,7 @@ func TestLayerErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := problemText(problems); got != test.problems {
+			if got := golden.Lines(problems); got != test.problems {
 				t.Errorf("problems are\n%sand should be\n%s", got, test.problems)
 			}
 		})

@@ -1,31 +1,21 @@
 package permit_test
 
 import (
-	"path/filepath"
 	"testing"
 	"testing/fstest"
-
-	"golang.org/x/tools/txtar"
 
 	"kargo"
 	"kargo/merge"
 	"kargo/permit"
 	"kargo/render"
+	"kargo/testbed/golden"
 )
 
 // FuzzCheck looks for a rendering that makes the gate panic, or that a stricter
 // policy lets pass where a milder one does not.
 func FuzzCheck(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add([]byte(section(archive, "user/.env")), []byte(section(archive, "user/deploy/app.yml")))
+	for _, archive := range golden.Archives(f, "testdata/*.txtar") {
+		f.Add([]byte(golden.Section(archive, "user/.env")), []byte(golden.Section(archive, "user/deploy/app.yml")))
 	}
 	f.Fuzz(func(t *testing.T, env, app []byte) {
 		ws, problems, err := merge.Merge(merge.Input{

@@ -1,26 +1,18 @@
 package render_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"golang.org/x/tools/txtar"
 
 	"kargo/render"
+	"kargo/testbed/golden"
 )
 
 // FuzzRender looks for a workspace that makes rendering panic, differ from one
 // time to the next, or answer nothing without saying why.
 func FuzzRender(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, archive := range golden.Archives(f, "testdata/*.txtar") {
 		f.Add(txtar.Format(archive))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -30,7 +22,7 @@ func FuzzRender(f *testing.F) {
 		if problems.Err() == nil && len(stacks) != len(ws.Env.List("STACKS")) {
 			t.Errorf("%d stacks and no problem", len(stacks))
 		}
-		if problemText(problems) != problemText(problemsAgain) {
+		if golden.Lines(problems) != golden.Lines(problemsAgain) {
 			t.Errorf("problems differ:\n%v\n%v", problems, problemsAgain)
 		}
 		if len(stacks) != len(again) {

@@ -7,6 +7,7 @@ import (
 
 	"kargo"
 	"kargo/render"
+	"kargo/testbed/golden"
 )
 
 // A pin that names another catalogue than this makes changes wait, of those
@@ -39,8 +40,8 @@ func TestPin(t *testing.T) {
 				waiting = append(waiting, stack.Name)
 			}
 		}
-		if got := strings.Join(waiting, " "); got != test.waiting || problemText(problems) != test.problems {
-			t.Errorf("catalogue %s: %q wait, and %s", test.version, got, problemText(problems))
+		if got := strings.Join(waiting, " "); got != test.waiting || golden.Lines(problems) != test.problems {
+			t.Errorf("catalogue %s: %q wait, and %s", test.version, got, golden.Lines(problems))
 		}
 	}
 	stacks, _ := render.Render(ws)

@@ -12,6 +12,7 @@ import (
 
 	"kargo"
 	"kargo/render"
+	"kargo/testbed/golden"
 )
 
 // tree makes a workspace out of an environment and files.
@@ -213,8 +214,8 @@ func TestRenderNamed(t *testing.T) {
 		for _, stack := range stacks {
 			got = append(got, stack.Name)
 		}
-		if strings.Join(got, " ") != test.stacks || strings.TrimSpace(problemText(problems)) != test.problems {
-			t.Errorf("Render(%q) = %q, %q", test.names, got, problemText(problems))
+		if strings.Join(got, " ") != test.stacks || strings.TrimSpace(golden.Lines(problems)) != test.problems {
+			t.Errorf("Render(%q) = %q, %q", test.names, got, golden.Lines(problems))
 		}
 	}
 }
@@ -238,7 +239,7 @@ func TestConfigSizes(t *testing.T) {
 			"deploy/svc.yml": fmt.Sprintf(file, test.section),
 			"configs/big":    strings.Repeat("x", test.size),
 		}))
-		if got := problemText(problems); got != test.problem {
+		if got := golden.Lines(problems); got != test.problem {
 			t.Errorf("%d bytes of %s: %q, should be %q", test.size, test.section, got, test.problem)
 		}
 	}
@@ -277,7 +278,7 @@ func TestFilesOfBinds(t *testing.T) {
 	ws.Files["configs/a/plain"] = kargo.File{Data: bytes.Repeat([]byte("x"), 1_024_000)}
 	const hint = " (put it into an image or a volume; A_BINDS=keep leaves the bind to a file system that all nodes share)\n"
 	_, problems = render.Render(ws)
-	if got, want := problemText(problems), "deploy/svc.yml:4: services.a binds configs/a/plain, which has 1024000 bytes; Swarm takes 1023999"+hint+
+	if got, want := golden.Lines(problems), "deploy/svc.yml:4: services.a binds configs/a/plain, which has 1024000 bytes; Swarm takes 1023999"+hint+
 		"deploy/svc.yml:4: services.a binds configs/a/token, which has 512000 bytes; Swarm takes 511999"+hint; got != want {
 		t.Errorf("problems are\n%s\nand should be\n%s", got, want)
 	}
@@ -286,7 +287,7 @@ func TestFilesOfBinds(t *testing.T) {
 		ws.Files[fmt.Sprintf("configs/a/%d", i)] = kargo.File{Data: []byte("x")}
 	}
 	_, problems = render.Render(ws)
-	if got := problemText(problems); !strings.HasPrefix(got, "deploy/svc.yml:4: services.a binds 202 files of the merged configuration; at most 200 can be Swarm configs (") {
+	if got := golden.Lines(problems); !strings.HasPrefix(got, "deploy/svc.yml:4: services.a binds 202 files of the merged configuration; at most 200 can be Swarm configs (") {
 		t.Errorf("problems are %s", got)
 	}
 }

@@ -3,10 +3,7 @@ package render_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,41 +14,22 @@ import (
 
 	"kargo"
 	"kargo/render"
+	"kargo/testbed/golden"
 )
-
-var update = flag.Bool("update", false, "write the results of the txtar tests into their files")
 
 // TestRender runs testdata/*.txtar. Each file shows one rule: prose, then the
 // workspace (.env and deploy/, configs/, …), then what comes of it: "want" is
 // the stacks, "problems" what is said about them. An empty want is left out.
 func TestRender(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no tests found", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			stacks, problems := render.Render(workspace(archive))
-			got := map[string]string{"want": stackText(t, stacks), "problems": problemText(problems)}
-			if *update {
-				write(t, file, archive, got)
-				return
-			}
-			for _, name := range []string{"want", "problems"} {
-				if want := section(archive, name); got[name] != want {
-					t.Errorf("%s is\n%s\nand should be\n%s", name, got[name], want)
-				}
-			}
-			again, _ := render.Render(workspace(archive))
-			if stackText(t, again) != got["want"] {
-				t.Error("the second rendering differs from the first")
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", []string{"want", "problems"}, func(t *testing.T, archive *txtar.Archive) map[string]string {
+		stacks, problems := render.Render(workspace(archive))
+		got := map[string]string{"want": stackText(t, stacks), "problems": golden.Lines(problems)}
+		again, _ := render.Render(workspace(archive))
+		if stackText(t, again) != got["want"] {
+			t.Error("the second rendering differs from the first")
+		}
+		return got
+	})
 }
 
 // workspace is the merged configuration that an archive describes.
@@ -186,40 +164,4 @@ func prune(value any) any {
 		}
 	}
 	return value
-}
-
-func problemText(problems kargo.Problems) string {
-	var text strings.Builder
-	for _, problem := range problems {
-		fmt.Fprintln(&text, problem)
-	}
-	return text.String()
-}
-
-func section(archive *txtar.Archive, name string) string {
-	for _, file := range archive.Files {
-		if file.Name == name {
-			return string(file.Data)
-		}
-	}
-	return ""
-}
-
-func write(t *testing.T, file string, archive *txtar.Archive, got map[string]string) {
-	t.Helper()
-	kept := archive.Files[:0]
-	for _, f := range archive.Files {
-		if _, result := got[f.Name]; !result {
-			kept = append(kept, f)
-		}
-	}
-	for _, name := range []string{"want", "problems"} {
-		if got[name] != "" {
-			kept = append(kept, txtar.File{Name: name, Data: []byte(got[name])})
-		}
-	}
-	archive.Files = kept
-	if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
