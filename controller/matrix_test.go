@@ -365,6 +365,9 @@ func TestWhateverHappensItEndsWhereItShould(t *testing.T) {
 // actions are what people do. After each, all is as it should be.
 func (m *matrix) actions() map[string]func(*rapid.T) {
 	check := func(rt *rapid.T) {
+		if m.fights() {
+			m.live(1000) // the longest truce, and a look at everything
+		}
 		for _, problem := range m.problems() {
 			rt.Error(problem)
 		}
@@ -389,6 +392,22 @@ func (m *matrix) actions() map[string]func(*rapid.T) {
 			m.live(60)
 			check(rt)
 		},
+		"retry": func(rt *rapid.T) {
+			m.loop.Retry("web")
+			m.live(150)
+			check(rt)
+		},
+		"outage": func(rt *rapid.T) {
+			m.outage(rapid.IntRange(1, 90).Draw(rt, "seconds"))
+			check(rt)
+		},
+		"events lost": func(rt *rapid.T) {
+			m.engine.Disconnect()
+			m.live(rapid.IntRange(0, 3).Draw(rt, "seconds"))
+			m.someHand(rt)
+			m.live(60)
+			check(rt)
+		},
 		"quiet": func(rt *rapid.T) {
 			before := len(m.engine.Writes())
 			m.live(700)
@@ -397,6 +416,23 @@ func (m *matrix) actions() map[string]func(*rapid.T) {
 			}
 		},
 	}
+}
+
+// fights tells whether Kargo takes the same hand, again and again, for somebody who
+// fights it.
+func (m *matrix) fights() bool {
+	return slices.ContainsFunc(m.loop.Status().Pending.Held, func(h kargo.Hold) bool {
+		return strings.HasPrefix(h.Reason, "something puts this back each time")
+	})
+}
+
+// outage is a daemon that nobody reaches for a while. What runs, runs on.
+func (m *matrix) outage(seconds int) {
+	m.engine.Disconnect()
+	m.engine.Fail(func(*http.Request) (int, string) { return http.StatusServiceUnavailable, "the daemon is away" })
+	m.live(seconds)
+	m.engine.Fail(nil)
+	m.live(150)
 }
 
 // meddle lets so many updates find that another tool was quicker.
