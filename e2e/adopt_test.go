@@ -30,7 +30,7 @@ configs: {page: {file: ./../configs/page.txt}}
 `)
 	commit := s.repo.commit(w)
 	s.stackDeploy("web", "deploy/app.yml")
-	until(t, "the stack runs", func() bool { return len(s.tasks("web", "app")) == 2 })
+	until(t, "the stack runs", func() bool { return len(s.tasks("web", "app", anyTask)) == 2 })
 
 	s.start()
 	s.awaitStatus("the stack is held", func(k kargo.Status) bool {

@@ -3,6 +3,7 @@ package merge
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -38,28 +39,42 @@ func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 		return nil
 	}
 	s := settingsReader{ws: ws, user: user}
-	var document yaml.Node
 	if len(file.Data) > maxFile {
 		s.fail(nil, "", "is longer than %d bytes", maxFile)
-	} else if err := yaml.Unmarshal(file.Data, &document); err != nil {
-		at, message := yamlPlace(err)
-		s.fail(at, "", "%s", message)
-	} else if at := secondDocument(file.Data); at != nil {
-		s.fail(at, "join them into one", "a second document begins here")
-	} else if len(document.Content) > 0 {
-		s.mapping(document.Content[0], "the file", map[string]func(*yaml.Node){"stacks": s.stacks, "images": s.images})
+	} else if root := s.document(file.Data); root != nil {
+		s.mapping(root, "the file", map[string]func(*yaml.Node){"stacks": s.stacks, "images": s.images})
 	}
 	return s.problems
 }
 
-// secondDocument is where another YAML document begins, nil if there is one only.
-func secondDocument(data []byte) *yaml.Node {
+// document is the root of the file's one document; nil where there is none, or
+// more.
+func (s *settingsReader) document(data []byte) *yaml.Node {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var first, second yaml.Node
-	if decoder.Decode(&first) != nil || decoder.Decode(&second) != nil {
-		return nil
+	var roots []*yaml.Node
+	for {
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			at, message := yamlPlace(err)
+			s.fail(at, "", "%s", message)
+			return nil
+		}
+		if root := document.Content[0]; root.ShortTag() != "!!null" {
+			roots = append(roots, root)
+		}
 	}
-	return second.Content[0]
+	switch len(roots) {
+	case 0:
+		return nil
+	case 1:
+		return roots[0]
+	}
+	s.fail(roots[1], "join them into one", "a second document begins here")
+	return nil
 }
 
 type settingsReader struct {

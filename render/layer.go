@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -52,8 +53,9 @@ func (w *work) parse(path, service string, data []byte) *layer {
 		w.fail(place{path: path}, "", "is longer than %d bytes", maxComposeFile)
 		return nil
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document, more yaml.Node
+	if err := decoder.Decode(&document); err != nil && err != io.EOF {
 		w.failYAML(path, err)
 		return nil
 	}
@@ -61,7 +63,10 @@ func (w *work) parse(path, service string, data []byte) *layer {
 		w.fail(place{path, 1}, "a compose file begins with services:", "is not a mapping")
 		return nil
 	}
-	w.onlyDocument(path, data)
+	if decoder.Decode(&more) == nil && more.Content[0].ShortTag() != "!!null" {
+		w.warn(place{path, more.Content[0].Line}, "join them, or give it a file of its own",
+			"a second document begins here, which is not read")
+	}
 	l.root = document.Content[0]
 	tagged := takeTags(l.root)
 	if err := l.root.Decode(&l.dict); err != nil {
@@ -74,20 +79,6 @@ func (w *work) parse(path, service string, data []byte) *layer {
 	}
 	l.tags = w.placeTags(l, tagged)
 	return l
-}
-
-// onlyDocument warns of a second YAML document in a compose file: neither Docker
-// nor Kargo reads it.
-func (w *work) onlyDocument(path string, data []byte) {
-	if !bytes.Contains(data, []byte("\n---")) {
-		return
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var first, second yaml.Node
-	if decoder.Decode(&first) != nil || decoder.Decode(&second) != nil || second.Content[0].ShortTag() == "!!null" {
-		return
-	}
-	w.warn(place{path, second.Content[0].Line}, "join them, or give it a file of its own", "a second document begins here, which is not read")
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)

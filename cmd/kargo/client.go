@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"kargo"
 )
 
@@ -64,6 +66,19 @@ func (s *settings) authorise(c *client) error {
 	token, err := s.apiToken.read()
 	c.token = string(token)
 	return err
+}
+
+// ask sends one request of a command to the controller that its settings name,
+// and decodes the answer.
+func (s *settings) ask(cmd *cobra.Command, env map[string]string, method, path string, body, answer any) error {
+	if err := s.prepare(cmd, env); err != nil {
+		return err
+	}
+	controller, err := s.client()
+	if err != nil {
+		return err
+	}
+	return controller.call(cmd.Context(), method, path, body, answer)
 }
 
 // call sends one request and decodes the answer. Faults come back as the

@@ -82,15 +82,8 @@ func imagesCommand(env map[string]string) *cobra.Command {
 the variable that holds a tag, the newest tag that fits, and whether it was
 written to the repository. "kargo sync" has the registries asked at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.prepare(cmd, env); err != nil {
-				return err
-			}
-			controller, err := s.client()
-			if err != nil {
-				return err
-			}
 			var status kargo.Status
-			if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
+			if err := s.ask(cmd, env, http.MethodGet, "/api/v1/status", nil, &status); err != nil {
 				return err
 			}
 			if output == "json" {

@@ -20,15 +20,8 @@ func statusCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Print what is in force and how it is", GroupID: "controller", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.prepare(cmd, env); err != nil {
-				return err
-			}
-			controller, err := s.client()
-			if err != nil {
-				return err
-			}
 			var status kargo.Status
-			if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
+			if err := s.ask(cmd, env, http.MethodGet, "/api/v1/status", nil, &status); err != nil {
 				return err
 			}
 			if output == "json" {

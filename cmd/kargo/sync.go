@@ -13,17 +13,10 @@ func syncCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sync", Short: "Ask the controller for a round now", GroupID: "controller", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.prepare(cmd, env); err != nil {
+			if err := s.ask(cmd, env, http.MethodPost, "/api/v1/sync", nil, nil); err != nil {
 				return err
 			}
-			controller, err := s.client()
-			if err != nil {
-				return err
-			}
-			if err := controller.call(cmd.Context(), http.MethodPost, "/api/v1/sync", nil, nil); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "asked for a round")
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "asked for a round")
 			return err
 		},
 	}
@@ -43,17 +36,10 @@ no other: if anything changes meanwhile, the approval does nothing.`,
 			if len(args) != 1 {
 				return usagef("which plan? see `kargo status`")
 			}
-			if err := s.prepare(cmd, env); err != nil {
+			if err := s.ask(cmd, env, http.MethodPost, "/api/v1/approve", map[string]string{"plan": args[0]}, nil); err != nil {
 				return err
 			}
-			controller, err := s.client()
-			if err != nil {
-				return err
-			}
-			if err := controller.call(cmd.Context(), http.MethodPost, "/api/v1/approve", map[string]string{"plan": args[0]}, nil); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "plan %s is approved\n", args[0])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "plan %s is approved\n", args[0])
 			return err
 		},
 	}
@@ -90,17 +76,10 @@ func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra
 		if len(args) != 1 {
 			return usagef("which stack? see `kargo status`")
 		}
-		if err := s.prepare(cmd, env); err != nil {
+		if err := s.ask(cmd, env, http.MethodPost, "/api/v1/"+verb, map[string]string{"stack": args[0]}, nil); err != nil {
 			return err
 		}
-		controller, err := s.client()
-		if err != nil {
-			return err
-		}
-		if err := controller.call(cmd.Context(), http.MethodPost, "/api/v1/"+verb, map[string]string{"stack": args[0]}, nil); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "asked to %s stack %s\n", verb, args[0])
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "asked to %s stack %s\n", verb, args[0])
 		return err
 	}
 	s.dataFlags(cmd.Flags())
