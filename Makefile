@@ -5,9 +5,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Everything that bash reads, by its first line.
-SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci demo testbed defaults)
-# Packages with goroutines of their own: the pure ones have none, and e2e runs another program.
-RACY    = $(shell go list ./... | grep -vE '/(e2e|merge|render|plan)$$')
+SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci examples test defaults)
+# Packages with goroutines of their own: the pure ones have none, and test/e2e runs another program.
+RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
 .PHONY: help build demo test catalogue check race scripts bench vuln
 
@@ -18,19 +18,19 @@ build: ## bin/kargo
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/kargo ./cmd/kargo
 
 demo: build ## see it at work on a throwaway Swarm; DEMO=once ends by itself (root, Debian)
-	@demo/tour
+	@examples/demo/tour
 
 test: ## everything, on real engines and a real browser; installs what is missing (root, Debian)
-	testbed/install
+	test/bed/install
 	$(MAKE) scripts
 	cd charts/test && go test -count=1 ./...
 	$(MAKE) race
 	$(MAKE) demo DEMO=once
-	testbed/run --git --registry --vip -- go test -timeout 20m ./...
+	test/bed/run --git --registry --vip -- go test -timeout 20m ./...
 
 catalogue: ## the catalogue with real software, on an engine; makes the images once (root, Debian, node)
-	testbed/install engine git images
-	testbed/run -n 2 --git --vip -- testbed/catalogue/run go test -count=1 -v -timeout 15m -run TestCatalogueSoftware ./e2e
+	test/bed/install engine git images
+	test/bed/run -n 2 --git --vip -- test/bed/catalogue/run go test -count=1 -v -timeout 15m -run TestCatalogueSoftware ./test/e2e
 
 check: ## format, vet, staticcheck, quick tests: wants nothing but Go
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }

@@ -42,10 +42,10 @@ var mayImport = map[string][]string{
 	"cmd/kargo": {"", "controller", "defaults", "docs", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
 		"recipe", "registry", "secrets", "server", "swarm"},
 	"secrets/secretstest": {},
-	"testbed/golden":      {},
-	"testbed/testserver":  {},
-	"conformance":         {},
-	"e2e":                 {},
+	"test/golden":         {},
+	"test/testserver":     {},
+	"test/conformance":    {},
+	"test/e2e":            {},
 }
 
 // pure packages have no effects: what they answer depends on their arguments

@@ -26,7 +26,7 @@ import (
 	"kargo/hooks"
 	"kargo/permit"
 	"kargo/secrets"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // TestS01_S02_S05_S08_HostileRepositories runs testdata/hostile/*.txtar: each

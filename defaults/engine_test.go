@@ -66,7 +66,7 @@ func newEngine(t *testing.T) engine {
 	}
 	docker := os.Getenv("KARGO_TEST_DOCKER")
 	if docker == "" {
-		t.Fatal("KARGO_TEST_DOCKER is not set: run `testbed/run -- go test ./defaults`, or add -short")
+		t.Fatal("KARGO_TEST_DOCKER is not set: run `test/bed/run -- go test ./defaults`, or add -short")
 	}
 	root := t.TempDir()
 	e := engine{filepath.Join(root, "kargo"), docker, filepath.Join(root, "workspace"), filepath.Join(root, "data")}

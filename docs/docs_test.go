@@ -21,7 +21,7 @@ var needed = map[string]string{
 }
 
 // TestStackFile reads kargo.yml as `docker stack deploy` does. That it works,
-// too, is shown by TestImage in e2e.
+// too, is shown by TestImage in test/e2e.
 func TestStackFile(t *testing.T) {
 	config, err := load(needed)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"kargo"
 	"kargo/merge"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // archiveOf is an archive of the given files.

@@ -14,7 +14,7 @@ import (
 
 	"kargo"
 	"kargo/merge"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // TestMerge runs testdata/*.txtar. Each file shows one rule: prose, then the

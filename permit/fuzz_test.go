@@ -8,7 +8,7 @@ import (
 	"kargo/merge"
 	"kargo/permit"
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // FuzzCheck looks for a rendering that makes the gate panic, or that a stricter

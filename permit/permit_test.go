@@ -9,7 +9,7 @@ import (
 	"kargo/merge"
 	"kargo/permit"
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // TestS36_S38_PolicyGate runs testdata/*.txtar. Each file shows one kind of

@@ -183,18 +183,18 @@ func TestRefusals(t *testing.T) {
 // are no strangers: tags are made by hand, as a push leaves them.
 func TestRealRegistry(t *testing.T) {
 	if _, err := exec.LookPath("docker-registry"); err != nil {
-		t.Skip("no docker-registry is installed: testbed/install registry")
+		t.Skip("no docker-registry is installed: test/bed/install registry")
 	}
 	dir := t.TempDir()
 	listener := httptest.NewServer(nil) // finds a free port
 	host := strings.TrimPrefix(listener.URL, "http://")
 	listener.Close()
-	out, err := exec.Command("../testbed/registry", "start", dir, host, user+":"+password).CombinedOutput()
+	out, err := exec.Command("../test/bed/registry", "start", dir, host, user+":"+password).CombinedOutput()
 	if err != nil {
 		t.Fatalf("start the registry: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("../testbed/registry", "stop", dir).CombinedOutput(); err != nil {
+		if out, err := exec.Command("../test/bed/registry", "stop", dir).CombinedOutput(); err != nil {
 			t.Errorf("stop the registry: %v\n%s", err, out)
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // FuzzRender looks for a workspace that makes rendering panic, differ from one

@@ -7,7 +7,7 @@ import (
 
 	"kargo"
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // A pin that names another catalogue than this makes changes wait, of those

@@ -12,7 +12,7 @@ import (
 
 	"kargo"
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // tree makes a workspace out of an environment and files.

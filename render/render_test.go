@@ -14,7 +14,7 @@ import (
 
 	"kargo"
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // TestRender runs testdata/*.txtar. Each file shows one rule: prose, then the

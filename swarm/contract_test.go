@@ -43,7 +43,7 @@ func TestContractOnDocker(t *testing.T) {
 	}
 	host, image := os.Getenv("KARGO_TEST_DOCKER"), os.Getenv("KARGO_TEST_IMAGE")
 	if host == "" || image == "" {
-		t.Fatal("KARGO_TEST_DOCKER and KARGO_TEST_IMAGE are not set: run `make test`, or `testbed/run -- go test ./swarm`, or add -short")
+		t.Fatal("KARGO_TEST_DOCKER and KARGO_TEST_IMAGE are not set: run `make test`, or `test/bed/run -- go test ./swarm`, or add -short")
 	}
 	for i, c := range contracts() {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//p}' "$0"; }
 need() {
   local group=$1 command; shift
   for command; do
-    type -P "$command" >/dev/null || die "missing command $command: run testbed/install $group"
+    type -P "$command" >/dev/null || die "missing command $command: run test/bed/install $group"
   done
 }
 

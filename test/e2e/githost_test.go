@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The git host's users and their passwords, as testbed/githost makes them.
+// The git host's users and their passwords, as test/bed/githost makes them.
 const (
 	gitReader, gitReaderPassword = "kargo", "kargo-pw"
 	gitWriter, gitWriterPassword = "writer", "writer-pw"
@@ -29,8 +29,8 @@ func newGitHost(t *testing.T) *gitHost {
 
 func (g *gitHost) run(args ...string) {
 	g.t.Helper()
-	if out, err := exec.Command("../testbed/githost", args...).CombinedOutput(); err != nil {
-		g.t.Fatalf("testbed/githost %v: %v\n%s", args, err, out)
+	if out, err := exec.Command("../bed/githost", args...).CombinedOutput(); err != nil {
+		g.t.Fatalf("test/bed/githost %v: %v\n%s", args, err, out)
 	}
 }
 

@@ -9,8 +9,8 @@
 // and can misbehave), process_test.go (the controller), repository_test.go and
 // workspace_test.go. The other files are named after what they show.
 //
-//	go test -short ./e2e/                     in memory only
-//	testbed/run --git -- go test ./e2e/       all of it
+//	go test -short ./test/e2e/                  in memory only
+//	test/bed/run --git -- go test ./test/e2e/       all of it
 //
 // Tests on the real engine share it: each has an instance, stacks and networks
 // of its own and removes what carries its instance's label.

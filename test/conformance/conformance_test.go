@@ -14,7 +14,7 @@ import (
 	"kargo"
 	"kargo/merge"
 	"kargo/render"
-	"kargo/testbed/golden"
+	"kargo/test/golden"
 )
 
 // deviations is the file of an archive that lists what Kargo does otherwise.

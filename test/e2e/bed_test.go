@@ -134,7 +134,7 @@ func (s *scene) tellOfTasks() {
 	}
 }
 
-// testBed is a variable that testbed/run sets.
+// testBed is a variable that test/bed/run sets.
 func testBed(t *testing.T, variable string) string {
 	t.Helper()
 	if testing.Short() {
@@ -142,7 +142,7 @@ func testBed(t *testing.T, variable string) string {
 	}
 	value := os.Getenv(variable)
 	if value == "" {
-		t.Fatalf("%s is not set: run `testbed/run --git -- go test ./e2e/`, or add -short", variable)
+		t.Fatalf("%s is not set: run `test/bed/run --git -- go test ./test/e2e/`, or add -short", variable)
 	}
 	return value
 }

@@ -23,14 +23,14 @@ import (
 )
 
 // catalogueWorkspace is what TestCatalogueSoftware deploys.
-const catalogueWorkspace = "../testbed/catalogue/workspace"
+const catalogueWorkspace = "../bed/catalogue/workspace"
 
 // startup is how long the slowest service may take to become healthy: MapServer
 // is looked at every minute.
 const startup = 4 * time.Minute
 
 // TestCatalogueSoftware deploys services of the catalogue with real software,
-// out of images that testbed/catalogue makes of Debian and npm packages, and
+// out of images that test/bed/catalogue makes of Debian and npm packages, and
 // looks at what they do for each other. `make catalogue` runs it.
 //
 // The default files run unchanged; the workspace names images, labels and
@@ -104,7 +104,7 @@ func (b *softwareBed) deploy() {
 func (b *softwareBed) addTiles() {
 	b.t.Helper()
 	data := b.t.TempDir()
-	if out, err := exec.Command("../testbed/catalogue/mkmbtiles", filepath.Join(data, "world.mbtiles")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("../bed/catalogue/mkmbtiles", filepath.Join(data, "world.mbtiles")).CombinedOutput(); err != nil {
 		b.t.Fatalf("make tiles: %v\n%s", err, out)
 	}
 	env, err := os.OpenFile(filepath.Join(b.repo.dir, ".env"), os.O_APPEND|os.O_WRONLY, 0)
@@ -259,7 +259,7 @@ func (b *softwareBed) checkMonitoring(t *testing.T) {
 		t.Errorf("targets that are up:\n%s\nand should be\n%s", got, want)
 	}
 	rules := b.exec(t, "n1", "monitoring_prometheus", "wget", "-qO-", "http://127.0.0.1:9090/api/v1/rules")
-	files, err := filepath.Glob("../defaults/configs/prometheus/rules/*.yml")
+	files, err := filepath.Glob("../../defaults/configs/prometheus/rules/*.yml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("rules of the catalogue: %v, %v", files, err)
 	}
@@ -366,7 +366,7 @@ func dockerAt(t *testing.T, node string, args ...string) string {
 }
 
 func dockerOutput(node string, args ...string) (string, error) {
-	out, err := exec.Command("../testbed/lab", append([]string{"docker", node}, args...)...).Output()
+	out, err := exec.Command("../bed/lab", append([]string{"docker", node}, args...)...).Output()
 	if exit, failed := err.(*exec.ExitError); failed {
 		err = fmt.Errorf("%w: %s", err, exit.Stderr)
 	}
@@ -375,9 +375,9 @@ func dockerOutput(node string, args ...string) (string, error) {
 
 func labOf(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.Command("../testbed/lab", args...).Output()
+	out, err := exec.Command("../bed/lab", args...).Output()
 	if err != nil {
-		t.Fatalf("testbed/lab %v: %v", args, err)
+		t.Fatalf("test/bed/lab %v: %v", args, err)
 	}
 	return string(out)
 }

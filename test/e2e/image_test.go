@@ -59,7 +59,7 @@ func newImageBed(t *testing.T) *imageBed {
 	b.prefix = "image" + filepath.Base(b.repo.dir)
 	b.path = b.gitHost.host(b.repo)
 	b.gitHost.run("hook", b.gitHost.dir, b.path, "http://"+b.nodeAddress()+":8080/hooks/gitea", imageWebhookSecret, "gitea")
-	b.run(nil, "../testbed/builder", b.socket())
+	b.run(nil, "../bed/builder", b.socket())
 	return b
 }
 
@@ -97,7 +97,7 @@ func (b *imageBed) socket() string { return strings.TrimPrefix(b.engine, "unix:/
 
 func (b *imageBed) nodeAddress() string {
 	b.t.Helper()
-	return b.run(nil, "../testbed/lab", "ip", strings.Fields(testBed(b.t, "KARGO_TEST_NODES"))[0])
+	return b.run(nil, "../bed/lab", "ip", strings.Fields(testBed(b.t, "KARGO_TEST_NODES"))[0])
 }
 
 // deployController deploys the stack file.
@@ -114,7 +114,7 @@ func (b *imageBed) deployController() {
 	b.run([]string{
 		"IMAGE=kargo:test", "REPO=" + address + "/" + b.path, "GIT_USERNAME=" + gitReader,
 		"DOCKER_SOCKET=" + b.socket(), "DOCKER_GROUP=" + b.socketGroup(),
-	}, "docker", "stack", "deploy", "--resolve-image", "never", "-c", "../docs/kargo.yml", "-c", b.trust(), b.prefix)
+	}, "docker", "stack", "deploy", "--resolve-image", "never", "-c", "../../docs/kargo.yml", "-c", b.trust(), b.prefix)
 }
 
 // trust writes what the test bed needs beside the stack file: trust in the
