@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// ImagePolicy says which tag of an image a variable of the environment is to
-// hold: the newest that fits.
-type ImagePolicy struct {
+// ImageRule says which tag of an image a variable of the environment should
+// hold: the newest one that fits.
+type ImageRule struct {
 	// Variable of the environment that holds the tag: "REDIS_TAG".
 	Variable string `json:"variable"`
 	// Image whose tags are listed, as a service would name it, without a tag.
@@ -17,46 +17,46 @@ type ImagePolicy struct {
 	// taken. Exactly one of the two is set.
 	Semver  string `json:"semver,omitempty"`
 	Pattern string `json:"pattern,omitempty"`
-	// Write has the newest tag committed to the repository; without it it is
-	// only reported.
+	// Write makes Kargo commit the newest tag to the repository. Without it the
+	// newest tag is only reported.
 	Write bool `json:"write,omitempty"`
-	// Line says where the policy stands: "kargo.yml:3".
+	// Line is where the rule is written: "kargo.yml:3".
 	Line string `json:"line,omitempty"`
 }
 
-// Rule is what a tag must be, as the workspace says it: `semver ">=7 <8"`.
-func (p ImagePolicy) Rule() string {
-	if p.Pattern != "" {
-		return fmt.Sprintf("pattern %q", p.Pattern)
+// Range returns which tags fit, as the workspace writes it: `semver ">=7 <8"`.
+func (r ImageRule) Range() string {
+	if r.Pattern != "" {
+		return fmt.Sprintf("pattern %q", r.Pattern)
 	}
-	return fmt.Sprintf("semver %q", p.Semver)
+	return fmt.Sprintf("semver %q", r.Semver)
 }
 
-// ImageStatus is what is known of one policy: what the variable holds and what
-// its image's registry has.
+// ImageStatus is what is known about one rule: the tag that the variable holds
+// and the newest tag in the registry.
 type ImageStatus struct {
-	ImagePolicy
+	ImageRule
 	// Current is the tag that the variable holds in the revision in force.
 	Current string `json:"current"`
-	// Newest is the newest tag that fits; empty where it is not known. Behind
-	// says that it is newer than Current, and Since when that was seen first.
+	// Newest is the newest tag that fits, empty while it is unknown. Behind
+	// reports whether it is newer than Current, Since when that was first seen.
 	Newest string    `json:"newest,omitempty"`
 	Behind bool      `json:"behind"`
 	Since  time.Time `json:"since,omitzero"`
-	// Asked is when the registry answered last.
+	// Asked is the time of the registry's last answer.
 	Asked time.Time `json:"asked,omitzero"`
-	// Error says why the newest tag is not known, or why it was not written.
+	// Error says why the newest tag is unknown, or why it was not committed.
 	Error string `json:"error,omitempty"`
-	// Commit is the one by which Kargo wrote Newest, on Branch.
+	// Commit is Kargo's commit that wrote Newest, on Branch.
 	Commit string `json:"commit,omitempty"`
 	Branch string `json:"branch,omitempty"`
 }
 
 // Edit is a commit that Kargo makes itself.
 type Edit struct {
-	// Base is the commit that it comes after, the one that was read.
+	// Base is its parent: the commit that was read.
 	Base string
-	// Files are the whole new contents, by path in the workspace.
+	// Files are the complete new contents, by path in the workspace.
 	Files   map[string][]byte
 	Message string
 }

@@ -185,7 +185,7 @@ type Workspace struct {
 	// change without a commit.
 	External bool
 	// Images say which variables follow the tags of which images.
-	Images []ImagePolicy
+	Images []ImageRule
 }
 
 // Layer is the name of the layer that a file of the merged configuration came

@@ -26,8 +26,8 @@ type Stack struct {
 	// Needs names stacks that must be settled before this one changes
 	// (<STACK>_NEEDS).
 	Needs []string
-	// Policy is how the stack wants to be treated.
-	Policy Policy
+	// Options are how the stack wants to be treated.
+	Options StackOptions
 	// Permitted is the digest of the operator's policy (package permit) that
 	// the rendering was found to keep. It is no part of the rendering.
 	Permitted string `json:",omitempty"`

@@ -27,7 +27,7 @@ func (c *Controller) fail(ctx context.Context, stack kargo.Stack, reason string)
 	}
 	c.memory.Rollouts[stack.Name] = rollout
 	c.Log.Error("rendering failed", "stack", stack.Name, "revision", kargo.Revision{Commit: rollout.Commit}.Short(),
-		"reason", rollout.Failed.Reason, "then", string(stack.Policy.OnFailure))
+		"reason", rollout.Failed.Reason, "then", string(stack.Options.OnFailure))
 }
 
 // failedTasks are the tasks of a stack that failed since a time, the newest

@@ -21,10 +21,10 @@ type standIns struct {
 func (c *Controller) standIns() standIns {
 	s := standIns{holds: map[string]kargo.Hold{}, frozen: map[string]string{}}
 	for _, stack := range c.desired.Stacks {
-		stack.Policy.Adopt = stack.Policy.Adopt || c.adopted[stack.Name]
+		stack.Options.Adopt = stack.Options.Adopt || c.adopted[stack.Name]
 		hold, out := c.notToRun(stack)
 		good, commit := (*kargo.Stack)(nil), ""
-		if out && (hold.Failed || stack.Policy.OnFailure == kargo.Rollback) {
+		if out && (hold.Failed || stack.Options.OnFailure == kargo.Rollback) {
 			good, commit = c.lastGood(stack)
 		}
 		switch {
@@ -45,7 +45,7 @@ func (c *Controller) standIns() standIns {
 // notToRun is why the wanted rendering of a stack is not to run: it failed, or
 // wants an image that is not to be had.
 func (c *Controller) notToRun(stack kargo.Stack) (kargo.Hold, bool) {
-	if failed := c.memory.Rollouts[stack.Name].Failed; failed != nil && stack.Policy.OnFailure != kargo.Continue {
+	if failed := c.memory.Rollouts[stack.Name].Failed; failed != nil && stack.Options.OnFailure != kargo.Continue {
 		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: fmt.Sprintf("the rendering of %s failed: %s",
 			kargo.Revision{Commit: failed.Commit}.Short(), failed.Reason)}, true
 	}
@@ -72,7 +72,7 @@ func (c *Controller) lastGood(stack kargo.Stack) (*kargo.Stack, string) {
 		c.Log.Warn("the last good rendering was permitted by another policy than that of now", "stack", stack.Name)
 		return nil, ""
 	}
-	good.Policy, good.Needs = stack.Policy, stack.Needs
+	good.Options, good.Needs = stack.Options, stack.Needs
 	return good, rollout.GoodCommit
 }
 

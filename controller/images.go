@@ -88,7 +88,7 @@ func (c *Controller) followTags(ctx context.Context) error {
 func TagsToFollow(stacks []kargo.Stack) []string {
 	var names []string
 	for _, stack := range stacks {
-		if stack.Policy.Resolve != kargo.ResolveAlways {
+		if stack.Options.Resolve != kargo.ResolveAlways {
 			continue
 		}
 		for _, service := range stack.Services {
@@ -106,7 +106,7 @@ func TagsToFollow(stacks []kargo.Stack) []string {
 func WithTags(stacks []kargo.Stack, latest map[string]kargo.Image) []kargo.Stack {
 	stacks = slices.Clone(stacks)
 	for i, stack := range stacks {
-		if stack.Policy.Resolve != kargo.ResolveAlways {
+		if stack.Options.Resolve != kargo.ResolveAlways {
 			continue
 		}
 		stacks[i].Services = slices.Clone(stack.Services)

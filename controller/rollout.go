@@ -161,7 +161,7 @@ func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 		stacks = append(stacks, stack)
 		for _, service := range stack.Services {
 			services = append(services, service.Name)
-			if proven := rollout.Since.Add(stack.Policy.Stable); tasked[service.Name] && proven.After(earliest) {
+			if proven := rollout.Since.Add(stack.Options.Stable); tasked[service.Name] && proven.After(earliest) {
 				earliest = proven
 			}
 		}

@@ -133,17 +133,17 @@ func (f *follower) take() bool {
 		before.workspace.Revision.ID() != f.now.workspace.Revision.ID()
 }
 
-// look brings what is known of each policy up to date, and writes what is to be
+// look brings what is known of each rule up to date, and writes what is to be
 // written.
 func (f *follower) look(ctx context.Context) {
 	states := make([]kargo.ImageStatus, 0, len(f.now.workspace.Images))
 	asked := map[string]bool{} // in this look
-	for _, policy := range f.now.workspace.Images {
-		if _, known := f.tags[policy.Image]; !known || f.now.ask && !asked[policy.Image] {
-			f.askFor(ctx, policy.Image)
-			asked[policy.Image] = true
+	for _, rule := range f.now.workspace.Images {
+		if _, known := f.tags[rule.Image]; !known || f.now.ask && !asked[rule.Image] {
+			f.askFor(ctx, rule.Image)
+			asked[rule.Image] = true
 		}
-		states = append(states, f.state(policy))
+		states = append(states, f.state(rule))
 	}
 	f.now.ask = false
 	if ctx.Err() != nil {
@@ -167,19 +167,19 @@ func (f *follower) askFor(ctx context.Context, image string) {
 	f.tags[image] = found
 }
 
-// state is what can be said of one policy. A registry that is away changes
+// state is what can be said of one rule. A registry that is away changes
 // nothing of what is known.
-func (f *follower) state(policy kargo.ImagePolicy) kargo.ImageStatus {
-	current := f.now.workspace.Env[policy.Variable]
-	known, before := f.tags[policy.Image], f.states[policy.Variable]
-	state := kargo.ImageStatus{ImagePolicy: policy, Current: f.now.mask.Value(policy.Variable, current), Asked: known.asked}
+func (f *follower) state(rule kargo.ImageRule) kargo.ImageStatus {
+	current := f.now.workspace.Env[rule.Variable]
+	known, before := f.tags[rule.Image], f.states[rule.Variable]
+	state := kargo.ImageStatus{ImageRule: rule, Current: f.now.mask.Value(rule.Variable, current), Asked: known.asked}
 	if known.err != nil {
 		state.Error = f.now.mask.Text(known.err.Error())
 	}
 	if known.asked.IsZero() {
 		return state
 	}
-	newest, behind, err := plan.NewestTag(policy, current, known.tags)
+	newest, behind, err := plan.NewestTag(rule, current, known.tags)
 	if err != nil {
 		state.Error = err.Error()
 		return state
@@ -192,7 +192,7 @@ func (f *follower) state(policy kargo.ImagePolicy) kargo.ImageStatus {
 		state.Since = before.Since
 	} else if behind {
 		state.Since = time.Now()
-		f.c.Log.Info("a newer image is there", "variable", policy.Variable, "image", policy.Image, "current", state.Current, "newest", newest)
+		f.c.Log.Info("a newer image is there", "variable", rule.Variable, "image", rule.Image, "current", state.Current, "newest", newest)
 	}
 	return state
 }
@@ -274,7 +274,7 @@ func raiseMessage(raised []*kargo.ImageStatus) string {
 	text.WriteString(raiseSubject(raised) + "\n\n")
 	for _, state := range raised {
 		fmt.Fprintf(&text, "%s: %s -> %s, the newest tag of %s that fits %s\n(%s).\n",
-			state.Variable, state.Current, state.Newest, state.Image, state.Rule(), state.Line)
+			state.Variable, state.Current, state.Newest, state.Image, state.Range(), state.Line)
 	}
 	return text.String()
 }

@@ -16,13 +16,13 @@ import (
 
 // images reads which variables follow the tags of which images.
 func (s *settingsReader) images(node *yaml.Node) {
-	s.entries(node, "images", func(variable, rule *yaml.Node) {
+	s.entries(node, "images", func(variable, settings *yaml.Node) {
 		name := variable.Value
 		if _, known := s.ws.Env[name]; !known {
 			s.fail(variable, kargo.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is no variable of the environment", name)
 			return
 		}
-		policy := kargo.ImagePolicy{Variable: name, Line: fmt.Sprintf("%s:%d", settingsFile, variable.Line)}
+		rule := kargo.ImageRule{Variable: name, Line: fmt.Sprintf("%s:%d", settingsFile, variable.Line)}
 		at := map[string]*yaml.Node{}
 		text := func(key string, into *string) func(*yaml.Node) {
 			return func(value *yaml.Node) {
@@ -34,51 +34,51 @@ func (s *settingsReader) images(node *yaml.Node) {
 			}
 		}
 		before := len(s.problems)
-		s.mapping(rule, "images."+name, map[string]func(*yaml.Node){
-			"image": text("image", &policy.Image), "semver": text("semver", &policy.Semver), "pattern": text("pattern", &policy.Pattern),
+		s.mapping(settings, "images."+name, map[string]func(*yaml.Node){
+			"image": text("image", &rule.Image), "semver": text("semver", &rule.Semver), "pattern": text("pattern", &rule.Pattern),
 			"write": func(value *yaml.Node) {
-				if value.Decode(&policy.Write) != nil {
+				if value.Decode(&rule.Write) != nil {
 					s.fail(value, "", "images.%s.write wants true or false", name)
 				}
 				at["write"] = value
 			},
 		})
 		if len(s.problems) == before {
-			s.checkPolicy(policy, variable, at)
+			s.checkRule(rule, variable, at)
 		}
 		if len(s.problems) == before {
-			s.ws.Images = append(s.ws.Images, policy)
+			s.ws.Images = append(s.ws.Images, rule)
 		}
 	})
-	slices.SortFunc(s.ws.Images, func(a, b kargo.ImagePolicy) int { return strings.Compare(a.Variable, b.Variable) })
+	slices.SortFunc(s.ws.Images, func(a, b kargo.ImageRule) int { return strings.Compare(a.Variable, b.Variable) })
 }
 
-// checkPolicy refuses what could never be followed.
-func (s *settingsReader) checkPolicy(policy kargo.ImagePolicy, variable *yaml.Node, at map[string]*yaml.Node) {
-	what := "images." + policy.Variable
-	named, err := names.ParseNormalizedNamed(policy.Image)
+// checkRule refuses what can never be followed.
+func (s *settingsReader) checkRule(rule kargo.ImageRule, variable *yaml.Node, at map[string]*yaml.Node) {
+	what := "images." + rule.Variable
+	named, err := names.ParseNormalizedNamed(rule.Image)
 	switch {
-	case policy.Image == "":
+	case rule.Image == "":
 		s.fail(variable, "image: redis", "%s names no image", what)
 	case err != nil:
 		s.fail(at["image"], "", "%s.image: %v", what, err)
 	case !names.IsNameOnly(named):
-		s.fail(at["image"], "the tag is what the variable holds", "%s.image: %q has a tag or a digest", what, policy.Image)
-	case (policy.Semver == "") == (policy.Pattern == ""):
+		s.fail(at["image"], "the tag is what the variable holds", "%s.image: %q has a tag or a digest", what, rule.Image)
+	case (rule.Semver == "") == (rule.Pattern == ""):
 		s.fail(variable, `semver: ">=7 <8", or pattern: '^(\d+\.\d+)-alpine$'`, "%s wants either semver or pattern", what)
 	}
-	if policy.Semver != "" {
-		if _, err := semver.NewConstraint(policy.Semver); err != nil {
-			s.fail(at["semver"], `as in ">=7 <8", "~1.4" or "1.x"`, "%s.semver: %q is no range of versions", what, policy.Semver)
+	if rule.Semver != "" {
+		if _, err := semver.NewConstraint(rule.Semver); err != nil {
+			s.fail(at["semver"], `as in ">=7 <8", "~1.4" or "1.x"`, "%s.semver: %q is no range of versions", what, rule.Semver)
 		}
 	}
-	if policy.Pattern != "" {
-		if _, err := regexp.Compile(policy.Pattern); err != nil {
+	if rule.Pattern != "" {
+		if _, err := regexp.Compile(rule.Pattern); err != nil {
 			s.fail(at["pattern"], "", "%s.pattern: %v", what, err)
 		}
 	}
-	if policy.Write {
-		s.checkWritable(policy.Variable, at["write"])
+	if rule.Write {
+		s.checkWritable(rule.Variable, at["write"])
 	}
 }
 

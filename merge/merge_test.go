@@ -63,7 +63,7 @@ func workspaceText(ws kargo.Workspace) string {
 		}
 	}
 	for _, image := range ws.Images {
-		fmt.Fprintf(&text, "%s %s follows %s, %s", image.Line, image.Variable, image.Image, image.Rule())
+		fmt.Fprintf(&text, "%s %s follows %s, %s", image.Line, image.Variable, image.Image, image.Range())
 		if image.Write {
 			fmt.Fprint(&text, ", written")
 		}

@@ -18,7 +18,7 @@ import (
 // otherMode makes a service anew, where the workspace allows it, or holds it:
 // Swarm cannot change a service's mode.
 func (m maker) otherMode(stack kargo.Stack, live kargo.LiveService, was, is string) (*kargo.Change, *kargo.Hold) {
-	if stack.Policy.Recreate {
+	if stack.Options.Recreate {
 		return &kargo.Change{
 			Action: kargo.Remove, Kind: kargo.KindService, Stack: stack.Name, Name: live.Name,
 			Reason: fmt.Sprintf("made anew: mode %s -> %s", was, is), ID: live.ID, Version: live.Version,
@@ -38,7 +38,7 @@ func otherVolume(stack kargo.Stack, live kargo.LiveService, wanted swarm.Service
 	after := volumeDrivers(wanted)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		was, known := before[name]
-		if !known || was == after[name] || stack.Policy.Recreate {
+		if !known || was == after[name] || stack.Options.Recreate {
 			continue
 		}
 		return &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: live.Name, Reason: fmt.Sprintf(
@@ -72,7 +72,7 @@ func volumeDrivers(spec swarm.ServiceSpec) map[string]string {
 // networksAnew removes the services on a network whose options differ, where
 // the workspace allows it, so that the network can go and both be made anew.
 func (m maker) networksAnew(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold) {
-	if !stack.Policy.Recreate {
+	if !stack.Options.Recreate {
 		return nil, nil
 	}
 	for _, network := range stack.Networks {

@@ -24,7 +24,7 @@ func (m maker) choose(change *kargo.Change, stack kargo.Stack, service kargo.Ser
 		return nil
 	}
 	written := container.Image
-	if stack.Policy.Resolve == kargo.ResolveNever || strings.Contains(written, "@") {
+	if stack.Options.Resolve == kargo.ResolveNever || strings.Contains(written, "@") {
 		return nil
 	}
 	switch image, asked := m.Images[written]; {

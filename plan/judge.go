@@ -46,11 +46,11 @@ func Judge(stack kargo.Stack, live kargo.Cluster, since, now time.Time) Judgemen
 		running, exists := byName[service.Name]
 		judgement := Judgement{Health: kargo.InProgress, Reason: service.Name + " does not run"}
 		if exists {
-			judgement = judgeService(running, live.Tasks, stack.Policy.Stable, since, now)
+			judgement = judgeService(running, live.Tasks, stack.Options.Stable, since, now)
 		}
 		worst = worse(worst, judgement)
 	}
-	deadline := stack.Policy.Deadline
+	deadline := stack.Options.Deadline
 	if worst.Health == kargo.InProgress && deadline > 0 && now.Sub(since) > deadline {
 		return Judgement{Health: kargo.Degraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
 	}

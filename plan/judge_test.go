@@ -35,7 +35,7 @@ func tasks(service, state string, at time.Time, n int) []kargo.Task {
 }
 
 func TestJudge(t *testing.T) {
-	policy := kargo.Policy{Deadline: 10 * time.Minute, Stable: 5 * time.Second}
+	options := kargo.StackOptions{Deadline: 10 * time.Minute, Stable: 5 * time.Second}
 	a := live("web", "kargo-web_a", "app:1")
 	none := uint64(0)
 	job := a
@@ -78,7 +78,7 @@ func TestJudge(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := withPolicy(stack("web", service("kargo-web_a", "app:1")), policy)
+			s := withOptions(stack("web", service("kargo-web_a", "app:1")), options)
 			c := cluster(test.live)
 			c.Tasks = test.tasks
 			j := plan.Judge(s, c, sentAt, later(test.after))
@@ -94,8 +94,8 @@ func TestJudge(t *testing.T) {
 }
 
 func TestJudgeNamesTheWorst(t *testing.T) {
-	s := withPolicy(stack("web", service("kargo-web_a", "app:1"), service("kargo-web_b", "app:1"), service("kargo-web_c", "app:1")),
-		kargo.Policy{Stable: 5 * time.Second})
+	s := withOptions(stack("web", service("kargo-web_a", "app:1"), service("kargo-web_b", "app:1"), service("kargo-web_c", "app:1")),
+		kargo.StackOptions{Stable: 5 * time.Second})
 	a, b, c := live("web", "kargo-web_a", "app:1"), live("web", "kargo-web_b", "app:1"), live("web", "kargo-web_c", "app:1")
 	for _, test := range []struct {
 		live []kargo.LiveService

@@ -11,14 +11,15 @@ import (
 	"kargo"
 )
 
-// NewestTag is the newest of an image's tags that fit a policy, and whether it
-// is newer than the current one: a policy never lowers anything. Tags that are
-// equally new, as 7 and 7.0 are, are one to it; of those the current one stays.
+// NewestTag returns the newest of an image's tags that fit a rule, and reports
+// whether it is newer than the current one. A rule never leads to an older tag.
+// Tags that are equally new, such as 7 and 7.0, count as one; the current one
+// stays.
 //
-// An error means that no tag fits, or that the policy makes no sense, which
-// reading the workspace has ruled out.
-func NewestTag(policy kargo.ImagePolicy, current string, tags []string) (newest string, behind bool, err error) {
-	fits, err := candidates(policy)
+// An error means that no tag fits, or that the rule is malformed. Merging has
+// checked the latter already.
+func NewestTag(rule kargo.ImageRule, current string, tags []string) (newest string, behind bool, err error) {
+	fits, err := candidates(rule)
 	if err != nil {
 		return "", false, err
 	}
@@ -35,10 +36,10 @@ func NewestTag(policy kargo.ImagePolicy, current string, tags []string) (newest 
 		}
 	}
 	if newest == "" {
-		return "", false, fmt.Errorf("none of the %d tags of %s fits %s", len(tags), policy.Image, policy.Rule())
+		return "", false, fmt.Errorf("none of the %d tags of %s fits %s", len(tags), rule.Image, rule.Range())
 	}
 	now, comparable := fits(current)
-	if policy.Semver != "" && !comparable { // a version beyond the range is one all the same
+	if rule.Semver != "" && !comparable { // a version beyond the range is one all the same
 		version, err := semver.NewVersion(current)
 		now, comparable = rank{version: version}, err == nil
 	}
@@ -51,10 +52,11 @@ func NewestTag(policy kargo.ImagePolicy, current string, tags []string) (newest 
 	return newest, true, nil
 }
 
-// candidates tells which tags fit a policy, and how they rank.
-func candidates(policy kargo.ImagePolicy) (func(tag string) (rank, bool), error) {
-	if policy.Pattern != "" {
-		pattern, err := regexp.Compile(policy.Pattern)
+// candidates returns a function that reports whether a tag fits a rule, and its
+// rank.
+func candidates(rule kargo.ImageRule) (func(tag string) (rank, bool), error) {
+	if rule.Pattern != "" {
+		pattern, err := regexp.Compile(rule.Pattern)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +71,7 @@ func candidates(policy kargo.ImagePolicy) (func(tag string) (rank, bool), error)
 			return rank{text: tag}, true
 		}, nil
 	}
-	versions, err := semver.NewConstraint(policy.Semver)
+	versions, err := semver.NewConstraint(rule.Semver)
 	if err != nil {
 		return nil, err
 	}

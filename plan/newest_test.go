@@ -13,11 +13,11 @@ import (
 )
 
 func TestNewestTag(t *testing.T) {
-	semver := func(rule string) kargo.ImagePolicy { return kargo.ImagePolicy{Image: "redis", Semver: rule} }
-	pattern := func(rule string) kargo.ImagePolicy { return kargo.ImagePolicy{Image: "redis", Pattern: rule} }
+	semver := func(rule string) kargo.ImageRule { return kargo.ImageRule{Image: "redis", Semver: rule} }
+	pattern := func(rule string) kargo.ImageRule { return kargo.ImageRule{Image: "redis", Pattern: rule} }
 	for _, c := range []struct {
 		name          string
-		policy        kargo.ImagePolicy
+		rule          kargo.ImageRule
 		current, tags string
 		want          string // the newest, "behind" if it is newer, or the error
 	}{
@@ -43,7 +43,7 @@ func TestNewestTag(t *testing.T) {
 		{"no pattern", pattern(`(`), "7", "7", "error parsing regexp: missing closing ): `(`"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			newest, behind, err := plan.NewestTag(c.policy, c.current, strings.Fields(c.tags))
+			newest, behind, err := plan.NewestTag(c.rule, c.current, strings.Fields(c.tags))
 			got := newest
 			if behind {
 				got += " behind"
@@ -63,26 +63,26 @@ func TestNewestTag(t *testing.T) {
 func TestNewestTagIsSteady(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tags := rapid.SliceOfN(rapid.StringMatching(`v?[0-9]{1,2}(\.0?[0-9]){0,2}(-[a-z][0-9])?`), 1, 8).Draw(t, "tags")
-		policy := rapid.SampledFrom([]kargo.ImagePolicy{
+		rule := rapid.SampledFrom([]kargo.ImageRule{
 			{Image: "i", Semver: ">=0.0.0-0"}, {Image: "i", Semver: "*"}, {Image: "i", Pattern: "."}, {Image: "i", Pattern: `^v?(.*)$`},
-		}).Draw(t, "policy")
+		}).Draw(t, "rule")
 		current := rapid.SampledFrom(tags).Draw(t, "current")
 		answer := func(current string, tags []string) string {
-			newest, behind, err := plan.NewestTag(policy, current, tags)
+			newest, behind, err := plan.NewestTag(rule, current, tags)
 			return fmt.Sprint(newest, behind, err)
 		}
 		first := answer(current, tags)
 		if again := answer(current, rapid.Permutation(tags).Draw(t, "other order")); again != first {
 			t.Fatalf("in another order: %s, %s", first, again)
 		}
-		newest, _, err := plan.NewestTag(policy, current, tags)
+		newest, _, err := plan.NewestTag(rule, current, tags)
 		if err != nil {
 			return
 		}
 		if !slices.Contains(tags, newest) {
 			t.Fatalf("%s was never listed", newest)
 		}
-		if next, behind, err := plan.NewestTag(policy, newest, tags); next != newest || behind || err != nil {
+		if next, behind, err := plan.NewestTag(rule, newest, tags); next != newest || behind || err != nil {
 			t.Fatalf("%s is the newest, and then %s is (%v, %v)", newest, next, behind, err)
 		}
 	})

@@ -41,7 +41,7 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 		case network.External, !exists:
 		case !m.owns(live.Labels) && !m.mayAdopt(stack, live.Labels):
 			hold(kargo.KindNetwork, network.Name, m.notOurs(live.Labels, foreign))
-		case m.differs(network) && !stack.Policy.Recreate:
+		case m.differs(network) && !stack.Options.Recreate:
 			hold(kargo.KindNetwork, network.Name, "its options differ, and Swarm cannot change a network; give it another name, or set "+
 				kargo.EnvName(stack.Name)+"_RECREATE=true")
 		}
@@ -80,7 +80,7 @@ func unusable(wanted kargo.Network, live kargo.LiveNetwork) string {
 // mayAdopt: the workspace asks for it, no other instance has it, and Docker's
 // own label does not put it into another stack.
 func (m maker) mayAdopt(stack kargo.Stack, labels map[string]string) bool {
-	return stack.Policy.Adopt && labels[kargo.LabelInstance] == "" &&
+	return stack.Options.Adopt && labels[kargo.LabelInstance] == "" &&
 		cmp.Or(labels[kargo.LabelNamespace], stack.Namespace()) == stack.Namespace()
 }
 

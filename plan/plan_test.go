@@ -248,7 +248,7 @@ func foreign(s kargo.LiveService, instance string) kargo.LiveService {
 	return s
 }
 
-func adopting(s kargo.Stack) kargo.Stack { s.Policy.Adopt = true; return s }
+func adopting(s kargo.Stack) kargo.Stack { s.Options.Adopt = true; return s }
 
 func needing(s kargo.Stack, needs ...string) kargo.Stack { s.Needs = needs; return s }
 

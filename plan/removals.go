@@ -141,7 +141,7 @@ func (m maker) usage(removals []kargo.Change) usage {
 	u := usage{map[string]bool{}, map[configKey]bool{}, map[string]bool{}}
 	for _, stack := range m.desired {
 		for _, network := range stack.Networks {
-			u.networks[network.Name] = !m.differs(network) || !stack.Policy.Recreate
+			u.networks[network.Name] = !m.differs(network) || !stack.Options.Recreate
 		}
 		for _, config := range stack.Configs {
 			u.configs[configKey{config.Secret, config.Name}] = true

@@ -102,7 +102,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 		return m.missing(stack, service, change)
 	}
 	spec = m.withSameContent(spec, live.Spec, stack)
-	spec = withIgnored(spec, live.Spec, stack.Policy.Ignore)
+	spec = withIgnored(spec, live.Spec, stack.Options.Ignore)
 	different := differences(live.Spec, spec, m.Mask)
 	if len(different) == 0 {
 		return m.renewCredential(stack, live, change.Digest), nil
@@ -138,7 +138,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change,
 func (m maker) missing(stack kargo.Stack, service kargo.Service, change kargo.Change) (*kargo.Change, *kargo.Hold) {
 	if m.isDrift(kargo.LiveService{Name: service.Name}, change) {
 		change.Reason = "somebody else removed it"
-		switch stack.Policy.Drift {
+		switch stack.Options.Drift {
 		case kargo.DriftOff:
 			return nil, nil
 		case kargo.DriftWarn:
@@ -168,7 +168,7 @@ func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpe
 	labels[kargo.LabelInstance] = m.Instance
 	labels[kargo.LabelStack] = stack.Name
 	labels[kargo.LabelRevision] = m.Revision.ID()
-	if stack.Policy.Protect {
+	if stack.Options.Protect {
 		labels[kargo.LabelProtect] = "true" // the variable is gone when the stack is
 	}
 	spec.Labels = labels
@@ -190,7 +190,7 @@ func (m maker) isDrift(live kargo.LiveService, change kargo.Change) bool {
 func (m maker) leaveDrift(stack kargo.Stack, change kargo.Change, different []difference) string {
 	variable := kargo.EnvName(stack.Name)
 	snippet := fmt.Sprintf("; others have the say with %s_IGNORE=%q", variable, strings.Join(pointersTo(different), " "))
-	switch stack.Policy.Drift {
+	switch stack.Options.Drift {
 	case kargo.DriftOff:
 		return leaveSilently
 	case kargo.DriftWarn:

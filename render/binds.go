@@ -19,7 +19,7 @@ import (
 var stateFolders = []string{"logs", "acme"}
 
 // labelFiles marks a container with a digest of the files of the merged tree
-// that it binds all the same (see bring.go). A bind shows a new content to nobody who does not look; the
+// that it binds all the same (see bindconfigs.go). A bind shows a new content to nobody who does not look; the
 // label makes a new content roll the service.
 func (w *work) labelFiles(service string, spec *swarm.ServiceSpec) {
 	container := spec.TaskTemplate.ContainerSpec

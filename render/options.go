@@ -15,10 +15,10 @@ const (
 	defaultStable   = 5 * time.Second
 )
 
-// policy is how a stack wants to be treated: its variables of the environment.
-func (r *renderer) policy(stack string) kargo.Policy {
+// options reads the stack variables that say how a stack is treated.
+func (r *renderer) options(stack string) kargo.StackOptions {
 	prefix := kargo.EnvName(stack) + "_"
-	return kargo.Policy{
+	return kargo.StackOptions{
 		Adopt:    r.yesNo(prefix + "ADOPT"),
 		Protect:  r.yesNo(prefix + "PROTECT"),
 		Recreate: r.yesNo(prefix + "RECREATE"),

@@ -16,11 +16,11 @@
 //	variables.go    which variables a file reads
 //	constraints.go, envfile.go, healthcheck.go
 //	                where the meaning of files differs from Docker's
-//	load.go         from layers to one configuration; blame.go whose error it is
-//	depends.go      depends_on, policy.go <STACK>_ON_FAILURE and its kin
+//	load.go         from layers to one configuration; loaderrors.go whose error it is
+//	depends.go      depends_on, options.go <STACK>_ON_FAILURE and its kin
 //	convert.go      from the configuration to service specs
 //	traefik.go      old labels of routes; traefiklabel.go, traefikrule.go
-//	bring.go        binds of the merged tree, as configs; binds.go the rest
+//	bindconfigs.go  binds of the merged tree, as configs; binds.go the rest
 //	configs.go, networks.go
 //	lint.go         what Swarm forgets; limits.go what it refuses or does otherwise
 //	names.go        names that nobody reads; pin.go KARGO_CATALOGUE
@@ -59,7 +59,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 		r.failed = false
 		stack := r.stack(name)
 		stack.Needs = needs[name]
-		stack.Policy = r.policy(name)
+		stack.Options = r.options(name)
 		if !r.failed {
 			stacks = append(stacks, stack)
 		}

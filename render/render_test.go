@@ -78,7 +78,7 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 			}
 		}
 		data, err := json.Marshal(map[string]any{
-			"needs": stack.Needs, "waits": waits, "policy": uncommonPolicy(stack.Policy),
+			"needs": stack.Needs, "waits": waits, "options": uncommonOptions(stack.Options),
 			"services": services, "networks": uncommon(stack.Networks), "configs": configs,
 		})
 		if err != nil {
@@ -100,21 +100,21 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 	return text.String()
 }
 
-// uncommonPolicy leaves out what a stack that says nothing has.
-func uncommonPolicy(policy kargo.Policy) map[string]any {
-	silent := kargo.Policy{OnFailure: kargo.Rollback, Drift: kargo.DriftEnforce, Deadline: 10 * time.Minute, Stable: 5 * time.Second}
-	said := map[string]any{"adopt": policy.Adopt, "protect": policy.Protect, "recreate": policy.Recreate, "ignore": policy.Ignore}
-	if policy.OnFailure != silent.OnFailure {
-		said["on failure"] = policy.OnFailure
+// uncommonOptions leaves out the defaults.
+func uncommonOptions(options kargo.StackOptions) map[string]any {
+	silent := kargo.StackOptions{OnFailure: kargo.Rollback, Drift: kargo.DriftEnforce, Deadline: 10 * time.Minute, Stable: 5 * time.Second}
+	said := map[string]any{"adopt": options.Adopt, "protect": options.Protect, "recreate": options.Recreate, "ignore": options.Ignore}
+	if options.OnFailure != silent.OnFailure {
+		said["on failure"] = options.OnFailure
 	}
-	if policy.Drift != silent.Drift {
-		said["drift"] = policy.Drift
+	if options.Drift != silent.Drift {
+		said["drift"] = options.Drift
 	}
-	if policy.Deadline != silent.Deadline {
-		said["deadline"] = policy.Deadline.String()
+	if options.Deadline != silent.Deadline {
+		said["deadline"] = options.Deadline.String()
 	}
-	if policy.Stable != silent.Stable {
-		said["stable"] = policy.Stable.String()
+	if options.Stable != silent.Stable {
+		said["stable"] = options.Stable.String()
 	}
 	return said
 }

@@ -108,11 +108,11 @@ func troubled() kargo.Status {
 	status.Stacks[0].Services[1].Message = `task: non-zero exit (1): FATAL: data directory "/var/lib/postgresql/data" has wrong ownership`
 	status.Stacks[1].Health, status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Running = kargo.InProgress, kargo.InProgress, 1
 	status.Images = []kargo.ImageStatus{
-		{ImagePolicy: kargo.ImagePolicy{Variable: "POSTGIS_TAG", Image: "registry.example.org/geo/postgis", Pattern: `^(\d+)-3\.3$`}, Current: "15-3.3",
+		{ImageRule: kargo.ImageRule{Variable: "POSTGIS_TAG", Image: "registry.example.org/geo/postgis", Pattern: `^(\d+)-3\.3$`}, Current: "15-3.3",
 			Error: "list tags of registry.example.org/geo/postgis: no answer within 30s"},
-		{ImagePolicy: kargo.ImagePolicy{Variable: "REDIS_TAG", Image: "redis", Semver: ">=7 <8", Write: true}, Current: "7.2", Newest: "7.4", Behind: true,
+		{ImageRule: kargo.ImageRule{Variable: "REDIS_TAG", Image: "redis", Semver: ">=7 <8", Write: true}, Current: "7.2", Newest: "7.4", Behind: true,
 			Since: at(3 * time.Hour), Commit: newest.Commit, Branch: "main"},
-		{ImagePolicy: kargo.ImagePolicy{Variable: "PROMETHEUS_TAG", Image: "prom/prometheus", Semver: "2.x"}, Current: "v2.53.0", Newest: "v2.53.0"},
+		{ImageRule: kargo.ImageRule{Variable: "PROMETHEUS_TAG", Image: "prom/prometheus", Semver: "2.x"}, Current: "v2.53.0", Newest: "v2.53.0"},
 	}
 	status.Pending = kargo.PlanText{
 		ID: "5ebe2294ecd0", Commit: older.Commit, Time: at(20 * time.Second), Changes: []kargo.Change{},

@@ -116,7 +116,7 @@ func printImages(out io.Writer, images []kargo.ImageStatus, now time.Time) {
 			behind = "?"
 		}
 		fmt.Fprintln(table, strings.Join([]string{
-			image.Variable, image.Image, image.Rule(), cmp.Or(image.Current, "-"), cmp.Or(image.Newest, "?"), behind, ago(image.Asked, now), written(image),
+			image.Variable, image.Image, image.Range(), cmp.Or(image.Current, "-"), cmp.Or(image.Newest, "?"), behind, ago(image.Asked, now), written(image),
 		}, "\t"))
 	}
 	table.Flush()

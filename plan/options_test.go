@@ -14,8 +14,8 @@ import (
 	"kargo/plan"
 )
 
-func withPolicy(s kargo.Stack, policy kargo.Policy) kargo.Stack {
-	s.Policy = policy
+func withOptions(s kargo.Stack, options kargo.StackOptions) kargo.Stack {
+	s.Options = options
 	return s
 }
 
@@ -38,7 +38,7 @@ func arrived(name, image string) kargo.Sent {
 	return kargo.Sent{name: {Digest: digestOf(name, image), Reason: "new", Seen: true}}
 }
 
-func TestPolicies(t *testing.T) {
+func TestStackOptions(t *testing.T) {
 	app := func() kargo.Stack { return stack("web", service("kargo-web_a", "app:1")) }
 	tests := []struct {
 		name    string
@@ -63,7 +63,7 @@ func TestPolicies(t *testing.T) {
 		},
 		{
 			name:    "the fields to ignore are named so that they can be pasted",
-			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
+			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			live: cluster(changed(live("web", "kargo-web_a", "app:1"), func(s *swarm.ServiceSpec) {
 				s.Labels["team.of/web"] = "blue"
 				s.TaskTemplate.ContainerSpec.Env = append(s.TaskTemplate.ContainerSpec.Env, "B=2")
@@ -77,7 +77,7 @@ func TestPolicies(t *testing.T) {
 		},
 		{
 			name:    "or told",
-			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
+			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
 			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): Mode.Replicated.Replicas: 5 -> 1; " +
@@ -85,7 +85,7 @@ func TestPolicies(t *testing.T) {
 		},
 		{
 			name:    "or left in silence",
-			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftOff})},
+			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftOff})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "nothing to do\n",
@@ -98,13 +98,13 @@ func TestPolicies(t *testing.T) {
 		},
 		{
 			name:    "unless that is only to be told",
-			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Drift: kargo.DriftWarn})},
+			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "hold service kargo-web_a: somebody else removed it, which is left as it is (WEB_DRIFT=warn)\n",
 		},
 		{
 			name:    "but a change of the workspace is no drift",
-			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:2")), kargo.Policy{Drift: kargo.DriftOff})},
+			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:2")), kargo.StackOptions{Drift: kargo.DriftOff})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n",
@@ -130,20 +130,20 @@ func TestPolicies(t *testing.T) {
 		},
 		{
 			name:    "unless the workspace goes without asking",
-			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_b", "nosuch:1")), kargo.Policy{Resolve: kargo.ResolveNever})},
+			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_b", "nosuch:1")), kargo.StackOptions{Resolve: kargo.ResolveNever})},
 			live:    cluster(),
 			options: func(o *plan.Options) { o.Images = map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}} },
 			want:    "create service kargo-web_b: new\n",
 		},
 		{
 			name:    "in an ignored field others have the say",
-			desired: []kargo.Stack{withPolicy(app(), kargo.Policy{Ignore: []string{"/Spec/Mode/Replicated/Replicas"}})},
+			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Ignore: []string{"/Spec/Mode/Replicated/Replicas"}})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			want:    "nothing to do\n",
 		},
 		{
 			name:    "a service is made anew where the workspace allows it",
-			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} })), kargo.Policy{Recreate: true})},
+			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} })), kargo.StackOptions{Recreate: true})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			want:    "remove service kargo-web_a: made anew: mode replicated -> global\n",
 		},
@@ -162,7 +162,7 @@ func TestPolicies(t *testing.T) {
 		},
 		{
 			name:    "a person may have seen to the volume",
-			desired: []kargo.Stack{withPolicy(stack("web", service("kargo-web_a", "app:1", mounting("data", "nfs", "device=:/b"))), kargo.Policy{Recreate: true})},
+			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:1", mounting("data", "nfs", "device=:/b"))), kargo.StackOptions{Recreate: true})},
 			live:    cluster(changed(live("web", "kargo-web_a", "app:1"), mounting("data", "nfs", "device=:/a"))),
 			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Mounts[/data].VolumeOptions.DriverConfig.Options.device: \":/a\" -> \":/b\"\n",
 		},
@@ -234,7 +234,7 @@ func protected(s kargo.LiveService) kargo.LiveService {
 }
 
 func TestAnIgnoredFieldKeepsItsLiveValueInAnUpdateForAnotherReason(t *testing.T) {
-	s := withPolicy(stack("web", service("kargo-web_a", "app:1", env("A=2"))), kargo.Policy{Ignore: []string{"/Spec/Mode/Replicated/Replicas", "/Spec/No/Such/Field"}})
+	s := withOptions(stack("web", service("kargo-web_a", "app:1", env("A=2"))), kargo.StackOptions{Ignore: []string{"/Spec/Mode/Replicated/Replicas", "/Spec/No/Such/Field"}})
 	p := plan.Make([]kargo.Stack{s}, cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)), options())
 	if got := *p.Changes[0].Service.Mode.Replicated.Replicas; got != 5 {
 		t.Errorf("sent %d replicas, want the 5 that run", got)
@@ -242,7 +242,7 @@ func TestAnIgnoredFieldKeepsItsLiveValueInAnUpdateForAnotherReason(t *testing.T)
 }
 
 func TestAProtectedStackIsMarkedWhenItIsDeployed(t *testing.T) {
-	s := withPolicy(stack("web", service("kargo-web_a", "app:1")), kargo.Policy{Protect: true})
+	s := withOptions(stack("web", service("kargo-web_a", "app:1")), kargo.StackOptions{Protect: true})
 	p := plan.Make([]kargo.Stack{s}, cluster(), options())
 	if p.Changes[0].Service.Labels[kargo.LabelProtect] != "true" {
 		t.Error("the variable is gone when the stack is: the service must say it")
@@ -289,7 +289,7 @@ func TestServicesWaitForWhatTheyDependOn(t *testing.T) {
 
 func TestANetworkIsMadeAnewWhereTheWorkspaceAllowsIt(t *testing.T) {
 	wanted := stack("web", service("kargo-web_a", "app:1", on("kargo-web_inner")), service("kargo-web_b", "app:1"))
-	wanted.Policy.Recreate = true
+	wanted.Options.Recreate = true
 	wanted.Networks = []kargo.Network{{Name: "kargo-web_inner", Driver: "overlay", Internal: true}}
 	network := kargo.LiveNetwork{ID: "n1", Name: "kargo-web_inner", Labels: map[string]string{kargo.LabelInstance: "test", kargo.LabelStack: "web", kargo.LabelDigest: "other"}}
 
