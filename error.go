@@ -1,7 +1,6 @@
 package kargo
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -69,16 +68,43 @@ func Errorf(fault Fault, format string, args ...any) error {
 	return &Error{Fault: fault, Err: fmt.Errorf(format, args...)}
 }
 
-// FaultOf is the fault of the outermost Error or Problems in the chain, and
-// Internal where there is none.
+// precedence orders the faults of joined errors. The first one present decides
+// what happens next:
+//
+//   - Unavailable first: while git or Swarm is out of reach, nothing else can
+//     be done. The retry shows again whatever else was wrong.
+//   - Conflict next: planning again settles it, and shows the rest again.
+//   - Internal before Invalid: a bug must not hide behind a workspace that is
+//     wrong, because a revision whose only fault is Invalid is put in force.
+var precedence = []Fault{Unavailable, Conflict, Internal, Invalid}
+
+// FaultOf returns the fault of an error: that of the outermost Error or
+// Problems in the chain, and Internal where there is none. Of joined errors it
+// returns the fault that decides what happens next (see precedence).
 func FaultOf(err error) Fault {
-	var problems Problems
-	if errors.As(err, &problems) {
+	switch err := err.(type) {
+	case *Error:
+		return err.Fault
+	case Problems:
 		return Invalid
+	case interface{ Unwrap() error }:
+		return FaultOf(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		return faultOfAny(err.Unwrap())
 	}
-	var fault *Error
-	if errors.As(err, &fault) {
-		return fault.Fault
+	return Internal
+}
+
+// faultOfAny returns the fault that comes first in precedence.
+func faultOfAny(errs []error) Fault {
+	found := map[Fault]bool{}
+	for _, err := range errs {
+		found[FaultOf(err)] = true
+	}
+	for _, fault := range precedence {
+		if found[fault] {
+			return fault
+		}
 	}
 	return Internal
 }

@@ -319,7 +319,7 @@ func (c *Controller) guardedRound(ctx context.Context, trigger string) time.Dura
 	}
 	result := "ok"
 	if err != nil {
-		result = worstFault(err).String()
+		result = kargo.FaultOf(err).String()
 		c.logFailure(trigger, result, err)
 	}
 	c.Measure("round", result, time.Since(started))

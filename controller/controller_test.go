@@ -256,6 +256,35 @@ func TestDockerRefusesASpec(t *testing.T) {
 	})
 }
 
+// TestFaultsOfOneRound has each pair of faults while changes are made: status
+// names the fault that decides, and a revision that met a bug is not in force.
+func TestFaultsOfOneRound(t *testing.T) {
+	faults := []kargo.Fault{kargo.Internal, kargo.Invalid, kargo.Unavailable, kargo.Conflict}
+	for _, first := range faults {
+		for _, second := range faults {
+			run(t, func(w *world) {
+				joined := errors.Join(kargo.Errorf(first, "one change"), kargo.Errorf(second, "another"))
+				w.swarm.fail = func(change kargo.Change) error {
+					if change.Kind == kargo.KindService {
+						return joined
+					}
+					return nil
+				}
+				w.repo.commit("c1", app("app:1", "web")...)
+				w.start()
+				status := w.loop.Status()
+				inForce, want := status.Applied.Commit == "c1", first == kargo.Invalid && second == kargo.Invalid
+				if inForce != want {
+					t.Errorf("%s and %s: in force is %t, want %t", first, second, inForce, want)
+				}
+				if fault := kargo.FaultOf(joined).String(); !want && status.Fault != fault {
+					t.Errorf("%s and %s: status says %q, want %q", first, second, status.Fault, fault)
+				}
+			})
+		}
+	}
+}
+
 func TestDriftIsCorrectedWhenSeen(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web")...)

@@ -49,7 +49,7 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err = c.carryOut(ctx, trigger, next)
-		if worstFault(err) != kargo.Conflict || attempt == maxConflicts {
+		if kargo.FaultOf(err) != kargo.Conflict || attempt == maxConflicts {
 			break
 		}
 		c.Log.Info("swarm moved on, planning again", "error", err)
@@ -58,7 +58,7 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 			return err
 		}
 	}
-	if err == nil || worstFault(err) == kargo.Invalid {
+	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 		c.due.fresh, c.due.look = false, false
 	} else {
 		c.due.full = true
@@ -168,7 +168,7 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 		c.open.Err = c.mask().Text(err.Error())
 	}
 	c.lasting = lasting(err)
-	if err == nil || worstFault(err) == kargo.Invalid {
+	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 		c.putInForce(next.Revision, c.open.Stacks)
 	}
 	if next.Empty() {

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -121,7 +120,7 @@ func (c *Controller) wait(now time.Time, err error) time.Duration {
 		c.due.verify = now.Add(c.Verify)
 	}
 	var retry time.Time
-	switch fault := worstFault(err); {
+	switch fault := kargo.FaultOf(err); {
 	case err == nil:
 		c.failures = 0
 	case fault == kargo.Conflict:
@@ -175,21 +174,4 @@ func (c *Controller) restAfterPush(ctx context.Context, trigger string) string {
 func backOff(failures int) time.Duration {
 	limit := min(firstRetry<<min(failures-1, 10), slowestRetry)
 	return limit/2 + rand.N(limit/2+1)
-}
-
-// worstFault looks through joined errors: one that wants a retry outweighs one
-// that waits for a commit.
-func worstFault(err error) kargo.Fault {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return kargo.FaultOf(err)
-	}
-	worst := kargo.Internal
-	rank := map[kargo.Fault]int{kargo.Internal: 0, kargo.Invalid: 1, kargo.Unavailable: 2, kargo.Conflict: 3}
-	for _, part := range joined.Unwrap() {
-		if fault := worstFault(part); rank[fault] > rank[worst] {
-			worst = fault
-		}
-	}
-	return worst
 }

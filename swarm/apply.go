@@ -54,7 +54,7 @@ func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Cha
 		}
 		failed[change.Stack] = change.Stack != "" && !stillInUse(change, err)
 	}
-	return join(errs)
+	return errors.Join(errs...)
 }
 
 // stillInUse tells a removal that Swarm refuses for now, as when tasks or a

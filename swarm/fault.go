@@ -77,7 +77,7 @@ func judge(err error) (kargo.Fault, string) {
 	return kargo.Internal, ""
 }
 
-// cutOff tells whether the connection broke in the middle of an answer.
+// cutOff reports whether the connection broke in the middle of an answer.
 func cutOff(err error) bool {
 	var broken *net.OpError
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken)
@@ -90,27 +90,4 @@ func containsAny(text string, words []string) bool {
 		}
 	}
 	return false
-}
-
-// severity orders the faults of one Apply by what the loop should do about
-// them. Out of reach: nothing else can be done. Moved on: looking again settles
-// it, and whatever else was wrong shows again then. A bug must not hide behind
-// a workspace that is wrong, so Invalid comes last.
-var severity = []kargo.Fault{kargo.Unavailable, kargo.Conflict, kargo.Internal, kargo.Invalid}
-
-// join makes one error of many, with the fault that matters most; nil of none.
-func join(errs []error) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	faults := map[kargo.Fault]bool{}
-	for _, err := range errs {
-		faults[kargo.FaultOf(err)] = true
-	}
-	for _, fault := range severity {
-		if faults[fault] {
-			return &kargo.Error{Fault: fault, Err: errors.Join(errs...)}
-		}
-	}
-	return &kargo.Error{Fault: kargo.Internal, Err: errors.Join(errs...)}
 }

@@ -65,10 +65,11 @@ func printOpened(out io.Writer, workspace kargo.Workspace) {
 	}
 }
 
-// said is the problems' error for the exit code, once they are printed.
+// said returns the error of problems that were printed: it only sets the exit
+// code.
 func said(problems kargo.Problems) error {
 	if err := problems.Err(); err != nil {
-		return fmt.Errorf("%w: %w", errSaid, err)
+		return printedError{err}
 	}
 	return nil
 }

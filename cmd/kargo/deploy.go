@@ -158,17 +158,17 @@ func (o *operation) deploy(cmd *cobra.Command, f *stackFlags, delay time.Duratio
 		if err != nil {
 			errs = append(errs, err)
 			if !f.keepGoing || cmd.Context().Err() != nil {
-				return joinFaults(append(errs, notTried(stacks[i+1:])...))
+				return errors.Join(append(errs, notTried(stacks[i+1:], err)...)...)
 			}
 			continue
 		}
 		if last := i == len(stacks)-1; !last {
 			if err := sleep(cmd.Context(), delay-time.Since(begun)); err != nil {
-				return joinFaults(append(errs, err))
+				return errors.Join(append(errs, err)...)
 			}
 		}
 	}
-	return joinFaults(errs)
+	return errors.Join(errs...)
 }
 
 func (o *operation) deployStack(cmd *cobra.Command, wait time.Duration, stack string) error {
@@ -242,19 +242,13 @@ func held(stack string, status kargo.Status) error {
 	return kargo.Errorf(kargo.Conflict, "stack %s is not as the workspace wants it: %s", stack, strings.Join(holds, "; "))
 }
 
-func notTried(stacks []string) []error {
+// notTried names the stacks that were left out because of an error, with the
+// fault of that error: leaving them out is no fault of its own.
+func notTried(stacks []string, because error) []error {
 	if len(stacks) == 0 {
 		return nil
 	}
-	return []error{kargo.Errorf(kargo.Unavailable, "not deployed: %s", strings.Join(stacks, " "))}
-}
-
-// joinFaults is one error of many, a line each, with the fault of the first.
-func joinFaults(errs []error) error {
-	if len(errs) < 2 {
-		return errors.Join(errs...)
-	}
-	return &kargo.Error{Fault: kargo.FaultOf(errs[0]), Err: errors.Join(errs...)}
+	return []error{kargo.Errorf(kargo.FaultOf(because), "not deployed: %s", strings.Join(stacks, " "))}
 }
 
 // errInterrupted ends a command that a person, or the system, stopped. What was

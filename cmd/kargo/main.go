@@ -40,14 +40,17 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	var script hooks.ExitError
-	if err != nil && !errors.Is(err, errSaid) && !errors.As(err, &script) {
+	var printed printedError
+	if err != nil && !errors.As(err, &printed) && !errors.As(err, &script) {
 		fmt.Fprintf(stderr, "kargo: %v\n", err)
 	}
 	return exitCode(err)
 }
 
-// errSaid ends a command whose output has said already what is wrong.
-var errSaid = errors.New("said")
+// printedError ends a command that has printed already what is wrong.
+type printedError struct{ error }
+
+func (e printedError) Unwrap() error { return e.error }
 
 // exitCode is the one place where an error becomes an exit code: 0 done, 1 a
 // bug, 2 the input is wrong, 3 something is out of reach or in the way now.

@@ -167,6 +167,8 @@ func TestExitCodes(t *testing.T) {
 		{kargo.Errorf(kargo.Invalid, "x"), 2}, {kargo.Problems{{Message: "x"}}, 2},
 		{kargo.Errorf(kargo.Unavailable, "x"), 3}, {fmt.Errorf("wrapped: %w", kargo.Errorf(kargo.Conflict, "x")), 3},
 		{kargo.Errorf(kargo.Internal, "x"), 1},
+		{errors.Join(kargo.Errorf(kargo.Invalid, "x"), errors.New("bug")), 1},
+		{errors.Join(kargo.Errorf(kargo.Invalid, "x"), kargo.Errorf(kargo.Unavailable, "y")), 3},
 	} {
 		if got := exitCode(test.err); got != test.want {
 			t.Errorf("%v: exit %d, want %d", test.err, got, test.want)
