@@ -75,8 +75,8 @@ type Applied struct {
 type AppliedStack struct {
 	Digest  string  `json:"digest"`
 	Verdict Verdict `json:"verdict"` // when that revision came
-	// Changed is the revision (its ID) that last changed the stack.
-	Changed string `json:"changed"`
+	// Changed is the revision that last changed the stack.
+	Changed RevisionID `json:"changed"`
 	// Position in STACKS: stacks are removed in reverse.
 	Position int `json:"position"`
 }
@@ -104,7 +104,7 @@ func (a Applied) Positions() map[string]int {
 // what it meant for each stack when it came stays said.
 func (a Applied) Next(revision Revision, results []StackResult) Applied {
 	next := Applied{Revision: revision, Stacks: map[string]AppliedStack{}}
-	again := revision.ID() == a.Revision.ID() && revision.Catalogue == a.Revision.Catalogue
+	again := revision.Same(a.Revision)
 	if again {
 		next.Removed = a.Removed
 	}

@@ -18,8 +18,8 @@ type Image struct {
 // Resolved are the images that were asked for on behalf of one revision: a tag
 // means one image as long as the revision stays.
 type Resolved struct {
-	Revision string           `json:"revision"` // its ID
-	Images   map[string]Image `json:"images"`   // by the name that the workspace writes
+	Revision RevisionID       `json:"revision"`
+	Images   map[string]Image `json:"images"` // by the name that the workspace writes
 	// Latest are those of stacks that follow their tags (ResolveAlways). They
 	// outlive the revision: a registry that is away must not undo anything.
 	Latest map[string]Image `json:"latest,omitempty"`

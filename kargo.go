@@ -56,26 +56,49 @@ type LayerRevision struct {
 	Subject string `json:"subject,omitempty"`
 }
 
-// ID names the state of every source: the commit, and behind it the commits of
-// the shared layers, lowest first: "COMMIT+NAME@COMMIT". Without shared layers
-// it is the commit.
-func (r Revision) ID() string {
+// RevisionID names the state of every source of a revision: the commit, and
+// after it the commits of the shared layers, lowest first:
+// "COMMIT+NAME@COMMIT". Without shared layers it is the commit. Two revisions
+// are the same where their IDs are equal; their commits alone do not say so.
+type RevisionID string
+
+// ID returns the identity of the revision.
+func (r Revision) ID() RevisionID {
 	id := r.Commit
 	for _, layer := range r.Layers {
 		id += "+" + layer.Name + "@" + layer.Commit
 	}
-	return id
+	return RevisionID(id)
 }
 
-// Short is the ID as people write it: twelve characters of each hash.
-func (r Revision) Short() string {
-	parts := strings.Split(r.ID(), "+")
-	parts[0] = shortCommit(parts[0])
-	for i, part := range parts[1:] {
+// Same reports whether two revisions have the same input: every source and the
+// catalogue.
+func (r Revision) Same(other Revision) bool {
+	return r.ID() == other.ID() && r.Catalogue == other.Catalogue
+}
+
+// Short returns the ID as people write it: twelve characters of each hash.
+func (r Revision) Short() string { return r.ID().Short() }
+
+// Revision returns what the ID alone says of a revision: its commits.
+func (id RevisionID) Revision() Revision {
+	parts := strings.Split(string(id), "+")
+	revision := Revision{Commit: parts[0]}
+	for _, part := range parts[1:] {
 		name, commit, _ := strings.Cut(part, "@")
-		parts[i+1] = name + "@" + shortCommit(commit)
+		revision.Layers = append(revision.Layers, LayerRevision{Name: name, Commit: commit})
 	}
-	return strings.Join(parts, "+")
+	return revision
+}
+
+// Short returns the ID as people write it: twelve characters of each hash.
+func (id RevisionID) Short() string {
+	revision := id.Revision()
+	text := shortCommit(revision.Commit)
+	for _, layer := range revision.Layers {
+		text += "+" + layer.Name + "@" + shortCommit(layer.Commit)
+	}
+	return text
 }
 
 func shortCommit(commit string) string {
@@ -96,7 +119,7 @@ func (r Revision) String() string {
 }
 
 func describe(ref, commit, subject string) string {
-	text := Revision{Commit: commit}.Short()
+	text := shortCommit(commit)
 	if ref != "" {
 		text = ref + "@" + text
 	}

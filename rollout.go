@@ -6,13 +6,14 @@ import "time"
 // coming up, the one that came up last, the one that failed.
 type Rollout struct {
 	// Digest of the rendering that was sent last, and since when it is on its
-	// way; Commit brought it.
-	Digest string    `json:"digest"`
-	Commit string    `json:"commit"`
-	Since  time.Time `json:"since"`
-	// Good is the digest of the last rendering that came up and stayed up.
-	Good       string `json:"good,omitempty"`
-	GoodCommit string `json:"goodCommit,omitempty"`
+	// way; Revision brought it.
+	Digest   string     `json:"digest"`
+	Revision RevisionID `json:"commit"`
+	Since    time.Time  `json:"since"`
+	// Good is the digest of the last rendering that came up and stayed up,
+	// GoodRevision the revision that brought it.
+	Good         string     `json:"good,omitempty"`
+	GoodRevision RevisionID `json:"goodCommit,omitempty"`
 	// AfterDue: the stack's after hooks are still to run for it.
 	AfterDue bool `json:"afterDue,omitempty"`
 	// Failed is set while the rendering wanted is one that failed.
@@ -22,10 +23,10 @@ type Rollout struct {
 // Failure is why a rendering is quarantined: it is not sent again until it
 // changes or a person says retry.
 type Failure struct {
-	Digest string    `json:"digest"`
-	Commit string    `json:"commit"`
-	Reason string    `json:"reason"`
-	Time   time.Time `json:"time"`
+	Digest   string     `json:"digest"`
+	Revision RevisionID `json:"commit"`
+	Reason   string     `json:"reason"`
+	Time     time.Time  `json:"time"`
 	// Words are what the tasks said: error, node, exit code, end of the log.
 	Words []string `json:"words,omitempty"`
 }

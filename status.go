@@ -62,11 +62,11 @@ type Status struct {
 
 // PlanText is a plan as it may be shown: masked lines, and no specs.
 type PlanText struct {
-	ID      string    `json:"id,omitempty"`
-	Commit  string    `json:"commit,omitempty"`
-	Changes []Change  `json:"changes"`
-	Held    []Hold    `json:"held,omitempty"`
-	Time    time.Time `json:"time,omitzero"`
+	ID       string     `json:"id,omitempty"`
+	Revision RevisionID `json:"commit,omitempty"`
+	Changes  []Change   `json:"changes"`
+	Held     []Hold     `json:"held,omitempty"`
+	Time     time.Time  `json:"time,omitzero"`
 }
 
 // Ready tells whether the controller has ever brought Swarm and a revision
@@ -87,8 +87,8 @@ type StackStatus struct {
 	LastVerified time.Time `json:"lastVerified,omitzero"`
 	// Failure is why the wanted rendering is not in force, if it is not.
 	Failure *Failure `json:"failure,omitempty"`
-	// Revision is the revision (its ID) that last changed the stack.
-	Revision string          `json:"revision,omitempty"`
+	// Revision is the one that last changed the stack.
+	Revision RevisionID      `json:"revision,omitempty"`
 	Services []ServiceStatus `json:"services"`
 }
 

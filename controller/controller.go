@@ -16,14 +16,14 @@ import (
 
 // Source is where revisions come from.
 type Source interface {
-	// Head is the commit that the tracked ref points to now.
-	Head(ctx context.Context) (commit string, err error)
-	// Fetch is that commit's revision and files. A commit fetched before is
-	// answered without the network.
-	Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error)
-	// Protect names the commits that must be answered without the network as
-	// long as no others are named.
-	Protect(commits ...string)
+	// Head returns the newest revision: what the tracked refs point to now.
+	Head(ctx context.Context) (kargo.RevisionID, error)
+	// Fetch returns that revision and its files. It uses no network for one
+	// that was fetched before.
+	Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Revision, fs.FS, error)
+	// Protect names the revisions that must stay available without the network
+	// until it is called again.
+	Protect(revisions ...kargo.RevisionID)
 }
 
 // Swarm is what plans are made from and carried out on.
@@ -97,7 +97,7 @@ type Config struct {
 	Unfinished *kargo.Deployment
 	// Try reads a revision where it can do no harm, before it is read here. An
 	// error says why it must not be. nil reads at once.
-	Try func(ctx context.Context, revision string, protect ...string) error
+	Try func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error
 	// MaskKey is the key of masked secrets.
 	MaskKey []byte
 	// Credential is what nodes get with a service to pull an image now.

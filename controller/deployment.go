@@ -37,7 +37,7 @@ func (c *Controller) begin(trigger string, next kargo.Plan) error {
 	}
 	c.open = &opened
 	c.publish(func(s *kargo.Status) {
-		s.Plan = kargo.PlanText{ID: next.ID(), Commit: next.Revision.ID(), Changes: next.Changes, Held: next.Held, Time: opened.Started}
+		s.Plan = kargo.PlanText{ID: next.ID(), Revision: next.Revision.ID(), Changes: next.Changes, Held: next.Held, Time: opened.Started}
 	})
 	return nil
 }

@@ -23,10 +23,10 @@ func (c *Controller) fail(ctx context.Context, stack kargo.Stack, reason string)
 		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
 	}
 	rollout.Failed = &kargo.Failure{
-		Digest: rollout.Digest, Commit: rollout.Commit, Reason: mask.Text(reason), Time: time.Now(), Words: c.words(ctx, tasks),
+		Digest: rollout.Digest, Revision: rollout.Revision, Reason: mask.Text(reason), Time: time.Now(), Words: c.words(ctx, tasks),
 	}
 	c.memory.Rollouts[stack.Name] = rollout
-	c.Log.Error("rendering failed", "stack", stack.Name, "revision", kargo.Revision{Commit: rollout.Commit}.Short(),
+	c.Log.Error("rendering failed", "stack", stack.Name, "revision", rollout.Revision.Short(),
 		"reason", rollout.Failed.Reason, "then", string(stack.Options.OnFailure))
 }
 

@@ -27,7 +27,7 @@ type baton struct{ atomic.Int64 }
 
 func (b *baton) hand() { b.Add(1) }
 
-// repository is a Source in memory: commits by name, and a head.
+// repository is a Repository in memory: commits by name, and a head.
 type repository struct {
 	*baton
 	commits map[string]fstest.MapFS
@@ -331,7 +331,7 @@ func newWorld(t *testing.T) *world {
 		stop:    func() {},
 	}
 	w.config = controller.Config{
-		Source: w.repo, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
+		Source: controller.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
 		Pipeline: controller.Pipeline{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
 			Secrets: func(files fs.FS) fs.FS { return files },

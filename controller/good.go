@@ -23,13 +23,13 @@ func (c *Controller) standIns() standIns {
 	for _, stack := range c.desired.Stacks {
 		stack.Options.Adopt = stack.Options.Adopt || c.adopted[stack.Name]
 		hold, out := c.notToRun(stack)
-		good, commit := (*kargo.Stack)(nil), ""
+		good, revision := (*kargo.Stack)(nil), kargo.RevisionID("")
 		if out && (hold.Failed || stack.Options.OnFailure == kargo.Rollback) {
-			good, commit = c.lastGood(stack)
+			good, revision = c.lastGood(stack)
 		}
 		switch {
 		case good != nil && !hold.Failed:
-			hold.Reason += fmt.Sprintf("; that of %s stands in until it changes, or `kargo retry %s`", kargo.Revision{Commit: commit}.Short(), stack.Name)
+			hold.Reason += fmt.Sprintf("; that of %s stands in until it changes, or `kargo retry %s`", revision.Short(), stack.Name)
 			fallthrough
 		case good != nil:
 			s.holds[stack.Name] = hold
@@ -47,15 +47,15 @@ func (c *Controller) standIns() standIns {
 func (c *Controller) notToRun(stack kargo.Stack) (kargo.Hold, bool) {
 	if failed := c.memory.Rollouts[stack.Name].Failed; failed != nil && stack.Options.OnFailure != kargo.Continue {
 		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: fmt.Sprintf("the rendering of %s failed: %s",
-			kargo.Revision{Commit: failed.Commit}.Short(), failed.Reason)}, true
+			failed.Revision.Short(), failed.Reason)}, true
 	}
 	hold, absent := c.absent[stack.Name]
 	return hold, absent
 }
 
 // lastGood is the stack as it last came up, to be treated as it wants to be
-// treated now, and the commit that it came from.
-func (c *Controller) lastGood(stack kargo.Stack) (*kargo.Stack, string) {
+// treated now, and the revision that it came from.
+func (c *Controller) lastGood(stack kargo.Stack) (*kargo.Stack, kargo.RevisionID) {
 	rollout := c.memory.Rollouts[stack.Name]
 	if rollout.Good == "" || rollout.Good == rollout.Digest {
 		return nil, ""
@@ -73,7 +73,7 @@ func (c *Controller) lastGood(stack kargo.Stack) (*kargo.Stack, string) {
 		return nil, ""
 	}
 	good.Options, good.Needs = stack.Options, stack.Needs
-	return good, rollout.GoodCommit
+	return good, rollout.GoodRevision
 }
 
 // keepWhatRan calls the rendering good that another one is about to replace,
@@ -105,7 +105,7 @@ func (c *Controller) keepGood(stack kargo.Stack) error {
 		images[service.Name] = service.Image
 	}
 	rollout := c.memory.Rollouts[stack.Name]
-	rollout.Good, rollout.GoodCommit = rollout.Digest, rollout.Commit
+	rollout.Good, rollout.GoodRevision = rollout.Digest, rollout.Revision
 	stack.Services = slices.Clone(stack.Services)
 	for i := range stack.Services {
 		stack.Services[i].Pinned = images[stack.Services[i].Name]

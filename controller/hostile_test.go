@@ -241,7 +241,7 @@ func (a *attack) run() string {
 	repository, err := gitsync.Open(gitsync.Options{URL: a.dir, Limits: a.limits})
 	a.must(err)
 	w := newWorld(a.t)
-	w.config.Source = repository
+	w.config.Source = controller.Layers{User: repository}
 	w.config.Pipeline = controller.Pipeline{
 		Defaults: defaults.FS(), Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace", UserID: 1000, GroupID: 1000,
 		Policy: a.policy, Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,

@@ -6,55 +6,64 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"kargo"
 	"kargo/merge"
 )
 
-// Layered is a Source with shared layers below its own files. What it calls a
-// commit is a revision's ID: the commits of all its sources. So a new commit of
-// any layer makes a new revision, and a restart reads the same commits again.
-type Layered struct {
-	Source // of the user configuration
-	Shared []SharedLayer
+// Repository is where the files of one layer come from: a git repository, or a
+// plain directory.
+type Repository interface {
+	// Head returns the commit that the tracked ref points to now.
+	Head(ctx context.Context) (commit string, err error)
+	// Fetch returns that commit's revision and files. It uses no network for a
+	// commit that was fetched before.
+	Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error)
+	// Protect names the commits that must stay available without the network
+	// until it is called again.
+	Protect(commits ...string)
+}
+
+// Layers is the Source of a workspace: the repository of the user configuration,
+// and those of the shared layers below it. A new commit of any of them is a new
+// revision, and a restart reads the same commits again.
+type Layers struct {
+	User   Repository
+	Shared []SharedLayer // lowest first
 }
 
 // SharedLayer is where the files of one shared layer come from.
 type SharedLayer struct {
-	Name   string
-	Source Source
+	Name       string
+	Repository Repository
 }
 
-// WithLayers puts shared layers, lowest first, below a source. It refuses names
-// that no layer can have.
-func WithLayers(source Source, shared ...SharedLayer) (Source, error) {
-	if len(shared) == 0 {
-		return source, nil
-	}
+// NewLayers puts shared layers, lowest first, below the user configuration. A
+// name that no layer can have is Invalid.
+func NewLayers(user Repository, shared ...SharedLayer) (Layers, error) {
 	taken := map[string]bool{}
 	for _, layer := range shared {
 		if err := merge.CheckLayerName(layer.Name); err != nil {
-			return nil, &kargo.Error{Fault: kargo.Invalid, Err: err}
+			return Layers{}, &kargo.Error{Fault: kargo.Invalid, Err: err}
 		}
 		if taken[layer.Name] {
-			return nil, kargo.Errorf(kargo.Invalid, "two layers have the name %q", layer.Name)
+			return Layers{}, kargo.Errorf(kargo.Invalid, "two layers have the name %q", layer.Name)
 		}
 		taken[layer.Name] = true
 	}
-	return Layered{Source: source, Shared: shared}, nil
+	return Layers{User: user, Shared: shared}, nil
 }
 
-// Head asks all sources. One that is out of reach fails the whole: what is in
-// force stays so.
-func (l Layered) Head(ctx context.Context) (string, error) {
-	commit, err := l.Source.Head(ctx)
+// Head asks all repositories. One that is out of reach fails the whole: what is
+// in force stays so.
+func (l Layers) Head(ctx context.Context) (kargo.RevisionID, error) {
+	commit, err := l.User.Head(ctx)
 	if err != nil {
 		return "", err
 	}
 	revision := kargo.Revision{Commit: commit}
 	for _, shared := range l.Shared {
-		if commit, err = shared.Source.Head(ctx); err != nil {
+		if commit, err = shared.Repository.Head(ctx); err != nil {
 			return "", fmt.Errorf("layer %s: %w", shared.Name, err)
 		}
 		revision.Layers = append(revision.Layers, kargo.LayerRevision{Name: shared.Name, Commit: commit})
@@ -62,30 +71,33 @@ func (l Layered) Head(ctx context.Context) (string, error) {
 	return revision.ID(), nil
 }
 
-// Commit writes to the user configuration's repository: shared layers are
-// other people's.
-func (l Layered) Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
-	committer, ok := l.Source.(Committer)
+// Commit writes to the repository of the user configuration: shared layers
+// belong to others.
+func (l Layers) Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
+	committer, ok := l.User.(Committer)
 	if !ok {
 		return "", "", kargo.Errorf(kargo.Invalid, "the workspace does not come from a repository that can be written to")
 	}
 	return committer.Commit(ctx, edit)
 }
 
-// Fetch gives the files of all sources at the commits of a revision's ID.
-func (l Layered) Fetch(ctx context.Context, id string) (kargo.Revision, fs.FS, error) {
-	commits, ok := l.split(id)
+// Fetch returns the files of all repositories at the commits of a revision.
+func (l Layers) Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Revision, fs.FS, error) {
+	commits, ok := l.commits(id)
 	if !ok {
 		return kargo.Revision{}, nil, &kargo.Error{Fault: kargo.Unavailable,
 			Err: fmt.Errorf("revision %.200s has other layers than are set now", id), Hint: "it was made with another --layer"}
 	}
-	revision, files, err := l.Source.Fetch(ctx, commits[0])
+	revision, files, err := l.User.Fetch(ctx, commits[0])
 	if err != nil {
 		return kargo.Revision{}, nil, err
 	}
+	if len(l.Shared) == 0 {
+		return revision, files, nil
+	}
 	all := layeredFiles{FS: files}
 	for i, shared := range l.Shared {
-		found, files, err := shared.Source.Fetch(ctx, commits[i+1])
+		found, files, err := shared.Repository.Fetch(ctx, commits[i+1])
 		if err != nil {
 			return kargo.Revision{}, nil, fmt.Errorf("layer %s: %w", shared.Name, err)
 		}
@@ -97,36 +109,35 @@ func (l Layered) Fetch(ctx context.Context, id string) (kargo.Revision, fs.FS, e
 	return revision, all, nil
 }
 
-// Protect passes on what each source must keep. IDs of other layers are those
-// of revisions that cannot be read anyhow.
-func (l Layered) Protect(ids ...string) {
+// Protect passes on what each repository must keep. Revisions with other layers
+// cannot be read anyway, so they are left out.
+func (l Layers) Protect(revisions ...kargo.RevisionID) {
 	kept := make([][]string, 1+len(l.Shared))
-	for _, id := range ids {
-		if commits, ok := l.split(id); ok {
+	for _, id := range revisions {
+		if commits, ok := l.commits(id); ok {
 			for i, commit := range commits {
 				kept[i] = append(kept[i], commit)
 			}
 		}
 	}
-	l.Source.Protect(kept[0]...)
+	l.User.Protect(kept[0]...)
 	for i, shared := range l.Shared {
-		shared.Source.Protect(kept[i+1]...)
+		shared.Repository.Protect(kept[i+1]...)
 	}
 }
 
-// split takes an ID apart into the commits of the sources, in order.
-func (l Layered) split(id string) (commits []string, ok bool) {
-	parts := strings.Split(id, "+")
-	if len(parts) != 1+len(l.Shared) {
+// commits returns the commits of the repositories, in order, that an ID names.
+func (l Layers) commits(id kargo.RevisionID) (commits []string, ok bool) {
+	revision := id.Revision()
+	if len(revision.Layers) != len(l.Shared) {
 		return nil, false
 	}
-	commits = parts[:1:1]
-	for i, part := range parts[1:] {
-		name, commit, _ := strings.Cut(part, "@")
-		if name != l.Shared[i].Name {
+	commits = []string{revision.Commit}
+	for i, layer := range revision.Layers {
+		if layer.Name != l.Shared[i].Name {
 			return nil, false
 		}
-		commits = append(commits, commit)
+		commits = append(commits, layer.Commit)
 	}
 	return commits, true
 }

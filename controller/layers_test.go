@@ -15,7 +15,7 @@ import (
 func (w *world) layer(name string) *repository {
 	w.t.Helper()
 	layer := &repository{baton: w.repo.baton, commits: map[string]fstest.MapFS{}}
-	source, err := controller.WithLayers(w.config.Source, controller.SharedLayer{Name: name, Source: layer})
+	source, err := controller.NewLayers(w.repo, controller.SharedLayer{Name: name, Repository: layer})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestOtherLayersThanBefore(t *testing.T) {
 		layered(w)
 		w.start()
 		w.stop()
-		w.config.Source = w.repo // without the layer
+		w.config.Source = controller.Layers{User: w.repo} // without the layer
 		w.repo.commit("u2", ".env=STACKS=web\nWEB_STACK=web\n", "deploy/web.yml=services: {web: {image: 'own:1'}}")
 		w.start()
 		w.wantWrites(`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "own:1"`)
@@ -104,7 +104,7 @@ func TestLayerNames(t *testing.T) {
 		for _, name := range names {
 			shared = append(shared, controller.SharedLayer{Name: name})
 		}
-		if _, err := controller.WithLayers(nil, shared...); kargo.FaultOf(err) != kargo.Invalid {
+		if _, err := controller.NewLayers(nil, shared...); kargo.FaultOf(err) != kargo.Invalid {
 			t.Errorf("%q: %v", names, err)
 		}
 	}

@@ -27,16 +27,16 @@ func (c *Controller) pull(ctx context.Context, trigger string) error {
 // Read asks the source for its head, and reads it, where it is new. Nothing is
 // carried out.
 func (c *Controller) Read(ctx context.Context, trigger string) error {
-	commit, err := measured(c, "git", func() (string, error) { return c.Source.Head(ctx) })
+	head, err := measured(c, "git", func() (kargo.RevisionID, error) { return c.Source.Head(ctx) })
 	if err != nil {
 		return fmt.Errorf("list refs: %w", err)
 	}
 	c.publish(func(s *kargo.Status) { s.LastFetched = time.Now() })
-	if commit == c.head.ID() && !c.lookAgainAtHead() {
+	if head == c.head.ID() && !c.lookAgainAtHead() {
 		c.due.git = false
 		return c.headProblems()
 	}
-	if err := c.advance(ctx, commit, trigger); err != nil {
+	if err := c.advance(ctx, head, trigger); err != nil {
 		return err
 	}
 	c.due.git = false
@@ -74,7 +74,7 @@ func (c *Controller) restore(ctx context.Context) error {
 	}
 	// A newer program may stumble over what an older one read: then the head
 	// must still have its turn.
-	attempt, err := c.Attempts.Attempt("restore " + id)
+	attempt, err := c.Attempts.Attempt("restore " + string(id))
 	if err != nil {
 		return err
 	}
@@ -104,25 +104,25 @@ func (c *Controller) desire(desired Desired) {
 }
 
 // advance reads a new head. If it is sound it becomes what is desired.
-func (c *Controller) advance(ctx context.Context, commit, trigger string) error {
-	attempt, err := c.Attempts.Attempt(commit)
+func (c *Controller) advance(ctx context.Context, id kargo.RevisionID, trigger string) error {
+	attempt, err := c.Attempts.Attempt(string(id))
 	if err != nil {
 		return err
 	}
 	c.unsound = false
 	if attempt > maxAttempts {
-		c.head = kargo.Revision{Commit: commit}
+		c.head = id.Revision()
 		problems := kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
 			Hint: "push another commit, and please report this one"}}
 		c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, problems })
 		return nil
 	}
-	desired, err := c.readTried(ctx, commit)
+	desired, err := c.readTried(ctx, id)
 	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
 		return errors.Join(err, c.Attempts.Survived())
 	}
 	if err != nil { // the tree itself is unsound
-		desired = Desired{Workspace: kargo.Workspace{Revision: kargo.Revision{Commit: commit}}, Problems: problemsOf(err)}
+		desired = Desired{Workspace: kargo.Workspace{Revision: id.Revision()}, Problems: problemsOf(err)}
 	}
 	c.head, c.unsound = desired.Workspace.Revision, desired.Problems.Err() != nil
 	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
@@ -136,20 +136,20 @@ func (c *Controller) advance(ctx context.Context, commit, trigger string) error 
 }
 
 // readTried reads a revision once it was read elsewhere without harm.
-func (c *Controller) readTried(ctx context.Context, commit string) (Desired, error) {
+func (c *Controller) readTried(ctx context.Context, id kargo.RevisionID) (Desired, error) {
 	if c.Try != nil {
 		_, err := measured(c, "try", func() (struct{}, error) {
-			var protect []string
+			var protect []kargo.RevisionID
 			if inForce := c.memory.Applied.Revision.ID(); inForce != "" {
 				protect = append(protect, inForce)
 			}
-			return struct{}{}, c.Try(ctx, commit, protect...)
+			return struct{}{}, c.Try(ctx, id, protect...)
 		})
 		if err != nil {
 			return Desired{}, err
 		}
 	}
-	return c.read(ctx, commit)
+	return c.read(ctx, id)
 }
 
 // accept makes a sound revision the desired one.
@@ -160,7 +160,7 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	revision := desired.Workspace.Revision
 	c.Log.Info("new revision", "revision", revision.String())
 	if revision.Rewrote != "" {
-		rewritten := fmt.Sprintf("history was rewritten: %s is no ancestor", kargo.Revision{Commit: revision.Rewrote}.Short())
+		rewritten := fmt.Sprintf("history was rewritten: %s is no ancestor", kargo.RevisionID(revision.Rewrote).Short())
 		c.Log.Warn(rewritten, "revision", revision.Short())
 		trigger += ", " + rewritten
 	}
@@ -171,7 +171,7 @@ func (c *Controller) accept(desired Desired, trigger string) {
 	c.Source.Protect(c.memory.Applied.Revision.ID(), revision.ID())
 	// After a restart the head is most often what is in force already.
 	inForce := c.memory.Applied.Revision
-	c.due.fresh = c.only == nil && (revision.ID() != inForce.ID() || revision.Catalogue != inForce.Catalogue)
+	c.due.fresh = c.only == nil && !revision.Same(inForce)
 }
 
 func problemsOf(err error) kargo.Problems {
@@ -186,10 +186,10 @@ func problemsOf(err error) kargo.Problems {
 	return kargo.Problems{{Message: err.Error()}}
 }
 
-func (c *Controller) read(ctx context.Context, commit string) (Desired, error) {
-	revision, files, err := c.fetch(ctx, commit)
+func (c *Controller) read(ctx context.Context, id kargo.RevisionID) (Desired, error) {
+	revision, files, err := c.fetch(ctx, id)
 	if err != nil {
-		return Desired{}, fmt.Errorf("fetch %s: %w", kargo.Revision{Commit: commit}.Short(), err)
+		return Desired{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
 	}
 	if c.desired != nil && answersAs(files, c.desired.files) {
 		same := c.desired.at(revision)
@@ -199,9 +199,9 @@ func (c *Controller) read(ctx context.Context, commit string) (Desired, error) {
 	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(revision, files) })
 }
 
-func (c *Controller) fetch(ctx context.Context, commit string) (revision kargo.Revision, files fs.FS, err error) {
+func (c *Controller) fetch(ctx context.Context, id kargo.RevisionID) (revision kargo.Revision, files fs.FS, err error) {
 	_, err = measured(c, "fetch", func() (struct{}, error) {
-		revision, files, err = c.Source.Fetch(ctx, commit)
+		revision, files, err = c.Source.Fetch(ctx, id)
 		return struct{}{}, err
 	})
 	return revision, files, err

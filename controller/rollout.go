@@ -21,7 +21,7 @@ func (c *Controller) follow() {
 		if rollout.Digest == digest {
 			continue
 		}
-		rollout.Digest, rollout.Commit = digest, c.desired.Workspace.Revision.ID()
+		rollout.Digest, rollout.Revision = digest, c.desired.Workspace.Revision.ID()
 		rollout.Since, rollout.Failed = time.Time{}, nil
 		rollout.AfterDue = c.Pipeline.After != nil
 		c.memory.Rollouts[stack.Name] = rollout

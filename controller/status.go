@@ -23,7 +23,7 @@ func (c *Controller) publishStacks(remaining kargo.Plan) {
 	c.publish(func(s *kargo.Status) {
 		s.Stacks, s.Removed = stacks, c.memory.Applied.Removed
 		s.Pending = kargo.PlanText{
-			ID: remaining.ID(), Commit: remaining.Revision.ID(), Time: time.Now(),
+			ID: remaining.ID(), Revision: remaining.Revision.ID(), Time: time.Now(),
 			Changes: remaining.Changes, Held: remaining.Held,
 		}
 	})

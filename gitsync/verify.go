@@ -106,7 +106,7 @@ func (r *Repository) allowedKeys() (keys allowedKeys, err error) {
 }
 
 func (k allowedKeys) verifyCommit(hash plumbing.Hash, data []byte) (signer string, payload []byte, err error) {
-	what := "commit " + kargo.Revision{Commit: hash.String()}.Short()
+	what := "commit " + kargo.RevisionID(hash.String()).Short()
 	payload, signature, err := splitCommit(data)
 	if err != nil {
 		return "", nil, refuseSignature(what, err)

@@ -78,7 +78,7 @@ func (r *Runner) Before(workspace kargo.Workspace, stacks ...string) (kargo.Work
 	if problems := unsupported(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
 		return workspace, problems, nil
 	}
-	of := strings.Join(append([]string{workspace.Revision.ID(), workspace.Revision.Catalogue, workspace.Root, valuesOf(workspace.Env)}, stacks...), " ")
+	of := strings.Join(append([]string{string(workspace.Revision.ID()), workspace.Revision.Catalogue, workspace.Root, valuesOf(workspace.Env)}, stacks...), " ")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, done := range r.runs {

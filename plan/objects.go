@@ -173,7 +173,7 @@ func (m maker) objectLabels(labels map[string]string, stack string) map[string]s
 	if stack != "" {
 		labels[kargo.LabelStack] = stack
 	}
-	labels[kargo.LabelRevision] = m.Revision.ID()
+	labels[kargo.LabelRevision] = string(m.Revision.ID())
 	return labels
 }
 

@@ -167,7 +167,7 @@ func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpe
 	}
 	labels[kargo.LabelInstance] = m.Instance
 	labels[kargo.LabelStack] = stack.Name
-	labels[kargo.LabelRevision] = m.Revision.ID()
+	labels[kargo.LabelRevision] = string(m.Revision.ID())
 	if stack.Options.Protect {
 		labels[kargo.LabelProtect] = "true" // the variable is gone when the stack is
 	}

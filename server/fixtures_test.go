@@ -26,15 +26,15 @@ const digest = "@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e88
 
 func healthyStacks() []kargo.StackStatus {
 	return []kargo.StackStatus{
-		{Name: "dbs", Verdict: kargo.StackChanged, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.Commit, Services: []kargo.ServiceStatus{
+		{Name: "dbs", Verdict: kargo.StackChanged, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.ID(), Services: []kargo.ServiceStatus{
 			{Name: "dbs_redis", Image: "redis:7.4-alpine" + digest, Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
 			{Name: "dbs_postgis", Image: "registry.example.org/geo/postgis:15-3.3" + digest, Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
 		}},
-		{Name: "maps", Verdict: kargo.StackAdded, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.Commit, Services: []kargo.ServiceStatus{
+		{Name: "maps", Verdict: kargo.StackAdded, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.ID(), Services: []kargo.ServiceStatus{
 			{Name: "maps_tileserver", Image: "maptiler/tileserver-gl:5.6.0", Running: 3, Desired: 3, Health: kargo.Healthy, InSync: true},
 			{Name: "maps_mapserver", Image: "registry.example.org/geo/mapserver:8.0", Running: 2, Desired: 2, Health: kargo.Healthy, InSync: true},
 		}},
-		{Name: "monitoring", Verdict: kargo.StackUnchanged, InSync: true, Health: kargo.Healthy, LastVerified: at(3 * time.Minute), Revision: older.Commit, Services: []kargo.ServiceStatus{
+		{Name: "monitoring", Verdict: kargo.StackUnchanged, InSync: true, Health: kargo.Healthy, LastVerified: at(3 * time.Minute), Revision: older.ID(), Services: []kargo.ServiceStatus{
 			{Name: "monitoring_prometheus", Image: "prom/prometheus:v2.53.0", Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
 			{Name: "monitoring_node-exporter", Image: "prom/node-exporter:v1.8.1", Running: 5, Desired: 5, Health: kargo.Healthy, InSync: true},
 		}},
@@ -60,7 +60,7 @@ func deployments() []kargo.Deployment {
 			Number: 41, Revision: older, Trigger: "swarm event", Started: at(5 * time.Hour), Finished: at(5*time.Hour - 4*time.Second),
 			Outcome: kargo.Failed, PlanID: "62cdb7020ff9",
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
-			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged, Failure: &kargo.Failure{Commit: older.Commit, Time: at(5 * time.Hour),
+			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged, Failure: &kargo.Failure{Revision: older.ID(), Time: at(5 * time.Hour),
 				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1) (exit code 1)"}}}},
 			Hooks: []kargo.HookRun{
 				{Script: "deploy/redis_before.sh", Stack: "dbs", Took: 120 * time.Millisecond},
@@ -82,7 +82,7 @@ func healthy() kargo.Status {
 	return kargo.Status{
 		Version: "1.0.0", Instance: "production", Repository: "https://git.example.org/ops/workspace.git",
 		Head: newest, Applied: newest, Stacks: healthyStacks(),
-		Plan:      kargo.PlanText{ID: "0f343b0931a1", Commit: newest.Commit, Changes: rolledOut, Time: at(3 * time.Minute)},
+		Plan:      kargo.PlanText{ID: "0f343b0931a1", Revision: newest.ID(), Changes: rolledOut, Time: at(3 * time.Minute)},
 		LastRound: at(20 * time.Second), NextRound: at(-40 * time.Second), LastVerified: at(20 * time.Second), LastFetched: at(20 * time.Second), Rounds: 4711,
 	}
 }
@@ -102,7 +102,7 @@ func troubled() kargo.Status {
 	status.Stacks[0].Operation, status.Stacks[1].Operation = kargo.HeldBack, kargo.RollingOut
 	status.Stacks[1].Services[0].Operation = kargo.RollingOut
 	status.Stacks[1].Services[1].InSync, status.Stacks[1].Services[1].Operation = false, kargo.Waiting
-	status.Stacks[0].Failure = &kargo.Failure{Commit: newest.Commit, Reason: "dbs_postgis: 3 tasks failed", Time: at(time.Minute),
+	status.Stacks[0].Failure = &kargo.Failure{Revision: newest.ID(), Reason: "dbs_postgis: 3 tasks failed", Time: at(time.Minute),
 		Words: []string{"dbs_postgis on worker-0: failed: task: non-zero exit (1) (exit code 1)", "log: FATAL: <wrong> ownership"}}
 	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.Degraded, 0
 	status.Stacks[0].Services[1].Message = `task: non-zero exit (1): FATAL: data directory "/var/lib/postgresql/data" has wrong ownership`
@@ -115,7 +115,7 @@ func troubled() kargo.Status {
 		{ImageRule: kargo.ImageRule{Variable: "PROMETHEUS_TAG", Image: "prom/prometheus", Semver: "2.x"}, Current: "v2.53.0", Newest: "v2.53.0"},
 	}
 	status.Pending = kargo.PlanText{
-		ID: "5ebe2294ecd0", Commit: older.Commit, Time: at(20 * time.Second), Changes: []kargo.Change{},
+		ID: "5ebe2294ecd0", Revision: older.ID(), Time: at(20 * time.Second), Changes: []kargo.Change{},
 		Held: []kargo.Hold{
 			{Name: "archive", Reason: "owns the volume archive_data; its removal waits for approval", Approvable: true},
 			{Kind: kargo.KindService, Stack: "maps", Name: "maps_mapserver", Reason: "waits for stack dbs", Passing: true},

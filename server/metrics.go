@@ -163,7 +163,7 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 type gaugeFunc func(what *prometheus.Desc, value float64, labels ...string)
 
 func collectStack(gauge gaugeFunc, stack kargo.StackStatus) {
-	revision := kargo.Revision{Commit: stack.Revision}.Short()
+	revision := stack.Revision.Short()
 	gauge(stackInfo, 1, stack.Name, revision, string(stack.Health), strconv.FormatBool(stack.InSync))
 	gauge(stackCondition, truth(stack.InSync), stack.Name, "in_sync")
 	for _, health := range []kargo.Health{kargo.Healthy, kargo.InProgress, kargo.Degraded} {

@@ -18,7 +18,7 @@ var pageFiles embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"ago":       func(time.Time) string { panic("set when a page is rendered") },
-	"commit":    func(hash string) string { return kargo.Revision{Commit: hash}.Short() },
+	"commit":    func(commit string) string { return kargo.RevisionID(commit).Short() },
 	"count":     count,
 	"card":      newCard,
 	"duration":  duration,

@@ -117,6 +117,20 @@ func golden(t *testing.T, name, got string) {
 	wantText(t, name, got, string(want))
 }
 
+// A revision is more than its commit: the shared layers are part of it.
+func TestNewestRevisionDiffersInALayer(t *testing.T) {
+	status := healthy()
+	status.Applied.Layers = []kargo.LayerRevision{{Name: "base", Commit: "1111111111111111"}}
+	status.Head = status.Applied
+	status.Head.Layers = []kargo.LayerRevision{{Name: "base", Commit: "2222222222222222"}}
+	s, _ := newServer(status)
+	_, page := send(t, s.Handler(), request{"GET", "/", withToken(), ""})
+	text := outline(t, page)
+	if strings.Contains(text, "Applied, and the newest") {
+		t.Errorf("the page calls a revision the newest whose layer is behind:\n%s", text)
+	}
+}
+
 func TestNoSuchDeployment(t *testing.T) {
 	s, _ := newServer(healthy())
 	for _, number := range []string{"0", "99", "-1", "first", "18446744073709551616"} {
@@ -153,7 +167,7 @@ func TestS32HostileText(t *testing.T) {
 		Stacks: []kargo.StackStatus{{Name: evil, Health: evil, Message: evil, Revision: evil, Services: []kargo.ServiceStatus{
 			{Name: evil, Image: evil, Health: evil, Message: evil}}}},
 		Pending: kargo.PlanText{ID: evil, Held: []kargo.Hold{{Kind: evil, Name: evil, Reason: evil, Approvable: true}}},
-		Plan:    kargo.PlanText{ID: evil, Commit: evil, Changes: []kargo.Change{{Action: evil, Kind: evil, Name: evil, Reason: evil}}},
+		Plan:    kargo.PlanText{ID: evil, Revision: evil, Changes: []kargo.Change{{Action: evil, Kind: evil, Name: evil, Reason: evil}}},
 	}
 	withProblems := hostile
 	withProblems.Problems = kargo.Problems{{Path: evil, Message: evil, Hint: evil}, {Path: evil, Message: evil, Hint: evil, Warning: true}}

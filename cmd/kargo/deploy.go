@@ -280,7 +280,7 @@ func (s *settings) warnOfController(cmd *cobra.Command, o *operation) error {
 		revision := labels[kargo.LabelRevision]
 		if labels[kargo.LabelInstance] == s.instance && revision != "" && !strings.HasPrefix(revision, "dir-") {
 			fmt.Fprintf(cmd.ErrOrStderr(), "kargo: warning: %s was deployed from a repository (%s); a controller of instance %s that still follows it puts back what is done here\n",
-				service.Name, kargo.Revision{Commit: revision}.Short(), s.instance)
+				service.Name, kargo.RevisionID(revision).Short(), s.instance)
 			return nil
 		}
 	}

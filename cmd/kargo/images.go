@@ -131,7 +131,7 @@ func printImages(out io.Writer, images []kargo.ImageStatus, now time.Time) {
 func written(image kargo.ImageStatus) string {
 	switch {
 	case image.Commit != "":
-		return kargo.Revision{Commit: image.Commit}.Short() + " on " + image.Branch
+		return kargo.RevisionID(image.Commit).Short() + " on " + image.Branch
 	case image.Write:
 		return "-"
 	}

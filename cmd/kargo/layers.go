@@ -31,7 +31,7 @@ func (s *settings) layerFlags(flags *pflag.FlagSet) {
 }
 
 // withLayers puts the shared layers below a source.
-func (s *settings) withLayers(source controller.Source) (controller.Source, error) {
+func (s *settings) withLayers(source controller.Repository) (controller.Source, error) {
 	var shared []controller.SharedLayer
 	names := map[string]bool{}
 	for _, text := range s.layer.layers {
@@ -44,7 +44,7 @@ func (s *settings) withLayers(source controller.Source) (controller.Source, erro
 			return nil, err
 		}
 		names[name] = true
-		shared = append(shared, controller.SharedLayer{Name: name, Source: layer})
+		shared = append(shared, controller.SharedLayer{Name: name, Repository: layer})
 	}
 	for flag, list := range map[string][]string{
 		"layer-username": s.layer.usernames, "layer-password-file": s.layer.passwordFiles, "layer-ssh-key-file": s.layer.sshKeyFiles,
@@ -55,11 +55,11 @@ func (s *settings) withLayers(source controller.Source) (controller.Source, erro
 			}
 		}
 	}
-	return controller.WithLayers(source, shared...)
+	return controller.NewLayers(source, shared...)
 }
 
 // layerSource opens one layer: a plain directory, or a repository.
-func (s *settings) layerSource(name, address string) (controller.Source, error) {
+func (s *settings) layerSource(name, address string) (controller.Repository, error) {
 	if path, ok := strings.CutPrefix(address, directoryLayer); ok {
 		path, err := filepath.Abs(path)
 		return workspaceDirectory(path), err

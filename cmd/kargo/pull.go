@@ -57,7 +57,7 @@ func (s *settings) pull(cmd *cobra.Command) error {
 		return err
 	}
 	if pulled.Before == pulled.After {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date: %s\n", pulled.Branch, kargo.Revision{Commit: pulled.After}.Short())
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date: %s\n", pulled.Branch, kargo.RevisionID(pulled.After).Short())
 		return err
 	}
 	printPulled(cmd.OutOrStdout(), pulled)
@@ -86,8 +86,8 @@ func (s *settings) digests(ctx context.Context) (map[string]string, error) {
 }
 
 func printPulled(out io.Writer, pulled gitsync.Pulled) {
-	fmt.Fprintf(out, "%s: %s -> %s, %s\n", pulled.Branch, kargo.Revision{Commit: pulled.Before}.Short(),
-		kargo.Revision{Commit: pulled.After}.Short(), plural(len(pulled.Commits), "commit"))
+	fmt.Fprintf(out, "%s: %s -> %s, %s\n", pulled.Branch, kargo.RevisionID(pulled.Before).Short(),
+		kargo.RevisionID(pulled.After).Short(), plural(len(pulled.Commits), "commit"))
 	for _, commit := range pulled.Commits {
 		fmt.Fprintf(out, "  %s (%s)\n", commit, commit.Author)
 	}

@@ -104,7 +104,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 		return err
 	}
 	config.Poll, config.Log = schedule, log
-	config.Try = func(ctx context.Context, revision string, protect ...string) error {
+	config.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 		return s.tryRevision(ctx, args, revision, protect...)
 	}
 	if err := s.followImages(&config); err != nil {

@@ -83,7 +83,7 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
 	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tNOW\tTHIS REVISION\tLAST CHANGED\tVERIFIED\tIMAGE")
 	for _, stack := range stacks {
 		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t%s\t%s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), cmp.Or(string(stack.Operation), "-"),
-			stack.Verdict, kargo.Revision{Commit: stack.Revision}.Short(), ago(stack.LastVerified, now))
+			stack.Verdict, stack.Revision.Short(), ago(stack.LastVerified, now))
 		for _, service := range stack.Services {
 			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t%s\t%s\t\t\t\t%s\n", service.Name, service.Running, service.Desired,
 				service.Health, yesNo(service.InSync), cmp.Or(string(service.Operation), "-"), service.Image)
@@ -104,7 +104,7 @@ func printFailure(out io.Writer, stack string, failure *kargo.Failure) {
 	if failure == nil {
 		return
 	}
-	fmt.Fprintf(out, "\n%s: the rendering of %s failed: %s\n", stack, kargo.Revision{Commit: failure.Commit}.Short(), failure.Reason)
+	fmt.Fprintf(out, "\n%s: the rendering of %s failed: %s\n", stack, failure.Revision.Short(), failure.Reason)
 	for _, line := range failure.Words {
 		fmt.Fprintf(out, "  %s\n", line)
 	}

@@ -69,8 +69,8 @@ func usualMemoryToRead(cgroup fs.FS) int {
 // trial is what a trial is told, on its standard input: nothing that comes from
 // a repository is ever an argument.
 type trial struct {
-	Revision string   `json:"revision"` // as controller.Source names it
-	Protect  []string `json:"protect"`
+	Revision kargo.RevisionID   `json:"revision"`
+	Protect  []kargo.RevisionID `json:"protect"`
 }
 
 // sameFlags are the settings of one command as arguments for another. There are
@@ -92,7 +92,7 @@ func sameFlags(flags *pflag.FlagSet) []string {
 // tryRevision reads a revision in a child. An error is Invalid and says what
 // became of the child, or ctx has ended. A child that ends in good order with an
 // error did no harm: the controller will meet the same, and say so.
-func (s *settings) tryRevision(ctx context.Context, args []string, revision string, protect ...string) error {
+func (s *settings) tryRevision(ctx context.Context, args []string, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 	told, err := json.Marshal(trial{revision, protect})
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestS06ARevisionThatTakesTooMuchMemory(t *testing.T) {
 	s.start()
 	s.repo.commit(good.service("app", environment("A=1")))
 	s.awaitRound(s.sync)
-	s.awaitStatus("what fits is in force", func(k kargo.Status) bool { return k.Applied.ID() == s.repo.hashes[1] })
+	s.awaitStatus("what fits is in force", func(k kargo.Status) bool { return k.Applied.Commit == s.repo.hashes[1] })
 
 	// Files of zeros are small in git, whatever their size.
 	for n := range 8 {
