@@ -8,15 +8,15 @@ import (
 // Outcome of a deployment, as far as it is known.
 type Outcome string
 
-// The outcomes. A deployment is Running from its first call to Swarm to its
-// last, Progressing while Swarm rolls out, and ends in one of the others.
+// The outcomes. A deployment is running from its first call to Swarm to its
+// last, progressing while Swarm rolls out, and ends in one of the others.
 const (
-	Running     Outcome = "running"
-	Progressing Outcome = "progressing"
-	Succeeded   Outcome = "succeeded"
-	Failed      Outcome = "failed"
-	// Superseded: a newer deployment began before this one had settled.
-	Superseded Outcome = "superseded"
+	OutcomeRunning     Outcome = "running"
+	OutcomeProgressing Outcome = "progressing"
+	OutcomeSucceeded   Outcome = "succeeded"
+	OutcomeFailed      Outcome = "failed"
+	// OutcomeSuperseded: a newer deployment began before this one had settled.
+	OutcomeSuperseded Outcome = "superseded"
 )
 
 // Deployment is the record of one plan carried out: what, why, when, and how
@@ -45,10 +45,10 @@ type Verdict string
 
 // The verdicts.
 const (
-	StackAdded     Verdict = "added"
-	StackChanged   Verdict = "changed"
-	StackRemoved   Verdict = "removed"
-	StackUnchanged Verdict = "unchanged"
+	VerdictAdded     Verdict = "added"
+	VerdictChanged   Verdict = "changed"
+	VerdictRemoved   Verdict = "removed"
+	VerdictUnchanged Verdict = "unchanged"
 )
 
 // StackResult is what a revision means for one stack, set against the revision
@@ -111,12 +111,12 @@ func (a Applied) Next(revision Revision, results []StackResult) Applied {
 	for position, result := range results {
 		stack := AppliedStack{Digest: result.Digest, Verdict: result.Verdict, Changed: revision.ID(), Position: position}
 		switch result.Verdict {
-		case StackRemoved:
+		case VerdictRemoved:
 			if !slices.Contains(next.Removed, result.Name) {
 				next.Removed = append(slices.Clone(next.Removed), result.Name)
 			}
 			continue
-		case StackUnchanged:
+		case VerdictUnchanged:
 			stack.Changed = a.Stacks[result.Name].Changed
 			if again {
 				stack.Verdict = a.Stacks[result.Name].Verdict

@@ -35,14 +35,14 @@ type OnFailure string
 
 // What can happen after a failure.
 const (
-	// Rollback returns the whole stack to its last good rendering. The failed
+	// FailureRollback returns the whole stack to its last good rendering. The failed
 	// one is tried again when it changes, or when a person asks for a retry.
-	Rollback OnFailure = "rollback"
-	// HoldFailed changes nothing more of the stack until its rendering changes
+	FailureRollback OnFailure = "rollback"
+	// FailureHold changes nothing more of the stack until its rendering changes
 	// or a person asks for a retry.
-	HoldFailed OnFailure = "hold"
-	// Continue reports the failure and has no other effect.
-	Continue OnFailure = "continue"
+	FailureHold OnFailure = "hold"
+	// FailureContinue reports the failure and has no other effect.
+	FailureContinue OnFailure = "continue"
 )
 
 // DriftMode is what happens when somebody else changed a service.

@@ -8,9 +8,9 @@ type Health string
 
 // The answers, worst last.
 const (
-	Healthy    Health = "healthy"
-	InProgress Health = "progressing"
-	Degraded   Health = "degraded"
+	HealthHealthy     Health = "healthy"
+	HealthProgressing Health = "progressing"
+	HealthDegraded    Health = "degraded"
 )
 
 // Operation is what is going on with a stack or service; empty where nothing
@@ -19,10 +19,10 @@ type Operation string
 
 // The operations.
 const (
-	RollingOut  Operation = "rolling out"
-	RollingBack Operation = "rolling back"
-	Waiting     Operation = "waiting" // for what it needs; lifts by itself
-	HeldBack    Operation = "held"    // waits for a person or another revision
+	OperationRollingOut  Operation = "rolling out"
+	OperationRollingBack Operation = "rolling back"
+	OperationWaiting     Operation = "waiting" // for what it needs; lifts by itself
+	OperationHeld        Operation = "held"    // waits for a person or another revision
 )
 
 // Status is what the controller knows now. It is a copy; it holds no secret.

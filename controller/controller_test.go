@@ -294,7 +294,7 @@ func TestDriftIsCorrectedWhenSeen(t *testing.T) {
 			w.event("service update kargo-web_web")
 			w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
 		}
-		if got := w.loop.Status().Stacks[0].Verdict; got != kargo.StackAdded {
+		if got := w.loop.Status().Stacks[0].Verdict; got != kargo.VerdictAdded {
 			t.Errorf("after a correction the revision is said to have left the stack %s; it added it", got)
 		}
 		// And without an event, by the full look every five minutes.
@@ -383,7 +383,7 @@ func TestARolloutIsLookedAtUntilItSettles(t *testing.T) {
 		w.swarm.settling = true
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
-		if status := w.loop.Status(); status.Stacks[0].Health != kargo.InProgress || status.Applied.Commit != "c1" {
+		if status := w.loop.Status(); status.Stacks[0].Health != kargo.HealthProgressing || status.Applied.Commit != "c1" {
 			t.Errorf("health %s, in force %q", status.Stacks[0].Health, status.Applied.Commit)
 		}
 		w.wantHistory("1 c1 by start: progressing, 4 changes, web added")
@@ -404,7 +404,7 @@ func TestDriftIsSeenWhileSomethingElseRollsOut(t *testing.T) {
 		w.repo.commit("c2", overriding("app:2", app("app:1", "web", "dbs"))...)
 		w.nudge("webhook github")
 		w.pass(time.Minute)
-		if got := w.loop.Status().Stacks[0].Operation; got != kargo.RollingOut {
+		if got := w.loop.Status().Stacks[0].Operation; got != kargo.OperationRollingOut {
 			t.Errorf("web is %q, want it rolling out", got)
 		}
 

@@ -17,18 +17,18 @@ import (
 func (c *Controller) begin(trigger string, next kargo.Plan) error {
 	if c.open != nil && c.open.Revision.ID() == next.Revision.ID() {
 		c.open.Held = next.Held
-		c.open.Err, c.open.Outcome = "", kargo.Running
+		c.open.Err, c.open.Outcome = "", kargo.OutcomeRunning
 		return nil
 	}
 	if c.open != nil {
-		c.open.Outcome = kargo.Superseded
+		c.open.Outcome = kargo.OutcomeSuperseded
 		c.open.Finished = time.Now()
 		if err := c.record(); err != nil {
 			return err
 		}
 	}
 	opened, err := c.Recorder.Begin(kargo.Deployment{
-		Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.Running,
+		Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.OutcomeRunning,
 		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: c.verdicts(),
 		Hooks: c.masked(c.desired.Workspace.Ran),
 	})
@@ -124,7 +124,7 @@ func (c *Controller) degraded(s standIns) error {
 			errs = append(errs, fmt.Errorf("stack %s failed and was rolled back: %s", stack.Name, failed.Reason))
 		case failed != nil:
 			errs = append(errs, fmt.Errorf("stack %s failed: %s", stack.Name, failed.Reason))
-		case health == kargo.Degraded:
+		case health == kargo.HealthDegraded:
 			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, c.mask().Text(words)))
 		}
 	}
@@ -137,12 +137,12 @@ func (c *Controller) finish(failure error) error {
 	for i, stack := range d.Stacks {
 		d.Stacks[i].Failure = c.memory.Rollouts[stack.Name].Failed
 	}
-	d.Outcome, d.Finished = kargo.Succeeded, time.Now()
+	d.Outcome, d.Finished = kargo.OutcomeSucceeded, time.Now()
 	if failure != nil {
 		d.Err = strings.TrimPrefix(d.Err+"; "+failure.Error(), "; ")
 	}
 	if d.Err != "" {
-		d.Outcome = kargo.Failed
+		d.Outcome = kargo.OutcomeFailed
 	}
 	c.putInForce(d.Revision, d.Stacks)
 	if err := c.record(); err != nil {

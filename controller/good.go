@@ -24,7 +24,7 @@ func (c *Controller) standIns() standIns {
 		stack.Options.Adopt = stack.Options.Adopt || c.adopted[stack.Name]
 		hold, out := c.notToRun(stack)
 		good, revision := (*kargo.Stack)(nil), kargo.RevisionID("")
-		if out && (hold.Failed || stack.Options.OnFailure == kargo.Rollback) {
+		if out && (hold.Failed || stack.Options.OnFailure == kargo.FailureRollback) {
 			good, revision = c.lastGood(stack)
 		}
 		switch {
@@ -45,7 +45,7 @@ func (c *Controller) standIns() standIns {
 // notToRun is why the wanted rendering of a stack is not to run: it failed, or
 // wants an image that is not to be had.
 func (c *Controller) notToRun(stack kargo.Stack) (kargo.Hold, bool) {
-	if failed := c.memory.Rollouts[stack.Name].Failed; failed != nil && stack.Options.OnFailure != kargo.Continue {
+	if failed := c.memory.Rollouts[stack.Name].Failed; failed != nil && stack.Options.OnFailure != kargo.FailureContinue {
 		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: fmt.Sprintf("the rendering of %s failed: %s",
 			failed.Revision.Short(), failed.Reason)}, true
 	}
@@ -88,7 +88,7 @@ func (c *Controller) keepWhatRan() error {
 		if !underway(rollout) || rollout.Good != "" {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, c.cluster); health == kargo.Healthy {
+		if health, _ := plan.StackHealth(stack, c.cluster); health == kargo.HealthHealthy {
 			if err := c.keepGood(stack); err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ func (c *Controller) recovered(s standIns) {
 		if _, stoodIn := s.holds[stack.Name]; rollout.Failed == nil || stoodIn {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, c.cluster); health == kargo.Healthy {
+		if health, _ := plan.StackHealth(stack, c.cluster); health == kargo.HealthHealthy {
 			rollout.Failed, rollout.Since = nil, time.Now()
 			c.memory.Rollouts[stack.Name] = rollout
 		}

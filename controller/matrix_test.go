@@ -188,11 +188,11 @@ func (m *matrix) problems() []string {
 	status := m.loop.Status().Stacks[0]
 	switch {
 	case m.last.good():
-		if status.Failure != nil || !status.InSync || status.Health != kargo.Healthy {
+		if status.Failure != nil || !status.InSync || status.Health != kargo.HealthHealthy {
 			complain("a good rendering is said to be %s, in sync %t, %+v", status.Health, status.InSync, status.Failure)
 		}
 	case m.last.unknown():
-		if status.InSync || newest.Outcome != kargo.Failed {
+		if status.InSync || newest.Outcome != kargo.OutcomeFailed {
 			complain("an image that nobody has is said to be in sync, the deployment %s", newest.Outcome)
 		}
 	case status.Failure == nil:
@@ -277,7 +277,7 @@ func TestFailuresEndWhereTheyShould(t *testing.T) {
 				m.push(fine)
 				m.push(failure.bad)
 				newest := m.records.deployments[len(m.records.deployments)-1]
-				if newest.Outcome != kargo.Failed || !strings.HasPrefix(newest.Err, failure.report) {
+				if newest.Outcome != kargo.OutcomeFailed || !strings.HasPrefix(newest.Err, failure.report) {
 					t.Errorf("deployment %s: %s\nwant a failure: %s", newest.Outcome, newest.Err, failure.report)
 				}
 				for _, problem := range m.problems() {

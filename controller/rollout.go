@@ -74,7 +74,7 @@ func (c *Controller) judge(ctx context.Context) {
 		if !underway(rollout) {
 			continue
 		}
-		if judgement := plan.Judge(stack, c.cluster, rollout.Since, time.Now()); judgement.Health == kargo.Degraded {
+		if judgement := plan.Judge(stack, c.cluster, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
 			c.fail(ctx, stack, judgement.Reason)
 		}
 	}
@@ -90,7 +90,7 @@ func (c *Controller) readTasks(ctx context.Context) {
 	for _, stack := range c.desired.Stacks {
 		rollout := c.memory.Rollouts[stack.Name]
 		health, _ := plan.StackHealth(stack, c.cluster)
-		if underway(rollout) && health == kargo.InProgress && time.Since(rollout.Since) > longRollout {
+		if underway(rollout) && health == kargo.HealthProgressing && time.Since(rollout.Since) > longRollout {
 			for _, service := range stack.Services {
 				names = append(names, service.Name)
 			}
@@ -126,12 +126,12 @@ func (c *Controller) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 	for _, stack := range candidates {
 		judgement := plan.Judge(stack, seen, c.memory.Rollouts[stack.Name].Since, time.Now())
 		switch judgement.Health {
-		case kargo.Healthy:
+		case kargo.HealthHealthy:
 			if err := c.keepGood(stack); err != nil {
 				return false, err
 			}
 			continue
-		case kargo.Degraded:
+		case kargo.HealthDegraded:
 			c.fail(ctx, stack, judgement.Reason)
 			c.due.lookAt(time.Now())
 		default:
@@ -155,7 +155,7 @@ func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 		if !underway(rollout) || waiting[stack.Name] {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, c.cluster); health != kargo.Healthy {
+		if health, _ := plan.StackHealth(stack, c.cluster); health != kargo.HealthHealthy {
 			continue
 		}
 		stacks = append(stacks, stack)

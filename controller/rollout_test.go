@@ -66,7 +66,7 @@ func TestAStackThatFailsGoesBackAsAWhole(t *testing.T) {
 			"2 c2 by webhook github: failed, 4 changes, web changed (stack web failed and was rolled back: kargo-web_two: update paused due to failure)")
 		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; that of c1 stands in until it changes, or `kargo retry web`")
 		status := w.loop.Status().Stacks[0]
-		if status.InSync || status.Health != kargo.Healthy || status.Failure == nil || status.Failure.Revision != "c2" {
+		if status.InSync || status.Health != kargo.HealthHealthy || status.Failure == nil || status.Failure.Revision != "c2" {
 			t.Errorf("status of the stack: %+v", status)
 		}
 

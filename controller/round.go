@@ -73,7 +73,7 @@ func (c *Controller) movesNothing() bool {
 	if c.due.full || c.due.look || c.due.unsettled || c.open != nil || len(c.Status().Pending.Held) > 0 {
 		return false
 	}
-	return !slices.ContainsFunc(c.verdicts(), func(r kargo.StackResult) bool { return r.Verdict != kargo.StackUnchanged })
+	return !slices.ContainsFunc(c.verdicts(), func(r kargo.StackResult) bool { return r.Verdict != kargo.VerdictUnchanged })
 }
 
 // look sees what runs, with as few calls as will do, and plans. Where only a
@@ -180,7 +180,7 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 	c.lookAgain()
 	// What the services alone do not show must be read anew.
 	c.due.full = next.Count("", kargo.KindService) != len(next.Changes)
-	c.open.Outcome = kargo.Progressing
+	c.open.Outcome = kargo.OutcomeProgressing
 	return errors.Join(err, c.record())
 }
 

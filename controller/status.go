@@ -54,12 +54,12 @@ func (c *Controller) markMoved(stacks []kargo.StackStatus) {
 	for i := range stacks {
 		stack := &stacks[i]
 		switch {
-		case moved[stack.Name] && c.open.Outcome == kargo.Running:
-			stack.Health = kargo.InProgress
-			stack.Operation = cmp.Or(stack.Operation, kargo.RollingOut)
-		case moved[stack.Name], stack.Health != kargo.InProgress, c.memory.Rollouts[stack.Name].Good != stack.Digest:
-		case stack.Operation == kargo.RollingOut:
-			stack.Health, stack.Operation = kargo.Degraded, ""
+		case moved[stack.Name] && c.open.Outcome == kargo.OutcomeRunning:
+			stack.Health = kargo.HealthProgressing
+			stack.Operation = cmp.Or(stack.Operation, kargo.OperationRollingOut)
+		case moved[stack.Name], stack.Health != kargo.HealthProgressing, c.memory.Rollouts[stack.Name].Good != stack.Digest:
+		case stack.Operation == kargo.OperationRollingOut:
+			stack.Health, stack.Operation = kargo.HealthDegraded, ""
 		}
 	}
 }
@@ -86,7 +86,7 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 		}
 		status.Operation = operation(status, remaining)
 		if reason := waitsFor(stack.Name, remaining); reason != "" {
-			status.Health, status.Message = kargo.InProgress, reason
+			status.Health, status.Message = kargo.HealthProgressing, reason
 		}
 		statuses = append(statuses, status)
 	}
@@ -94,7 +94,7 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 }
 
 func serviceStatus(stack string, service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
-	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.Degraded, Message: "does not run"}
+	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.HealthDegraded, Message: "does not run"}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		status.Image = container.Image
 	}
@@ -126,15 +126,15 @@ func serviceStatus(stack string, service kargo.Service, live map[string]kargo.Li
 func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
 	for _, service := range status.Services {
 		switch {
-		case service.Operation == kargo.RollingOut && status.Failure != nil:
-			return kargo.RollingBack
-		case service.Operation == kargo.RollingOut, service.Operation == kargo.RollingBack:
+		case service.Operation == kargo.OperationRollingOut && status.Failure != nil:
+			return kargo.OperationRollingBack
+		case service.Operation == kargo.OperationRollingOut, service.Operation == kargo.OperationRollingBack:
 			return service.Operation
 		}
 	}
 	held := kargo.Operation("")
 	for _, hold := range remaining.Held {
-		if hold.Stack == status.Name && held != kargo.HeldBack {
+		if hold.Stack == status.Name && held != kargo.OperationHeld {
 			held = holdOperation(hold)
 		}
 	}
@@ -143,9 +143,9 @@ func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
 
 func holdOperation(hold kargo.Hold) kargo.Operation {
 	if hold.Passing {
-		return kargo.Waiting
+		return kargo.OperationWaiting
 	}
-	return kargo.HeldBack
+	return kargo.OperationHeld
 }
 
 // waitsFor is the reason why a stack has to wait, if that passes by itself.
@@ -171,11 +171,11 @@ func stackLine(results []kargo.StackResult) string {
 		names[result.Verdict] = append(names[result.Verdict], result.Name)
 	}
 	var parts []string
-	for _, verdict := range []kargo.Verdict{kargo.StackAdded, kargo.StackChanged, kargo.StackRemoved} {
+	for _, verdict := range []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved} {
 		if len(names[verdict]) > 0 {
 			parts = append(parts, string(verdict)+": "+strings.Join(names[verdict], " "))
 		}
 	}
-	parts = append(parts, fmt.Sprintf("unchanged: %d", len(names[kargo.StackUnchanged])))
+	parts = append(parts, fmt.Sprintf("unchanged: %d", len(names[kargo.VerdictUnchanged])))
 	return strings.Join(parts, "; ")
 }

@@ -28,7 +28,7 @@ func open(t *testing.T, path string) *history.Store {
 
 func begin(t *testing.T, store *history.Store, commit string) kargo.Deployment {
 	t.Helper()
-	d, err := store.Begin(kargo.Deployment{Revision: kargo.Revision{Commit: commit}, Outcome: kargo.Running})
+	d, err := store.Begin(kargo.Deployment{Revision: kargo.Revision{Commit: commit}, Outcome: kargo.OutcomeRunning})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 	if d.Number != 1 {
 		t.Errorf("first deployment has number %d", d.Number)
 	}
-	d.Outcome, d.Finished = kargo.Succeeded, time.Unix(1, 0).UTC()
+	d.Outcome, d.Finished = kargo.OutcomeSucceeded, time.Unix(1, 0).UTC()
 	applied := kargo.Applied{Revision: d.Revision, Stacks: map[string]kargo.AppliedStack{"web": {Digest: "d1", Changed: "aaa"}}}
 	sent := kargo.Sent{"kargo-web_app": {Digest: "s1", Reason: "new"}}
 	memory := kargo.Memory{Applied: applied, Sent: sent, Rollouts: map[string]kargo.Rollout{"web": {Digest: "d1", Good: "d0"}}}
@@ -62,7 +62,7 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 
 	store = open(t, path)
 	deployments, err := store.Deployments(0)
-	if err != nil || len(deployments) != 1 || deployments[0].Outcome != kargo.Succeeded {
+	if err != nil || len(deployments) != 1 || deployments[0].Outcome != kargo.OutcomeSucceeded {
 		t.Errorf("deployments after reopening: %+v, %v", deployments, err)
 	}
 	got, err := store.Memory()

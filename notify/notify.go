@@ -101,7 +101,7 @@ func isLoopback(host string) bool {
 // an error nothing counts as sent. Errors are Invalid for an address that
 // cannot be used and Unavailable otherwise, and hold no secret.
 func (w *Webhook) Deployment(ctx context.Context, deployment kargo.Deployment) error {
-	if deployment.Outcome != kargo.Succeeded && deployment.Outcome != kargo.Failed {
+	if deployment.Outcome != kargo.OutcomeSucceeded && deployment.Outcome != kargo.OutcomeFailed {
 		return nil
 	}
 	w.mu.Lock()
@@ -110,11 +110,11 @@ func (w *Webhook) Deployment(ctx context.Context, deployment kargo.Deployment) e
 	if slices.Contains(w.sent, id) {
 		return nil
 	}
-	recovered := w.failing && deployment.Outcome == kargo.Succeeded
+	recovered := w.failing && deployment.Outcome == kargo.OutcomeSucceeded
 	if err := w.send(ctx, id, newNotice(deployment, recovered)); err != nil {
 		return err
 	}
-	w.failing = deployment.Outcome == kargo.Failed
+	w.failing = deployment.Outcome == kargo.OutcomeFailed
 	w.sent = append(w.sent, id)
 	w.sent = w.sent[max(0, len(w.sent)-remembered):]
 	return nil

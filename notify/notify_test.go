@@ -87,7 +87,7 @@ func deployment(number uint64, outcome kargo.Outcome) kargo.Deployment {
 		Changes:  []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Name: "dbs_redis", Reason: "new image"}},
 		Held:     []kargo.Hold{{Name: "archive", Reason: "waits for approval"}},
 	}
-	if outcome == kargo.Failed {
+	if outcome == kargo.OutcomeFailed {
 		d.Err = "dbs_redis was rolled back"
 	}
 	return d
@@ -102,7 +102,7 @@ func wantText(t *testing.T, what, got, want string) {
 
 func TestNotice(t *testing.T) {
 	i := newInbox(t)
-	if err := i.webhook().Deployment(t.Context(), deployment(42, kargo.Failed)); err != nil {
+	if err := i.webhook().Deployment(t.Context(), deployment(42, kargo.OutcomeFailed)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.MarshalIndent(<-i.notices, "", "  ")
@@ -143,16 +143,16 @@ func TestOncePerOutcomeAndRecovery(t *testing.T) {
 		outcome kargo.Outcome
 		want    string
 	}{
-		{1, kargo.Running, ""},
-		{1, kargo.Progressing, ""},
-		{1, kargo.Succeeded, "Kargo: deployment 1" + of + "succeeded (1 to update, 1 held)"},
-		{1, kargo.Succeeded, ""},
-		{2, kargo.Superseded, ""},
-		{3, kargo.Failed, "Kargo: deployment 3" + of + "failed (1 to update, 1 held): dbs_redis was rolled back"},
-		{3, kargo.Failed, ""},
-		{4, kargo.Succeeded, "Kargo: deployment 4" + of + "succeeded (1 to update, 1 held), after a failure"},
-		{5, kargo.Succeeded, "Kargo: deployment 5" + of + "succeeded (1 to update, 1 held)"},
-		{3, kargo.Failed, ""},
+		{1, kargo.OutcomeRunning, ""},
+		{1, kargo.OutcomeProgressing, ""},
+		{1, kargo.OutcomeSucceeded, "Kargo: deployment 1" + of + "succeeded (1 to update, 1 held)"},
+		{1, kargo.OutcomeSucceeded, ""},
+		{2, kargo.OutcomeSuperseded, ""},
+		{3, kargo.OutcomeFailed, "Kargo: deployment 3" + of + "failed (1 to update, 1 held): dbs_redis was rolled back"},
+		{3, kargo.OutcomeFailed, ""},
+		{4, kargo.OutcomeSucceeded, "Kargo: deployment 4" + of + "succeeded (1 to update, 1 held), after a failure"},
+		{5, kargo.OutcomeSucceeded, "Kargo: deployment 5" + of + "succeeded (1 to update, 1 held)"},
+		{3, kargo.OutcomeFailed, ""},
 	} {
 		if err := webhook.Deployment(t.Context(), deployment(step.number, step.outcome)); err != nil {
 			t.Fatal(err)
@@ -165,10 +165,10 @@ func TestWhatFailedIsSentAgain(t *testing.T) {
 	i := newInbox(t)
 	webhook := i.webhook()
 	i.status.Store(http.StatusBadGateway)
-	err := webhook.Deployment(t.Context(), deployment(1, kargo.Succeeded))
+	err := webhook.Deployment(t.Context(), deployment(1, kargo.OutcomeSucceeded))
 	wantError(t, err, kargo.Unavailable, "notify "+i.server.URL+": the answer is 502 Bad Gateway")
 	i.status.Store(http.StatusOK)
-	if err := webhook.Deployment(t.Context(), deployment(1, kargo.Succeeded)); err != nil {
+	if err := webhook.Deployment(t.Context(), deployment(1, kargo.OutcomeSucceeded)); err != nil {
 		t.Fatal(err)
 	}
 	if i.received() == "" {
@@ -198,7 +198,7 @@ func TestS12RedirectIsNotFollowed(t *testing.T) {
 		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL+path, status))
 		t.Cleanup(server.Close)
 		webhook := &notify.Webhook{URL: server.URL + path}
-		err := webhook.Deployment(t.Context(), deployment(1, kargo.Succeeded))
+		err := webhook.Deployment(t.Context(), deployment(1, kargo.OutcomeSucceeded))
 		wantError(t, err, kargo.Unavailable, "notify "+server.URL+": the answer is "+statusLine(status))
 	}
 	if asked.Load() != 0 {
@@ -221,18 +221,18 @@ func TestS19ErrorsHoldNoSecret(t *testing.T) {
 	t.Cleanup(silent.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	err := (&notify.Webhook{URL: silent.URL + path}).Deployment(ctx, deployment(1, kargo.Failed))
+	err := (&notify.Webhook{URL: silent.URL + path}).Deployment(ctx, deployment(1, kargo.OutcomeFailed))
 	wantError(t, err, kargo.Unavailable, "notify "+silent.URL+": no answer in time")
 
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	host := strings.TrimPrefix(gone.URL, "http://")
-	err = (&notify.Webhook{URL: gone.URL + path}).Deployment(t.Context(), deployment(1, kargo.Failed))
+	err = (&notify.Webhook{URL: gone.URL + path}).Deployment(t.Context(), deployment(1, kargo.OutcomeFailed))
 	wantError(t, err, kargo.Unavailable, "notify "+gone.URL+": dial tcp "+host+": connect: connection refused")
 
 	unsigned := newInbox(t).webhook()
 	unsigned.Secret = func() ([]byte, error) { return nil, errors.New("permission denied") }
-	err = unsigned.Deployment(t.Context(), deployment(1, kargo.Failed))
+	err = unsigned.Deployment(t.Context(), deployment(1, kargo.OutcomeFailed))
 	wantError(t, err, kargo.Unavailable, "read the notification secret: permission denied")
 }
 

@@ -13,13 +13,13 @@ import (
 // with it. A service that is not there is degraded: once a plan is carried out,
 // it is missing only if it is held or was refused.
 func StackHealth(stack kargo.Stack, live kargo.Cluster) (kargo.Health, string) {
-	worst, words := kargo.Healthy, ""
+	worst, words := kargo.HealthHealthy, ""
 	byName := map[string]kargo.LiveService{}
 	for _, service := range live.Services {
 		byName[service.Name] = service
 	}
 	for _, service := range stack.Services {
-		health, message := kargo.Degraded, service.Name+" does not run"
+		health, message := kargo.HealthDegraded, service.Name+" does not run"
 		if running, exists := byName[service.Name]; exists {
 			health, message = ServiceHealth(running, live.Tasks)
 		}
@@ -32,9 +32,9 @@ func StackHealth(stack kargo.Stack, live kargo.Cluster) (kargo.Health, string) {
 
 func severity(health kargo.Health) int {
 	switch health {
-	case kargo.Healthy:
+	case kargo.HealthHealthy:
 		return 0
-	case kargo.InProgress:
+	case kargo.HealthProgressing:
 		return 1
 	}
 	return 2
@@ -49,22 +49,22 @@ func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health,
 	if update := service.Update; update != nil {
 		switch update.State {
 		case swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
-			return kargo.InProgress, cmp.Or(lastFailure(service, tasks), update.Message)
+			return kargo.HealthProgressing, cmp.Or(lastFailure(service, tasks), update.Message)
 		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackPaused:
-			return kargo.Degraded, cmp.Or(update.Message, string(update.State))
+			return kargo.HealthDegraded, cmp.Or(update.Message, string(update.State))
 		}
 	}
 	if isJob(service.Spec.Mode) {
 		return jobHealth(service, tasks)
 	}
 	if service.Running >= service.Desired || service.Running+finished(service, tasks) >= service.Desired {
-		return kargo.Healthy, ""
+		return kargo.HealthHealthy, ""
 	}
 	words := fmt.Sprintf("%d of %d tasks run", service.Running, service.Desired)
 	if failure := lastFailure(service, tasks); failure != "" {
 		words += ": " + failure
 	}
-	return kargo.InProgress, words
+	return kargo.HealthProgressing, words
 }
 
 // ServiceOperation is what a service is about, given its health. A rollback of
@@ -72,9 +72,9 @@ func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health,
 func ServiceOperation(service kargo.LiveService, health kargo.Health) kargo.Operation {
 	switch {
 	case service.Update != nil && service.Update.State == swarm.UpdateStateRollbackStarted:
-		return kargo.RollingBack
-	case health == kargo.InProgress:
-		return kargo.RollingOut
+		return kargo.OperationRollingBack
+	case health == kargo.HealthProgressing:
+		return kargo.OperationRollingOut
 	}
 	return ""
 }
@@ -90,13 +90,13 @@ func jobHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, str
 		total = *job.TotalCompletions
 	}
 	if service.Completed >= total && (service.Spec.Mode.GlobalJob == nil || service.Running == 0) {
-		return kargo.Healthy, ""
+		return kargo.HealthHealthy, ""
 	}
 	words := fmt.Sprintf("%d of %d completed", service.Completed, total)
 	if failure := lastFailure(service, tasks); failure != "" {
 		words += ": " + failure
 	}
-	return kargo.InProgress, words
+	return kargo.HealthProgressing, words
 }
 
 // mayFinish tells whether the tasks of a service may come to an end: jobs, and
@@ -151,7 +151,7 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 // services are settled: waiting does not mend them.
 func Settled(stacks []kargo.Stack, live kargo.Cluster) bool {
 	for _, stack := range stacks {
-		if health, _ := StackHealth(stack, live); health == kargo.InProgress {
+		if health, _ := StackHealth(stack, live); health == kargo.HealthProgressing {
 			return false
 		}
 	}

@@ -41,18 +41,18 @@ func Judge(stack kargo.Stack, live kargo.Cluster, since, now time.Time) Judgemen
 	for _, service := range live.Services {
 		byName[service.Name] = service
 	}
-	worst := Judgement{Health: kargo.Healthy}
+	worst := Judgement{Health: kargo.HealthHealthy}
 	for _, service := range stack.Services {
 		running, exists := byName[service.Name]
-		judgement := Judgement{Health: kargo.InProgress, Reason: service.Name + " does not run"}
+		judgement := Judgement{Health: kargo.HealthProgressing, Reason: service.Name + " does not run"}
 		if exists {
 			judgement = judgeService(running, live.Tasks, stack.Options.Stable, since, now)
 		}
 		worst = worse(worst, judgement)
 	}
 	deadline := stack.Options.Deadline
-	if worst.Health == kargo.InProgress && deadline > 0 && now.Sub(since) > deadline {
-		return Judgement{Health: kargo.Degraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
+	if worst.Health == kargo.HealthProgressing && deadline > 0 && now.Sub(since) > deadline {
+		return Judgement{Health: kargo.HealthDegraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
 	}
 	return worst
 }
@@ -61,7 +61,7 @@ func Judge(stack kargo.Stack, live kargo.Cluster, since, now time.Time) Judgemen
 // enough, and of that what needs longest.
 func worse(a, b Judgement) Judgement {
 	rank := func(j Judgement) int {
-		if j.Health == kargo.InProgress && !j.Up {
+		if j.Health == kargo.HealthProgressing && !j.Up {
 			return 2*severity(j.Health) + 1
 		}
 		return 2 * severity(j.Health)
@@ -74,7 +74,7 @@ func worse(a, b Judgement) Judgement {
 
 func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, since, now time.Time) Judgement {
 	failed := func(reason string) Judgement {
-		return Judgement{Health: kargo.Degraded, Reason: service.Name + ": " + reason}
+		return Judgement{Health: kargo.HealthDegraded, Reason: service.Name + ": " + reason}
 	}
 	if update := service.Update; update != nil {
 		if startOf(update).Add(skew).Before(since) {
@@ -102,14 +102,14 @@ func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Dur
 	}
 	health, words := ServiceHealth(service, tasks)
 	switch {
-	case health != kargo.Healthy:
-		return Judgement{Health: kargo.InProgress, Reason: service.Name + ": " + words}
+	case health != kargo.HealthHealthy:
+		return Judgement{Health: kargo.HealthProgressing, Reason: service.Name + ": " + words}
 	case stable > 0:
 		if at, known := provenAt(service, tasks, stable, now); !known || now.Before(at) {
-			return Judgement{kargo.InProgress, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable), true, at}
+			return Judgement{kargo.HealthProgressing, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable), true, at}
 		}
 	}
-	return Judgement{Health: kargo.Healthy}
+	return Judgement{Health: kargo.HealthHealthy}
 }
 
 func startOf(update *swarm.UpdateStatus) time.Time {

@@ -246,7 +246,7 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 			reason = "waits for stack " + need + ", whose rendering failed"
 		case len(all[index].changes)+len(all[index].holds) > 0:
 			reason = "waits for stack " + need
-		case health != kargo.Healthy:
+		case health != kargo.HealthHealthy:
 			reason = fmt.Sprintf("waits for stack %s, which is %s", need, health)
 			if words != "" {
 				reason += " (" + m.Mask.Text(words) + ")"

@@ -76,7 +76,7 @@ func (m maker) unmetNeed(service kargo.Service, moving map[string]bool) string {
 		if !exists || moving[need.Service] {
 			return "waits for " + need.Service
 		}
-		if health, words := ServiceHealth(live, m.live.Tasks); health != kargo.Healthy {
+		if health, words := ServiceHealth(live, m.live.Tasks); health != kargo.HealthHealthy {
 			return fmt.Sprintf("waits for %s, which is %s%s", need.Service, health, inBrackets(m.Mask.Text(words)))
 		}
 	}

@@ -15,18 +15,18 @@ func Verdicts(before map[string]string, desired []kargo.Stack) []kargo.StackResu
 	gone := maps.Clone(before)
 	for _, stack := range desired {
 		digest := stack.Digest()
-		verdict := kargo.StackAdded
+		verdict := kargo.VerdictAdded
 		if was, known := before[stack.Name]; known {
-			verdict = kargo.StackChanged
+			verdict = kargo.VerdictChanged
 			if was == digest {
-				verdict = kargo.StackUnchanged
+				verdict = kargo.VerdictUnchanged
 			}
 		}
 		delete(gone, stack.Name)
 		results = append(results, kargo.StackResult{Name: stack.Name, Verdict: verdict, Digest: digest})
 	}
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
-		results = append(results, kargo.StackResult{Name: name, Verdict: kargo.StackRemoved})
+		results = append(results, kargo.StackResult{Name: name, Verdict: kargo.VerdictRemoved})
 	}
 	return results
 }

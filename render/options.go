@@ -25,7 +25,7 @@ func (r *renderer) options(stack string) kargo.StackOptions {
 		Resolve: kargo.ResolveMode(r.oneOf(prefix+"RESOLVE",
 			string(kargo.ResolveOnce), string(kargo.ResolveAlways), string(kargo.ResolveNever))),
 		OnFailure: kargo.OnFailure(r.oneOf(prefix+"ON_FAILURE",
-			string(kargo.Rollback), string(kargo.HoldFailed), string(kargo.Continue))),
+			string(kargo.FailureRollback), string(kargo.FailureHold), string(kargo.FailureContinue))),
 		Drift: kargo.DriftMode(r.oneOf(prefix+"DRIFT",
 			string(kargo.DriftEnforce), string(kargo.DriftWarn), string(kargo.DriftOff))),
 		Ignore:   r.pointers(prefix + "IGNORE"),

@@ -102,7 +102,7 @@ func stackText(t *testing.T, stacks []kargo.Stack) string {
 
 // uncommonOptions leaves out the defaults.
 func uncommonOptions(options kargo.StackOptions) map[string]any {
-	silent := kargo.StackOptions{OnFailure: kargo.Rollback, Drift: kargo.DriftEnforce, Deadline: 10 * time.Minute, Stable: 5 * time.Second}
+	silent := kargo.StackOptions{OnFailure: kargo.FailureRollback, Drift: kargo.DriftEnforce, Deadline: 10 * time.Minute, Stable: 5 * time.Second}
 	said := map[string]any{"adopt": options.Adopt, "protect": options.Protect, "recreate": options.Recreate, "ignore": options.Ignore}
 	if options.OnFailure != silent.OnFailure {
 		said["on failure"] = options.OnFailure

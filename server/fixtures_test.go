@@ -26,17 +26,17 @@ const digest = "@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e88
 
 func healthyStacks() []kargo.StackStatus {
 	return []kargo.StackStatus{
-		{Name: "dbs", Verdict: kargo.StackChanged, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.ID(), Services: []kargo.ServiceStatus{
-			{Name: "dbs_redis", Image: "redis:7.4-alpine" + digest, Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
-			{Name: "dbs_postgis", Image: "registry.example.org/geo/postgis:15-3.3" + digest, Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
+		{Name: "dbs", Verdict: kargo.VerdictChanged, InSync: true, Health: kargo.HealthHealthy, LastVerified: at(20 * time.Second), Revision: newest.ID(), Services: []kargo.ServiceStatus{
+			{Name: "dbs_redis", Image: "redis:7.4-alpine" + digest, Running: 1, Desired: 1, Health: kargo.HealthHealthy, InSync: true},
+			{Name: "dbs_postgis", Image: "registry.example.org/geo/postgis:15-3.3" + digest, Running: 1, Desired: 1, Health: kargo.HealthHealthy, InSync: true},
 		}},
-		{Name: "maps", Verdict: kargo.StackAdded, InSync: true, Health: kargo.Healthy, LastVerified: at(20 * time.Second), Revision: newest.ID(), Services: []kargo.ServiceStatus{
-			{Name: "maps_tileserver", Image: "maptiler/tileserver-gl:5.6.0", Running: 3, Desired: 3, Health: kargo.Healthy, InSync: true},
-			{Name: "maps_mapserver", Image: "registry.example.org/geo/mapserver:8.0", Running: 2, Desired: 2, Health: kargo.Healthy, InSync: true},
+		{Name: "maps", Verdict: kargo.VerdictAdded, InSync: true, Health: kargo.HealthHealthy, LastVerified: at(20 * time.Second), Revision: newest.ID(), Services: []kargo.ServiceStatus{
+			{Name: "maps_tileserver", Image: "maptiler/tileserver-gl:5.6.0", Running: 3, Desired: 3, Health: kargo.HealthHealthy, InSync: true},
+			{Name: "maps_mapserver", Image: "registry.example.org/geo/mapserver:8.0", Running: 2, Desired: 2, Health: kargo.HealthHealthy, InSync: true},
 		}},
-		{Name: "monitoring", Verdict: kargo.StackUnchanged, InSync: true, Health: kargo.Healthy, LastVerified: at(3 * time.Minute), Revision: older.ID(), Services: []kargo.ServiceStatus{
-			{Name: "monitoring_prometheus", Image: "prom/prometheus:v2.53.0", Running: 1, Desired: 1, Health: kargo.Healthy, InSync: true},
-			{Name: "monitoring_node-exporter", Image: "prom/node-exporter:v1.8.1", Running: 5, Desired: 5, Health: kargo.Healthy, InSync: true},
+		{Name: "monitoring", Verdict: kargo.VerdictUnchanged, InSync: true, Health: kargo.HealthHealthy, LastVerified: at(3 * time.Minute), Revision: older.ID(), Services: []kargo.ServiceStatus{
+			{Name: "monitoring_prometheus", Image: "prom/prometheus:v2.53.0", Running: 1, Desired: 1, Health: kargo.HealthHealthy, InSync: true},
+			{Name: "monitoring_node-exporter", Image: "prom/node-exporter:v1.8.1", Running: 5, Desired: 5, Health: kargo.HealthHealthy, InSync: true},
 		}},
 	}
 }
@@ -53,14 +53,14 @@ func deployments() []kargo.Deployment {
 	return []kargo.Deployment{
 		{
 			Number: 42, Revision: newest, Trigger: "webhook github", Started: at(3 * time.Minute), Finished: at(2*time.Minute + 22*time.Second),
-			Outcome: kargo.Succeeded, PlanID: "0f343b0931a1", Changes: rolledOut,
-			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackChanged}, {Name: "maps", Verdict: kargo.StackAdded}, {Name: "monitoring", Verdict: kargo.StackUnchanged}},
+			Outcome: kargo.OutcomeSucceeded, PlanID: "0f343b0931a1", Changes: rolledOut,
+			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.VerdictChanged}, {Name: "maps", Verdict: kargo.VerdictAdded}, {Name: "monitoring", Verdict: kargo.VerdictUnchanged}},
 		},
 		{
 			Number: 41, Revision: older, Trigger: "swarm event", Started: at(5 * time.Hour), Finished: at(5*time.Hour - 4*time.Second),
-			Outcome: kargo.Failed, PlanID: "62cdb7020ff9",
+			Outcome: kargo.OutcomeFailed, PlanID: "62cdb7020ff9",
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
-			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.StackUnchanged, Failure: &kargo.Failure{Revision: older.ID(), Time: at(5 * time.Hour),
+			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.VerdictUnchanged, Failure: &kargo.Failure{Revision: older.ID(), Time: at(5 * time.Hour),
 				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1) (exit code 1)"}}}},
 			Hooks: []kargo.HookRun{
 				{Script: "deploy/redis_before.sh", Stack: "dbs", Took: 120 * time.Millisecond},
@@ -69,10 +69,10 @@ func deployments() []kargo.Deployment {
 			Err: "update service dbs_redis: rpc error: code = Unavailable desc = the swarm does not have a leader",
 		},
 		{
-			Number: 40, Revision: older, Trigger: "interval", Started: at(26 * time.Hour), Outcome: kargo.Superseded, PlanID: "12f54a96f643",
+			Number: 40, Revision: older, Trigger: "interval", Started: at(26 * time.Hour), Outcome: kargo.OutcomeSuperseded, PlanID: "12f54a96f643",
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "monitoring", Name: "monitoring_prometheus",
 				Reason: `TaskTemplate.ContainerSpec.Args[1]: "--storage.tsdb.retention.time=2d" -> "--storage.tsdb.retention.time=7d"`}},
-			Stacks: []kargo.StackResult{{Name: "monitoring", Verdict: kargo.StackChanged}},
+			Stacks: []kargo.StackResult{{Name: "monitoring", Verdict: kargo.VerdictChanged}},
 		},
 	}
 }
@@ -97,16 +97,16 @@ func troubled() kargo.Status {
 		{Path: ".env", Line: 3, Message: "STACKS names maps, and there is no deploy/maps.yml"},
 		{Path: "deploy/monitoring.yml", Line: 40, Message: "services.prometheus.restart is not used by Swarm", Hint: "use deploy.restart_policy", Warning: true},
 	}
-	status.Stacks[0].Health, status.Stacks[0].InSync = kargo.Degraded, false
+	status.Stacks[0].Health, status.Stacks[0].InSync = kargo.HealthDegraded, false
 	status.Stacks[0].Message = "dbs_postgis was rolled back"
-	status.Stacks[0].Operation, status.Stacks[1].Operation = kargo.HeldBack, kargo.RollingOut
-	status.Stacks[1].Services[0].Operation = kargo.RollingOut
-	status.Stacks[1].Services[1].InSync, status.Stacks[1].Services[1].Operation = false, kargo.Waiting
+	status.Stacks[0].Operation, status.Stacks[1].Operation = kargo.OperationHeld, kargo.OperationRollingOut
+	status.Stacks[1].Services[0].Operation = kargo.OperationRollingOut
+	status.Stacks[1].Services[1].InSync, status.Stacks[1].Services[1].Operation = false, kargo.OperationWaiting
 	status.Stacks[0].Failure = &kargo.Failure{Revision: newest.ID(), Reason: "dbs_postgis: 3 tasks failed", Time: at(time.Minute),
 		Words: []string{"dbs_postgis on worker-0: failed: task: non-zero exit (1) (exit code 1)", "log: FATAL: <wrong> ownership"}}
-	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.Degraded, 0
+	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.HealthDegraded, 0
 	status.Stacks[0].Services[1].Message = `task: non-zero exit (1): FATAL: data directory "/var/lib/postgresql/data" has wrong ownership`
-	status.Stacks[1].Health, status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Running = kargo.InProgress, kargo.InProgress, 1
+	status.Stacks[1].Health, status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Running = kargo.HealthProgressing, kargo.HealthProgressing, 1
 	status.Images = []kargo.ImageStatus{
 		{ImageRule: kargo.ImageRule{Variable: "POSTGIS_TAG", Image: "registry.example.org/geo/postgis", Pattern: `^(\d+)-3\.3$`}, Current: "15-3.3",
 			Error: "list tags of registry.example.org/geo/postgis: no answer within 30s"},

@@ -166,7 +166,7 @@ func collectStack(gauge gaugeFunc, stack kargo.StackStatus) {
 	revision := stack.Revision.Short()
 	gauge(stackInfo, 1, stack.Name, revision, string(stack.Health), strconv.FormatBool(stack.InSync))
 	gauge(stackCondition, truth(stack.InSync), stack.Name, "in_sync")
-	for _, health := range []kargo.Health{kargo.Healthy, kargo.InProgress, kargo.Degraded} {
+	for _, health := range []kargo.Health{kargo.HealthHealthy, kargo.HealthProgressing, kargo.HealthDegraded} {
 		gauge(stackCondition, truth(stack.Health == health), stack.Name, string(health))
 	}
 	if !stack.LastVerified.IsZero() {

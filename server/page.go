@@ -137,14 +137,14 @@ func textLines(text string) []string {
 
 // summarize puts first what needs a person.
 func summarize(status kargo.Status) summary {
-	worst := kargo.Healthy
+	worst := kargo.HealthHealthy
 	for _, stack := range status.Stacks {
 		switch stack.Health {
-		case kargo.Degraded:
-			worst = kargo.Degraded
-		case kargo.InProgress:
-			if worst != kargo.Degraded {
-				worst = kargo.InProgress
+		case kargo.HealthDegraded:
+			worst = kargo.HealthDegraded
+		case kargo.HealthProgressing:
+			if worst != kargo.HealthDegraded {
+				worst = kargo.HealthProgressing
 			}
 		}
 	}
@@ -164,9 +164,9 @@ func summarize(status kargo.Status) summary {
 		return summary{"idle", "Starting", "No revision was applied yet."}
 	case len(failed) > 0:
 		return summary{"bad", "Failed", "The newest rendering did not come up: " + strings.Join(failed, ", ") + "."}
-	case worst == kargo.Degraded:
+	case worst == kargo.HealthDegraded:
 		return summary{"bad", "Degraded", "Not every service runs as it should."}
-	case pending > 0 || worst == kargo.InProgress:
+	case pending > 0 || worst == kargo.HealthProgressing:
 		return summary{"busy", "Rolling out", count(pending, "change") + " to go."}
 	case held > 0:
 		return summary{"warn", "Held back", count(held, "change") + " wait" + cond(held == 1, "s", "") + "."}
@@ -177,11 +177,11 @@ func summarize(status kargo.Status) summary {
 // tone is the colour of a health or an outcome.
 func tone(word any) string {
 	switch word {
-	case kargo.Healthy, kargo.Succeeded:
+	case kargo.HealthHealthy, kargo.OutcomeSucceeded:
 		return "good"
-	case kargo.InProgress, kargo.Running, kargo.Progressing: // one word is in both
+	case kargo.HealthProgressing, kargo.OutcomeRunning, kargo.OutcomeProgressing: // one word is in both
 		return "busy"
-	case kargo.Degraded, kargo.Failed:
+	case kargo.HealthDegraded, kargo.OutcomeFailed:
 		return "bad"
 	}
 	return "idle"
@@ -213,11 +213,11 @@ func stackNews(results []kargo.StackResult) string {
 	var names []string
 	for _, stack := range results {
 		switch stack.Verdict {
-		case kargo.StackAdded:
+		case kargo.VerdictAdded:
 			names = append(names, "+"+stack.Name)
-		case kargo.StackRemoved:
+		case kargo.VerdictRemoved:
 			names = append(names, "−"+stack.Name)
-		case kargo.StackChanged:
+		case kargo.VerdictChanged:
 			names = append(names, stack.Name)
 		}
 	}
@@ -226,7 +226,7 @@ func stackNews(results []kargo.StackResult) string {
 
 // isOpen tells whether an outcome may still change.
 func isOpen(outcome kargo.Outcome) bool {
-	return outcome == kargo.Running || outcome == kargo.Progressing
+	return outcome == kargo.OutcomeRunning || outcome == kargo.OutcomeProgressing
 }
 
 // image shortens a digest: its first characters tell it from others.

@@ -172,7 +172,7 @@ func TestS32HostileText(t *testing.T) {
 	withProblems := hostile
 	withProblems.Problems = kargo.Problems{{Path: evil, Message: evil, Hint: evil}, {Path: evil, Message: evil, Hint: evil, Warning: true}}
 	deployment := kargo.Deployment{Number: 1, Revision: revision, Trigger: evil, Outcome: evil, PlanID: evil, Err: evil,
-		Changes: hostile.Plan.Changes, Held: hostile.Pending.Held, Stacks: []kargo.StackResult{{Name: evil, Verdict: kargo.StackAdded}}}
+		Changes: hostile.Plan.Changes, Held: hostile.Pending.Held, Stacks: []kargo.StackResult{{Name: evil, Verdict: kargo.VerdictAdded}}}
 	for _, status := range []kargo.Status{hostile, withProblems} {
 		s, _ := newServer(status)
 		s.History = records{deployments: []kargo.Deployment{deployment}}

@@ -122,7 +122,7 @@ func settle(stopped context.Context, loop *controller.Controller, wait time.Dura
 		if stack.Failure != nil {
 			return kargo.Errorf(kargo.Unavailable, "stack %s failed: %s", stack.Name, stack.Failure.Reason)
 		}
-		if stack.Health == kargo.Degraded {
+		if stack.Health == kargo.HealthDegraded {
 			return kargo.Errorf(kargo.Unavailable, "stack %s is degraded: %s", stack.Name, stack.Message)
 		}
 	}
@@ -132,7 +132,7 @@ func settle(stopped context.Context, loop *controller.Controller, wait time.Dura
 func unsettled(status kargo.Status) error {
 	var errs []error
 	for _, stack := range status.Stacks {
-		if stack.Health != kargo.Healthy {
+		if stack.Health != kargo.HealthHealthy {
 			errs = append(errs, fmt.Errorf("stack %s is %s: %s", stack.Name, stack.Health, stack.Message))
 		}
 	}

@@ -178,7 +178,7 @@ func took(d kargo.Deployment) string {
 // stacksMoved names the stacks that did not stay as they were: "+new ~changed
 // -removed", and counts the others.
 func stacksMoved(results []kargo.StackResult) string {
-	signs := map[kargo.Verdict]string{kargo.StackAdded: "+", kargo.StackChanged: "~", kargo.StackRemoved: "-"}
+	signs := map[kargo.Verdict]string{kargo.VerdictAdded: "+", kargo.VerdictChanged: "~", kargo.VerdictRemoved: "-"}
 	var parts []string
 	stayed := 0
 	for _, result := range results {

@@ -41,7 +41,7 @@ configs: {page: {file: ./../configs/page.txt}}
 		t.Fatalf("kargo adopt: %s", got)
 	}
 	s.awaitDeployment(commit)
-	status := s.awaitStatus("the stack is Kargo's", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.Healthy })
+	status := s.awaitStatus("the stack is Kargo's", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.HealthHealthy })
 	if got := s.takenDown("web", "app"); len(got) > 0 {
 		t.Errorf("tasks were taken down: %v; status %+v", got, status.Stacks)
 	}
@@ -51,7 +51,7 @@ configs: {page: {file: ./../configs/page.txt}}
 
 	// From now on it is a stack like any other.
 	d := s.deploy(w.file("configs/page.txt", "another page\n"))
-	if d.Outcome != kargo.Succeeded || len(d.Changes) != 2 {
+	if d.Outcome != kargo.OutcomeSucceeded || len(d.Changes) != 2 {
 		t.Errorf("deployment %s: %v %s", d.Outcome, d.Changes, d.Err)
 	}
 }

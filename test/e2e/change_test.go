@@ -34,7 +34,7 @@ func TestOneVariableMovesOneServiceOfForty(t *testing.T) {
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		w := twentyStacks(s)
 		first := s.begin(w)
-		if first.Outcome != kargo.Succeeded || len(s.services()) != 40 {
+		if first.Outcome != kargo.OutcomeSucceeded || len(s.services()) != 40 {
 			t.Fatalf("the first deployment %s, %d services run", first.Outcome, len(s.services()))
 		}
 		before, mark := s.services(), s.docker.mark()
@@ -92,7 +92,7 @@ func TestReadmeCommitAsksDockerNothing(t *testing.T) {
 	if calls := s.docker.callsSince(mark); len(calls) > 0 {
 		t.Errorf("Docker was asked %q", calls)
 	}
-	if got.Outcome != kargo.Succeeded || len(got.Changes) != 0 {
+	if got.Outcome != kargo.OutcomeSucceeded || len(got.Changes) != 0 {
 		t.Errorf("the deployment %s with %v", got.Outcome, got.Changes)
 	}
 }

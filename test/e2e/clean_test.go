@@ -23,7 +23,7 @@ func TestOldImagesLeaveTheNodes(t *testing.T) {
 	}
 	w := s.workspace().stack("web", "app").service("app", replicas(1), image(repository+":1"))
 	s.begin(w)
-	if d := s.deploy(w.service("app", replicas(1), image(repository+":2"))); d.Outcome != kargo.Succeeded {
+	if d := s.deploy(w.service("app", replicas(1), image(repository+":2"))); d.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	s.stop()

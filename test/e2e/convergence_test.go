@@ -47,7 +47,7 @@ func TestAFailedRenderingIsRolledBackAndNotTriedAgain(t *testing.T) {
 			bad := good()
 			failure.edit(bad)
 			d := s.deploy(bad)
-			if d.Outcome != kargo.Failed || !strings.Contains(d.Err, failure.want) {
+			if d.Outcome != kargo.OutcomeFailed || !strings.Contains(d.Err, failure.want) {
 				t.Errorf("deployment %s: %s, want a failure that says %q", d.Outcome, d.Err, failure.want)
 			}
 			after := s.services()[s.service("web", "app")]
@@ -105,7 +105,7 @@ func TestOneOfFiveFails(t *testing.T) {
 	bad.service("e", replicas(1))
 	d := s.deploy(bad)
 
-	if d.Outcome != kargo.Failed {
+	if d.Outcome != kargo.OutcomeFailed {
 		t.Errorf("deployment %s", d.Outcome)
 	}
 	if got := images(); got != before {
@@ -166,14 +166,14 @@ services:
     depends_on: {migrate: {condition: service_completed_successfully}}
     deploy: {endpoint_mode: dnsrr, update_config: {monitor: 500ms}}
 `)
-	if d := s.begin(w); d.Outcome != kargo.Succeeded {
+	if d := s.begin(w); d.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	ran := s.tasks("web", "migrate", anyTask)
 	if len(ran) != 1 {
 		t.Fatalf("the job has %d tasks", len(ran))
 	}
-	if d := s.deploy(w.set("GREETING", "good evening")); d.Outcome != kargo.Succeeded {
+	if d := s.deploy(w.set("GREETING", "good evening")); d.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	if got := s.tasks("web", "migrate", anyTask); !slices.Equal(got, ran) {
@@ -196,7 +196,7 @@ services:
     depends_on: {migrate: {condition: service_completed_successfully}}
     deploy: {endpoint_mode: dnsrr}
 `))
-	if d.Outcome != kargo.Failed || !strings.Contains(d.Err, "(exit code 3)") {
+	if d.Outcome != kargo.OutcomeFailed || !strings.Contains(d.Err, "(exit code 3)") {
 		t.Errorf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	if _, exists := s.services()[s.service("web", "app")]; exists {

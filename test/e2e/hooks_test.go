@@ -64,7 +64,7 @@ func TestServeRunsHooksOnceARevision(t *testing.T) {
 	w := s.workspace().stack("web", "site").service("site").
 		file("deploy/site_before.sh", "echo before >> "+mark+"\n").file("deploy/site_after.sh", "echo after >> "+mark+"\n")
 	d := s.begin(w)
-	if d.Outcome != kargo.Succeeded || len(d.Hooks) != 2 {
+	if d.Outcome != kargo.OutcomeSucceeded || len(d.Hooks) != 2 {
 		t.Errorf("deployment %s: %s, hooks %+v", d.Outcome, d.Err, d.Hooks)
 	}
 	s.awaitRound(s.sync)

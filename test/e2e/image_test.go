@@ -189,7 +189,7 @@ func (b *imageBed) awaitInForce(container, commit string) {
 			b.t.Fatal(err)
 		}
 		return status.Applied.Commit == commit && len(status.Stacks) == 1 &&
-			status.Stacks[0].InSync && status.Stacks[0].Health == kargo.Healthy
+			status.Stacks[0].InSync && status.Stacks[0].Health == kargo.HealthHealthy
 	})
 }
 

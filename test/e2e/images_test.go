@@ -39,7 +39,7 @@ func TestANewerTagIsCommittedAndRolledOut(t *testing.T) {
 	commit := s.repo.commit(w)
 	s.repo.push()
 	s.start()
-	if d := s.awaitDeployment(commit); d.Outcome != kargo.Succeeded {
+	if d := s.awaitDeployment(commit); d.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
 
@@ -47,7 +47,7 @@ func TestANewerTagIsCommittedAndRolledOut(t *testing.T) {
 	s.push(image1+":2.0", auth) // not asked for
 	s.sync()
 	status := s.awaitStatus("the newer tag runs", func(k kargo.Status) bool {
-		return len(k.Images) == 1 && k.Images[0].Commit != "" && k.Applied.Commit == k.Images[0].Commit && k.Stacks[0].InSync && k.Stacks[0].Health == kargo.Healthy
+		return len(k.Images) == 1 && k.Images[0].Commit != "" && k.Applied.Commit == k.Images[0].Commit && k.Stacks[0].InSync && k.Stacks[0].Health == kargo.HealthHealthy
 	})
 	if got := s.services()[s.service("web", "app")].Image; !strings.HasPrefix(got, image1+":1.1@sha256:") {
 		t.Errorf("runs %s", got)

@@ -95,7 +95,7 @@ func TestKilledAnywhereItEndsTheSame(t *testing.T) {
 	unharmed := newKillRun(t)
 	unharmed.sync()
 	deployment := unharmed.awaitDeployment(unharmed.commit)
-	if len(deployment.Changes) < leastChanges || deployment.Outcome != kargo.Succeeded {
+	if len(deployment.Changes) < leastChanges || deployment.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("the run without a kill %s with %d changes, want at least %d", deployment.Outcome, len(deployment.Changes), leastChanges)
 	}
 	state, writes := unharmed.state(), unharmed.writes()
@@ -190,7 +190,7 @@ func (k *killRun) checkHistory(wanted []kargo.Change) {
 			}
 		}
 	}
-	if newest := deployments[0]; newest.Outcome != kargo.Succeeded {
+	if newest := deployments[0]; newest.Outcome != kargo.OutcomeSucceeded {
 		k.t.Errorf("the last deployment %s: %s", newest.Outcome, newest.Err)
 	}
 	var missing []string

@@ -34,7 +34,7 @@ func TestAnotherToolIsQuicker(t *testing.T) {
 		swarm.ServeHTTP(rw, r)
 	})
 	d := s.deploy(w.service("app", replicas(1), environment("A=2")))
-	if d.Outcome != kargo.Succeeded || d.Err != "" || times.Load() < 4 {
+	if d.Outcome != kargo.OutcomeSucceeded || d.Err != "" || times.Load() < 4 {
 		t.Errorf("deployment %s after %d writes: %s", d.Outcome, times.Load(), d.Err)
 	}
 	live := s.services()[name].Spec
@@ -51,17 +51,17 @@ func TestANodeLosesItsLabel(t *testing.T) {
 	label := s.prefix + ".disk"
 	s.labelNode(label, "fast")
 	w := s.workspace().stack("web", "app").service("app", replicas(1)).set("APP_CONSTRAINTS", "node.labels."+label+"==fast")
-	if d := s.begin(w); d.Outcome != kargo.Succeeded {
+	if d := s.begin(w); d.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	mark := s.docker.mark()
 	s.labelNode(label, "slow")
 	s.awaitStatus("the stack has lost its task", func(k kargo.Status) bool {
 		stack := k.Stacks[0]
-		return stack.Health == kargo.Degraded && stack.InSync && strings.Contains(stack.Message, "no suitable node")
+		return stack.Health == kargo.HealthDegraded && stack.InSync && strings.Contains(stack.Message, "no suitable node")
 	})
 	s.labelNode(label, "fast")
-	s.awaitStatus("the stack is well again", func(k kargo.Status) bool { return k.Stacks[0].Health == kargo.Healthy })
+	s.awaitStatus("the stack is well again", func(k kargo.Status) bool { return k.Stacks[0].Health == kargo.HealthHealthy })
 	if writes := s.docker.writesSince(mark); len(writes) > 0 {
 		t.Errorf("Kargo answered with %q", writes)
 	}

@@ -102,7 +102,7 @@ func TestSwarmMovedOnDuringAnApply(t *testing.T) {
 		before := len(s.memory.Writes())
 		s.docker.meddle(outOfSequence(int64(n + 1)))
 		got := s.deploy(w.set("COLOUR", strings.Repeat("1", n+1)))
-		if got.Outcome != kargo.Succeeded || got.Err != "" {
+		if got.Outcome != kargo.OutcomeSucceeded || got.Err != "" {
 			t.Errorf("write %d refused: the deployment %s: %s", n+1, got.Outcome, got.Err)
 		}
 		writes := s.memory.Writes()[before:]
@@ -124,7 +124,7 @@ func TestAnswerLostDuringAnApply(t *testing.T) {
 		before := len(s.memory.Writes())
 		s.docker.meddle(killAt(int64(n+1), true, func() {})) // nobody is killed, the connection is cut
 		got := s.deploy(w.set("COLOUR", strings.Repeat("1", n+1)))
-		if got.Outcome != kargo.Succeeded || got.Err != "" {
+		if got.Outcome != kargo.OutcomeSucceeded || got.Err != "" {
 			t.Errorf("answer %d lost: the deployment %s: %s", n+1, got.Outcome, got.Err)
 		}
 		writes := s.memory.Writes()[before:]

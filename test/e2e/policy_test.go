@@ -26,7 +26,7 @@ func TestPolicyStandsBeforeTheSwarm(t *testing.T) {
 			t.Errorf("there are %d services", len(got))
 		}
 
-		if d := s.deploy(plain()); d.Outcome != kargo.Succeeded {
+		if d := s.deploy(plain()); d.Outcome != kargo.OutcomeSucceeded {
 			t.Errorf("deployment %s: %s", d.Outcome, d.Err)
 		}
 		mark := s.docker.mark()

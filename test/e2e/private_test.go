@@ -116,7 +116,7 @@ func TestRenewedToken(t *testing.T) {
 	s.sync()
 	s.awaitFault("unavailable", "the server refuses the user name or the password")
 	writeFile(t, password, gitReaderPassword+"\n")
-	if got := s.awaitDeployment(commit); got.Outcome != kargo.Succeeded {
+	if got := s.awaitDeployment(commit); got.Outcome != kargo.OutcomeSucceeded {
 		t.Errorf("the deployment %s", got.Outcome)
 	}
 }

@@ -32,7 +32,7 @@ func TestAnImageFromAPrivateRegistry(t *testing.T) {
 	s.push(private, registry.AuthConfig{Username: user, Password: password})
 
 	d := s.begin(s.workspace().stack("web", "app").service("app", replicas(1), image(private)))
-	if d.Outcome != kargo.Succeeded {
+	if d.Outcome != kargo.OutcomeSucceeded {
 		t.Fatalf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	if got := s.services()[s.service("web", "app")].Image; !strings.HasPrefix(got, private+"@sha256:") {
@@ -44,7 +44,7 @@ func TestAnImageFromAPrivateRegistry(t *testing.T) {
 	// the registry is asked again.
 	w := s.workspace().stack("web", "app", "more").service("app", replicas(1), image(private+"0")).service("more", replicas(1))
 	mark := s.docker.mark()
-	if d := s.deploy(w); d.Outcome != kargo.Failed || !strings.Contains(d.Err, "there is no image "+private+"0 (manifest unknown") {
+	if d := s.deploy(w); d.Outcome != kargo.OutcomeFailed || !strings.Contains(d.Err, "there is no image "+private+"0 (manifest unknown") {
 		t.Errorf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	if got := s.docker.writesSince(mark); len(got) > 0 {
@@ -52,7 +52,7 @@ func TestAnImageFromAPrivateRegistry(t *testing.T) {
 	}
 	s.push(private+"0", registry.AuthConfig{Username: user, Password: password})
 	s.awaitRound(s.sync)
-	s.awaitStatus("the pushed image runs", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.Healthy })
+	s.awaitStatus("the pushed image runs", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.HealthHealthy })
 
 	if strings.Contains(s.log(), password) || strings.Contains(s.log(), auth) {
 		t.Error("the log holds the credential")

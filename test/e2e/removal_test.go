@@ -20,7 +20,7 @@ func TestStackThatLeavesIsRemovedServicesFirst(t *testing.T) {
 
 		deployment := s.deploy(w.drop("old"))
 
-		if deployment.Outcome != kargo.Succeeded || deployment.Err != "" {
+		if deployment.Outcome != kargo.OutcomeSucceeded || deployment.Err != "" {
 			t.Errorf("the deployment %s: %s", deployment.Outcome, deployment.Err)
 		}
 		if got, want := moved(before, s.services()), []string{s.service("old", "app"), s.service("old", "worker")}; !slices.Equal(got, want) {

@@ -26,7 +26,7 @@ func TestSIGTERMDuringARollout(t *testing.T) {
 	s.repo.commit(s.workspace().stack("web", "site").service("site", image("kargo/none:1"), replicas(1)))
 	s.start()
 	s.awaitStatus("the stack is on its way", func(k kargo.Status) bool {
-		return len(k.Stacks) == 1 && k.Stacks[0].Health == kargo.InProgress
+		return len(k.Stacks) == 1 && k.Stacks[0].Health == kargo.HealthProgressing
 	})
 	s.stop()
 	// The next process goes on with the same deployment.

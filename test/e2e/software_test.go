@@ -95,7 +95,7 @@ func (b *softwareBed) deploy() {
 	within(b.t, startup, "all services are healthy", func() bool {
 		status := b.status()
 		return len(status.Stacks) > 0 && !slices.ContainsFunc(status.Stacks, func(s kargo.StackStatus) bool {
-			return s.Health != kargo.Healthy
+			return s.Health != kargo.HealthHealthy
 		})
 	})
 }
@@ -142,7 +142,7 @@ func (b *softwareBed) checkHealth(t *testing.T) {
 // checkSync asks for the state of all stacks, and for a second plan.
 func (b *softwareBed) checkSync(t *testing.T) {
 	for _, stack := range b.status().Stacks {
-		if !stack.InSync || stack.Health != kargo.Healthy {
+		if !stack.InSync || stack.Health != kargo.HealthHealthy {
 			t.Errorf("stack %s: in sync is %t, health is %s: %s", stack.Name, stack.InSync, stack.Health, stack.Message)
 		}
 	}
