@@ -1,6 +1,7 @@
 package kargo
 
 import (
+	"context"
 	"io/fs"
 	"time"
 )
@@ -28,7 +29,7 @@ type EnvFile struct {
 }
 
 // Shell evaluates environment files in a real shell, in order: each sees the
-// variables of base and those that the files before it exported. It answers all
-// variables that are exported then. What the files do wrong are problems; an
-// error is of the machine.
-type Shell func(base Environment, files []EnvFile) (Environment, Problems, error)
+// variables of base and those that the files before it exported. It returns all
+// variables that are exported at the end. What the files do wrong are problems;
+// an error is the machine's, or ctx has ended.
+type Shell func(ctx context.Context, base Environment, files []EnvFile) (Environment, Problems, error)

@@ -334,8 +334,10 @@ func newWorld(t *testing.T) *world {
 		Source: controller.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
 		Pipeline: controller.Pipeline{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
-			Secrets: func(files fs.FS) fs.FS { return files },
-			Hooks:   func(ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) { return ws, nil, nil },
+			Secrets: func(_ context.Context, files fs.FS) fs.FS { return files },
+			Hooks: func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
+				return ws, nil, nil
+			},
 		},
 		Write:    func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
 		Instance: "test", Poll: controller.Every(time.Minute), Verify: 5 * time.Minute,

@@ -26,16 +26,16 @@ type Pipeline struct {
 	// Policy is what the operator permits.
 	Policy permit.Policy
 	// Secrets opens encrypted files in memory.
-	Secrets func(fs.FS) fs.FS
+	Secrets func(context.Context, fs.FS) fs.FS
 	// Named are the stacks that a person named; none means all.
 	Named []string
 	// Key answers the key of the instance, which names of Swarm secrets depend
 	// on; nil where no Swarm is at hand. It is called only if there are any.
-	Key func() ([]byte, error)
+	Key func(context.Context) ([]byte, error)
 	// DigestKey is the key of the digests of stacks, which show.
 	DigestKey []byte
 	// Hooks gives the workspace's own scripts their say.
-	Hooks func(kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems, error)
+	Hooks func(context.Context, kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems, error)
 	// After runs the after hooks of one stack; nil where none may run.
 	After func(context.Context, kargo.Workspace, string) ([]kargo.HookRun, error)
 	// Shell evaluates environment files that run programs; nil where they may
@@ -84,8 +84,8 @@ func answersAs(files, earlier fs.FS) bool {
 // Run reads a revision. With stacks named, only those are rendered and need to
 // be sound. What is wrong with the workspace is in Desired.Problems; an error
 // is a fault of something else. The files are those that a Source answered.
-func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
-	desired, err := p.read(revision, files, stacks...)
+func (p Pipeline) Run(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
+	desired, err := p.read(ctx, revision, files, stacks...)
 	// A problem may quote what it is about.
 	mask := Mask(nil, desired.Workspace).Blanked()
 	for i, problem := range desired.Problems {
@@ -97,16 +97,16 @@ func (p Pipeline) Run(revision kargo.Revision, files fs.FS, stacks ...string) (D
 	if err != nil || p.Key == nil {
 		return desired, err
 	}
-	return desired.Named(p.Key)
+	return desired.Named(ctx, p.Key)
 }
 
 // Named is the same with the names that its Swarm secrets have in Swarm. The
 // key is asked for only if there are any.
-func (d Desired) Named(key func() ([]byte, error)) (Desired, error) {
+func (d Desired) Named(ctx context.Context, key func(context.Context) ([]byte, error)) (Desired, error) {
 	if !render.HasSecrets(d.Stacks) {
 		return d, nil
 	}
-	secret, err := key()
+	secret, err := key(ctx)
 	if err != nil {
 		return d, fmt.Errorf("name secrets: %w", err)
 	}
@@ -114,7 +114,7 @@ func (d Desired) Named(key func() ([]byte, error)) (Desired, error) {
 	return d, nil
 }
 
-func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
+func (p Pipeline) read(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
 	revision.Catalogue = p.Catalogue
 	if len(stacks) == 0 {
 		stacks = p.Named
@@ -124,10 +124,10 @@ func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (
 		return Desired{}, err
 	}
 	for i := range shared {
-		shared[i].Files = p.Secrets(shared[i].Files)
+		shared[i].Files = p.Secrets(ctx, shared[i].Files)
 	}
-	workspace, problems, err := merge.Merge(merge.Input{
-		Defaults: p.Defaults, Shared: shared, User: p.Secrets(user), Revision: revision,
+	workspace, problems, err := merge.Merge(ctx, merge.Input{
+		Defaults: p.Defaults, Shared: shared, User: p.Secrets(ctx, user), Revision: revision,
 		Root: p.Root, WorkspacePath: p.Workspace, UserID: p.UserID, GroupID: p.GroupID, Shell: p.Shell,
 	})
 	if err != nil {
@@ -138,7 +138,7 @@ func (p Pipeline) read(revision kargo.Revision, files fs.FS, stacks ...string) (
 		return desired, nil // merge said so; there is nothing to render
 	}
 	if problems.Err() == nil { // what is wrong already gives a hook nothing to work on
-		workspace, problems, err = p.Hooks(workspace, stacks...)
+		workspace, problems, err = p.Hooks(ctx, workspace, stacks...)
 		if err != nil {
 			return Desired{}, fmt.Errorf("run hooks of revision %s: %w", revision.Short(), err)
 		}

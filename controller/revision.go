@@ -196,7 +196,7 @@ func (c *Controller) read(ctx context.Context, id kargo.RevisionID) (Desired, er
 		same.Stacks = c.rendered
 		return same, nil
 	}
-	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(revision, files) })
+	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(ctx, revision, files) })
 }
 
 func (c *Controller) fetch(ctx context.Context, id kargo.RevisionID) (revision kargo.Revision, files fs.FS, err error) {

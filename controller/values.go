@@ -27,7 +27,7 @@ func (c *Controller) refresh(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("fetch %s: %w", in.Short(), err)
 	}
-	desired, err := measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(revision, files) })
+	desired, err := measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(ctx, revision, files) })
 	if err != nil {
 		return false, fmt.Errorf("read values outside the repository, those of before stay in force: %w", err)
 	}

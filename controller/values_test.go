@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"strings"
@@ -18,7 +19,7 @@ type outside struct {
 	reads  int
 }
 
-func (o *outside) open(files fs.FS) fs.FS {
+func (o *outside) open(ctx context.Context, files fs.FS) fs.FS {
 	return secrets.Options{
 		AgeKeys: func() ([]byte, error) { return nil, o.err },
 		Variable: func(name string) (string, bool) {
@@ -26,7 +27,7 @@ func (o *outside) open(files fs.FS) fs.FS {
 			value, ok := o.values[name]
 			return value, ok
 		},
-	}.Open(files)
+	}.Open(ctx, files)
 }
 
 const referring = ".env=STACKS=web\nWEB_STACK=web\nLEVEL=ref+env:LEVEL\n"

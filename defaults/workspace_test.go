@@ -105,7 +105,7 @@ func workspace(t *testing.T, set map[string]string, services []string) (kargo.Wo
 	fmt.Fprintf(&env, "STACKS='%s'\n", strings.Join(stacks, " "))
 
 	user := fstest.MapFS{".env": {Data: []byte(env.String())}}
-	ws, problems, err := merge.Merge(merge.Input{
+	ws, problems, err := merge.Merge(t.Context(), merge.Input{
 		Defaults: defaults.FS(), User: user, Root: "/merged", WorkspacePath: "/workspace", UserID: 1000, GroupID: 1000,
 	})
 	if err != nil {

@@ -94,7 +94,7 @@ func read(t *testing.T, name string) controller.Desired {
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	desired, err := pipeline.Run(kargo.Revision{}, os.DirFS(name))
+	desired, err := pipeline.Run(t.Context(), kargo.Revision{}, os.DirFS(name))
 	if err != nil {
 		t.Fatal(err)
 	}

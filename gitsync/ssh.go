@@ -167,13 +167,14 @@ type sshSession struct {
 	errors *headBuffer
 }
 
-// AdvertisedReferences implements transport.Session.
-func (s *sshSession) AdvertisedReferences() (*packp.AdvRefs, error) {
-	return s.AdvertisedReferencesContext(context.Background())
+// AdvertisedReferencesContext implements transport.Session. The context is the
+// connection's.
+func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
+	return s.AdvertisedReferences()
 }
 
-// AdvertisedReferencesContext reads the refs. The context is the connection's.
-func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
+// AdvertisedReferences reads the refs.
+func (s *sshSession) AdvertisedReferences() (*packp.AdvRefs, error) {
 	refs := packp.NewAdvRefs()
 	if err := refs.Decode(s.out); errors.Is(err, packp.ErrEmptyAdvRefs) {
 		return nil, transport.ErrEmptyRemoteRepository

@@ -64,7 +64,8 @@ type outcome struct {
 	failures  []failure
 	code      int
 	took      time.Duration
-	late      bool // it was ended because its time was over
+	// ended is why Kargo ended it before its own end; empty where it did not.
+	ended string
 }
 
 // failure is a command that failed, as an ERR trap tells of it.
@@ -76,8 +77,8 @@ type failure struct {
 
 // run runs the child to its end, and ends whatever it has started. The error is
 // of the machine: bash is not there, or cannot be run.
-func (c child) run(ctx context.Context) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+func (c child) run(caller context.Context) (outcome, error) {
+	ctx, cancel := context.WithTimeout(caller, c.timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", append([]string{"--noprofile", "--norc", "-c", reporting + c.program}, c.args...)...)
 	cmd.Dir, cmd.Env = c.dir, environ(c.env)
@@ -105,17 +106,31 @@ func (c child) run(ctx context.Context) (outcome, error) {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	said := report.end()
-	result := outcome{output: output.String(), took: time.Since(begun), late: ctx.Err() != nil}
+	result := outcome{output: output.String(), took: time.Since(begun), ended: c.whyEnded(caller, ctx)}
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
 		result.code = exit.ExitCode()
-	case err != nil && !errors.Is(err, exec.ErrWaitDelay) && !result.late:
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay) && result.ended == "":
 		return result, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("run bash: %w", err), Hint: "scripts of a workspace need bash where Kargo runs"}
 	}
 	result.variables, result.failures = parseReport(said)
 	return result, nil
 }
+
+// whyEnded says why a child was ended, in words for a message.
+func (c child) whyEnded(caller, limited context.Context) string {
+	switch {
+	case caller.Err() != nil:
+		return "was ended with Kargo"
+	case limited.Err() != nil:
+		return fmt.Sprintf("did not end within %s", c.timeout)
+	}
+	return ""
+}
+
+// hintLonger is for a script that needs more time.
+const hintLonger = "it may take longer with --hook-timeout"
 
 // memoryFile is a file that is on no disk: it may have been encrypted.
 func memoryFile(data []byte) (*os.File, error) {

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,7 @@ kargo_report
 // base and the files are all it sees, and it works on a scratch copy of the
 // layers. A command that fails is a problem, with its line: a password that
 // was not to be had must not become an empty one.
-func (r *Runner) Environment(base kargo.Environment, files []kargo.EnvFile) (env kargo.Environment, problems kargo.Problems, err error) {
+func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files []kargo.EnvFile) (env kargo.Environment, problems kargo.Problems, err error) {
 	s, err := newScratch()
 	if err != nil {
 		return nil, nil, err
@@ -50,15 +51,12 @@ func (r *Runner) Environment(base kargo.Environment, files []kargo.EnvFile) (env
 		c.args = append(c.args, layer, envPath(i))
 		c.files = append(c.files, files[i].Data)
 	}
-	ctx, cancel := r.untilStopped()
-	defer cancel()
 	result, err := c.run(ctx)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("evaluate the environment: %w", err)
-	case result.late:
-		return nil, nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("evaluate the environment: it did not end within %s%s", r.timeout(), inWords(result.output)),
-			Hint: "it may take longer with --hook-timeout"}
+	case result.ended != "":
+		return nil, nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("evaluate the environment: it %s%s", result.ended, inWords(result.output)), Hint: hintLonger}
 	}
 	output := named(result.output, files, layers)
 	for _, failed := range result.failures {

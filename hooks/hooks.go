@@ -18,6 +18,7 @@ package hooks
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -33,8 +34,9 @@ const (
 )
 
 // Refuse reports the hooks of services that one of the stacks lists; no stacks
-// means all. Scripts nobody lists do no harm and are left alone.
-func Refuse(workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
+// means all. Scripts that no stack lists do no harm and are ignored. It has the
+// signature of [Runner.Before].
+func Refuse(_ context.Context, workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
 	var problems kargo.Problems
 	for _, suffix := range []string{before, after} {
 		for _, hook := range hooksOf(workspace, suffix, stacks...) {

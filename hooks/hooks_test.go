@@ -1,12 +1,14 @@
 package hooks_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -38,7 +40,7 @@ func workspace(files ...string) kargo.Workspace {
 func before(t *testing.T, ws kargo.Workspace, stacks ...string) (kargo.Workspace, string) {
 	t.Helper()
 	runner := &hooks.Runner{Timeout: 20 * time.Second}
-	next, problems, err := runner.Before(ws, stacks...)
+	next, problems, err := runner.Before(t.Context(), ws, stacks...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +63,13 @@ func same(t *testing.T, what, got, want string) {
 }
 
 func TestRefuse(t *testing.T) {
-	_, problems, err := hooks.Refuse(workspace("deploy/postgis.yml=", "deploy/postgis_before.sh=", "deploy/kano_after.sh=",
+	_, problems, err := hooks.Refuse(t.Context(), workspace("deploy/postgis.yml=", "deploy/postgis_before.sh=", "deploy/kano_after.sh=",
 		"deploy/unlisted_after.sh=", "scripts/redis_before.sh="))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const hint = "hooks are not allowed to run (put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks)"
-	if _, all, _ := hooks.Refuse(workspace("deploy/kano_after.sh="), "all"); len(all) != 1 {
+	if _, all, _ := hooks.Refuse(t.Context(), workspace("deploy/kano_after.sh="), "all"); len(all) != 1 {
 		t.Errorf("of all stacks: %v", all)
 	}
 	same(t, "problems", texts(problems), "deploy/kano_after.sh:1: service kano has a hook, and "+hint+"\n"+
@@ -151,22 +153,31 @@ func TestAnEncryptedHookIsAProblem(t *testing.T) {
 func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "pid")
 	runner := &hooks.Runner{Timeout: 500 * time.Millisecond}
-	_, _, err := runner.Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark + "\necho waiting\nsleep 1000"))
+	_, _, err := runner.Before(t.Context(), workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark+"\necho waiting\nsleep 1000"))
 	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "hook did not end within 500ms: waiting") {
 		t.Errorf("the error is %v", err)
 	}
 	gone(t, mark)
 
 	// And when Kargo itself ends.
-	stop := make(chan struct{})
-	time.AfterFunc(300*time.Millisecond, func() { close(stop) })
-	if _, _, err := (&hooks.Runner{Stop: stop}).Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark + "\nwait")); err == nil {
-		t.Error("a hook that was ended is taken for one that came to its end")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	begun := filepath.Join(t.TempDir(), "begun")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = os.ReadFile(begun) // until the hook has written to it
+		stop()
+	}()
+	_, _, err = (&hooks.Runner{}).Before(ctx, workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark+"\necho begun > "+begun+"\nwait"))
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "hook was ended with Kargo") {
+		t.Errorf("the error of a hook that ended with Kargo is %v", err)
 	}
 	gone(t, mark)
 
 	// And so is what one that ends has left behind.
-	_, problems, err := (&hooks.Runner{}).Before(workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > " + mark))
+	_, problems, err := (&hooks.Runner{}).Before(t.Context(), workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark))
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
@@ -199,12 +210,12 @@ func TestHooksRunOnceARevision(t *testing.T) {
 	runner := &hooks.Runner{}
 	ws := workspace("deploy/postgis_before.sh=echo x >> " + mark)
 	for range 3 {
-		if _, _, err := runner.Before(ws); err != nil {
+		if _, _, err := runner.Before(t.Context(), ws); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ws.Revision.Commit = "c2"
-	if _, _, err := runner.Before(ws); err != nil {
+	if _, _, err := runner.Before(t.Context(), ws); err != nil {
 		t.Fatal(err)
 	}
 	count, err := os.ReadFile(mark)
@@ -215,7 +226,7 @@ func TestHooksRunOnceARevision(t *testing.T) {
 	// A value may lie outside the repository, and change without a commit.
 	ws.Env = maps.Clone(ws.Env)
 	ws.Env["DB_PASSWORD"] = "renewed"
-	if next, _, err := runner.Before(ws); err != nil || next.Env["DB_PASSWORD"] != "renewed" {
+	if next, _, err := runner.Before(t.Context(), ws); err != nil || next.Env["DB_PASSWORD"] != "renewed" {
 		t.Errorf("with another value: %q, %v", next.Env["DB_PASSWORD"], err)
 	}
 }
@@ -250,7 +261,7 @@ func TestEnvironment(t *testing.T) {
 		"bin/tool":        {Data: []byte("#!/bin/sh\necho tool\n"), Mode: 0o755},
 	}
 	evaluate := func(text string) (string, string) {
-		env, problems, err := (&hooks.Runner{Timeout: 20 * time.Second}).Environment(base, []kargo.EnvFile{
+		env, problems, err := (&hooks.Runner{Timeout: 20 * time.Second}).Environment(t.Context(), base, []kargo.EnvFile{
 			{Name: ".env.default", Data: []byte("TAG=7\nOLD=\"x$TAG\"\n")}, {Name: ".env", Data: []byte(text), Tree: tree},
 		})
 		if err != nil {
@@ -268,7 +279,7 @@ func TestEnvironment(t *testing.T) {
 	same(t, "values", values, "FROM_FILE=deep\nHASH=8f14\nHERE=/data/workspace/x:/data/.kargo/y\nKARGO_BUILD_PATH=/data/.kargo\n"+
 		"MANY=a\nb\nOLD=x7\nTAG=8\nTOOL=tool\nWORKSPACE=/data/workspace")
 
-	env, shared, err := (&hooks.Runner{}).Environment(base, []kargo.EnvFile{
+	env, shared, err := (&hooks.Runner{}).Environment(t.Context(), base, []kargo.EnvFile{
 		{Name: ".env.base", Data: []byte(". $WORKSPACE/more.env\n"), Tree: fstest.MapFS{"more.env": {Data: []byte("A=$(echo $WORKSPACE)\n")}}},
 		{Name: ".env", Data: []byte("B=$WORKSPACE/b\n"), Tree: tree},
 	})

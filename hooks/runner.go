@@ -29,8 +29,6 @@ exit 0
 type Runner struct {
 	// Timeout is how long one script may take; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Stop is closed when Kargo ends: what runs then ends with it.
-	Stop <-chan struct{}
 
 	mu   sync.Mutex
 	runs []run // the newest last
@@ -55,25 +53,14 @@ func (r *Runner) timeout() time.Duration {
 	return DefaultTimeout
 }
 
-// untilStopped is a context that ends with Kargo.
-func (r *Runner) untilStopped() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		select {
-		case <-r.Stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
 // Before runs the before hooks of stacks, of all in STACKS if none is named, in
-// their order, and answers the workspace as they left it: with the files that
-// they made or changed, the variables that they exported, and what they said.
-// One that fails is a problem of the workspace; one that does not end in time
-// is Unavailable, since it may have waited for something that comes back.
-func (r *Runner) Before(workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
+// their order, and returns the workspace as they left it: with the files that
+// they made or changed, the variables that they exported, and their output.
+// A hook that fails is a problem of the workspace. One that does not end in time
+// or is ended with ctx is an error, Unavailable: it may have waited for something
+// that comes back. Before runs once for each revision and selection of stacks,
+// and returns the same afterwards.
+func (r *Runner) Before(ctx context.Context, workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
 	hooks := hooksOf(workspace, before, stacks...)
 	if problems := unsupported(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
 		return workspace, problems, nil
@@ -86,7 +73,7 @@ func (r *Runner) Before(workspace kargo.Workspace, stacks ...string) (kargo.Work
 			return done.workspace, done.problems, nil
 		}
 	}
-	next, problems, err := r.before(workspace, hooks)
+	next, problems, err := r.before(ctx, workspace, hooks)
 	if err != nil {
 		return workspace, nil, err
 	}
@@ -105,7 +92,7 @@ func valuesOf(env kargo.Environment) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-func (r *Runner) before(workspace kargo.Workspace, hooks []hook) (next kargo.Workspace, problems kargo.Problems, err error) {
+func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []hook) (next kargo.Workspace, problems kargo.Problems, err error) {
 	s, err := newScratch()
 	if err != nil {
 		return workspace, nil, err
@@ -114,8 +101,6 @@ func (r *Runner) before(workspace kargo.Workspace, hooks []hook) (next kargo.Wor
 	if err := s.fill(workspace.Files); err != nil {
 		return workspace, nil, err
 	}
-	ctx, cancel := r.untilStopped()
-	defer cancel()
 	next = cloned(workspace)
 	for _, hook := range hooks {
 		result, err := r.runHook(ctx, s, next, hook)
@@ -183,10 +168,10 @@ func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Worksp
 		Script: hook.path, Stack: hook.stack, Took: result.took.Round(time.Millisecond), Output: s.back(result.output, workspace.Root),
 	}, given: given, variables: result.variables}
 	switch {
-	case result.late:
+	case result.ended != "":
+		done.Err = "hook " + result.ended
 		return done, &kargo.Error{Fault: kargo.Unavailable, Where: hook.path,
-			Err:  fmt.Errorf("hook did not end within %s%s", r.timeout(), inWords(done.Output)),
-			Hint: "it may take longer with --hook-timeout"}
+			Err: errors.New(done.Err + inWords(done.Output)), Hint: hintLonger}
 	case result.code != 0:
 		done.Err = fmt.Sprintf("hook ended with exit code %d", result.code)
 	}
@@ -214,9 +199,6 @@ func (r *Runner) After(ctx context.Context, workspace kargo.Workspace, stack str
 		done, err := r.runHook(ctx, s, workspace, hook)
 		if err != nil && done.Script == "" {
 			return runs, errors.Join(append(errs, err)...)
-		}
-		if err != nil {
-			done.Err = fmt.Sprintf("hook did not end within %s", r.timeout())
 		}
 		runs = append(runs, done.HookRun)
 		if done.Err != "" {

@@ -196,7 +196,7 @@ func TestLastAssignmentCounts(t *testing.T) {
 				lines[name] = fmt.Sprintf("%s:%d", base, strings.Count(texts[file].String(), "\n"))
 			}
 		}
-		ws, problems, err := merge.Merge(input(archiveOf(texts)))
+		ws, problems, err := merge.Merge(t.Context(), input(archiveOf(texts)))
 		if err != nil || problems.Err() != nil {
 			t.Fatal(err, problems)
 		}

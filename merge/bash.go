@@ -29,6 +29,7 @@ const (
 // length is estimated. Between the statements only if, case, && and || remain,
 // so that no file can keep it busy.
 type bash struct {
+	ctx        context.Context // for the length of one reading
 	env        *environment
 	in         Input
 	runner     *interp.Runner
@@ -37,8 +38,8 @@ type bash struct {
 }
 
 // readBash reads the files in order.
-func readBash(env *environment, in Input, sources []source) error {
-	b := &bash{env: env, in: in}
+func readBash(ctx context.Context, env *environment, in Input, sources []source) error {
+	b := &bash{ctx: ctx, env: env, in: in}
 	if err := b.start(); err != nil {
 		return kargo.Errorf(kargo.Internal, "start the bash reader: %w", err)
 	}
@@ -46,6 +47,10 @@ func readBash(env *environment, in Input, sources []source) error {
 		if err := b.stmts(src, src.file.Stmts, 0); err != nil {
 			return err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		// What failed because of it is not a problem of the workspace.
+		return kargo.Errorf(kargo.Unavailable, "read the environment: %w", err)
 	}
 	return nil
 }
@@ -174,7 +179,7 @@ func (b *bash) simple(src source, stmt *syntax.Stmt) bool {
 	protectBackslashes(stmt)
 	bare := *stmt
 	bare.Negated = false // the caller turns the answer round
-	err := b.runner.Run(context.Background(), &bare)
+	err := b.runner.Run(b.ctx, &bare)
 	b.reportFailure(src.name, line, err)
 
 	syntax.Walk(stmt, func(node syntax.Node) bool {

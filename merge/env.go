@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,19 +55,19 @@ type source struct {
 
 // readEnv reads the environment here, where that will do, and by the shell that
 // was handed in, if one was, where it will not.
-func readEnv(in Input, files map[string]kargo.File) (environment, error) {
-	env, err := readHere(in, files)
+func readEnv(ctx context.Context, in Input, files map[string]kargo.File) (environment, error) {
+	env, err := readHere(ctx, in, files)
 	if err != nil || in.Shell == nil || env.problems.Err() == nil {
 		return env, err
 	}
-	return readByShell(in, files, env)
+	return readByShell(ctx, in, files, env)
 }
 
 // readHere reads the base variables and the environments of the layers, lowest
 // first: each sees the values of those before it, and the last assignment
 // counts. All files go through one reader, the simpler one where all are plain
 // enough for it.
-func readHere(in Input, files map[string]kargo.File) (environment, error) {
+func readHere(ctx context.Context, in Input, files map[string]kargo.File) (environment, error) {
 	env := environment{
 		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{}, reader: readerDotenv,
 	}
@@ -101,7 +102,7 @@ func readHere(in Input, files map[string]kargo.File) (environment, error) {
 		return env, readDotenv(&env, in.base(), assignments)
 	}
 	env.reader = readerBash
-	return env, readBash(&env, in, sources)
+	return env, readBash(ctx, &env, in, sources)
 }
 
 // parse checks the text of an environment file and parses it as bash.

@@ -1,6 +1,10 @@
 package merge
 
-import "kargo"
+import (
+	"context"
+
+	"kargo"
+)
 
 // ReadBoth reads one text as an environment file with each reader. plain says
 // whether the text is one that both must read alike; dotenv is nil if not.
@@ -21,7 +25,7 @@ func ReadBoth(in Input, text string) (dotenv, bash kargo.Environment, plain bool
 	for _, v := range in.base() {
 		env.values[v.name] = v.value
 	}
-	if err := readBash(&env, in, []source{src}); err != nil {
+	if err := readBash(context.Background(), &env, in, []source{src}); err != nil {
 		panic(err)
 	}
 	return dotenv, env.values, plain, append(problems, env.problems...)

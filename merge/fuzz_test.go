@@ -99,11 +99,11 @@ func FuzzMerge(f *testing.F) {
 			}
 		}
 		in := input(archive)
-		ws, problems, err := merge.Merge(in)
+		ws, problems, err := merge.Merge(t.Context(), in)
 		if err != nil {
 			return // a file in the place of a folder
 		}
-		again, problemsAgain, _ := merge.Merge(in)
+		again, problemsAgain, _ := merge.Merge(t.Context(), in)
 		if golden.Lines(problems) != golden.Lines(problemsAgain) {
 			t.Errorf("problems differ:\n%v\n%v", problems, problemsAgain)
 		}

@@ -22,6 +22,7 @@
 package merge
 
 import (
+	"context"
 	"io/fs"
 	"path"
 	"slices"
@@ -68,7 +69,7 @@ type Layer struct {
 // a warning, the workspace is invalid and holds only what could be made of it.
 // The error is for what is not the workspace's fault: a layer that cannot be
 // read. Its fault is that of the kargo.Error the layer answered with.
-func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
+func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, error) {
 	ws := kargo.Workspace{Revision: in.Revision, Root: in.Root}
 
 	files, problems, err := mergeLayers(in.layers())
@@ -80,7 +81,7 @@ func Merge(in Input) (kargo.Workspace, kargo.Problems, error) {
 		return ws, append(problems, missingEnv(problems)...).Sort(), nil
 	}
 
-	env, err := readEnv(in, files)
+	env, err := readEnv(ctx, in, files)
 	if err != nil {
 		return ws, nil, err
 	}

@@ -1,6 +1,7 @@
 package merge_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +23,7 @@ import (
 // of them: "want" is the workspace, "problems" what is said about it. An empty result is left out.
 func TestMerge(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", []string{"want", "problems"}, func(t *testing.T, archive *txtar.Archive) map[string]string {
-		ws, problems, err := merge.Merge(input(archive))
+		ws, problems, err := merge.Merge(t.Context(), input(archive))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +89,7 @@ func workspaceText(ws kargo.Workspace) string {
 
 // The base variables are there without any file.
 func TestBaseVariables(t *testing.T) {
-	ws, _, err := merge.Merge(input(txtar.Parse([]byte("-- user/.env --\nSTACKS=$KARGO_USER_ID\n"))))
+	ws, _, err := merge.Merge(t.Context(), input(txtar.Parse([]byte("-- user/.env --\nSTACKS=$KARGO_USER_ID\n"))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestBaseVariables(t *testing.T) {
 func TestOddWorkspacePath(t *testing.T) {
 	in := input(txtar.Parse([]byte("-- user/.env --\nSTACKS=a\nCOPY=$WORKSPACE/x\n")))
 	in.WorkspacePath = `/srv/it's \odd`
-	ws, problems, err := merge.Merge(in)
+	ws, problems, err := merge.Merge(t.Context(), in)
 	if err != nil || problems.Err() != nil {
 		t.Fatal(err, problems)
 	}
@@ -124,7 +125,7 @@ func TestProcessEnvironmentStaysOut(t *testing.T) {
 		if reader == "dotenv" {
 			text = "STACKS=a\n"
 		}
-		ws, problems, err := merge.Merge(input(txtar.Parse([]byte("-- user/.env --\n" + text))))
+		ws, problems, err := merge.Merge(t.Context(), input(txtar.Parse([]byte("-- user/.env --\n"+text))))
 		if err != nil || problems.Err() != nil {
 			t.Fatal(err, problems)
 		}
@@ -191,7 +192,7 @@ func TestLayerErrors(t *testing.T) {
 			".env: cannot be decrypted\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, problems, err := merge.Merge(merge.Input{User: brokenFS{user, test.path, test.err}})
+			_, problems, err := merge.Merge(t.Context(), merge.Input{User: brokenFS{user, test.path, test.err}})
 			if test.problems == "" {
 				if err == nil || kargo.FaultOf(err) != test.fault {
 					t.Errorf("error is %v with fault %v, should be %v", err, kargo.FaultOf(err), test.fault)
@@ -218,7 +219,7 @@ func TestLongComments(t *testing.T) {
 		{"STACKS=a\nB='" + comment + "'\n", "is longer than"},
 		{"STACKS=a\nB=\"\n" + comment + "\"\n", "is longer than"},
 	} {
-		_, problems, err := merge.Merge(merge.Input{User: fstest.MapFS{".env": {Data: []byte(test.env)}}})
+		_, problems, err := merge.Merge(t.Context(), merge.Input{User: fstest.MapFS{".env": {Data: []byte(test.env)}}})
 		if err != nil || !strings.Contains(fmt.Sprint(problems), test.problem) || test.problem == "" && len(problems) > 0 {
 			t.Errorf("got %v, %v; want %q", problems, err, test.problem)
 		}
@@ -229,7 +230,7 @@ func TestLongComments(t *testing.T) {
 // files together, and what it answers counts.
 func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	var asked []string
-	shell := func(base kargo.Environment, files []kargo.EnvFile) (kargo.Environment, kargo.Problems, error) {
+	shell := func(_ context.Context, base kargo.Environment, files []kargo.EnvFile) (kargo.Environment, kargo.Problems, error) {
 		asked = append(asked, base["WORKSPACE"])
 		for _, file := range files {
 			asked = append(asked, file.Name)
@@ -242,12 +243,12 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 		Defaults: fstest.MapFS{".env.default": {Data: []byte("HASH=none\nKEPT=default\nEVALUATED=default\n")}},
 		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nHASH=$(md5sum x)\n")}}, WorkspacePath: "/w",
 	}
-	_, problems, err := merge.Merge(in)
+	_, problems, err := merge.Merge(t.Context(), in)
 	if err != nil || problems.Err() == nil {
 		t.Errorf("without a shell: %v, %v", problems, err)
 	}
 	in.Shell = shell
-	ws, problems, err := merge.Merge(in)
+	ws, problems, err := merge.Merge(t.Context(), in)
 	if err != nil || problems.Err() != nil {
 		t.Fatalf("%v, %v", problems, err)
 	}
@@ -263,11 +264,11 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	// A file that is no bash is refused here, and one that is plain needs none.
 	asked = nil
 	in.User = fstest.MapFS{".env": {Data: []byte("STACKS=web\nX=$(md5sum\n")}}
-	if _, problems, _ := merge.Merge(in); problems.Err() == nil || asked != nil {
+	if _, problems, _ := merge.Merge(t.Context(), in); problems.Err() == nil || asked != nil {
 		t.Errorf("a file that is no bash: %v, asked %v", problems, asked)
 	}
 	in.User = fstest.MapFS{".env": {Data: []byte("STACKS=web\n")}}
-	if ws, _, _ := merge.Merge(in); ws.Reader != "dotenv" || asked != nil {
+	if ws, _, _ := merge.Merge(t.Context(), in); ws.Reader != "dotenv" || asked != nil {
 		t.Errorf("a plain file was read by %s", ws.Reader)
 	}
 }
@@ -279,13 +280,13 @@ func TestPrometheusYMLIsSaidToHaveNoEffect(t *testing.T) {
 		Defaults: fstest.MapFS{"deploy/prometheus.yml": {}},
 		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nWEB_STACK=prometheus\n")}, "configs/prometheus/prometheus.yml": {}},
 	}
-	_, problems, err := merge.Merge(in)
+	_, problems, err := merge.Merge(t.Context(), in)
 	if err != nil || problems.Err() != nil || len(problems) != 1 ||
 		problems[0].String() != "configs/prometheus/prometheus.yml: warning: has no effect (what Prometheus reads is configs/prometheus/prometheus.config, or its template)" {
 		t.Errorf("%v, %v", []kargo.Problem(problems), err)
 	}
 	in.User.(fstest.MapFS)["deploy/prometheus.yml"] = &fstest.MapFile{} // one's own service may read what it likes
-	if _, problems, _ := merge.Merge(in); len(problems) > 0 {
+	if _, problems, _ := merge.Merge(t.Context(), in); len(problems) > 0 {
 		t.Errorf("of one's own service: %v", []kargo.Problem(problems))
 	}
 }

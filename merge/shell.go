@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 // readByShell lets the shell that was handed in evaluate the environment files,
 // where they do what is not done here: run programs, above all. What is no
 // bash at all is refused as it was.
-func readByShell(in Input, files map[string]kargo.File, refused environment) (environment, error) {
+func readByShell(ctx context.Context, in Input, files map[string]kargo.File, refused environment) (environment, error) {
 	var sources []source
 	var handed []kargo.EnvFile
 	for _, l := range in.layers() {
@@ -43,13 +44,13 @@ func readByShell(in Input, files map[string]kargo.File, refused environment) (en
 	for _, v := range in.base() {
 		env.values[v.name] = v.value
 	}
-	values, problems, err := in.Shell(maps.Clone(env.values), handed)
+	values, problems, err := in.Shell(ctx, maps.Clone(env.values), handed)
 	if err != nil {
 		return env, err
 	}
 	env.problems = append(problems, warnings(refused.problems)...)
 	if problems.Err() == nil {
-		err = env.takeOver(values, sources, in, files)
+		err = env.takeOver(ctx, values, sources, in, files)
 	}
 	return env, err
 }
@@ -63,8 +64,8 @@ func warnings(problems kargo.Problems) kargo.Problems {
 // down to the last file as a whole. A value that is another than the defaults
 // give is not the catalogue's, whatever the text seems to say: the operator's
 // policy depends on it.
-func (env *environment) takeOver(values kargo.Environment, sources []source, in Input, files map[string]kargo.File) error {
-	defaults, err := readHere(in, map[string]kargo.File{envDefault: files[envDefault]})
+func (env *environment) takeOver(ctx context.Context, values kargo.Environment, sources []source, in Input, files map[string]kargo.File) error {
+	defaults, err := readHere(ctx, in, map[string]kargo.File{envDefault: files[envDefault]})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(golden.Section(archive, "user/.env")), []byte(golden.Section(archive, "user/deploy/app.yml")))
 	}
 	f.Fuzz(func(t *testing.T, env, app []byte) {
-		ws, problems, err := merge.Merge(merge.Input{
+		ws, problems, err := merge.Merge(t.Context(), merge.Input{
 			User: fstest.MapFS{".env": {Data: env}, "deploy/app.yml": {Data: app}}, Root: "/srv/.kargo", WorkspacePath: "/srv/workspace",
 		})
 		if err != nil || problems.Err() != nil {

@@ -51,6 +51,7 @@ func (t *tree) keys() (*keyring, error) {
 // place of SOPS's own, which would run gpg, look for keys in the home
 // directory, and send credentials to whatever address the file names.
 type keyService struct {
+	ctx     context.Context // SOPS hands on none of its caller's
 	keys    *keyring
 	kms     []KMS
 	vault   func() (*vaultClient, error)
@@ -73,11 +74,11 @@ func (s *keyService) Encrypt(context.Context, *keyservice.EncryptRequest) (*keys
 }
 
 // Decrypt opens the key of the file with one of the keys that the file names.
-func (s *keyService) Decrypt(ctx context.Context, request *keyservice.DecryptRequest) (*keyservice.DecryptResponse, error) {
+func (s *keyService) Decrypt(_ context.Context, request *keyservice.DecryptRequest) (*keyservice.DecryptResponse, error) {
 	if len(s.attempts) >= maxFileKeys {
 		return nil, fmt.Errorf("names more than %d keys", maxFileKeys)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(s.ctx, s.timeout)
 	defer cancel()
 	var plain []byte
 	var tried attempt

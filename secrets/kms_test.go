@@ -46,11 +46,11 @@ func TestSOPSByKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed := secretstest.For(awsKey{kms.NewMasterKey(arn, "", nil)}).Seal(t, "a.env", "", "A=hunter22\n")
-	if plain, err := read(secrets.Options{KMS: allowed}, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
+	if plain, err := read(t, secrets.Options{KMS: allowed}, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
 		t.Fatalf("got %q, %v", plain, err)
 	}
 	denied = true
-	_, err = read(secrets.Options{KMS: allowed}, "a.env", sealed)
+	_, err = read(t, secrets.Options{KMS: allowed}, "a.env", sealed)
 	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "not allowed to decrypt") || strings.Contains(err.Error(), "planted") {
 		t.Errorf("denied: %s: %v", kargo.FaultOf(err), err)
 	}

@@ -192,7 +192,7 @@ func (t *tree) fromVault(target string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), t.options.Timeout)
+	ctx, cancel := context.WithTimeout(t.ctx, t.options.Timeout)
 	defer cancel()
 	return client.value(ctx, path, key)
 }

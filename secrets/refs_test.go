@@ -1,6 +1,8 @@
 package secrets_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -59,7 +61,7 @@ func TestReferences(t *testing.T) {
 		"D=ref+vault:old/db#password\r\nE=ref+file:sub/key\nF=ref+vault:secret/platform/db#port\nG=ref+file:empty\nH=$A\nI=ref+file:mounted\n"
 	const want = "STACKS=web\n# A=ref+file:nothing\nA='from a file'\nexport B='from a variable'\n  C='from vault'\n" +
 		"D='from the old engine'\nE=$'line one\\nit\\'s line two'\nF='5432'\nG=''\nH=$A\nI=$'line one\\nit\\'s line two'\n"
-	files := options.Open(fstest.MapFS{".env": {Data: []byte(text)}}).(kargo.OpenedFS)
+	files := options.Open(t.Context(), fstest.MapFS{".env": {Data: []byte(text)}}).(kargo.OpenedFS)
 	plain, err := fs.ReadFile(files, ".env")
 	if err != nil || strings.ReplaceAll(string(plain), "\r", "") != want {
 		t.Errorf("got  %q, %v\nwant %q", plain, err, want)
@@ -91,7 +93,7 @@ func TestReferencesStandInEnvironmentFiles(t *testing.T) {
 		{"deploy/app.yml", "a: ref+file:db\n", "a: ref+file:db\n"},
 		{".env", "A=prefix+suffix\nB=\"a ref+erence\"\n", "A=prefix+suffix\nB=\"a ref+erence\"\n"},
 	} {
-		if got, err := read(options, test.name, []byte(test.data)); err != nil || got != test.want {
+		if got, err := read(t, options, test.name, []byte(test.data)); err != nil || got != test.want {
 			t.Errorf("%s: got %q, %v, want %q", test.name, got, err, test.want)
 		}
 	}
@@ -144,7 +146,7 @@ func TestReferencesThatCannotBeResolved(t *testing.T) {
 	} {
 		t.Run(test.line, func(t *testing.T) {
 			defer vault.Seal(false)
-			plain, err := read(test.options(), ".env", []byte("STACKS=web\n"+test.line+"\n"))
+			plain, err := read(t, test.options(), ".env", []byte("STACKS=web\n"+test.line+"\n"))
 			if err == nil {
 				t.Fatalf("it was read: %q", plain)
 			}
@@ -166,7 +168,7 @@ func TestVaultIsAskedOnce(t *testing.T) {
 	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
 	options.Vault.Token, options.Vault.RoleID, options.Vault.SecretID = nil, vault.RoleID, given(vault.SecretID)
 	text := []byte("A=ref+vault:secret/platform/db#password\nB=ref+vault:secret/platform/db#port\n")
-	files := options.Open(fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}})
+	files := options.Open(t.Context(), fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}})
 	for _, name := range []string{".env", "b.env", ".env"} {
 		if plain, err := fs.ReadFile(files, name); err != nil || string(plain) != "A='from vault'\nB='5432'\n" {
 			t.Fatalf("got %q, %v", plain, err)
@@ -177,7 +179,7 @@ func TestVaultIsAskedOnce(t *testing.T) {
 		t.Errorf("asked %s\nwant  %s", got, want)
 	}
 	options.Vault.SecretID = given("wrong")
-	_, err := read(options, ".env", text)
+	_, err := read(t, options, ".env", text)
 	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "log in: Vault answers 400: invalid role or secret ID") {
 		t.Errorf("with a wrong secret id: %v", err)
 	}
@@ -187,18 +189,52 @@ func TestVaultIsAskedOnce(t *testing.T) {
 func TestSOPSByVault(t *testing.T) {
 	options, vault, _ := stores(t)
 	sealed := secretstest.For(secretstest.ForVault(vault.Address)).Seal(t, "a.env", "", "A=hunter22\n")
-	if plain, err := read(options, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
+	if plain, err := read(t, options, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
 		t.Fatalf("got %q, %v", plain, err)
 	}
 	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
-	if plain, err := read(options, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
+	if plain, err := read(t, options, "a.env", sealed); err != nil || plain != "A=hunter22\n" {
 		t.Fatalf("in a namespace: %q, %v", plain, err)
 	}
 	vault.Seal(true)
-	_, err := read(options, "a.env", sealed)
+	_, err := read(t, options, "a.env", sealed)
 	want := "a.env: is encrypted with SOPS for Vault " + vault.Address + "/v1/transit/keys/kargo, which cannot be asked: Vault answers 503: Vault is sealed"
 	if kargo.FaultOf(err) != kargo.Unavailable || err.Error() != want {
 		t.Errorf("got  %s: %v\nwant %s", kargo.FaultOf(err), err, want)
+	}
+}
+
+// Every request to a Vault that says nothing ends with the context of the
+// reading, and not with the request's own deadline.
+func TestASilentVaultIsLeftWhenTheReadingEnds(t *testing.T) {
+	token := given("planted-token")
+	for name, test := range map[string]struct {
+		file  string
+		vault secrets.Vault
+	}{
+		"a reference":       {".env", secrets.Vault{Token: token}},
+		"a login":           {".env", secrets.Vault{RoleID: "role", SecretID: token}},
+		"the key of a file": {"a.env", secrets.Vault{Token: token}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			left := make(chan struct{})
+			silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				end()
+				<-left
+			}))
+			defer silent.Close()
+			defer close(left)
+			test.vault.Address = silent.URL
+			files := secrets.Options{Vault: test.vault}.Open(ctx, fstest.MapFS{
+				".env":  {Data: []byte("A=ref+vault:secret/a#b\n")},
+				"a.env": {Data: secretstest.For(secretstest.ForVault(silent.URL)).Seal(t, "a.env", "", "A=b\n")},
+			})
+			if _, err := fs.ReadFile(files, test.file); kargo.FaultOf(err) != kargo.Unavailable || !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", kargo.FaultOf(err), err)
+			}
+		})
 	}
 }
 
@@ -214,7 +250,7 @@ func TestS12_VaultTokenStaysWithItsVault(t *testing.T) {
 	options := secrets.Options{Vault: secrets.Vault{Address: vault.URL, Token: given("token")}}
 	sealed := secretstest.For(secretstest.ForVault(vault.URL)).Seal(t, "a.env", "", "A=b\n")
 	for name, data := range map[string][]byte{".env": []byte("A=ref+vault:secret/a#b\n"), "a.env": sealed} {
-		if _, err := read(options, name, data); kargo.FaultOf(err) != kargo.Unavailable {
+		if _, err := read(t, options, name, data); kargo.FaultOf(err) != kargo.Unavailable {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -20,6 +20,7 @@ package secrets
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -54,19 +55,21 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// Open is files with every encrypted file opened and every reference of an
-// environment file resolved, each at its first reading. What cannot be opened
-// is an error: Invalid if that is the revision's fault, Unavailable if a key
-// service or a store is away.
-func (o Options) Open(files fs.FS) fs.FS {
+// Open returns files with every encrypted file opened and every reference of an
+// environment file resolved, each at its first reading. A file that cannot be
+// opened is an error: Invalid if that is the revision's fault, Unavailable if a
+// key service or a store cannot be asked, or ctx has ended. The result is for
+// one revision; ctx must live as long as it is read from.
+func (o Options) Open(ctx context.Context, files fs.FS) fs.FS {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	return &tree{files: files, options: o, results: map[string]result{}, plain: map[string]bool{}}
+	return &tree{ctx: ctx, files: files, options: o, results: map[string]result{}, plain: map[string]bool{}}
 }
 
 // tree is a revision's files, opened. It implements kargo.OpenedFS.
 type tree struct {
+	ctx     context.Context // of the reading of one revision: fs.FS has no place for it
 	files   fs.FS
 	options Options
 

@@ -117,7 +117,7 @@ func (t *tree) fileKey(name string, file *sops.Tree) (key []byte, used string, e
 	if err != nil {
 		return nil, "", err
 	}
-	service := &keyService{keys: keys, kms: t.options.KMS, vault: t.vault, timeout: t.options.Timeout}
+	service := &keyService{ctx: t.ctx, keys: keys, kms: t.options.KMS, vault: t.vault, timeout: t.options.Timeout}
 	client := keyservice.NewCustomLocalClient(service)
 	// Keys at hand first, and no service is asked in vain.
 	key, err = file.Metadata.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{client}, []string{"age", "pgp"})

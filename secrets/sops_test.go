@@ -67,7 +67,7 @@ func TestSOPS(t *testing.T) {
 			if strings.Contains(string(sealed), "hunter22") {
 				t.Fatalf("the fixture is not encrypted:\n%s", sealed)
 			}
-			files := options.Open(fstest.MapFS{test.file: {Data: sealed}}).(kargo.OpenedFS)
+			files := options.Open(t.Context(), fstest.MapFS{test.file: {Data: sealed}}).(kargo.OpenedFS)
 			plain, err := fs.ReadFile(files, test.file)
 			if err != nil {
 				t.Fatal(err)
@@ -101,8 +101,8 @@ func given(data string) func() ([]byte, error) {
 }
 
 // read opens one file of a tree that has nothing else.
-func read(options secrets.Options, name string, data []byte) (string, error) {
-	plain, err := fs.ReadFile(options.Open(fstest.MapFS{name: {Data: data}}), name)
+func read(t *testing.T, options secrets.Options, name string, data []byte) (string, error) {
+	plain, err := fs.ReadFile(options.Open(t.Context(), fstest.MapFS{name: {Data: data}}), name)
 	return string(plain), err
 }
 
@@ -165,7 +165,7 @@ func TestKeys(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			files := test.options.Open(fstest.MapFS{"a.env": {Data: test.sealed}}).(kargo.OpenedFS)
+			files := test.options.Open(t.Context(), fstest.MapFS{"a.env": {Data: test.sealed}}).(kargo.OpenedFS)
 			plain, err := fs.ReadFile(files, "a.env")
 			if err != nil || string(plain) != "A=hunter22\n" {
 				t.Fatalf("got %q, %v", plain, err)
@@ -230,7 +230,7 @@ func TestS18_WhatCannotBeOpenedIsRefused(t *testing.T) {
 		{name: "git-crypt", file: "a.txt", data: "\x00GITCRYPT\x00…", options: mine, want: "a.txt: is encrypted with git-crypt, which Kargo cannot open (use SOPS or age, or keep the value out of the repository)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			plain, err := read(test.options, test.file, []byte(test.data))
+			plain, err := read(t, test.options, test.file, []byte(test.data))
 			if err == nil {
 				t.Fatalf("it was read: %q", plain)
 			}
@@ -290,7 +290,7 @@ func TestS12_KeyServicesAreTheOperatorsChoice(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.key.SetEncryptedDataKey([]byte("x"))
 			sealed := secretstest.Sealer{Groups: []sops.KeyGroup{{secretstest.Unasked{Key: test.key}}}}.Seal(t, "a.env", "", "A=hunter22\n")
-			_, err := read(test.options, "a.env", sealed)
+			_, err := read(t, test.options, "a.env", sealed)
 			if err == nil || err.Error() != test.want || kargo.FaultOf(err) != kargo.Invalid {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
@@ -317,14 +317,14 @@ func TestKeysAreReadForEachRevision(t *testing.T) {
 	sealed := secretstest.For(secretstest.ForAge(t, key.Recipient().String())).Seal(t, "a.env", "", "A=hunter22\n")
 	current, reads := "", 0
 	options := secrets.Options{AgeKeys: func() ([]byte, error) { reads++; return []byte(current), nil }}
-	if plain, err := read(options, "a.env", []byte("A=plain\n")); err != nil || plain != "A=plain\n" || reads != 0 {
+	if plain, err := read(t, options, "a.env", []byte("A=plain\n")); err != nil || plain != "A=plain\n" || reads != 0 {
 		t.Fatalf("a plain file: %q, %v, and keys were read %d times", plain, err, reads)
 	}
-	if _, err := read(options, "a.env", sealed); kargo.FaultOf(err) != kargo.Invalid {
+	if _, err := read(t, options, "a.env", sealed); kargo.FaultOf(err) != kargo.Invalid {
 		t.Fatalf("without a key: %v", err)
 	}
 	current = key.String()
-	files := options.Open(fstest.MapFS{"a.env": {Data: sealed}, "b.env": {Data: sealed}})
+	files := options.Open(t.Context(), fstest.MapFS{"a.env": {Data: sealed}, "b.env": {Data: sealed}})
 	for _, name := range []string{"a.env", "b.env", "a.env"} {
 		if plain, err := fs.ReadFile(files, name); err != nil || string(plain) != "A=hunter22\n" {
 			t.Fatalf("with the key: %q, %v", plain, err)
@@ -334,7 +334,7 @@ func TestKeysAreReadForEachRevision(t *testing.T) {
 		t.Errorf("keys were read %d times for two revisions", reads)
 	}
 	current = "hunter22 is no key"
-	_, err := read(options, "a.env", sealed)
+	_, err := read(t, options, "a.env", sealed)
 	if kargo.FaultOf(err) != kargo.Unavailable || err.Error() != "read the age keys: a line of it is no private key of age" {
 		t.Errorf("with nonsense: %s %v", kargo.FaultOf(err), err)
 	}
@@ -345,11 +345,11 @@ func TestOpenIsAnFS(t *testing.T) {
 	sealed := secretstest.For(secretstest.ForAge(t, key.Recipient().String())).Seal(t, "deploy/b.yml", "", "x: hunter22\n")
 	files := fstest.MapFS{".env": {Data: []byte("A=1\n")}, "deploy/a.yml": {Data: []byte("x: 1\n")}}
 	options := secrets.Options{AgeKeys: given(key.String())}
-	if err := fstest.TestFS(options.Open(files), ".env", "deploy/a.yml"); err != nil {
+	if err := fstest.TestFS(options.Open(t.Context(), files), ".env", "deploy/a.yml"); err != nil {
 		t.Fatal(err)
 	}
 	files["deploy/b.yml"] = &fstest.MapFile{Data: sealed}
-	info, err := fs.Stat(options.Open(files), "deploy/b.yml")
+	info, err := fs.Stat(options.Open(t.Context(), files), "deploy/b.yml")
 	if err != nil || info.Size() != int64(len("x: hunter22\n")) {
 		t.Errorf("an opened file has %v bytes, %v", info, err)
 	}
@@ -358,7 +358,7 @@ func TestOpenIsAnFS(t *testing.T) {
 // What reads like a description of encryption is none.
 func TestPlainFilesStayPlain(t *testing.T) {
 	for _, text := range []string{"how sops: works, without ENC[…]\n", "sops_mac is a variable\n", "age-encryption.org/v1 is a format\n", ""} {
-		files := secrets.Options{}.Open(fstest.MapFS{"configs/a.md": {Data: []byte(text)}}).(kargo.OpenedFS)
+		files := secrets.Options{}.Open(t.Context(), fstest.MapFS{"configs/a.md": {Data: []byte(text)}}).(kargo.OpenedFS)
 		if plain, err := fs.ReadFile(files, "configs/a.md"); err != nil || string(plain) != text {
 			t.Errorf("%q: read %q, %v", text, plain, err)
 		}
@@ -385,7 +385,7 @@ func FuzzOpen(f *testing.F) {
 		if !fs.ValidPath(name) || name == "." {
 			t.Skip()
 		}
-		_, err := read(options, name, data)
+		_, err := read(t, options, name, data)
 		if fault := kargo.FaultOf(err); err != nil && fault != kargo.Invalid {
 			t.Errorf("%s: %v", fault, err)
 		}

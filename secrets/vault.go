@@ -76,7 +76,7 @@ func (t *tree) vault() (*vaultClient, error) {
 	if t.store != nil {
 		return t.store, nil
 	}
-	client, err := t.options.Vault.open(t.options.Timeout)
+	client, err := t.options.Vault.open(t.ctx, t.options.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (t *tree) vault() (*vaultClient, error) {
 
 var errNoVault = errors.New("no Vault is given")
 
-func (v Vault) open(timeout time.Duration) (*vaultClient, error) {
+func (v Vault) open(ctx context.Context, timeout time.Duration) (*vaultClient, error) {
 	if v.Address == "" {
 		return nil, errNoVault
 	}
@@ -100,7 +100,7 @@ func (v Vault) open(timeout time.Duration) (*vaultClient, error) {
 		return nil, err
 	}
 	c.api.SetToken("") // not that of VAULT_TOKEN
-	if c.token, err = v.login(c.api, timeout); err != nil {
+	if c.token, err = v.login(ctx, c.api, timeout); err != nil {
 		return nil, err
 	}
 	c.api.SetToken(c.token)
@@ -150,7 +150,7 @@ func (o oneHost) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // login answers the operator's token, or one for the operator's role.
-func (v Vault) login(client *api.Client, timeout time.Duration) (string, error) {
+func (v Vault) login(ctx context.Context, client *api.Client, timeout time.Duration) (string, error) {
 	token, err := readKeys("the token for Vault", v.Token)
 	if err != nil || token != nil {
 		return string(token), err
@@ -159,7 +159,7 @@ func (v Vault) login(client *api.Client, timeout time.Duration) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	mount := strings.Trim(v.AuthPath, "/")
 	if mount == "" {

@@ -85,7 +85,7 @@ func (s *settings) operate(cmd *cobra.Command, env map[string]string, source con
 	}
 	o := &operation{client: client, store: store}
 	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
-	config, err := s.controllerConfig(source, address, client, store)
+	config, err := s.controllerConfig(cmd.Context(), source, address, client, store)
 	if err != nil {
 		o.close()
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -68,17 +69,17 @@ func (s *settings) catalogue(cmd *cobra.Command, env map[string]string) (catalog
 	if err != nil {
 		return catalogueList{}, err
 	}
-	return describeCatalogue(pipeline)
+	return describeCatalogue(cmd.Context(), pipeline)
 }
 
-func describeCatalogue(pipeline controller.Pipeline) (catalogueList, error) {
+func describeCatalogue(ctx context.Context, pipeline controller.Pipeline) (catalogueList, error) {
 	pipeline.Root, pipeline.Workspace = "/catalogue/.kargo", "/catalogue" // nothing is written
 	guide := docs.Catalogue()
 	names, err := catalogueNames(pipeline.Defaults, guide)
 	if err != nil {
 		return catalogueList{}, err
 	}
-	desired, err := renderAlone(pipeline, guide, names)
+	desired, err := renderAlone(ctx, pipeline, guide, names)
 	if err != nil {
 		return catalogueList{}, err
 	}
@@ -120,7 +121,7 @@ var placeholders = map[string]string{"MONGORS_MEMORY_LIMIT": "1G", "AUTH_PASSWOR
 
 // renderAlone renders each service as a stack of its own, what is required set
 // to something.
-func renderAlone(pipeline controller.Pipeline, guide docs.Guide, names []string) (controller.Desired, error) {
+func renderAlone(ctx context.Context, pipeline controller.Pipeline, guide docs.Guide, names []string) (controller.Desired, error) {
 	var env strings.Builder
 	for _, variable := range guide.Variables {
 		if variable.Required {
@@ -139,7 +140,7 @@ func renderAlone(pipeline controller.Pipeline, guide docs.Guide, names []string)
 	if err != nil {
 		return controller.Desired{}, err
 	}
-	return pipeline.Run(kargo.Revision{Commit: "dir-catalogue"}, files)
+	return pipeline.Run(ctx, kargo.Revision{Commit: "dir-catalogue"}, files)
 }
 
 // memoryTree is files as a tree that lies nowhere on disk.

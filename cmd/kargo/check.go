@@ -43,7 +43,7 @@ files are encrypted and which keys opened them.`,
 
 // prepare completes the settings and makes their paths absolute.
 func (s *settings) prepare(cmd *cobra.Command, env map[string]string) error {
-	s.env, s.hooks.stop = env, cmd.Context().Done()
+	s.env = env
 	if err := s.resolve(cmd, env); err != nil {
 		return err
 	}

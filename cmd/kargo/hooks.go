@@ -13,8 +13,7 @@ import (
 type hookSettings struct {
 	allowed bool
 	timeout time.Duration
-	stop    <-chan struct{} // closed when the program is to end
-	runner  *hooks.Runner   // one for all: it remembers what ran
+	runner  *hooks.Runner // one for all: it remembers what ran
 }
 
 func (s *settings) hookFlags(flags *pflag.FlagSet) {
@@ -27,7 +26,7 @@ func (s *settings) giveSay(pipeline *controller.Pipeline) {
 	pipeline.Hooks = hooks.Refuse
 	if s.hooks.allowed {
 		if s.hooks.runner == nil {
-			s.hooks.runner = &hooks.Runner{Timeout: s.hooks.timeout, Stop: s.hooks.stop}
+			s.hooks.runner = &hooks.Runner{Timeout: s.hooks.timeout}
 		}
 		pipeline.Hooks, pipeline.Shell, pipeline.After = s.hooks.runner.Before, s.hooks.runner.Environment, s.hooks.runner.After
 	}

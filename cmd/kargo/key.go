@@ -28,10 +28,10 @@ type instanceKey struct {
 	key []byte
 }
 
-// derive answers a source of the key for one purpose.
-func (k *instanceKey) derive(purpose string) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		key, err := k.read()
+// derive returns a source of the key for one purpose.
+func (k *instanceKey) derive(purpose string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		key, err := k.read(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -39,13 +39,13 @@ func (k *instanceKey) derive(purpose string) func() ([]byte, error) {
 	}
 }
 
-func (k *instanceKey) read() ([]byte, error) {
+func (k *instanceKey) read(ctx context.Context) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.key != nil {
 		return k.key, nil
 	}
-	key, err := k.client.Key(context.Background(), k.instance, k.create) // under the client's own deadline
+	key, err := k.client.Key(ctx, k.instance, k.create)
 	if err != nil {
 		return nil, err
 	}

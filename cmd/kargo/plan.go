@@ -63,7 +63,7 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	}
 	defer client.Close()
 	instance := &instanceKey{client: client, instance: s.instance}
-	if desired, err = desired.Named(instance.derive(namesOfSecrets)); err != nil {
+	if desired, err = desired.Named(ctx, instance.derive(namesOfSecrets)); err != nil {
 		return kargo.Plan{}, err
 	}
 	cluster, err := client.Observe(ctx)

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,5 +183,32 @@ func TestSecretProblems(t *testing.T) {
 				t.Errorf("exit %d\n%swant\n%s", code, stdout, test.want)
 			}
 		})
+	}
+}
+
+// A Vault that takes connections and says nothing must not keep a command that
+// a person has ended. The error tells which of the two ended the request: the
+// person, or the deadline of ten seconds.
+func TestCheckEndsWithThePersonAndNotWithASilentVault(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	go func() {
+		connection, err := silent.Accept()
+		interrupt()
+		if err == nil {
+			<-t.Context().Done()
+			connection.Close()
+		}
+	}()
+	t.Chdir(workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\nPIN=ref+vault:secret/web#pin\n", "deploy/app.yml=services: {app: {image: 'app:1'}}\n"))
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"check", "--vault-address", "http://" + silent.Addr().String()}, []string{"HOME=" + t.TempDir(), "KARGO_VAULT_TOKEN=planted-token"}, &out, &errs)
+	if code != 3 || !strings.Contains(errs.String(), ".env:3: PIN: cannot resolve ref+vault:secret/web#pin") || !strings.Contains(errs.String(), "context canceled") {
+		t.Errorf("exit %d\n%s%s", code, out.String(), errs.String())
 	}
 }

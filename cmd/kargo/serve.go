@@ -99,7 +99,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if store.Recovered != "" {
 		log.Warn("the history could not be read; a new one is begun", "kept", store.Recovered)
 	}
-	config, err := s.controllerConfig(source, address, client, store)
+	config, err := s.controllerConfig(ctx, source, address, client, store)
 	if err != nil {
 		return err
 	}

@@ -172,13 +172,15 @@ func (s *settings) try(ctx context.Context, in io.Reader) error {
 	}
 	// Scripts run once, where their outcome counts.
 	pipeline.Shell, pipeline.After = nil, nil
-	pipeline.Hooks = func(ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) { return ws, nil, nil }
+	pipeline.Hooks = func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
+		return ws, nil, nil
+	}
 	source.Protect(append(told.Protect, told.Revision)...)
 	revision, files, err := source.Fetch(ctx, told.Revision)
 	if err != nil {
 		return err
 	}
-	_, err = pipeline.Run(revision, files)
+	_, err = pipeline.Run(ctx, revision, files)
 	return err
 }
 

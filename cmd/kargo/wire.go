@@ -253,7 +253,7 @@ func (s *settings) readHead(ctx context.Context, source controller.Source, stack
 	if err != nil {
 		return controller.Desired{}, err
 	}
-	return pipeline.Run(revision, files, stacks...)
+	return pipeline.Run(ctx, revision, files, stacks...)
 }
 
 // docker opens the way to the Swarm, by Docker's own variables.
@@ -299,7 +299,7 @@ func (s *settings) openHistory() (*history.Store, error) {
 
 // controllerConfig is what every controller of this program has in common,
 // whether it runs for one round or for years.
-func (s *settings) controllerConfig(source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Config, error) {
+func (s *settings) controllerConfig(ctx context.Context, source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Config, error) {
 	pipeline, err := s.pipeline()
 	if err != nil {
 		return controller.Config{}, err
@@ -317,7 +317,8 @@ func (s *settings) controllerConfig(source controller.Source, address string, cl
 		return controller.Config{}, err
 	}
 	instance := &instanceKey{client: client, instance: s.instance, create: true}
-	if err := store.Seal(instance.derive(goodRenderings)); err != nil {
+	sealKey := instance.derive(goodRenderings)
+	if err := store.Seal(func() ([]byte, error) { return sealKey(ctx) }); err != nil {
 		return controller.Config{}, err
 	}
 	pipeline.Key, pipeline.DigestKey = instance.derive(namesOfSecrets), key

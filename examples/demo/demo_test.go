@@ -120,7 +120,7 @@ func read(t *testing.T, files fs.FS) []kargo.Stack {
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	desired, err := pipeline.Run(kargo.Revision{}, files)
+	desired, err := pipeline.Run(t.Context(), kargo.Revision{}, files)
 	if err != nil {
 		t.Fatal(err)
 	}

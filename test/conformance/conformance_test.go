@@ -59,7 +59,7 @@ func compare(t *testing.T, archive *txtar.Archive) string {
 // which it refuses them.
 func rendering(t *testing.T, root, workspace string, defaults, user fstest.MapFS) (map[string]shape, kargo.Problems) {
 	t.Helper()
-	ws, problems, err := merge.Merge(merge.Input{
+	ws, problems, err := merge.Merge(t.Context(), merge.Input{
 		Defaults: defaults, User: user, Root: root, WorkspacePath: workspace, UserID: os.Getuid(), GroupID: os.Getgid(),
 	})
 	if err != nil {
