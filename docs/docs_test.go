@@ -2,10 +2,13 @@
 package docs_test
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"kargo"
 
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
@@ -105,5 +108,39 @@ func TestPolicyRules(t *testing.T) {
 	}
 	if known := permit.Rules(); !slices.Equal(documented, known) {
 		t.Errorf("documented are\n%v\nand there are\n%v", documented, known)
+	}
+}
+
+// TestVariablesOfStacksAndServices holds the table and the list of keys in
+// workspace.md to the variables that there are.
+func TestVariablesOfStacksAndServices(t *testing.T) {
+	data, err := os.ReadFile("workspace.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, known, keys []string
+	for line := range strings.Lines(string(data)) {
+		if strings.HasPrefix(line, "| `<STACK>_") || strings.HasPrefix(line, "| `<SERVICE>_") || strings.HasPrefix(line, "| `<COMPOSE_SERVICE>_") {
+			documented = append(documented, strings.TrimSpace(line))
+		}
+	}
+	for _, variable := range kargo.StackVariables {
+		known = append(known, fmt.Sprintf("| `<STACK>%s` | %s |", variable.Suffix, variable.Meaning))
+		if variable.Key != "" {
+			keys = append(keys, "`"+variable.Key+"`")
+		}
+	}
+	for _, variable := range kargo.ServiceVariables {
+		of := "COMPOSE_SERVICE"
+		if variable.Entry {
+			of = "SERVICE"
+		}
+		known = append(known, fmt.Sprintf("| `<%s>%s` | %s |", of, variable.Suffix, variable.Meaning))
+	}
+	if !slices.Equal(documented, known) {
+		t.Errorf("documented are\n%s\n\nand there are\n%s", strings.Join(documented, "\n"), strings.Join(known, "\n"))
+	}
+	if text := strings.Join(strings.Fields(string(data)), " "); !strings.Contains(text, strings.Join(keys, ", ")+".") {
+		t.Errorf("workspace.md does not list the keys of kargo.yml: %s", strings.Join(keys, ", "))
 	}
 }

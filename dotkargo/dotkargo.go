@@ -15,16 +15,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"kargo"
 )
-
-// state are the directories below .kargo that belong to what runs and not to
-// the configuration; they survive every switch (workspace contract, section 1).
-var state = []string{"acme", "logs"}
 
 // Write makes dir hold the workspace's files and nothing else, its state
 // directories excepted. Where it does already, nothing is touched.
@@ -52,11 +47,6 @@ func Write(dir string, workspace kargo.Workspace) error {
 	return errors.Join(recoverState(dir), seed(dir, workspace))
 }
 
-// isState tells files that lie in a state directory.
-func isState(name string) bool {
-	return slices.ContainsFunc(state, func(dir string) bool { return strings.HasPrefix(name, dir+"/") })
-}
-
 // seed writes files of the workspace that lie in a state directory, each only
 // if there is none yet: acme.json is a beginning, not a wish.
 func seed(dir string, workspace kargo.Workspace) error {
@@ -66,7 +56,7 @@ func seed(dir string, workspace kargo.Workspace) error {
 	}
 	defer root.Close()
 	for name, file := range workspace.Files {
-		if !isState(name) {
+		if !kargo.IsState(name) {
 			continue
 		}
 		if _, err := root.Lstat(filepath.FromSlash(name)); !errors.Is(err, fs.ErrNotExist) {
@@ -99,14 +89,14 @@ func fill(dir string, workspace kargo.Workspace) error {
 	defer root.Close()
 	for name, file := range workspace.Files {
 		data, ok := file.OnDisk()
-		if isState(name) || !ok {
+		if kargo.IsState(name) || !ok {
 			continue
 		}
 		if err := write(root, name, data); err != nil {
 			return err
 		}
 	}
-	for _, name := range state {
+	for _, name := range kargo.StateFolders {
 		if err := root.MkdirAll(name, 0o700); err != nil {
 			return err
 		}
@@ -138,7 +128,7 @@ func recoverState(dir string) error {
 		return err
 	}
 	for _, leftover := range leftovers {
-		for _, name := range state {
+		for _, name := range kargo.StateFolders {
 			if err := keepState(filepath.Join(leftover, name), filepath.Join(dir, name)); err != nil {
 				return err
 			}
@@ -183,7 +173,7 @@ func keepState(from, to string) error {
 func same(dir string, workspace kargo.Workspace) bool {
 	missing := map[string]bool{}
 	for name, file := range workspace.Files {
-		if _, ok := file.OnDisk(); ok && !isState(name) {
+		if _, ok := file.OnDisk(); ok && !kargo.IsState(name) {
 			missing[name] = true
 		}
 	}
@@ -230,7 +220,7 @@ func checkDir(name string, entry fs.DirEntry) error {
 	if info.Mode().Perm() != 0o700 {
 		return errDiffers
 	}
-	if slices.Contains(state, name) {
+	if slices.Contains(kargo.StateFolders, name) {
 		return fs.SkipDir
 	}
 	return nil

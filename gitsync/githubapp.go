@@ -82,7 +82,7 @@ func newGitHubApp(app GitHubApp, p place) (*githubApp, error) {
 		}
 	}
 	u, err := url.Parse(a.api)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && (u.Scheme != "http" || !kargo.IsLoopback(u.Hostname())) {
 		return nil, invalid("the address of GitHub's API is not usable", "https://github.example.com/api/v3")
 	}
 	return a, nil

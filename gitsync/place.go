@@ -141,7 +141,7 @@ func checkCredentials(p place, opts Options) error {
 		return invalid("a client certificate and its key go together", "")
 	case certificate && p.scheme != schemeHTTPS:
 		return invalid("a client certificate is for https", "use https://")
-	case p.scheme == schemeHTTP && (!isLoopback(p.host) || opts.Proxy.URL != "") && (ways > 0 || opts.Username != ""):
+	case p.scheme == schemeHTTP && (!kargo.IsLoopback(p.host) || opts.Proxy.URL != "") && (ways > 0 || opts.Username != ""):
 		return invalid("credentials would travel unencrypted over http", "use https://")
 	case p.scheme == schemeSSH && opts.SSHKey == nil:
 		return invalid("SSH needs a private key", "set the file that holds the key")
@@ -149,11 +149,6 @@ func checkCredentials(p place, opts Options) error {
 		return invalid("SSH needs a known_hosts file", "make one with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page")
 	}
 	return checkProxy(opts.Proxy)
-}
-
-func isLoopback(host string) bool {
-	address := net.ParseIP(host)
-	return host == "localhost" || address != nil && address.IsLoopback()
 }
 
 // String is the place without user, password and query.

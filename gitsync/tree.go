@@ -116,7 +116,7 @@ func (t *tree) add(directory *node, entry object.TreeEntry, where string, depth 
 		return tooMuch("more than %d files and directories", t.limits.Files)
 	}
 	child, err := t.newNode(entry, where, directory)
-	if errors.Is(err, errNotAllowed) && !inWorkspace(where) {
+	if errors.Is(err, errNotAllowed) && !kargo.IsLayerPart(where) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, errNotAllowed) {
@@ -178,12 +178,6 @@ func (t *tree) submodule(n *node, where string, directory *node) (*node, error) 
 	}
 	n.mode, n.hash, n.objects = fs.ModeDir|0o755, content.tree, content.objects
 	return n, nil
-}
-
-// inWorkspace tells whether a workspace is read there.
-func inWorkspace(where string) bool {
-	first, _, _ := strings.Cut(where, "/")
-	return slices.Contains([]string{".env", ".env.default", "build", "configs", "deploy", "scripts"}, first)
 }
 
 // checkName refuses names that are not one plain path element everywhere.

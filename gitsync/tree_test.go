@@ -143,6 +143,9 @@ func TestHostileTrees(t *testing.T) {
 		{"symlink to a directory", gitsync.Limits{}, func(h *hostile) plumbing.Hash {
 			return h.tree(entry{filemode.Symlink, "deploy", h.blob("..")})
 		}, "deploy: symbolic links are refused"},
+		{"symlink for the settings", gitsync.Limits{}, func(h *hostile) plumbing.Hash {
+			return h.tree(entry{filemode.Symlink, "kargo.yml", h.blob("README.md")})
+		}, "kargo.yml: symbolic links are refused"},
 		{"parent", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "..")) },
 			`..: ".." is no name for a file`},
 		{"slash", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "../../etc/cron.d/x")) },

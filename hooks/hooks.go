@@ -49,9 +49,6 @@ func Refuse(_ context.Context, workspace kargo.Workspace, stacks ...string) (kar
 	return workspace, problems.Sort(), nil
 }
 
-// allStacks is the word of the commands for every stack.
-const allStacks = "all"
-
 // hook is one script that is to run for a stack.
 type hook struct {
 	stack, service, path string
@@ -60,12 +57,12 @@ type hook struct {
 // hooksOf are the hooks of one kind in the order of the stacks, which is that
 // of STACKS where none is named, and of their services.
 func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook {
-	if len(stacks) == 0 || slices.Contains(stacks, allStacks) {
+	if len(stacks) == 0 || slices.Contains(stacks, kargo.AllStacks) {
 		stacks = workspace.Env.List("STACKS")
 	}
 	var found []hook
 	for _, stack := range stacks {
-		for _, service := range workspace.Env.List(kargo.EnvName(stack) + "_STACK") {
+		for _, service := range workspace.Env.List(kargo.SuffixStack.Of(stack)) {
 			name := path.Join("deploy", service+suffix)
 			if _, exists := workspace.Files[name]; exists {
 				found = append(found, hook{stack, service, name})

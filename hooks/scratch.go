@@ -49,7 +49,7 @@ func (s *scratch) fill(files map[string]kargo.File) error {
 		return err
 	}
 	defer root.Close()
-	for _, state := range []string{"acme", "logs"} {
+	for _, state := range kargo.StateFolders {
 		if err := root.MkdirAll(state, 0o700); err != nil {
 			return err
 		}

@@ -13,10 +13,6 @@ import (
 	"kargo"
 )
 
-// folders are taken whole from every layer; everything else at the top of a
-// layer, but for the files of topFiles, is none of Kargo's business.
-var folders = []string{"build", "configs", "deploy", "scripts"}
-
 // layer is one tree of the merged configuration.
 type layer struct {
 	name  string
@@ -37,7 +33,7 @@ func (in Input) layers() []layer {
 		all = append(all, layer{name: shared.Name, files: shared.Files, env: landed, top: map[string]string{envUser: landed, settingsFile: settingsFile}})
 	}
 	return append(all, layer{
-		name: kargo.OriginUser, files: in.User, env: envUser, top: map[string]string{envUser: envUser, settingsFile: settingsFile, "acme.json": "acme/acme.json"},
+		name: kargo.OriginUser, files: in.User, env: envUser, top: map[string]string{envUser: envUser, settingsFile: settingsFile, kargo.FileAcme: "acme/acme.json"},
 	})
 }
 
@@ -147,7 +143,7 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 			problems = append(problems, problem...)
 		}
 	}
-	for _, folder := range folders {
+	for _, folder := range kargo.LayerFolders {
 		if _, err := fs.Stat(l.files, folder); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

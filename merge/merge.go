@@ -33,8 +33,8 @@ import (
 
 // Names of the environment files, at the top of their layer.
 const (
-	envDefault = ".env.default"
-	envUser    = ".env"
+	envDefault = kargo.FileEnvDefault
+	envUser    = kargo.FileEnv
 )
 
 // Input is what a workspace is made from.
@@ -103,7 +103,7 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 // base are the variables that are there before any file is read.
 func (in Input) base() []variable {
 	return []variable{
-		{"WORKSPACE", in.WorkspacePath},
+		{workspaceVariable, in.WorkspacePath},
 		{"KARGO_USER_ID", strconv.Itoa(in.UserID)},
 		{"KARGO_GROUP_ID", strconv.Itoa(in.GroupID)},
 		{"KARGO_BUILD_PATH", in.Root},
@@ -112,6 +112,9 @@ func (in Input) base() []variable {
 }
 
 type variable struct{ name, value string }
+
+// workspaceVariable holds the path of the user configuration.
+const workspaceVariable = "WORKSPACE"
 
 // missingEnv is the problem of a workspace without an environment, unless it
 // was said already why its environment cannot be read.

@@ -16,18 +16,9 @@ import (
 	"kargo"
 )
 
-// settingsFile is the optional file that says of stacks what variables say
-// too, in the form that lists like to have, and which tags are followed.
-const settingsFile = "kargo.yml"
-
-// stackKeys are the keys of a stack in the settings file, and what they add to
-// the stack's name to make a variable of it.
-var stackKeys = map[string]string{
-	"needs": "_NEEDS", "before": "_BEFORE", "after": "_AFTER",
-	"on-failure": "_ON_FAILURE", "deadline": "_DEADLINE", "stable": "_STABLE",
-	"drift": "_DRIFT", "ignore": "_IGNORE", "resolve": "_RESOLVE",
-	"protect": "_PROTECT", "adopt": "_ADOPT", "recreate": "_RECREATE",
-}
+// settingsFile is the optional file that sets stack variables, in a form that
+// suits lists, and the rules by which image tags are followed.
+const settingsFile = kargo.FileSettings
 
 // readSettings turns the settings file into the variables that it stands for,
 // and into policies of images.
@@ -141,8 +132,10 @@ func (s *settingsReader) stacks(node *yaml.Node) {
 			return
 		}
 		readers := map[string]func(*yaml.Node){}
-		for key, suffix := range stackKeys {
-			readers[key] = func(value *yaml.Node) { s.set(kargo.EnvName(stack.Value)+suffix, value) }
+		for _, variable := range kargo.StackVariables {
+			if variable.Key != "" {
+				readers[variable.Key] = func(value *yaml.Node) { s.set(variable.Suffix.Of(stack.Value), value) }
+			}
 		}
 		s.mapping(settings, "stacks."+stack.Value, readers)
 	})

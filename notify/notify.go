@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,7 +80,7 @@ func (w *Webhook) address() (*url.URL, error) {
 		return nil, invalid("the URL cannot be parsed", "give https://host/path")
 	case address.User != nil:
 		return nil, invalid("the URL holds a user or a password", "sign with a secret instead")
-	case address.Scheme == "https", address.Scheme == "http" && isLoopback(address.Hostname()):
+	case address.Scheme == "https", address.Scheme == "http" && kargo.IsLoopback(address.Hostname()):
 		return address, nil
 	}
 	return nil, invalid("the URL is not https", "plain http is for this machine only")
@@ -89,11 +88,6 @@ func (w *Webhook) address() (*url.URL, error) {
 
 func invalid(message, hint string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: "notification", Hint: hint, Err: errors.New(message)}
-}
-
-func isLoopback(host string) bool {
-	address := net.ParseIP(host)
-	return host == "localhost" || address != nil && address.IsLoopback()
 }
 
 // Deployment sends how a deployment ended: succeeded or failed. Other outcomes

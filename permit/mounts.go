@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"kargo"
+
 	"github.com/docker/docker/api/types/mount"
 )
 
@@ -51,7 +53,7 @@ func (j *judge) ownFiles(source string) bool {
 	}
 	inside, ok := strings.CutPrefix(source, path.Clean(j.in.Root)+"/")
 	first, _, _ := strings.Cut(inside, "/")
-	return ok && slices.Contains([]string{"build", "configs", "deploy", "scripts"}, first)
+	return ok && slices.Contains(kargo.LayerFolders, first)
 }
 
 // placeholder is what Swarm puts into a mount's texts and no workspace chooses

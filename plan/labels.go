@@ -43,7 +43,7 @@ func (m maker) nodeLabels() (changes []kargo.Change, holds []kargo.Hold) {
 	return changes, append(holds, m.labelsOfNobody(named)...)
 }
 
-func labelsVariable(node kargo.LiveNode) string { return kargo.EnvName(node.Hostname) + "_LABELS" }
+func labelsVariable(node kargo.LiveNode) string { return kargo.SuffixLabels.Of(node.Hostname) }
 
 // labelsOfNobody are variables that no node's name leads to.
 func (m maker) labelsOfNobody(named map[string][]string) (holds []kargo.Hold) {
@@ -53,7 +53,7 @@ func (m maker) labelsOfNobody(named map[string][]string) (holds []kargo.Hold) {
 	for _, labels := range m.Labels {
 		if len(named[labels.Variable]) == 0 && len(labels.Labels) > 0 {
 			holds = append(holds, kargo.Hold{
-				Kind: kargo.KindNode, Name: strings.TrimSuffix(labels.Variable, "_LABELS"),
+				Kind: kargo.KindNode, Name: strings.TrimSuffix(labels.Variable, string(kargo.SuffixLabels)),
 				Reason: fmt.Sprintf("%s of %s is for a node of that name, and there is none", labels.Variable, labels.Where),
 			})
 		}

@@ -22,7 +22,7 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 	hold := func(kind kargo.Kind, name, reason string) {
 		holds = append(holds, kargo.Hold{Kind: kind, Stack: stack.Name, Name: name, Reason: reason})
 	}
-	foreign := "exists and is not Kargo's; set " + kargo.EnvName(stack.Name) + "_ADOPT=true to take it over"
+	foreign := "exists and is not Kargo's; set " + kargo.SuffixAdopt.Of(stack.Name) + "=true to take it over"
 
 	for _, service := range stack.Services {
 		live, exists := m.services[service.Name]
@@ -43,7 +43,7 @@ func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
 			hold(kargo.KindNetwork, network.Name, m.notOurs(live.Labels, foreign))
 		case m.differs(network) && !stack.Options.Recreate:
 			hold(kargo.KindNetwork, network.Name, "its options differ, and Swarm cannot change a network; give it another name, or set "+
-				kargo.EnvName(stack.Name)+"_RECREATE=true")
+				kargo.SuffixRecreate.Of(stack.Name)+"=true")
 		}
 	}
 	for _, config := range stack.Configs {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"kargo"
+
 	"golang.org/x/net/publicsuffix"
 )
 
@@ -35,7 +37,7 @@ func newGuard(registry string, insecure bool) *guard {
 			TLSHandshakeTimeout: 10 * time.Second,
 			ForceAttemptHTTP2:   true,
 		},
-		registry: registry, plain: insecure || isLoopback((&url.URL{Host: registry}).Hostname()), realms: map[string]bool{},
+		registry: registry, plain: insecure || kargo.IsLoopback((&url.URL{Host: registry}).Hostname()), realms: map[string]bool{},
 	}
 }
 
@@ -114,9 +116,4 @@ func sameSite(a, b string) bool {
 	siteA, errA := publicsuffix.EffectiveTLDPlusOne(a)
 	siteB, errB := publicsuffix.EffectiveTLDPlusOne(b)
 	return errA == nil && errB == nil && siteA == siteB
-}
-
-func isLoopback(host string) bool {
-	address := net.ParseIP(host)
-	return host == "localhost" || address != nil && address.IsLoopback()
 }

@@ -71,7 +71,7 @@ func (o *objects) bringFiles(service *types.ServiceConfig) broughtFiles {
 	return o.bring(service.Name, brought)
 }
 
-func bindsVariable(service string) string { return kargo.EnvName(service) + "_BINDS" }
+func bindsVariable(service string) string { return kargo.SuffixBinds.Of(service) }
 
 // keepsBinds reads <COMPOSE_SERVICE>_BINDS.
 func (w *work) keepsBinds(service string) bool {
@@ -83,7 +83,7 @@ func (w *work) keepsBinds(service string) bool {
 func (o *objects) filesOfBind(service *types.ServiceConfig, volume types.ServiceVolumeConfig) []broughtFile {
 	source, inside := o.inTree(volume.Source)
 	propagates := volume.Bind != nil && volume.Bind.Propagation != ""
-	if volume.Type != string(mount.TypeBind) || !inside || source == "." || isState(source) || propagates ||
+	if volume.Type != string(mount.TypeBind) || !inside || source == "." || kargo.IsState(source) || propagates ||
 		o.saysWritable(service.Name, volume.Target) {
 		return nil
 	}

@@ -15,9 +15,6 @@ import (
 	"kargo"
 )
 
-// stateFolders lie below the root and hold what services write.
-var stateFolders = []string{"logs", "acme"}
-
 // labelFiles marks a container with a digest of the files of the merged tree
 // that it binds all the same (see bindconfigs.go). A bind shows a new content to nobody who does not look; the
 // label makes a new content roll the service.
@@ -27,7 +24,7 @@ func (w *work) labelFiles(service string, spec *swarm.ServiceSpec) {
 	bound := 0
 	for _, m := range container.Mounts {
 		source, ok := w.inTree(m.Source)
-		if m.Type != mount.TypeBind || !ok || isState(source) {
+		if m.Type != mount.TypeBind || !ok || kargo.IsState(source) {
 			continue
 		}
 		files := w.filesAt(source)
@@ -52,16 +49,11 @@ func (w *work) labelFiles(service string, spec *swarm.ServiceSpec) {
 	}
 }
 
-func isState(source string) bool {
-	first, _, _ := strings.Cut(source, "/")
-	return slices.Contains(stateFolders, first)
-}
-
 // filesAt are the files of the merged tree at a path: the file itself, or all
 // below the folder, state apart.
 func (w *work) filesAt(source string) []string {
 	return slices.DeleteFunc(w.treeNames(), func(name string) bool {
-		return isState(name) || source != "." && name != source && !strings.HasPrefix(name, source+"/")
+		return kargo.IsState(name) || source != "." && name != source && !strings.HasPrefix(name, source+"/")
 	})
 }
 

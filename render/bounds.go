@@ -28,7 +28,7 @@ const (
 func (r *renderer) tooMany() bool {
 	listed := 0
 	for _, stack := range r.ws.Env.List("STACKS") {
-		listed += 1 + len(r.ws.Env.List(kargo.EnvName(stack)+"_STACK"))
+		listed += 1 + len(r.ws.Env.List(kargo.SuffixStack.Of(stack)))
 	}
 	if listed <= 2*maxServices {
 		return false
@@ -43,7 +43,7 @@ func (w *work) fewServices(more int) bool {
 	if w.counted += more; w.counted <= maxServices {
 		return true
 	}
-	w.fail(w.variable(kargo.EnvName(w.name)+"_STACK"), fmt.Sprintf("there may be %d", maxServices), "the stacks up to %q have too many services", w.name)
+	w.fail(w.variable(kargo.SuffixStack.Of(w.name)), fmt.Sprintf("there may be %d", maxServices), "the stacks up to %q have too many services", w.name)
 	return false
 }
 

@@ -15,7 +15,7 @@ func (w *work) constraintLayer(service string, own []*layer) *layer {
 	readsDefaults := false
 	for _, l := range own {
 		for _, name := range l.serviceNames() {
-			variable := kargo.EnvName(name) + "_CONSTRAINTS"
+			variable := kargo.SuffixConstraints.Of(name)
 			constraints := w.ws.Env.List(variable)
 			if len(constraints) == 0 {
 				continue

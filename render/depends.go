@@ -57,10 +57,10 @@ func (w *work) condition(l *layer, service, other string, entry any) kargo.NeedC
 // is healthy.
 func (w *work) readHooks(config *types.Config) {
 	for _, hook := range []struct {
-		suffix string
+		suffix kargo.Suffix
 		names  *[]string
-	}{{"_BEFORE", &w.before}, {"_AFTER", &w.after}} {
-		variable := kargo.EnvName(w.name) + hook.suffix
+	}{{kargo.SuffixBefore, &w.before}, {kargo.SuffixAfter, &w.after}} {
+		variable := hook.suffix.Of(w.name)
 		for _, name := range w.ws.Env.List(variable) {
 			if w.isJob(config, variable, name) {
 				*hook.names = append(*hook.names, name)
@@ -84,7 +84,7 @@ func (w *work) checkHooks(config *types.Config) {
 		}
 	}
 	for _, cycle := range cycles(names, edges) {
-		w.fail(w.variable(kargo.EnvName(w.name)+"_BEFORE"), "a job that comes before the rest cannot depend on it",
+		w.fail(w.variable(kargo.SuffixBefore.Of(w.name)), "a job that comes before the rest cannot depend on it",
 			"services wait for each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
 	}
 }

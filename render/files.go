@@ -11,7 +11,7 @@ import (
 // readLayers reads the files of all services of the stack in order: for each
 // service its own file, then its extension, then its constraints.
 func (w *work) readLayers() {
-	variable := kargo.EnvName(w.name) + "_STACK"
+	variable := kargo.SuffixStack.Of(w.name)
 	extensions := map[string]string{}
 	for _, service := range w.serviceList(w.name) {
 		w.files[service] = true
@@ -19,7 +19,7 @@ func (w *work) readLayers() {
 		if l := w.readLayer(service, service, w.variable(variable)); l != nil {
 			own = append(own, l)
 		}
-		extension := kargo.EnvName(service) + "_EXTENSION"
+		extension := kargo.SuffixExtension.Of(service)
 		if other, taken := extensions[extension]; taken && w.ws.Env[extension] != "" {
 			w.warn(w.variable(extension), "", "services %q and %q share the variable %s", other, service, extension)
 		}

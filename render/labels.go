@@ -14,7 +14,7 @@ func NodeLabels(ws kargo.Workspace) ([]kargo.NodeLabels, kargo.Problems) {
 	r := &renderer{ws: ws}
 	var all []kargo.NodeLabels
 	for _, variable := range slices.Sorted(maps.Keys(ws.Env)) {
-		if node, isLabels := strings.CutSuffix(variable, "_LABELS"); isLabels && node != "" {
+		if node, isLabels := strings.CutSuffix(variable, string(kargo.SuffixLabels)); isLabels && node != "" {
 			all = append(all, kargo.NodeLabels{Variable: variable, Where: ws.Lines[variable], Labels: r.labels(variable)})
 		}
 	}

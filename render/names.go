@@ -25,16 +25,15 @@ var formerVariables = map[string]string{
 	"VIGICRUES_HYDRO": "the service is called vigicrues",
 }
 
-// Variables that Kargo itself reads: alone, for a stack, for a service.
-var (
-	ownVariables = []string{
-		"STACKS", "KARGO_SECRETS", catalogueVariable, "DOCKER_FRONT_NETWORK", "DOCKER_BACK_NETWORK", "DOCKER_SOCKET_NETWORK",
+// ownVariables are the variables that Kargo reads beside those of stacks and
+// services.
+func ownVariables() []string {
+	names := []string{"STACKS", "KARGO_SECRETS", catalogueVariable}
+	for _, network := range sharedNetworks {
+		names = append(names, network.variable)
 	}
-	stackVariables = []string{
-		"_STACK", "_NEEDS", "_BEFORE", "_AFTER", "_ADOPT", "_ON_FAILURE", "_DEADLINE", "_STABLE", "_DRIFT", "_IGNORE", "_PROTECT", "_RECREATE",
-	}
-	serviceVariables = []string{"_CONSTRAINTS", "_BINDS"}
-)
+	return names
+}
 
 // checkNames warns of variables of the workspace that nobody reads and that
 // look as if they were meant to be read: a slip of the pen is silent otherwise.
@@ -58,28 +57,36 @@ func (r *renderer) checkNames() {
 // checkSuffix warns of variables that can only be meant for a stack or service
 // which is not there.
 func (r *renderer) checkSuffix(at place, variable string) {
-	for _, suffix := range []struct {
-		text, what string
-		names      map[string]bool
-	}{
-		{"_STACK", "lists services of a stack that is not in STACKS", asSet(r.stacks)},
-		{"_EXTENSION", "extends a service that no stack lists", r.files},
-		{"_CONSTRAINTS", "constrains a service that no stack has", r.services},
-		{"_BINDS", "is about a service that no stack has", r.services},
-	} {
-		if prefix, ok := strings.CutSuffix(variable, suffix.text); ok {
-			var names []string
-			for name := range suffix.names {
-				names = append(names, kargo.EnvName(name))
-			}
-			hint := ""
-			if near := kargo.Nearest(prefix, names, 2); near != "" {
-				hint = "did you mean " + near + suffix.text + "?"
-			}
-			r.warn(at, hint, "%s %s", variable, suffix.what)
+	if strings.HasSuffix(variable, string(kargo.SuffixStack)) {
+		r.warnOrphan(at, variable, kargo.SuffixStack, r.stacks, "lists services of a stack that is not in STACKS")
+		return
+	}
+	for _, known := range kargo.ServiceVariables {
+		if strings.HasSuffix(variable, string(known.Suffix)) {
+			r.warnOrphan(at, variable, known.Suffix, r.servicesOf(known), known.Orphan)
 			return
 		}
 	}
+}
+
+func (r *renderer) warnOrphan(at place, variable string, suffix kargo.Suffix, names []string, what string) {
+	var variables []string
+	for _, name := range names {
+		variables = append(variables, suffix.Of(name))
+	}
+	hint := ""
+	if near := kargo.Nearest(variable, variables, 2); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	r.warn(at, hint, "%s %s", variable, what)
+}
+
+// servicesOf are the services that a variable can be set for.
+func (r *renderer) servicesOf(variable kargo.ServiceVariable) []string {
+	if variable.Entry {
+		return slices.Sorted(maps.Keys(r.files))
+	}
+	return slices.Sorted(maps.Keys(r.services))
 }
 
 // mention is what looks like the name of a variable in any file;
@@ -94,24 +101,21 @@ var (
 // and programs do with a name is theirs to know. Those that can be meant by
 // something similar are known: mentioned as a variable, or Kargo's own.
 func (r *renderer) readVariables() (read map[string]bool, known []string) {
-	read = asSet(ownVariables)
-	for _, stack := range r.stacks {
-		for _, suffix := range stackVariables {
-			read[kargo.EnvName(stack)+suffix] = true
+	read = asSet(ownVariables())
+	for _, variable := range kargo.StackVariables {
+		for _, stack := range r.stacks {
+			read[variable.Suffix.Of(stack)] = true
 		}
 	}
-	for service := range r.services {
-		for _, suffix := range serviceVariables {
-			read[kargo.EnvName(service)+suffix] = true
+	for _, variable := range kargo.ServiceVariables {
+		for _, service := range r.servicesOf(variable) {
+			read[variable.Suffix.Of(service)] = true
 		}
-	}
-	for service := range r.files {
-		read[kargo.EnvName(service)+"_EXTENSION"] = true
 	}
 	names := maps.Clone(read)
 	for name := range r.ws.Files {
 		data := r.ws.Files[name].Data
-		if name == ".env" {
+		if name == kargo.FileEnv {
 			data = withoutAssigned(data)
 		}
 		for _, found := range mention.FindAll(data, -1) {
@@ -135,11 +139,11 @@ func withoutAssigned(data []byte) []byte { return assigned.ReplaceAll(data, []by
 func (r *renderer) unlisted() []string {
 	listed := map[string]bool{}
 	for _, stack := range r.stacks {
-		listed[kargo.EnvName(stack)+"_STACK"] = true
+		listed[kargo.SuffixStack.Of(stack)] = true
 	}
 	var names []string
 	for name := range r.ws.Lines {
-		if strings.HasSuffix(name, "_STACK") && !listed[name] {
+		if strings.HasSuffix(name, string(kargo.SuffixStack)) && !listed[name] {
 			names = append(names, name)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func (r *renderer) needs() map[string][]string {
 	needs := map[string][]string{}
 	for _, stack := range r.stacks {
-		variable := kargo.EnvName(stack) + "_NEEDS"
+		variable := kargo.SuffixNeeds.Of(stack)
 		for _, need := range r.ws.Env.List(variable) {
 			switch {
 			case !slices.Contains(r.stacks, need):
@@ -24,7 +24,7 @@ func (r *renderer) needs() map[string][]string {
 		}
 	}
 	for _, cycle := range cycles(r.stacks, needs) {
-		r.fail(r.variable(kargo.EnvName(cycle[0])+"_NEEDS"), "one of them must come first",
+		r.fail(r.variable(kargo.SuffixNeeds.Of(cycle[0])), "one of them must come first",
 			"stacks need each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
 	}
 	return needs

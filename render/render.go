@@ -166,7 +166,7 @@ type work struct {
 
 // chosen are the stacks to render, in the order of STACKS.
 func (r *renderer) chosen(names []string) []string {
-	if len(names) == 0 || slices.Contains(names, allStacks) {
+	if len(names) == 0 || slices.Contains(names, kargo.AllStacks) {
 		return r.stacks
 	}
 	for _, name := range names {

@@ -8,20 +8,17 @@ import (
 	"kargo"
 )
 
-// allStacks is the word of the commands for every stack.
-const allStacks = "all"
-
 // stackNames are the entries of STACKS in order, without repetitions.
 func (r *renderer) stackNames() []string {
 	at := r.variable("STACKS")
 	var names []string
 	byVariable := map[string]string{}
 	for _, name := range r.ws.Env.List("STACKS") {
-		variable := kargo.EnvName(name) + "_STACK"
+		variable := kargo.SuffixStack.Of(name)
 		other, taken := byVariable[variable]
 		switch {
-		case name == allStacks:
-			r.fail(at, "", "%q means every stack and cannot be the name of one", allStacks)
+		case name == kargo.AllStacks:
+			r.fail(at, "", "%q means every stack and cannot be the name of one", kargo.AllStacks)
 			continue
 		case slices.Contains(names, name):
 			r.fail(at, "", "STACKS names %q twice", name)
@@ -37,7 +34,7 @@ func (r *renderer) stackNames() []string {
 
 // serviceList are the services of a stack in order.
 func (r *renderer) serviceList(stack string) []string {
-	variable := kargo.EnvName(stack) + "_STACK"
+	variable := kargo.SuffixStack.Of(stack)
 	listed := r.ws.Env.List(variable)
 	if len(listed) == 0 {
 		at := r.variable(variable)

@@ -106,7 +106,7 @@ func (w *work) mentionVariable(trail *kargo.Trail) {
 		if !l.generated() || !l.has(path...) {
 			continue
 		}
-		variable := kargo.EnvName(path[1]) + "_CONSTRAINTS"
+		variable := kargo.SuffixConstraints.Of(path[1])
 		at := w.variable(variable)
 		trail.Key = path[4]
 		trail.Mentions = append(trail.Mentions, kargo.Mention{

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,7 +46,7 @@ func (v Vault) Validate() error {
 	switch {
 	case err != nil, address.Host == "", address.User != nil, strings.Trim(address.Path, "/") != "", address.RawQuery != "":
 		return errors.New("the address of Vault is https://HOST[:PORT]")
-	case address.Scheme == "http" && isLoopback(address.Hostname()):
+	case address.Scheme == "http" && kargo.IsLoopback(address.Hostname()):
 	case address.Scheme != "https":
 		return errors.New("the address of Vault is https://HOST[:PORT]: a token is not sent in the clear")
 	}
@@ -55,11 +54,6 @@ func (v Vault) Validate() error {
 		return errors.New("Vault wants a token, or a role id and a secret id")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // vaultClient asks one Vault, for one revision: what was read is not read

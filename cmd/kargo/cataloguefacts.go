@@ -279,7 +279,7 @@ func (d describer) variables(name string, composed []string) []catalogueVariable
 		}
 	}
 	for _, service := range composed {
-		if constraints := kargo.EnvName(service) + "_CONSTRAINTS"; d.told(constraints) {
+		if constraints := kargo.SuffixConstraints.Of(service); d.told(constraints) {
 			read[constraints] = true
 		}
 	}

@@ -77,7 +77,7 @@ func infoCommand(env map[string]string) *cobra.Command {
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), s.workspace)
 			for _, stack := range values.List("STACKS") {
-				fmt.Fprintf(out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(values[kargo.EnvName(stack)+"_STACK"]))
+				fmt.Fprintf(out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(values[kargo.SuffixStack.Of(stack)]))
 			}
 			return refuse(cmd, desired.Problems)
 		},
