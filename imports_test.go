@@ -38,8 +38,9 @@ var mayImport = map[string][]string{
 	"dotkargo":        {""},
 	"server":          {""},
 	"notify":          {""},
-	"controller":      {"", "merge", "render", "permit", "plan"},
-	"cmd/kargo": {"", "controller", "defaults", "docs", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
+	"compile":         {"", "merge", "render", "permit"},
+	"controller":      {"", "compile", "plan"},
+	"cmd/kargo": {"", "compile", "controller", "defaults", "docs", "dotkargo", "gitsync", "history", "hooks", "notify", "permit", "plan",
 		"recipe", "registry", "secrets", "server", "swarm"},
 	"secrets/secretstest": {},
 	"test/golden":         {},
@@ -50,7 +51,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no effects: what they answer depends on their arguments
 // alone, so a plan can be believed and a test needs no set-up.
-var pure = []string{"", "merge", "recipe", "render", "render/traefik", "permit", "plan"}
+var pure = []string{"", "merge", "recipe", "render", "render/traefik", "permit", "compile", "plan"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

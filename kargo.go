@@ -211,6 +211,13 @@ type Workspace struct {
 	Images []ImageRule
 }
 
+// Mask hides the secrets of the workspace: the variables that KARGO_SECRETS, a
+// list of patterns, names in place of the default ones, and all that was
+// encrypted in the repository. The key is that of the digests it shows.
+func (w Workspace) Mask(key []byte) Mask {
+	return NewMask(key, w.Env, w.Env.List("KARGO_SECRETS")...).WithSecrets(w.Env, w.SecretNames, w.SecretValues)
+}
+
 // Layer is the name of the layer that a file of the merged configuration came
 // from; of a rendered one, that its template came from.
 func (w Workspace) Layer(name string) string {

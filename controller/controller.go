@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/plan"
 )
 
@@ -78,7 +79,9 @@ type Config struct {
 	Recorder   Recorder
 	Renderings Renderings
 	Attempts   Attempts
-	Pipeline   Pipeline
+	Compiler   compile.Compiler
+	// After runs the after hooks of one stack; nil where none may run.
+	After func(context.Context, kargo.Workspace, string) ([]kargo.HookRun, error)
 	// Registry and Committer follow the tags of images, where the workspace
 	// asks for it; without a Registry nobody does. It is asked at the start,
 	// every ImagesInterval, and at a person's word.
@@ -145,7 +148,7 @@ type Controller struct {
 	verified map[string]time.Time  // by stack: when a full look found it as wanted
 	head     kargo.Revision        // newest revision read, sound or not
 	unsound  bool                  // the head could not be fetched, or has problems
-	desired  *Desired              // what is in force, or about to be; nil until known
+	desired  *compile.Desired      // what is in force, or about to be; nil until known
 	rendered []kargo.Stack         // the desired stacks as rendered, see followTags
 	cluster  kargo.Cluster         // as seen last
 	open     *kargo.Deployment

@@ -475,7 +475,7 @@ func TestANewerRevisionEndsTheWaitForAnOlderOne(t *testing.T) {
 
 func TestS07_APanicEndsTheRoundOnly(t *testing.T) {
 	run(t, func(w *world) {
-		w.config.Pipeline.Secrets = func(context.Context, fs.FS) fs.FS { panic("bug") }
+		w.config.Compiler.Secrets = func(context.Context, fs.FS) fs.FS { panic("bug") }
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		if status := w.loop.Status(); status.Fault != "internal" || !strings.Contains(status.Message, "panic in round: bug") {

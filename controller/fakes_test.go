@@ -18,6 +18,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/controller"
 )
 
@@ -331,8 +332,8 @@ func newWorld(t *testing.T) *world {
 		stop:    func() {},
 	}
 	w.config = controller.Config{
-		Source: controller.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
-		Pipeline: controller.Pipeline{
+		Source: compile.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
+		Compiler: compile.Compiler{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
 			Secrets: func(_ context.Context, files fs.FS) fs.FS { return files },
 			Hooks: func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {

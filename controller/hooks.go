@@ -10,7 +10,7 @@ import (
 // runAfter runs the after hooks of renderings that were sent whole: once each,
 // whatever is corrected later. It takes no longer than the hooks may take.
 func (c *Controller) runAfter(ctx context.Context, next kargo.Plan) {
-	if c.Pipeline.After == nil {
+	if c.After == nil {
 		return
 	}
 	waiting := stacksOf(next)
@@ -19,7 +19,7 @@ func (c *Controller) runAfter(ctx context.Context, next kargo.Plan) {
 		if !rollout.AfterDue || rollout.Failed != nil || waiting[stack.Name] {
 			continue
 		}
-		runs, err := c.Pipeline.After(ctx, c.desired.Workspace, stack.Name)
+		runs, err := c.After(ctx, c.desired.Workspace, stack.Name)
 		rollout.AfterDue = false
 		c.memory.Rollouts[stack.Name] = rollout
 		if c.open != nil {

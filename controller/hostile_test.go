@@ -20,6 +20,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"golang.org/x/tools/txtar"
 
+	"kargo/compile"
 	"kargo/controller"
 	"kargo/defaults"
 	"kargo/gitsync"
@@ -241,8 +242,8 @@ func (a *attack) run() string {
 	repository, err := gitsync.Open(gitsync.Options{URL: a.dir, Limits: a.limits})
 	a.must(err)
 	w := newWorld(a.t)
-	w.config.Source = controller.Layers{User: repository}
-	w.config.Pipeline = controller.Pipeline{
+	w.config.Source = compile.Layers{User: repository}
+	w.config.Compiler = compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace", UserID: 1000, GroupID: 1000,
 		Policy: a.policy, Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}

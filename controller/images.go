@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 
 	"kargo"
+	"kargo/compile"
 )
 
 // planned is the plan with what registries say of the images in it. They are
@@ -62,7 +62,7 @@ func (c *Controller) askAgain() {
 // tag that moved makes another rendering of the stack, which is rolled out,
 // judged and taken back as one of another commit would be.
 func (c *Controller) followTags(ctx context.Context) error {
-	names := TagsToFollow(c.rendered)
+	names := compile.TagsToFollow(c.rendered)
 	c.desired.Stacks = c.rendered
 	if len(names) == 0 {
 		c.memory.Resolved.Latest = c.latestOfOthers()
@@ -80,54 +80,6 @@ func (c *Controller) followTags(ctx context.Context) error {
 		}
 	}
 	c.memory.Resolved.Latest = latest
-	c.desired.Stacks = WithTags(c.rendered, latest)
+	c.desired.Stacks = compile.WithTags(c.rendered, latest)
 	return nil
-}
-
-// TagsToFollow are the images of the stacks that follow their tags, each once.
-func TagsToFollow(stacks []kargo.Stack) []string {
-	var names []string
-	for _, stack := range stacks {
-		if stack.Options.Resolve != kargo.ResolveAlways {
-			continue
-		}
-		for _, service := range stack.Services {
-			if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
-				names = append(names, container.Image)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// WithTags is the stacks with what the tags of those that follow them mean, in
-// the place of the tags.
-func WithTags(stacks []kargo.Stack, latest map[string]kargo.Image) []kargo.Stack {
-	stacks = slices.Clone(stacks)
-	for i, stack := range stacks {
-		if stack.Options.Resolve != kargo.ResolveAlways {
-			continue
-		}
-		stacks[i].Services = slices.Clone(stack.Services)
-		for j, service := range stack.Services {
-			stacks[i].Services[j] = withTag(service, latest)
-		}
-	}
-	return stacks
-}
-
-func withTag(service kargo.Service, latest map[string]kargo.Image) kargo.Service {
-	container := service.Spec.TaskTemplate.ContainerSpec
-	if container == nil || latest[container.Image].Pinned == "" {
-		return service
-	}
-	pinned := *container
-	pinned.Image = latest[container.Image].Pinned
-	service.Spec.TaskTemplate.ContainerSpec = &pinned
-	if service.Spec.Labels[kargo.LabelImage] != "" {
-		service.Spec.Labels = maps.Clone(service.Spec.Labels)
-		service.Spec.Labels[kargo.LabelImage] = pinned.Image
-	}
-	return service
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/plan"
 )
 
@@ -28,7 +29,7 @@ func (c *Controller) nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 
 // relabelled tells whether another revision wants other labels: its stacks
 // alone do not show that something is to be done.
-func (c *Controller) relabelled(next Desired) bool {
+func (c *Controller) relabelled(next compile.Desired) bool {
 	return c.desired != nil && !reflect.DeepEqual(c.desired.Labels, next.Labels)
 }
 

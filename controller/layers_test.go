@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"kargo"
-	"kargo/controller"
+	"kargo/compile"
 )
 
 // layer puts a shared layer below the workspace.
 func (w *world) layer(name string) *repository {
 	w.t.Helper()
 	layer := &repository{baton: w.repo.baton, commits: map[string]fstest.MapFS{}}
-	source, err := controller.NewLayers(w.repo, controller.SharedLayer{Name: name, Repository: layer})
+	source, err := compile.NewLayers(w.repo, compile.SharedLayer{Name: name, Repository: layer})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestOtherLayersThanBefore(t *testing.T) {
 		layered(w)
 		w.start()
 		w.stop()
-		w.config.Source = controller.Layers{User: w.repo} // without the layer
+		w.config.Source = compile.Layers{User: w.repo} // without the layer
 		w.repo.commit("u2", ".env=STACKS=web\nWEB_STACK=web\n", "deploy/web.yml=services: {web: {image: 'own:1'}}")
 		w.start()
 		w.wantWrites(`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "own:1"`)
@@ -100,11 +100,11 @@ func TestOtherLayersThanBefore(t *testing.T) {
 
 func TestLayerNames(t *testing.T) {
 	for _, names := range [][]string{{"user"}, {"default"}, {"rendered"}, {""}, {"a+b"}, {"a@b"}, {"../x"}, {"Base"}, {"base", "base"}} {
-		var shared []controller.SharedLayer
+		var shared []compile.SharedLayer
 		for _, name := range names {
-			shared = append(shared, controller.SharedLayer{Name: name})
+			shared = append(shared, compile.SharedLayer{Name: name})
 		}
-		if _, err := controller.NewLayers(nil, shared...); kargo.FaultOf(err) != kargo.Invalid {
+		if _, err := compile.NewLayers(nil, shared...); kargo.FaultOf(err) != kargo.Invalid {
 			t.Errorf("%q: %v", names, err)
 		}
 	}

@@ -7,14 +7,15 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/plan"
 )
 
 // narrowing is what a controller is narrowed to, if it is.
 type narrowing struct {
-	only     []string // stacks that a person named; nil for all
-	removing bool     // and they are to be removed
-	whole    *Desired // the desired revision, with the stacks that only leaves out
+	only     []string         // stacks that a person named; nil for all
+	removing bool             // and they are to be removed
+	whole    *compile.Desired // the desired revision, with the stacks that only leaves out
 }
 
 // Narrow bounds the rounds to come to stacks that a person named. All others
@@ -32,7 +33,7 @@ func (c *Controller) Narrow(stacks ...string) {
 // named. It needs no revision to have been read.
 func (c *Controller) Remove(stacks ...string) {
 	c.only, c.removing = append([]string{}, stacks...), true
-	var nothing Desired
+	var nothing compile.Desired
 	if c.whole != nil {
 		nothing.Workspace = c.whole.Workspace // its environment says what is secret
 	}

@@ -10,7 +10,7 @@ import (
 
 // poisoned makes reading a revision with a file "poison" in it end the round.
 func (w *world) poisoned() {
-	w.config.Pipeline.Secrets = func(_ context.Context, files fs.FS) fs.FS {
+	w.config.Compiler.Secrets = func(_ context.Context, files fs.FS) fs.FS {
 		if _, err := fs.Stat(files, "poison"); err == nil {
 			panic("poison")
 		}

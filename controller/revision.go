@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/compile"
 )
 
 // pull asks git for the head, where that is due, and reads it, where it is
@@ -96,11 +97,11 @@ func (c *Controller) restore(ctx context.Context) error {
 }
 
 // desire makes a revision the desired one.
-func (c *Controller) desire(desired Desired) {
+func (c *Controller) desire(desired compile.Desired) {
 	whole := desired
 	c.whole, desired.Stacks = &whole, c.narrowed(desired.Stacks)
 	c.desired, c.rendered = &desired, desired.Stacks
-	c.desired.Stacks = WithTags(c.rendered, c.memory.Resolved.Latest)
+	c.desired.Stacks = compile.WithTags(c.rendered, c.memory.Resolved.Latest)
 }
 
 // advance reads a new head. If it is sound it becomes what is desired.
@@ -122,7 +123,7 @@ func (c *Controller) advance(ctx context.Context, id kargo.RevisionID, trigger s
 		return errors.Join(err, c.Attempts.Survived())
 	}
 	if err != nil { // the tree itself is unsound
-		desired = Desired{Workspace: kargo.Workspace{Revision: id.Revision()}, Problems: problemsOf(err)}
+		desired = compile.Desired{Workspace: kargo.Workspace{Revision: id.Revision()}, Problems: problemsOf(err)}
 	}
 	c.head, c.unsound = desired.Workspace.Revision, desired.Problems.Err() != nil
 	c.publish(func(s *kargo.Status) { s.Head, s.Problems = c.head, desired.Problems })
@@ -136,7 +137,7 @@ func (c *Controller) advance(ctx context.Context, id kargo.RevisionID, trigger s
 }
 
 // readTried reads a revision once it was read elsewhere without harm.
-func (c *Controller) readTried(ctx context.Context, id kargo.RevisionID) (Desired, error) {
+func (c *Controller) readTried(ctx context.Context, id kargo.RevisionID) (compile.Desired, error) {
 	if c.Try != nil {
 		_, err := measured(c, "try", func() (struct{}, error) {
 			var protect []kargo.RevisionID
@@ -146,14 +147,14 @@ func (c *Controller) readTried(ctx context.Context, id kargo.RevisionID) (Desire
 			return struct{}{}, c.Try(ctx, id, protect...)
 		})
 		if err != nil {
-			return Desired{}, err
+			return compile.Desired{}, err
 		}
 	}
 	return c.read(ctx, id)
 }
 
 // accept makes a sound revision the desired one.
-func (c *Controller) accept(desired Desired, trigger string) {
+func (c *Controller) accept(desired compile.Desired, trigger string) {
 	for _, problem := range desired.Problems {
 		c.Log.Warn("workspace", "problem", problem.String())
 	}
@@ -186,17 +187,17 @@ func problemsOf(err error) kargo.Problems {
 	return kargo.Problems{{Message: err.Error()}}
 }
 
-func (c *Controller) read(ctx context.Context, id kargo.RevisionID) (Desired, error) {
+func (c *Controller) read(ctx context.Context, id kargo.RevisionID) (compile.Desired, error) {
 	revision, files, err := c.fetch(ctx, id)
 	if err != nil {
-		return Desired{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
+		return compile.Desired{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
 	}
-	if c.desired != nil && answersAs(files, c.desired.files) {
-		same := c.desired.at(revision)
+	if c.desired != nil && c.desired.SaysTheSameIn(files) {
+		same := c.desired.At(revision)
 		same.Stacks = c.rendered
 		return same, nil
 	}
-	return measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(ctx, revision, files) })
+	return measured(c, "render", func() (compile.Desired, error) { return c.Compiler.Compile(ctx, revision, files) })
 }
 
 func (c *Controller) fetch(ctx context.Context, id kargo.RevisionID) (revision kargo.Revision, files fs.FS, err error) {

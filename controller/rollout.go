@@ -23,7 +23,7 @@ func (c *Controller) follow() {
 		}
 		rollout.Digest, rollout.Revision = digest, c.desired.Workspace.Revision.ID()
 		rollout.Since, rollout.Failed = time.Time{}, nil
-		rollout.AfterDue = c.Pipeline.After != nil
+		rollout.AfterDue = c.After != nil
 		c.memory.Rollouts[stack.Name] = rollout
 	}
 	for name := range c.memory.Rollouts {

@@ -139,15 +139,9 @@ func (c *Controller) makePlan() (kargo.Plan, error) {
 	}), nil
 }
 
-// Mask hides the secrets of a workspace. KARGO_SECRETS, a list of patterns,
-// takes the place of the default ones; what was encrypted is hidden anyhow.
-func Mask(key []byte, ws kargo.Workspace) kargo.Mask {
-	return kargo.NewMask(key, ws.Env, ws.Env.List("KARGO_SECRETS")...).WithSecrets(ws.Env, ws.SecretNames, ws.SecretValues)
-}
-
 // mask hides the secrets of the desired revision. What the daemon or a task
 // says may quote them.
-func (c *Controller) mask() kargo.Mask { return Mask(c.MaskKey, c.desired.Workspace) }
+func (c *Controller) mask() kargo.Mask { return c.desired.Workspace.Mask(c.MaskKey) }
 
 // passing tells whether a plan holds anything that lifts by itself.
 func passing(p kargo.Plan) bool {

@@ -3,13 +3,12 @@ package controller
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"strings"
 	"sync"
 	"time"
 
 	"kargo"
-	"kargo/merge"
+	"kargo/compile"
 	"kargo/plan"
 )
 
@@ -45,12 +44,13 @@ type follower struct {
 
 // following is what the loop hands over: a revision, and what to do about it.
 type following struct {
-	workspace kargo.Workspace
-	files     fs.FS // those it was made from
-	mask      kargo.Mask
-	atHead    bool // no newer commit is known
-	ask       bool // the registries, though they were asked before
+	desired compile.Desired
+	mask    kargo.Mask
+	atHead  bool // no newer commit is known
+	ask     bool // the registries, though they were asked before
 }
+
+func (f following) revision() kargo.RevisionID { return f.desired.Workspace.Revision.ID() }
 
 // answer is what a registry said of one image.
 type answer struct {
@@ -70,10 +70,9 @@ func (c *Controller) handOver(ask bool) {
 		return
 	}
 	next := following{
-		workspace: c.whole.Workspace, mask: c.mask(), ask: ask,
+		desired: *c.whole, mask: c.mask(), ask: ask,
 		atHead: c.head.ID() == c.whole.Workspace.Revision.ID() && !c.unsound,
 	}
-	next.files, _, _ = layersOf(next.workspace.Revision, c.whole.files) // it was read by this before
 	f := c.follower
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,16 +128,16 @@ func (f *follower) take() bool {
 	}
 	before := f.now
 	f.now, f.next = *f.next, nil
-	return f.now.ask || before.files == nil || before.atHead != f.now.atHead ||
-		before.workspace.Revision.ID() != f.now.workspace.Revision.ID()
+	return f.now.ask || before.revision() == "" || before.atHead != f.now.atHead ||
+		before.revision() != f.now.revision()
 }
 
 // look brings what is known of each rule up to date, and writes what is to be
 // written.
 func (f *follower) look(ctx context.Context) {
-	states := make([]kargo.ImageStatus, 0, len(f.now.workspace.Images))
+	states := make([]kargo.ImageStatus, 0, len(f.now.desired.Workspace.Images))
 	asked := map[string]bool{} // in this look
-	for _, rule := range f.now.workspace.Images {
+	for _, rule := range f.now.desired.Workspace.Images {
 		if _, known := f.tags[rule.Image]; !known || f.now.ask && !asked[rule.Image] {
 			f.askFor(ctx, rule.Image)
 			asked[rule.Image] = true
@@ -170,7 +169,7 @@ func (f *follower) askFor(ctx context.Context, image string) {
 // state is what can be said of one rule. A registry that is away changes
 // nothing of what is known.
 func (f *follower) state(rule kargo.ImageRule) kargo.ImageStatus {
-	current := f.now.workspace.Env[rule.Variable]
+	current := f.now.desired.Workspace.Env[rule.Variable]
 	known, before := f.tags[rule.Image], f.states[rule.Variable]
 	state := kargo.ImageStatus{ImageRule: rule, Current: f.now.mask.Value(rule.Variable, current), Asked: known.asked}
 	if known.err != nil {
@@ -200,7 +199,7 @@ func (f *follower) state(rule kargo.ImageRule) kargo.ImageStatus {
 // write commits what policies want written, all of it at once. A commit is
 // never made twice upon another one: the next round brings what was written.
 func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
-	revision := f.now.workspace.Revision
+	revision := f.now.desired.Workspace.Revision
 	if f.wrote == revision.Commit {
 		return
 	}
@@ -214,7 +213,7 @@ func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
 			state.Error = "the newest commit is refused; nothing is written upon it"
 			continue
 		}
-		if err := merge.Rewrite(f.now.workspace, f.now.files, edits, state.Variable, state.Newest); err != nil {
+		if err := f.now.desired.Rewrite(edits, state.Variable, state.Newest); err != nil {
 			state.Error = f.now.mask.Text(err.Error())
 			continue
 		}

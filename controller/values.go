@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"kargo"
+	"kargo/compile"
 )
 
 // valuesChanged is the trigger of a deployment that no commit asked for.
@@ -27,7 +28,7 @@ func (c *Controller) refresh(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("fetch %s: %w", in.Short(), err)
 	}
-	desired, err := measured(c, "render", func() (Desired, error) { return c.Pipeline.Run(ctx, revision, files) })
+	desired, err := measured(c, "render", func() (compile.Desired, error) { return c.Compiler.Compile(ctx, revision, files) })
 	if err != nil {
 		return false, fmt.Errorf("read values outside the repository, those of before stay in force: %w", err)
 	}

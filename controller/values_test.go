@@ -39,7 +39,7 @@ const reader = "deploy/web.yml=services: {web: {image: 'app:1', environment: ['L
 func TestAValueOutsideTheRepositoryChanges(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{"LEVEL": "planted-one"}}
-		w.config.Pipeline.Secrets = o.open
+		w.config.Compiler.Secrets = o.open
 		w.repo.commit("c1", referring, reader)
 		w.start()
 		if o.reads != 1 {
@@ -70,7 +70,7 @@ func TestAValueOutsideTheRepositoryChanges(t *testing.T) {
 func TestAValueOutsideTheRepositoryIsGone(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{"LEVEL": "planted-one"}}
-		w.config.Pipeline.Secrets = o.open
+		w.config.Compiler.Secrets = o.open
 		w.repo.commit("c1", referring, reader)
 		w.start()
 		delete(o.values, "LEVEL")
@@ -95,7 +95,7 @@ func TestAValueOutsideTheRepositoryIsGone(t *testing.T) {
 func TestAHeadThatCannotBeOpenedIsReadAgain(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{}}
-		w.config.Pipeline.Secrets = o.open
+		w.config.Compiler.Secrets = o.open
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.commit("c2", referring, reader)
@@ -116,7 +116,7 @@ func TestAHeadThatCannotBeOpenedIsReadAgain(t *testing.T) {
 func TestAKeyThatCannotBeReadDelays(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{}, err: errors.New("planted: no such device")}
-		w.config.Pipeline.Secrets = o.open
+		w.config.Compiler.Secrets = o.open
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.commit("c2", append(app("app:2", "web"), "configs/a=age-encryption.org/v1\n…")...)

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"kargo"
-	"kargo/controller"
+	"kargo/compile"
 	"kargo/defaults"
 	"kargo/hooks"
 	"kargo/plan"
@@ -47,12 +47,12 @@ func TestExamples(t *testing.T) {
 var digest = regexp.MustCompile(`-[0-9a-f]{12}: `)
 
 // planOf is the plan of everything, as if no stack waited for another.
-func planOf(desired controller.Desired) string {
+func planOf(desired compile.Desired) string {
 	for i := range desired.Stacks {
 		desired.Stacks[i].Needs = nil
 	}
 	next := plan.Make(desired.Stacks, kargo.Cluster{}, plan.Options{
-		Instance: "default", Mask: controller.Mask(nil, desired.Workspace),
+		Instance: "default", Mask: desired.Workspace.Mask(nil),
 	})
 	return digest.ReplaceAllString(next.String(), ": ")
 }
@@ -88,13 +88,13 @@ func names(t *testing.T) []string {
 
 // read renders an example, in which nothing may be wrong or odd. What the
 // catalogue's own mounts would need under a stricter policy is not odd.
-func read(t *testing.T, name string) controller.Desired {
+func read(t *testing.T, name string) compile.Desired {
 	t.Helper()
-	pipeline := controller.Pipeline{
+	compiler := compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	desired, err := pipeline.Run(t.Context(), kargo.Revision{}, os.DirFS(name))
+	desired, err := compiler.Compile(t.Context(), kargo.Revision{}, os.DirFS(name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func (s *settings) operate(cmd *cobra.Command, env map[string]string, source con
 		o.close()
 		return nil, err
 	}
-	config.Pipeline.Named = stacks
+	config.Compiler.Named = stacks
 	config.Log = slog.New(lineHandler{cmd.OutOrStdout()})
 	o.loop = controller.New(config)
 	return o, nil

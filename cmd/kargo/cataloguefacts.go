@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
-	"kargo/controller"
+	"kargo/compile"
 	"kargo/docs"
 )
 
@@ -65,25 +65,25 @@ func (s *settings) catalogue(cmd *cobra.Command, env map[string]string) (catalog
 	if err := s.prepare(cmd, env); err != nil {
 		return catalogueList{}, err
 	}
-	pipeline, err := s.pipeline()
+	compiler, err := s.compiler()
 	if err != nil {
 		return catalogueList{}, err
 	}
-	return describeCatalogue(cmd.Context(), pipeline)
+	return describeCatalogue(cmd.Context(), compiler)
 }
 
-func describeCatalogue(ctx context.Context, pipeline controller.Pipeline) (catalogueList, error) {
-	pipeline.Root, pipeline.Workspace = "/catalogue/.kargo", "/catalogue" // nothing is written
+func describeCatalogue(ctx context.Context, compiler compile.Compiler) (catalogueList, error) {
+	compiler.Root, compiler.Workspace = "/catalogue/.kargo", "/catalogue" // nothing is written
 	guide := docs.Catalogue()
-	names, err := catalogueNames(pipeline.Defaults, guide)
+	names, err := catalogueNames(compiler.Defaults, guide)
 	if err != nil {
 		return catalogueList{}, err
 	}
-	desired, err := renderAlone(ctx, pipeline, guide, names)
+	desired, err := renderAlone(ctx, compiler, guide, names)
 	if err != nil {
 		return catalogueList{}, err
 	}
-	list := catalogueList{Version: pipeline.Catalogue, Services: []catalogueService{}}
+	list := catalogueList{Version: compiler.Catalogue, Services: []catalogueService{}}
 	for _, name := range names {
 		d := describer{guide: guide, files: desired.Workspace.Files, env: desired.Workspace.Env, names: names}
 		list.Services = append(list.Services, d.describe(name, desired.Stacks))
@@ -121,7 +121,7 @@ var placeholders = map[string]string{"MONGORS_MEMORY_LIMIT": "1G", "AUTH_PASSWOR
 
 // renderAlone renders each service as a stack of its own, what is required set
 // to something.
-func renderAlone(ctx context.Context, pipeline controller.Pipeline, guide docs.Guide, names []string) (controller.Desired, error) {
+func renderAlone(ctx context.Context, compiler compile.Compiler, guide docs.Guide, names []string) (compile.Desired, error) {
 	var env strings.Builder
 	for _, variable := range guide.Variables {
 		if variable.Required {
@@ -138,9 +138,9 @@ func renderAlone(ctx context.Context, pipeline controller.Pipeline, guide docs.G
 	}
 	files, err := memoryTree(map[string]string{".env": env.String()})
 	if err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
-	return pipeline.Run(ctx, kargo.Revision{Commit: "dir-catalogue"}, files)
+	return compiler.Compile(ctx, kargo.Revision{Commit: "dir-catalogue"}, files)
 }
 
 // memoryTree is files as a tree that lies nowhere on disk.

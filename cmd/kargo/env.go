@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
-	"kargo/controller"
 )
 
 func envCommand(env map[string]string) *cobra.Command {
@@ -36,7 +35,7 @@ bash-process, for files that run programs (--allow-hooks).`,
 			if err != nil {
 				return err
 			}
-			mask := controller.Mask(key, desired.Workspace)
+			mask := desired.Workspace.Mask(key)
 			if len(names) == 0 {
 				names = slices.Sorted(maps.Keys(values))
 			}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"kargo/controller"
+	"kargo/compile"
 	"kargo/hooks"
 )
 
@@ -21,13 +21,18 @@ func (s *settings) hookFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&s.hooks.timeout, "hook-timeout", hooks.DefaultTimeout, "how `long` one of these may take")
 }
 
-// giveSay lets a workspace's scripts have their say, if they may.
-func (s *settings) giveSay(pipeline *controller.Pipeline) {
-	pipeline.Hooks = hooks.Refuse
-	if s.hooks.allowed {
-		if s.hooks.runner == nil {
-			s.hooks.runner = &hooks.Runner{Timeout: s.hooks.timeout}
-		}
-		pipeline.Hooks, pipeline.Shell, pipeline.After = s.hooks.runner.Before, s.hooks.runner.Environment, s.hooks.runner.After
+// setHooks lets a compiler run a workspace's hooks, if they are allowed.
+func (s *settings) setHooks(compiler *compile.Compiler) {
+	compiler.Hooks = hooks.Refuse
+	if runner := s.hookRunner(); runner != nil {
+		compiler.Hooks, compiler.Shell = runner.Before, runner.Environment
 	}
+}
+
+// hookRunner returns the one runner of hooks; nil where none may run.
+func (s *settings) hookRunner() *hooks.Runner {
+	if s.hooks.allowed && s.hooks.runner == nil {
+		s.hooks.runner = &hooks.Runner{Timeout: s.hooks.timeout}
+	}
+	return s.hooks.runner
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
-	"kargo/controller"
 	"kargo/plan"
 )
 
@@ -65,7 +64,7 @@ func (s *settings) showLabels(cmd *cobra.Command, env map[string]string) error {
 	if err != nil {
 		return err
 	}
-	mask := controller.Mask(key, desired.Workspace)
+	mask := desired.Workspace.Mask(key)
 	printLabels(cmd.OutOrStdout(), nodes, mask)
 	next := plan.Make(nil, kargo.Cluster{Nodes: nodes}, plan.Options{
 		Instance: s.instance, Only: []string{}, Labels: desired.Labels, Revision: desired.Workspace.Revision, Mask: mask,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"kargo/compile"
 	"kargo/controller"
 	"kargo/gitsync"
 )
@@ -31,8 +32,8 @@ func (s *settings) layerFlags(flags *pflag.FlagSet) {
 }
 
 // withLayers puts the shared layers below a source.
-func (s *settings) withLayers(source controller.Repository) (controller.Source, error) {
-	var shared []controller.SharedLayer
+func (s *settings) withLayers(source compile.Repository) (controller.Source, error) {
+	var shared []compile.SharedLayer
 	names := map[string]bool{}
 	for _, text := range s.layer.layers {
 		name, address, ok := strings.Cut(text, "=")
@@ -44,7 +45,7 @@ func (s *settings) withLayers(source controller.Repository) (controller.Source, 
 			return nil, err
 		}
 		names[name] = true
-		shared = append(shared, controller.SharedLayer{Name: name, Repository: layer})
+		shared = append(shared, compile.SharedLayer{Name: name, Repository: layer})
 	}
 	for flag, list := range map[string][]string{
 		"layer-username": s.layer.usernames, "layer-password-file": s.layer.passwordFiles, "layer-ssh-key-file": s.layer.sshKeyFiles,
@@ -55,11 +56,11 @@ func (s *settings) withLayers(source controller.Repository) (controller.Source, 
 			}
 		}
 	}
-	return controller.NewLayers(source, shared...)
+	return compile.NewLayers(source, shared...)
 }
 
 // layerSource opens one layer: a plain directory, or a repository.
-func (s *settings) layerSource(name, address string) (controller.Repository, error) {
+func (s *settings) layerSource(name, address string) (compile.Repository, error) {
 	if path, ok := strings.CutPrefix(address, directoryLayer); ok {
 		path, err := filepath.Abs(path)
 		return workspaceDirectory(path), err

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
-	"kargo/controller"
+	"kargo/compile"
 	"kargo/plan"
 )
 
@@ -79,13 +79,13 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	}
 	options := plan.Options{
 		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent, Labels: desired.Labels,
-		Mask: controller.Mask(key, desired.Workspace), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
+		Mask: desired.Workspace.Mask(key), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 	}
-	latest, err := client.Images(ctx, controller.TagsToFollow(desired.Stacks)...)
+	latest, err := client.Images(ctx, compile.TagsToFollow(desired.Stacks)...)
 	if err != nil {
 		return kargo.Plan{}, err
 	}
-	stacks := controller.WithTags(desired.Stacks, latest)
+	stacks := compile.WithTags(desired.Stacks, latest)
 	next := plan.Make(stacks, cluster, options)
 	if options.Images, err = client.Images(ctx, next.Unresolved...); err != nil {
 		return kargo.Plan{}, err
@@ -94,10 +94,10 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 }
 
 // readSource reads the head of the repository or directory.
-func (s *settings) readSource(ctx context.Context) (controller.Desired, error) {
+func (s *settings) readSource(ctx context.Context) (compile.Desired, error) {
 	source, _, err := s.source()
 	if err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
 	return s.readHead(ctx, source)
 }

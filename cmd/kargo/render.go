@@ -12,7 +12,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
-	"kargo/controller"
 )
 
 func renderCommand(env map[string]string) *cobra.Command {
@@ -41,7 +40,7 @@ on the Swarm; here, where none is at hand, it is another one.`,
 			}
 			document := renderDocument(desired.Stacks)
 			if !showSecrets {
-				if document, err = masked(document, controller.Mask(nil, desired.Workspace).Blanked()); err != nil {
+				if document, err = masked(document, desired.Workspace.Mask(nil).Blanked()); err != nil {
 					return err
 				}
 			}

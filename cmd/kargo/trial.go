@@ -166,13 +166,13 @@ func (s *settings) try(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	pipeline, err := s.pipeline()
+	compiler, err := s.compiler()
 	if err != nil {
 		return err
 	}
 	// Scripts run once, where their outcome counts.
-	pipeline.Shell, pipeline.After = nil, nil
-	pipeline.Hooks = func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
+	compiler.Shell = nil
+	compiler.Hooks = func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 		return ws, nil, nil
 	}
 	source.Protect(append(told.Protect, told.Revision)...)
@@ -180,7 +180,7 @@ func (s *settings) try(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = pipeline.Run(ctx, revision, files)
+	_, err = compiler.Compile(ctx, revision, files)
 	return err
 }
 

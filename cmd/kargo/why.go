@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
-	"kargo/controller"
+	"kargo/compile"
 )
 
 func whyCommand(env map[string]string) *cobra.Command {
@@ -39,7 +39,7 @@ variables show as digests.`,
 			if err != nil {
 				return err
 			}
-			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: controller.Mask(key, desired.Workspace)}
+			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: desired.Workspace.Mask(key)}
 			return e.explain(args[0])
 		},
 	}
@@ -51,7 +51,7 @@ variables show as digests.`,
 // explainer writes where values come from.
 type explainer struct {
 	out     io.Writer
-	desired controller.Desired
+	desired compile.Desired
 	mask    kargo.Mask
 }
 

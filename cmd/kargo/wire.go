@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/controller"
 	"kargo/defaults"
 	"kargo/dotkargo"
@@ -50,40 +51,40 @@ func (s *settings) absolute() (err error) {
 	return nil
 }
 
-// pipeline is how files become stacks, the same for every command.
-func (s *settings) pipeline() (controller.Pipeline, error) {
-	pipeline := controller.Pipeline{
+// compiler is how files become stacks, the same for every command.
+func (s *settings) compiler() (compile.Compiler, error) {
+	compiler := compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: s.root(),
 		// Where the workspace comes from a repository it lies nowhere on
 		// disk; the name only has to be the same every time.
 		Workspace: filepath.Join(s.data, "workspace"),
 		UserID:    os.Getuid(), GroupID: os.Getgid(),
 	}
-	s.giveSay(&pipeline)
+	s.setHooks(&compiler)
 	var err error
-	if pipeline.Policy, err = s.permitted(); err != nil {
-		return pipeline, err
+	if compiler.Policy, err = s.permitted(); err != nil {
+		return compiler, err
 	}
 	options, err := s.secrets.options(s.env)
 	if err != nil {
-		return pipeline, err
+		return compiler, err
 	}
-	pipeline.Secrets = options.Open
+	compiler.Secrets = options.Open
 	if s.workspace != "" {
-		pipeline.Workspace = s.workspace
+		compiler.Workspace = s.workspace
 	}
 	if s.defaults != "" {
 		files, err := directory("defaults", s.defaults)
 		if err != nil {
-			return pipeline, err
+			return compiler, err
 		}
 		digest, err := treeDigest(files)
 		if err != nil {
-			return pipeline, err
+			return compiler, err
 		}
-		pipeline.Defaults, pipeline.Catalogue = files, "dir-"+digest[:12]
+		compiler.Defaults, compiler.Catalogue = files, "dir-"+digest[:12]
 	}
-	return pipeline, nil
+	return compiler, nil
 }
 
 // directory opens a directory as a tree that nothing leads out of.
@@ -228,32 +229,32 @@ func treeDigest(files fs.FS) (string, error) {
 
 // read is the workspace of a local directory, rendered. Problems are in the
 // answer; the caller says what they mean.
-func (s *settings) read(ctx context.Context, stacks ...string) (controller.Desired, error) {
+func (s *settings) read(ctx context.Context, stacks ...string) (compile.Desired, error) {
 	if err := s.findWorkspace(); err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
 	source, err := s.withLayers(workspaceDirectory(s.workspace))
 	if err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
 	return s.readHead(ctx, source, stacks...)
 }
 
 // readHead reads the head of a source as the controller would.
-func (s *settings) readHead(ctx context.Context, source controller.Source, stacks ...string) (controller.Desired, error) {
-	pipeline, err := s.pipeline()
+func (s *settings) readHead(ctx context.Context, source controller.Source, stacks ...string) (compile.Desired, error) {
+	compiler, err := s.compiler()
 	if err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
 	commit, err := source.Head(ctx)
 	if err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
 	revision, files, err := source.Fetch(ctx, commit)
 	if err != nil {
-		return controller.Desired{}, err
+		return compile.Desired{}, err
 	}
-	return pipeline.Run(ctx, revision, files, stacks...)
+	return compiler.Compile(ctx, revision, files, stacks...)
 }
 
 // docker opens the way to the Swarm, by Docker's own variables.
@@ -300,7 +301,7 @@ func (s *settings) openHistory() (*history.Store, error) {
 // controllerConfig is what every controller of this program has in common,
 // whether it runs for one round or for years.
 func (s *settings) controllerConfig(ctx context.Context, source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Config, error) {
-	pipeline, err := s.pipeline()
+	compiler, err := s.compiler()
 	if err != nil {
 		return controller.Config{}, err
 	}
@@ -321,9 +322,9 @@ func (s *settings) controllerConfig(ctx context.Context, source controller.Sourc
 	if err := store.Seal(func() ([]byte, error) { return sealKey(ctx) }); err != nil {
 		return controller.Config{}, err
 	}
-	pipeline.Key, pipeline.DigestKey = instance.derive(namesOfSecrets), key
-	return controller.Config{
-		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Pipeline: pipeline,
+	compiler.Key, compiler.DigestKey = instance.derive(namesOfSecrets), key
+	config := controller.Config{
+		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Compiler: compiler,
 		Credential: func(image string) (kargo.Credential, error) { return client.Credential(key, image) },
 		Memory:     memory, Unfinished: unfinished, MaskKey: key,
 		Approved: func() (string, error) { return approvedNow(store) },
@@ -331,7 +332,11 @@ func (s *settings) controllerConfig(ctx context.Context, source controller.Sourc
 		Write:    func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
 		Instance: s.instance, Version: version, Repository: address,
 		Poll: controller.Every(s.interval), Verify: s.verify,
-	}, nil
+	}
+	if runner := s.hookRunner(); runner != nil {
+		config.After = runner.After
+	}
+	return config, nil
 }
 
 // approvalLasts is how long an approval waits for its plan. What was right an

@@ -12,7 +12,7 @@ import (
 	"testing/fstest"
 
 	"kargo"
-	"kargo/controller"
+	"kargo/compile"
 	"kargo/defaults"
 	"kargo/hooks"
 	"kargo/plan"
@@ -116,11 +116,11 @@ func sample(t *testing.T) fstest.MapFS {
 // say: an example has no warnings.
 func read(t *testing.T, files fs.FS) []kargo.Stack {
 	t.Helper()
-	pipeline := controller.Pipeline{
+	compiler := compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	desired, err := pipeline.Run(t.Context(), kargo.Revision{}, files)
+	desired, err := compiler.Compile(t.Context(), kargo.Revision{}, files)
 	if err != nil {
 		t.Fatal(err)
 	}

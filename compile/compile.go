@@ -1,4 +1,17 @@
-package controller
+// Package compile is the verb that composes the others: the files of one
+// revision, laid over the catalogue, are merged, rendered and held against the
+// operator's policy. The result says what should run, where each part of it
+// comes from, and what is wrong.
+//
+// The loop and every command that reads a workspace call [Compiler.Compile], so
+// all of them mean the same by it. It has no effects of its own: what touches
+// the outside (encrypted files, hooks, the key of the instance) is handed in as
+// a function. A Compiler may be used by several goroutines at once if these
+// functions may.
+//
+// [Layers] joins the repositories of the user configuration and of the shared
+// layers below it: it hands on the files that a Compiler reads.
+package compile
 
 import (
 	"context"
@@ -11,9 +24,8 @@ import (
 	"kargo/render"
 )
 
-// Pipeline turns the files of one revision into what should run. It is the
-// same for the loop and for every command.
-type Pipeline struct {
+// Compiler turns the files of one revision into what should run.
+type Compiler struct {
 	// Defaults is the default configuration, Catalogue its version.
 	Defaults  fs.FS
 	Catalogue string
@@ -36,8 +48,6 @@ type Pipeline struct {
 	DigestKey []byte
 	// Hooks gives the workspace's own scripts their say.
 	Hooks func(context.Context, kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems, error)
-	// After runs the after hooks of one stack; nil where none may run.
-	After func(context.Context, kargo.Workspace, string) ([]kargo.HookRun, error)
 	// Shell evaluates environment files that run programs; nil where they may
 	// not.
 	Shell kargo.Shell
@@ -58,12 +68,26 @@ type Desired struct {
 	files fs.FS
 }
 
-// at is the same for another revision, whose files say the same. The files stay
+// At is the same for another revision, whose files say the same. The files stay
 // the earlier ones: they know what was asked of them.
-func (d Desired) at(revision kargo.Revision) Desired {
+func (d Desired) At(revision kargo.Revision) Desired {
 	revision.Catalogue = d.Workspace.Revision.Catalogue
 	d.Workspace.Revision = revision
 	return d
+}
+
+// SaysTheSameIn reports whether other files say the same as those that this was
+// read from: then it need not be read again.
+func (d Desired) SaysTheSameIn(files fs.FS) bool { return answersAs(files, d.files) }
+
+// Rewrite gives a variable another value, where the user configuration assigns
+// it. It adds the changed file to edits, by path, or changes it there.
+func (d Desired) Rewrite(edits map[string][]byte, variable, value string) error {
+	user, _, err := layersOf(d.Workspace.Revision, d.files)
+	if err != nil {
+		return err
+	}
+	return merge.Rewrite(d.Workspace, user, edits, variable, value)
 }
 
 // answersAs tells whether all that was read of earlier files is the same in
@@ -81,23 +105,23 @@ func answersAs(files, earlier fs.FS) bool {
 	return ok && comparable.AnswersAs(earlier)
 }
 
-// Run reads a revision. With stacks named, only those are rendered and need to
+// Compile reads a revision. With stacks named, only those are rendered and need to
 // be sound. What is wrong with the workspace is in Desired.Problems; an error
 // is a fault of something else. The files are those that a Source answered.
-func (p Pipeline) Run(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
-	desired, err := p.read(ctx, revision, files, stacks...)
+func (c Compiler) Compile(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
+	desired, err := c.read(ctx, revision, files, stacks...)
 	// A problem may quote what it is about.
-	mask := Mask(nil, desired.Workspace).Blanked()
+	mask := desired.Workspace.Mask(nil).Blanked()
 	for i, problem := range desired.Problems {
 		desired.Problems[i].Message, desired.Problems[i].Hint = mask.Text(problem.Message), mask.Text(problem.Hint)
 	}
 	for i := range desired.Stacks {
-		desired.Stacks[i].Key = p.DigestKey
+		desired.Stacks[i].Key = c.DigestKey
 	}
-	if err != nil || p.Key == nil {
+	if err != nil || c.Key == nil {
 		return desired, err
 	}
-	return desired.Named(ctx, p.Key)
+	return desired.Named(ctx, c.Key)
 }
 
 // Named is the same with the names that its Swarm secrets have in Swarm. The
@@ -114,21 +138,21 @@ func (d Desired) Named(ctx context.Context, key func(context.Context) ([]byte, e
 	return d, nil
 }
 
-func (p Pipeline) read(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
-	revision.Catalogue = p.Catalogue
+func (c Compiler) read(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
+	revision.Catalogue = c.Catalogue
 	if len(stacks) == 0 {
-		stacks = p.Named
+		stacks = c.Named
 	}
 	user, shared, err := layersOf(revision, files)
 	if err != nil {
 		return Desired{}, err
 	}
 	for i := range shared {
-		shared[i].Files = p.Secrets(ctx, shared[i].Files)
+		shared[i].Files = c.Secrets(ctx, shared[i].Files)
 	}
 	workspace, problems, err := merge.Merge(ctx, merge.Input{
-		Defaults: p.Defaults, Shared: shared, User: p.Secrets(ctx, user), Revision: revision,
-		Root: p.Root, WorkspacePath: p.Workspace, UserID: p.UserID, GroupID: p.GroupID, Shell: p.Shell,
+		Defaults: c.Defaults, Shared: shared, User: c.Secrets(ctx, user), Revision: revision,
+		Root: c.Root, WorkspacePath: c.Workspace, UserID: c.UserID, GroupID: c.GroupID, Shell: c.Shell,
 	})
 	if err != nil {
 		return Desired{}, fmt.Errorf("merge revision %s: %w", revision.Short(), err)
@@ -138,7 +162,7 @@ func (p Pipeline) read(ctx context.Context, revision kargo.Revision, files fs.FS
 		return desired, nil // merge said so; there is nothing to render
 	}
 	if problems.Err() == nil { // what is wrong already gives a hook nothing to work on
-		workspace, problems, err = p.Hooks(ctx, workspace, stacks...)
+		workspace, problems, err = c.Hooks(ctx, workspace, stacks...)
 		if err != nil {
 			return Desired{}, fmt.Errorf("run hooks of revision %s: %w", revision.Short(), err)
 		}
@@ -149,18 +173,18 @@ func (p Pipeline) read(ctx context.Context, revision kargo.Revision, files fs.FS
 	rendered, provenance, problems := render.Trace(workspace, stacks...)
 	desired.Stacks, desired.Provenance = rendered, provenance
 	desired.Problems = append(desired.Problems, problems...)
-	desired.Problems = append(desired.Problems, p.judge(rendered, provenance, workspace)...)
+	desired.Problems = append(desired.Problems, c.judge(rendered, provenance, workspace)...)
 	desired.Labels, problems = render.NodeLabels(workspace)
 	desired.Problems = append(desired.Problems, problems...).Sort().Printable()
 	return desired, nil
 }
 
 // judge holds stacks against the operator's policy.
-func (p Pipeline) judge(stacks []kargo.Stack, provenance *render.Provenance, workspace kargo.Workspace) kargo.Problems {
+func (c Compiler) judge(stacks []kargo.Stack, provenance *render.Provenance, workspace kargo.Workspace) kargo.Problems {
 	for i := range stacks {
-		stacks[i].Permitted = p.Policy.Digest()
+		stacks[i].Permitted = c.Policy.Digest()
 	}
-	return permit.Check(p.Policy, permit.Input{
-		Stacks: stacks, Origins: provenance, Root: p.Root, SocketNetwork: render.SocketNetwork(workspace.Env),
+	return permit.Check(c.Policy, permit.Input{
+		Stacks: stacks, Origins: provenance, Root: c.Root, SocketNetwork: render.SocketNetwork(workspace.Env),
 	})
 }

@@ -1,4 +1,4 @@
-package controller
+package compile
 
 import (
 	"context"
@@ -24,7 +24,13 @@ type Repository interface {
 	Protect(commits ...string)
 }
 
-// Layers is the Source of a workspace: the repository of the user configuration,
+// Committer is a repository that can be written to. A Conflict means that its
+// branch has moved on.
+type Committer interface {
+	Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error)
+}
+
+// Layers is the source of a workspace: the repository of the user configuration,
 // and those of the shared layers below it. A new commit of any of them is a new
 // revision, and a restart reads the same commits again.
 type Layers struct {
@@ -143,7 +149,7 @@ func (l Layers) commits(id kargo.RevisionID) (commits []string, ok bool) {
 }
 
 // layeredFiles carries the files of the shared layers along with those of the
-// user configuration; the pipeline takes them apart.
+// user configuration; the Compiler takes them apart.
 type layeredFiles struct {
 	fs.FS
 	shared []merge.Layer
