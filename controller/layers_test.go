@@ -97,15 +97,3 @@ func TestOtherLayersThanBefore(t *testing.T) {
 		w.wantWrites(`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "own:1"`)
 	})
 }
-
-func TestLayerNames(t *testing.T) {
-	for _, names := range [][]string{{"user"}, {"default"}, {"rendered"}, {""}, {"a+b"}, {"a@b"}, {"../x"}, {"Base"}, {"base", "base"}} {
-		var shared []compile.SharedLayer
-		for _, name := range names {
-			shared = append(shared, compile.SharedLayer{Name: name})
-		}
-		if _, err := compile.NewLayers(nil, shared...); kargo.FaultOf(err) != kargo.Invalid {
-			t.Errorf("%q: %v", names, err)
-		}
-	}
-}
