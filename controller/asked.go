@@ -35,7 +35,7 @@ func (c *Controller) forgetSent(stack string) {
 // Adopt takes over objects of a stack's names that carry no owner, until the
 // process ends; a workspace says it for good (<STACK>_ADOPT).
 func (c *Controller) Adopt(stack string) {
-	c.ask(func() { c.adopted[stack] = true })
+	c.ask(func() { c.memory.Adopted[stack] = true })
 	c.Nudge("adopt " + stack)
 }
 

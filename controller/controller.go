@@ -141,25 +141,19 @@ type Controller struct {
 	names atomic.Pointer[map[string]bool]
 
 	// The rest belongs to the goroutine that runs rounds.
-	memory   kargo.Memory
-	adopted  map[string]bool // stacks that a person said to adopt
-	fights   map[string]fight
-	absent   map[string]kargo.Hold // by stack: what it wants is not to be had
-	verified map[string]time.Time  // by stack: when a full look found it as wanted
-	head     kargo.Revision        // newest revision read, sound or not
-	unsound  bool                  // the head could not be fetched, or has problems
-	desired  *compile.Desired      // what is in force, or about to be; nil until known
-	rendered []kargo.Stack         // the desired stacks as rendered, see followTags
-	cluster  kargo.Cluster         // as seen last
+	memory   plan.Memory
+	verified map[string]time.Time // by stack: when a full look found it as wanted
+	head     kargo.Revision       // newest revision read, sound or not
+	unsound  bool                 // the head could not be fetched, or has problems
+	desired  *compile.Desired     // what is in force, or about to be; nil until known
+	rendered []kargo.Stack        // the desired stacks as rendered, see followTags
+	cluster  kargo.Cluster        // as seen last
 	open     *kargo.Deployment
 	lasting  error // what of the open deployment's error stays; see lasting
 	due      due
 	failures int // faults in a row, for the back-off
 	// unrestorable: reading the last good revision ended Kargo too often.
 	unrestorable bool
-	// refused are changes that Docker would not take. They are tried again
-	// with another revision, at a person's word, and now and then.
-	refused map[string]plan.Refusal
 	narrowing
 	hookFailure error // of after hooks, until the deployment ends
 	// unlabelled: no node has labels of this instance, as far as is known.
@@ -180,11 +174,7 @@ func New(config Config) *Controller {
 		open:    config.Unfinished,
 		nudges:  make(chan string, 1),
 		stirred: make(chan struct{}, 1),
-		refused: map[string]plan.Refusal{},
-		memory:  config.Memory,
-		adopted: map[string]bool{},
-		fights:  map[string]fight{},
-		absent:  map[string]kargo.Hold{},
+		memory:  plan.Memory{Memory: config.Memory, Session: plan.NewSession()},
 	}
 	if c.memory.Sent == nil {
 		c.memory.Sent = kargo.Sent{}

@@ -43,7 +43,7 @@ func (c *Controller) begin(trigger string, next kargo.Plan) error {
 }
 
 func (c *Controller) record() error {
-	return c.Recorder.Record(*c.open, c.memory)
+	return c.Recorder.Record(*c.open, c.memory.Memory)
 }
 
 // recordUnmoved puts a revision in force that changes nothing that runs.
@@ -63,10 +63,10 @@ func (c *Controller) verdicts() []kargo.StackResult {
 // settle closes the open deployment once nothing is on its way any more, or
 // asks for another look.
 func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
-	s := c.standIns()
-	c.recovered(s)
-	alive := slices.DeleteFunc(slices.Clone(s.stacks), func(stack kargo.Stack) bool {
-		_, stoodIn := s.holds[stack.Name]
+	in := c.standIns()
+	c.recovered(in)
+	alive := slices.DeleteFunc(slices.Clone(in.Stacks), func(stack kargo.Stack) bool {
+		_, stoodIn := in.Holds[stack.Name]
 		return c.memory.Rollouts[stack.Name].Failed != nil && !stoodIn
 	})
 	c.lookAgain() // unless all is decided, below
@@ -80,7 +80,7 @@ func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
 		return nil
 	}
 	c.open.Held = next.Held
-	return c.finish(errors.Join(c.degraded(s), notToBeHad(next), c.failedHooks()))
+	return c.finish(errors.Join(c.degraded(in), notToBeHad(next), c.failedHooks()))
 }
 
 // lasting is what of an error the next look does not put right. Where Swarm was
@@ -113,12 +113,12 @@ func notToBeHad(next kargo.Plan) error {
 }
 
 // degraded says which stacks did not come up, if any.
-func (c *Controller) degraded(s standIns) error {
+func (c *Controller) degraded(in plan.StandIns) error {
 	var errs []error
-	for _, stack := range s.stacks {
+	for _, stack := range in.Stacks {
 		failed := c.memory.Rollouts[stack.Name].Failed
 		health, words := plan.StackHealth(stack, c.cluster)
-		_, stoodIn := s.holds[stack.Name]
+		_, stoodIn := in.Holds[stack.Name]
 		switch {
 		case failed != nil && stoodIn:
 			errs = append(errs, fmt.Errorf("stack %s failed and was rolled back: %s", stack.Name, failed.Reason))

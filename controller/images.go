@@ -36,8 +36,8 @@ func (c *Controller) planned(ctx context.Context) (kargo.Plan, error) {
 // any does: their last good rendering stands in, so that its drift is put right.
 func (c *Controller) noteAbsent(next kargo.Plan) (any bool) {
 	for _, hold := range next.Held {
-		if _, known := c.absent[hold.Stack]; hold.Failed && !known {
-			c.absent[hold.Stack], any = hold, true
+		if _, known := c.memory.Absent[hold.Stack]; hold.Failed && !known {
+			c.memory.Absent[hold.Stack], any = hold, true
 		}
 	}
 	return any
@@ -55,7 +55,7 @@ func (c *Controller) resolved() *kargo.Resolved {
 // askAgain forgets which images were not to be had: they may be by now.
 func (c *Controller) askAgain() {
 	maps.DeleteFunc(c.resolved().Images, func(_ string, image kargo.Image) bool { return image.Pinned == "" })
-	clear(c.absent)
+	clear(c.memory.Absent)
 }
 
 // followTags gives the stacks that follow their tags what these mean now. A

@@ -365,7 +365,7 @@ func TestWhateverHappensItEndsWhereItShould(t *testing.T) {
 // actions are what people do. After each, all is as it should be.
 func (m *matrix) actions() map[string]func(*rapid.T) {
 	check := func(rt *rapid.T) {
-		if m.fights() {
+		if m.backsOff() {
 			m.live(1000) // the longest truce, and a look at everything
 		}
 		for _, problem := range m.problems() {
@@ -418,11 +418,11 @@ func (m *matrix) actions() map[string]func(*rapid.T) {
 	}
 }
 
-// fights tells whether Kargo takes the same hand, again and again, for somebody who
-// fights it.
-func (m *matrix) fights() bool {
+// backsOff reports whether Kargo takes the same hand, again and again, for
+// somebody who undoes its corrections.
+func (m *matrix) backsOff() bool {
 	return slices.ContainsFunc(m.loop.Status().Pending.Held, func(h kargo.Hold) bool {
-		return strings.HasPrefix(h.Reason, "something puts this back each time")
+		return strings.HasPrefix(h.Reason, "something undoes each correction")
 	})
 }
 

@@ -45,7 +45,7 @@ func underway(rollout kargo.Rollout) bool {
 func (c *Controller) startClocks(sent map[string]bool, next kargo.Plan) {
 	waiting := stacksOf(next)
 	for name, rollout := range c.memory.Rollouts {
-		_, absent := c.absent[name]
+		_, absent := c.memory.Absent[name]
 		if rollout.Since.IsZero() && !absent && c.concerns(name) && (sent[name] || !waiting[name]) {
 			rollout.Since = time.Now()
 			c.memory.Rollouts[name] = rollout

@@ -185,7 +185,7 @@ func TestATaskMustHaveRunForAWhile(t *testing.T) {
 	})
 }
 
-func TestAFightEndsInATruce(t *testing.T) {
+func TestDriftThatComesBackIsCorrectedLessAndLess(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
@@ -203,7 +203,7 @@ func TestAFightEndsInATruce(t *testing.T) {
 		if corrections < 5 || corrections > 12 {
 			t.Errorf("%d corrections of 40", corrections)
 		}
-		if held := w.loop.Status().Pending.Held; len(held) != 1 || !strings.Contains(held[0].Reason, "something puts this back each time") {
+		if held := w.loop.Status().Pending.Held; len(held) != 1 || !strings.Contains(held[0].Reason, "something undoes each correction") {
 			t.Errorf("held: %v", held)
 		}
 	})

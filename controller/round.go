@@ -38,7 +38,7 @@ func (c *Controller) reconcile(ctx context.Context, trigger string) error {
 		trigger = c.due.cause
 	}
 	if c.due.fresh || c.due.again {
-		clear(c.refused)
+		clear(c.memory.Refused)
 		c.askAgain()
 		c.due.again = false
 	}
@@ -115,27 +115,26 @@ func (c *Controller) look(ctx context.Context) (kargo.Plan, error) {
 }
 
 func (c *Controller) makePlan() (kargo.Plan, error) {
-	approved, err := c.Approved()
-	if err != nil {
+	var err error
+	if c.memory.Approved, err = c.Approved(); err != nil {
 		return kargo.Plan{}, err
 	}
-	s := c.standIns()
-	return plan.Make(s.stacks, c.cluster, plan.Options{
+	c.readGood()
+	var order []string
+	if c.only != nil {
+		order = c.desired.Workspace.Env.List("STACKS")
+	}
+	return plan.Make(c.desired.Stacks, c.cluster, plan.Options{
 		Instance:    c.Instance,
 		Revision:    c.desired.Workspace.Revision,
-		Sent:        c.memory.Sent,
+		Now:         time.Now(),
+		Only:        c.only,
+		Order:       order,
+		Governor:    c.Governor,
 		Labels:      c.desired.Labels,
 		Credentials: c.credentials(),
-		Only:        c.only,
-		Positions:   c.order(),
 		Mask:        c.mask(),
-		StandIns:    s.holds,
-		Frozen:      s.frozen,
-		Fights:      c.fightsNow(time.Now()),
-		Governor:    c.Governor,
-		Refused:     c.refused,
-		Images:      c.resolved().Images,
-		Approved:    approved,
+		Memory:      c.memory,
 	}), nil
 }
 
@@ -211,7 +210,7 @@ func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 				c.Log.Error("change failed", "change", change.String(), "error", c.mask().Text(err.Error()))
 				failed = append(failed, change)
 				if kargo.FaultOf(err) == kargo.Invalid {
-					c.refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: err.Error()}
+					c.memory.Refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: err.Error()}
 				}
 				return
 			}
@@ -244,9 +243,9 @@ func (c *Controller) remember(change kargo.Change) {
 		return
 	}
 	if before := c.memory.Sent[change.Name]; before.Digest != change.Digest {
-		delete(c.fights, change.Name) // another spec, another peace
+		delete(c.memory.Drifts, change.Name) // another spec, another count
 	} else if before.Seen {
-		c.noteFight(change.Name, time.Now())
+		c.memory.Drifts[change.Name] = c.memory.Drifts[change.Name].Corrected(time.Now())
 	}
 	c.memory.Sent[change.Name] = kargo.SentSpec{
 		Digest: change.Digest, Reason: change.Reason, Credential: c.memory.Sent[change.Name].Credential,

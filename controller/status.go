@@ -15,7 +15,7 @@ import (
 // what is still to be done, or held.
 func (c *Controller) publishStacks(remaining kargo.Plan) {
 	c.noteNames()
-	stacks := StackStatuses(c.standIns().stacks, c.cluster, remaining, c.memory, c.mask())
+	stacks := StackStatuses(c.standIns().Stacks, c.cluster, remaining, c.memory.Memory, c.mask())
 	for i := range stacks {
 		stacks[i].LastVerified = c.verified[stacks[i].Name]
 	}

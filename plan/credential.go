@@ -15,7 +15,7 @@ import (
 // touched. It is nil where nothing is known to have changed, while an update is
 // on its way, and for jobs, which Swarm would run again.
 func (m maker) renewCredential(stack kargo.Stack, live kargo.LiveService, digest string) *kargo.Change {
-	now, before := m.Credentials[live.Name], m.Sent[live.Name].Credential
+	now, before := m.Credentials[live.Name], m.Memory.Sent[live.Name].Credential
 	if now.Digest == "" || now.Digest == kargo.NoCredential || before == "" || before == now.Digest {
 		return nil
 	}

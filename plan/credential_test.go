@@ -28,7 +28,7 @@ func TestAChangedCredentialIsSentAlone(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := options()
-			opts.Sent = kargo.Sent{"kargo-web_a": {Credential: test.sent}}
+			opts.Memory.Sent = kargo.Sent{"kargo-web_a": {Credential: test.sent}}
 			opts.Credentials = map[string]kargo.Credential{"kargo-web_a": {Registry: "registry.example", Digest: test.given}}
 			got := plan.Make([]kargo.Stack{stack("web", service("kargo-web_a", "app:1"))}, cluster(test.live), opts)
 			check(t, got, test.want)

@@ -27,7 +27,7 @@ func (m maker) choose(change *kargo.Change, stack kargo.Stack, service kargo.Ser
 	if stack.Options.Resolve == kargo.ResolveNever || strings.Contains(written, "@") {
 		return nil
 	}
-	switch image, asked := m.Images[written]; {
+	switch image, asked := m.images[written]; {
 	case !asked:
 		change.Unresolved = written
 	case image.Missing != "":

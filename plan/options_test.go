@@ -38,6 +38,11 @@ func arrived(name, image string) kargo.Sent {
 	return kargo.Sent{name: {Digest: digestOf(name, image), Reason: "new", Seen: true}}
 }
 
+// answered is what registries said, for the revision of options.
+func answered(images map[string]kargo.Image) kargo.Resolved {
+	return kargo.Resolved{Revision: options().Revision.ID(), Images: images}
+}
+
 func TestStackOptions(t *testing.T) {
 	app := func() kargo.Stack { return stack("web", service("kargo-web_a", "app:1")) }
 	tests := []struct {
@@ -51,14 +56,14 @@ func TestStackOptions(t *testing.T) {
 			name:    "drift is put right",
 			desired: []kargo.Stack{app()},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "update service kargo-web_a: Mode.Replicated.Replicas: 5 -> 1\n",
 		},
 		{
 			name:    "since when it is there is said where Swarm tells",
 			desired: []kargo.Stack{app()},
 			live:    cluster(updatedAt(scaled(live("web", "kargo-web_a", "app:1"), 5), "2026-03-01T10:04:05Z")),
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "update service kargo-web_a: drift since 2026-03-01T10:04:05Z: Mode.Replicated.Replicas: 5 -> 1\n",
 		},
 		{
@@ -69,7 +74,7 @@ func TestStackOptions(t *testing.T) {
 				s.TaskTemplate.ContainerSpec.Env = append(s.TaskTemplate.ContainerSpec.Env, "B=2")
 				s.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: new(uint64)}}
 			})),
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): " +
 				`Labels.team.of/web: "blue" -> (none); Mode.Replicated.Replicas: 0 -> 1; ` +
 				`TaskTemplate.ContainerSpec.Env[B]: "2" -> (none); ` +
@@ -79,7 +84,7 @@ func TestStackOptions(t *testing.T) {
 			name:    "or told",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): Mode.Replicated.Replicas: 5 -> 1; " +
 				"others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
@@ -87,43 +92,46 @@ func TestStackOptions(t *testing.T) {
 			name:    "or left in silence",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftOff})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "nothing to do\n",
 		},
 		{
 			name:    "a service that somebody removed comes back",
 			desired: []kargo.Stack{app()},
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "create service kargo-web_a: somebody else removed it\n",
 		},
 		{
 			name:    "unless that is only to be told",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "hold service kargo-web_a: somebody else removed it, which is left as it is (WEB_DRIFT=warn)\n",
 		},
 		{
 			name:    "but a change of the workspace is no drift",
 			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:2")), kargo.StackOptions{Drift: kargo.DriftOff})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
-			options: func(o *plan.Options) { o.Sent = arrived("kargo-web_a", "app:1") },
+			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n",
 		},
 		{
-			name:    "a fight is not fought for ever",
+			name:    "drift that comes back is not corrected each time",
 			desired: []kargo.Stack{app()},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) {
-				o.Sent = arrived("kargo-web_a", "app:1")
-				o.Fights = map[string]string{"kargo-web_a": "somebody undoes this every time"}
+				o.Memory.Sent = arrived("kargo-web_a", "app:1")
+				o.Now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+				o.Memory.Drifts = map[string]plan.DriftBackoff{"kargo-web_a": {Corrections: 4, Until: o.Now.Add(time.Minute)}}
 			},
-			want: "hold service kargo-web_a: somebody undoes this every time; others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
+			want: "hold service kargo-web_a: something undoes each correction: 4 were made, the next one follows at 12:01:00; others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
 		{
 			name:    "an image that its registry does not have leaves the whole stack as it is",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:2"), service("kargo-web_b", "nosuch:1")), stack("b", service("kargo-b_b", "b:1"))},
 			live:    cluster(live("web", "kargo-web_a", "app:1"), live("web", "kargo-web_b", "app:1")),
-			options: func(o *plan.Options) { o.Images = map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}} },
+			options: func(o *plan.Options) {
+				o.Memory.Resolved = answered(map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}})
+			},
 			want: "create service kargo-b_b: new\n" +
 				"hold service kargo-web_b: there is no image nosuch:1 (manifest unknown), so the stack stays as it is; " +
 				"the registry is asked again later, WEB_RESOLVE=never goes without\n",
@@ -132,8 +140,10 @@ func TestStackOptions(t *testing.T) {
 			name:    "unless the workspace goes without asking",
 			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_b", "nosuch:1")), kargo.StackOptions{Resolve: kargo.ResolveNever})},
 			live:    cluster(),
-			options: func(o *plan.Options) { o.Images = map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}} },
-			want:    "create service kargo-web_b: new\n",
+			options: func(o *plan.Options) {
+				o.Memory.Resolved = answered(map[string]kargo.Image{"nosuch:1": {Missing: "manifest unknown"}})
+			},
+			want: "create service kargo-web_b: new\n",
 		},
 		{
 			name:    "in an ignored field others have the say",
@@ -181,12 +191,16 @@ func TestStackOptions(t *testing.T) {
 		},
 		{
 			name:    "a quarantine is said, and the last good rendering stands in",
-			desired: []kargo.Stack{app(), needing(stack("b", service("kargo-b_b", "b:1")), "web")},
+			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{OnFailure: kargo.FailureRollback}), needing(stack("b", service("kargo-b_b", "b:1")), "web")},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			options: func(o *plan.Options) {
-				o.StandIns = map[string]kargo.Hold{"web": {Stack: "web", Name: "web", Reason: "rendering 77aa of commit c5 failed; that of c4 runs"}}
+				good := app()
+				o.Memory.Good = map[string]kargo.Stack{"web": good}
+				o.Memory.Rollouts = map[string]kargo.Rollout{"web": {
+					Digest: "another", Good: good.Digest(), GoodRevision: "c4", Failed: &kargo.Failure{Revision: "c5", Reason: "it crashes"},
+				}}
 			},
-			want: "hold stack web: rendering 77aa of commit c5 failed; that of c4 runs\n" +
+			want: "hold stack web: the rendering of c5 failed: it crashes; that of c4 stands in until it changes, or `kargo retry web`\n" +
 				"hold stack b: waits for stack web, whose rendering failed\n",
 		},
 	}
@@ -313,7 +327,7 @@ func TestANetworkIsMadeAnewWhereTheWorkspaceAllowsIt(t *testing.T) {
 func TestStacksLeaveInReverseOrder(t *testing.T) {
 	there := cluster(live("a", "kargo-a_x", "x:1"), live("b", "kargo-b_x", "x:1"), live("b", "kargo-b_y", "x:1"), live("stays", "kargo-stays_x", "x:1"))
 	opts := options()
-	opts.Positions = map[string]int{"b": 1, "a": 2}
+	opts.Memory.Applied.Stacks = map[string]kargo.AppliedStack{"b": {Position: 1}, "a": {Position: 2}}
 	check(t, plan.Make([]kargo.Stack{stack("stays", service("kargo-stays_x", "x:1"))}, there, opts),
 		"remove service kargo-a_x: no longer in the workspace\n"+
 			"remove service kargo-b_y: no longer in the workspace\n"+
@@ -345,7 +359,7 @@ hold stack web: services would be removed, but this is catalogue 4
 	if got := held.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	options.Approved = held.ID()
+	options.Memory.Approved = held.ID()
 	const approved = `update service kargo-web_a: TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"
 create service kargo-web_c: new
 update service kargo-own_b: TaskTemplate.ContainerSpec.Image: "own:1" -> "own:2"

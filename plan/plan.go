@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"kargo"
 )
@@ -11,61 +12,41 @@ import (
 type Options struct {
 	// Instance is the name under which this controller owns objects.
 	Instance string
-	// Revision the desired stacks were rendered from.
+	// Revision is the one that the desired stacks were rendered from.
 	Revision kargo.Revision
+	// Now is the time at which the plan is made.
+	Now time.Time
 	// Only bounds the plan to stacks that a person named, if it is not nil:
 	// others are neither changed nor removed. Those of them that are not
 	// desired leave, and need no further approval.
 	Only []string
-	// Sent is what was sent before, by service name.
-	Sent kargo.Sent
-	// Positions are those of the stacks in the STACKS that was in force
-	// before: stacks that leave do so in reverse, for a later one may need an
-	// earlier one.
-	Positions map[string]int
-	// StandIns says, by stack, why its wanted rendering is not the one in
-	// desired: it failed, or cannot be had, and the last good one stands in.
-	StandIns map[string]kargo.Hold
-	// Frozen says, by stack, why nothing is done to it.
-	Frozen map[string]string
-	// Fights says, by service, why a drift is not corrected for now: somebody
-	// else puts it back every time.
-	Fights map[string]string
+	// Order has the names of all stacks in the order of STACKS, where desired
+	// lacks some of them. Stacks that leave do so in reverse: a later one may
+	// need an earlier one.
+	Order []string
 	// Governor bounds removals; nil means DefaultGovernor.
 	Governor *Governor
-	// Refused are changes that Docker refused as invalid, by Change.Key. They
-	// are held as long as they are the same.
-	Refused map[string]Refusal
-	// Credentials are those that services go with now, by service name. One
-	// that is not known is not in it.
-	Credentials map[string]kargo.Credential
 	// Labels are those that nodes should have.
 	Labels []kargo.NodeLabels
-	// Images are what registries said, by the name that the workspace writes.
-	// A plan that lacks one says so, see kargo.Plan.Unresolved.
-	Images map[string]kargo.Image
+	// Credentials are those that are sent with services now, by service name.
+	// One that is not known is not in it.
+	Credentials map[string]kargo.Credential
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
-	// Approved is the ID of the plan whose approvable holds a person lifted.
-	// It fits that plan and no other.
-	Approved string
+	// Memory is what earlier rounds left.
+	Memory Memory
 }
 
-// Refusal is Docker's answer to a change that it will not take.
-type Refusal struct {
-	Digest string // of the spec, for a service
-	Words  string
-}
-
-// Make is the plan that turns live into desired. Stacks come in the order of
-// STACKS. An empty desired list is a plan to remove everything and therefore
+// Make returns the plan that turns live into desired. Stacks come in the order
+// of STACKS. In the place of a rendering that failed comes what StandIn returns
+// for it. An empty desired list is a plan to remove everything and therefore
 // held; callers must not pass one because something could not be read.
 func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
-	plan := newMaker(desired, live, opts).make()
-	if opts.Approved != "" && opts.Approved == plan.ID() {
-		approved := newMaker(desired, live, opts)
-		approved.approved = true
-		return approved.make()
+	m := newMaker(StandIn(desired, opts.Memory), live, opts)
+	plan := m.make()
+	if approved := opts.Memory.Approved; approved != "" && approved == plan.ID() {
+		m.approved = true
+		return m.make()
 	}
 	return plan
 }
@@ -74,13 +55,17 @@ func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
 // holds; they do not change it.
 type maker struct {
 	Options
-	approved bool
-	desired  []kargo.Stack
-	live     kargo.Cluster
-	services map[string]kargo.LiveService
-	networks map[string]kargo.LiveNetwork
-	configs  map[configKey]kargo.LiveConfig
-	wanted   map[string]bool // service names
+	approved  bool
+	standIns  map[string]kargo.Hold // as in StandIns.Holds
+	frozen    map[string]string
+	images    map[string]kargo.Image
+	positions map[string]int
+	desired   []kargo.Stack
+	live      kargo.Cluster
+	services  map[string]kargo.LiveService
+	networks  map[string]kargo.LiveNetwork
+	configs   map[configKey]kargo.LiveConfig
+	wanted    map[string]bool // service names
 }
 
 // Configs and secrets have name spaces of their own.
@@ -89,9 +74,11 @@ type configKey struct {
 	name   string
 }
 
-func newMaker(desired []kargo.Stack, live kargo.Cluster, opts Options) maker {
+func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 	m := maker{
-		Options: opts, desired: desired, live: live,
+		Options: opts, desired: in.Stacks, live: live,
+		standIns: in.Holds, frozen: in.Frozen,
+		images: opts.Memory.images(opts.Revision), positions: opts.Memory.positions(opts.Order),
 		services: map[string]kargo.LiveService{},
 		networks: map[string]kargo.LiveNetwork{},
 		configs:  map[configKey]kargo.LiveConfig{},
@@ -108,7 +95,7 @@ func newMaker(desired []kargo.Stack, live kargo.Cluster, opts Options) maker {
 	for _, config := range live.Configs {
 		m.configs[configKey{config.Secret, config.Name}] = config
 	}
-	for _, stack := range desired {
+	for _, stack := range in.Stacks {
 		for _, service := range stack.Services {
 			m.wanted[service.Name] = true
 		}
@@ -173,7 +160,7 @@ func unresolved(stacks []stackPlan) []string {
 // should be there and is not, holds the stack as a whole: half a stack is
 // worse than yesterday's.
 func (m maker) stack(stack kargo.Stack) stackPlan {
-	if reason, frozen := m.Frozen[stack.Name]; frozen {
+	if reason, frozen := m.frozen[stack.Name]; frozen {
 		return stackPlan{holds: []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason)}}}
 	}
 	p := stackPlan{holds: m.standIn(stack)}
@@ -202,7 +189,7 @@ func failedHolds(holds []kargo.Hold) []kargo.Hold {
 
 // standIn says that another rendering than the wanted one is in force.
 func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
-	hold, standsIn := m.StandIns[stack.Name]
+	hold, standsIn := m.standIns[stack.Name]
 	if !standsIn {
 		return nil
 	}
@@ -214,7 +201,7 @@ func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
 // before: what comes after it may depend on it.
 func (m maker) withoutRefused(p stackPlan) stackPlan {
 	for i, change := range p.changes {
-		refusal, refused := m.Refused[change.Key()]
+		refusal, refused := m.Memory.Refused[change.Key()]
 		if !refused || refusal.Digest != change.Digest {
 			continue
 		}
@@ -240,9 +227,9 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 			continue // render refuses unknown needs; a named subset may lack them
 		}
 		reason := ""
-		_, stoodIn := m.StandIns[need]
+		_, stoodIn := m.standIns[need]
 		switch health, words := StackHealth(m.desired[index], m.live); {
-		case stoodIn, m.Frozen[need] != "":
+		case stoodIn, m.frozen[need] != "":
 			reason = "waits for stack " + need + ", whose rendering failed"
 		case len(all[index].changes)+len(all[index].holds) > 0:
 			reason = "waits for stack " + need

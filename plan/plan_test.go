@@ -203,22 +203,26 @@ func TestMake(t *testing.T) {
 			name:    "what Swarm rolled back is not sent again",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:2"))},
 			live:    cluster(rolledBack(live("web", "kargo-web_a", "app:1"))),
-			options: func(o *plan.Options) { o.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2")}} },
-			want:    "hold service kargo-web_a: Swarm rolled this very change back: update rolled back due to failure; waits for another revision, or `kargo retry`\n",
+			options: func(o *plan.Options) {
+				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2")}}
+			},
+			want: "hold service kargo-web_a: Swarm rolled this very change back: update rolled back due to failure; waits for another revision, or `kargo retry`\n",
 		},
 		{
 			name:    "but something else is",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:3"))},
 			live:    cluster(rolledBack(live("web", "kargo-web_a", "app:1"))),
-			options: func(o *plan.Options) { o.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2")}} },
-			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:3\"\n",
+			options: func(o *plan.Options) {
+				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2")}}
+			},
+			want: "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:3\"\n",
 		},
 		{
 			name:    "a change that Swarm took and that is still to be made is not made for ever",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:1", env("A=2")))},
 			live:    cluster(live("web", "kargo-web_a", "app:1", env("A=1"))),
 			options: func(o *plan.Options) {
-				o.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:1", env("A=2")), Reason: `TaskTemplate.ContainerSpec.Env[A]: "1" -> "2"`}}
+				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:1", env("A=2")), Reason: `TaskTemplate.ContainerSpec.Env[A]: "1" -> "2"`}}
 			},
 			want: "hold service kargo-web_a: does not converge: Swarm took this very change and still differs: TaskTemplate.ContainerSpec.Env[A]: \"1\" -> \"2\"\n",
 		},
@@ -227,7 +231,7 @@ func TestMake(t *testing.T) {
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:1", env("A=2")))},
 			live:    cluster(live("web", "kargo-web_a", "app:1", env("A=1"))),
 			options: func(o *plan.Options) {
-				o.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:1", env("A=2")), Reason: `TaskTemplate.ContainerSpec.Env[A]: "1" -> "2"`, Seen: true}}
+				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:1", env("A=2")), Reason: `TaskTemplate.ContainerSpec.Env[A]: "1" -> "2"`, Seen: true}}
 			},
 			want: "update service kargo-web_a: TaskTemplate.ContainerSpec.Env[A]: \"1\" -> \"2\"\n",
 		},
@@ -381,11 +385,11 @@ func TestGovernor(t *testing.T) {
 			if got := p.Count(kargo.Remove, kargo.KindService); got != test.removed-test.held || len(p.Held) != test.held {
 				t.Fatalf("%d removed, %d held, want %d held:\n%s", got, len(p.Held), test.held, p)
 			}
-			opts.Approved = p.ID()
+			opts.Memory.Approved = p.ID()
 			if got := plan.Make(stacks[test.removed:], there, opts).Count(kargo.Remove, ""); got != test.removed {
 				t.Errorf("%d removed once approved, want %d", got, test.removed)
 			}
-			opts.Approved = "another plan"
+			opts.Memory.Approved = "another plan"
 			if got := plan.Make(stacks[test.removed:], there, opts); got.String() != p.String() {
 				t.Errorf("an approval of another plan made a difference:\n%s", got)
 			}

@@ -57,7 +57,7 @@ func (w *world) make(desired []kargo.Stack, approved string) kargo.Plan {
 
 func (w *world) makeFor(desired []kargo.Stack, cluster kargo.Cluster, approved string) kargo.Plan {
 	opts := options()
-	opts.Sent, opts.Approved = w.sent, approved
+	opts.Memory.Sent, opts.Memory.Approved = w.sent, approved
 	return plan.Make(desired, cluster, opts)
 }
 

@@ -30,7 +30,7 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 	}
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
 		return cmp.Or(
-			cmp.Compare(m.Positions[b.Stack], m.Positions[a.Stack]),
+			cmp.Compare(m.positions[b.Stack], m.positions[a.Stack]),
 			strings.Compare(b.Stack, a.Stack), strings.Compare(b.Name, a.Name))
 	})
 	return changes, governorHolds(held)

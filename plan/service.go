@@ -181,7 +181,7 @@ const leaveSilently = "\x00"
 // isDrift tells a departure from what was sent, and had arrived, from a change
 // that the workspace wants.
 func (m maker) isDrift(live kargo.LiveService, change kargo.Change) bool {
-	sent := m.Sent[live.Name]
+	sent := m.Memory.Sent[live.Name]
 	return sent.Digest == change.Digest && sent.Seen && !rolledBack(live.Update)
 }
 
@@ -196,7 +196,7 @@ func (m maker) leaveDrift(stack kargo.Stack, change kargo.Change, different []di
 	case kargo.DriftWarn:
 		return fmt.Sprintf("drift%s, left as it is (%s_DRIFT=warn): %s%s", since(change.Drifted), variable, change.Reason, snippet)
 	}
-	if reason := m.Fights[change.Name]; reason != "" {
+	if reason := m.Memory.Drifts[change.Name].reason(m.Now); reason != "" {
 		return reason + snippet
 	}
 	return ""
@@ -211,7 +211,7 @@ func since(when time.Time) string {
 
 // whyNot is the reason for holding an update that is wanted, or "".
 func (m maker) whyNot(live kargo.LiveService, change kargo.Change) string {
-	sent, known := m.Sent[live.Name]
+	sent, known := m.Memory.Sent[live.Name]
 	if !known || sent.Digest != change.Digest {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -73,13 +74,14 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	if cluster.Nodes, err = client.Nodes(ctx); err != nil && len(desired.Labels) > 0 {
 		return kargo.Plan{}, err
 	}
-	sent, key, err := s.memory()
+	memory, key, err := s.memory()
 	if err != nil {
 		return kargo.Plan{}, err
 	}
 	options := plan.Options{
-		Instance: s.instance, Revision: desired.Workspace.Revision, Sent: sent, Labels: desired.Labels,
-		Mask: desired.Workspace.Mask(key), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
+		Instance: s.instance, Revision: desired.Workspace.Revision, Now: time.Now(), Labels: desired.Labels,
+		Memory: plan.Memory{Memory: memory},
+		Mask:   desired.Workspace.Mask(key), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 	}
 	latest, err := client.Images(ctx, compile.TagsToFollow(desired.Stacks)...)
 	if err != nil {
@@ -87,9 +89,11 @@ func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, 
 	}
 	stacks := compile.WithTags(desired.Stacks, latest)
 	next := plan.Make(stacks, cluster, options)
-	if options.Images, err = client.Images(ctx, next.Unresolved...); err != nil {
+	images, err := client.Images(ctx, next.Unresolved...)
+	if err != nil {
 		return kargo.Plan{}, err
 	}
+	options.Memory.Resolved = kargo.Resolved{Revision: options.Revision.ID(), Images: images}
 	return plan.Make(stacks, cluster, options), nil
 }
 
@@ -105,28 +109,28 @@ func (s *settings) readSource(ctx context.Context) (compile.Desired, error) {
 // memory is what earlier rounds left in the data directory, if any did. While
 // a controller has the history open, a plan is made without it: it may then
 // repeat a change that Swarm rolled back.
-func (s *settings) memory() (kargo.Sent, []byte, error) {
+func (s *settings) memory() (kargo.Memory, []byte, error) {
 	if _, err := os.Stat(s.state("history.db")); errors.Is(err, fs.ErrNotExist) {
 		key := make([]byte, 32)
 		rand.Read(key) // never fails
-		return nil, key, nil
+		return kargo.Memory{}, key, nil
 	}
 	store, err := s.openHistory()
 	if kargo.FaultOf(err) == kargo.Unavailable {
 		key := make([]byte, 32)
 		rand.Read(key)
-		return nil, key, nil
+		return kargo.Memory{}, key, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return kargo.Memory{}, nil, err
 	}
 	defer store.Close()
 	memory, err := store.Memory()
 	if err != nil {
-		return nil, nil, err
+		return kargo.Memory{}, nil, err
 	}
 	key, err := store.Key()
-	return memory.Sent, key, err
+	return memory, key, err
 }
 
 func printPlan(out io.Writer, next kargo.Plan) error {

@@ -1,0 +1,71 @@
+package plan
+
+import (
+	"kargo"
+)
+
+// Memory is everything that is remembered from earlier rounds and bears on a
+// plan. It is one value so that whoever makes a plan passes all of it: a plan
+// made without a part of it may repeat what has failed. Its zero value is the
+// memory of an instance that has never run.
+type Memory struct {
+	// Memory is what survives a restart, as the history keeps it.
+	kargo.Memory
+	// Good are the last good renderings by stack name, those that NeedGood
+	// names at least.
+	Good map[string]kargo.Stack
+	// Approved is the ID of the plan that a person approved last. It lifts the
+	// approvable holds of that plan and of no other.
+	Approved string
+	// Session is what is remembered until the process ends.
+	Session
+}
+
+// Session is what is remembered until the process ends. Losing it costs one
+// more attempt at what did not work.
+type Session struct {
+	// Absent are the holds of stacks that want an image that is not available,
+	// by stack name.
+	Absent map[string]kargo.Hold
+	// Adopted are the stacks, by name, that a person told to adopt objects
+	// without an owner.
+	Adopted map[string]bool
+	// Refused are changes that Docker refused as invalid, by Change.Key. Each
+	// is held as long as the same change is wanted.
+	Refused map[string]Refusal
+	// Drifts are the corrections of drift, by service name.
+	Drifts map[string]DriftBackoff
+}
+
+// NewSession returns the memory that a process begins with.
+func NewSession() Session {
+	return Session{
+		Absent: map[string]kargo.Hold{}, Adopted: map[string]bool{},
+		Refused: map[string]Refusal{}, Drifts: map[string]DriftBackoff{},
+	}
+}
+
+// Refusal is Docker's answer to a change that it refused as invalid.
+type Refusal struct {
+	Digest string // of the service's spec; "" for another kind
+	Words  string // Docker's own
+}
+
+// images returns what registries said of images for one revision: a tag means
+// one image as long as the revision stays.
+func (m Memory) images(revision kargo.Revision) map[string]kargo.Image {
+	if m.Resolved.Revision != revision.ID() {
+		return nil
+	}
+	return m.Resolved.Images
+}
+
+// positions returns the positions of stacks in STACKS, by name: in order, or
+// else in the STACKS that was in force.
+func (m Memory) positions(order []string) map[string]int {
+	positions := m.Applied.Positions()
+	for i, stack := range order {
+		positions[stack] = i
+	}
+	return positions
+}
