@@ -101,7 +101,7 @@ var (
 // whoever put them there.
 func (r *Repository) sanitize(text string) string {
 	text = userinfo.ReplaceAllString(r.sent.hide(text), "//")
-	return printable(query.ReplaceAllString(text, ""))
+	return kargo.PrintableLine(query.ReplaceAllString(text, ""))
 }
 
 // unreadable is a credential that could not be read. Unavailable, because the

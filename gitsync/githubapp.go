@@ -206,7 +206,7 @@ func refusedByAPI(status int, data []byte) error {
 	case http.StatusForbidden, http.StatusUnprocessableEntity:
 		hint = "may the app read contents of this repository?"
 	}
-	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("GitHub answers %d %s", status, printable(said.Message))}
+	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("GitHub answers %d %s", status, kargo.PrintableLine(said.Message))}
 }
 
 // whileDoing says what an error was met at, and keeps its hint.

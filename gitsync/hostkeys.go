@@ -42,7 +42,7 @@ func HostKeys(ctx context.Context, host string, proxy Proxy, timeout time.Durati
 	} {
 		key, err := hostKey(ctx, address, kind, proxy)
 		if err != nil {
-			return nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("ask %s for its keys: %s", host, printable(err.Error()))}
+			return nil, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("ask %s for its keys: %s", host, kargo.PrintableLine(err.Error()))}
 		}
 		if key != nil {
 			keys = append(keys, HostKey{

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"kargo"
+
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
@@ -67,7 +69,7 @@ func (a pgpAllowed) verify(payload, armored []byte) (signer string, err error) {
 		return "", fmt.Errorf("%s: %w", key, err)
 	}
 	if identity := entity.PrimaryIdentity(); identity != nil {
-		return printable(identity.Name) + " (" + key + ")", nil
+		return kargo.PrintableLine(identity.Name) + " (" + key + ")", nil
 	}
 	return key, nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"unicode"
 
 	"kargo"
 
@@ -133,8 +132,8 @@ func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjec
 	return kargo.Revision{
 		Commit:  found.commit.String(),
 		Ref:     r.tracked.shownAs(r.opts.Ref, found),
-		Author:  printable(commit.Author.Name),
-		Subject: printable(subject),
+		Author:  kargo.PrintableLine(commit.Author.Name),
+		Subject: kargo.PrintableLine(subject),
 		Time:    commit.Committer.When,
 		Signer:  signer,
 		Rewrote: rewrote,
@@ -169,20 +168,4 @@ func encoded(kind plumbing.ObjectType, data []byte) plumbing.EncodedObject {
 	memory.SetType(kind)
 	_, _ = memory.Write(data) // into memory: it cannot fail
 	return memory
-}
-
-// printable is text from a commit or a server as it may go to a terminal: in
-// one line, without control characters, and not endless.
-func printable(text string) string {
-	const most = 200
-	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)), " ")
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
 }

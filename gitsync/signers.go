@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"kargo"
+
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
 )
@@ -121,7 +123,7 @@ func verifySSH(allowed []sshAllowed, payload, armored []byte, at time.Time) (sig
 	}
 	key := sshKeyName(signature.PublicKey)
 	if signature.Namespace != gitNamespace {
-		return "", fmt.Errorf("it was signed by %s for %q, not for git", key, printable(signature.Namespace))
+		return "", fmt.Errorf("it was signed by %s for %q, not for git", key, kargo.PrintableLine(signature.Namespace))
 	}
 	if err := checkSSHAlgorithm(signature); err != nil {
 		return "", err
@@ -135,7 +137,7 @@ func verifySSH(allowed []sshAllowed, payload, armored []byte, at time.Time) (sig
 			continue
 		}
 		if reason = candidate.permits(key, at); reason == nil {
-			return printable(candidate.principals) + " (" + key + ")", nil
+			return kargo.PrintableLine(candidate.principals) + " (" + key + ")", nil
 		}
 	}
 	return "", reason
@@ -145,7 +147,7 @@ func (a sshAllowed) permits(key string, at time.Time) error {
 	const form = "2006-01-02 15:04 MST"
 	switch {
 	case !a.signsForGit():
-		return fmt.Errorf("%s is not allowed to sign for git, only for %s", key, printable(strings.Join(a.namespaces, ", ")))
+		return fmt.Errorf("%s is not allowed to sign for git, only for %s", key, kargo.PrintableLine(strings.Join(a.namespaces, ", ")))
 	case !a.after.IsZero() && at.Before(a.after):
 		return fmt.Errorf("%s is allowed from %s on, and this is of %s", key, a.after.UTC().Format(form), at.UTC().Format(form))
 	case !a.before.IsZero() && !at.Before(a.before):

@@ -106,7 +106,7 @@ func (s *submodules) readURLs() error {
 	}
 	modules := config.NewModules()
 	if err := modules.Unmarshal(data); err != nil {
-		return refusal(".gitmodules", errors.New(printable(err.Error())))
+		return refusal(".gitmodules", errors.New(kargo.PrintableLine(err.Error())))
 	}
 	for _, module := range modules.Submodules {
 		s.urls[module.Path] = module.URL

@@ -99,7 +99,7 @@ func (t *tree) read(directory *node, at string, depth int) error {
 	folded := map[string]string{}
 	for _, entry := range listing.Entries {
 		if err := checkName(entry.Name, folded); err != nil {
-			directory.refused = refusal(path.Join(at, printable(entry.Name)), err)
+			directory.refused = refusal(path.Join(at, kargo.PrintableLine(entry.Name)), err)
 			continue
 		}
 		if err := t.add(directory, entry, path.Join(at, entry.Name), depth); err != nil {

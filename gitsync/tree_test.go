@@ -153,7 +153,7 @@ func TestHostileTrees(t *testing.T) {
 		{"backslash", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, `..\x`)) },
 			`..\x: the name holds a slash or a backslash`},
 		{"control character", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "a\x1b[2Jb")) },
-			"a [2Jb: the name holds a control character"},
+			"a\\x1b[2Jb: the name holds a control character"},
 		{"not UTF-8", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "a\xff")) },
 			"a�: the name is not UTF-8"},
 		{"case", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "Redis.yml"), file(h, "redis.yml")) },
@@ -232,7 +232,7 @@ func TestCommitTextIsPrintable(t *testing.T) {
 		t.Fatal(err)
 	}
 	revision, _ := sync(t, open(t, gitsync.Options{URL: h.dir}))
-	wantText(t, "subject", revision.Subject, "red [31malert")
+	wantText(t, "subject", revision.Subject, `red \x1b[31malert\a\u202e`)
 }
 
 // A content that does not match its hash never comes out.

@@ -129,7 +129,7 @@ func (k allowedKeys) verifyTag(objects storer.EncodedObjectStorer, found target)
 		return "", &kargo.Error{Fault: kargo.Invalid, Where: "signature", Hint: "follow a tag or a range of versions, or have commits verified",
 			Err: fmt.Errorf("%s is not a tag, and signed tags are asked for", found.name.Short())}
 	}
-	what := "tag " + printable(found.name.Short())
+	what := "tag " + kargo.PrintableLine(found.name.Short())
 	if found.want == found.commit {
 		return "", refuseSignature(what, errUnsigned)
 	}
@@ -143,7 +143,7 @@ func (k allowedKeys) verifyTag(objects storer.EncodedObjectStorer, found target)
 		return "", refuseSignature(what, err)
 	}
 	if tag.Name != found.name.Short() {
-		return "", refuseSignature(what, fmt.Errorf("it was signed as tag %q", printable(tag.Name)))
+		return "", refuseSignature(what, fmt.Errorf("it was signed as tag %q", kargo.PrintableLine(tag.Name)))
 	}
 	if to, err := peel(objects, tag.Target); err != nil || to != found.commit {
 		return "", refuseSignature(what, errors.New("it was signed for another commit"))

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -122,7 +121,7 @@ func list(ctx context.Context, repository name.Repository, options ...remote.Opt
 func explain(image, domain string, err error) error {
 	var refused *refusal
 	var answer *transport.Error
-	words, hint := firstLine(err.Error()), ""
+	words, hint := kargo.PrintableLine(err.Error()), ""
 	switch {
 	case errors.As(err, &refused):
 		words, hint = refused.Error(), refused.hint
@@ -140,17 +139,4 @@ func explain(image, domain string, err error) error {
 		}
 	}
 	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("list tags of %s at %s: %s", image, domain, words)}
-}
-
-// firstLine is text of a server as it may go to a terminal.
-func firstLine(text string) string {
-	const most = 200
-	line, _, _ := strings.Cut(text, "\n")
-	runes := []rune(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, line))
-	return string(runes[:min(most, len(runes))])
 }
