@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/gitsync/signature"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -47,7 +48,7 @@ func (r *Repository) Commit(ctx context.Context, edit kargo.Edit) (commit, branc
 }
 
 func (r *Repository) checkWritable() error {
-	if r.opts.Signatures != SignedNothing {
+	if r.opts.Signatures.Required != signature.Nothing {
 		return invalid("Kargo's own commit would not be signed, and signatures are verified", "take the newer tag over by hand, or do without --verify-signatures")
 	}
 	if r.tracked.isCommit() || r.tracked.versions != nil || len(r.tracked.names) == 1 && !r.tracked.names[0].IsBranch() {

@@ -7,6 +7,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/signature"
 )
 
 // raise is the edit of one file.
@@ -175,7 +176,7 @@ func TestCommitIsRefused(t *testing.T) {
 			wantError(t, err, c.fault, c.opts.URL, c.want)
 		})
 	}
-	signed := open(t, gitsync.Options{URL: address, Signatures: gitsync.SignedCommit, SSHSigners: content(nil)})
+	signed := open(t, gitsync.Options{URL: address, Signatures: signature.Rules{Required: signature.Commit, SSHSigners: content(nil)}})
 	_, _, err := signed.Commit(deadline(t), raise(o.head(), ".env", "STACKS=web\n"))
 	wantError(t, err, kargo.Invalid, address, "repository: Kargo's own commit would not be signed, and signatures are verified "+
 		"(take the newer tag over by hand, or do without --verify-signatures)")

@@ -76,7 +76,7 @@ func Open(opts Options) (*Repository, error) {
 	if opts.Path, err = checkPath(opts.Path); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkCredentials(place, opts), checkSignatures(opts)); err != nil {
+	if err := errors.Join(checkCredentials(place, opts), opts.Signatures.Validate()); err != nil {
 		return nil, err
 	}
 	var app *githubApp

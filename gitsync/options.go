@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"kargo/gitsync/signature"
 )
 
 // Options say where a repository is and how to get at it. The functions are
@@ -55,10 +57,8 @@ type Options struct {
 	// Proxy is between here and the host.
 	Proxy Proxy
 
-	// Signatures says what has to be signed, SSHSigners (an allowed signers
-	// file of OpenSSH) and PGPKeys (armored public keys) by whom.
-	Signatures          Signatures
-	SSHSigners, PGPKeys func() ([]byte, error)
+	// Signatures say what must be signed, and by whom.
+	Signatures signature.Rules
 
 	// AuthorName and AuthorEmail are those of a Commit.
 	AuthorName, AuthorEmail string

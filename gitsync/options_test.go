@@ -6,6 +6,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/signature"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -55,11 +56,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"path above", gitsync.Options{URL: "https://host/repository", Path: "../" + planted}, badPath},
 		{"absolute path", gitsync.Options{URL: "https://host/repository", Path: "/etc"}, badPath},
 		{"path with a backslash", gitsync.Options{URL: "https://host/repository", Path: `a\b`}, badPath},
-		{"nothing to verify with", gitsync.Options{URL: "https://host/repository", Signatures: gitsync.SignedCommit},
+		{"nothing to verify with", gitsync.Options{URL: "https://host/repository", Signatures: signature.Rules{Required: signature.Commit}},
 			"signatures are to be verified, but no keys are allowed (give a file of allowed signers for SSH, a keyring for OpenPGP, or both)"},
-		{"nothing to verify", gitsync.Options{URL: "https://host/repository", PGPKeys: content(nil)},
+		{"nothing to verify", gitsync.Options{URL: "https://host/repository", Signatures: signature.Rules{PGPKeys: content(nil)}},
 			"allowed keys are given, but not what has to be signed (say commit, tag or both)"},
-		{"unknown signatures", gitsync.Options{URL: "https://host/repository", Signatures: "commits", SSHSigners: content(nil)},
+		{"unknown signatures", gitsync.Options{URL: "https://host/repository", Signatures: signature.Rules{Required: "commits", SSHSigners: content(nil)}},
 			"what has to be signed is neither commit, tag nor both"},
 		{"no directory", gitsync.Options{URL: "https://host/repository"}, "no directory to keep commits in (set Options.Dir)"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/gitsync/signature"
 
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -132,7 +133,7 @@ func (s *submodules) repository(address string, commit plumbing.Hash) (*Reposito
 	opts.URL, opts.Ref, opts.Path, opts.Keep = address, commit.String(), "", keepOfSubmodule
 	opts.Dir = filepath.Join(s.main.opts.Dir, "submodules", hex.EncodeToString(digest[:8]))
 	// What is signed is the commit that names this one by its hash.
-	opts.Signatures, opts.SSHSigners, opts.PGPKeys = SignedNothing, nil, nil
+	opts.Signatures = signature.Rules{}
 	opts.SubmoduleHosts, opts.History = nil, false
 	return Open(opts)
 }

@@ -9,6 +9,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/signature"
 )
 
 // signingKey is a key made by ssh-keygen or gpg, as git is told to use it.
@@ -224,7 +225,7 @@ func TestS09SignedCommits(t *testing.T) {
 			}
 			for _, address := range []string{o.bare, serve(t, gitHandler(t, o.root))} {
 				expectSigned(t, gitsync.Options{
-					URL: address, Ref: "main", Signatures: gitsync.SignedCommit, SSHSigners: content([]byte(c.allowed)),
+					URL: address, Ref: "main", Signatures: signature.Rules{Required: signature.Commit, SSHSigners: content([]byte(c.allowed))},
 				}, c.signer, want)
 			}
 		})
@@ -292,7 +293,7 @@ func TestS09OpenPGP(t *testing.T) {
 				want = "signature: commit " + commit[:12] + ": " + c.want
 			}
 			expectSigned(t, gitsync.Options{
-				URL: o.bare, Ref: "main", Signatures: gitsync.SignedCommit, PGPKeys: content([]byte(c.allowed())),
+				URL: o.bare, Ref: "main", Signatures: signature.Rules{Required: signature.Commit, PGPKeys: content([]byte(c.allowed()))},
 			}, c.signer, want)
 		})
 	}
@@ -323,32 +324,32 @@ func TestS09SignedTags(t *testing.T) {
 	signer := "ada (" + ada.name + ")"
 	for _, c := range []struct {
 		ref        string
-		signatures gitsync.Signatures
+		signatures signature.Required
 		signer     string
 		want       string
 	}{
-		{"v1.0.0", gitsync.SignedTag, signer, ""},
-		{"v1.0.0", gitsync.SignedBoth, signer, ""},
-		{"v1.0.0", gitsync.SignedCommit, signer, ""},
-		{"refs/tags/v1.1.0", gitsync.SignedTag, signer, ""},
-		{"v1.1.0", gitsync.SignedBoth, "", "signature: commit " + o.head()[:12] + ": it is not signed" + signHint},
-		{"semver:~1", gitsync.SignedTag, signer, ""},
-		{"semver:>=2", gitsync.SignedTag, "", by + "v3.0.0: it was signed as tag \"v1.0.0\"" + signHint},
-		{"semver:~2", gitsync.SignedTag, "", by + "v2.0.0: it is not signed" + signHint},
-		{"unsigned", gitsync.SignedTag, "", by + "unsigned: it is not signed" + signHint},
-		{"light", gitsync.SignedTag, "", by + "light: it is not signed" + signHint},
-		{"strange", gitsync.SignedTag, "", by + "strange: it is signed with a key that is not allowed: " + stranger.name + unknownHint},
-		{"tampered", gitsync.SignedTag, "", by + "tampered: its signature by " + ada.name + " is wrong, so it was changed after it was signed: ssh: signature did not verify" + signHint},
-		{"moved", gitsync.SignedTag, "", by + "moved: its signature by " + ada.name + " is wrong, so it was changed after it was signed: ssh: signature did not verify" + signHint},
-		{"main", gitsync.SignedTag, "", "signature: main is not a tag, and signed tags are asked for (follow a tag or a range of versions, or have commits verified)"},
-		{"", gitsync.SignedTag, "", "signature: main is not a tag, and signed tags are asked for (follow a tag or a range of versions, or have commits verified)"},
-		{commit, gitsync.SignedCommit, signer, ""},
-		{commit, gitsync.SignedTag, "", "signature: HEAD is not a tag, and signed tags are asked for (follow a tag or a range of versions, or have commits verified)"},
+		{"v1.0.0", signature.Tag, signer, ""},
+		{"v1.0.0", signature.Both, signer, ""},
+		{"v1.0.0", signature.Commit, signer, ""},
+		{"refs/tags/v1.1.0", signature.Tag, signer, ""},
+		{"v1.1.0", signature.Both, "", "signature: commit " + o.head()[:12] + ": it is not signed" + signHint},
+		{"semver:~1", signature.Tag, signer, ""},
+		{"semver:>=2", signature.Tag, "", by + "v3.0.0: it was signed as tag \"v1.0.0\"" + signHint},
+		{"semver:~2", signature.Tag, "", by + "v2.0.0: it is not signed" + signHint},
+		{"unsigned", signature.Tag, "", by + "unsigned: it is not signed" + signHint},
+		{"light", signature.Tag, "", by + "light: it is not signed" + signHint},
+		{"strange", signature.Tag, "", by + "strange: it is signed with a key that is not allowed: " + stranger.name + unknownHint},
+		{"tampered", signature.Tag, "", by + "tampered: its signature by " + ada.name + " is wrong, so it was changed after it was signed: ssh: signature did not verify" + signHint},
+		{"moved", signature.Tag, "", by + "moved: its signature by " + ada.name + " is wrong, so it was changed after it was signed: ssh: signature did not verify" + signHint},
+		{"main", signature.Tag, "", "signature: main is not a tag, and signed tags are asked for (follow a tag or a range of versions, or have commits verified)"},
+		{"", signature.Tag, "", "signature: main is not a tag, and signed tags are asked for (follow a tag or a range of versions, or have commits verified)"},
+		{commit, signature.Commit, signer, ""},
+		{commit, signature.Tag, "", "signature: HEAD is not a tag, and signed tags are asked for (follow a tag or a range of versions, or have commits verified)"},
 	} {
 		t.Run(c.ref+" "+string(c.signatures), func(t *testing.T) {
 			for _, address := range []string{o.bare, serve(t, gitHandler(t, o.root))} {
 				expectSigned(t, gitsync.Options{
-					URL: address, Ref: c.ref, Signatures: c.signatures, SSHSigners: content([]byte("ada " + ada.public)),
+					URL: address, Ref: c.ref, Signatures: signature.Rules{Required: c.signatures, SSHSigners: content([]byte("ada " + ada.public))},
 				}, c.signer, c.want)
 			}
 		})
@@ -362,7 +363,7 @@ func TestS09TagIsSignedLater(t *testing.T) {
 	o.git(o.work, "tag", "--annotate", "--message", "unsigned", "v1")
 	o.push("v1")
 	repository := open(t, gitsync.Options{
-		URL: serve(t, gitHandler(t, o.root)), Ref: "v1", Signatures: gitsync.SignedTag, SSHSigners: content([]byte("ada " + ada.public)),
+		URL: serve(t, gitHandler(t, o.root)), Ref: "v1", Signatures: signature.Rules{Required: signature.Tag, SSHSigners: content([]byte("ada " + ada.public))},
 	})
 	_, _, err := repository.Fetch(deadline(t), head(t, repository))
 	wantError(t, err, kargo.Invalid, "ADDRESS", "signature: tag v1: it is not signed"+signHint)
@@ -381,8 +382,8 @@ func TestS09StoredCommitsAreVerifiedAgain(t *testing.T) {
 	o.push("main")
 	allowed := "ada " + ada.public
 	opts := gitsync.Options{
-		URL: serve(t, gitHandler(t, o.root)), Dir: t.TempDir(), Signatures: gitsync.SignedCommit,
-		SSHSigners: func() ([]byte, error) { return []byte(allowed), nil },
+		URL: serve(t, gitHandler(t, o.root)), Dir: t.TempDir(),
+		Signatures: signature.Rules{Required: signature.Commit, SSHSigners: func() ([]byte, error) { return []byte(allowed), nil }},
 	}
 	repository := open(t, opts)
 	sync(t, repository)
@@ -395,35 +396,5 @@ func TestS09StoredCommitsAreVerifiedAgain(t *testing.T) {
 	allowed = "ada " + ada.public
 	if _, _, err = repository.Fetch(deadline(t), commit); err != nil {
 		t.Error(err)
-	}
-}
-
-// Keys that cannot be read are no reason to let anything pass, nor one to call
-// the revision wrong.
-func TestS09AllowedKeysAreUnreadable(t *testing.T) {
-	t.Parallel()
-	o := newOrigin(t)
-	ada := sshSigningKey(t, "-t", "ed25519")
-	for _, c := range []struct{ name, ssh, pgp, want string }{
-		{"empty", "# nobody yet\n", "", "read the allowed signers: no key is in it"},
-		{"no key", "ada\n", "", `read the allowed signers: line 1: it is not "PRINCIPALS [OPTIONS] KEYTYPE KEY"`},
-		{"open quote", "\n\"ada " + ada.public, "", "read the allowed signers: line 2: a quote is not closed"},
-		{"authority", "ada cert-authority " + ada.public, "", "read the allowed signers: line 1: signatures by certificates are not supported; list the keys themselves"},
-		{"unknown option", "ada restrict-to=\"x\" " + ada.public, "", `read the allowed signers: line 1: option "restrict-to" is not known`},
-		{"no time", "ada valid-after=\"tomorrow\" " + ada.public, "", `read the allowed signers: line 1: "tomorrow" is not a time of the form YYYYMMDD[HHMM[SS]][Z]`},
-		{"no OpenPGP key", "", "hello", `read the OpenPGP keys: it holds no key that begins with "-----BEGIN PGP PUBLIC KEY BLOCK-----"`},
-		{"broken OpenPGP key", "", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n-----END PGP PUBLIC KEY BLOCK-----\n",
-			"read the OpenPGP keys: key block 1: openpgp: invalid data: tag byte does not have MSB set"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			opts := gitsync.Options{URL: o.bare, Signatures: gitsync.SignedCommit}
-			if c.ssh != "" {
-				opts.SSHSigners = content([]byte(c.ssh))
-			} else {
-				opts.PGPKeys = content([]byte(c.pgp))
-			}
-			_, _, err := open(t, opts).Fetch(deadline(t), o.head())
-			wantError(t, err, kargo.Unavailable, o.bare, "fetch from ADDRESS: "+c.want)
-		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"kargo/defaults"
 	"kargo/dotkargo"
 	"kargo/gitsync"
+	"kargo/gitsync/signature"
 	"kargo/history"
 	"kargo/plan"
 	"kargo/swarm"
@@ -137,7 +138,7 @@ func (s *settings) gitOptions() gitsync.Options {
 		URL: s.repo, Ref: s.ref, Path: s.path, Dir: s.state("git"),
 		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
 		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
-		Signatures: gitsync.Signatures(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(),
+		Signatures: signature.Rules{Required: signature.Required(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional()},
 		AuthorName: s.images.author.Name, AuthorEmail: s.images.author.Address,
 		Timeout: s.gitTimeout, Limits: s.limits, SubmoduleHosts: s.submodules, History: s.depth == 0,
 	})

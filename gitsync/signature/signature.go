@@ -1,0 +1,240 @@
+// Package signature checks who signed a commit or a tag: by an SSH key, as
+// `ssh-keygen -Y` signs, or by an OpenPGP key. The operator's files say which keys
+// may sign; whatever other keys exist on the machine is irrelevant.
+//
+// It reads no repository. It takes the bytes of a commit or of a tag and returns
+// the name of the signer and the very bytes that were signed, so that nothing else
+// of an object is believed.
+package signature
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// Required says what of a revision must be signed by an allowed key.
+type Required string
+
+// What must be signed.
+const (
+	Nothing Required = ""
+	Commit  Required = "commit" // the commit itself; not those before it
+	Tag     Required = "tag"    // the tag that is followed, and through it the commit
+	Both    Required = "both"
+)
+
+// Rules say what must be signed, and by whom.
+type Rules struct {
+	Required Required
+	// SSHSigners returns an allowed signers file of OpenSSH, PGPKeys returns
+	// armored public keys. They are called for each revision, so that a key that
+	// was removed no longer counts; nil means that there is none.
+	SSHSigners, PGPKeys func() ([]byte, error)
+}
+
+// Validate returns an Invalid error where signatures are required and no keys are
+// given to check them with, or the other way round.
+func (r Rules) Validate() error {
+	given := r.SSHSigners != nil || r.PGPKeys != nil
+	switch r.Required {
+	case Nothing:
+		if given {
+			return invalid("allowed keys are given, but not what has to be signed", "say commit, tag or both")
+		}
+		return nil
+	case Commit, Tag, Both:
+		if !given {
+			return invalid("signatures are to be verified, but no keys are allowed", "give a file of allowed signers for SSH, a keyring for OpenPGP, or both")
+		}
+		return nil
+	}
+	return invalid("what has to be signed is neither commit, tag nor both", "")
+}
+
+func invalid(message, hint string) error {
+	return &kargo.Error{Fault: kargo.Invalid, Where: "repository", Hint: hint, Err: errors.New(message)}
+}
+
+// OfCommits and OfTags report whether commits, or tags, must be signed.
+func (r Rules) OfCommits() bool { return r.Required == Commit || r.Required == Both }
+func (r Rules) OfTags() bool    { return r.Required == Tag || r.Required == Both }
+
+// Keys are the keys that may sign, as they were read.
+type Keys struct {
+	ssh []sshAllowed
+	pgp pgpAllowed
+}
+
+// Keys reads the allowed keys. An error is Unavailable: the operator's file may be
+// there at the next attempt.
+func (r Rules) Keys() (Keys, error) {
+	var keys Keys
+	if r.SSHSigners != nil {
+		data, err := r.SSHSigners()
+		if err == nil {
+			keys.ssh, err = parseAllowedSigners(data)
+		}
+		if err != nil {
+			return Keys{}, kargo.Errorf(kargo.Unavailable, "read the allowed signers: %w", err)
+		}
+	}
+	if r.PGPKeys != nil {
+		data, err := r.PGPKeys()
+		if err == nil {
+			keys.pgp, err = parseKeyring(data)
+		}
+		if err != nil {
+			return Keys{}, kargo.Errorf(kargo.Unavailable, "read the OpenPGP keys: %w", err)
+		}
+	}
+	return keys, nil
+}
+
+// CheckCommit checks the signature of a commit, given as git stores it. It returns
+// the signer and the commit as it was signed. An error is Invalid.
+func (k Keys) CheckCommit(hash plumbing.Hash, data []byte) (signer string, signed []byte, err error) {
+	what := "commit " + kargo.RevisionID(hash.String()).Short()
+	signed, signature, err := splitCommit(data)
+	if err != nil {
+		return "", nil, refuse(what, err)
+	}
+	commit := &object.Commit{}
+	if err := commit.Decode(encoded(plumbing.CommitObject, signed)); err != nil {
+		return "", nil, refuse(what, err)
+	}
+	signer, err = k.check(signed, signature, commit.Committer.When)
+	if err != nil {
+		return "", nil, refuse(what, err)
+	}
+	return signer, signed, nil
+}
+
+// TagToCheck is a tag as it was found in a repository.
+type TagToCheck struct {
+	Ref    plumbing.ReferenceName
+	Object []byte        // as git stores it; nil for a lightweight tag
+	Commit plumbing.Hash // the commit that the tag is taken for
+	// Peel returns the commit that an object leads to.
+	Peel func(plumbing.Hash) (plumbing.Hash, error)
+}
+
+// CheckTag checks the signature of a tag and returns the signer. The name is part
+// of what was signed: an old tag does not become a new release by another name.
+// An error is Invalid.
+func (k Keys) CheckTag(tag TagToCheck) (signer string, err error) {
+	name := tag.Ref.Short()
+	if !tag.Ref.IsTag() {
+		return "", &kargo.Error{Fault: kargo.Invalid, Where: "signature", Hint: "follow a tag or a range of versions, or have commits verified",
+			Err: fmt.Errorf("%s is not a tag, and signed tags are asked for", name)}
+	}
+	what := "tag " + kargo.PrintableLine(name)
+	payload, signature := splitTag(tag.Object)
+	if len(signature) == 0 {
+		return "", refuse(what, errUnsigned)
+	}
+	signed := &object.Tag{}
+	if err := signed.Decode(encoded(plumbing.TagObject, payload)); err != nil {
+		return "", refuse(what, err)
+	}
+	if signed.Name != name {
+		return "", refuse(what, fmt.Errorf("it was signed as tag %q", kargo.PrintableLine(signed.Name)))
+	}
+	if commit, err := tag.Peel(signed.Target); err != nil || commit != tag.Commit {
+		return "", refuse(what, errors.New("it was signed for another commit"))
+	}
+	if signer, err = k.check(payload, signature, signed.Tagger.When); err != nil {
+		return "", refuse(what, err)
+	}
+	return signer, nil
+}
+
+// encoded returns bytes as an object that go-git can decode.
+func encoded(kind plumbing.ObjectType, data []byte) plumbing.EncodedObject {
+	memory := &plumbing.MemoryObject{}
+	memory.SetType(kind)
+	_, _ = memory.Write(data) // into memory: it cannot fail
+	return memory
+}
+
+var errUnsigned = errors.New("it is not signed")
+
+// refuse returns an Invalid error: the revision is not applied, and the one in
+// force stays in force.
+func refuse(what string, err error) error {
+	hint := "sign it with a key that is allowed here"
+	var unknown *unknownKey
+	if errors.As(err, &unknown) {
+		hint = "if you know that key and trust it, add it to the allowed ones"
+	}
+	return &kargo.Error{Fault: kargo.Invalid, Where: "signature", Hint: hint, Err: fmt.Errorf("%s: %w", what, err)}
+}
+
+// unknownKey is a key that made a signature and is not allowed to.
+type unknownKey struct{ name string }
+
+func (u *unknownKey) Error() string { return "it is signed with a key that is not allowed: " + u.name }
+
+// check checks one signature of either kind, made at a time.
+func (k Keys) check(payload, signature []byte, at time.Time) (signer string, err error) {
+	switch {
+	case len(signature) == 0:
+		return "", errUnsigned
+	case bytes.HasPrefix(signature, []byte(beginSSH)):
+		return verifySSH(k.ssh, payload, signature, at)
+	case bytes.HasPrefix(signature, []byte(beginPGP)), bytes.HasPrefix(signature, []byte(beginPGPMessage)):
+		return k.pgp.verify(payload, signature)
+	}
+	return "", errors.New("its signature is neither of SSH nor of OpenPGP")
+}
+
+// The first lines of signatures, by which git distinguishes their kinds.
+const (
+	beginSSH        = "-----BEGIN SSH SIGNATURE-----"
+	beginPGP        = "-----BEGIN PGP SIGNATURE-----"
+	beginPGPMessage = "-----BEGIN PGP MESSAGE-----"
+	beginX509       = "-----BEGIN SIGNED MESSAGE-----"
+)
+
+// splitCommit takes the signature out of a commit's headers. The payload is what
+// was signed, byte for byte.
+func splitCommit(data []byte) (payload, signature []byte, err error) {
+	headers, message, _ := bytes.Cut(data, []byte("\n\n"))
+	within, seen := "", map[string]bool{}
+	for line := range bytes.Lines(append(bytes.Clone(headers), '\n')) {
+		name, value, _ := bytes.Cut(line, []byte(" "))
+		if len(name) > 0 {
+			within = string(name)
+			if strings.HasPrefix(within, "gpgsig") && seen[within] {
+				return nil, nil, errors.New("it has two signatures")
+			}
+			seen[within] = true
+		}
+		switch within {
+		case "gpgsig":
+			signature = append(signature, value...)
+		case "gpgsig-sha256": // for the same commit under another hash
+		default:
+			payload = append(payload, line...)
+		}
+	}
+	return append(append(payload, '\n'), message...), signature, nil
+}
+
+// splitTag takes the signature from the end of a tag's message.
+func splitTag(data []byte) (payload, signature []byte) {
+	start := len(data)
+	for _, begin := range []string{beginSSH, beginPGP, beginPGPMessage, beginX509} {
+		if at := bytes.LastIndex(data, []byte("\n"+begin)); at >= 0 && (start == len(data) || at+1 > start) {
+			start = at + 1
+		}
+	}
+	return data[:start], data[start:]
+}
