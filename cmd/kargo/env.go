@@ -31,6 +31,11 @@ bash-process, for files that run programs (--allow-hooks).`,
 				return err
 			}
 			values := desired.Workspace.Env
+			if values["STACKS"] == "" { // the environment files could not be read
+				if err := refuse(cmd, desired.Problems); err != nil {
+					return err
+				}
+			}
 			_, key, err := s.memory()
 			if err != nil {
 				return err
