@@ -2,7 +2,6 @@ package kargo
 
 import (
 	"context"
-	"io/fs"
 	"time"
 )
 
@@ -23,9 +22,9 @@ type HookRun struct {
 type EnvFile struct {
 	Name string // for messages: ".env"
 	Data []byte
-	// Tree is the layer that the file is of, whose files it may source; nil
-	// for that of the file after it.
-	Tree fs.FS
+	// Files is the layer that the file belongs to, whose files it may source. It
+	// is empty where that is the layer of the file after it.
+	Files Files
 }
 
 // Shell evaluates environment files in a real shell, in order: each sees the

@@ -1,7 +1,5 @@
 package kargo
 
-import "io/fs"
-
 // Opened is what the plain content of a file does not tell: that it, or some
 // of its values, were encrypted in the repository or came from outside of it.
 // The zero value is that of a file which always was as it is.
@@ -19,14 +17,6 @@ type Opened struct {
 	// External says that values come from outside the repository, so that
 	// they may change without a commit.
 	External bool
-}
-
-// OpenedFS is a tree in which encrypted files read as plain ones. It is an
-// interface of its own because fs.FS has no place to say so.
-type OpenedFS interface {
-	fs.FS
-	// Opened tells of a file that was read; false where it always was plain.
-	Opened(name string) (Opened, bool)
 }
 
 // OnDisk is a file's content as it may be written to a disk: that of the

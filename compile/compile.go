@@ -15,8 +15,10 @@ package compile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"kargo"
 	"kargo/merge"
@@ -38,7 +40,7 @@ type Compiler struct {
 	// Policy is what the operator permits.
 	Policy permit.Policy
 	// Secrets opens encrypted files in memory.
-	Secrets func(context.Context, fs.FS) fs.FS
+	Secrets func(context.Context, kargo.Files) kargo.Files
 	// Named are the stacks that a person named; none means all.
 	Named []string
 	// Key answers the key of the instance, which names of Swarm secrets depend
@@ -64,8 +66,8 @@ type Desired struct {
 	// Problems is all that is wrong or odd. Where any is not a warning, the
 	// stacks must not be applied.
 	Problems kargo.Problems
-	// files are those that all this was read from.
-	files fs.FS
+	// tree is what all this was read from.
+	tree kargo.Tree
 }
 
 // At is the same for another revision, whose files say the same. The files stay
@@ -76,40 +78,21 @@ func (d Desired) At(revision kargo.Revision) Desired {
 	return d
 }
 
-// SaysTheSameIn reports whether other files say the same as those that this was
-// read from: then it need not be read again.
-func (d Desired) SaysTheSameIn(files fs.FS) bool { return answersAs(files, d.files) }
+// UnchangedIn reports whether everything that this was read from has the same
+// content in another tree: then that need not be read.
+func (d Desired) UnchangedIn(tree kargo.Tree) bool { return tree.Unchanged(d.tree) }
 
 // Rewrite gives a variable another value, where the user configuration assigns
 // it. It adds the changed file to edits, by path, or changes it there.
 func (d Desired) Rewrite(edits map[string][]byte, variable, value string) error {
-	user, _, err := layersOf(d.Workspace.Revision, d.files)
-	if err != nil {
-		return err
-	}
-	return merge.Rewrite(d.Workspace, user, edits, variable, value)
-}
-
-// answersAs tells whether all that was read of earlier files is the same in
-// these, where they can tell. Rendering is pure, so it need not be done again.
-func answersAs(files, earlier fs.FS) bool {
-	if layers, isLayered := files.(layeredFiles); isLayered {
-		before, wasLayered := earlier.(layeredFiles)
-		same := wasLayered && len(layers.shared) == len(before.shared) && answersAs(layers.FS, before.FS)
-		for i := 0; same && i < len(layers.shared); i++ {
-			same = layers.shared[i].Name == before.shared[i].Name && answersAs(layers.shared[i].Files, before.shared[i].Files)
-		}
-		return same
-	}
-	comparable, ok := files.(interface{ AnswersAs(earlier fs.FS) bool })
-	return ok && comparable.AnswersAs(earlier)
+	return merge.Rewrite(d.Workspace, d.tree.User.FS, edits, variable, value)
 }
 
 // Compile reads a revision. With stacks named, only those are rendered and need to
 // be sound. What is wrong with the workspace is in Desired.Problems; an error
-// is a fault of something else. The files are those that a Source answered.
-func (c Compiler) Compile(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
-	desired, err := c.read(ctx, revision, files, stacks...)
+// is a fault of something else.
+func (c Compiler) Compile(ctx context.Context, tree kargo.Tree, stacks ...string) (Desired, error) {
+	desired, err := c.read(ctx, tree, stacks...)
 	// A problem may quote what it is about.
 	mask := desired.Workspace.Mask(nil).Blanked()
 	for i, problem := range desired.Problems {
@@ -138,26 +121,28 @@ func (d Desired) Named(ctx context.Context, key func(context.Context) ([]byte, e
 	return d, nil
 }
 
-func (c Compiler) read(ctx context.Context, revision kargo.Revision, files fs.FS, stacks ...string) (Desired, error) {
+func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (Desired, error) {
+	revision := tree.Revision
 	revision.Catalogue = c.Catalogue
 	if len(stacks) == 0 {
 		stacks = c.Named
 	}
-	user, shared, err := layersOf(revision, files)
-	if err != nil {
-		return Desired{}, err
+	if len(tree.Shared) != len(revision.Layers) {
+		// Without its layers the revision would mean something else.
+		return Desired{}, errors.New("the files of the revision's shared layers are missing")
 	}
+	shared := slices.Clone(tree.Shared)
 	for i := range shared {
 		shared[i].Files = c.Secrets(ctx, shared[i].Files)
 	}
 	workspace, problems, err := merge.Merge(ctx, merge.Input{
-		Defaults: c.Defaults, Shared: shared, User: c.Secrets(ctx, user), Revision: revision,
+		Defaults: c.Defaults, Shared: shared, User: c.Secrets(ctx, tree.User), Revision: revision,
 		Root: c.Root, WorkspacePath: c.Workspace, UserID: c.UserID, GroupID: c.GroupID, Shell: c.Shell,
 	})
 	if err != nil {
 		return Desired{}, fmt.Errorf("merge revision %s: %w", revision.Short(), err)
 	}
-	desired := Desired{Workspace: workspace, Problems: problems.Printable(), files: files}
+	desired := Desired{Workspace: workspace, Problems: problems.Printable(), tree: tree}
 	if len(workspace.Env.List("STACKS")) == 0 {
 		return desired, nil // merge said so; there is nothing to render
 	}

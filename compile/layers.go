@@ -2,10 +2,7 @@ package compile
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
 
 	"kargo"
 	"kargo/merge"
@@ -18,7 +15,7 @@ type Repository interface {
 	Head(ctx context.Context) (commit string, err error)
 	// Fetch returns that commit's revision and files. It uses no network for a
 	// commit that was fetched before.
-	Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error)
+	Fetch(ctx context.Context, commit string) (kargo.Revision, kargo.Files, error)
 	// Protect names the commits that must stay available without the network
 	// until it is called again.
 	Protect(commits ...string)
@@ -88,31 +85,28 @@ func (l Layers) Commit(ctx context.Context, edit kargo.Edit) (commit, branch str
 }
 
 // Fetch returns the files of all repositories at the commits of a revision.
-func (l Layers) Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Revision, fs.FS, error) {
+func (l Layers) Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
 	commits, ok := l.commits(id)
 	if !ok {
-		return kargo.Revision{}, nil, &kargo.Error{Fault: kargo.Unavailable,
+		return kargo.Tree{}, &kargo.Error{Fault: kargo.Unavailable,
 			Err: fmt.Errorf("revision %.200s has other layers than are set now", id), Hint: "it was made with another --layer"}
 	}
 	revision, files, err := l.User.Fetch(ctx, commits[0])
 	if err != nil {
-		return kargo.Revision{}, nil, err
+		return kargo.Tree{}, err
 	}
-	if len(l.Shared) == 0 {
-		return revision, files, nil
-	}
-	all := layeredFiles{FS: files}
+	tree := kargo.Tree{Revision: revision, User: files}
 	for i, shared := range l.Shared {
 		found, files, err := shared.Repository.Fetch(ctx, commits[i+1])
 		if err != nil {
-			return kargo.Revision{}, nil, fmt.Errorf("layer %s: %w", shared.Name, err)
+			return kargo.Tree{}, fmt.Errorf("layer %s: %w", shared.Name, err)
 		}
-		revision.Layers = append(revision.Layers, kargo.LayerRevision{
+		tree.Revision.Layers = append(tree.Revision.Layers, kargo.LayerRevision{
 			Name: shared.Name, Commit: found.Commit, Ref: found.Ref, Subject: found.Subject,
 		})
-		all.shared = append(all.shared, merge.Layer{Name: shared.Name, Files: files})
+		tree.Shared = append(tree.Shared, kargo.Layer{Name: shared.Name, Files: files})
 	}
-	return revision, all, nil
+	return tree, nil
 }
 
 // Protect passes on what each repository must keep. Revisions with other layers
@@ -146,25 +140,4 @@ func (l Layers) commits(id kargo.RevisionID) (commits []string, ok bool) {
 		commits = append(commits, layer.Commit)
 	}
 	return commits, true
-}
-
-// layeredFiles carries the files of the shared layers along with those of the
-// user configuration; the Compiler takes them apart.
-type layeredFiles struct {
-	fs.FS
-	shared []merge.Layer
-}
-
-// layersOf are the user's files and those of the shared layers. A revision
-// whose layers went missing on the way would mean something else: it is
-// refused.
-func layersOf(revision kargo.Revision, files fs.FS) (user fs.FS, shared []merge.Layer, err error) {
-	user = files
-	if layered, ok := files.(layeredFiles); ok {
-		user, shared = layered.FS, slices.Clone(layered.shared)
-	}
-	if len(shared) != len(revision.Layers) {
-		return nil, nil, errors.New("the files of the revision's shared layers are missing")
-	}
-	return user, shared, nil
 }

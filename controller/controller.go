@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -19,9 +18,9 @@ import (
 type Source interface {
 	// Head returns the newest revision: what the tracked refs point to now.
 	Head(ctx context.Context) (kargo.RevisionID, error)
-	// Fetch returns that revision and its files. It uses no network for one
+	// Fetch returns that revision with its files. It uses no network for one
 	// that was fetched before.
-	Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Revision, fs.FS, error)
+	Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error)
 	// Protect names the revisions that must stay available without the network
 	// until it is called again.
 	Protect(revisions ...kargo.RevisionID)

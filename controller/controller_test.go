@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -475,7 +474,7 @@ func TestANewerRevisionEndsTheWaitForAnOlderOne(t *testing.T) {
 
 func TestS07_APanicEndsTheRoundOnly(t *testing.T) {
 	run(t, func(w *world) {
-		w.config.Compiler.Secrets = func(context.Context, fs.FS) fs.FS { panic("bug") }
+		w.config.Compiler.Secrets = func(context.Context, kargo.Files) kargo.Files { panic("bug") }
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		if status := w.loop.Status(); status.Fault != "internal" || !strings.Contains(status.Message, "panic in round: bug") {

@@ -52,21 +52,16 @@ func (r *repository) Head(context.Context) (string, error) {
 }
 
 // Fetch knows every commit, as the real one does of those it fetched before.
-func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, fs.FS, error) {
+func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, kargo.Files, error) {
 	if r.refused != nil {
-		return kargo.Revision{}, nil, r.refused
+		return kargo.Revision{}, kargo.Files{}, r.refused
 	}
-	var files fs.FS = r.commits[commit]
+	files := kargo.Files{FS: r.commits[commit]}
 	if r.steady {
-		files = steadyFiles{files}
+		files.Unchanged = func(fs.FS) bool { return true }
 	}
 	return kargo.Revision{Commit: commit, Ref: "main", Rewrote: r.rewrote}, files, nil
 }
-
-// steadyFiles say that all that was read of earlier ones is the same in them.
-type steadyFiles struct{ fs.FS }
-
-func (steadyFiles) AnswersAs(fs.FS) bool { return true }
 
 func (r *repository) Protect(commits ...string) { r.protected = commits }
 
@@ -335,7 +330,7 @@ func newWorld(t *testing.T) *world {
 		Source: compile.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
 		Compiler: compile.Compiler{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
-			Secrets: func(_ context.Context, files fs.FS) fs.FS { return files },
+			Secrets: func(_ context.Context, files kargo.Files) kargo.Files { return files },
 			Hooks: func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 				return ws, nil, nil
 			},

@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"io/fs"
+	"kargo"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +11,8 @@ import (
 
 // poisoned makes reading a revision with a file "poison" in it end the round.
 func (w *world) poisoned() {
-	w.config.Compiler.Secrets = func(_ context.Context, files fs.FS) fs.FS {
-		if _, err := fs.Stat(files, "poison"); err == nil {
+	w.config.Compiler.Secrets = func(_ context.Context, files kargo.Files) kargo.Files {
+		if _, err := fs.Stat(files.FS, "poison"); err == nil {
 			panic("poison")
 		}
 		return files

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"kargo"
@@ -188,22 +187,18 @@ func problemsOf(err error) kargo.Problems {
 }
 
 func (c *Controller) read(ctx context.Context, id kargo.RevisionID) (compile.Desired, error) {
-	revision, files, err := c.fetch(ctx, id)
+	tree, err := c.fetch(ctx, id)
 	if err != nil {
 		return compile.Desired{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
 	}
-	if c.desired != nil && c.desired.SaysTheSameIn(files) {
-		same := c.desired.At(revision)
+	if c.desired != nil && c.desired.UnchangedIn(tree) {
+		same := c.desired.At(tree.Revision)
 		same.Stacks = c.rendered
 		return same, nil
 	}
-	return measured(c, "render", func() (compile.Desired, error) { return c.Compiler.Compile(ctx, revision, files) })
+	return measured(c, "render", func() (compile.Desired, error) { return c.Compiler.Compile(ctx, tree) })
 }
 
-func (c *Controller) fetch(ctx context.Context, id kargo.RevisionID) (revision kargo.Revision, files fs.FS, err error) {
-	_, err = measured(c, "fetch", func() (struct{}, error) {
-		revision, files, err = c.Source.Fetch(ctx, id)
-		return struct{}{}, err
-	})
-	return revision, files, err
+func (c *Controller) fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
+	return measured(c, "fetch", func() (kargo.Tree, error) { return c.Source.Fetch(ctx, id) })
 }

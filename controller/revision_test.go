@@ -3,7 +3,6 @@ package controller_test
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 func TestARevisionWhoseFilesAnswerAlikeIsNotRendered(t *testing.T) {
 	run(t, func(w *world) {
 		rendered := 0
-		w.config.Compiler.Secrets = func(_ context.Context, files fs.FS) fs.FS { rendered++; return files }
+		w.config.Compiler.Secrets = func(_ context.Context, files kargo.Files) kargo.Files { rendered++; return files }
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.steady = true

@@ -24,11 +24,11 @@ func (c *Controller) refresh(ctx context.Context) (changed bool, err error) {
 		return false, nil
 	}
 	in := c.whole.Workspace.Revision
-	revision, files, err := c.fetch(ctx, in.ID())
+	tree, err := c.fetch(ctx, in.ID())
 	if err != nil {
 		return false, fmt.Errorf("fetch %s: %w", in.Short(), err)
 	}
-	desired, err := measured(c, "render", func() (compile.Desired, error) { return c.Compiler.Compile(ctx, revision, files) })
+	desired, err := measured(c, "render", func() (compile.Desired, error) { return c.Compiler.Compile(ctx, tree) })
 	if err != nil {
 		return false, fmt.Errorf("read values outside the repository, those of before stay in force: %w", err)
 	}

@@ -3,7 +3,6 @@ package controller_test
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ type outside struct {
 	reads  int
 }
 
-func (o *outside) open(ctx context.Context, files fs.FS) fs.FS {
+func (o *outside) open(ctx context.Context, files kargo.Files) kargo.Files {
 	return secrets.Options{
 		AgeKeys: func() ([]byte, error) { return nil, o.err },
 		Variable: func(name string) (string, bool) {

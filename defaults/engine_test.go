@@ -113,7 +113,7 @@ func constrainAll(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	env = nodeLabels.ReplaceAll(env, nil)
-	ws, _, err := merge.Merge(t.Context(), merge.Input{Defaults: defaults.FS(), User: os.DirFS(dir), Root: "/merged", WorkspacePath: "/workspace"})
+	ws, _, err := merge.Merge(t.Context(), merge.Input{Defaults: defaults.FS(), User: kargo.Files{FS: os.DirFS(dir)}, Root: "/merged", WorkspacePath: "/workspace"})
 	if err != nil {
 		t.Fatal(err)
 	}

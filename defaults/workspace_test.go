@@ -106,7 +106,7 @@ func workspace(t *testing.T, set map[string]string, services []string) (kargo.Wo
 
 	user := fstest.MapFS{".env": {Data: []byte(env.String())}}
 	ws, problems, err := merge.Merge(t.Context(), merge.Input{
-		Defaults: defaults.FS(), User: user, Root: "/merged", WorkspacePath: "/workspace", UserID: 1000, GroupID: 1000,
+		Defaults: defaults.FS(), User: kargo.Files{FS: user}, Root: "/merged", WorkspacePath: "/workspace", UserID: 1000, GroupID: 1000,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ func read(t *testing.T, name string) compile.Desired {
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	desired, err := compiler.Compile(t.Context(), kargo.Revision{}, os.DirFS(name))
+	desired, err := compiler.Compile(t.Context(), kargo.Tree{User: kargo.Files{FS: os.DirFS(name)}})
 	if err != nil {
 		t.Fatal(err)
 	}

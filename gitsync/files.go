@@ -229,10 +229,10 @@ func (n *node) listing() string {
 	return text.String()
 }
 
-// AnswersAs tells whether everything that was asked of earlier files has the
+// answersAs reports whether everything that was asked of earlier files has the
 // same answer here: whoever reads these in the same way comes to the same
 // result. It compares hashes and reads no file.
-func (t *tree) AnswersAs(earlier fs.FS) bool {
+func (t *tree) answersAs(earlier fs.FS) bool {
 	before, isTree := earlier.(*tree)
 	if !isTree {
 		return false

@@ -18,7 +18,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -150,20 +149,20 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 //
 // An error is Unavailable if the remote or the commit is out of reach, and
 // Invalid if the commit exceeds a limit, or is not signed as it has to be.
-func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, kargo.Files, error) {
 	if !plumbing.IsHash(commit) {
-		return kargo.Revision{}, nil, fmt.Errorf("fetch: %.50q is not the full hash of a commit", commit)
+		return kargo.Revision{}, kargo.Files{}, fmt.Errorf("fetch: %.50q is not the full hash of a commit", commit)
 	}
 	r.fetching.Lock()
 	defer r.fetching.Unlock()
 	revision, tree, err := r.fetch(ctx, commit)
 	if err != nil {
-		return kargo.Revision{}, nil, r.explain("fetch from", err, r.opts.Timeout)
+		return kargo.Revision{}, kargo.Files{}, r.explain("fetch from", err, r.opts.Timeout)
 	}
-	return revision, tree, nil
+	return revision, kargo.Files{FS: tree, Unchanged: tree.answersAs}, nil
 }
 
-func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
 	if r.place.scheme == schemeLocal {
 		return r.readLocal(ctx, commit)
 	}

@@ -3,7 +3,6 @@ package gitsync
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +26,7 @@ const (
 
 // fetchHistory is fetch where history is kept: one repository that grows by what
 // is new at each fetch.
-func (r *Repository) fetchHistory(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) fetchHistory(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
 	path := filepath.Join(r.opts.Dir, historyName)
 	storage, err := openHistory(path)
 	if err != nil {

@@ -98,7 +98,7 @@ func sync(t *testing.T, repository *gitsync.Repository) (kargo.Revision, fs.FS) 
 	if err != nil {
 		t.Fatalf("fetch: %v", err)
 	}
-	return revision, files
+	return revision, files.FS
 }
 
 func head(t *testing.T, repository *gitsync.Repository) string {

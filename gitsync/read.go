@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 
 	"kargo"
@@ -18,7 +17,7 @@ import (
 )
 
 // readStored reads a commit that is on disk.
-func (r *Repository) readStored(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) readStored(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
 	storage := openStorage(r.store.path(commit))
 	found, err := storedTarget(storage, plumbing.NewHash(commit))
 	if err != nil {
@@ -51,7 +50,7 @@ func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, er
 }
 
 // readLocal reads a commit of a local repository where it is.
-func (r *Repository) readLocal(ctx context.Context, commit string) (kargo.Revision, fs.FS, error) {
+func (r *Repository) readLocal(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
 	repository, err := r.openLocal()
 	if err != nil {
 		return kargo.Revision{}, nil, err
@@ -108,7 +107,7 @@ func peel(objects storer.EncodedObjectStorer, hash plumbing.Hash) (plumbing.Hash
 }
 
 // readCommit checks who signed a commit, and only then looks at its files.
-func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjectStorer, found target) (kargo.Revision, fs.FS, error) {
+func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjectStorer, found target) (kargo.Revision, *tree, error) {
 	data, err := readObject(objects, plumbing.CommitObject, found.commit)
 	if err != nil {
 		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", found.commit, err)

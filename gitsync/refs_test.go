@@ -107,7 +107,7 @@ func TestRefMovesBeforeFetch(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantText(t, "commit", revision.Commit, after)
-	wantText(t, "files", listing(t, files), ".env: STACKS=redis\ndeploy/redis.yml: services: {moved: {}}\n")
+	wantText(t, "files", listing(t, files.FS), ".env: STACKS=redis\ndeploy/redis.yml: services: {moved: {}}\n")
 	wantText(t, "on disk", names(t, dir), after)
 }
 
@@ -131,7 +131,7 @@ func TestRestartOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantText(t, "revision", revision.String(), fetched.String())
-	wantText(t, "files", listing(t, files), ".env: STACKS=redis\ndeploy/redis.yml: services: {}\n")
+	wantText(t, "files", listing(t, files.FS), ".env: STACKS=redis\ndeploy/redis.yml: services: {}\n")
 }
 
 // A damaged directory is fetched again.
@@ -288,7 +288,7 @@ func TestHistoryGrowsByWhatIsNew(t *testing.T) {
 			t.Fatal(commit, first, revision, err)
 		}
 		wantText(t, "restored", restored.Commit, commit)
-		listing(t, files)
+		listing(t, files.FS)
 	}
 }
 
@@ -319,7 +319,7 @@ func TestFixedCommit(t *testing.T) {
 		wantText(t, "head", head(t, repository), commit)
 		revision, files, err := repository.Fetch(deadline(t), commit)
 		if err == nil {
-			listing(t, files)
+			listing(t, files.FS)
 		}
 		return revision, err
 	}
@@ -375,7 +375,7 @@ func TestSubdirectory(t *testing.T) {
 }
 
 // What was read of one commit is the same in another, if nothing of it moved.
-func TestAnswersAs(t *testing.T) {
+func TestUnchanged(t *testing.T) {
 	o := newOrigin(t)
 	o.commit("more", "README.md", "hello", "docs/a", "a", "configs/b", "b")
 	repository := open(t, gitsync.Options{URL: o.work})
@@ -400,15 +400,21 @@ func TestAnswersAs(t *testing.T) {
 		{"a new file there", []string{"configs/b", "b", "configs/c", "c"}, false},
 	} {
 		o.commit(c.name, c.files...)
-		_, after := sync(t, repository)
-		if got := after.(interface{ AnswersAs(fs.FS) bool }).AnswersAs(before); got != c.want {
+		_, after, err := repository.Fetch(deadline(t), head(t, repository))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := after.Unchanged(before); got != c.want {
 			t.Errorf("%s: the same answers: %v, want %v", c.name, got, c.want)
 		}
 	}
 	o.git(o.work, "rm", "-r", "--quiet", "configs")
 	o.commit("what was not there", "configs/b", "b", "scripts", "x")
-	_, after := sync(t, repository)
-	if after.(interface{ AnswersAs(fs.FS) bool }).AnswersAs(before) {
+	_, after, err := repository.Fetch(deadline(t), head(t, repository))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Unchanged(before) {
 		t.Error("a file that was asked for and is there now went unseen")
 	}
 }

@@ -28,7 +28,7 @@ func fetched(t *testing.T, opts gitsync.Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return listing(t, files), nil
+	return listing(t, files.FS), nil
 }
 
 // TestS08Submodules: off unless their host is allowed, and a host gets the
@@ -69,7 +69,7 @@ func TestS08Submodules(t *testing.T) {
 		repository := open(t, opts)
 		_, files, err := repository.Fetch(deadline(t), head(t, repository))
 		if err == nil {
-			err = walk(files)
+			err = walk(files.FS)
 		}
 		return err
 	}
@@ -137,7 +137,7 @@ func TestS03S08HostileSubmodules(t *testing.T) {
 		repository := open(t, opts)
 		_, files, err := repository.Fetch(deadline(t), head(t, repository))
 		if err == nil {
-			err = walk(files)
+			err = walk(files.FS)
 		}
 		if kargo.FaultOf(err) != kargo.Invalid || !strings.HasPrefix(err.Error(), "scripts/lib: ") {
 			t.Errorf("%s: %v", address, err)

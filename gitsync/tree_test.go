@@ -119,7 +119,7 @@ func (h *hostile) read(limits gitsync.Limits, root plumbing.Hash, message string
 	if err != nil {
 		return nil, err
 	}
-	return files, walk(files)
+	return files.FS, walk(files.FS)
 }
 
 func TestHostileTrees(t *testing.T) {

@@ -245,7 +245,7 @@ func expectSigned(t *testing.T, opts gitsync.Options, signer, want string) {
 		t.Fatal(err)
 	}
 	wantText(t, "signer", revision.Signer, signer)
-	listing(t, files)
+	listing(t, files.FS)
 }
 
 func TestS09OpenPGP(t *testing.T) {

@@ -90,12 +90,12 @@ func envPath(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstFile+i)
 func (s *scratch) layers(files []kargo.EnvFile) ([]string, error) {
 	dirs := make([]string, len(files))
 	for i := len(files) - 1; i >= 0; i-- {
-		if files[i].Tree == nil && i+1 < len(files) {
+		if files[i].Files.FS == nil && i+1 < len(files) {
 			dirs[i] = dirs[i+1] // the defaults know no place but the workspace
 			continue
 		}
 		dir := filepath.Join(s.dir, "layer-"+strconv.Itoa(i))
-		if err := copyTree(dir, files[i].Tree); err != nil {
+		if err := copyTree(dir, files[i].Files); err != nil {
 			return nil, fmt.Errorf("copy a layer: %w", err)
 		}
 		dirs[i] = dir
@@ -105,7 +105,8 @@ func (s *scratch) layers(files []kargo.EnvFile) ([]string, error) {
 
 // copyTree copies plain files, up to the limits; what lies beyond them cannot
 // be sourced.
-func copyTree(dir string, tree fs.FS) error {
+func copyTree(dir string, files kargo.Files) error {
+	tree := files.FS
 	if err := os.Mkdir(dir, 0o700); err != nil || tree == nil {
 		return err
 	}
@@ -141,10 +142,8 @@ func copyTree(dir string, tree fs.FS) error {
 		if err != nil {
 			return err
 		}
-		if opened, ok := tree.(kargo.OpenedFS); ok {
-			if _, secret := opened.Opened(name); secret {
-				return nil // it must not be written to a disk
-			}
+		if _, secret := files.OpenedFrom(name); secret {
+			return nil // it must not be written to a disk
 		}
 		return writeFile(root, name, data, 0o600|info.Mode()&0o100)
 	})

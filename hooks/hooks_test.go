@@ -262,7 +262,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	evaluate := func(text string) (string, string) {
 		env, problems, err := (&hooks.Runner{Timeout: 20 * time.Second}).Environment(t.Context(), base, []kargo.EnvFile{
-			{Name: ".env.default", Data: []byte("TAG=7\nOLD=\"x$TAG\"\n")}, {Name: ".env", Data: []byte(text), Tree: tree},
+			{Name: ".env.default", Data: []byte("TAG=7\nOLD=\"x$TAG\"\n")}, {Name: ".env", Data: []byte(text), Files: kargo.Files{FS: tree}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -280,8 +280,8 @@ func TestEnvironment(t *testing.T) {
 		"MANY=a\nb\nOLD=x7\nTAG=8\nTOOL=tool\nWORKSPACE=/data/workspace")
 
 	env, shared, err := (&hooks.Runner{}).Environment(t.Context(), base, []kargo.EnvFile{
-		{Name: ".env.base", Data: []byte(". $WORKSPACE/more.env\n"), Tree: fstest.MapFS{"more.env": {Data: []byte("A=$(echo $WORKSPACE)\n")}}},
-		{Name: ".env", Data: []byte("B=$WORKSPACE/b\n"), Tree: tree},
+		{Name: ".env.base", Data: []byte(". $WORKSPACE/more.env\n"), Files: kargo.Files{FS: fstest.MapFS{"more.env": {Data: []byte("A=$(echo $WORKSPACE)\n")}}}},
+		{Name: ".env", Data: []byte("B=$WORKSPACE/b\n"), Files: kargo.Files{FS: tree}},
 	})
 	if err != nil || len(shared) > 0 || env["A"] != "/data/workspace" || env["B"] != "/data/workspace/b" || env["WORKSPACE"] != "/data/workspace" {
 		t.Errorf("with a shared layer: %v, %v, %v", env, shared, err)

@@ -270,7 +270,7 @@ func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 		return fmt.Errorf("read the %s configuration: %w", src.from.name, err)
 	}
 	b.env.problems = append(b.env.problems, src.from.named(found)...)
-	if opened, secret := openedOf(src.from.files, name); secret {
+	if opened, secret := src.from.files.OpenedFrom(name); secret {
 		b.env.secrecy.learn(src.from.prefix()+name, opened)
 	}
 	further, problems := parse(src.from.prefix()+name, data)

@@ -257,8 +257,8 @@ func (env *environment) overflow(file string, line int, name string) {
 
 // further reads a further environment file of the same layer.
 func (src source) further(name string) ([]byte, error) {
-	if src.from.files == nil {
+	if src.from.files.FS == nil {
 		return nil, fs.ErrNotExist
 	}
-	return fs.ReadFile(src.from.files, name)
+	return fs.ReadFile(src.from.files.FS, name)
 }

@@ -16,7 +16,7 @@ import (
 // layer is one tree of the merged configuration.
 type layer struct {
 	name  string
-	files fs.FS
+	files kargo.Files
 	// top are the single files that the layer gives, and where they land.
 	top map[string]string
 	// env is where its environment file landed.
@@ -26,7 +26,7 @@ type layer struct {
 // layers are all layers, lowest first.
 func (in Input) layers() []layer {
 	all := []layer{{
-		name: kargo.OriginDefault, files: in.Defaults, env: envDefault, top: map[string]string{envDefault: envDefault},
+		name: kargo.OriginDefault, files: kargo.Files{FS: in.Defaults}, env: envDefault, top: map[string]string{envDefault: envDefault},
 	}}
 	for _, shared := range in.Shared {
 		landed := envUser + "." + shared.Name
@@ -58,7 +58,7 @@ func mergeLayers(layers []layer) (map[string]kargo.File, kargo.Problems, error) 
 	files := map[string]kargo.File{}
 	var problems kargo.Problems
 	for _, l := range layers {
-		if l.files == nil {
+		if l.files.FS == nil {
 			continue
 		}
 		found, err := readLayer(l, files)
@@ -95,16 +95,16 @@ func rank(layers []layer, name string) int {
 func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 	var problems kargo.Problems
 	add := func(source, target string) error {
-		data, err := fs.ReadFile(l.files, source)
+		data, err := fs.ReadFile(l.files.FS, source)
 		if err != nil {
 			return err
 		}
-		info, err := fs.Stat(l.files, source)
+		info, err := fs.Stat(l.files.FS, source)
 		if err != nil {
 			return err
 		}
 		file := kargo.File{Data: data, Origin: l.name, Source: source, Executable: info.Mode()&0o111 != 0}
-		file.Opened, file.Secret = openedOf(l.files, source)
+		file.Opened, file.Secret = l.files.OpenedFrom(source)
 		if below, ok := files[target]; ok {
 			file.Over = append(slices.Clone(below.Over), below.Origin)
 		}
@@ -144,10 +144,10 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 		}
 	}
 	for _, folder := range kargo.LayerFolders {
-		if _, err := fs.Stat(l.files, folder); errors.Is(err, fs.ErrNotExist) {
+		if _, err := fs.Stat(l.files.FS, folder); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := fs.WalkDir(l.files, folder, visit); err != nil {
+		if err := fs.WalkDir(l.files.FS, folder, visit); err != nil {
 			return nil, err
 		}
 	}

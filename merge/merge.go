@@ -42,9 +42,10 @@ type Input struct {
 	// Defaults and User are the lowest layer and the highest, each with its
 	// environment file, deploy/, configs/, build/ and scripts/ at its top. A
 	// nil layer is empty.
-	Defaults, User fs.FS
+	Defaults fs.FS
+	User     kargo.Files
 	// Shared are the layers between the two, lowest first.
-	Shared   []Layer
+	Shared   []kargo.Layer
 	Revision kargo.Revision
 	// Root is the absolute path where the merged configuration is written,
 	// ".kargo" included. Variables call it KARGO_BUILD_PATH.
@@ -56,13 +57,6 @@ type Input struct {
 	// Shell evaluates environment files that run programs; nil where they may
 	// not. It is the one effect here, and not this package's.
 	Shell kargo.Shell
-}
-
-// Layer is a shared layer: a tree like the user configuration, below it.
-type Layer struct {
-	// Name is the operator's; see CheckLayerName.
-	Name  string
-	Files fs.FS
 }
 
 // Merge makes the workspace. The problems are sorted; where one of them is not
@@ -92,7 +86,7 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 		// Without an environment these would only repeat that it is wrong.
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, checkPrometheus(ws)...)
-		problems = append(problems, readSettings(&ws, in.User)...)
+		problems = append(problems, readSettings(&ws, in.User.FS)...)
 		problems = append(problems, checkSecrets(ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
 		problems = append(problems, renderComposeTemplates(ws)...)

@@ -37,17 +37,17 @@ func TestMerge(t *testing.T) {
 
 // input is what an archive describes.
 func input(archive *txtar.Archive) merge.Input {
-	var shared []merge.Layer
+	var shared []kargo.Layer
 	for _, file := range archive.Files {
 		rest, isShared := strings.CutPrefix(file.Name, "shared/")
 		layer, _, _ := strings.Cut(rest, "/")
-		known := func(l merge.Layer) bool { return l.Name == layer }
+		known := func(l kargo.Layer) bool { return l.Name == layer }
 		if isShared && !slices.ContainsFunc(shared, known) {
-			shared = append(shared, merge.Layer{Name: layer, Files: golden.Below(archive, "shared/"+layer)})
+			shared = append(shared, kargo.Layer{Name: layer, Files: kargo.Files{FS: golden.Below(archive, "shared/"+layer)}})
 		}
 	}
 	return merge.Input{
-		Defaults: golden.Below(archive, "defaults"), User: golden.Below(archive, "user"), Shared: shared,
+		Defaults: golden.Below(archive, "defaults"), User: kargo.Files{FS: golden.Below(archive, "user")}, Shared: shared,
 		Root: "/srv/.kargo", WorkspacePath: "/srv/workspace", UserID: 1000, GroupID: 1001,
 	}
 }
@@ -192,7 +192,7 @@ func TestLayerErrors(t *testing.T) {
 			".env: cannot be decrypted\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, problems, err := merge.Merge(t.Context(), merge.Input{User: brokenFS{user, test.path, test.err}})
+			_, problems, err := merge.Merge(t.Context(), merge.Input{User: kargo.Files{FS: brokenFS{user, test.path, test.err}}})
 			if test.problems == "" {
 				if err == nil || kargo.FaultOf(err) != test.fault {
 					t.Errorf("error is %v with fault %v, should be %v", err, kargo.FaultOf(err), test.fault)
@@ -219,7 +219,7 @@ func TestLongComments(t *testing.T) {
 		{"STACKS=a\nB='" + comment + "'\n", "is longer than"},
 		{"STACKS=a\nB=\"\n" + comment + "\"\n", "is longer than"},
 	} {
-		_, problems, err := merge.Merge(t.Context(), merge.Input{User: fstest.MapFS{".env": {Data: []byte(test.env)}}})
+		_, problems, err := merge.Merge(t.Context(), merge.Input{User: kargo.Files{FS: fstest.MapFS{".env": {Data: []byte(test.env)}}}})
 		if err != nil || !strings.Contains(fmt.Sprint(problems), test.problem) || test.problem == "" && len(problems) > 0 {
 			t.Errorf("got %v, %v; want %q", problems, err, test.problem)
 		}
@@ -241,7 +241,7 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	}
 	in := merge.Input{
 		Defaults: fstest.MapFS{".env.default": {Data: []byte("HASH=none\nKEPT=default\nEVALUATED=default\n")}},
-		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nHASH=$(md5sum x)\n")}}, WorkspacePath: "/w",
+		User:     kargo.Files{FS: fstest.MapFS{".env": {Data: []byte("STACKS=web\nHASH=$(md5sum x)\n")}}}, WorkspacePath: "/w",
 	}
 	_, problems, err := merge.Merge(t.Context(), in)
 	if err != nil || problems.Err() == nil {
@@ -263,11 +263,11 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	}
 	// A file that is no bash is refused here, and one that is plain needs none.
 	asked = nil
-	in.User = fstest.MapFS{".env": {Data: []byte("STACKS=web\nX=$(md5sum\n")}}
+	in.User.FS = fstest.MapFS{".env": {Data: []byte("STACKS=web\nX=$(md5sum\n")}}
 	if _, problems, _ := merge.Merge(t.Context(), in); problems.Err() == nil || asked != nil {
 		t.Errorf("a file that is no bash: %v, asked %v", problems, asked)
 	}
-	in.User = fstest.MapFS{".env": {Data: []byte("STACKS=web\n")}}
+	in.User.FS = fstest.MapFS{".env": {Data: []byte("STACKS=web\n")}}
 	if ws, _, _ := merge.Merge(t.Context(), in); ws.Reader != "dotenv" || asked != nil {
 		t.Errorf("a plain file was read by %s", ws.Reader)
 	}
@@ -278,14 +278,14 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 func TestPrometheusYMLIsSaidToHaveNoEffect(t *testing.T) {
 	in := merge.Input{
 		Defaults: fstest.MapFS{"deploy/prometheus.yml": {}},
-		User:     fstest.MapFS{".env": {Data: []byte("STACKS=web\nWEB_STACK=prometheus\n")}, "configs/prometheus/prometheus.yml": {}},
+		User:     kargo.Files{FS: fstest.MapFS{".env": {Data: []byte("STACKS=web\nWEB_STACK=prometheus\n")}, "configs/prometheus/prometheus.yml": {}}},
 	}
 	_, problems, err := merge.Merge(t.Context(), in)
 	if err != nil || problems.Err() != nil || len(problems) != 1 ||
 		problems[0].String() != "configs/prometheus/prometheus.yml: warning: has no effect (what Prometheus reads is configs/prometheus/prometheus.config, or its template)" {
 		t.Errorf("%v, %v", []kargo.Problem(problems), err)
 	}
-	in.User.(fstest.MapFS)["deploy/prometheus.yml"] = &fstest.MapFile{} // one's own service may read what it likes
+	in.User.FS.(fstest.MapFS)["deploy/prometheus.yml"] = &fstest.MapFile{} // one's own service may read what it likes
 	if _, problems, _ := merge.Merge(t.Context(), in); len(problems) > 0 {
 		t.Errorf("of one's own service: %v", []kargo.Problem(problems))
 	}

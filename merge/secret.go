@@ -2,7 +2,6 @@ package merge
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"regexp"
@@ -19,14 +18,6 @@ type secrecy struct {
 	secret   map[string]bool            // variables whose last assignment is such a one
 	values   []string
 	external bool
-}
-
-// openedOf tells of a file that did not lie in its layer as it was read.
-func openedOf(fsys fs.FS, name string) (kargo.Opened, bool) {
-	if tree, ok := fsys.(kargo.OpenedFS); ok {
-		return tree.Opened(name)
-	}
-	return kargo.Opened{}, false
 }
 
 // learn notes what is secret in an environment file, before it is read.

@@ -31,11 +31,11 @@ func readByShell(ctx context.Context, in Input, files map[string]kargo.File, ref
 		}
 		src.file = parsed
 		sources = append(sources, src)
-		tree := l.files
+		from := l.files
 		if l.name == kargo.OriginDefault {
-			tree = nil
+			from = kargo.Files{}
 		}
-		handed = append(handed, kargo.EnvFile{Name: l.env, Data: file.Data, Tree: tree})
+		handed = append(handed, kargo.EnvFile{Name: l.env, Data: file.Data, Files: from})
 	}
 	env := environment{
 		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{},

@@ -19,7 +19,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, env, app []byte) {
 		ws, problems, err := merge.Merge(t.Context(), merge.Input{
-			User: fstest.MapFS{".env": {Data: env}, "deploy/app.yml": {Data: app}}, Root: "/srv/.kargo", WorkspacePath: "/srv/workspace",
+			User: kargo.Files{FS: fstest.MapFS{".env": {Data: env}, "deploy/app.yml": {Data: app}}}, Root: "/srv/.kargo", WorkspacePath: "/srv/workspace",
 		})
 		if err != nil || problems.Err() != nil {
 			return

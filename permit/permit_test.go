@@ -1,6 +1,7 @@
 package permit_test
 
 import (
+	"kargo"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ func policy(t testing.TB, name, rules string) permit.Policy {
 func rendered(t *testing.T, archive *txtar.Archive) permit.Input {
 	t.Helper()
 	const root = "/srv/.kargo"
-	ws, problems, err := merge.Merge(t.Context(), merge.Input{Defaults: golden.Below(archive, "defaults"), User: golden.Below(archive, "user"), Root: root, WorkspacePath: "/srv/workspace"})
+	ws, problems, err := merge.Merge(t.Context(), merge.Input{Defaults: golden.Below(archive, "defaults"), User: kargo.Files{FS: golden.Below(archive, "user")}, Root: root, WorkspacePath: "/srv/workspace"})
 	if err != nil || problems.Err() != nil {
 		t.Fatal(err, problems)
 	}

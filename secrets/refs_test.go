@@ -61,8 +61,8 @@ func TestReferences(t *testing.T) {
 		"D=ref+vault:old/db#password\r\nE=ref+file:sub/key\nF=ref+vault:secret/platform/db#port\nG=ref+file:empty\nH=$A\nI=ref+file:mounted\n"
 	const want = "STACKS=web\n# A=ref+file:nothing\nA='from a file'\nexport B='from a variable'\n  C='from vault'\n" +
 		"D='from the old engine'\nE=$'line one\\nit\\'s line two'\nF='5432'\nG=''\nH=$A\nI=$'line one\\nit\\'s line two'\n"
-	files := options.Open(t.Context(), fstest.MapFS{".env": {Data: []byte(text)}}).(kargo.OpenedFS)
-	plain, err := fs.ReadFile(files, ".env")
+	files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{".env": {Data: []byte(text)}}})
+	plain, err := fs.ReadFile(files.FS, ".env")
 	if err != nil || strings.ReplaceAll(string(plain), "\r", "") != want {
 		t.Errorf("got  %q, %v\nwant %q", plain, err, want)
 	}
@@ -168,9 +168,9 @@ func TestVaultIsAskedOnce(t *testing.T) {
 	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
 	options.Vault.Token, options.Vault.RoleID, options.Vault.SecretID = nil, vault.RoleID, given(vault.SecretID)
 	text := []byte("A=ref+vault:secret/platform/db#password\nB=ref+vault:secret/platform/db#port\n")
-	files := options.Open(t.Context(), fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}})
+	files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}}})
 	for _, name := range []string{".env", "b.env", ".env"} {
-		if plain, err := fs.ReadFile(files, name); err != nil || string(plain) != "A='from vault'\nB='5432'\n" {
+		if plain, err := fs.ReadFile(files.FS, name); err != nil || string(plain) != "A='from vault'\nB='5432'\n" {
 			t.Fatalf("got %q, %v", plain, err)
 		}
 	}
@@ -227,11 +227,11 @@ func TestASilentVaultIsLeftWhenTheReadingEnds(t *testing.T) {
 			defer silent.Close()
 			defer close(left)
 			test.vault.Address = silent.URL
-			files := secrets.Options{Vault: test.vault}.Open(ctx, fstest.MapFS{
+			files := secrets.Options{Vault: test.vault}.Open(ctx, kargo.Files{FS: fstest.MapFS{
 				".env":  {Data: []byte("A=ref+vault:secret/a#b\n")},
 				"a.env": {Data: secretstest.For(secretstest.ForVault(silent.URL)).Seal(t, "a.env", "", "A=b\n")},
-			})
-			if _, err := fs.ReadFile(files, test.file); kargo.FaultOf(err) != kargo.Unavailable || !errors.Is(err, context.Canceled) {
+			}})
+			if _, err := fs.ReadFile(files.FS, test.file); kargo.FaultOf(err) != kargo.Unavailable || !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", kargo.FaultOf(err), err)
 			}
 		})

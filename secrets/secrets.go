@@ -60,14 +60,16 @@ type Options struct {
 // opened is an error: Invalid if that is the revision's fault, Unavailable if a
 // key service or a store cannot be asked, or ctx has ended. The result is for
 // one revision; ctx must live as long as it is read from.
-func (o Options) Open(ctx context.Context, files fs.FS) fs.FS {
+func (o Options) Open(ctx context.Context, files kargo.Files) kargo.Files {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	return &tree{ctx: ctx, files: files, options: o, results: map[string]result{}, plain: map[string]bool{}}
+	opened := &tree{ctx: ctx, files: files.FS, options: o, results: map[string]result{}, plain: map[string]bool{}}
+	files.FS, files.Opened = opened, opened.Opened
+	return files
 }
 
-// tree is a revision's files, opened. It implements kargo.OpenedFS.
+// tree is a revision's files, opened.
 type tree struct {
 	ctx     context.Context // of the reading of one revision: fs.FS has no place for it
 	files   fs.FS

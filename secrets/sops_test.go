@@ -67,8 +67,8 @@ func TestSOPS(t *testing.T) {
 			if strings.Contains(string(sealed), "hunter22") {
 				t.Fatalf("the fixture is not encrypted:\n%s", sealed)
 			}
-			files := options.Open(t.Context(), fstest.MapFS{test.file: {Data: sealed}}).(kargo.OpenedFS)
-			plain, err := fs.ReadFile(files, test.file)
+			files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{test.file: {Data: sealed}}})
+			plain, err := fs.ReadFile(files.FS, test.file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func given(data string) func() ([]byte, error) {
 
 // read opens one file of a tree that has nothing else.
 func read(t *testing.T, options secrets.Options, name string, data []byte) (string, error) {
-	plain, err := fs.ReadFile(options.Open(t.Context(), fstest.MapFS{name: {Data: data}}), name)
+	plain, err := fs.ReadFile(options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{name: {Data: data}}}).FS, name)
 	return string(plain), err
 }
 
@@ -165,8 +165,8 @@ func TestKeys(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			files := test.options.Open(t.Context(), fstest.MapFS{"a.env": {Data: test.sealed}}).(kargo.OpenedFS)
-			plain, err := fs.ReadFile(files, "a.env")
+			files := test.options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"a.env": {Data: test.sealed}}})
+			plain, err := fs.ReadFile(files.FS, "a.env")
 			if err != nil || string(plain) != "A=hunter22\n" {
 				t.Fatalf("got %q, %v", plain, err)
 			}
@@ -324,9 +324,9 @@ func TestKeysAreReadForEachRevision(t *testing.T) {
 		t.Fatalf("without a key: %v", err)
 	}
 	current = key.String()
-	files := options.Open(t.Context(), fstest.MapFS{"a.env": {Data: sealed}, "b.env": {Data: sealed}})
+	files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"a.env": {Data: sealed}, "b.env": {Data: sealed}}})
 	for _, name := range []string{"a.env", "b.env", "a.env"} {
-		if plain, err := fs.ReadFile(files, name); err != nil || string(plain) != "A=hunter22\n" {
+		if plain, err := fs.ReadFile(files.FS, name); err != nil || string(plain) != "A=hunter22\n" {
 			t.Fatalf("with the key: %q, %v", plain, err)
 		}
 	}
@@ -345,11 +345,11 @@ func TestOpenIsAnFS(t *testing.T) {
 	sealed := secretstest.For(secretstest.ForAge(t, key.Recipient().String())).Seal(t, "deploy/b.yml", "", "x: hunter22\n")
 	files := fstest.MapFS{".env": {Data: []byte("A=1\n")}, "deploy/a.yml": {Data: []byte("x: 1\n")}}
 	options := secrets.Options{AgeKeys: given(key.String())}
-	if err := fstest.TestFS(options.Open(t.Context(), files), ".env", "deploy/a.yml"); err != nil {
+	if err := fstest.TestFS(options.Open(t.Context(), kargo.Files{FS: files}).FS, ".env", "deploy/a.yml"); err != nil {
 		t.Fatal(err)
 	}
 	files["deploy/b.yml"] = &fstest.MapFile{Data: sealed}
-	info, err := fs.Stat(options.Open(t.Context(), files), "deploy/b.yml")
+	info, err := fs.Stat(options.Open(t.Context(), kargo.Files{FS: files}).FS, "deploy/b.yml")
 	if err != nil || info.Size() != int64(len("x: hunter22\n")) {
 		t.Errorf("an opened file has %v bytes, %v", info, err)
 	}
@@ -358,8 +358,8 @@ func TestOpenIsAnFS(t *testing.T) {
 // What reads like a description of encryption is none.
 func TestPlainFilesStayPlain(t *testing.T) {
 	for _, text := range []string{"how sops: works, without ENC[…]\n", "sops_mac is a variable\n", "age-encryption.org/v1 is a format\n", ""} {
-		files := secrets.Options{}.Open(t.Context(), fstest.MapFS{"configs/a.md": {Data: []byte(text)}}).(kargo.OpenedFS)
-		if plain, err := fs.ReadFile(files, "configs/a.md"); err != nil || string(plain) != text {
+		files := secrets.Options{}.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"configs/a.md": {Data: []byte(text)}}})
+		if plain, err := fs.ReadFile(files.FS, "configs/a.md"); err != nil || string(plain) != text {
 			t.Errorf("%q: read %q, %v", text, plain, err)
 		}
 		if _, opened := files.Opened("configs/a.md"); opened {

@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/getsops/sops/v3"
-
-	"kargo"
 )
 
 // leaves tell, for each value of a file in the order of the file, whether SOPS
@@ -146,5 +144,3 @@ func textValues(plain []byte) []string {
 // isEnvironment knows the environment file of a workspace and those beside it
 // that it may source.
 func isEnvironment(name string) bool { return path.Ext(name) == ".env" && !strings.Contains(name, "/") }
-
-var _ kargo.OpenedFS = (*tree)(nil)

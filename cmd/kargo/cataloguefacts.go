@@ -140,7 +140,7 @@ func renderAlone(ctx context.Context, compiler compile.Compiler, guide docs.Guid
 	if err != nil {
 		return compile.Desired{}, err
 	}
-	return compiler.Compile(ctx, kargo.Revision{Commit: "dir-catalogue"}, files)
+	return compiler.Compile(ctx, kargo.Tree{Revision: kargo.Revision{Commit: "dir-catalogue"}, User: kargo.Files{FS: files}})
 }
 
 // memoryTree is files as a tree that lies nowhere on disk.

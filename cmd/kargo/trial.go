@@ -176,11 +176,11 @@ func (s *settings) try(ctx context.Context, in io.Reader) error {
 		return ws, nil, nil
 	}
 	source.Protect(append(told.Protect, told.Revision)...)
-	revision, files, err := source.Fetch(ctx, told.Revision)
+	tree, err := source.Fetch(ctx, told.Revision)
 	if err != nil {
 		return err
 	}
-	_, err = compiler.Compile(ctx, revision, files)
+	_, err = compiler.Compile(ctx, tree)
 	return err
 }
 

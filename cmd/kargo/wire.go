@@ -179,13 +179,13 @@ func (w workspaceDirectory) Head(context.Context) (string, error) {
 }
 
 // Fetch opens the directory. Whatever it holds by now is what counts.
-func (w workspaceDirectory) Fetch(ctx context.Context, _ string) (kargo.Revision, fs.FS, error) {
+func (w workspaceDirectory) Fetch(ctx context.Context, _ string) (kargo.Revision, kargo.Files, error) {
 	commit, err := w.Head(ctx)
 	if err != nil {
-		return kargo.Revision{}, nil, err
+		return kargo.Revision{}, kargo.Files{}, err
 	}
 	files, err := directory("workspace", string(w))
-	return kargo.Revision{Commit: commit, Ref: string(w)}, files, err
+	return kargo.Revision{Commit: commit, Ref: string(w)}, kargo.Files{FS: files}, err
 }
 
 // Protect has nothing to do: there is only what the directory holds now.
@@ -251,11 +251,11 @@ func (s *settings) readHead(ctx context.Context, source controller.Source, stack
 	if err != nil {
 		return compile.Desired{}, err
 	}
-	revision, files, err := source.Fetch(ctx, commit)
+	tree, err := source.Fetch(ctx, commit)
 	if err != nil {
 		return compile.Desired{}, err
 	}
-	return compiler.Compile(ctx, revision, files, stacks...)
+	return compiler.Compile(ctx, tree, stacks...)
 }
 
 // docker opens the way to the Swarm, by Docker's own variables.

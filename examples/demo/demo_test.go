@@ -120,7 +120,7 @@ func read(t *testing.T, files fs.FS) []kargo.Stack {
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	desired, err := compiler.Compile(t.Context(), kargo.Revision{}, files)
+	desired, err := compiler.Compile(t.Context(), kargo.Tree{User: kargo.Files{FS: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

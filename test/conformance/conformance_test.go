@@ -60,7 +60,7 @@ func compare(t *testing.T, archive *txtar.Archive) string {
 func rendering(t *testing.T, root, workspace string, defaults, user fstest.MapFS) (map[string]shape, kargo.Problems) {
 	t.Helper()
 	ws, problems, err := merge.Merge(t.Context(), merge.Input{
-		Defaults: defaults, User: user, Root: root, WorkspacePath: workspace, UserID: os.Getuid(), GroupID: os.Getgid(),
+		Defaults: defaults, User: kargo.Files{FS: user}, Root: root, WorkspacePath: workspace, UserID: os.Getuid(), GroupID: os.Getgid(),
 	})
 	if err != nil {
 		t.Fatal(err)
