@@ -138,6 +138,30 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
+var goFileName = regexp.MustCompile(`\b\w+\.go\b`)
+
+// TestPackageCommentsNameFilesThatExist also reads the comments of packages
+// that hold nothing but tests.
+func TestPackageCommentsNameFilesThatExist(t *testing.T) {
+	for dir := range programImports(t) {
+		files, err := filepath.Glob(path.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range goFileName.FindAllString(parsed.Doc.Text(), -1) {
+				if _, err := os.Stat(path.Join(dir, name)); err != nil {
+					t.Errorf("the package comment in %s names %s, which does not exist", file, name)
+				}
+			}
+		}
+	}
+}
+
 func ownPackage(imported string) (dir string, ours bool) {
 	if imported == "kargo" {
 		return "", true

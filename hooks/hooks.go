@@ -8,12 +8,6 @@
 // prepared. What runs is a child, bash, with the environment that the workspace
 // declares and nothing of Kargo's own, in a scratch copy of the merged
 // configuration, for a limited time; nothing that it started is left running.
-//
-//	bash.go         one child and its end
-//	scratch.go      the copy that it works on
-//	runner.go       before and after
-//	environment.go  environment files
-//	script.go       exec and build, which a person asks for
 package hooks
 
 import (

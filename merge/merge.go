@@ -7,18 +7,6 @@
 // are written in bash's grammar. What is wrong with a workspace comes back as
 // kargo.Problems, each with its file and line; an error means that a tree
 // could not be read.
-//
-//	layers.go    which files are taken, and which of two counts
-//	env.go       the environment: order, and which reader is needed
-//	dotenv.go    the reader for plain assignments
-//	bash.go      the reader for all else that bash understands
-//	settings.go  kargo.yml, which stands for variables
-//	images.go    kargo.yml, which says which tags are followed
-//	reassign.go  the change of one line of an environment file
-//	check.go     what an environment file may not do
-//	shell.go     files that may do it all the same
-//	template.go  configs/**/*.tpl
-//	secret.go    what of all that is secret
 package merge
 
 import (

@@ -7,12 +7,6 @@
 // judged alike. Origins tell in whose file the property is, for the message, and
 // whether the workspace had a say in it at all: the services of the catalogue
 // keep the privileges that the catalogue gives them.
-//
-//	policy.go    the three policies, and single rules on top of them
-//	rules.go     all rules, and what each policy says to them
-//	service.go   what a service's spec may grant
-//	mounts.go    binds, volumes and their drivers
-//	objects.go   networks, configs, secrets and names of others
 package permit
 
 import (

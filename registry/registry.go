@@ -1,9 +1,8 @@
 // Package registry asks a registry of images which tags a repository has. The
 // Docker API cannot: it knows what one tag means, and nothing of the others.
 //
-// A registry says where a token is to be had, and can send a client on to
-// another address; guard.go sees to it that neither takes a credential to a
-// stranger.
+// A registry names the host that issues tokens, and can redirect a client to
+// another address. A credential is never sent to a host that it is not for.
 package registry
 
 import (

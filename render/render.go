@@ -7,25 +7,6 @@
 // look for outside: contents of env_file, configs and secrets come from the
 // merged tree, variables from the workspace's environment and nowhere else.
 // What is wrong comes back as kargo.Problems with file and line.
-//
-//	stacks.go       STACKS, <STACK>_STACK and their kin
-//	needs.go        what waits for what
-//	files.go        the file list of a stack
-//	layer.go        one compose file, parsed; tags.go its !reset and !override
-//	position.go     from a path in a compose file to its line
-//	variables.go    which variables a file reads
-//	constraints.go, envfile.go, healthcheck.go
-//	                where the meaning of files differs from Docker's
-//	load.go         from layers to one configuration; loaderrors.go whose error it is
-//	depends.go      depends_on, options.go <STACK>_ON_FAILURE and its kin
-//	convert.go      from the configuration to service specs
-//	traefik.go      old labels of routes; traefiklabel.go, traefikrule.go
-//	bindconfigs.go  binds of the merged tree, as configs; binds.go the rest
-//	configs.go, networks.go
-//	lint.go         what Swarm forgets; limits.go what it refuses or does otherwise
-//	names.go        names that nobody reads; pin.go KARGO_CATALOGUE
-//	bounds.go       how much of anything there may be
-//	provenance.go   whose file and line a rendered property is
 package render
 
 import (

@@ -7,15 +7,6 @@
 // the repository names keys and key services, but which of them are asked, and
 // with which credentials, is never its choice. No program is run, no home
 // directory is looked into. Keys are read anew for each revision.
-//
-//	sops.go     SOPS: values or whole files
-//	age.go      whole files of age, and age keys
-//	pgp.go      OpenPGP keys
-//	keys.go     the key service that SOPS asks for the key of a file
-//	kms.go      key services of clouds
-//	values.go   which values of a file are secret
-//	refs.go     values that lie outside the repository: ref+file:, ref+env:, ref+vault:
-//	vault.go    OpenBao and Vault
 package secrets
 
 import (

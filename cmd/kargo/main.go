@@ -1,8 +1,7 @@
 // Command kargo keeps a Docker Swarm equal to a git repository.
 //
-// Each command has a file of its own; settings.go says where their settings
-// come from, wire.go puts the packages together. Output goes to standard
-// output, everything else to standard error; exit codes are in exitCode.
+// Each command has a file of its own. Its output goes to standard output,
+// everything else to standard error. exitCode defines the exit codes.
 package main
 
 import (

@@ -4,10 +4,9 @@
 //   - a Swarm in memory (swarm/swarmtest) behind a unix socket: always, fast;
 //   - the real engine and git host of the test bed: not with -short.
 //
-// What a test stands on is in the files bed_test.go (the Swarm, and the scene
-// as a whole), daemon_test.go (the socket between the two, which counts calls
-// and can misbehave), process_test.go (the controller), repository_test.go and
-// workspace_test.go. The other files are named after what they show.
+// A test begins with a scene: a Swarm, a repository and a controller that is not
+// started yet. The daemon is the socket between the controller and the Swarm; it
+// counts calls and can fail on demand. Files are named after what they test.
 //
 //	go test -short ./test/e2e/                  in memory only
 //	test/bed/run --git -- go test ./test/e2e/       all of it
