@@ -1,6 +1,7 @@
 package kargo
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -43,7 +44,7 @@ func (f Fault) String() string {
 // Error is an error with its fault, its place and a hint for the reader.
 type Error struct {
 	Fault Fault
-	Where string // "deploy/mongodb.yml:12", or empty
+	Where Place
 	Hint  string // what the reader can do, or empty
 	Err   error
 }
@@ -51,8 +52,8 @@ type Error struct {
 // Error is "where: message (hint)".
 func (e *Error) Error() string {
 	text := e.Err.Error()
-	if e.Where != "" {
-		text = e.Where + ": " + text
+	if !e.Where.IsZero() {
+		text = e.Where.String() + ": " + text
 	}
 	if e.Hint != "" {
 		text += " (" + e.Hint + ")"
@@ -111,20 +112,33 @@ func faultOfAny(errs []error) Fault {
 
 // Problem is one thing that is wrong, or odd, in a workspace.
 type Problem struct {
-	Path    string `json:"path,omitempty"`
-	Line    int    `json:"line,omitempty"` // from 1; 0 where no line applies
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+	Where   Place
+	Message string
+	Hint    string // what the reader can do, or empty
 	// Warning problems do not make the workspace invalid.
-	Warning bool `json:"warning,omitempty"`
+	Warning bool
 }
 
-// Where is the place: "deploy/redis.yml:12".
-func (p Problem) Where() string {
-	if p.Line > 0 {
-		return fmt.Sprintf("%s:%d", p.Path, p.Line)
-	}
-	return p.Path
+// problemJSON is a problem as the API has it.
+type problemJSON struct {
+	Path    string `json:"path,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+	Warning bool   `json:"warning,omitempty"`
+}
+
+// MarshalJSON writes the place as two fields, path and line.
+func (p Problem) MarshalJSON() ([]byte, error) {
+	return json.Marshal(problemJSON{p.Where.File, p.Where.Line, p.Message, p.Hint, p.Warning})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (p *Problem) UnmarshalJSON(data []byte) error {
+	var read problemJSON
+	err := json.Unmarshal(data, &read)
+	*p = Problem{Place{read.Path, read.Line}, read.Message, read.Hint, read.Warning}
+	return err
 }
 
 // String is "file:line: message (hint)", with "warning: " before a warning's
@@ -134,8 +148,8 @@ func (p Problem) String() string {
 	if p.Warning {
 		text = "warning: " + text
 	}
-	if where := p.Where(); where != "" {
-		text = where + ": " + text
+	if !p.Where.IsZero() {
+		text = p.Where.String() + ": " + text
 	}
 	if p.Hint != "" {
 		text += " (" + p.Hint + ")"
@@ -170,7 +184,7 @@ func (ps Problems) Error() string {
 // a workspace may hold anything, and be as long.
 func (ps Problems) Printable() Problems {
 	for i := range ps {
-		for _, text := range []*string{&ps[i].Path, &ps[i].Message, &ps[i].Hint} {
+		for _, text := range []*string{&ps[i].Where.File, &ps[i].Message, &ps[i].Hint} {
 			if len(*text) > maxMessage {
 				*text = strings.ToValidUTF8((*text)[:maxMessage], "") + "…"
 			}
@@ -205,11 +219,11 @@ func Printable(text string) string {
 // be read for several stacks.
 func (ps Problems) Sort() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		if c := strings.Compare(a.Path, b.Path); c != 0 {
+		if c := strings.Compare(a.Where.File, b.Where.File); c != 0 {
 			return c
 		}
-		if a.Line != b.Line {
-			return a.Line - b.Line
+		if a.Where.Line != b.Where.Line {
+			return a.Where.Line - b.Where.Line
 		}
 		return strings.Compare(a.Message, b.Message)
 	})

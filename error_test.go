@@ -16,7 +16,7 @@ func TestFaultOfJoinedErrors(t *testing.T) {
 	bug := kargo.Errorf(kargo.Internal, "panic in round")
 	unclassified := errors.New("disk full")
 	invalid := kargo.Errorf(kargo.Invalid, "no such image name")
-	problems := kargo.Problems{{Path: ".env", Line: 2, Message: "no such stack"}}
+	problems := kargo.Problems{{Where: kargo.Place{File: ".env", Line: 2}, Message: "no such stack"}}
 	for _, test := range []struct {
 		a, b error
 		want kargo.Fault

@@ -20,8 +20,8 @@ type ImageRule struct {
 	// Write makes Kargo commit the newest tag to the repository. Without it the
 	// newest tag is only reported.
 	Write bool `json:"write,omitempty"`
-	// Line is where the rule is written: "kargo.yml:3".
-	Line string `json:"line,omitempty"`
+	// Where is the place of the rule in kargo.yml.
+	Where Place `json:"line,omitzero"`
 }
 
 // Range returns which tags fit, as the workspace writes it: `semver ">=7 <8"`.

@@ -191,10 +191,10 @@ type Workspace struct {
 	Env  Environment
 	// Files by slash-separated path below Root: ".env", "deploy/redis.yml", …
 	Files map[string]File
-	// Lines says where each variable was assigned last, as "file:line",
-	// Assignments where it was assigned at all, in order.
-	Lines       map[string]string
-	Assignments map[string][]string
+	// Lines holds the place of each variable's last assignment, Assignments the
+	// places of all of them, in order. A variable that Kargo sets has none.
+	Lines       map[string]Place
+	Assignments map[string][]Place
 	// Reader is the reader the environment needed: "dotenv", "bash", or
 	// "bash-process" for files that run programs.
 	Reader string

@@ -11,7 +11,7 @@ const LabelNodeLabels = "kargo.labels."
 // NodeLabels is one variable <NODE>_LABELS: the labels that a node should have.
 type NodeLabels struct {
 	Variable string // "WORKER_0_LABELS"
-	Where    string // "file:line" of its last assignment
+	Where    Place  // of its last assignment
 	Labels   map[string]string
 }
 

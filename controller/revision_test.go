@@ -82,7 +82,7 @@ func TestARefusedHeadIsReadAgainAtAPersonsWord(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
-		w.repo.refused = &kargo.Error{Fault: kargo.Invalid, Where: "signature", Err: errors.New("a key that is not allowed")}
+		w.repo.refused = &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "signature"}, Err: errors.New("a key that is not allowed")}
 		w.repo.commit("c2", app("app:2", "web")...)
 		w.pass(time.Minute)
 		w.repo.refused = nil

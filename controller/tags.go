@@ -273,7 +273,7 @@ func raiseMessage(raised []*kargo.ImageStatus) string {
 	text.WriteString(raiseSubject(raised) + "\n\n")
 	for _, state := range raised {
 		fmt.Fprintf(&text, "%s: %s -> %s, the newest tag of %s that fits %s\n(%s).\n",
-			state.Variable, state.Current, state.Newest, state.Image, state.Range(), state.Line)
+			state.Variable, state.Current, state.Newest, state.Image, state.Range(), state.Where)
 	}
 	return text.String()
 }

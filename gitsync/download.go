@@ -219,7 +219,7 @@ func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
 
 // tooMuch is a limit exceeded. That is the workspace's doing, so it is Invalid.
 func tooMuch(format string, args ...any) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: "repository",
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"},
 		Hint: "keep data out of the workspace, or raise the limit",
 		Err:  fmt.Errorf("the commit holds "+format, args...)}
 }

@@ -97,10 +97,10 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	}
 	data, err := t.readBlob(n)
 	if err != nil {
-		return nil, &kargo.Error{Fault: kargo.Unavailable, Where: name, Err: err}
+		return nil, &kargo.Error{Fault: kargo.Unavailable, Where: kargo.Place{File: name}, Err: err}
 	}
 	if isLFSPointer(data) {
-		return nil, &kargo.Error{Fault: kargo.Invalid, Where: name,
+		return nil, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: name},
 			Hint: "commit the file itself: `git lfs untrack`, then add it again",
 			Err:  errors.New("the file is a git LFS pointer; its content is not in the repository")}
 	}

@@ -39,7 +39,7 @@ var scpLike = regexp.MustCompile(`^(?:([^@/:]+)@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]
 // invalid is an error about the options. It takes fixed texts only, so that it
 // can never repeat a credential.
 func invalid(message, hint string) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: "repository", Hint: hint, Err: errors.New(message)}
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"}, Hint: hint, Err: errors.New(message)}
 }
 
 var errScheme = invalid("the URL has a scheme that is not supported", "use https://, ssh:// or the path of a local repository")

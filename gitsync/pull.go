@@ -46,7 +46,7 @@ const maxHaves = 64
 func Pull(ctx context.Context, dir string, opts Options) (Pulled, error) {
 	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrRepositoryNotExists) {
-		return Pulled{}, &kargo.Error{Fault: kargo.Invalid, Where: dir, Err: errors.New("is not in a git repository"), Hint: "clone one: kargo pull brings a clone up to date"}
+		return Pulled{}, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: dir}, Err: errors.New("is not in a git repository"), Hint: "clone one: kargo pull brings a clone up to date"}
 	}
 	if err != nil {
 		return Pulled{}, fmt.Errorf("open the repository of %s: %w", dir, err)
@@ -75,7 +75,7 @@ func (p *pull) prepare(dir string) (err error) {
 		return fmt.Errorf("read HEAD of %s: %w", dir, err)
 	}
 	if !p.branch.Name().IsBranch() {
-		return &kargo.Error{Fault: kargo.Invalid, Where: dir, Err: errors.New("no branch is checked out"), Hint: "git switch BRANCH"}
+		return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: dir}, Err: errors.New("no branch is checked out"), Hint: "git switch BRANCH"}
 	}
 	below, err := filepath.Rel(p.tree.Filesystem.Root(), dir)
 	if err != nil {
@@ -90,7 +90,7 @@ func (p *pull) prepare(dir string) (err error) {
 	}
 	for name, file := range status {
 		if file.Worktree != git.Unmodified && file.Worktree != git.Untracked || file.Staging != git.Unmodified && file.Staging != git.Untracked {
-			return &kargo.Error{Fault: kargo.Conflict, Where: dir, Err: fmt.Errorf("%s was changed here and is not committed", name),
+			return &kargo.Error{Fault: kargo.Conflict, Where: kargo.Place{File: dir}, Err: fmt.Errorf("%s was changed here and is not committed", name),
 				Hint: "commit it, or put it aside: git stash"}
 		}
 	}
@@ -305,7 +305,7 @@ func (p *pull) checkFiles(changes object.Changes) ([]string, error) {
 		name := cmp.Or(change.To.Name, change.From.Name)
 		if action == merkletrie.Insert {
 			if _, err := p.tree.Filesystem.Lstat(name); err == nil {
-				return nil, &kargo.Error{Fault: kargo.Conflict, Where: name, Err: errors.New("lies here and is not committed, and the remote brings a file of that name"),
+				return nil, &kargo.Error{Fault: kargo.Conflict, Where: kargo.Place{File: name}, Err: errors.New("lies here and is not committed, and the remote brings a file of that name"),
 					Hint: "move it away"}
 			}
 		}

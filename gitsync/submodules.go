@@ -71,7 +71,7 @@ func (s *submodules) open(where string, commit plumbing.Hash) (*submodule, error
 	repository, err := s.repository(address, commit)
 	var wrong *kargo.Error
 	if errors.As(err, &wrong) {
-		return nil, &kargo.Error{Fault: wrong.Fault, Where: where, Hint: wrong.Hint, Err: fmt.Errorf("fetch submodule: %w", wrong.Err)}
+		return nil, &kargo.Error{Fault: wrong.Fault, Where: kargo.Place{File: where}, Hint: wrong.Hint, Err: fmt.Errorf("fetch submodule: %w", wrong.Err)}
 	}
 	if err != nil {
 		return nil, err
@@ -187,6 +187,6 @@ func (p place) relative(address string) string {
 
 // notFetched is a submodule where a workspace is read, and what can be done.
 func notFetched(where string) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: where, Err: errNotAllowed,
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: where}, Err: errNotAllowed,
 		Hint: "commit the files themselves, or have the operator allow its host: --submodule-hosts"}
 }

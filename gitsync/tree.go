@@ -66,7 +66,7 @@ func findDirectory(objects storer.EncodedObjectStorer, root plumbing.Hash, below
 		at = path.Join(at, name)
 		i := slices.IndexFunc(listing.Entries, func(e object.TreeEntry) bool { return e.Name == name })
 		if i < 0 || listing.Entries[i].Mode != filemode.Dir {
-			return root, &kargo.Error{Fault: kargo.Invalid, Where: "repository",
+			return root, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"},
 				Hint: "the workspace is looked for there, by the setting of its path",
 				Err:  fmt.Errorf("the commit has no directory %s", at)}
 		}
@@ -203,5 +203,5 @@ func checkName(name string, folded map[string]string) error {
 }
 
 func refusal(where string, err error) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: where, Err: err}
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: where}, Err: err}
 }

@@ -72,7 +72,7 @@ func Open(path string) (*Store, error) {
 	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, &kargo.Error{
-			Fault: kargo.Unavailable, Where: path, Err: errors.New("open history: another process has it"),
+			Fault: kargo.Unavailable, Where: kargo.Place{File: path}, Err: errors.New("open history: another process has it"),
 			Hint: "is `kargo serve` running with the same data directory?",
 		}
 	}

@@ -67,7 +67,7 @@ func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files 
 		}
 	}
 	if result.variables == nil && len(problems) == 0 {
-		problems = append(problems, kargo.Problem{Path: files[len(files)-1].Name,
+		problems = append(problems, kargo.Problem{Where: kargo.Place{File: files[len(files)-1].Name},
 			Message: fmt.Sprintf("ends the reading of the environment with exit code %d%s", result.code, inWords(output)),
 			Hint:    "an environment file is sourced: it must not say exit"})
 	}
@@ -160,13 +160,13 @@ func named(output string, files []kargo.EnvFile, layers []string) string {
 
 // blame is the problem of a command that failed.
 func blame(failed failure, files []kargo.EnvFile, layers []string, output string) kargo.Problem {
-	problem := kargo.Problem{Path: failed.file, Message: "a command failed with exit code " + failed.code + inWords(output)}
-	problem.Line, _ = strconv.Atoi(failed.line) // 0 is none
+	problem := kargo.Problem{Where: kargo.Place{File: failed.file}, Message: "a command failed with exit code " + failed.code + inWords(output)}
+	problem.Where.Line, _ = strconv.Atoi(failed.line) // 0 is none
 	for i := range files {
 		if failed.file == envPath(i) {
-			problem.Path = files[i].Name
+			problem.Where.File = files[i].Name
 		} else if inside, ok := strings.CutPrefix(failed.file, layers[i]+"/"); ok {
-			problem.Path = inside
+			problem.Where.File = inside
 		}
 	}
 	return problem

@@ -35,7 +35,7 @@ func Refuse(_ context.Context, workspace kargo.Workspace, stacks ...string) (kar
 	for _, suffix := range []string{before, after} {
 		for _, hook := range hooksOf(workspace, suffix, stacks...) {
 			problems = append(problems, kargo.Problem{
-				Path: hook.path, Line: 1, Message: "service " + hook.service + " has a hook, and hooks are not allowed to run",
+				Where: kargo.Place{File: hook.path, Line: 1}, Message: "service " + hook.service + " has a hook, and hooks are not allowed to run",
 				Hint: "put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks",
 			})
 		}
@@ -77,14 +77,14 @@ func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
 		data := workspace.Files[hook.path].Data
 		if workspace.Files[hook.path].Secret {
 			problems = append(problems, kargo.Problem{
-				Path: hook.path, Line: 1, Message: "a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one",
+				Where: kargo.Place{File: hook.path, Line: 1}, Message: "a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one",
 				Hint: "leave the script in plain, and encrypt the variables that it reads",
 			})
 			continue
 		}
 		if i := bytes.Index(data, []byte(composeList)); i >= 0 {
 			problems = append(problems, kargo.Problem{
-				Path: hook.path, Line: 1 + bytes.Count(data[:i], []byte("\n")),
+				Where:   kargo.Place{File: hook.path, Line: 1 + bytes.Count(data[:i], []byte("\n"))},
 				Message: "a hook cannot add compose files by " + composeList,
 				Hint:    fmt.Sprintf("name the file in %s_EXTENSION", kargo.EnvName(hook.service)),
 			})

@@ -28,7 +28,7 @@ func workspace(files ...string) kargo.Workspace {
 			"STACKS": "dbs my-apps", "DBS_STACK": "postgis redis", "MY_APPS_STACK": "kano", "TAG": "7",
 			"KARGO_BUILD_PATH": "/data/.kargo", "KARGO_SCRIPTS_PATH": "/data/.kargo/scripts",
 		},
-		Files: map[string]kargo.File{}, Lines: map[string]string{"TAG": ".env:4"},
+		Files: map[string]kargo.File{}, Lines: map[string]kargo.Place{"TAG": {File: ".env", Line: 4}},
 	}
 	for _, file := range files {
 		name, content, _ := strings.Cut(file, "=")
@@ -93,7 +93,7 @@ func TestBeforeMakesFilesAndVariables(t *testing.T) {
 	if _, there := next.Env["MY_APPS_STACK"]; there {
 		t.Error("a variable that was unset is there")
 	}
-	same(t, "lines", next.Lines["MADE"]+" "+next.Lines["TAG"], "deploy/postgis_before.sh:1 deploy/redis_before.sh:1")
+	same(t, "lines", next.Lines["MADE"].String()+" "+next.Lines["TAG"].String(), "deploy/postgis_before.sh:1 deploy/redis_before.sh:1")
 	same(t, "a made file", string(next.Files["deploy/sub/made.yml"].Data)+next.Files["deploy/sub/made.yml"].Origin, "image: redis:8 # /data/.kargo\nhook")
 	same(t, "an unchanged file", next.Files["configs/same.txt"].Origin, "user")
 	if !next.Files["configs/run.sh"].Executable {

@@ -109,7 +109,7 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 		}
 		next.Ran = append(next.Ran, result.HookRun)
 		if result.Err != "" {
-			problems = append(problems, kargo.Problem{Path: hook.path, Message: result.Err + inWords(result.Output)})
+			problems = append(problems, kargo.Problem{Where: kargo.Place{File: hook.path}, Message: result.Err + inWords(result.Output)})
 			return next, problems, nil // the next one may need what this one should have done
 		}
 		take(&next, s, hook, result)
@@ -122,10 +122,10 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 func cloned(workspace kargo.Workspace) kargo.Workspace {
 	workspace.Lines, workspace.Assignments = maps.Clone(workspace.Lines), maps.Clone(workspace.Assignments)
 	if workspace.Lines == nil {
-		workspace.Lines = map[string]string{}
+		workspace.Lines = map[string]kargo.Place{}
 	}
 	if workspace.Assignments == nil {
-		workspace.Assignments = map[string][]string{}
+		workspace.Assignments = map[string][]kargo.Place{}
 	}
 	return workspace
 }
@@ -138,7 +138,7 @@ func take(next *kargo.Workspace, s *scratch, hook hook, result hookResult) {
 	env, changed := s.exported(next.Env, result.given, result.variables, next.Root)
 	next.Env = env
 	for _, name := range changed {
-		next.Lines[name] = hook.path + ":1"
+		next.Lines[name] = kargo.Place{File: hook.path, Line: 1}
 		next.Assignments[name] = append(slices.Clone(next.Assignments[name]), next.Lines[name])
 	}
 }
@@ -170,7 +170,7 @@ func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Worksp
 	switch {
 	case result.ended != "":
 		done.Err = "hook " + result.ended
-		return done, &kargo.Error{Fault: kargo.Unavailable, Where: hook.path,
+		return done, &kargo.Error{Fault: kargo.Unavailable, Where: kargo.Place{File: hook.path},
 			Err: errors.New(done.Err + inWords(done.Output)), Hint: hintLonger}
 	case result.code != 0:
 		done.Err = fmt.Sprintf("hook ended with exit code %d", result.code)

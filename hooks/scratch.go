@@ -110,14 +110,14 @@ func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]ka
 			return err
 		}
 		if !entry.Type().IsRegular() {
-			problems = append(problems, kargo.Problem{Path: name, Message: "a hook left this, and it is no plain file"})
+			problems = append(problems, kargo.Problem{Where: kargo.Place{File: name}, Message: "a hook left this, and it is no plain file"})
 			return nil
 		}
 		file, err := s.readFile(tree, name, was[name], root)
 		files[name] = file
 		total += len(file.Data)
 		if err == nil && (len(files) > maxFiles || total > maxBytes) {
-			problems = append(problems, kargo.Problem{Path: name, Message: fmt.Sprintf(
+			problems = append(problems, kargo.Problem{Where: kargo.Place{File: name}, Message: fmt.Sprintf(
 				"hooks left more than %d files or %d bytes", maxFiles, maxBytes)})
 			return fs.SkipAll
 		}

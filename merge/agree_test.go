@@ -182,7 +182,7 @@ func TestLastAssignmentCounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		texts := map[string]*strings.Builder{"defaults/.env.default": {}, "user/.env": {}}
 		fmt.Fprintln(texts["user/.env"], "STACKS=a")
-		want, lines := map[string]string{}, map[string]string{}
+		want, lines := map[string]string{}, map[string]kargo.Place{}
 		for _, file := range []string{"defaults/.env.default", "user/.env"} {
 			for range rapid.IntRange(0, 6).Draw(t, file) {
 				name, value := rapid.SampledFrom(names).Draw(t, "name"), rapid.StringMatching(`[a-z]{0,3}`).Draw(t, "value")
@@ -193,7 +193,7 @@ func TestLastAssignmentCounts(t *testing.T) {
 				}
 				want[name] = value
 				_, base, _ := strings.Cut(file, "/")
-				lines[name] = fmt.Sprintf("%s:%d", base, strings.Count(texts[file].String(), "\n"))
+				lines[name] = kargo.Place{File: base, Line: strings.Count(texts[file].String(), "\n")}
 			}
 		}
 		ws, problems, err := merge.Merge(t.Context(), input(archiveOf(texts)))

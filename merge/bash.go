@@ -229,7 +229,7 @@ func (b *bash) reportFailure(file string, line int, err error) {
 		message = err.Error()
 	}
 	if message != "" {
-		b.env.problems = append(b.env.problems, kargo.Problem{Path: file, Line: line, Message: message})
+		b.env.problems = append(b.env.problems, kargo.Problem{Where: kargo.Place{File: file, Line: line}, Message: message})
 	}
 }
 
@@ -238,7 +238,7 @@ func (b *bash) reportFailure(file string, line int, err error) {
 func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 	refuse := func(message, hint string) error {
 		b.env.problems = append(b.env.problems, kargo.Problem{
-			Path: src.name, Line: int(call.Pos().Line()), Message: message, Hint: hint,
+			Where: kargo.Place{File: src.name, Line: int(call.Pos().Line())}, Message: message, Hint: hint,
 		})
 		return nil
 	}

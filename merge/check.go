@@ -48,7 +48,7 @@ type checker struct {
 
 func (c *checker) report(node syntax.Node, message, hint string) {
 	c.problems = append(c.problems, kargo.Problem{
-		Path: c.name, Line: int(node.Pos().Line()), Message: message, Hint: hint,
+		Where: kargo.Place{File: c.name, Line: int(node.Pos().Line())}, Message: message, Hint: hint,
 	})
 }
 
@@ -285,7 +285,7 @@ func mangledHashes(src source) kargo.Problems {
 		syntax.Walk(assign.Value, func(node syntax.Node) bool {
 			if exp, ok := node.(*syntax.ParamExp); ok && hashStart.MatchString(src.text[exp.Pos().Offset():]) {
 				problems = append(problems, kargo.Problem{
-					Path: src.name, Line: int(exp.Pos().Line()), Warning: true,
+					Where: kargo.Place{File: src.name, Line: int(exp.Pos().Line())}, Warning: true,
 					Message: fmt.Sprintf("%s looks like a password hash whose dollars are taken for variables", assign.Name.Value),
 					Hint:    "put the hash in single quotes",
 				})

@@ -35,9 +35,9 @@ const (
 // environment is what came of reading the environment files.
 type environment struct {
 	values kargo.Environment
-	lines  map[string]string
+	lines  map[string]kargo.Place
 	// assignments are the lines of all assignments, by variable.
-	assignments map[string][]string
+	assignments map[string][]kargo.Place
 	reader      string
 	problems    kargo.Problems
 	size        int  // of all values in bytes
@@ -69,7 +69,7 @@ func readEnv(ctx context.Context, in Input, files map[string]kargo.File) (enviro
 // enough for it.
 func readHere(ctx context.Context, in Input, files map[string]kargo.File) (environment, error) {
 	env := environment{
-		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{}, reader: readerDotenv,
+		values: kargo.Environment{}, lines: map[string]kargo.Place{}, assignments: map[string][]kargo.Place{}, reader: readerDotenv,
 	}
 	for _, v := range in.base() {
 		env.values[v.name] = v.value
@@ -185,19 +185,19 @@ func checkText(name, text string) (kargo.Problem, bool) {
 	lineOf := func(offset int) int { return 1 + strings.Count(text[:offset], "\n") }
 	if len(text) > maxFile {
 		return kargo.Problem{
-			Path:    name,
+			Where:   kargo.Place{File: name},
 			Message: fmt.Sprintf("is longer than %d bytes", maxFile),
 		}, false
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 {
-		return kargo.Problem{Path: name, Line: lineOf(i), Message: "holds a zero byte"}, false
+		return kargo.Problem{Where: kargo.Place{File: name, Line: lineOf(i)}, Message: "holds a zero byte"}, false
 	}
 	if i := strings.IndexByte(text, '\r'); i >= 0 {
-		return kargo.Problem{Path: name, Line: lineOf(i), Message: "holds a carriage return inside a line"}, false
+		return kargo.Problem{Where: kargo.Place{File: name, Line: lineOf(i)}, Message: "holds a carriage return inside a line"}, false
 	}
 	if !utf8.ValidString(text) {
 		i := strings.Index(text, firstInvalid(text))
-		return kargo.Problem{Path: name, Line: lineOf(i), Message: "is not UTF-8 text"}, false
+		return kargo.Problem{Where: kargo.Place{File: name, Line: lineOf(i)}, Message: "is not UTF-8 text"}, false
 	}
 	return kargo.Problem{}, true
 }
@@ -215,7 +215,7 @@ func firstInvalid(text string) string {
 // syntaxProblem is a grammar error with its place.
 func syntaxProblem(name string, err error) kargo.Problem {
 	problem := kargo.Problem{
-		Path:    name,
+		Where:   kargo.Place{File: name},
 		Message: err.Error(),
 		Hint:    "environment files are written as bash would read them; a value with blanks or brackets needs quotes",
 	}
@@ -223,9 +223,9 @@ func syntaxProblem(name string, err error) kargo.Problem {
 	var langError syntax.LangError
 	switch {
 	case errors.As(err, &parseError):
-		problem.Line, problem.Message = int(parseError.Pos.Line()), parseError.Text
+		problem.Where.Line, problem.Message = int(parseError.Pos.Line()), parseError.Text
 	case errors.As(err, &langError):
-		problem.Line, problem.Message = int(langError.Pos.Line()), langError.Feature
+		problem.Where.Line, problem.Message = int(langError.Pos.Line()), langError.Feature
 	}
 	return problem
 }
@@ -238,7 +238,7 @@ func (env *environment) assign(name, value, file string, line int) {
 		return
 	}
 	env.values[name] = value
-	env.lines[name] = fmt.Sprintf("%s:%d", file, line)
+	env.lines[name] = kargo.Place{File: file, Line: line}
 	env.secrecy.assigned(name, file)
 	if env.assignments != nil {
 		env.assignments[name] = append(env.assignments[name], env.lines[name])
@@ -249,7 +249,7 @@ func (env *environment) assign(name, value, file string, line int) {
 func (env *environment) overflow(file string, line int, name string) {
 	env.full = true
 	env.problems = append(env.problems, kargo.Problem{
-		Path: file, Line: line,
+		Where:   kargo.Place{File: file, Line: line},
 		Message: name + " makes the environment too large",
 		Hint:    fmt.Sprintf("a value may have %d bytes, all together %d", maxValue, maxTotal),
 	})

@@ -15,13 +15,13 @@ func ReadBoth(in Input, text string) (dotenv, bash kargo.Environment, plain bool
 	}
 	assignments, plain := plainAssignments(in.base(), []source{src})
 	if plain {
-		env := environment{values: kargo.Environment{}, lines: map[string]string{}}
+		env := environment{values: kargo.Environment{}, lines: map[string]kargo.Place{}}
 		if err := readDotenv(&env, in.base(), assignments); err != nil {
 			panic(err)
 		}
 		dotenv, problems = env.values, append(problems, env.problems...)
 	}
-	env := environment{values: kargo.Environment{}, lines: map[string]string{}}
+	env := environment{values: kargo.Environment{}, lines: map[string]kargo.Place{}}
 	for _, v := range in.base() {
 		env.values[v.name] = v.value
 	}

@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -22,7 +21,7 @@ func (s *settingsReader) images(node *yaml.Node) {
 			s.fail(variable, kargo.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is no variable of the environment", name)
 			return
 		}
-		rule := kargo.ImageRule{Variable: name, Line: fmt.Sprintf("%s:%d", settingsFile, variable.Line)}
+		rule := kargo.ImageRule{Variable: name, Where: kargo.Place{File: settingsFile, Line: variable.Line}}
 		at := map[string]*yaml.Node{}
 		text := func(key string, into *string) func(*yaml.Node) {
 			return func(value *yaml.Node) {

@@ -7,7 +7,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"kargo"
@@ -74,7 +73,7 @@ func mergeLayers(layers []layer) (map[string]kargo.File, kargo.Problems, error) 
 // user configuration may have files of the same paths.
 func (l layer) named(problems kargo.Problems) kargo.Problems {
 	for i := range problems {
-		problems[i].Path = l.prefix() + problems[i].Path
+		problems[i].Where.File = l.prefix() + problems[i].Where.File
 	}
 	return problems
 }
@@ -118,7 +117,7 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 			return nil
 		case !entry.Type().IsRegular():
 			problems = append(problems, kargo.Problem{
-				Path:    name,
+				Where:   kargo.Place{File: name},
 				Message: "is not a plain file",
 				Hint:    "links and devices are not followed: put a copy in their place",
 			})
@@ -161,21 +160,11 @@ func blame(name string, err error) (kargo.Problems, error) {
 	if !errors.As(err, &fault) || fault.Fault != kargo.Invalid {
 		return nil, err
 	}
-	problem := kargo.Problem{Path: name, Message: fault.Err.Error(), Hint: fault.Hint}
-	if fault.Where != "" {
-		problem.Path, problem.Line = splitPlace(fault.Where)
+	problem := kargo.Problem{Where: kargo.Place{File: name}, Message: fault.Err.Error(), Hint: fault.Hint}
+	if !fault.Where.IsZero() {
+		problem.Where = fault.Where
 	}
 	return kargo.Problems{problem}, nil
-}
-
-// splitPlace takes "file:line" apart; the line is 0 where there is none.
-func splitPlace(where string) (string, int) {
-	if i := strings.LastIndexByte(where, ':'); i >= 0 {
-		if line, err := strconv.Atoi(where[i+1:]); err == nil {
-			return where[:i], line
-		}
-	}
-	return where, 0
 }
 
 // Limits of paths: what file systems hold. A path that cannot be written would
@@ -199,7 +188,7 @@ func checkPath(name string) kargo.Problems {
 	if message == "" {
 		return nil
 	}
-	return kargo.Problems{{Path: name, Message: message}}
+	return kargo.Problems{{Where: kargo.Place{File: name}, Message: message}}
 }
 
 // checkFolders finds paths that are a file in one layer and a folder in the
@@ -210,7 +199,7 @@ func checkFolders(files map[string]kargo.File) kargo.Problems {
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if other, ok := files[dir]; ok {
 				problems = append(problems, kargo.Problem{
-					Path: dir,
+					Where: kargo.Place{File: dir},
 					Message: fmt.Sprintf("is a file of the %s configuration and a folder of the %s one",
 						other.Origin, files[name].Origin),
 				})

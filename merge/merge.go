@@ -101,11 +101,11 @@ const workspaceVariable = "WORKSPACE"
 // missingEnv is the problem of a workspace without an environment, unless it
 // was said already why its environment cannot be read.
 func missingEnv(problems kargo.Problems) kargo.Problems {
-	if slices.ContainsFunc(problems, func(p kargo.Problem) bool { return p.Path == envUser }) {
+	if slices.ContainsFunc(problems, func(p kargo.Problem) bool { return p.Where.File == envUser }) {
 		return nil
 	}
 	return kargo.Problems{{
-		Path:    envUser,
+		Where:   kargo.Place{File: envUser},
 		Message: "is missing",
 		Hint:    "a workspace needs one: it names the stacks",
 	}}
@@ -118,12 +118,12 @@ func checkStacks(ws kargo.Workspace) kargo.Problems {
 		return nil
 	}
 	problem := kargo.Problem{
-		Path:    envUser,
+		Where:   kargo.Place{File: envUser},
 		Message: "STACKS names no stack",
 		Hint:    `list the stacks to deploy, as in STACKS="base apps"`,
 	}
-	if where := ws.Lines["STACKS"]; where != "" {
-		problem.Path, problem.Line = splitPlace(where)
+	if where, assigned := ws.Lines["STACKS"]; assigned {
+		problem.Where = where
 	}
 	return kargo.Problems{problem}
 }
@@ -136,7 +136,7 @@ func checkPrometheus(ws kargo.Workspace) kargo.Problems {
 		return nil
 	}
 	return kargo.Problems{{
-		Path: output, Warning: true, Message: "has no effect",
+		Where: kargo.Place{File: output}, Warning: true, Message: "has no effect",
 		Hint: "what Prometheus reads is configs/prometheus/prometheus.config, or its template",
 	}}
 }

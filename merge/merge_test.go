@@ -59,12 +59,12 @@ func workspaceText(ws kargo.Workspace) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "reader %s\n", ws.Reader)
 	for _, name := range slices.Sorted(maps.Keys(ws.Env)) {
-		if where := ws.Lines[name]; where != "" {
+		if where, assigned := ws.Lines[name]; assigned {
 			fmt.Fprintf(&text, "%s %s=%q\n", where, name, ws.Env[name])
 		}
 	}
 	for _, image := range ws.Images {
-		fmt.Fprintf(&text, "%s %s follows %s, %s", image.Line, image.Variable, image.Image, image.Range())
+		fmt.Fprintf(&text, "%s %s follows %s, %s", image.Where, image.Variable, image.Image, image.Range())
 		if image.Write {
 			fmt.Fprint(&text, ", written")
 		}
@@ -186,7 +186,7 @@ func TestLayerErrors(t *testing.T) {
 		{"unavailable", "deploy/a.yml", kargo.Errorf(kargo.Unavailable, "no answer"), kargo.Unavailable, ""},
 		{"unavailable folder", "configs", kargo.Errorf(kargo.Unavailable, "no answer"), kargo.Unavailable, ""},
 		{"plain", ".env", errors.New("disk"), kargo.Internal, ""},
-		{"invalid", "configs/a/x", &kargo.Error{Fault: kargo.Invalid, Where: "configs/a/x:3", Hint: "try", Err: errors.New("cannot be decrypted")}, 0,
+		{"invalid", "configs/a/x", &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "configs/a/x", Line: 3}, Hint: "try", Err: errors.New("cannot be decrypted")}, 0,
 			"configs/a/x:3: cannot be decrypted (try)\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
 		{"invalid environment", ".env", kargo.Errorf(kargo.Invalid, "cannot be decrypted"), 0,
 			".env: cannot be decrypted\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
@@ -255,10 +255,10 @@ func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	if got := strings.Join(asked, " "); got != "/w .env.default .env" {
 		t.Errorf("the shell was asked about %s", got)
 	}
-	if ws.Reader != "bash-process" || ws.Env["HASH"] != "abc" || ws.Lines["HASH"] != ".env:2" || ws.Lines["FROM_ELSEWHERE"] != ".env" {
+	if ws.Reader != "bash-process" || ws.Env["HASH"] != "abc" || ws.Lines["HASH"].String() != ".env:2" || ws.Lines["FROM_ELSEWHERE"].String() != ".env" {
 		t.Errorf("got %s: %v from %v", ws.Reader, ws.Env, ws.Lines)
 	}
-	if ws.Lines["KEPT"] != ".env.default:2" || ws.Lines["EVALUATED"] != ".env" {
+	if ws.Lines["KEPT"].String() != ".env.default:2" || ws.Lines["EVALUATED"].String() != ".env" {
 		t.Errorf("what the defaults assign is from %s, what a program made of it from %s", ws.Lines["KEPT"], ws.Lines["EVALUATED"])
 	}
 	// A file that is no bash is refused here, and one that is plain needs none.

@@ -16,22 +16,21 @@ import (
 // edits holds the ones that were changed so far, and takes this one.
 func Rewrite(ws kargo.Workspace, user fs.FS, edits map[string][]byte, variable, to string) error {
 	where := ws.Lines[variable]
-	name, line := splitPlace(where)
-	if !isUsers(ws, user, name) {
+	if !isUsers(ws, user, where.File) {
 		return fmt.Errorf("%s is assigned in %s, which is not of this repository", variable, where)
 	}
-	data, changed := edits[name]
+	data, changed := edits[where.File]
 	if !changed {
 		var err error
-		if data, err = fs.ReadFile(user, name); err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
+		if data, err = fs.ReadFile(user, where.File); err != nil {
+			return fmt.Errorf("read %s: %w", where.File, err)
 		}
 	}
-	data, err := Reassign(data, line, variable, ws.Env[variable], to)
+	data, err := Reassign(data, where.Line, variable, ws.Env[variable], to)
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	edits[name] = data
+	edits[where.File] = data
 	return nil
 }
 

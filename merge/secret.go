@@ -69,11 +69,11 @@ func checkSecrets(ws kargo.Workspace) kargo.Problems {
 			continue
 		}
 		problem := kargo.Problem{
-			Path: envUser, Message: name + " holds a reference that is not resolved here",
+			Where: kargo.Place{File: envUser}, Message: name + " holds a reference that is not resolved here",
 			Hint: "references stand in .env, or in a file NAME.env beside it, as the whole value of a variable",
 		}
-		if where := ws.Lines[name]; where != "" {
-			problem.Path, problem.Line = splitPlace(where)
+		if where, assigned := ws.Lines[name]; assigned {
+			problem.Where = where
 		}
 		problems = append(problems, problem)
 	}
@@ -82,14 +82,14 @@ func checkSecrets(ws kargo.Workspace) kargo.Problems {
 			problem := kargo.Problem{
 				Message: fmt.Sprintf("KARGO_SECRETS: %q is no pattern", pattern), Hint: "as in *_PASSWORD; [ wants its ]",
 			}
-			problem.Path, problem.Line = splitPlace(ws.Lines["KARGO_SECRETS"])
+			problem.Where = ws.Lines["KARGO_SECRETS"]
 			problems = append(problems, problem)
 		}
 	}
 	const state = "acme/acme.json"
 	if file := ws.Files[state]; file.Secret {
 		problems = append(problems, kargo.Problem{
-			Path: file.Source, Message: "is encrypted, and Traefik wants it on a disk",
+			Where: kargo.Place{File: file.Source}, Message: "is encrypted, and Traefik wants it on a disk",
 			Hint: "let Traefik make its own, or put it into the data directory by hand",
 		})
 	}

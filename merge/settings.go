@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,9 +74,9 @@ type settingsReader struct {
 }
 
 func (s *settingsReader) fail(at *yaml.Node, hint, format string, args ...any) {
-	problem := kargo.Problem{Path: settingsFile, Message: fmt.Sprintf(format, args...), Hint: hint}
+	problem := kargo.Problem{Where: kargo.Place{File: settingsFile}, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if at != nil {
-		problem.Line = at.Line
+		problem.Where.Line = at.Line
 	}
 	s.problems = append(s.problems, problem)
 }
@@ -147,14 +146,13 @@ func (s *settingsReader) set(variable string, value *yaml.Node) {
 	if !ok {
 		return
 	}
-	where := s.ws.Lines[variable]
-	if file, _ := splitPlace(where); where != "" && path.Base(file) != envDefault {
-		s.problems = append(s.problems, kargo.Problem{Path: settingsFile, Line: value.Line, Warning: true,
-			Message: variable + " is set by " + where + ", too, which counts", Hint: "say it in one place"})
+	if where, assigned := s.ws.Lines[variable]; assigned && where.File != envDefault {
+		s.problems = append(s.problems, kargo.Problem{Where: kargo.Place{File: settingsFile, Line: value.Line}, Warning: true,
+			Message: variable + " is set by " + where.String() + ", too, which counts", Hint: "say it in one place"})
 		return
 	}
 	s.ws.Env[variable] = strings.Join(words, " ")
-	s.ws.Lines[variable] = fmt.Sprintf("%s:%d", settingsFile, value.Line)
+	s.ws.Lines[variable] = kargo.Place{File: settingsFile, Line: value.Line}
 }
 
 // words are the words of a scalar or of a list of scalars.

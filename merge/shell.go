@@ -38,7 +38,7 @@ func readByShell(ctx context.Context, in Input, files map[string]kargo.File, ref
 		handed = append(handed, kargo.EnvFile{Name: l.env, Data: file.Data, Files: from})
 	}
 	env := environment{
-		values: kargo.Environment{}, lines: map[string]string{}, assignments: map[string][]string{},
+		values: kargo.Environment{}, lines: map[string]kargo.Place{}, assignments: map[string][]kargo.Place{},
 		reader: readerShell, secrecy: refused.secrecy,
 	}
 	for _, v := range in.base() {
@@ -69,12 +69,12 @@ func (env *environment) takeOver(ctx context.Context, values kargo.Environment, 
 	if err != nil {
 		return err
 	}
-	places := map[string][]place{}
+	places := map[string][]kargo.Place{}
 	for _, src := range sources {
 		syntax.Walk(src.file, func(node syntax.Node) bool {
 			if assign, ok := node.(*syntax.Assign); ok && assign.Name != nil && !assign.Naked {
 				name := assign.Name.Value
-				places[name] = append(places[name], place{src.name, int(assign.Pos().Line())})
+				places[name] = append(places[name], kargo.Place{File: src.name, Line: int(assign.Pos().Line())})
 			}
 			return true
 		})
@@ -84,23 +84,16 @@ func (env *environment) takeOver(ctx context.Context, values kargo.Environment, 
 			continue
 		}
 		found := places[name]
-		if n := len(found); n > 0 && found[n-1].file == envDefault && defaults.values[name] != values[name] {
+		if n := len(found); n > 0 && found[n-1].File == envDefault && defaults.values[name] != values[name] {
 			found = nil
 		}
 		if len(found) == 0 {
 			file := sources[len(sources)-1].name
 			env.assign(name, values[name], file, 0)
-			env.lines[name], env.assignments[name] = file, []string{file}
 		}
 		for _, at := range found {
-			env.assign(name, values[name], at.file, at.line)
+			env.assign(name, values[name], at.File, at.Line)
 		}
 	}
 	return nil
-}
-
-// place is a line of a file.
-type place struct {
-	file string
-	line int
 }

@@ -49,12 +49,12 @@ func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 			continue
 		}
 		if len(template.Data) > maxTemplate {
-			problems = append(problems, kargo.Problem{Path: source, Message: fmt.Sprintf("is longer than %d bytes", maxTemplate)})
+			problems = append(problems, kargo.Problem{Where: kargo.Place{File: source}, Message: fmt.Sprintf("is longer than %d bytes", maxTemplate)})
 			continue
 		}
 		if size += expandedSize(template.Data, ws.Env); size > maxTemplates {
 			return append(problems, kargo.Problem{
-				Path: source, Message: "is too large once its variables are replaced",
+				Where: kargo.Place{File: source}, Message: "is too large once its variables are replaced",
 				Hint: fmt.Sprintf("all templates may have %d bytes together", maxTemplates),
 			})
 		}
@@ -88,7 +88,7 @@ var composeName = regexp.MustCompile(`^[a-zA-Z0-9_-]{0,32}$`)
 func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
 	if name := ws.Env[composeVariable]; !composeName.MatchString(name) {
 		problem := kargo.Problem{Message: fmt.Sprintf("%s is %q, which cannot be part of a service's name", composeVariable, name)}
-		problem.Path, problem.Line = splitPlace(ws.Lines[composeVariable])
+		problem.Where = ws.Lines[composeVariable]
 		return kargo.Problems{problem}
 	}
 	for _, source := range composeTemplates {
@@ -133,8 +133,7 @@ func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte
 		line += bytes.Count(template[end:start], []byte("\n"))
 		if !set && len(problems) < maxUnset {
 			problems = append(problems, kargo.Problem{
-				Path:    name,
-				Line:    line,
+				Where:   kargo.Place{File: name, Line: line},
 				Message: fmt.Sprintf("%s is not set and leaves nothing", variable),
 				Warning: true,
 			})

@@ -87,7 +87,7 @@ func (w *Webhook) address() (*url.URL, error) {
 }
 
 func invalid(message, hint string) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: "notification", Hint: hint, Err: errors.New(message)}
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "notification"}, Hint: hint, Err: errors.New(message)}
 }
 
 // Deployment sends how a deployment ended: succeeded or failed. Other outcomes

@@ -31,12 +31,12 @@ func FuzzCheck(f *testing.F) {
 			refused[name] = permit.Check(policy(t, name, ""), in)
 		}
 		// Places, not words: the words name the policy.
-		strict := map[string]bool{}
+		strict := map[kargo.Place]bool{}
 		for _, problem := range refused[permit.Restricted] {
-			strict[problem.Where()] = true
+			strict[problem.Where] = true
 		}
 		for _, problem := range refused[permit.Baseline] {
-			if !strict[problem.Where()] {
+			if !strict[problem.Where] {
 				t.Errorf("restricted permits what baseline does not: %s", problem)
 			}
 		}

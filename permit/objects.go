@@ -118,8 +118,7 @@ func (j *judge) foreign(stack kargo.Stack, kind kargo.Kind, name, why string) {
 		Hint:    "choose another name; rule " + ruleForeign,
 	}
 	if j.in.Origins != nil && len(stack.Services) > 0 {
-		place := j.in.Origins.Place(stack.Services[0].Name, string(kind)+"s", name)
-		problem.Path, problem.Line = place.File, place.Line
+		problem.Where = j.in.Origins.Place(stack.Services[0].Name, string(kind)+"s", name)
 	}
 	j.problems = append(j.problems, problem)
 }

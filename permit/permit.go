@@ -80,8 +80,7 @@ func (j *judge) find(f finding) {
 	}
 	problem := kargo.Problem{}
 	if j.in.Origins != nil {
-		place := j.in.Origins.Place(f.service, f.property...)
-		problem.Path, problem.Line = place.File, place.Line
+		problem.Where = j.in.Origins.Place(f.service, f.property...)
 	}
 	if setting.level == warn {
 		problem.Warning = true

@@ -26,7 +26,7 @@ func pairs(list ...string) map[string]string {
 }
 
 func variable(name string, labels ...string) kargo.NodeLabels {
-	return kargo.NodeLabels{Variable: name, Where: ".env:3", Labels: pairs(labels...)}
+	return kargo.NodeLabels{Variable: name, Where: kargo.Place{File: ".env", Line: 3}, Labels: pairs(labels...)}
 }
 
 func TestNodeLabels(t *testing.T) {

@@ -59,7 +59,7 @@ func Foreign(workspace kargo.Workspace, name string) string {
 	for _, node := range nodes {
 		for _, match := range reference.FindAllStringSubmatch(node.Value, -1) {
 			name := cmp.Or(match[2], match[3])
-			if strings.HasSuffix(name, "_IMAGE") && strings.HasPrefix(workspace.Lines[name], ".env.default:") {
+			if strings.HasSuffix(name, "_IMAGE") && workspace.Lines[name].File == kargo.FileEnvDefault {
 				return name
 			}
 		}

@@ -65,7 +65,7 @@ type reader struct {
 }
 
 func (r *reader) fail(line int, hint, format string, args ...any) {
-	r.problems = append(r.problems, kargo.Problem{Path: r.file, Line: line, Message: fmt.Sprintf(format, args...), Hint: hint})
+	r.problems = append(r.problems, kargo.Problem{Where: kargo.Place{File: r.file, Line: line}, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // include takes a folder, or a file, of the merged configuration into the

@@ -14,7 +14,7 @@ import (
 func workspace(files ...string) kargo.Workspace {
 	ws := kargo.Workspace{
 		Env: kargo.Environment{"MAP_IMAGE": "localhost:5000/map", "MAP_TAG": "8.6", "EMPTY": ""}, Files: map[string]kargo.File{},
-		Lines: map[string]string{"MAP_IMAGE": ".env:3", "MAP_TAG": ".env.default:7"},
+		Lines: map[string]kargo.Place{"MAP_IMAGE": {File: ".env", Line: 3}, "MAP_TAG": {File: ".env.default", Line: 7}},
 	}
 	for _, file := range files {
 		name, content, _ := strings.Cut(file, "=")
@@ -74,7 +74,7 @@ func TestForeign(t *testing.T) {
 	if got := recipe.Foreign(ws, "map"); got != "" {
 		t.Errorf("an image of the workspace's own is taken for one of %s", got)
 	}
-	ws.Lines["MAP_IMAGE"] = ".env.default:6"
+	ws.Lines["MAP_IMAGE"] = kargo.Place{File: kargo.FileEnvDefault, Line: 6}
 	if got := recipe.Foreign(ws, "map"); got != "MAP_IMAGE" {
 		t.Errorf("got %q, want MAP_IMAGE", got)
 	}

@@ -170,7 +170,7 @@ func fileMode(file kargo.File) fs.FileMode {
 }
 
 // bringFile makes the object of one file, or finds it made for another bind.
-func (o *objects) bringFile(at place, service, name string) (kargo.Config, bool) {
+func (o *objects) bringFile(at kargo.Place, service, name string) (kargo.Config, bool) {
 	key := objectKey{key: "/" + name, secret: o.ws.Files[name].Secret} // no declared key has a slash
 	if made, ok := o.made[key]; ok || o.broken[key] {
 		return made, ok
@@ -187,7 +187,7 @@ func (o *objects) bringFile(at place, service, name string) (kargo.Config, bool)
 // unfit are the characters that the name of a config cannot have.
 var unfit = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
 
-func (o *objects) makeFile(at place, service, name string, key objectKey) (kargo.Config, bool) {
+func (o *objects) makeFile(at kargo.Place, service, name string, key objectKey) (kargo.Config, bool) {
 	declared := types.FileObjectConfig{
 		Name: o.namespace + "_" + unfit.ReplaceAllString(strings.TrimPrefix(name, "configs/"), "-"),
 	}

@@ -59,7 +59,7 @@ func (w *work) filesAt(source string) []string {
 
 // volumePlace is where a service mentions a volume, by its target or source,
 // the last part of the path; or its volumes as a whole.
-func (w *work) volumePlace(service string, path []string) place {
+func (w *work) volumePlace(service string, path []string) kargo.Place {
 	name := path[len(path)-1]
 	for _, l := range slices.Backward(w.layers) {
 		volumes, _ := l.serviceDict(service)["volumes"].([]any)

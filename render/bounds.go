@@ -58,10 +58,10 @@ func (w *work) withinBounds() bool {
 			within = w.fewPorts(l, name) && within
 		}
 		if countValues(l.dict, 0) > maxValues {
-			w.fail(place{path: l.path}, "", "holds more than %d values", maxValues)
+			w.fail(kargo.Place{File: l.path}, "", "holds more than %d values", maxValues)
 			return false
 		}
-		if w.expands(place{path: l.path}, w.expandedSize(l.dict)) {
+		if w.expands(kargo.Place{File: l.path}, w.expandedSize(l.dict)) {
 			return false
 		}
 	}
@@ -90,7 +90,7 @@ func countValues(value any, count int) int {
 
 // expands counts bytes of expanded text, and refuses them once they are too
 // many.
-func (w *work) expands(at place, bytes int) bool {
+func (w *work) expands(at kargo.Place, bytes int) bool {
 	w.expanded += bytes
 	if w.expanded <= maxExpanded {
 		return false

@@ -118,7 +118,7 @@ func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 }
 
 // fromFile makes an object out of a file of the merged tree.
-func (o *objects) fromFile(at place, key objectKey, declared types.FileObjectConfig) (kargo.Config, bool) {
+func (o *objects) fromFile(at kargo.Place, key objectKey, declared types.FileObjectConfig) (kargo.Config, bool) {
 	if declared.File == o.directory() {
 		o.fail(at, "name one with file:", "%s.%s has no file", key.section(), key.key)
 		return kargo.Config{}, false

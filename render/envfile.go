@@ -53,7 +53,7 @@ func (w *work) inlineEnvFile(l *layer, service string, dict map[string]any) {
 }
 
 // readEnvFile reads one file as `docker run --env-file` does.
-func (w *work) readEnvFile(at place, entry string) ([]string, bool) {
+func (w *work) readEnvFile(at kargo.Place, entry string) ([]string, bool) {
 	name, err := template.Substitute(entry, w.ws.Env.Lookup)
 	if err != nil {
 		w.fail(at, "", "%s", err)
@@ -63,12 +63,12 @@ func (w *work) readEnvFile(at place, entry string) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	if w.expands(place{path: file}, w.envFileSize(content)) {
+	if w.expands(kargo.Place{File: file}, w.envFileSize(content)) {
 		return nil, false
 	}
 	lines, err := kvfile.ParseFromReader(bytes.NewReader(content), w.ws.Env.Lookup)
 	if err != nil {
-		w.fail(place{path: file}, "", "%s", err)
+		w.fail(kargo.Place{File: file}, "", "%s", err)
 		return nil, false
 	}
 	return lines, true
@@ -121,7 +121,7 @@ func (w *work) treePath(name string) (string, error) {
 }
 
 // treeFile is a file of the merged tree by its path in a compose file.
-func (w *work) treeFile(at place, name string) (string, []byte, bool) {
+func (w *work) treeFile(at kargo.Place, name string) (string, []byte, bool) {
 	inside, err := w.treePath(name)
 	if err != nil {
 		w.fail(at, "put the file into the workspace", "%s", err)

@@ -38,7 +38,7 @@ func (w *work) readLayers() {
 
 // readLayer reads deploy/<name>.yml for a service and puts it above the layers
 // read so far; listed is where the file was asked for.
-func (w *work) readLayer(service, name string, listed place) *layer {
+func (w *work) readLayer(service, name string, listed kargo.Place) *layer {
 	file := path.Join("deploy", name+".yml")
 	content, ok := w.ws.Files[file]
 	if !ok || path.Clean(name) != name {

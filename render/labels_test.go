@@ -14,7 +14,7 @@ func TestNodeLabels(t *testing.T) {
 			"WORKER_0_LABELS": "redis=true  zone=a zone=b\nssd", "MANAGER_LABELS": "", "_LABELS": "x=1",
 			"WORKER_1_LABELS": "=x kargo.labels.default=zone",
 		},
-		Lines: map[string]string{"WORKER_0_LABELS": ".env:3", "MANAGER_LABELS": ".env:2", "WORKER_1_LABELS": ".env:5"},
+		Lines: map[string]kargo.Place{"WORKER_0_LABELS": {File: ".env", Line: 3}, "MANAGER_LABELS": {File: ".env", Line: 2}, "WORKER_1_LABELS": {File: ".env", Line: 5}},
 	})
 	const want = `[{MANAGER_LABELS .env:2 map[]} {WORKER_0_LABELS .env:3 map[redis:true ssd: zone:b]} {WORKER_1_LABELS .env:5 map[]}]`
 	if got := fmt.Sprint(labels); got != want {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"kargo"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -50,7 +52,7 @@ func (l *layer) serviceDict(name string) map[string]any {
 func (w *work) parse(path, service string, data []byte) *layer {
 	l := &layer{path: path, service: service}
 	if len(data) > maxComposeFile {
-		w.fail(place{path: path}, "", "is longer than %d bytes", maxComposeFile)
+		w.fail(kargo.Place{File: path}, "", "is longer than %d bytes", maxComposeFile)
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -60,11 +62,11 @@ func (w *work) parse(path, service string, data []byte) *layer {
 		return nil
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
-		w.fail(place{path, 1}, "a compose file begins with services:", "is not a mapping")
+		w.fail(kargo.Place{File: path, Line: 1}, "a compose file begins with services:", "is not a mapping")
 		return nil
 	}
 	if decoder.Decode(&more) == nil && more.Content[0].ShortTag() != "!!null" {
-		w.warn(place{path, more.Content[0].Line}, "join them, or give it a file of its own",
+		w.warn(kargo.Place{File: path, Line: more.Content[0].Line}, "join them, or give it a file of its own",
 			"a second document begins here, which is not read")
 	}
 	l.root = document.Content[0]
@@ -74,7 +76,7 @@ func (w *work) parse(path, service string, data []byte) *layer {
 		return nil
 	}
 	if key := oddKey(l.root); key != nil {
-		w.fail(place{path, key.Line}, "put it in quotes", "the key %s is not text", key.Value)
+		w.fail(kargo.Place{File: path, Line: key.Line}, "put it in quotes", "the key %s is not text", key.Value)
 		return nil
 	}
 	l.tags = w.placeTags(l, tagged)
@@ -91,9 +93,9 @@ func (w *work) failYAML(path string, err error) {
 		messages = typeError.Errors
 	}
 	for _, message := range messages {
-		at := place{path: path}
+		at := kargo.Place{File: path}
 		if match := yamlLine.FindStringSubmatchIndex(message); match != nil {
-			at.line, _ = strconv.Atoi(message[match[2]:match[3]])
+			at.Line, _ = strconv.Atoi(message[match[2]:match[3]])
 			message = message[:match[0]] + message[match[1]:]
 		}
 		w.fail(at, "", "%s", message)
@@ -118,11 +120,11 @@ func oddKey(node *yaml.Node) *yaml.Node {
 
 // at is the place of a path in the file, or of the nearest part of it that
 // the file has.
-func (l *layer) at(path ...string) place {
+func (l *layer) at(path ...string) kargo.Place {
 	if l.root == nil {
-		return place{path: l.path}
+		return kargo.Place{File: l.path}
 	}
-	return place{l.path, lineOf(l.root, path)}
+	return kargo.Place{File: l.path, Line: lineOf(l.root, path)}
 }
 
 // has tells whether the file still has a path, after tags took some away.
@@ -161,7 +163,7 @@ func indexOf(list []any, key string) int {
 }
 
 // place of a path: in the last layer that has it, for that one counts.
-func (w *work) place(path ...string) place {
+func (w *work) place(path ...string) kargo.Place {
 	for _, l := range slices.Backward(w.layers) {
 		if !l.generated() && l.has(path...) {
 			return l.at(path...)
@@ -171,9 +173,9 @@ func (w *work) place(path ...string) place {
 }
 
 // fallback is the place of the nearest part of a path that some layer has.
-func (w *work) fallback(path []string) place {
+func (w *work) fallback(path []string) kargo.Place {
 	if len(path) == 0 {
-		return place{path: "deploy"}
+		return kargo.Place{File: "deploy"}
 	}
 	return w.place(path[:len(path)-1]...)
 }

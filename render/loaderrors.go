@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"kargo"
+
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
 )
@@ -108,7 +110,7 @@ func (w *work) blameService(l *layer, dict map[string]any, message string) []str
 			}
 		}
 	}
-	w.fail(place{path: l.path}, "", "%s", oneLine(message))
+	w.fail(kargo.Place{File: l.path}, "", "%s", oneLine(message))
 	return nil
 }
 
@@ -126,10 +128,10 @@ func decoded(path []string, message string) ([]string, string) {
 // blameMerge reports an error that only shows once the layers are merged.
 func (w *work) blameMerge(err error) {
 	if match := mergeError.FindStringSubmatch(err.Error()); match != nil {
-		w.fail(place{path: match[2]}, "", "cannot be merged with the files below it: %s", oneLine(match[3]))
+		w.fail(kargo.Place{File: match[2]}, "", "cannot be merged with the files below it: %s", oneLine(match[3]))
 		return
 	}
-	w.fail(place{path: w.layers[0].path}, "", "cannot be merged: %s", oneLine(err.Error()))
+	w.fail(kargo.Place{File: w.layers[0].path}, "", "cannot be merged: %s", oneLine(err.Error()))
 }
 
 // oneLine is a message without line breaks.

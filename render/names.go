@@ -56,7 +56,7 @@ func (r *renderer) checkNames() {
 
 // checkSuffix warns of variables that can only be meant for a stack or service
 // which is not there.
-func (r *renderer) checkSuffix(at place, variable string) {
+func (r *renderer) checkSuffix(at kargo.Place, variable string) {
 	if strings.HasSuffix(variable, string(kargo.SuffixStack)) {
 		r.warnOrphan(at, variable, kargo.SuffixStack, r.stacks, "lists services of a stack that is not in STACKS")
 		return
@@ -69,7 +69,7 @@ func (r *renderer) checkSuffix(at place, variable string) {
 	}
 }
 
-func (r *renderer) warnOrphan(at place, variable string, suffix kargo.Suffix, names []string, what string) {
+func (r *renderer) warnOrphan(at kargo.Place, variable string, suffix kargo.Suffix, names []string, what string) {
 	var variables []string
 	for _, name := range names {
 		variables = append(variables, suffix.Of(name))

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"strings"
 
 	"kargo"
 )
@@ -51,5 +50,5 @@ func (w *work) usesCatalogue() bool {
 
 // fromCatalogue tells whether a variable has the catalogue's value.
 func (r *renderer) fromCatalogue(variable string) bool {
-	return strings.HasPrefix(r.ws.Lines[variable], ".env.default:")
+	return r.ws.Lines[variable].File == kargo.FileEnvDefault
 }

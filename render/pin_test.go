@@ -27,7 +27,7 @@ func TestPin(t *testing.T) {
 	for _, name := range []string{"deploy/a.yml", "configs/d"} {
 		ws.Files[name] = kargo.File{Data: ws.Files[name].Data, Origin: kargo.OriginDefault}
 	}
-	ws.Lines = map[string]string{"TAG": ".env.default:1", "C_CONSTRAINTS": ".env.default:2", "OWN": ".env:1", "KARGO_CATALOGUE": ".env:2"}
+	ws.Lines = map[string]kargo.Place{"TAG": {File: ".env.default", Line: 1}, "C_CONSTRAINTS": {File: ".env.default", Line: 2}, "OWN": {File: ".env", Line: 1}, "KARGO_CATALOGUE": {File: ".env", Line: 2}}
 	for _, test := range []struct{ version, waiting, problems string }{
 		{"3", "", ""},
 		{"4", "file variable constraint config", ".env:2: warning: this Kargo has catalogue 4: changes of stacks that use it wait for approval (look at `kargo plan`, then set it to 4)\n"},

@@ -40,11 +40,10 @@ func (p *Provenance) Place(service string, property ...string) kargo.Place {
 	if w == nil {
 		return kargo.Place{}
 	}
-	at := w.placeOf(name, property)
-	return kargo.Place{Layer: p.ws.Layer(at.path), File: at.path, Line: at.line}
+	return w.placeOf(name, property)
 }
 
-func (w *work) placeOf(service string, property []string) place {
+func (w *work) placeOf(service string, property []string) kargo.Place {
 	if len(property) == 2 {
 		switch section := property[0]; section {
 		case "volumes":
@@ -186,7 +185,7 @@ func (w *work) ofWorkspace(path []string) bool {
 // ownVariable tells whether a variable's value is not the catalogue's.
 func (w *work) ownVariable(name string) bool {
 	where, assigned := w.ws.Lines[name]
-	return assigned && !strings.HasPrefix(where, ".env.default:")
+	return assigned && where.File != kargo.FileEnvDefault
 }
 
 // volumePaths are the entry of a service that mounts something at a target, in

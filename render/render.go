@@ -28,7 +28,7 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 
 // Trace is Render, and says where what it rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
-	r := &renderer{ws: ws, places: map[string]place{}, services: map[string]bool{}, files: map[string]bool{}}
+	r := &renderer{ws: ws, places: map[string]kargo.Place{}, services: map[string]bool{}, files: map[string]bool{}}
 	if r.tooMany() {
 		return nil, &Provenance{ws: ws}, r.problems
 	}
@@ -60,30 +60,24 @@ type renderer struct {
 	ws       kargo.Workspace
 	stacks   []string // STACKS, without repetitions
 	problems kargo.Problems
-	failed   bool             // the stack at hand has a problem that is not a warning
-	places   map[string]place // where each rendered service is defined
-	services map[string]bool  // compose services of the stacks
-	files    map[string]bool  // entries of <STACK>_STACK
-	works    []*work          // of the stacks that have a configuration
-	counted  int              // services so far, and
-	expanded int              // bytes of their files with variables replaced; see bounds.go
-}
-
-// place is a line of a file; line 0 is the file as a whole.
-type place struct {
-	path string
-	line int
+	failed   bool                   // the stack at hand has a problem that is not a warning
+	places   map[string]kargo.Place // where each rendered service is defined
+	services map[string]bool        // compose services of the stacks
+	files    map[string]bool        // entries of <STACK>_STACK
+	works    []*work                // of the stacks that have a configuration
+	counted  int                    // services so far, and
+	expanded int                    // bytes of their files with variables replaced; see bounds.go
 }
 
 // fail reports a problem.
-func (r *renderer) fail(at place, hint, format string, args ...any) {
+func (r *renderer) fail(at kargo.Place, hint, format string, args ...any) {
 	r.failed = true
-	r.report(kargo.Problem{Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint})
+	r.report(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // warn reports what is odd and does no harm to the rendering.
-func (r *renderer) warn(at place, hint, format string, args ...any) {
-	r.report(kargo.Problem{Path: at.path, Line: at.line, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true})
+func (r *renderer) warn(at kargo.Place, hint, format string, args ...any) {
+	r.report(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true})
 }
 
 // report keeps a problem, as long as anybody would read it. An error takes the
@@ -163,11 +157,9 @@ func (r *renderer) chosen(names []string) []string {
 
 // variable is where a variable was assigned last. One that never was is
 // missed in the user's environment file.
-func (r *renderer) variable(name string) place {
-	if where, ok := r.ws.Lines[name]; ok {
-		if file, line, ok := splitPlace(where); ok {
-			return place{file, line}
-		}
+func (r *renderer) variable(name string) kargo.Place {
+	if where, assigned := r.ws.Lines[name]; assigned {
+		return where
 	}
-	return place{path: ".env"}
+	return kargo.Place{File: kargo.FileEnv}
 }

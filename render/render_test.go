@@ -38,7 +38,7 @@ func workspace(archive *txtar.Archive) kargo.Workspace {
 		Root:  "/srv/.kargo",
 		Env:   kargo.Environment{},
 		Files: map[string]kargo.File{},
-		Lines: map[string]string{},
+		Lines: map[string]kargo.Place{},
 	}
 	for _, file := range archive.Files {
 		switch file.Name {
@@ -48,7 +48,7 @@ func workspace(archive *txtar.Archive) kargo.Workspace {
 			for i, line := range strings.Split(string(file.Data), "\n") {
 				if name, value, ok := strings.Cut(line, "="); ok {
 					ws.Env[name] = value
-					ws.Lines[name] = fmt.Sprintf(".env:%d", i+1)
+					ws.Lines[name] = kargo.Place{File: kargo.FileEnv, Line: i + 1}
 				}
 			}
 		}

@@ -2,8 +2,6 @@ package render
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"kargo"
 )
@@ -38,7 +36,7 @@ func (r *renderer) serviceList(stack string) []string {
 	listed := r.ws.Env.List(variable)
 	if len(listed) == 0 {
 		at := r.variable(variable)
-		if at.line == 0 {
+		if at.Line == 0 {
 			at = r.variable("STACKS")
 		}
 		hint := "list its services, as in " + variable + `="redis mongodb"`
@@ -58,14 +56,4 @@ func (r *renderer) serviceList(stack string) []string {
 		services = append(services, service)
 	}
 	return services
-}
-
-// splitPlace takes "file:line" apart.
-func splitPlace(where string) (string, int, bool) {
-	i := strings.LastIndexByte(where, ':')
-	if i < 0 {
-		return "", 0, false
-	}
-	line, err := strconv.Atoi(where[i+1:])
-	return where[:i], line, err == nil
 }

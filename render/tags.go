@@ -3,6 +3,8 @@ package render
 import (
 	"slices"
 
+	"kargo"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -65,7 +67,7 @@ func (w *work) placeTags(l *layer, tagged map[*yaml.Node]string) []tag {
 		case yaml.SequenceNode:
 			for _, item := range node.Content {
 				if name, ok := tagged[resolve(item)]; ok {
-					w.fail(place{l.path, item.Line}, "put it before the list", "%s cannot stand inside a list", name)
+					w.fail(kargo.Place{File: l.path, Line: item.Line}, "put it before the list", "%s cannot stand inside a list", name)
 					return
 				}
 			}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"kargo"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -57,9 +59,9 @@ func (w *work) checkNode(l *layer, node *yaml.Node, value any) {
 // checkText looks at the references of one value.
 func (w *work) checkText(l *layer, node *yaml.Node) {
 	for _, match := range variableReference.FindAllStringSubmatchIndex(node.Value, -1) {
-		at := place{l.path, node.Line}
+		at := kargo.Place{File: l.path, Line: node.Line}
 		if node.Style&yaml.LiteralStyle != 0 {
-			at.line += 1 + strings.Count(node.Value[:match[0]], "\n")
+			at.Line += 1 + strings.Count(node.Value[:match[0]], "\n")
 		}
 		switch {
 		case match[2] >= 0: // $$ is a dollar
@@ -75,7 +77,7 @@ func (w *work) checkText(l *layer, node *yaml.Node) {
 }
 
 // checkReference looks at what stands after the dollar: "NAME:-text".
-func (w *work) checkReference(l *layer, at place, expression string, braced bool) {
+func (w *work) checkReference(l *layer, at kargo.Place, expression string, braced bool) {
 	name := variableName.FindString(expression)
 	rest := expression[len(name):]
 	l.readsDefaults = l.readsDefaults || w.fromCatalogue(name)

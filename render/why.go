@@ -86,7 +86,7 @@ func (w *work) trail(dotted string, parts bool) (kargo.Trail, bool) {
 // was lifted by a tag of a file above.
 func (w *work) mention(l *layer, path []string, node *yaml.Node) kargo.Mention {
 	m := kargo.Mention{
-		Place:     kargo.Place{Layer: w.ws.Layer(l.path), File: l.path, Line: lineOf(l.root, path)},
+		Layer: w.ws.Layer(l.path), Where: l.at(path...),
 		Variables: variablesIn(node), Counts: l.has(path...),
 	}
 	if resolved := resolve(node); resolved.Kind == yaml.ScalarNode {
@@ -110,8 +110,8 @@ func (w *work) mentionVariable(trail *kargo.Trail) {
 		at := w.variable(variable)
 		trail.Key = path[4]
 		trail.Mentions = append(trail.Mentions, kargo.Mention{
-			Place: kargo.Place{Layer: kargo.EnvLayer(at.path), File: at.path, Line: at.line},
-			Text:  "${" + variable + "}", Value: w.ws.Env[variable], Variables: []string{variable}, Counts: true,
+			Layer: at.EnvLayer(), Where: at,
+			Text: "${" + variable + "}", Value: w.ws.Env[variable], Variables: []string{variable}, Counts: true,
 		})
 	}
 }

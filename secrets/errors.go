@@ -10,17 +10,17 @@ import (
 
 // refuse is the error of a file that the revision's author has to mend.
 func refuse(name, hint, format string, args ...any) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: name, Err: fmt.Errorf(format, args...), Hint: hint}
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: name}, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
 // refuseAt is refuse with a line, from 1.
 func refuseAt(name string, line int, hint, format string, args ...any) error {
-	return refuse(fmt.Sprintf("%s:%d", name, line), hint, format, args...)
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: name, Line: line}, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
 // away is the error of something that may be there at the next try.
 func away(name, hint, format string, args ...any) error {
-	return &kargo.Error{Fault: kargo.Unavailable, Where: name, Err: fmt.Errorf(format, args...), Hint: hint}
+	return &kargo.Error{Fault: kargo.Unavailable, Where: kargo.Place{File: name}, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
 func lineAt(data []byte, offset int) int { return 1 + bytes.Count(data[:offset], []byte("\n")) }

@@ -81,13 +81,12 @@ func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) (
 
 // blameReference is the error of one reference, with its line.
 func (t *tree) blameReference(name string, line int, variable, kind, target string, err error) error {
-	where := fmt.Sprintf("%s:%d", name, line)
 	var hinted *hintedError
 	hint := ""
 	if errors.As(err, &hinted) {
 		hint = hinted.hint
 	}
-	return &kargo.Error{Fault: faultOf(err), Where: where, Hint: hint,
+	return &kargo.Error{Fault: faultOf(err), Where: kargo.Place{File: name, Line: line}, Hint: hint,
 		Err: fmt.Errorf("%s: cannot resolve ref+%s:%s: %w", variable, kind, target, err)}
 }
 

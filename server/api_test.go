@@ -89,7 +89,7 @@ func TestFaultsAsStatusCodes(t *testing.T) {
 	}{
 		{&kargo.Error{Fault: kargo.Conflict, Hint: "look at the plan again", Err: errors.New("no such plan")}, 409,
 			`{"fault":"conflict","error":"no such plan","hint":"look at the plan again"}`},
-		{&kargo.Error{Fault: kargo.Invalid, Where: "deploy/redis.yml:3", Err: errors.New("bad")}, 422,
+		{&kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "deploy/redis.yml", Line: 3}, Err: errors.New("bad")}, 422,
 			`{"fault":"invalid","error":"deploy/redis.yml:3: bad"}`},
 		{kargo.Errorf(kargo.Unavailable, "swarm is away"), 503, `{"fault":"unavailable","error":"swarm is away"}`},
 		{errors.New("oops"), 500, `{"fault":"internal","error":"oops"}`},

@@ -93,9 +93,9 @@ func troubled() kargo.Status {
 	status.Applied = older
 	status.Fault, status.Message = "invalid", "the newest revision cannot be applied"
 	status.Problems = kargo.Problems{
-		{Path: "deploy/redis.yml", Line: 12, Message: `services.redis.deploy.replicas must be an integer, not "three"`, Hint: "write a number without quotes"},
-		{Path: ".env", Line: 3, Message: "STACKS names maps, and there is no deploy/maps.yml"},
-		{Path: "deploy/monitoring.yml", Line: 40, Message: "services.prometheus.restart is not used by Swarm", Hint: "use deploy.restart_policy", Warning: true},
+		{Where: kargo.Place{File: "deploy/redis.yml", Line: 12}, Message: `services.redis.deploy.replicas must be an integer, not "three"`, Hint: "write a number without quotes"},
+		{Where: kargo.Place{File: ".env", Line: 3}, Message: "STACKS names maps, and there is no deploy/maps.yml"},
+		{Where: kargo.Place{File: "deploy/monitoring.yml", Line: 40}, Message: "services.prometheus.restart is not used by Swarm", Hint: "use deploy.restart_policy", Warning: true},
 	}
 	status.Stacks[0].Health, status.Stacks[0].InSync = kargo.HealthDegraded, false
 	status.Stacks[0].Message = "dbs_postgis was rolled back"

@@ -170,7 +170,7 @@ func TestS32HostileText(t *testing.T) {
 		Plan:    kargo.PlanText{ID: evil, Revision: evil, Changes: []kargo.Change{{Action: evil, Kind: evil, Name: evil, Reason: evil}}},
 	}
 	withProblems := hostile
-	withProblems.Problems = kargo.Problems{{Path: evil, Message: evil, Hint: evil}, {Path: evil, Message: evil, Hint: evil, Warning: true}}
+	withProblems.Problems = kargo.Problems{{Where: kargo.Place{File: evil}, Message: evil, Hint: evil}, {Where: kargo.Place{File: evil}, Message: evil, Hint: evil, Warning: true}}
 	deployment := kargo.Deployment{Number: 1, Revision: revision, Trigger: evil, Outcome: evil, PlanID: evil, Err: evil,
 		Changes: hostile.Plan.Changes, Held: hostile.Pending.Held, Stacks: []kargo.StackResult{{Name: evil, Verdict: kargo.VerdictAdded}}}
 	for _, status := range []kargo.Status{hostile, withProblems} {

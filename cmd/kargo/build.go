@@ -62,7 +62,7 @@ func (s *settings) build(cmd *cobra.Command, env map[string]string, name string,
 	}
 	if script := "build/" + name + ".sh"; workspace.Files[script].Data != nil {
 		if !s.hooks.allowed {
-			return &kargo.Error{Fault: kargo.Invalid, Where: script, Err: fmt.Errorf("the recipe of %s is a script, and scripts are not allowed to run", name),
+			return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: script}, Err: fmt.Errorf("the recipe of %s is a script, and scripts are not allowed to run", name),
 				Hint: "write a build.yml and a Dockerfile, or let it run: --allow-hooks"}
 		}
 		return s.runScript(cmd, workspace, "build", name, []string{name})

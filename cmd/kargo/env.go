@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -50,10 +51,7 @@ bash-process, for files that run programs (--allow-hooks).`,
 				if !declared {
 					return usagef("no file declares %s", name)
 				}
-				where := desired.Workspace.Lines[name]
-				if where == "" {
-					where = "Kargo"
-				}
+				where := cmp.Or(desired.Workspace.Lines[name].String(), "Kargo")
 				fmt.Fprintf(table, "%s=%q\t%s\n", name, mask.Value(name, value), where)
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "environment read by %s\n", desired.Workspace.Reader)

@@ -249,7 +249,7 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 	}
 	for _, key := range keys {
 		if !known[key.name] {
-			return &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", s.config, key.line),
+			return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: s.config, Line: key.line},
 				Err: fmt.Errorf("unknown setting %q", key.name), Hint: kargo.DidYouMean(key.name, slices.Collect(maps.Keys(known)))}
 		}
 		// Settings of other commands are read, and left alone.
@@ -258,7 +258,7 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 			continue
 		}
 		if err := setFlag(flag, key.values); err != nil {
-			return &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", s.config, key.line),
+			return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: s.config, Line: key.line},
 				Err: fmt.Errorf("setting %s: %w", key.name, err)}
 		}
 		flag.Changed = true
@@ -355,7 +355,7 @@ func readMapping(path string) ([]entry, error) {
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, &kargo.Error{Fault: kargo.Invalid, Where: path, Err: err}
+		return nil, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: path}, Err: err}
 	}
 	if len(document.Content) == 0 {
 		return nil, nil
@@ -373,7 +373,7 @@ func readMapping(path string) ([]entry, error) {
 
 // fileError is what is wrong at a place of a file of the operator's.
 func fileError(path string, node *yaml.Node, err error) error {
-	fault := &kargo.Error{Fault: kargo.Invalid, Where: fmt.Sprintf("%s:%d", path, node.Line), Err: err}
+	fault := &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: path, Line: node.Line}, Err: err}
 	var inner *kargo.Error
 	if errors.As(err, &inner) {
 		fault.Err, fault.Hint = inner.Err, inner.Hint

@@ -97,7 +97,7 @@ func (s *settings) used() (string, error) {
 	line, _, _ := strings.Cut(string(data), "\n")
 	workspace, ok := strings.CutPrefix(strings.TrimSpace(line), "WORKSPACE=")
 	if !ok || workspace == "" {
-		return "", &kargo.Error{Fault: kargo.Invalid, Where: path, Err: errors.New("does not name a workspace"), Hint: "kargo use DIRECTORY"}
+		return "", &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: path}, Err: errors.New("does not name a workspace"), Hint: "kargo use DIRECTORY"}
 	}
 	if !filepath.IsAbs(workspace) {
 		workspace = filepath.Join(s.data, workspace)
@@ -130,7 +130,7 @@ func (s *settings) takeUsed() (bool, error) {
 		return false, err
 	}
 	if _, err := os.Stat(workspace); err != nil {
-		return false, &kargo.Error{Fault: kargo.Invalid, Where: filepath.Join(s.data, usedFile),
+		return false, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: filepath.Join(s.data, usedFile)},
 			Err: fmt.Errorf("the workspace in use is gone: %s", workspace), Hint: "kargo use DIRECTORY"}
 	}
 	data, err := s.dataOf(workspace)

@@ -96,11 +96,7 @@ func (e explainer) variable(name string) error {
 	}
 	table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	for i, place := range places {
-		file := place
-		if i := strings.LastIndexByte(place, ':'); i >= 0 {
-			file = place[:i] // without a line: what a program assigned
-		}
-		fmt.Fprintf(table, "%s %s\t%s\n", mark(i == len(places)-1), place, kargo.EnvLayer(file))
+		fmt.Fprintf(table, "%s %s\t%s\n", mark(i == len(places)-1), place, place.EnvLayer())
 	}
 	return table.Flush()
 }
@@ -139,7 +135,7 @@ func (e explainer) mentions(table io.Writer, prefix string, trail kargo.Trail) {
 		if prefix != "" && !m.Counts {
 			continue // ask for it by name
 		}
-		row := fmt.Sprintf("%s %s:%d\t%s", mark(m.Counts), m.File, m.Line, m.Layer)
+		row := fmt.Sprintf("%s %s\t%s", mark(m.Counts), m.Where, m.Layer)
 		if text := strings.TrimSpace(prefix + " " + e.text(trail.Key, m)); text != "" {
 			row += "\t" + text
 		}

@@ -60,7 +60,7 @@ func (r Rules) Validate() error {
 }
 
 func invalid(message, hint string) error {
-	return &kargo.Error{Fault: kargo.Invalid, Where: "repository", Hint: hint, Err: errors.New(message)}
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"}, Hint: hint, Err: errors.New(message)}
 }
 
 // OfCommits and OfTags report whether commits, or tags, must be signed.
@@ -132,7 +132,7 @@ type TagToCheck struct {
 func (k Keys) CheckTag(tag TagToCheck) (signer string, err error) {
 	name := tag.Ref.Short()
 	if !tag.Ref.IsTag() {
-		return "", &kargo.Error{Fault: kargo.Invalid, Where: "signature", Hint: "follow a tag or a range of versions, or have commits verified",
+		return "", &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "signature"}, Hint: "follow a tag or a range of versions, or have commits verified",
 			Err: fmt.Errorf("%s is not a tag, and signed tags are asked for", name)}
 	}
 	what := "tag " + kargo.PrintableLine(name)
@@ -174,7 +174,7 @@ func refuse(what string, err error) error {
 	if errors.As(err, &unknown) {
 		hint = "if you know that key and trust it, add it to the allowed ones"
 	}
-	return &kargo.Error{Fault: kargo.Invalid, Where: "signature", Hint: hint, Err: fmt.Errorf("%s: %w", what, err)}
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "signature"}, Hint: hint, Err: fmt.Errorf("%s: %w", what, err)}
 }
 
 // unknownKey is a key that made a signature and is not allowed to.
