@@ -104,6 +104,9 @@ func (c LiveConfig) Kind() Kind {
 	return KindConfig
 }
 
+// Key returns the key of the object.
+func (c LiveConfig) Key() ObjectKey { return ObjectKey{c.Kind(), c.Name} }
+
 // Task is one container of a service, as Swarm tells of it.
 type Task struct {
 	ID string
@@ -131,8 +134,8 @@ type Event struct {
 	Action string // "create", "update", "remove"
 }
 
-// Key names the object, as Change.Key does.
-func (e Event) Key() string { return string(e.Kind) + " " + e.Name }
+// Key returns the key of the object.
+func (e Event) Key() ObjectKey { return ObjectKey{e.Kind, e.Name} }
 
 // String is the event for the log: "service update kargo-dbs_redis".
 func (e Event) String() string { return string(e.Kind) + " " + e.Action + " " + e.Name }

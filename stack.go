@@ -138,3 +138,6 @@ func (c Config) Kind() Kind {
 	}
 	return KindConfig
 }
+
+// Key returns the key of the object.
+func (c Config) Key() ObjectKey { return ObjectKey{c.Kind(), c.Name} }

@@ -137,7 +137,7 @@ type Controller struct {
 	nodesMoved atomic.Bool // an event told of a node
 	// names are those of all that Kargo wants or owns, by Change.Key, as of the
 	// last look; nil before it.
-	names atomic.Pointer[map[string]bool]
+	names atomic.Pointer[map[kargo.ObjectKey]bool]
 
 	// The rest belongs to the goroutine that runs rounds.
 	memory   plan.Memory

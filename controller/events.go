@@ -16,8 +16,8 @@ func (c *Controller) matters(event kargo.Event) bool {
 // noteNames keeps the names of all that is wanted, and of what was seen to be
 // this instance's.
 func (c *Controller) noteNames() {
-	names := map[string]bool{}
-	note := func(kind kargo.Kind, name string) { names[string(kind)+" "+name] = true }
+	names := map[kargo.ObjectKey]bool{}
+	note := func(kind kargo.Kind, name string) { names[kargo.ObjectKey{Kind: kind, Name: name}] = true }
 	for _, stack := range c.desired.Stacks {
 		for _, service := range stack.Services {
 			note(kargo.KindService, service.Name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"kargo"
 	"kargo/compile"
@@ -55,13 +54,6 @@ func (c *Controller) narrowed(stacks []kargo.Stack) []kargo.Stack {
 // concerns tells whether a stack is any of the controller's business.
 func (c *Controller) concerns(stack string) bool {
 	return c.only == nil || slices.Contains(c.only, stack)
-}
-
-// concernsService is concerns for a service, by its name in Swarm.
-func (c *Controller) concernsService(name string) bool {
-	return c.only == nil || slices.ContainsFunc(c.only, func(stack string) bool {
-		return strings.HasPrefix(name, kargo.StackPrefix+stack+"_")
-	})
 }
 
 // endingTasks reads the tasks while stacks are being removed: their services

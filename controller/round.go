@@ -144,7 +144,7 @@ func (c *Controller) mask() kargo.Mask { return c.desired.Workspace.Mask(c.MaskK
 
 // passing tells whether a plan holds anything that lifts by itself.
 func passing(p kargo.Plan) bool {
-	return slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Passing })
+	return slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilSettled })
 }
 
 // carryOut does what the plan says and records it; an empty plan may still
@@ -256,12 +256,8 @@ func (c *Controller) remember(change kargo.Change) {
 // again is drift from now on.
 func (c *Controller) markSeen(next kargo.Plan) {
 	c.noteCredentials()
-	held := map[string]bool{}
-	for _, hold := range next.Held {
-		held[hold.Name] = held[hold.Name] || !hold.StandsIn
-	}
-	for name, sent := range c.memory.Sent {
-		if !sent.Seen && !held[name] && c.concernsService(name) {
+	for _, name := range next.Unchanged {
+		if sent, known := c.memory.Sent[name]; known && !sent.Seen {
 			sent.Seen = true
 			c.memory.Sent[name] = sent
 		}

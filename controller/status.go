@@ -142,7 +142,7 @@ func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
 }
 
 func holdOperation(hold kargo.Hold) kargo.Operation {
-	if hold.Passing {
+	if hold.Until == kargo.UntilSettled {
 		return kargo.OperationWaiting
 	}
 	return kargo.OperationHeld
@@ -151,7 +151,7 @@ func holdOperation(hold kargo.Hold) kargo.Operation {
 // waitsFor is the reason why a stack has to wait, if that passes by itself.
 func waitsFor(stack string, remaining kargo.Plan) string {
 	for _, hold := range remaining.Held {
-		if hold.Stack == stack && hold.Kind == "" && hold.Passing {
+		if hold.Stack == stack && hold.Kind == "" && hold.Until == kargo.UntilSettled {
 			return hold.Reason
 		}
 	}

@@ -42,7 +42,7 @@ func (m maker) sameContent(wanted *swarm.ConfigReference, running []*swarm.Confi
 	}
 	sum := sha256.Sum256(stack.Configs[i].Data)
 	for _, reference := range running {
-		live := m.configs[configKey{name: reference.ConfigName}]
+		live := m.configs[kargo.ObjectKey{Kind: kargo.KindConfig, Name: reference.ConfigName}]
 		if reflect.DeepEqual(reference.File, wanted.File) && live.Digest == hex.EncodeToString(sum[:]) {
 			return live.Name
 		}

@@ -14,7 +14,7 @@ func (m maker) untilApproved(stack kargo.Stack, p stackPlan) stackPlan {
 	}
 	for _, change := range p.changes {
 		p.holds = append(p.holds, kargo.Hold{
-			Kind: change.Kind, Stack: change.Stack, Name: change.Name, Approvable: true,
+			Kind: change.Kind, Stack: change.Stack, Name: change.Name, Until: kargo.UntilApproved,
 			Reason: fmt.Sprintf("%s (%s), but %s", change.Action, change.Reason, stack.NeedsApproval),
 		})
 	}

@@ -9,29 +9,29 @@ import (
 	"kargo"
 )
 
-// renewCredential sends a service as it is, because the credential changed that
-// its nodes pull the image with: Swarm keeps the old one with the spec, and a
-// node that has to start a task would pull in vain. Tasks that run are not
-// touched. It is nil where nothing is known to have changed, while an update is
-// on its way, and for jobs, which Swarm would run again.
-func (m maker) renewCredential(stack kargo.Stack, live kargo.LiveService, digest string) *kargo.Change {
+// renewCredential decides on a service that runs as it should. It sends the
+// service as it is where the credential has changed with which nodes pull its
+// image: Swarm keeps the old one with the spec, and a node that has to start a
+// task would pull in vain. Tasks that run are not touched. Nothing is sent where
+// no change of the credential is known, during an update, and for jobs, which
+// Swarm would run again.
+func (m maker) renewCredential(stack kargo.Stack, live kargo.LiveService, digest string) decision {
 	now, before := m.Credentials[live.Name], m.Memory.Sent[live.Name].Credential
 	if now.Digest == "" || now.Digest == kargo.NoCredential || before == "" || before == now.Digest {
-		return nil
+		return asItShouldBe()
 	}
-	if isJob(live.Spec.Mode) || live.Spec.TaskTemplate.ContainerSpec == nil || live.Update != nil && !ended(live.Update.State) {
-		return nil
+	container := live.Spec.TaskTemplate.ContainerSpec
+	if isJob(live.Spec.Mode) || container == nil || live.Update != nil && !ended(live.Update.State) {
+		return asItShouldBe()
 	}
-	spec := live.Spec
-	pin(&spec, cmp.Or(live.Image, spec.TaskTemplate.ContainerSpec.Image))
-	return &kargo.Change{
-		Action: kargo.Update, Kind: kargo.KindService, Stack: stack.Name, Name: live.Name, ID: live.ID, Version: live.Version,
-		Reason:  fmt.Sprintf("credentials of %s changed; no task is restarted, and `docker service rollback` leads back to this same spec from now on", now.Registry),
-		Service: &spec, Digest: digest, Renews: true,
-	}
+	spec := chosenImage{name: cmp.Or(live.Image, container.Image)}.into(live.Spec)
+	update := kargo.UpdateService(stack.Name, live, spec, fmt.Sprintf(
+		"credentials of %s changed; no task is restarted, and `docker service rollback` leads back to this same spec from now on", now.Registry))
+	update.Digest, update.Renews = digest, true
+	return toChange(update)
 }
 
-// ended tells whether an update, or a rollback, is over.
+// ended reports whether an update, or a rollback, is over.
 func ended(state swarm.UpdateState) bool {
 	return state == swarm.UpdateStateCompleted || state == swarm.UpdateStateRollbackCompleted
 }

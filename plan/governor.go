@@ -70,7 +70,7 @@ func (m maker) tooMany(gone, live int) string {
 func governorHolds(held map[string]string) []kargo.Hold {
 	var holds []kargo.Hold
 	for stack, reason := range held {
-		holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Reason: reason, Approvable: true})
+		holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Reason: reason, Until: kargo.UntilApproved})
 	}
 	sortHolds(holds)
 	return holds

@@ -10,71 +10,87 @@ import (
 	"kargo"
 )
 
-// choose makes the image of a change that is new to its service the one that
-// goes out: the one that is known to run well, or what its registry says that
-// the tag means. Where the registry has no such image, the hold says so: the
-// version that runs is not given up for one that nobody can pull.
-func (m maker) choose(change *kargo.Change, stack kargo.Stack, service kargo.Service) *kargo.Hold {
-	container := change.Service.TaskTemplate.ContainerSpec
-	if container == nil {
-		return nil
+// chosenImage is the image that is sent with a service.
+type chosenImage struct {
+	// name is the image to run. It is empty where the one in the spec is sent
+	// as it is written.
+	name string
+	// platforms are those that the image is built for, and known says whether
+	// anybody knows them.
+	platforms []swarm.Platform
+	known     bool
+	// resolved is name where a registry said what the tag means.
+	resolved string
+	// unresolved is the image as written, where its registry is to be asked.
+	unresolved string
+	// missing is what the registry says where it has no such image.
+	missing string
+}
+
+// newImage chooses an image that is new to its service: the one that is known to
+// run well, or what its registry says that the tag means.
+func (m maker) newImage(stack kargo.Stack, service kargo.Service) chosenImage {
+	container := service.Spec.TaskTemplate.ContainerSpec
+	switch {
+	case container == nil:
+		return chosenImage{}
+	case service.Pinned != "":
+		return chosenImage{name: service.Pinned}
+	case stack.Options.Resolve == kargo.ResolveNever, strings.Contains(container.Image, "@"):
+		return chosenImage{}
 	}
-	if service.Pinned != "" {
-		pin(change.Service, service.Pinned)
-		return nil
-	}
-	written := container.Image
-	if stack.Options.Resolve == kargo.ResolveNever || strings.Contains(written, "@") {
-		return nil
-	}
-	switch image, asked := m.images[written]; {
+	image, asked := m.images[container.Image]
+	switch {
 	case !asked:
-		change.Unresolved = written
+		return chosenImage{unresolved: container.Image}
 	case image.Missing != "":
-		return &kargo.Hold{
-			Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Failed: true,
-			Reason: fmt.Sprintf("there is no image %s (%s), so the stack stays as it is; the registry is asked again later, %s_RESOLVE=never goes without",
-				written, m.Mask.Text(image.Missing), kargo.EnvName(stack.Name)),
-		}
+		return chosenImage{missing: image.Missing}
 	case image.Pinned != "":
-		change.Image = image.Pinned
-		pin(change.Service, image.Pinned)
-		place(change.Service, image.Platforms)
+		return chosenImage{name: image.Pinned, resolved: image.Pinned, platforms: image.Platforms, known: true}
 	}
-	return nil
+	return chosenImage{} // the registry is out of reach
 }
 
-// pin makes a spec run exactly this image.
-func pin(spec *swarm.ServiceSpec, image string) {
-	container := *spec.TaskTemplate.ContainerSpec // the desired spec belongs to the caller
-	container.Image = image
-	spec.TaskTemplate.ContainerSpec = &container
+// sameImage chooses the image that runs, with its digest, for a service whose
+// image has not changed by name: an update for another reason never rolls out
+// another build of the same tag. ok reports whether the image is the same.
+func sameImage(wanted swarm.ServiceSpec, live kargo.LiveService) (image chosenImage, ok bool) {
+	before, after := live.Spec.TaskTemplate.ContainerSpec, wanted.TaskTemplate.ContainerSpec
+	if before == nil || after == nil || before.Image != after.Image {
+		return chosenImage{}, false
+	}
+	image.name = cmp.Or(live.Image, after.Image)
+	if placement := live.Spec.TaskTemplate.Placement; placement != nil {
+		image.platforms, image.known = placement.Platforms, true
+	}
+	return image, true
 }
 
-// place lets Swarm use only nodes that the image is built for.
-func place(spec *swarm.ServiceSpec, platforms []swarm.Platform) {
-	placement := swarm.Placement{}
-	if spec.TaskTemplate.Placement != nil {
-		placement = *spec.TaskTemplate.Placement
+// into returns a spec that runs the image, only on nodes that it is built for.
+// The spec itself belongs to the caller and stays as it is.
+func (i chosenImage) into(spec swarm.ServiceSpec) swarm.ServiceSpec {
+	if i.name != "" {
+		container := *spec.TaskTemplate.ContainerSpec
+		container.Image = i.name
+		spec.TaskTemplate.ContainerSpec = &container
 	}
-	placement.Platforms = platforms
-	spec.TaskTemplate.Placement = &placement
+	if i.known {
+		placement := swarm.Placement{}
+		if spec.TaskTemplate.Placement != nil {
+			placement = *spec.TaskTemplate.Placement
+		}
+		placement.Platforms = i.platforms
+		spec.TaskTemplate.Placement = &placement
+	}
+	return spec
 }
 
-// carryOver keeps what Swarm or a person added to the live spec and the
-// workspace has no say in: the restart counter of `docker service update
-// --force`, and the digest of an image whose name has not changed, so that an
-// unrelated update never rolls out another build of the same tag. It answers
-// whether the image is another one and has to be chosen.
-func carryOver(spec *swarm.ServiceSpec, live kargo.LiveService) (another bool) {
-	spec.TaskTemplate.ForceUpdate = live.Spec.TaskTemplate.ForceUpdate
-	wanted, running := spec.TaskTemplate.ContainerSpec, live.Spec.TaskTemplate.ContainerSpec
-	if wanted == nil || running == nil || wanted.Image != running.Image {
-		return true
-	}
-	pin(spec, cmp.Or(live.Image, wanted.Image))
-	if live.Spec.TaskTemplate.Placement != nil {
-		place(spec, live.Spec.TaskTemplate.Placement.Platforms)
-	}
-	return false
+// holdMissing holds a service whose image its registry does not have: the
+// version that runs is not given up for one that no node can pull.
+func (m maker) holdMissing(stack kargo.Stack, service kargo.Service, image chosenImage) decision {
+	held := serviceHold(stack, service.Name, kargo.UntilOutside, fmt.Sprintf(
+		"there is no image %s (%s), so the stack stays as it is; the registry is asked again later, %s=never goes without",
+		service.Spec.TaskTemplate.ContainerSpec.Image, m.Mask.Text(image.missing), kargo.SuffixResolve.Of(stack.Name)))
+	held.Failed = true
+	return toHold(held)
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,13 +14,13 @@ import (
 // contract, section 16, item 2). What a variable names is Kargo's from then on,
 // and is removed when the variable no longer names it; of all other labels
 // nothing is known here.
-func (m maker) nodeLabels() (changes []kargo.Change, holds []kargo.Hold) {
+func (m maker) nodeLabels() (all decisions) {
 	wanted, named := map[string]kargo.NodeLabels{}, map[string][]string{}
 	for _, labels := range m.Labels {
 		wanted[labels.Variable] = labels
 	}
 	nodes := slices.SortedStableFunc(slices.Values(m.live.Nodes), func(a, b kargo.LiveNode) int {
-		return strings.Compare(a.Hostname+a.ID, b.Hostname+b.ID)
+		return cmp.Or(strings.Compare(a.Hostname, b.Hostname), strings.Compare(a.ID, b.ID))
 	})
 	for _, node := range nodes {
 		variable := labelsVariable(node)
@@ -29,40 +30,35 @@ func (m maker) nodeLabels() (changes []kargo.Change, holds []kargo.Hold) {
 	}
 	for _, node := range nodes {
 		variable := labelsVariable(node)
-		change, hold := m.labelsOf(node, wanted[variable].Labels)
-		if change != nil && len(named[variable]) > 1 {
-			change.Reason += fmt.Sprintf(" (%s is the variable of %s)", variable, strings.Join(named[variable], " and "))
+		d := m.labelsOf(node, wanted[variable].Labels)
+		if d.outcome == outcomeChange && len(named[variable]) > 1 {
+			d.change.Reason += fmt.Sprintf(" (%s is the variable of %s)", variable, strings.Join(named[variable], " and "))
 		}
-		switch {
-		case hold != nil:
-			holds = append(holds, *hold)
-		case change != nil:
-			changes = append(changes, *change)
-		}
+		all = append(all, d)
 	}
-	return changes, append(holds, m.labelsOfNobody(named)...)
+	return append(all, m.labelsOfNobody(named)...)
 }
 
 func labelsVariable(node kargo.LiveNode) string { return kargo.SuffixLabels.Of(node.Hostname) }
 
-// labelsOfNobody are variables that no node's name leads to.
-func (m maker) labelsOfNobody(named map[string][]string) (holds []kargo.Hold) {
+// labelsOfNobody holds the labels of variables that are for no node that exists.
+func (m maker) labelsOfNobody(named map[string][]string) (all decisions) {
 	if m.live.Nodes == nil {
 		return nil
 	}
 	for _, labels := range m.Labels {
 		if len(named[labels.Variable]) == 0 && len(labels.Labels) > 0 {
-			holds = append(holds, kargo.Hold{
-				Kind: kargo.KindNode, Name: strings.TrimSuffix(labels.Variable, string(kargo.SuffixLabels)),
+			all = append(all, toHold(kargo.Hold{
+				Kind: kargo.KindNode, Name: strings.TrimSuffix(labels.Variable, string(kargo.SuffixLabels)), Until: kargo.UntilOutside,
 				Reason: fmt.Sprintf("%s of %s is for a node of that name, and there is none", labels.Variable, labels.Where),
-			})
+			}))
 		}
 	}
-	return holds
+	return all
 }
 
 // labelsOf compares the labels of one node.
-func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) (*kargo.Change, *kargo.Hold) {
+func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) decision {
 	record := kargo.LabelNodeLabels + m.Instance
 	next := maps.Clone(node.Spec.Labels)
 	if next == nil {
@@ -74,8 +70,8 @@ func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) (*kargo.C
 	delete(next, record)
 	for key, value := range wanted {
 		if other := m.labelOwner(node, key); other != "" && node.Spec.Labels[key] != value {
-			return nil, &kargo.Hold{Kind: kargo.KindNode, Name: node.Hostname,
-				Reason: fmt.Sprintf("label %s belongs to the Kargo instance %s", key, other)}
+			return toHold(kargo.Hold{Kind: kargo.KindNode, Name: node.Hostname, Until: kargo.UntilOutside,
+				Reason: fmt.Sprintf("label %s belongs to the Kargo instance %s", key, other)})
 		}
 		next[key] = value
 	}
@@ -83,14 +79,11 @@ func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) (*kargo.C
 		next[record] = strings.Join(slices.Sorted(maps.Keys(wanted)), " ")
 	}
 	if maps.Equal(next, node.Spec.Labels) {
-		return nil, nil
+		return asItShouldBe()
 	}
 	spec := node.Spec
 	spec.Labels = next
-	return &kargo.Change{
-		Action: kargo.Update, Kind: kargo.KindNode, Name: node.Hostname, ID: node.ID, Version: node.Version,
-		Reason: "labels: " + m.labelDifferences(node.Spec.Labels, next, record), Node: &spec,
-	}, nil
+	return toChange(kargo.UpdateNode(node, spec, "labels: "+m.labelDifferences(node.Spec.Labels, next, record)))
 }
 
 // labelOwner is another instance that has noted a label of a node as its own.

@@ -32,7 +32,7 @@ type Session struct {
 	Adopted map[string]bool
 	// Refused are changes that Docker refused as invalid, by Change.Key. Each
 	// is held as long as the same change is wanted.
-	Refused map[string]Refusal
+	Refused map[kargo.ObjectKey]Refusal
 	// Drifts are the corrections of drift, by service name.
 	Drifts map[string]DriftBackoff
 }
@@ -41,7 +41,7 @@ type Session struct {
 func NewSession() Session {
 	return Session{
 		Absent: map[string]kargo.Hold{}, Adopted: map[string]bool{},
-		Refused: map[string]Refusal{}, Drifts: map[string]DriftBackoff{},
+		Refused: map[kargo.ObjectKey]Refusal{}, Drifts: map[string]DriftBackoff{},
 	}
 }
 

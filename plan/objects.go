@@ -14,55 +14,91 @@ import (
 	"kargo"
 )
 
-// obstacles are the reasons why a stack cannot be touched as a whole: an
-// object of its name that is somebody else's, or one that should be there and
-// is not.
-func (m maker) obstacles(stack kargo.Stack) []kargo.Hold {
-	var holds []kargo.Hold
-	hold := func(kind kargo.Kind, name, reason string) {
-		holds = append(holds, kargo.Hold{Kind: kind, Stack: stack.Name, Name: name, Reason: reason})
-	}
-	foreign := "exists and is not Kargo's; set " + kargo.SuffixAdopt.Of(stack.Name) + "=true to take it over"
+// stackObjects are the decisions on the objects of a stack that its services
+// need.
+type stackObjects struct{ networks, configs decisions }
 
-	for _, service := range stack.Services {
-		live, exists := m.services[service.Name]
-		if exists && !m.owns(live.Spec.Labels) && !m.mayAdopt(stack, live.Spec.Labels) {
-			hold(kargo.KindService, service.Name, m.notOurs(live.Spec.Labels, foreign))
-		}
-	}
+// objects decides on the networks and configs of a stack.
+func (m maker) objects(stack kargo.Stack) (o stackObjects) {
 	for _, network := range stack.Networks {
-		live, exists := m.networks[network.Name]
-		switch {
-		case exists && unusable(network, live) != "":
-			hold(kargo.KindNetwork, network.Name, unusable(network, live))
-		case network.Shared:
-		case network.External && !exists:
-			hold(kargo.KindNetwork, network.Name, "does not exist; create it: docker network create --driver overlay "+network.Name)
-		case network.External, !exists:
-		case !m.owns(live.Labels) && !m.mayAdopt(stack, live.Labels):
-			hold(kargo.KindNetwork, network.Name, m.notOurs(live.Labels, foreign))
-		case m.differs(network) && !stack.Options.Recreate:
-			hold(kargo.KindNetwork, network.Name, "its options differ, and Swarm cannot change a network; give it another name, or set "+
-				kargo.SuffixRecreate.Of(stack.Name)+"=true")
-		}
+		o.networks = append(o.networks, m.network(stack, network))
 	}
 	for _, config := range stack.Configs {
-		live, exists := m.configs[configKey{config.Secret, config.Name}]
-		switch {
-		case config.External && !exists:
-			hold(config.Kind(), config.Name, "does not exist; create it, or give the file instead of external: true")
-		case !config.External && exists && !m.owns(live.Labels) && !m.mayAdopt(stack, live.Labels):
-			hold(config.Kind(), config.Name, m.notOurs(live.Labels, foreign))
+		o.configs = append(o.configs, m.config(stack, config))
+	}
+	return o
+}
+
+// obstacles returns the reasons why a stack cannot be touched as a whole: an
+// object of its name that is somebody else's, or one that should exist and does
+// not.
+func (m maker) obstacles(stack kargo.Stack, o stackObjects) []kargo.Hold {
+	var holds []kargo.Hold
+	for _, service := range stack.Services {
+		if live, exists := m.services[service.Name]; exists {
+			if reason, until := m.notOurs(stack, live.Spec.Labels); reason != "" {
+				holds = append(holds, serviceHold(stack, service.Name, until, reason))
+			}
 		}
 	}
-	return holds
+	return slices.Concat(holds, o.networks.holds(), o.configs.holds())
+}
+
+// network decides on one network of a stack.
+func (m maker) network(stack kargo.Stack, network kargo.Network) decision {
+	hold := func(until kargo.Until, reason string) decision {
+		return toHold(kargo.Hold{Kind: kargo.KindNetwork, Stack: stack.Name, Name: network.Name, Reason: reason, Until: until})
+	}
+	live, exists := m.networks[network.Name]
+	reason, until := m.notOurs(stack, live.Labels)
+	switch {
+	case exists && unusable(network, live) != "":
+		return hold(kargo.UntilOutside, unusable(network, live))
+	case network.Shared:
+		return skipped("is created once for all stacks")
+	case network.External && !exists:
+		return hold(kargo.UntilOutside, "does not exist; create it: docker network create --driver overlay "+network.Name)
+	case network.External:
+		return asItShouldBe()
+	case !exists:
+		return toChange(m.createNetwork(stack.Name, network, "new"))
+	case reason != "":
+		return hold(until, reason)
+	case m.differs(network) && stack.Options.Recreate:
+		return skipped("is created again once its services are removed")
+	case m.differs(network):
+		return hold(kargo.UntilRevision, "its options differ, and Swarm cannot change a network; give it another name, or set "+
+			kargo.SuffixRecreate.Of(stack.Name)+"=true")
+	}
+	return asItShouldBe()
+}
+
+// config decides on one config or secret of a stack.
+func (m maker) config(stack kargo.Stack, config kargo.Config) decision {
+	hold := func(until kargo.Until, reason string) decision {
+		return toHold(kargo.Hold{Kind: config.Kind(), Stack: stack.Name, Name: config.Name, Reason: reason, Until: until})
+	}
+	live, exists := m.configs[config.Key()]
+	reason, until := m.notOurs(stack, live.Labels)
+	switch {
+	case config.External && !exists:
+		return hold(kargo.UntilOutside, "does not exist; create it, or give the file instead of external: true")
+	case config.External:
+		return asItShouldBe()
+	case exists && reason != "":
+		return hold(until, reason)
+	case exists:
+		return asItShouldBe()
+	}
+	config.Labels = m.objectLabels(config.Labels, stack.Name)
+	return toChange(kargo.CreateConfig(stack.Name, config, "new content"))
 }
 
 // predefined are Docker's own networks of a node, which services may use all
 // the same.
 var predefined = []string{"bridge", "host", "none"}
 
-// unusable is why a network of the wanted name that exists is not what is
+// unusable returns why a network of the wanted name that exists is not what is
 // wanted, or "".
 func unusable(wanted kargo.Network, live kargo.LiveNetwork) string {
 	switch {
@@ -77,18 +113,20 @@ func unusable(wanted kargo.Network, live kargo.LiveNetwork) string {
 	return ""
 }
 
-// mayAdopt: the workspace asks for it, no other instance has it, and Docker's
-// own label does not put it into another stack.
-func (m maker) mayAdopt(stack kargo.Stack, labels map[string]string) bool {
-	return stack.Options.Adopt && labels[kargo.LabelInstance] == "" &&
-		cmp.Or(labels[kargo.LabelNamespace], stack.Namespace()) == stack.Namespace()
-}
-
-func (m maker) notOurs(labels map[string]string, foreign string) string {
-	if other := labels[kargo.LabelInstance]; other != "" {
-		return "belongs to the Kargo instance " + other
+// notOurs returns why an object that exists with these labels must not be
+// touched, and what would change that; "" where it may be. An object without an
+// owner is taken over where the workspace asks for it, unless Docker's own label
+// puts it into another stack.
+func (m maker) notOurs(stack kargo.Stack, labels map[string]string) (reason string, until kargo.Until) {
+	switch other := labels[kargo.LabelInstance]; {
+	case m.owns(labels):
+		return "", ""
+	case other != "":
+		return "belongs to the Kargo instance " + other, kargo.UntilOutside
+	case stack.Options.Adopt && cmp.Or(labels[kargo.LabelNamespace], stack.Namespace()) == stack.Namespace():
+		return "", ""
 	}
-	return foreign
+	return "exists and is not Kargo's; set " + kargo.SuffixAdopt.Of(stack.Name) + "=true to take it over", kargo.UntilRevision
 }
 
 // sharedNetworks creates the networks that join stacks where they are missing.
@@ -107,24 +145,11 @@ func (m maker) sharedNetworks() []kargo.Change {
 	return changes
 }
 
-func (m maker) stackNetworks(stack kargo.Stack) []kargo.Change {
-	var changes []kargo.Change
-	for _, network := range stack.Networks {
-		if _, exists := m.networks[network.Name]; !exists && !network.Shared && !network.External {
-			changes = append(changes, m.createNetwork(stack.Name, network, "new"))
-		}
-	}
-	return changes
-}
-
 func (m maker) createNetwork(stack string, network kargo.Network, reason string) kargo.Change {
 	digest := networkDigest(network)
 	network.Labels = m.objectLabels(network.Labels, stack)
 	network.Labels[kargo.LabelDigest] = digest
-	return kargo.Change{
-		Action: kargo.Create, Kind: kargo.KindNetwork, Stack: stack, Name: network.Name,
-		Reason: reason, Network: &network,
-	}
+	return kargo.CreateNetwork(stack, network, reason)
 }
 
 // networkDigest covers all that is fixed at a network's creation.
@@ -137,31 +162,18 @@ func networkDigest(network kargo.Network) string {
 	return hex.EncodeToString(sum[:])[:12]
 }
 
-// stackConfigs creates the configs and secrets that the changing services need
-// and Swarm lacks.
-func (m maker) stackConfigs(stack kargo.Stack, services []kargo.Change) []kargo.Change {
-	needed := map[configKey]bool{}
+// neededBy returns the configs and secrets to create that the changing services
+// need.
+func (o stackObjects) neededBy(services []kargo.Change) []kargo.Change {
+	needed := map[kargo.ObjectKey]bool{}
 	for _, change := range services {
-		if change.Service == nil {
-			continue // a removal, on the way to being made anew
-		}
-		for key := range references(*change.Service) {
-			needed[key] = true
+		if change.Service != nil { // else it is removed, and created again later
+			for key := range references(*change.Service) {
+				needed[key] = true
+			}
 		}
 	}
-	var changes []kargo.Change
-	for _, config := range stack.Configs {
-		key := configKey{config.Secret, config.Name}
-		if _, exists := m.configs[key]; exists || config.External || !needed[key] {
-			continue
-		}
-		config.Labels = m.objectLabels(config.Labels, stack.Name)
-		changes = append(changes, kargo.Change{
-			Action: kargo.Create, Kind: config.Kind(), Stack: stack.Name, Name: config.Name,
-			Reason: "new content", Config: &config,
-		})
-	}
-	return changes
+	return slices.DeleteFunc(o.configs.changes(), func(create kargo.Change) bool { return !needed[create.Key()] })
 }
 
 func (m maker) objectLabels(labels map[string]string, stack string) map[string]string {
@@ -177,23 +189,23 @@ func (m maker) objectLabels(labels map[string]string, stack string) map[string]s
 	return labels
 }
 
-// references are the configs and secrets that a spec mounts.
-func references(spec swarm.ServiceSpec) map[configKey]bool {
-	refs := map[configKey]bool{}
+// references returns the configs and secrets that a spec mounts.
+func references(spec swarm.ServiceSpec) map[kargo.ObjectKey]bool {
+	refs := map[kargo.ObjectKey]bool{}
 	container := spec.TaskTemplate.ContainerSpec
 	if container == nil {
 		return refs
 	}
 	for _, config := range container.Configs {
-		refs[configKey{false, config.ConfigName}] = true
+		refs[kargo.ObjectKey{Kind: kargo.KindConfig, Name: config.ConfigName}] = true
 	}
 	for _, secret := range container.Secrets {
-		refs[configKey{true, secret.SecretName}] = true
+		refs[kargo.ObjectKey{Kind: kargo.KindSecret, Name: secret.SecretName}] = true
 	}
 	return refs
 }
 
-// networkNames are the networks that a spec attaches to.
+// networkNames returns the networks that a spec attaches to.
 func networkNames(spec swarm.ServiceSpec) []string {
 	var names []string
 	//lint:ignore SA1019 services of old clients still have them there

@@ -51,27 +51,21 @@ func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
 	return plan
 }
 
-// maker holds the arguments of Make, indexed. Its methods return changes and
-// holds; they do not change it.
+// maker holds the arguments of Make, indexed. Its methods return decisions; they
+// do not change it.
 type maker struct {
 	Options
 	approved  bool
+	desired   []kargo.Stack         // those that should run
 	standIns  map[string]kargo.Hold // as in StandIns.Holds
-	frozen    map[string]string
+	frozen    map[string]string     // as in StandIns.Frozen
 	images    map[string]kargo.Image
 	positions map[string]int
-	desired   []kargo.Stack
 	live      kargo.Cluster
 	services  map[string]kargo.LiveService
 	networks  map[string]kargo.LiveNetwork
-	configs   map[configKey]kargo.LiveConfig
+	configs   map[kargo.ObjectKey]kargo.LiveConfig
 	wanted    map[string]bool // service names
-}
-
-// Configs and secrets have name spaces of their own.
-type configKey struct {
-	secret bool
-	name   string
 }
 
 func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
@@ -81,7 +75,7 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 		images: opts.Memory.images(opts.Revision), positions: opts.Memory.positions(opts.Order),
 		services: map[string]kargo.LiveService{},
 		networks: map[string]kargo.LiveNetwork{},
-		configs:  map[configKey]kargo.LiveConfig{},
+		configs:  map[kargo.ObjectKey]kargo.LiveConfig{},
 		wanted:   map[string]bool{},
 	}
 	for _, service := range live.Services {
@@ -93,7 +87,7 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 		}
 	}
 	for _, config := range live.Configs {
-		m.configs[configKey{config.Secret, config.Name}] = config
+		m.configs[config.Key()] = config
 	}
 	for _, stack := range in.Stacks {
 		for _, service := range stack.Services {
@@ -103,22 +97,24 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 	return m
 }
 
+// make decides in this order: what each stack wants by itself, what must wait
+// for others, and what nobody wants any more. Then it puts the changes in the
+// order that the package comment explains.
 func (m maker) make() kargo.Plan {
-	plan := kargo.Plan{Revision: m.Revision}
-	add := func(changes []kargo.Change, holds []kargo.Hold) {
-		plan.Changes = append(plan.Changes, changes...)
-		plan.Held = append(plan.Held, holds...)
-	}
-
-	removed, heldRemovals := m.serviceRemovals()
 	perStack := make([]stackPlan, len(m.desired))
 	for i, stack := range m.desired {
 		perStack[i] = m.stack(stack)
 	}
-	plan.Unresolved = unresolved(perStack)
+	removed, heldRemovals := m.serviceRemovals()
 	early, late := splitByPorts(removed, m.services, perStack)
 
-	add(m.nodeLabels())
+	plan := kargo.Plan{Revision: m.Revision, Unresolved: unresolved(perStack), Unchanged: unchangedServices(perStack)}
+	add := func(changes []kargo.Change, holds []kargo.Hold) {
+		plan.Changes = append(plan.Changes, changes...)
+		plan.Held = append(plan.Held, holds...)
+	}
+	nodes := m.nodeLabels()
+	add(nodes.changes(), nodes.holds())
 	add(m.sharedNetworks(), nil)
 	add(early, nil)
 	for i, stack := range m.desired {
@@ -130,21 +126,23 @@ func (m maker) make() kargo.Plan {
 	return plan
 }
 
-// concerns tells whether a stack is any of this plan's business.
+// concerns reports whether the plan may touch a stack.
 func (m maker) concerns(stack string) bool { return m.Only == nil || slices.Contains(m.Only, stack) }
 
-// owns tells whether labels say that this instance made the object.
+// owns reports whether labels say that this instance made the object.
 func (m maker) owns(labels map[string]string) bool {
 	return labels[kargo.LabelInstance] == m.Instance
 }
 
-// stackPlan is what one stack wants, before other stacks have a say.
+// stackPlan is what one stack wants, before it waits for other stacks.
 type stackPlan struct {
 	changes []kargo.Change
 	holds   []kargo.Hold
 	// unresolved are the images that are new to their services and that no
 	// registry was asked for.
 	unresolved []string
+	// unchanged are the services that run as they should.
+	unchanged []string
 }
 
 func unresolved(stacks []stackPlan) []string {
@@ -156,35 +154,46 @@ func unresolved(stacks []stackPlan) []string {
 	return slices.Compact(images)
 }
 
+func unchangedServices(stacks []stackPlan) []string {
+	var services []string
+	for _, stack := range stacks {
+		services = append(services, stack.unchanged...)
+	}
+	slices.Sort(services)
+	return services
+}
+
 // stack compares one stack with what runs. An object in the way, or one that
-// should be there and is not, holds the stack as a whole: half a stack is
-// worse than yesterday's.
+// should exist and does not, holds the stack as a whole: half a stack is worse
+// than yesterday's.
 func (m maker) stack(stack kargo.Stack) stackPlan {
 	if reason, frozen := m.frozen[stack.Name]; frozen {
-		return stackPlan{holds: []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason)}}}
+		return stackPlan{holds: []kargo.Hold{
+			{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason), Until: kargo.UntilRevision},
+		}}
 	}
-	p := stackPlan{holds: m.standIn(stack)}
-	if holds := m.obstacles(stack); len(holds) > 0 {
-		p.holds = append(p.holds, holds...)
+	standIn := m.standIn(stack)
+	objects := m.objects(stack)
+	if obstacles := m.obstacles(stack, objects); len(obstacles) > 0 {
+		return stackPlan{holds: append(standIn, obstacles...)}
+	}
+	if recreation := m.recreateNetworks(stack); len(recreation) > 0 {
+		return stackPlan{changes: recreation.changes(), holds: append(standIn, recreation.holds()...)}
+	}
+	services := m.stackServices(stack)
+	p := stackPlan{unresolved: services.unresolved, unchanged: services.unchanged}
+	if failed := failedHolds(services.holds()); len(failed) > 0 {
+		p.holds = append(standIn, failed...) // what the rest waits for does not matter
 		return p
 	}
-	if anew, holds := m.networksAnew(stack); len(holds) > 0 {
-		return stackPlan{changes: anew, holds: append(p.holds, holds...)}
-	}
-	changes, holds, unresolved := m.stackServices(stack)
-	p.unresolved = unresolved
-	if failed := failedHolds(holds); len(failed) > 0 {
-		p.holds = append(p.holds, failed...) // what the rest waits for does not matter
-		return p
-	}
-	p.changes = slices.Concat(m.stackNetworks(stack), m.stackConfigs(stack, changes), changes)
-	p.holds = append(p.holds, holds...)
+	p.changes = slices.Concat(objects.networks.changes(), objects.neededBy(services.changes()), services.changes())
+	p.holds = append(standIn, services.holds()...)
 	return m.untilApproved(stack, m.withoutRefused(p))
 }
 
-// failedHolds are the holds that want what is not to be had.
+// failedHolds returns the holds that want what is not available.
 func failedHolds(holds []kargo.Hold) []kargo.Hold {
-	return slices.DeleteFunc(slices.Clone(holds), func(h kargo.Hold) bool { return !h.Failed })
+	return slices.DeleteFunc(holds, func(h kargo.Hold) bool { return !h.Failed })
 }
 
 // standIn says that another rendering than the wanted one is in force.
@@ -193,7 +202,7 @@ func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
 	if !standsIn {
 		return nil
 	}
-	hold.Reason, hold.StandsIn = m.Mask.Text(hold.Reason), true
+	hold.Reason = m.Mask.Text(hold.Reason)
 	return []kargo.Hold{hold}
 }
 
@@ -209,6 +218,7 @@ func (m maker) withoutRefused(p stackPlan) stackPlan {
 		p.holds = append(p.holds, kargo.Hold{
 			Kind: change.Kind, Stack: change.Stack, Name: change.Name,
 			Reason: "Docker refuses it: " + m.Mask.Text(refusal.Words) + "; waits for another revision",
+			Until:  kargo.UntilRevision,
 		})
 		break
 	}
@@ -240,7 +250,7 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 			}
 		}
 		if reason != "" {
-			hold := kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: reason, Passing: true}
+			hold := kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: reason, Until: kargo.UntilSettled}
 			return nil, append(slices.Clone(p.holds), hold)
 		}
 	}

@@ -85,7 +85,7 @@ func (w *world) converge(desired []kargo.Stack) {
 	w.Helper()
 	for range 5 {
 		p := w.make(desired, "")
-		if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Approvable }) {
+		if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilApproved }) {
 			p = w.make(desired, p.ID())
 		}
 		if p.Empty() && len(p.Held) == 0 {
@@ -261,7 +261,7 @@ func TestNothingUnownedIsTouched(t *testing.T) {
 			desired := someStacks(t, fmt.Sprint("revision ", i))
 			for range 3 {
 				p := w.make(desired, "")
-				if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Approvable }) {
+				if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilApproved }) {
 					p = w.make(desired, p.ID())
 				}
 				w.carryOut(p)

@@ -23,10 +23,7 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 		if !m.owns(service.Spec.Labels) || !m.concerns(stack) || m.wanted[service.Name] || held[stack] != "" {
 			continue
 		}
-		changes = append(changes, kargo.Change{
-			Action: kargo.Remove, Kind: kargo.KindService, Stack: stack, Name: service.Name,
-			Reason: m.whyRemoved(stack), ID: service.ID, Version: service.Version,
-		})
+		changes = append(changes, kargo.RemoveService(stack, service, m.whyRemoved(stack)))
 	}
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
 		return cmp.Or(
@@ -57,7 +54,7 @@ func (m maker) endingTasks() (holds []kargo.Hold) {
 			}
 		}
 		if count > 0 {
-			holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Passing: true,
+			holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Until: kargo.UntilSettled,
 				Reason: fmt.Sprintf("%d of its tasks have not ended yet", count)})
 		}
 	}
@@ -115,7 +112,7 @@ func publishedPorts(spec swarm.ServiceSpec) []string {
 // and tasks and services that are on their way out.
 type usage struct {
 	networks map[string]bool
-	configs  map[configKey]bool
+	configs  map[kargo.ObjectKey]bool
 	// ending has the namespaces of tasks whose service is gone, and of
 	// services that this plan removes.
 	ending map[string]bool
@@ -138,13 +135,13 @@ func (u usage) add(spec *swarm.ServiceSpec) {
 // first only (swarm-facts A5). What a stack wants is used, too: a held service
 // will need it.
 func (m maker) usage(removals []kargo.Change) usage {
-	u := usage{map[string]bool{}, map[configKey]bool{}, map[string]bool{}}
+	u := usage{map[string]bool{}, map[kargo.ObjectKey]bool{}, map[string]bool{}}
 	for _, stack := range m.desired {
 		for _, network := range stack.Networks {
 			u.networks[network.Name] = !m.differs(network) || !stack.Options.Recreate
 		}
 		for _, config := range stack.Configs {
-			u.configs[configKey{config.Secret, config.Name}] = true
+			u.configs[config.Key()] = true
 		}
 	}
 	leaving := map[string]bool{}
@@ -166,39 +163,57 @@ func (m maker) usage(removals []kargo.Change) usage {
 	return u
 }
 
-// objectRemovals are the networks, and then the configs and secrets, of this
-// instance that nothing uses any more. They wait for the last task to end.
+// objectRemovals returns the removals of the networks, and then of the configs
+// and secrets, of this instance that nothing uses any more. They wait for the
+// last task to end.
 func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Hold) {
-	remove := func(kind kargo.Kind, name, id string, version uint64, labels map[string]string) {
-		stack := labels[kargo.LabelStack]
-		if u.ending[kargo.StackPrefix+stack] || !m.live.TasksKnown {
-			holds = append(holds, kargo.Hold{
-				Kind: kind, Stack: stack, Name: name,
-				Reason: "its removal waits for the last task to end", Passing: true,
-			})
-			return
-		}
-		changes = append(changes, kargo.Change{
-			Action: kargo.Remove, Kind: kind, Stack: stack, Name: name,
-			Reason: "no longer used", ID: id, Version: version,
-		})
-	}
 	for _, network := range m.live.Networks {
-		shared := network.Labels[kargo.LabelStack] == ""
-		if m.owns(network.Labels) && !shared && m.concerns(network.Labels[kargo.LabelStack]) && !u.networks[network.Name] {
-			remove(kargo.KindNetwork, network.Name, network.ID, 0, network.Labels)
+		if stack := network.Labels[kargo.LabelStack]; m.mayRemove(network.Labels) && !u.networks[network.Name] {
+			changes = append(changes, kargo.RemoveNetwork(stack, network, "no longer used"))
 		}
 	}
 	for _, config := range m.live.Configs {
-		if m.owns(config.Labels) && config.Labels[kargo.LabelStack] != "" && m.concerns(config.Labels[kargo.LabelStack]) && !u.configs[configKey{config.Secret, config.Name}] {
-			remove(config.Kind(), config.Name, config.ID, config.Version, config.Labels)
+		if stack := config.Labels[kargo.LabelStack]; m.mayRemove(config.Labels) && !u.configs[config.Key()] {
+			changes = append(changes, kargo.RemoveConfig(stack, config, "no longer used"))
 		}
 	}
+	changes = slices.DeleteFunc(changes, func(removal kargo.Change) bool {
+		if m.live.TasksKnown && !u.ending[kargo.StackPrefix+removal.Stack] {
+			return false
+		}
+		holds = append(holds, kargo.Hold{
+			Kind: removal.Kind, Stack: removal.Stack, Name: removal.Name,
+			Reason: "its removal waits for the last task to end", Until: kargo.UntilSettled,
+		})
+		return true
+	})
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
-		return cmp.Or(cmp.Compare(removalOrder[a.Kind], removalOrder[b.Kind]), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(removalRank(a.Kind), removalRank(b.Kind)), strings.Compare(a.Name, b.Name))
 	})
 	sortHolds(holds)
 	return changes, holds
 }
 
-var removalOrder = map[kargo.Kind]int{kargo.KindNetwork: 0, kargo.KindConfig: 1, kargo.KindSecret: 2}
+// mayRemove reports whether an object with these labels is removed once nothing
+// uses it: one that this instance made for a stack that the plan may touch. A
+// network that stacks share has no stack, and stays.
+func (m maker) mayRemove(labels map[string]string) bool {
+	return m.owns(labels) && labels[kargo.LabelStack] != "" && m.concerns(labels[kargo.LabelStack])
+}
+
+// removalRank orders the removal of kinds, the lowest first: what is used after
+// what uses it.
+func removalRank(kind kargo.Kind) int {
+	switch kind {
+	case kargo.KindService:
+		return 0
+	case kargo.KindNetwork:
+		return 1
+	case kargo.KindConfig:
+		return 2
+	case kargo.KindSecret:
+		return 3
+	case kargo.KindNode: // is never removed
+	}
+	panic("plan: a " + string(kind) + " is never removed")
+}

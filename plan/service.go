@@ -12,29 +12,36 @@ import (
 	"kargo"
 )
 
-// stackServices are the creations and updates of a stack's services, each
-// after those it needs, and the images that should be asked for first.
-func (m maker) stackServices(stack kargo.Stack) (changes []kargo.Change, holds []kargo.Hold, unresolved []string) {
+// servicePlan is what a stack's services need.
+type servicePlan struct {
+	decisions
+	// unchanged are the names of the services that run as they should.
+	unchanged []string
+	// unresolved are the images that registries should be asked for first.
+	unresolved []string
+}
+
+// stackServices decides on each service of a stack, after those it needs.
+func (m maker) stackServices(stack kargo.Stack) servicePlan {
+	var p servicePlan
 	moving := map[string]bool{} // has a change or a hold
 	for _, service := range needsFirst(stack.Services) {
-		change, hold := m.service(stack, service)
-		if change != nil && change.Unresolved != "" {
-			unresolved = append(unresolved, change.Unresolved)
-		}
-		if change != nil && hold == nil {
+		d := m.service(stack, service)
+		if d.outcome == outcomeChange {
+			if d.change.Unresolved != "" {
+				p.unresolved = append(p.unresolved, d.change.Unresolved)
+			}
 			if reason := m.unmetNeed(service, moving); reason != "" {
-				hold = &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason, Passing: true}
+				d = toHold(serviceHold(stack, service.Name, kargo.UntilSettled, reason))
 			}
 		}
-		switch {
-		case hold != nil:
-			holds = append(holds, *hold)
-		case change != nil:
-			changes = append(changes, *change)
+		if d.outcome == outcomeUnchanged {
+			p.unchanged = append(p.unchanged, service.Name)
 		}
-		moving[service.Name] = change != nil || hold != nil
+		moving[service.Name] = d.outcome == outcomeChange || d.outcome == outcomeHold
+		p.decisions = append(p.decisions, d)
 	}
-	return changes, holds, unresolved
+	return p
 }
 
 // needsFirst sorts services so that each comes after those it needs, and keeps
@@ -65,8 +72,8 @@ func needsFirst(services []kargo.Service) []kargo.Service {
 	return sorted
 }
 
-// unmetNeed is the first condition on another service that does not hold yet,
-// or "". That a service is started is a matter of order alone.
+// unmetNeed returns the first condition on another service that does not hold
+// yet, or "". That a service is started is a matter of order alone.
 func (m maker) unmetNeed(service kargo.Service, moving map[string]bool) string {
 	for _, need := range service.Needs {
 		if need.Condition == kargo.NeedStarted {
@@ -90,76 +97,116 @@ func inBrackets(words string) string {
 	return " (" + words + ")"
 }
 
-// service compares one service. Where it answers a hold, that counts.
-func (m maker) service(stack kargo.Stack, service kargo.Service) (*kargo.Change, *kargo.Hold) {
-	spec := m.stamp(stack, service.Spec)
-	change := kargo.Change{
-		Action: kargo.Create, Kind: kargo.KindService, Stack: stack.Name, Name: service.Name,
-		Reason: "new", Service: &spec, Digest: SpecDigest(spec),
-	}
-	live, exists := m.services[service.Name]
-	if !exists {
-		return m.missing(stack, service, change)
-	}
-	spec = m.withSameContent(spec, live.Spec, stack)
+func serviceHold(stack kargo.Stack, name string, until kargo.Until, reason string) kargo.Hold {
+	return kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: name, Reason: reason, Until: until}
+}
+
+// comparison is a service of the workspace set against the one that runs.
+type comparison struct {
+	stack   kargo.Stack
+	service kargo.Service
+	live    kargo.LiveService
+	// digest identifies the spec as wanted.
+	digest string
+	// spec is the wanted one, with what the live one may keep.
+	spec swarm.ServiceSpec
+	// different are the fields in which the live spec and spec differ.
+	different []difference
+}
+
+// compare sets a service against the one of its name that runs.
+func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.LiveService) comparison {
+	wanted := m.stamp(stack, service.Spec)
+	spec := m.withSameContent(wanted, live.Spec, stack)
 	spec = withIgnored(spec, live.Spec, stack.Options.Ignore)
-	different := differences(live.Spec, spec, m.Mask)
-	if len(different) == 0 {
-		return m.renewCredential(stack, live, change.Digest), nil
+	return comparison{
+		stack: stack, service: service, live: live,
+		digest: SpecDigest(wanted), spec: spec, different: differences(live.Spec, spec, m.Mask),
 	}
-	change.Action, change.ID, change.Version = kargo.Update, live.ID, live.Version
-	change.Reason = reasonOf(different)
-
-	if was, is := modeName(live.Spec.Mode), modeName(spec.Mode); was != is {
-		return m.otherMode(stack, live, was, is)
-	}
-	if hold := otherVolume(stack, live, spec); hold != nil {
-		return nil, hold
-	}
-	reason := m.whyNot(live, change)
-	if m.isDrift(live, change) {
-		change.Drifted = live.Updated
-		reason = m.leaveDrift(stack, change, different)
-	}
-	if reason == leaveSilently {
-		return nil, nil
-	}
-	if reason != "" {
-		return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name, Reason: reason}
-	}
-	if carryOver(&spec, live) {
-		return &change, m.choose(&change, stack, service)
-	}
-	return &change, nil
 }
 
-// missing is a service that does not exist: a new one, or one that somebody
-// else removed.
-func (m maker) missing(stack kargo.Stack, service kargo.Service, change kargo.Change) (*kargo.Change, *kargo.Hold) {
-	if m.isDrift(kargo.LiveService{Name: service.Name}, change) {
-		change.Reason = "somebody else removed it"
-		switch stack.Options.Drift {
-		case kargo.DriftOff:
-			return nil, nil
-		case kargo.DriftWarn:
-			return nil, &kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: service.Name,
-				Reason: fmt.Sprintf("%s, which is left as it is (%s_DRIFT=warn)", change.Reason, kargo.EnvName(stack.Name))}
-		}
-	}
-	return &change, m.choose(&change, stack, service)
-}
-
-// reasonOf are the differences in one line.
-func reasonOf(different []difference) string {
-	texts := make([]string, 0, len(different))
-	for _, d := range different {
+// reason returns the differences in one line.
+func (c comparison) reason() string {
+	texts := make([]string, 0, len(c.different))
+	for _, d := range c.different {
 		texts = append(texts, d.text)
 	}
 	return strings.Join(texts, "; ")
 }
 
-// stamp is the spec as it is sent: with the marks of ownership, and the
-// revision that changes it.
+// holdUntil holds the update of the service.
+func (c comparison) holdUntil(until kargo.Until, reason string) decision {
+	return toHold(serviceHold(c.stack, c.live.Name, until, reason))
+}
+
+// service decides on one service: first whether anything may be done, then what
+// exactly is sent.
+func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
+	live, exists := m.services[service.Name]
+	if !exists {
+		return m.missingService(stack, service)
+	}
+	c := m.compare(stack, service, live)
+	if len(c.different) == 0 {
+		return m.renewCredential(stack, live, c.digest)
+	}
+	for _, rule := range []func(comparison) (decision, bool){
+		m.otherMode, m.otherVolume, m.sentBefore, m.drifted,
+	} {
+		if d, decided := rule(c); decided {
+			return d
+		}
+	}
+	return m.update(c)
+}
+
+// update returns the update that makes a service what it should be. It keeps the
+// restart counter of `docker service update --force`, which is a person's.
+func (m maker) update(c comparison) decision {
+	image, same := sameImage(c.spec, c.live)
+	if !same {
+		image = m.newImage(c.stack, c.service)
+	}
+	if image.missing != "" {
+		return m.holdMissing(c.stack, c.service, image)
+	}
+	spec := image.into(c.spec)
+	spec.TaskTemplate.ForceUpdate = c.live.Spec.TaskTemplate.ForceUpdate
+	update := kargo.UpdateService(c.stack.Name, c.live, spec, c.reason())
+	update.Digest, update.Image, update.Unresolved = c.digest, image.resolved, image.unresolved
+	if m.isDrift(c.live.Name, c.live.Update, c.digest) {
+		update.Drifted = c.live.Updated
+	}
+	return toChange(update)
+}
+
+// missingService decides on a service that does not exist: a new one, or one
+// that somebody else removed.
+func (m maker) missingService(stack kargo.Stack, service kargo.Service) decision {
+	spec := m.stamp(stack, service.Spec)
+	digest, reason := SpecDigest(spec), "new"
+	if m.isDrift(service.Name, nil, digest) {
+		reason = "somebody else removed it"
+		switch stack.Options.Drift {
+		case kargo.DriftOff:
+			return skipped("drift is left as it is")
+		case kargo.DriftWarn:
+			return toHold(serviceHold(stack, service.Name, kargo.UntilRevision,
+				fmt.Sprintf("%s, which is left as it is (%s=warn)", reason, kargo.SuffixDrift.Of(stack.Name))))
+		case kargo.DriftEnforce:
+		}
+	}
+	image := m.newImage(stack, service)
+	if image.missing != "" {
+		return m.holdMissing(stack, service, image)
+	}
+	create := kargo.CreateService(stack.Name, image.into(spec), reason)
+	create.Digest, create.Image, create.Unresolved = digest, image.resolved, image.unresolved
+	return toChange(create)
+}
+
+// stamp returns the spec with the marks of ownership, and the revision that
+// changes it.
 func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpec {
 	labels := maps.Clone(spec.Labels)
 	if labels == nil {
@@ -175,31 +222,49 @@ func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpe
 	return spec
 }
 
-// leaveSilently is a reason that nobody wants to read.
-const leaveSilently = "\x00"
-
-// isDrift tells a departure from what was sent, and had arrived, from a change
-// that the workspace wants.
-func (m maker) isDrift(live kargo.LiveService, change kargo.Change) bool {
-	sent := m.Memory.Sent[live.Name]
-	return sent.Digest == change.Digest && sent.Seen && !rolledBack(live.Update)
+// sentBefore holds an update that was sent already, where to send it again
+// would do no good: Swarm rolled it back, or took it and still differs.
+func (m maker) sentBefore(c comparison) (d decision, decided bool) {
+	sent, known := m.Memory.Sent[c.live.Name]
+	switch {
+	case !known || sent.Digest != c.digest:
+		return decision{}, false
+	case rolledBack(c.live.Update):
+		words := m.Mask.Text(cmp.Or(c.live.Update.Message, string(c.live.Update.State)))
+		return c.holdUntil(kargo.UntilRevision, "Swarm rolled this very change back: "+words+
+			"; waits for another revision, or `kargo retry`"), true
+	case !sent.Seen && sent.Reason == c.reason():
+		return c.holdUntil(kargo.UntilRevision, "does not converge: Swarm took this very change and still differs: "+c.reason()), true
+	}
+	return decision{}, false
 }
 
-// leaveDrift is the reason for leaving drift as it is, with what to write to
-// leave it for good; "" where it is to be put right.
-func (m maker) leaveDrift(stack kargo.Stack, change kargo.Change, different []difference) string {
-	variable := kargo.EnvName(stack.Name)
-	snippet := fmt.Sprintf("; others have the say with %s_IGNORE=%q", variable, strings.Join(pointersTo(different), " "))
-	switch stack.Options.Drift {
+// isDrift reports whether a service that differs from the spec with that digest
+// was as wanted before, so that somebody else changed it and not the workspace.
+func (m maker) isDrift(service string, update *swarm.UpdateStatus, digest string) bool {
+	sent := m.Memory.Sent[service]
+	return sent.Digest == digest && sent.Seen && !rolledBack(update)
+}
+
+// drifted leaves drift as it is where it is not to be corrected now, and says
+// what to write to leave it for good.
+func (m maker) drifted(c comparison) (d decision, decided bool) {
+	if !m.isDrift(c.live.Name, c.live.Update, c.digest) {
+		return decision{}, false
+	}
+	snippet := fmt.Sprintf("; others have the say with %s=%q", kargo.SuffixIgnore.Of(c.stack.Name), strings.Join(pointersTo(c.different), " "))
+	switch c.stack.Options.Drift {
 	case kargo.DriftOff:
-		return leaveSilently
+		return skipped("drift is left as it is"), true
 	case kargo.DriftWarn:
-		return fmt.Sprintf("drift%s, left as it is (%s_DRIFT=warn): %s%s", since(change.Drifted), variable, change.Reason, snippet)
+		return c.holdUntil(kargo.UntilRevision, fmt.Sprintf("drift%s, left as it is (%s=warn): %s%s",
+			since(c.live.Updated), kargo.SuffixDrift.Of(c.stack.Name), c.reason(), snippet)), true
+	case kargo.DriftEnforce:
 	}
-	if reason := m.Memory.Drifts[change.Name].reason(m.Now); reason != "" {
-		return reason + snippet
+	if reason := m.Memory.Drifts[c.live.Name].reason(m.Now); reason != "" {
+		return c.holdUntil(kargo.UntilTime, reason+snippet), true
 	}
-	return ""
+	return decision{}, false
 }
 
 func since(when time.Time) string {
@@ -207,22 +272,6 @@ func since(when time.Time) string {
 		return ""
 	}
 	return " since " + when.UTC().Format(time.RFC3339)
-}
-
-// whyNot is the reason for holding an update that is wanted, or "".
-func (m maker) whyNot(live kargo.LiveService, change kargo.Change) string {
-	sent, known := m.Memory.Sent[live.Name]
-	if !known || sent.Digest != change.Digest {
-		return ""
-	}
-	if rolledBack(live.Update) {
-		return "Swarm rolled this very change back: " + m.Mask.Text(cmp.Or(live.Update.Message, string(live.Update.State))) +
-			"; waits for another revision, or `kargo retry`"
-	}
-	if !sent.Seen && sent.Reason == change.Reason {
-		return "does not converge: Swarm took this very change and still differs: " + change.Reason
-	}
-	return ""
 }
 
 func rolledBack(update *swarm.UpdateStatus) bool {

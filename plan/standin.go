@@ -79,7 +79,7 @@ func NeedGood(desired []kargo.Stack, memory Memory) []string {
 // failed, or it wants an image that is not available.
 func notToRun(stack kargo.Stack, memory Memory) (hold kargo.Hold, out bool) {
 	if failed := memory.Rollouts[stack.Name].Failed; failed != nil && stack.Options.OnFailure != kargo.FailureContinue {
-		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: fmt.Sprintf("the rendering of %s failed: %s",
+		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Until: kargo.UntilRevision, Reason: fmt.Sprintf("the rendering of %s failed: %s",
 			failed.Revision.Short(), failed.Reason)}, true
 	}
 	hold, out = memory.Absent[stack.Name]

@@ -117,8 +117,8 @@ func troubled() kargo.Status {
 	status.Pending = kargo.PlanText{
 		ID: "5ebe2294ecd0", Revision: older.ID(), Time: at(20 * time.Second), Changes: []kargo.Change{},
 		Held: []kargo.Hold{
-			{Name: "archive", Reason: "owns the volume archive_data; its removal waits for approval", Approvable: true},
-			{Kind: kargo.KindService, Stack: "maps", Name: "maps_mapserver", Reason: "waits for stack dbs", Passing: true},
+			{Name: "archive", Reason: "owns the volume archive_data; its removal waits for approval", Until: kargo.UntilApproved},
+			{Kind: kargo.KindService, Stack: "maps", Name: "maps_mapserver", Reason: "waits for stack dbs", Until: kargo.UntilSettled},
 		},
 	}
 	return status

@@ -143,7 +143,7 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(pendingGauge, float64(len(status.Pending.Changes)))
 	approvable := 0
 	for _, hold := range status.Pending.Held {
-		approvable += int(truth(hold.Approvable))
+		approvable += int(truth(hold.Until == kargo.UntilApproved))
 	}
 	gauge(heldGauge, float64(approvable), "true")
 	gauge(heldGauge, float64(len(status.Pending.Held)-approvable), "false")

@@ -73,7 +73,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	for _, hold := range status.Pending.Held {
-		view.Approvable = view.Approvable || hold.Approvable
+		view.Approvable = view.Approvable || hold.Until == kargo.UntilApproved
 	}
 	var err error
 	if view.Deployments, err = s.History.Deployments(defaultHistory); err != nil {

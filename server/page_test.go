@@ -166,7 +166,7 @@ func TestS32HostileText(t *testing.T) {
 		Fault: evil, Message: evil,
 		Stacks: []kargo.StackStatus{{Name: evil, Health: evil, Message: evil, Revision: evil, Services: []kargo.ServiceStatus{
 			{Name: evil, Image: evil, Health: evil, Message: evil}}}},
-		Pending: kargo.PlanText{ID: evil, Held: []kargo.Hold{{Kind: evil, Name: evil, Reason: evil, Approvable: true}}},
+		Pending: kargo.PlanText{ID: evil, Held: []kargo.Hold{{Kind: evil, Name: evil, Reason: evil, Until: kargo.UntilApproved}}},
 		Plan:    kargo.PlanText{ID: evil, Revision: evil, Changes: []kargo.Change{{Action: evil, Kind: evil, Name: evil, Reason: evil}}},
 	}
 	withProblems := hostile

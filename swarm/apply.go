@@ -66,29 +66,67 @@ func stillInUse(change kargo.Change, err error) bool {
 // apply is one run of Apply.
 type apply struct{ client *Client }
 
-var errNotPossible = errors.New("the plan asks for what Swarm cannot do")
-
+// carryOut makes the one write that a change is.
 func (a *apply) carryOut(ctx context.Context, change kargo.Change) error {
-	if change.Action != kargo.Create && change.ID == "" {
-		return &kargo.Error{Fault: kargo.Internal, Err: errors.New("the plan does not say which object it means")}
+	if err := change.Check(); err != nil {
+		return err
 	}
-	switch {
-	case change.Action == kargo.Remove:
+	switch change.Action {
+	case kargo.Create:
+		return a.create(ctx, change)
+	case kargo.Update:
+		return a.update(ctx, change)
+	case kargo.Remove:
 		return a.remove(ctx, change)
-	case change.Service != nil && change.Action == kargo.Create:
-		return a.createService(ctx, change)
-	case change.Service != nil:
-		return a.updateService(ctx, change)
-	case change.Network != nil && change.Action == kargo.Create:
-		return a.createNetwork(ctx, *change.Network)
-	case change.Config != nil && change.Action == kargo.Create:
-		return a.createConfig(ctx, *change.Config)
-	case change.Config != nil:
-		return a.relabelConfig(ctx, change)
-	case change.Node != nil:
-		return a.updateNode(ctx, change)
 	}
-	return &kargo.Error{Fault: kargo.Internal, Err: errNotPossible}
+	return notPossible(change)
+}
+
+func (a *apply) create(ctx context.Context, change kargo.Change) error {
+	switch change.Kind {
+	case kargo.KindService:
+		return a.createService(ctx, change)
+	case kargo.KindNetwork:
+		return a.createNetwork(ctx, *change.Network)
+	case kargo.KindConfig:
+		return a.createConfig(ctx, *change.Config)
+	case kargo.KindSecret:
+		return a.createSecret(ctx, *change.Config)
+	case kargo.KindNode: // joins by itself
+	}
+	return notPossible(change)
+}
+
+func (a *apply) update(ctx context.Context, change kargo.Change) error {
+	switch change.Kind {
+	case kargo.KindService:
+		return a.updateService(ctx, change)
+	case kargo.KindNode:
+		return a.updateNode(ctx, change)
+	case kargo.KindNetwork, kargo.KindConfig, kargo.KindSecret: // Swarm cannot change them
+	}
+	return notPossible(change)
+}
+
+// remove removes an object by id, so that one of the same name that somebody
+// made meanwhile stays.
+func (a *apply) remove(ctx context.Context, change kargo.Change) error {
+	switch change.Kind {
+	case kargo.KindService:
+		return a.removeByID(ctx, "ServiceRemove", a.client.api.ServiceRemove, change.ID)
+	case kargo.KindNetwork:
+		return a.removeNetwork(ctx, change)
+	case kargo.KindConfig:
+		return a.removeByID(ctx, "ConfigRemove", a.client.api.ConfigRemove, change.ID)
+	case kargo.KindSecret:
+		return a.removeByID(ctx, "SecretRemove", a.client.api.SecretRemove, change.ID)
+	case kargo.KindNode: // is the operator's
+	}
+	return notPossible(change)
+}
+
+func notPossible(change kargo.Change) error {
+	return kargo.Errorf(kargo.Internal, "the plan is to %s a %s, which Swarm cannot do", change.Action, change.Kind)
 }
 
 func (a *apply) createService(ctx context.Context, change kargo.Change) error {
@@ -156,22 +194,10 @@ func (a *apply) createNetwork(ctx context.Context, wanted kargo.Network) error {
 }
 
 func (a *apply) createConfig(ctx context.Context, wanted kargo.Config) error {
-	annotations := swarm.Annotations{Name: wanted.Name, Labels: wanted.Labels}
-	var templating *swarm.Driver
-	if wanted.Driver != "" {
-		templating = &swarm.Driver{Name: wanted.Driver}
-	}
-	if wanted.Secret {
-		created, err := call(ctx, a.client, "SecretCreate", func(ctx context.Context) (swarm.SecretCreateResponse, error) {
-			return a.client.api.SecretCreate(ctx, swarm.SecretSpec{Annotations: annotations, Data: wanted.Data, Templating: templating})
-		})
-		if err == nil {
-			a.client.names.put(secretIDs, wanted.Name, created.ID)
-		}
-		return err
-	}
 	created, err := call(ctx, a.client, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
-		return a.client.api.ConfigCreate(ctx, swarm.ConfigSpec{Annotations: annotations, Data: wanted.Data, Templating: templating})
+		return a.client.api.ConfigCreate(ctx, swarm.ConfigSpec{
+			Annotations: annotations(wanted), Data: wanted.Data, Templating: templating(wanted),
+		})
 	})
 	if err == nil {
 		a.client.names.put(configIDs, wanted.Name, created.ID)
@@ -179,49 +205,50 @@ func (a *apply) createConfig(ctx context.Context, wanted kargo.Config) error {
 	return err
 }
 
-// relabelConfig changes the labels of a config or secret, the one thing that
-// Swarm allows to change.
-func (a *apply) relabelConfig(ctx context.Context, change kargo.Change) error {
-	annotations := swarm.Annotations{Name: change.Config.Name, Labels: change.Config.Labels}
-	version := swarm.Version{Index: change.Version}
-	if change.Config.Secret {
-		return a.client.write(ctx, "SecretUpdate", func(ctx context.Context) error {
-			return a.client.api.SecretUpdate(ctx, change.ID, version, swarm.SecretSpec{Annotations: annotations})
+func (a *apply) createSecret(ctx context.Context, wanted kargo.Config) error {
+	created, err := call(ctx, a.client, "SecretCreate", func(ctx context.Context) (swarm.SecretCreateResponse, error) {
+		return a.client.api.SecretCreate(ctx, swarm.SecretSpec{
+			Annotations: annotations(wanted), Data: wanted.Data, Templating: templating(wanted),
 		})
-	}
-	return a.client.write(ctx, "ConfigUpdate", func(ctx context.Context) error {
-		return a.client.api.ConfigUpdate(ctx, change.ID, version, swarm.ConfigSpec{Annotations: annotations})
 	})
+	if err == nil {
+		a.client.names.put(secretIDs, wanted.Name, created.ID)
+	}
+	return err
 }
 
-// remove removes by id, so that an object of the same name that somebody made
-// meanwhile stays.
-func (a *apply) remove(ctx context.Context, change kargo.Change) error {
-	api := a.client.api
-	operations := map[kargo.Kind]struct {
-		name string
-		do   func(context.Context, string) error
-	}{
-		kargo.KindService: {"ServiceRemove", api.ServiceRemove},
-		kargo.KindNetwork: {"NetworkRemove", api.NetworkRemove},
-		kargo.KindConfig:  {"ConfigRemove", api.ConfigRemove},
-		kargo.KindSecret:  {"SecretRemove", api.SecretRemove},
+func annotations(wanted kargo.Config) swarm.Annotations {
+	return swarm.Annotations{Name: wanted.Name, Labels: wanted.Labels}
+}
+
+func templating(wanted kargo.Config) *swarm.Driver {
+	if wanted.Driver == "" {
+		return nil
 	}
-	operation, ok := operations[change.Kind]
-	if !ok {
-		return &kargo.Error{Fault: kargo.Internal, Err: errNotPossible}
+	return &swarm.Driver{Name: wanted.Driver}
+}
+
+// removeByID removes an object. One that is gone already counts as removed.
+func (a *apply) removeByID(ctx context.Context, operation string, remove func(context.Context, string) error, id string) error {
+	err := a.client.write(ctx, operation, func(ctx context.Context) error { return remove(ctx, id) })
+	if isNotFound(err) {
+		return nil
 	}
-	err := a.client.write(ctx, operation.name, func(ctx context.Context) error { return operation.do(ctx, change.ID) })
-	if isNotFound(err) || change.Kind == kargo.KindNetwork && lingers(err, change.ID) {
+	return err
+}
+
+func (a *apply) removeNetwork(ctx context.Context, change kargo.Change) error {
+	err := a.removeByID(ctx, "NetworkRemove", a.client.api.NetworkRemove, change.ID)
+	if lingers(err, change.ID) {
 		err = nil
 	}
-	if err == nil && change.Kind == kargo.KindNetwork {
+	if err == nil {
 		a.client.names.put(goneNetworks, change.ID, change.Name)
 	}
 	return err
 }
 
-// lingers tells that Swarm has no such network any more, although the node that
+// lingers reports that Swarm has no such network any more, although the node that
 // was asked still has its own copy: until the last container that used it is
 // cleared away, Docker lists the network and refuses to remove it, with
 // status 500.

@@ -185,7 +185,7 @@ func TestApplyDoesNotGuess(t *testing.T) {
 	other.Action, other.ID, other.Stack = kargo.Update, "someid", "other"
 	same(t, "apply", b.apply(t, unnamed, other), ""+
 		"remove network net: internal: remove network net: the plan does not say which object it means\n"+
-		"update network net: internal: update network net: the plan asks for what Swarm cannot do\n= internal")
+		"update network net: internal: update network net: the plan is to update a network, which Swarm cannot do\n= internal")
 }
 
 func TestAnswerOfAWriteIsLost(t *testing.T) {

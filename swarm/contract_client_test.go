@@ -252,20 +252,6 @@ var clientContracts = []contract{
 			"create service bad: invalid: create service bad: invalid memory value 5: Must be at least 4MiB\n"+
 			"create service constrained: invalid: create service constrained: constraint expected one operator from ==, !=\n= invalid")
 	}},
-	{"labels of configs and secrets change", func(t *testing.T, b *bed) {
-		b.apply(t, b.config("config", false), b.config("secret", true))
-		var changes []kargo.Change
-		for _, live := range b.observe(t).Configs {
-			changes = append(changes, kargo.Change{
-				Action: kargo.Update, Kind: live.Kind(), Stack: "s", Name: live.Name, ID: live.ID, Version: live.Version,
-				Config: &kargo.Config{Name: live.Name, Secret: live.Secret, Labels: map[string]string{"a": "2"}},
-			})
-		}
-		same(t, "apply", b.apply(t, changes...), "update config config: ok\nupdate secret secret: ok")
-		for _, live := range b.observe(t).Configs {
-			same(t, live.Name, fmt.Sprint(live.Labels), "map[a:2]")
-		}
-	}},
 	{"looking costs few calls", func(t *testing.T, b *bed) {
 		b.apply(t, b.everything()...)
 		b.running(t, "one", 1)

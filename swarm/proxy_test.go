@@ -129,7 +129,7 @@ func TestS37_ProxyDenies(t *testing.T) {
 		"POST /v1.41/plugins/pull", "POST /v1.41/swarm/leave", "POST /v1.41/swarm/update", "GET /v1.41/swarm", "POST /v1.41/images/create",
 		"POST /v1.41/build", "POST /v1.41/volumes/create", "POST /v1.41/session", "POST /v1.41/networks/x/connect", "DELETE /v1.41/nodes/x",
 		"GET /v1.41/services/../containers/json", "GET /v1.41/distribution/../../containers/json", "GET /services", "GET /v1.41/swarm/unlockkey",
-		"POST /v1.41/configs/../containers/create", "GET /v1.41/info",
+		"POST /v1.41/configs/../containers/create", "GET /v1.41/info", "POST /v1.41/configs/x/update", "POST /v1.41/secrets/x/update",
 	} {
 		method, path, _ := strings.Cut(call, " ")
 		request := httptest.NewRequest(method, "http://docker"+path, nil)

@@ -139,7 +139,7 @@ func printPending(out io.Writer, pending kargo.PlanText) {
 	}
 	for _, hold := range pending.Held {
 		fmt.Fprintf(out, "  %s\n", hold)
-		approvable = approvable || hold.Approvable
+		approvable = approvable || hold.Until == kargo.UntilApproved
 	}
 	if approvable {
 		fmt.Fprintf(out, "To let it happen: kargo approve %s\n", pending.ID)

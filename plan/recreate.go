@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Swarm cannot change a service's mode, nor a network or a volume. What differs
+// in one of them is held, or made anew where the workspace allows it.
+
+// otherMode removes a service whose mode is to change, where the workspace
+// allows it, so that it can be created again. Else it holds the service: Swarm
+// cannot change a service's mode.
+func (m maker) otherMode(c comparison) (d decision, decided bool) {
+	was, is := modeName(c.live.Spec.Mode), modeName(c.spec.Mode)
+	switch {
+	case was == is:
+		return decision{}, false
+	case c.stack.Options.Recreate:
+		return toChange(kargo.RemoveService(c.stack.Name, c.live, fmt.Sprintf("made anew: mode %s -> %s", was, is))), true
+	}
+	return c.holdUntil(kargo.UntilRevision, fmt.Sprintf(
+		"Swarm cannot change the mode of a service (%s -> %s); give it another name, or set %s=true",
+		was, is, kargo.SuffixRecreate.Of(c.stack.Name))), true
+}
+
+// otherVolume holds a service that mounts a volume with other options than
+// before: a volume that exists keeps those it was made with, on each node, and
+// Docker does not say so. It is never removed here, for it holds data; where the
+// workspace allows it, a person has done that.
+func (m maker) otherVolume(c comparison) (d decision, decided bool) {
+	if c.stack.Options.Recreate {
+		return decision{}, false
+	}
+	before := volumeDrivers(c.live.Spec)
+	after := volumeDrivers(c.spec)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if was, known := before[name]; known && was != after[name] {
+			return c.holdUntil(kargo.UntilRevision, fmt.Sprintf(
+				"volume %s would have other options, and one that exists keeps its own on every node; "+
+					"give it another name, or remove it by hand and set %s=true", name, kargo.SuffixRecreate.Of(c.stack.Name))), true
+		}
+	}
+	return decision{}, false
+}
+
+// volumeDrivers returns the drivers and options of the named volumes of a spec,
+// as text that can be compared.
+func volumeDrivers(spec swarm.ServiceSpec) map[string]string {
+	drivers := map[string]string{}
+	if spec.TaskTemplate.ContainerSpec == nil {
+		return drivers
+	}
+	for _, m := range spec.TaskTemplate.ContainerSpec.Mounts {
+		if m.Type != mount.TypeVolume || m.Source == "" {
+			continue
+		}
+		driver := mount.Driver{Name: "local"} // Docker's own default
+		if m.VolumeOptions != nil && m.VolumeOptions.DriverConfig != nil {
+			driver.Name = cmp.Or(m.VolumeOptions.DriverConfig.Name, driver.Name)
+			driver.Options = m.VolumeOptions.DriverConfig.Options
+		}
+		drivers[m.Source] = fmt.Sprint(driver) // of a map, in order of its keys
+	}
+	return drivers
+}
+
+// recreateNetworks removes the services on a network whose options differ, where
+// the workspace allows it, so that the network can be removed and both can be
+// created again. It returns nothing where no network is to be recreated.
+func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
+	if !stack.Options.Recreate {
+		return nil
+	}
+	for _, network := range stack.Networks {
+		if !m.differs(network) {
+			continue
+		}
+		for _, service := range stack.Services {
+			live, exists := m.services[service.Name]
+			if exists && slices.Contains(networkNames(live.Spec), network.Name) {
+				all = append(all, toChange(kargo.RemoveService(stack.Name, live, "made anew, as its network "+network.Name+" is")))
+			}
+		}
+		all = append(all, toHold(kargo.Hold{
+			Kind: kargo.KindNetwork, Stack: stack.Name, Name: network.Name, Until: kargo.UntilSettled,
+			Reason: "is made anew because its options differ",
+		}))
+	}
+	return all
+}
+
+// differs reports whether a network of this instance was made with other options.
+func (m maker) differs(network kargo.Network) bool {
+	live, exists := m.networks[network.Name]
+	return exists && !network.Shared && !network.External && m.owns(live.Labels) &&
+		live.Labels[kargo.LabelDigest] != networkDigest(network)
+}
