@@ -19,6 +19,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 // clientPair is a certificate for clients with its key, and an authority that
@@ -68,7 +69,7 @@ func TestClientCertificate(t *testing.T) {
 	certificate, key, clients := clientPair(t)
 	strange, strangeKey, _ := clientPair(t)
 	address, ca := serveTLS(t, gitHandler(t, o.root), clients)
-	opts := gitsync.Options{URL: address, CA: content(ca), ClientCertificate: content(certificate), ClientKey: content(key)}
+	opts := gitsync.Options{URL: address, Access: wire.Access{CA: content(ca), ClientCertificate: content(certificate), ClientKey: content(key)}}
 	revision, _ := sync(t, open(t, opts))
 	wantText(t, "commit", revision.Commit, o.head())
 
@@ -100,9 +101,9 @@ func TestBearerToken(t *testing.T) {
 		}
 		handler.ServeHTTP(w, r)
 	}))
-	revision, _ := sync(t, open(t, gitsync.Options{URL: address, BearerToken: secret(token + "\n")}))
+	revision, _ := sync(t, open(t, gitsync.Options{URL: address, Access: wire.Access{BearerToken: secret(token + "\n")}}))
 	wantText(t, "commit", revision.Commit, o.head())
-	_, err := open(t, gitsync.Options{URL: address, BearerToken: secret("wrong-" + token)}).Head(deadline(t))
+	_, err := open(t, gitsync.Options{URL: address, Access: wire.Access{BearerToken: secret("wrong-" + token)}}).Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, address,
 		"list the refs of ADDRESS: the server refuses the user name or the password (is the token still valid?)")
 }
@@ -114,7 +115,7 @@ func TestS10HostKeysAreShownNotTrusted(t *testing.T) {
 	client, clientPEM := newKey(t, "")
 	host, _ := newKey(t, "")
 	server := newSSHServer(t, o.root, client.PublicKey(), host)
-	keys, err := gitsync.HostKeys(deadline(t), server.address, gitsync.Proxy{}, 0)
+	keys, err := wire.HostKeys(deadline(t), server.address, wire.Proxy{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,51 +128,16 @@ func TestS10HostKeysAreShownNotTrusted(t *testing.T) {
 		lines = append(lines, key.Line)
 	}
 	wantText(t, "lines", strings.Join(lines, "\n")+"\n", string(server.knownHosts(host.PublicKey())))
-	repository := open(t, gitsync.Options{URL: server.url(), SSHKey: content(clientPEM), KnownHosts: content([]byte(lines[0]))})
+	repository := open(t, gitsync.Options{URL: server.url(), Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content([]byte(lines[0]))}})
 	wantText(t, "head", head(t, repository), o.head())
 
-	_, err = gitsync.HostKeys(deadline(t), silentPeer(t), gitsync.Proxy{}, 50*time.Millisecond)
+	_, err = wire.HostKeys(deadline(t), silentPeer(t), wire.Proxy{}, 50*time.Millisecond)
 	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.HasSuffix(err.Error(), ": no answer in time") {
 		t.Errorf("a silent host: %v", err)
 	}
 	for _, bad := range []string{"", "-oProxyCommand=x", "a b", "host:0", "host:ssh", "git@host", "host/path", "host\n"} {
-		if _, err := gitsync.HostKeys(deadline(t), bad, gitsync.Proxy{}, 0); kargo.FaultOf(err) != kargo.Invalid {
+		if _, err := wire.HostKeys(deadline(t), bad, wire.Proxy{}, 0); kargo.FaultOf(err) != kargo.Invalid {
 			t.Errorf("%q: %v", bad, err)
 		}
-	}
-}
-
-func TestAccessOptionsThatExcludeEachOther(t *testing.T) {
-	const url = "https://github.com/ops/platform.git"
-	some, key := secret("x"), content([]byte("x"))
-	for _, c := range []struct {
-		opts gitsync.Options
-		want string
-	}{
-		{gitsync.Options{URL: url, Password: some, BearerToken: some}, "a password, a bearer token and a GitHub App exclude each other"},
-		{gitsync.Options{URL: url, ClientCertificate: key}, "a client certificate and its key go together"},
-		{gitsync.Options{URL: "http://127.0.0.1/r", ClientCertificate: key, ClientKey: key}, "a client certificate is for https (use https://)"},
-		{gitsync.Options{URL: "http://host/r", BearerToken: some}, "credentials would travel unencrypted over http (use https://)"},
-		{gitsync.Options{URL: "http://127.0.0.1/r", Password: some, Proxy: gitsync.Proxy{URL: "http://proxy:3128"}},
-			"credentials would travel unencrypted over http (use https://)"},
-		{gitsync.Options{URL: url, Proxy: gitsync.Proxy{URL: "http://u:pl4nt3d@proxy:3128"}},
-			"the proxy's URL holds a user or a password (give them apart from the URL)"},
-		{gitsync.Options{URL: url, Proxy: gitsync.Proxy{URL: "ftp://proxy"}},
-			"the proxy's URL has a scheme that is not supported (use http://, https:// or socks5://)"},
-		{gitsync.Options{URL: url, Proxy: gitsync.Proxy{URL: "http://proxy/pl4nt3d"}},
-			"the proxy's URL is not a host with a port (http://proxy.example.com:3128)"},
-		{gitsync.Options{URL: url, Proxy: gitsync.Proxy{Password: some}}, "a user or a password is given for a proxy, but no proxy"},
-		{gitsync.Options{URL: "git@github.com:o/r", SSHKey: key, KnownHosts: key, GitHubApp: &gitsync.GitHubApp{ID: "1", Key: key}},
-			"a GitHub App reads repositories over https only (use the https:// address)"},
-		{gitsync.Options{URL: url, GitHubApp: &gitsync.GitHubApp{Key: key}}, "a GitHub App needs its ID and its private key"},
-		{gitsync.Options{URL: "https://github.com/platform", GitHubApp: &gitsync.GitHubApp{ID: "1", Key: key}},
-			"the path is none of a repository at GitHub (https://github.com/OWNER/REPOSITORY.git)"},
-		{gitsync.Options{URL: url, GitHubApp: &gitsync.GitHubApp{ID: "1", Key: key, Installation: "../7"}},
-			"the installation of the GitHub App is not a number (leave it out to have it looked up)"},
-		{gitsync.Options{URL: url, GitHubApp: &gitsync.GitHubApp{ID: "1", Key: key, API: "http://api.example"}},
-			"the address of GitHub's API is not usable (https://github.example.com/api/v3)"},
-	} {
-		_, err := gitsync.Open(c.opts)
-		wantError(t, err, kargo.Invalid, "ADDRESS", "repository: "+c.want)
 	}
 }

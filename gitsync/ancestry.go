@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
+
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // answer to a question that cannot always be answered.
@@ -47,13 +47,13 @@ func (r *Repository) rewrote(ctx context.Context, objects storer.EncodedObjectSt
 // the history is at hand it is looked through; where it is not, the remote is
 // asked.
 func (r *Repository) comesAfter(ctx context.Context, commit *object.Commit, ancestor plumbing.Hash) answer {
-	if r.place.scheme == schemeLocal || r.opts.History {
+	if r.address.IsLocal() || r.opts.History {
 		return lookThrough(commit, ancestor)
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	result := unknown
-	err := r.talk(ctx, func(session transport.UploadPackSession) (err error) {
+	err := r.remote.Fetch(ctx, func(session wire.Session) (err error) {
 		result, err = askAncestor(ctx, session, commit.Hash, ancestor)
 		return err
 	})
@@ -78,22 +78,15 @@ func lookThrough(commit *object.Commit, ancestor plumbing.Hash) answer {
 	return result
 }
 
-// asker is a session in which a question may be asked that go-git has no words
-// for.
-type asker interface {
-	ask(ctx context.Context, question []byte) (io.ReadCloser, error)
-}
-
 // askAncestor lets the remote tell: whoever wants a commit and has another one
 // hears "ready" as soon as what he wants comes after what he has, and only then
 // (gitprotocol-pack(5), multi_ack_detailed). Nothing is sent but these lines.
-func askAncestor(ctx context.Context, session transport.UploadPackSession, commit, ancestor plumbing.Hash) (answer, error) {
+func askAncestor(ctx context.Context, session wire.Session, commit, ancestor plumbing.Hash) (answer, error) {
 	refs, err := session.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		return unknown, err
 	}
-	remote, canAsk := session.(asker)
-	if !canAsk || !refs.Capabilities.Supports(capability.MultiACKDetailed) || !refs.Capabilities.Supports(capability.Shallow) {
+	if !refs.Capabilities.Supports(capability.MultiACKDetailed) || !refs.Capabilities.Supports(capability.Shallow) {
 		return unknown, nil
 	}
 	var question bytes.Buffer
@@ -105,7 +98,7 @@ func askAncestor(ctx context.Context, session transport.UploadPackSession, commi
 	if err != nil {
 		return unknown, err
 	}
-	reply, err := remote.ask(ctx, question.Bytes())
+	reply, err := session.Ask(ctx, question.Bytes())
 	if err != nil {
 		return unknown, err
 	}

@@ -42,7 +42,7 @@ func (r *Repository) Commit(ctx context.Context, edit kargo.Edit) (commit, branc
 	defer r.fetching.Unlock()
 	hash, name, err := r.commit(ctx, edit)
 	if err != nil {
-		return "", "", r.explain("write to", err, r.opts.Timeout)
+		return "", "", r.remote.Explain("write to", err, r.opts.Timeout)
 	}
 	return hash.String(), name.Short(), nil
 }
@@ -60,7 +60,7 @@ func (r *Repository) checkWritable() error {
 func (r *Repository) commit(ctx context.Context, edit kargo.Edit) (plumbing.Hash, plumbing.ReferenceName, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
-	if r.place.scheme == schemeLocal {
+	if r.address.IsLocal() {
 		return r.commitLocally(edit)
 	}
 	storage := openStorage(r.store.path(edit.Base))

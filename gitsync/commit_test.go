@@ -8,6 +8,7 @@ import (
 	"kargo"
 	"kargo/gitsync"
 	"kargo/gitsync/signature"
+	"kargo/gitsync/wire"
 )
 
 // raise is the edit of one file.
@@ -42,8 +43,7 @@ func (o *origin) wantRaised(commit, base, files string) {
 func TestCommitOverHTTP(t *testing.T) {
 	o := writable(t)
 	repository := open(t, gitsync.Options{
-		URL: serve(t, private(gitHandler(t, o.root))), Username: account, Password: secret(password),
-		AuthorName: "Kargo", AuthorEmail: "kargo@example.org",
+		URL: serve(t, private(gitHandler(t, o.root))), Access: wire.Access{Username: account, Password: secret(password)}, AuthorName: "Kargo", AuthorEmail: "kargo@example.org",
 	})
 	base, _ := sync(t, repository)
 	commit, branch, err := repository.Commit(deadline(t), raise(base.Commit, ".env", "STACKS=web\n"))
@@ -70,8 +70,7 @@ func TestCommitOverSSH(t *testing.T) {
 	host, _ := newKey(t, "")
 	server := newSSHServer(t, o.root, client.PublicKey(), host)
 	repository := open(t, gitsync.Options{
-		URL: server.url(), Ref: "main", SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey())),
-		AuthorName: "Kargo", AuthorEmail: "kargo@example.org",
+		URL: server.url(), Ref: "main", Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey()))}, AuthorName: "Kargo", AuthorEmail: "kargo@example.org",
 	})
 	base, _ := sync(t, repository)
 	commit, _, err := repository.Commit(deadline(t), raise(base.Commit, "env/script.sh", "exit 1\n"))

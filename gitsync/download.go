@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -36,7 +37,7 @@ func (r *Repository) findTarget(ctx context.Context, session transport.UploadPac
 // says which one that is.
 func (r *Repository) download(ctx context.Context) (string, error) {
 	var found target
-	err := r.talk(ctx, func(session transport.UploadPackSession) error {
+	err := r.remote.Fetch(ctx, func(session wire.Session) error {
 		var refs *packp.AdvRefs
 		var err error
 		if found, refs, err = r.findTarget(ctx, session); err != nil {
@@ -195,7 +196,7 @@ func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
 		return 0, err
 	}
 	size := header.Length
-	start := &headBuffer{limit: 2 * binary.MaxVarintLen64}
+	start := &head{limit: 2 * binary.MaxVarintLen64}
 	if size <= limit {
 		if _, _, err := scanner.NextObject(start); err != nil {
 			return 0, err
@@ -203,7 +204,7 @@ func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
 	}
 	if header.Type.IsDelta() && size <= limit {
 		// A delta begins with the sizes of what it starts from and makes.
-		varints := bytes.NewReader(start.buf.Bytes())
+		varints := bytes.NewReader(start.kept)
 		_, err := binary.ReadUvarint(varints)
 		made, err2 := binary.ReadUvarint(varints)
 		if errors.Join(err, err2) != nil || int64(made) < 0 {
@@ -217,32 +218,20 @@ func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
 	return size, nil
 }
 
+// head keeps the first bytes of what is written to it.
+type head struct {
+	limit int
+	kept  []byte
+}
+
+func (h *head) Write(data []byte) (int, error) {
+	h.kept = append(h.kept, data[:min(len(data), h.limit-len(h.kept))]...)
+	return len(data), nil
+}
+
 // tooMuch is a limit exceeded. That is the workspace's doing, so it is Invalid.
 func tooMuch(format string, args ...any) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"},
 		Hint: "keep data out of the workspace, or raise the limit",
 		Err:  fmt.Errorf("the commit holds "+format, args...)}
-}
-
-// limitDownload fails, with a limit's error, after so many bytes.
-func limitDownload(from io.Reader, bytes int64) io.Reader {
-	return &limitedReader{from: from, left: bytes, limit: bytes}
-}
-
-type limitedReader struct {
-	from        io.Reader
-	left, limit int64
-}
-
-func (l *limitedReader) Read(into []byte) (int, error) {
-	if l.left < 0 {
-		return 0, tooMuch("more to download than %d bytes", l.limit)
-	}
-	// One byte more than is allowed tells "at the limit" from "beyond it".
-	n, err := l.from.Read(into[:min(int64(len(into)), l.left+1)])
-	l.left -= int64(n)
-	if l.left < 0 {
-		return n, tooMuch("more to download than %d bytes", l.limit)
-	}
-	return n, err
 }

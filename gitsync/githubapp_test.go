@@ -19,6 +19,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 // appHost is a forge as GitHub's documentation describes it to apps: it checks
@@ -101,9 +102,9 @@ func TestGitHubApp(t *testing.T) {
 	server := httptest.NewServer(host)
 	t.Cleanup(server.Close)
 	key := host.pem()
-	opts := gitsync.Options{URL: server.URL + "/team/workspace.git", GitHubApp: &gitsync.GitHubApp{
+	opts := gitsync.Options{URL: server.URL + "/team/workspace.git", Access: wire.Access{GitHubApp: &wire.GitHubApp{
 		ID: "Iv1.app", Key: func() ([]byte, error) { return key, nil }, API: server.URL + "/api/v3/",
-	}}
+	}}}
 	repository := open(t, opts)
 	expect := func(what string, calls ...string) {
 		t.Helper()
@@ -161,9 +162,9 @@ func TestGitHubAppIsRefused(t *testing.T) {
 		{"no key", "team/workspace", []byte("garbage"), "read the key of the GitHub App: it holds no key in PEM"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			repository := open(t, gitsync.Options{URL: server.URL + "/" + c.path, GitHubApp: &gitsync.GitHubApp{
+			repository := open(t, gitsync.Options{URL: server.URL + "/" + c.path, Access: wire.Access{GitHubApp: &wire.GitHubApp{
 				ID: "Iv1.app", Key: content(c.key), API: server.URL + "/api/v3",
-			}})
+			}}})
 			_, err := repository.Head(deadline(t))
 			wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: "+c.want)
 		})

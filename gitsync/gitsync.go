@@ -9,14 +9,12 @@
 // state between two fetches that a force-push could break. A commit that was
 // fetched before is read from disk, also while the remote is out of reach.
 //
-// No git binary is run. go-git speaks the protocol over HTTP, and its message
-// types over a golang.org/x/crypto/ssh session that is set up here, because
-// only so does a deadline hold against a peer that says nothing.
+// How bytes come from a remote is the business of the package wire, who signed a
+// commit that of the package signature.
 package gitsync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -24,20 +22,11 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
-
-// go-git hides multi_ack by default, because it cannot negotiate with it.
-// Azure DevOps and CodeCommit refuse a client without it. A fetch that has
-// nothing yet negotiates nothing, and there is no other kind here, so it is
-// safe to ask for. The variable is go-git's and of the whole process.
-func init() {
-	transport.UnsupportedCapabilities = []capability.Capability{capability.ThinPack}
-}
 
 const (
 	defaultTimeout = 2 * time.Minute
@@ -49,11 +38,10 @@ const (
 // use; a Fetch waits for the one before it.
 type Repository struct {
 	opts    Options
-	place   place
+	address wire.Address
+	remote  *wire.Remote // of a local repository: for its errors only
 	tracked tracked
-	app     *githubApp // nil where there is none
 	store   store
-	sent    sentSecrets
 
 	seen     atomic.Pointer[target] // by the last Head
 	fetching sync.Mutex
@@ -64,7 +52,7 @@ type Repository struct {
 // behind. It does not touch the network. What is wrong with the options is
 // Invalid, and the error never repeats the URL.
 func Open(opts Options) (*Repository, error) {
-	place, err := parsePlace(opts.URL)
+	address, err := wire.ParseAddress(opts.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -75,24 +63,22 @@ func Open(opts Options) (*Repository, error) {
 	if opts.Path, err = checkPath(opts.Path); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkCredentials(place, opts), opts.Signatures.Validate()); err != nil {
+	if err := opts.Signatures.Validate(); err != nil {
 		return nil, err
 	}
-	var app *githubApp
-	if opts.GitHubApp != nil {
-		if app, err = newGitHubApp(*opts.GitHubApp, place); err != nil {
-			return nil, err
-		}
-	}
 	opts.Limits = opts.Limits.withDefaults()
+	remote, err := wire.New(address, opts.Access, opts.Limits.Bytes)
+	if err != nil {
+		return nil, err
+	}
 	if opts.Timeout <= 0 {
 		opts.Timeout = defaultTimeout
 	}
 	if opts.Keep <= 0 {
 		opts.Keep = defaultKeep
 	}
-	r := &Repository{opts: opts, place: place, tracked: tracked, app: app, store: store{dir: opts.Dir, keep: opts.Keep}}
-	if place.scheme == schemeLocal {
+	r := &Repository{opts: opts, address: address, remote: remote, tracked: tracked, store: store{dir: opts.Dir, keep: opts.Keep}}
+	if address.IsLocal() {
 		return r, nil
 	}
 	if opts.Dir == "" {
@@ -105,7 +91,7 @@ func Open(opts Options) (*Repository, error) {
 }
 
 // Address is the remote as it may be shown: no user, no password, no query.
-func (r *Repository) Address() string { return r.place.String() }
+func (r *Repository) Address() string { return r.address.String() }
 
 // Protect names the commits that must stay on disk however old they are: the
 // applied one, the last good one. It replaces what an earlier call named.
@@ -122,19 +108,19 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 	limit := min(listTimeout, r.opts.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if r.place.scheme == schemeLocal {
+	if r.address.IsLocal() {
 		commit, err := r.localHead()
-		return commit, r.explain("read", err, limit)
+		return commit, r.remote.Explain("read", err, limit)
 	}
 	var found target
-	err := r.talk(ctx, func(session transport.UploadPackSession) (err error) {
+	err := r.remote.Fetch(ctx, func(session wire.Session) (err error) {
 		found, _, err = r.findTarget(ctx, session)
 		return err
 	})
 	if err == nil {
 		r.seen.Store(&found)
 	}
-	return found.commit.String(), r.explain("list the refs of", err, limit)
+	return found.commit.String(), r.remote.Explain("list the refs of", err, limit)
 }
 
 // Fetch gives the revision and the files of a commit, as named by Head. The
@@ -157,13 +143,13 @@ func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, 
 	defer r.fetching.Unlock()
 	revision, tree, err := r.fetch(ctx, commit)
 	if err != nil {
-		return kargo.Revision{}, kargo.Files{}, r.explain("fetch from", err, r.opts.Timeout)
+		return kargo.Revision{}, kargo.Files{}, r.remote.Explain("fetch from", err, r.opts.Timeout)
 	}
 	return revision, kargo.Files{FS: tree, Unchanged: tree.answersAs}, nil
 }
 
 func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
-	if r.place.scheme == schemeLocal {
+	if r.address.IsLocal() {
 		return r.readLocal(ctx, commit)
 	}
 	if r.opts.History {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -71,7 +72,7 @@ func (r *Repository) extendHistory(ctx context.Context, path string, storage *fi
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	var found target
-	err := r.talk(ctx, func(session transport.UploadPackSession) (err error) {
+	err := r.remote.Fetch(ctx, func(session wire.Session) (err error) {
 		var refs *packp.AdvRefs
 		if found, refs, err = r.findTarget(ctx, session); err != nil {
 			return err

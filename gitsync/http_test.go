@@ -18,6 +18,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 const (
@@ -62,7 +63,7 @@ func serve(t *testing.T, handler http.Handler) string {
 func TestFetchOverHTTP(t *testing.T) {
 	o := newOrigin(t)
 	repository := open(t, gitsync.Options{
-		URL: serve(t, private(gitHandler(t, o.root))), Username: account, Password: secret(password + "\n"),
+		URL: serve(t, private(gitHandler(t, o.root))), Access: wire.Access{Username: account, Password: secret(password + "\n")},
 	})
 	revision, files := sync(t, repository)
 	wantText(t, "revision", revision.String(), "main@"+o.head()[:12]+" “first”")
@@ -81,7 +82,7 @@ func TestHTTPCredentials(t *testing.T) {
 	}{
 		{"none", gitsync.Options{},
 			"list the refs of ADDRESS: the server asks for a password (give a user name and a token)"},
-		{"wrong", gitsync.Options{Username: account, Password: secret("wrong-" + password)},
+		{"wrong", gitsync.Options{Access: wire.Access{Username: account, Password: secret("wrong-" + password)}},
 			"list the refs of ADDRESS: the server refuses the user name or the password (is the token still valid?)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -97,8 +98,7 @@ func TestPasswordIsReadAtEachUse(t *testing.T) {
 	o := newOrigin(t)
 	current := "expired"
 	repository := open(t, gitsync.Options{
-		URL: serve(t, private(gitHandler(t, o.root))), Username: account,
-		Password: func() (string, error) { return current, nil },
+		URL: serve(t, private(gitHandler(t, o.root))), Access: wire.Access{Username: account, Password: func() (string, error) { return current, nil }},
 	})
 	if _, err := repository.Head(deadline(t)); err == nil {
 		t.Fatal("the expired password was accepted")
@@ -127,7 +127,7 @@ func TestS12RedirectToAnotherHostIsNotFollowed(t *testing.T) {
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL+r.URL.RequestURI(), http.StatusFound)
 	}))
-	_, err := open(t, gitsync.Options{URL: address, Username: account, Password: secret(password)}).Head(deadline(t))
+	_, err := open(t, gitsync.Options{URL: address, Access: wire.Access{Username: account, Password: secret(password)}}).Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, address,
 		"list the refs of ADDRESS: the server redirects to another host (set the URL to where the repository is now)")
 	if asked.Load() != 0 {
@@ -215,7 +215,7 @@ func TestS11PrivateCA(t *testing.T) {
 	address := server.URL + "/team/workspace.git"
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 
-	opts := gitsync.Options{URL: address, Username: account, Password: secret(password)}
+	opts := gitsync.Options{URL: address, Access: wire.Access{Username: account, Password: secret(password)}}
 	_, err := open(t, opts).Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, address, "list the refs of ADDRESS: x509: certificate signed by unknown authority "+
 		"(give the CA of a private server; verification cannot be turned off)")
@@ -239,7 +239,7 @@ func TestS13ErrorsHoldNoCredentials(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(given + " " + r.Header.Get("Authorization") + " https://u:" + given + "@h/x?sas=" + given))
 		}))
-		_, err := open(t, gitsync.Options{URL: address, Username: account, Password: secret(password)}).Head(deadline(t))
+		_, err := open(t, gitsync.Options{URL: address, Access: wire.Access{Username: account, Password: secret(password)}}).Head(deadline(t))
 		if err == nil {
 			t.Fatalf("status %d: no error", status)
 		}

@@ -2,12 +2,15 @@ package gitsync
 
 import (
 	"cmp"
+	"errors"
 	"io/fs"
 	"strings"
 	"time"
 	"unicode"
 
+	"kargo"
 	"kargo/gitsync/signature"
+	"kargo/gitsync/wire"
 )
 
 // Options say where a repository is and how to get at it. The functions are
@@ -37,25 +40,8 @@ type Options struct {
 	// one Repository of one process. A local repository does not need it.
 	Dir string
 
-	// Username for HTTP; "git" where it is empty and there is a Password.
-	Username string
-	// Password for HTTP: a password or token. BearerToken is for hosts that
-	// want a token so. A line end is cut off either. GitHubApp gives a token
-	// of its own. Of the three there is at most one.
-	Password, BearerToken func() (string, error)
-	GitHubApp             *GitHubApp
-	// ClientCertificate and ClientKey, in PEM, show https hosts who is there.
-	ClientCertificate, ClientKey func() ([]byte, error)
-
-	// SSHKey is a private key in PEM, KnownHosts the content of a known_hosts
-	// file. Both are mandatory for SSH.
-	SSHKey, SSHPassphrase, KnownHosts func() ([]byte, error)
-
-	// CA is a PEM bundle to trust in addition to the system's.
-	CA func() ([]byte, error)
-
-	// Proxy is between here and the host.
-	Proxy Proxy
+	// Access is how the host is reached. It is not needed for a local repository.
+	wire.Access
 
 	// Signatures say what must be signed, and by whom.
 	Signatures signature.Rules
@@ -69,15 +55,6 @@ type Options struct {
 	Limits  Limits
 	// Keep is how many commits stay on disk, 5 by default.
 	Keep int
-}
-
-// WithoutCredentials are the options for another host: what the repository's may
-// see is none of its business.
-func (o Options) WithoutCredentials() Options {
-	o.Username, o.Password, o.BearerToken, o.GitHubApp = "", nil, nil, nil
-	o.ClientCertificate, o.ClientKey = nil, nil
-	o.SSHKey, o.SSHPassphrase = nil, nil
-	return o
 }
 
 // Limits bound what a repository may make Kargo hold. Zero means the default.
@@ -101,6 +78,12 @@ func (l Limits) withDefaults() Limits {
 		File:  cmp.Or(max(l.File, 0), usual.File),
 		Depth: cmp.Or(max(l.Depth, 0), usual.Depth),
 	}
+}
+
+// invalid returns an error about the options. It takes fixed texts only, so that
+// it can never repeat a credential.
+func invalid(message, hint string) error {
+	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"}, Hint: hint, Err: errors.New(message)}
 }
 
 // checkPath accepts a directory below the root.

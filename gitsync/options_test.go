@@ -7,6 +7,7 @@ import (
 	"kargo"
 	"kargo/gitsync"
 	"kargo/gitsync/signature"
+	"kargo/gitsync/wire"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -41,11 +42,11 @@ func TestOpenRefuses(t *testing.T) {
 			"the URL has no path (add the path of the repository: https://host/group/repository.git)"},
 		{"bad port", gitsync.Options{URL: "https://host:99999/repository"}, "the URL has a bad port"},
 		{"file on another host", gitsync.Options{URL: "file://host/repository"}, "a file URL names another host"},
-		{"plain http", gitsync.Options{URL: "http://host/repository", Username: "u", Password: secret(planted)},
+		{"plain http", gitsync.Options{URL: "http://host/repository", Access: wire.Access{Username: "u", Password: secret(planted)}},
 			"credentials would travel unencrypted over http (use https://)"},
-		{"ssh without key", gitsync.Options{URL: "git@host:repository", KnownHosts: content(nil)},
+		{"ssh without key", gitsync.Options{URL: "git@host:repository", Access: wire.Access{KnownHosts: content(nil)}},
 			"SSH needs a private key (set the file that holds the key)"},
-		{"ssh without known_hosts", gitsync.Options{URL: "git@host:repository", SSHKey: content(nil)},
+		{"ssh without known_hosts", gitsync.Options{URL: "git@host:repository", Access: wire.Access{SSHKey: content(nil)}},
 			"SSH needs a known_hosts file (make one with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page)"},
 		{"ref option", gitsync.Options{URL: "https://host/repository", Ref: "--" + planted}, badRef},
 		{"ref above", gitsync.Options{URL: "https://host/repository", Ref: "refs/../config"}, badRef},
@@ -75,23 +76,6 @@ const badRef = "the ref is not a valid name (give a branch, a tag, a full name s
 
 const badPath = "the path in the repository is not a plain relative one (give a directory such as platform/swarm)"
 
-func TestAddressShowsNoUser(t *testing.T) {
-	for url, want := range map[string]string{
-		"https://host/group/repository.git":      "https://host/group/repository.git",
-		"https://host:8443/group/repository":     "https://host:8443/group/repository",
-		"http://[::1]:3000/r":                    "http://[::1]:3000/r",
-		"ssh://someone@host:2222/srv/repository": "ssh://host:2222/srv/repository",
-		"someone@host:group/repository.git":      "ssh://host/group/repository.git",
-		"host:repository":                        "ssh://host/repository",
-		"git@[::1]:repository":                   "ssh://[::1]/repository",
-		"/srv/git/repository.git":                "/srv/git/repository.git",
-		"file:///srv/git/repository.git":         "/srv/git/repository.git",
-	} {
-		repository := open(t, gitsync.Options{URL: url, SSHKey: content(nil), KnownHosts: content(nil)})
-		wantText(t, url, repository.Address(), want)
-	}
-}
-
 func TestFetchTakesHashesOnly(t *testing.T) {
 	repository := open(t, gitsync.Options{URL: "https://host/repository"})
 	for _, commit := range []string{"", "main", "../../etc", strings.Repeat("a", 39) + "/"} {
@@ -110,7 +94,7 @@ func FuzzOpenOptions(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, url, ref string) {
 		repository, err := gitsync.Open(gitsync.Options{
-			URL: url, Ref: ref, Dir: dir, SSHKey: content(nil), KnownHosts: content(nil),
+			URL: url, Ref: ref, Dir: dir, Access: wire.Access{SSHKey: content(nil), KnownHosts: content(nil)},
 		})
 		if err != nil {
 			if kargo.FaultOf(err) != kargo.Invalid {

@@ -13,6 +13,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 const proxyPassword = "pr0xy-pl4nt3d"
@@ -150,14 +151,14 @@ func TestProxies(t *testing.T) {
 	server := newSSHServer(t, o.root, client.PublicKey(), host)
 	address, ca := serveTLS(t, private(gitHandler(t, o.root)), nil)
 	targets := map[string]gitsync.Options{
-		strings.Split(address, "/")[2]: {URL: address, CA: content(ca), Username: account, Password: secret(password)},
-		server.address:                 {URL: server.url(), SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey()))},
+		strings.Split(address, "/")[2]: {URL: address, Access: wire.Access{CA: content(ca), Username: account, Password: secret(password)}},
+		server.address:                 {URL: server.url(), Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey()))}},
 	}
 	for _, start := range []func(*testing.T) (string, *visits){httpProxy, socksProxy} {
 		proxy, seen := start(t)
 		for target, opts := range targets {
 			t.Run(proxy[:5]+" to "+opts.URL[:5], func(t *testing.T) {
-				opts.Proxy = gitsync.Proxy{URL: proxy, Username: "kargo", Password: secret(proxyPassword + "\n")}
+				opts.Proxy = wire.Proxy{URL: proxy, Username: "kargo", Password: secret(proxyPassword + "\n")}
 				revision, _ := sync(t, open(t, opts))
 				wantText(t, "commit", revision.Commit, o.head())
 				if seen.count(target) == 0 {
@@ -172,7 +173,7 @@ func TestProxies(t *testing.T) {
 		}
 	}
 	proxy, _ := socksProxy(t)
-	keys, err := gitsync.HostKeys(deadline(t), server.address, gitsync.Proxy{URL: proxy, Username: "kargo", Password: secret(proxyPassword)}, 0)
+	keys, err := wire.HostKeys(deadline(t), server.address, wire.Proxy{URL: proxy, Username: "kargo", Password: secret(proxyPassword)}, 0)
 	if err != nil || len(keys) != 1 {
 		t.Errorf("host keys through a proxy: %v, %v", keys, err)
 	}
@@ -189,8 +190,7 @@ func TestProxiesOfTheEnvironment(t *testing.T) {
 	_, clientPEM := newKey(t, "")
 	host, _ := newKey(t, "")
 	https := gitsync.Options{URL: "https://git.invalid/team/workspace.git"}
-	ssh := gitsync.Options{URL: "ssh://git@git.invalid:2222/r", SSHKey: content(clientPEM),
-		KnownHosts: content([]byte("[git.invalid]:2222 " + publicLine(host)))}
+	ssh := gitsync.Options{URL: "ssh://git@git.invalid:2222/r", Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content([]byte("[git.invalid]:2222 " + publicLine(host)))}}
 	for _, c := range []struct {
 		variable, target string
 		opts             gitsync.Options

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
@@ -122,7 +123,7 @@ func (p *pull) run(ctx context.Context, opts Options) (Pulled, error) {
 		return p.fetch(ctx, session, refs.Capabilities, found, theirs)
 	})
 	if err != nil {
-		return Pulled{}, r.explain("pull from", err, r.opts.Timeout)
+		return Pulled{}, r.remote.Explain("pull from", err, r.opts.Timeout)
 	}
 	data, err := readObject(p.repo.Storer, plumbing.CommitObject, found.commit)
 	if err != nil {
@@ -151,7 +152,7 @@ func (p *pull) remote(opts *Options) (string, error) {
 		return "", &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("the repository has no remote %q", name), Hint: "git remote add " + name + " URL"}
 	}
 	opts.URL, opts.Ref, opts.Path = remote.URLs[0], merge.String(), ""
-	if place, err := parsePlace(opts.URL); err == nil && place.scheme == schemeLocal && !filepath.IsAbs(opts.URL) && !strings.Contains(opts.URL, "://") {
+	if address, err := wire.ParseAddress(opts.URL); err == nil && address.IsLocal() && !filepath.IsAbs(opts.URL) && !strings.Contains(opts.URL, "://") {
 		opts.URL = filepath.Join(p.tree.Filesystem.Root(), opts.URL)
 	}
 	return name, nil
@@ -160,8 +161,8 @@ func (p *pull) remote(opts *Options) (string, error) {
 // converse talks to the remote: over the network, or in this process where it
 // is a local repository, whose objects then come along.
 func (r *Repository) converse(ctx context.Context, talk func(transport.UploadPackSession, storer.EncodedObjectStorer) error) error {
-	if r.place.scheme != schemeLocal {
-		return r.talk(ctx, func(session transport.UploadPackSession) error { return talk(session, nil) })
+	if !r.address.IsLocal() {
+		return r.remote.Fetch(ctx, func(session wire.Session) error { return talk(session, nil) })
 	}
 	theirs, err := r.openLocal()
 	if err != nil {

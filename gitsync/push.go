@@ -45,11 +45,7 @@ func (r *Repository) push(ctx context.Context, branch plumbing.ReferenceName, ma
 		}
 		return refusedPush(report, err)
 	}
-	if r.place.scheme == schemeSSH {
-		err = r.overSSH(ctx, transport.ReceivePackServiceName, func(session *sshSession) error { return send(session) })
-	} else {
-		err = r.pushHTTP(ctx, send)
-	}
+	err = r.remote.Push(ctx, send)
 	if errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed) {
 		return &kargo.Error{Fault: kargo.Unavailable, Hint: "give credentials that may push to the branch",
 			Err: errors.New("the server does not let this account write")}

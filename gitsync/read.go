@@ -87,7 +87,7 @@ func (r *Repository) localTarget(repository *git.Repository) (target, error) {
 }
 
 func (r *Repository) openLocal() (*git.Repository, error) {
-	repository, err := git.PlainOpenWithOptions(r.place.path, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	repository, err := git.PlainOpenWithOptions(r.address.LocalPath(), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return nil, &kargo.Error{Fault: kargo.Unavailable, Hint: "give the directory that holds .git, or a bare repository", Err: err}
 	}

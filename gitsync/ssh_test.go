@@ -16,6 +16,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -137,7 +138,7 @@ func TestFetchOverSSH(t *testing.T) {
 	server := newSSHServer(t, o.root, client.PublicKey(), host)
 	dir := t.TempDir()
 	repository := open(t, gitsync.Options{
-		URL: server.url(), Dir: dir, SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey())),
+		URL: server.url(), Dir: dir, Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey()))},
 	})
 	wantText(t, "address", repository.Address(), "ssh://"+server.address+"/team/workspace.git")
 	revision, files := sync(t, repository)
@@ -148,7 +149,7 @@ func TestFetchOverSSH(t *testing.T) {
 	o.git(o.work, "tag", "--annotate", "--message", "the first release", "v1")
 	o.push("v1")
 	tagged := open(t, gitsync.Options{
-		URL: server.url(), Ref: "v1", SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey())),
+		URL: server.url(), Ref: "v1", Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey()))},
 	})
 	revision, _ = sync(t, tagged)
 	wantText(t, "revision of the tag", revision.String(), "v1@"+o.head()[:12]+" “first”")
@@ -188,7 +189,7 @@ func TestS10HostKeys(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			repository := open(t, gitsync.Options{
-				URL: server.url(), SSHKey: content(clientPEM), KnownHosts: content([]byte(c.knownHosts)),
+				URL: server.url(), Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content([]byte(c.knownHosts))},
 			})
 			_, err := repository.Head(deadline(t))
 			wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: "+c.want)
@@ -204,8 +205,7 @@ func TestSSHKeys(t *testing.T) {
 	host, _ := newKey(t, "")
 	server := newSSHServer(t, o.root, client.PublicKey(), host)
 	opts := gitsync.Options{
-		URL: server.url(), SSHKey: content(clientPEM), SSHPassphrase: content([]byte(passphrase + "\n")),
-		KnownHosts: content(server.knownHosts(host.PublicKey())),
+		URL: server.url(), Access: wire.Access{SSHKey: content(clientPEM), SSHPassphrase: content([]byte(passphrase + "\n")), KnownHosts: content(server.knownHosts(host.PublicKey()))},
 	}
 	wantText(t, "head", head(t, open(t, opts)), o.head())
 
@@ -243,8 +243,7 @@ func TestMissingRepositoryOverSSH(t *testing.T) {
 	host, _ := newKey(t, "")
 	server := newSSHServer(t, t.TempDir(), client.PublicKey(), host)
 	repository := open(t, gitsync.Options{
-		URL: "ssh://" + server.address + "/nowhere.git", SSHKey: content(clientPEM),
-		KnownHosts: content(server.knownHosts(host.PublicKey())),
+		URL: "ssh://" + server.address + "/nowhere.git", Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content(server.knownHosts(host.PublicKey()))},
 	})
 	_, err := repository.Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: empty input: "+
@@ -257,8 +256,7 @@ func TestSilentSSHServer(t *testing.T) {
 	host, _ := newKey(t, "")
 	peer := silentPeer(t)
 	repository := open(t, gitsync.Options{
-		URL: "ssh://git@" + peer + "/team/workspace.git", Timeout: 50 * time.Millisecond, SSHKey: content(clientPEM),
-		KnownHosts: content([]byte(knownhosts.Line([]string{peer}, host.PublicKey()))),
+		URL: "ssh://git@" + peer + "/team/workspace.git", Timeout: 50 * time.Millisecond, Access: wire.Access{SSHKey: content(clientPEM), KnownHosts: content([]byte(knownhosts.Line([]string{peer}, host.PublicKey())))},
 	})
 	_, err := repository.Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, repository.Address(),

@@ -13,6 +13,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync/signature"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -81,7 +82,7 @@ func (s *submodules) open(where string, commit plumbing.Hash) (*submodule, error
 	}
 	found, err := repository.content(s.ctx, commit)
 	if err != nil {
-		return nil, repository.explain("fetch submodule "+where+" from", err, repository.opts.Timeout)
+		return nil, repository.remote.Explain("fetch submodule "+where+" from", err, repository.opts.Timeout)
 	}
 	return found, nil
 }
@@ -119,17 +120,17 @@ func (s *submodules) readURLs() error {
 // allowed. It sees the main repository's credentials only on the same host.
 func (s *submodules) repository(address string, commit plumbing.Hash) (*Repository, error) {
 	if strings.HasPrefix(address, "./") || strings.HasPrefix(address, "../") {
-		address = s.main.place.relative(address)
+		address = s.main.address.Relative(address)
 	}
-	p, err := parsePlace(address)
-	if err != nil || p.scheme != schemeHTTPS && p.scheme != schemeSSH || !p.isOn(s.main.opts.SubmoduleHosts) {
+	parsed, err := wire.ParseAddress(address)
+	if err != nil || !parsed.IsEncrypted() || !parsed.IsOn(s.main.opts.SubmoduleHosts) {
 		return nil, errNotAllowed
 	}
 	opts := s.main.opts
-	if main := s.main.place; p.scheme != main.scheme || p.host != main.host || p.port != main.port {
-		opts = opts.WithoutCredentials()
+	if !parsed.SameHost(s.main.address) {
+		opts.Access = opts.Access.WithoutCredentials()
 	}
-	digest := sha256.Sum256([]byte(p.String()))
+	digest := sha256.Sum256([]byte(parsed.String()))
 	opts.URL, opts.Ref, opts.Path, opts.Keep = address, commit.String(), "", keepOfSubmodule
 	opts.Dir = filepath.Join(s.main.opts.Dir, "submodules", hex.EncodeToString(digest[:8]))
 	// What is signed is the commit that names this one by its hash.
@@ -164,25 +165,6 @@ func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodul
 		return nil, err
 	}
 	return &submodule{storage, decoded.TreeHash}, nil
-}
-
-// isOn tells whether a place is on one of the hosts, each a name or name:port.
-func (p place) isOn(hosts []string) bool {
-	return slices.ContainsFunc(hosts, func(host string) bool {
-		return strings.EqualFold(host, p.host) && p.port == 0 || strings.EqualFold(host, p.hostPort())
-	})
-}
-
-// relative is an address beside or below this one, as .gitmodules has it.
-func (p place) relative(address string) string {
-	if p.scheme == schemeLocal {
-		return address
-	}
-	user := ""
-	if p.user != "" {
-		user = p.user + "@"
-	}
-	return p.scheme + "://" + user + p.hostPort() + path.Join("/", p.path, address)
 }
 
 // notFetched is a submodule where a workspace is read, and what can be done.

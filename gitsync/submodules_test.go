@@ -9,6 +9,7 @@ import (
 
 	"kargo"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 // withSubmodule commits a gitlink, and a .gitmodules that says where it leads.
@@ -61,7 +62,7 @@ func TestS08Submodules(t *testing.T) {
 	o := newOrigin(t)
 	address, ca := serveTLS(t, private(gitHandler(t, o.root)), nil)
 	opts := gitsync.Options{
-		URL: address, CA: content(append(ca, otherCA...)), Username: account, Password: secret(password), Dir: t.TempDir(),
+		URL: address, Access: wire.Access{CA: content(append(ca, otherCA...)), Username: account, Password: secret(password)}, Dir: t.TempDir(),
 	}
 	o.withSubmodule("deploy/lib", elsewhere, pinned)
 	const refused = "deploy/lib: the submodule is not fetched (commit the files themselves, or have the operator allow its host: --submodule-hosts)"
@@ -112,7 +113,7 @@ func TestSubmoduleBesideTheRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := fetched(t, gitsync.Options{
-		URL: address, CA: content(ca), Username: account, Password: secret(password), SubmoduleHosts: []string{u.Host},
+		URL: address, Access: wire.Access{CA: content(ca), Username: account, Password: secret(password)}, SubmoduleHosts: []string{u.Host},
 	})
 	if err != nil || !strings.Contains(got, "configs/lib/deploy/redis.yml: services: {}\n") {
 		t.Errorf("%s, %v", got, err)

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 // gitAccess is what it takes to get at a repository beside a password or a key.
@@ -37,8 +38,8 @@ func (g *gitAccess) proxyFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&g.proxyPassword.file, "git-proxy-password-file", "", "`file` with the password for that proxy (or KARGO_GIT_PROXY_PASSWORD)")
 }
 
-func (g *gitAccess) through() gitsync.Proxy {
-	return gitsync.Proxy{URL: g.proxy, Username: g.proxyUsername, Password: g.proxyPassword.text()}
+func (g *gitAccess) through() wire.Proxy {
+	return wire.Proxy{URL: g.proxy, Username: g.proxyUsername, Password: g.proxyPassword.text()}
 }
 
 // complete puts the access into the options of a repository.
@@ -47,7 +48,7 @@ func (g *gitAccess) complete(options gitsync.Options) gitsync.Options {
 	options.ClientCertificate, options.ClientKey = g.clientCert.optional(), g.clientKey.optional()
 	options.Proxy = g.through()
 	if g.appID != "" || g.appKey.given() {
-		options.GitHubApp = &gitsync.GitHubApp{ID: g.appID, Installation: g.appInstallation, Key: g.appKey.optional(), API: g.appAPI}
+		options.GitHubApp = &wire.GitHubApp{ID: g.appID, Installation: g.appInstallation, Key: g.appKey.optional(), API: g.appAPI}
 	}
 	return options
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 func knownHostsCommand(env map[string]string) *cobra.Command {
@@ -25,7 +25,7 @@ it was not given.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			keys, err := gitsync.HostKeys(cmd.Context(), args[0], s.git.through(), 0)
+			keys, err := wire.HostKeys(cmd.Context(), args[0], s.git.through(), 0)
 			if err != nil {
 				return err
 			}

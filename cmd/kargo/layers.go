@@ -9,6 +9,7 @@ import (
 	"kargo/compile"
 	"kargo/controller"
 	"kargo/gitsync"
+	"kargo/gitsync/wire"
 )
 
 // directoryLayer begins the address of a layer that is a plain directory.
@@ -67,9 +68,9 @@ func (s *settings) layerSource(name, address string) (compile.Repository, error)
 	}
 	address, ref, _ := strings.Cut(address, "#")
 	options := s.gitOptions()
-	if !gitsync.SameHost(address, s.repo) {
+	if !wire.SameHost(address, s.repo) {
 		// What the workspace's host may see is none of another host's business.
-		options = options.WithoutCredentials()
+		options.Access = options.Access.WithoutCredentials()
 	}
 	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", s.state(filepath.Join("layers", name))
 	if user, ok := valueFor(name, s.layer.usernames); ok {

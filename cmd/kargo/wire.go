@@ -18,6 +18,7 @@ import (
 	"kargo/dotkargo"
 	"kargo/gitsync"
 	"kargo/gitsync/signature"
+	"kargo/gitsync/wire"
 	"kargo/history"
 	"kargo/plan"
 	"kargo/swarm"
@@ -136,8 +137,10 @@ func (s *settings) repository() (source controller.Source, address string, err e
 func (s *settings) gitOptions() gitsync.Options {
 	return s.git.complete(gitsync.Options{
 		URL: s.repo, Ref: s.ref, Path: s.path, Dir: s.state("git"),
-		Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
-		SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
+		Access: wire.Access{
+			Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
+			SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
+		},
 		Signatures: signature.Rules{Required: signature.Required(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional()},
 		AuthorName: s.images.author.Name, AuthorEmail: s.images.author.Address,
 		Timeout: s.gitTimeout, Limits: s.limits, SubmoduleHosts: s.submodules, History: s.depth == 0,

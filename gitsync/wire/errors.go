@@ -1,4 +1,4 @@
-package gitsync
+package wire
 
 import (
 	"context"
@@ -18,19 +18,21 @@ import (
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
-// explain is the one place where an error leaves the package: it gets its
-// fault, the address, a hint, and is rid of credentials. The cause is not
-// wrapped, for it may hold some.
-func (r *Repository) explain(verb string, err error, limit time.Duration) error {
+// Explain makes an error fit to be shown: with a fault, the address, a hint, and
+// without the credentials that were sent. verb says what was tried ("fetch from"),
+// limit is how long it was allowed to take. The cause is not wrapped, for it may
+// hold credentials. Invalid errors are about the files and are returned as they
+// are; nil stays nil.
+func (r *Remote) Explain(verb string, err error, limit time.Duration) error {
 	if err == nil {
 		return nil
 	}
 	var known *kargo.Error
 	if errors.As(err, &known) && known.Fault == kargo.Invalid {
-		return known // about the files, made in this package
+		return known
 	}
 	if errors.Is(err, context.Canceled) {
-		return kargo.Errorf(kargo.Unavailable, "%s %s: %w", verb, r.place, context.Canceled)
+		return kargo.Errorf(kargo.Unavailable, "%s %s: %w", verb, r.address, context.Canceled)
 	}
 	fault, reason, hint := kargo.Unavailable, "", ""
 	switch {
@@ -42,11 +44,12 @@ func (r *Repository) explain(verb string, err error, limit time.Duration) error 
 		reason, hint = r.reason(err, limit)
 	}
 	return &kargo.Error{Fault: fault, Hint: hint,
-		Err: fmt.Errorf("%s %s: %s", verb, r.place, r.sanitize(reason))}
+		Err: fmt.Errorf("%s %s: %s", verb, r.address, r.sanitize(reason))}
 }
 
-// reason puts the errors that have a known remedy into words.
-func (r *Repository) reason(err error, limit time.Duration) (reason, hint string) {
+// reason returns the reason of an error in words, with a hint where a remedy is
+// known.
+func (r *Remote) reason(err error, limit time.Duration) (reason, hint string) {
 	var host *xknownhosts.KeyError
 	var revoked *xknownhosts.RevokedError
 	var certificate *tls.CertificateVerificationError
@@ -55,7 +58,7 @@ func (r *Repository) reason(err error, limit time.Duration) (reason, hint string
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return fmt.Sprintf("no answer within %s", limit), "is the host up, and does a firewall let it through?"
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		if r.opts.Password == nil && r.opts.BearerToken == nil && r.app == nil {
+		if r.access.Password == nil && r.access.BearerToken == nil && r.app == nil {
 			return "the server asks for a password", "give a user name and a token"
 		}
 		return "the server refuses the user name or the password", "is the token still valid?"
@@ -85,7 +88,7 @@ func (r *Repository) reason(err error, limit time.Duration) (reason, hint string
 	return err.Error(), ""
 }
 
-// isOurDisk tells an error of the local disk from one of the remote.
+// isOurDisk reports whether an error is of the local disk and not of the remote.
 func isOurDisk(err error) bool {
 	var path *fs.PathError
 	var link *os.LinkError
@@ -97,15 +100,16 @@ var (
 	query    = regexp.MustCompile(`\?[^\s"]*`)
 )
 
-// sanitize is text as it may be shown: without userinfo, query and secrets,
-// whoever put them there.
-func (r *Repository) sanitize(text string) string {
+// sanitize returns a text as it may be shown: without the user and query of URLs,
+// and without the secrets that were sent.
+func (r *Remote) sanitize(text string) string {
 	text = userinfo.ReplaceAllString(r.sent.hide(text), "//")
 	return kargo.PrintableLine(query.ReplaceAllString(text, ""))
 }
 
-// unreadable is a credential that could not be read. Unavailable, because the
-// file may come: a secret that is being mounted, a token that is being renewed.
+// unreadable is the error of a credential that could not be read. It is
+// Unavailable, because the file may come: a secret that is being mounted, a token
+// that is being renewed.
 func unreadable(what string, err error) error {
 	return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("read %s: %w", what, err)}
 }

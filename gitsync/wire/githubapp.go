@@ -1,4 +1,4 @@
-package gitsync
+package wire
 
 import (
 	"bytes"
@@ -62,10 +62,10 @@ type githubApp struct {
 }
 
 // newGitHubApp checks the options of an app.
-func newGitHubApp(app GitHubApp, p place) (*githubApp, error) {
-	owner, repository, ok := strings.Cut(strings.TrimSuffix(strings.Trim(p.path, "/"), ".git"), "/")
+func newGitHubApp(app GitHubApp, at Address) (*githubApp, error) {
+	owner, repository, ok := strings.Cut(strings.TrimSuffix(strings.Trim(at.path, "/"), ".git"), "/")
 	switch {
-	case p.scheme != schemeHTTPS && p.scheme != schemeHTTP:
+	case at.scheme != schemeHTTPS && at.scheme != schemeHTTP:
 		return nil, invalid("a GitHub App reads repositories over https only", "use the https:// address")
 	case app.ID == "" || app.Key == nil:
 		return nil, invalid("a GitHub App needs its ID and its private key", "")
@@ -76,8 +76,8 @@ func newGitHubApp(app GitHubApp, p place) (*githubApp, error) {
 	}
 	a := &githubApp{GitHubApp: app, api: strings.TrimSuffix(app.API, "/"), owner: owner, repository: repository}
 	if a.api == "" {
-		a.api = "https://" + p.hostPort() + "/api/v3"
-		if p.host == "github.com" {
+		a.api = "https://" + at.hostPort() + "/api/v3"
+		if at.host == "github.com" {
 			a.api = "https://api.github.com"
 		}
 	}
@@ -90,7 +90,7 @@ func newGitHubApp(app GitHubApp, p place) (*githubApp, error) {
 
 // token is an installation's token: the last one, unless it ends soon or the
 // key has changed since.
-func (a *githubApp) token(ctx context.Context, r *Repository) (string, error) {
+func (a *githubApp) token(ctx context.Context, r *Remote) (string, error) {
 	data, err := a.Key()
 	if err != nil {
 		return "", unreadable("the key of the GitHub App", err)
@@ -121,18 +121,18 @@ func (a *githubApp) forget() {
 }
 
 // renew asks for a token that can read this repository's content, and no more.
-func (a *githubApp) renew(ctx context.Context, r *Repository, key *rsa.PrivateKey) error {
+func (a *githubApp) renew(ctx context.Context, r *Remote, key *rsa.PrivateKey) error {
 	identity, err := signIdentity(a.ID, key, time.Now())
 	if err != nil {
 		return err
 	}
 	r.sent.add(identity)
-	wire, err := r.wire(false)
+	carrier, err := r.transport(false)
 	if err != nil {
 		return err
 	}
-	defer wire.CloseIdleConnections()
-	client := &http.Client{Transport: wire, CheckRedirect: refuseOtherHosts}
+	defer carrier.CloseIdleConnections()
+	client := &http.Client{Transport: carrier, CheckRedirect: refuseOtherHosts}
 
 	installation := a.Installation
 	if installation == "" {
@@ -259,7 +259,7 @@ func parseRSAKey(data []byte) (*rsa.PrivateKey, error) {
 
 // forgetRefused has a token of an app renewed next time that the host did not
 // take.
-func (r *Repository) forgetRefused(err error) error {
+func (r *Remote) forgetRefused(err error) error {
 	if r.app != nil && (errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)) {
 		r.app.forget()
 	}

@@ -1,4 +1,4 @@
-package gitsync
+package wire
 
 import (
 	"bufio"
@@ -27,7 +27,7 @@ type Proxy struct {
 	Password func() (string, error)
 }
 
-func checkProxy(p Proxy) error {
+func (p Proxy) check() error {
 	if p.URL == "" {
 		if p.Username != "" || p.Password != nil {
 			return invalid("a user or a password is given for a proxy, but no proxy", "")

@@ -1,4 +1,4 @@
-package gitsync
+package wire
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -20,6 +19,7 @@ import (
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -27,21 +27,16 @@ const (
 	defaultSSHUser = "git"
 )
 
-// talkSSH runs one conversation over SSH.
-func (r *Repository) talkSSH(ctx context.Context, talk func(transport.UploadPackSession) error) error {
-	return r.overSSH(ctx, transport.UploadPackServiceName, func(session *sshSession) error { return talk(session) })
-}
-
 // overSSH runs one conversation with a service of git's at the other end.
 // go-git's own transport dials without the caller's context, reads ~/.ssh/config
 // and asks an agent; this one does what it was told and ends with its context.
-func (r *Repository) overSSH(ctx context.Context, service string, talk func(*sshSession) error) error {
-	address := net.JoinHostPort(r.place.host, strconv.Itoa(cmp.Or(r.place.port, defaultSSHPort)))
+func (r *Remote) overSSH(ctx context.Context, service string, talk func(*sshSession) error) error {
+	address := net.JoinHostPort(r.address.host, strconv.Itoa(cmp.Or(r.address.port, defaultSSHPort)))
 	config, err := r.sshConfig(address)
 	if err != nil {
 		return err
 	}
-	conn, err := r.opts.Proxy.dial(ctx, address)
+	conn, err := r.access.Proxy.dial(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -57,7 +52,7 @@ func (r *Repository) overSSH(ctx context.Context, service string, talk func(*ssh
 	return err
 }
 
-func (r *Repository) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, service string, talk func(*sshSession) error) error {
+func (r *Remote) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, service string, talk func(*sshSession) error) error {
 	connection, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if err != nil {
 		return err
@@ -78,15 +73,15 @@ func (r *Repository) talkOver(conn net.Conn, address string, config *ssh.ClientC
 	if err != nil {
 		return err
 	}
-	session.out = io.NopCloser(limitDownload(out, r.opts.Limits.Bytes))
-	if err := shell.Start(service + " " + quote(r.place.path)); err != nil {
+	session.out = io.NopCloser(limited(out, r.limit))
+	if err := shell.Start(service + " " + quote(r.address.path)); err != nil {
 		return err
 	}
 	return session.explain(talk(session), shell)
 }
 
 // sshConfig reads the key and the known hosts anew.
-func (r *Repository) sshConfig(address string) (*ssh.ClientConfig, error) {
+func (r *Remote) sshConfig(address string) (*ssh.ClientConfig, error) {
 	signer, err := r.sshSigner()
 	if err != nil {
 		return nil, err
@@ -105,22 +100,22 @@ func (r *Repository) sshConfig(address string) (*ssh.ClientConfig, error) {
 		return nil, &xknownhosts.KeyError{}
 	}
 	return &ssh.ClientConfig{
-		User:              cmp.Or(r.place.user, defaultSSHUser),
+		User:              cmp.Or(r.address.user, defaultSSHUser),
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
 		HostKeyCallback:   hosts.HostKeyCallback(),
 		HostKeyAlgorithms: algorithms,
 	}, nil
 }
 
-func (r *Repository) sshSigner() (ssh.Signer, error) {
-	key, err := r.opts.SSHKey()
+func (r *Remote) sshSigner() (ssh.Signer, error) {
+	key, err := r.access.SSHKey()
 	if err != nil {
 		return nil, unreadable("the SSH key", err)
 	}
 	signer, err := ssh.ParsePrivateKey(key)
 	var locked *ssh.PassphraseMissingError
-	if errors.As(err, &locked) && r.opts.SSHPassphrase != nil {
-		passphrase, readErr := r.opts.SSHPassphrase()
+	if errors.As(err, &locked) && r.access.SSHPassphrase != nil {
+		passphrase, readErr := r.access.SSHPassphrase()
 		if readErr != nil {
 			return nil, unreadable("the passphrase of the SSH key", readErr)
 		}
@@ -132,21 +127,21 @@ func (r *Repository) sshSigner() (ssh.Signer, error) {
 	return signer, nil
 }
 
-// knownHosts goes through a file because the parser takes nothing else; the
-// content is public.
-func (r *Repository) knownHosts() (*knownhosts.HostKeyDB, error) {
-	content, err := r.opts.KnownHosts()
+// knownHosts reads the host keys that count. The parser takes files only, so they
+// are handed to it in one that is in memory.
+func (r *Remote) knownHosts() (*knownhosts.HostKeyDB, error) {
+	content, err := r.access.KnownHosts()
 	if err != nil {
 		return nil, unreadable("known_hosts", err)
 	}
-	file, err := os.CreateTemp(r.opts.Dir, "known_hosts-*"+unfinished)
+	descriptor, err := unix.MemfdCreate("known_hosts", unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make a file in memory: %w", err)
 	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return nil, err
+	file := os.NewFile(uintptr(descriptor), "/proc/self/fd/"+strconv.Itoa(descriptor))
+	defer file.Close()
+	if _, err := file.Write(content); err != nil {
+		return nil, fmt.Errorf("write a file in memory: %w", err)
 	}
 	hosts, err := knownhosts.NewDB(file.Name())
 	if err != nil {
@@ -203,8 +198,9 @@ func (s *sshSession) UploadPack(_ context.Context, request *packp.UploadPackRequ
 	return response, response.Decode(s.out)
 }
 
-func (s *sshSession) ask(_ context.Context, question []byte) (io.ReadCloser, error) {
-	_, err := s.in.Write(question)
+// Ask implements Session. The context is the connection's.
+func (s *sshSession) Ask(_ context.Context, request []byte) (io.ReadCloser, error) {
+	_, err := s.in.Write(request)
 	return s.out, err
 }
 
@@ -242,25 +238,4 @@ func (s *sshSession) explain(err error, shell *ssh.Session) error {
 		return fmt.Errorf("%w: %s", err, said)
 	}
 	return err
-}
-
-// headBuffer keeps the first bytes of what is written to it, by another
-// goroutine.
-type headBuffer struct {
-	limit int
-	mu    sync.Mutex
-	buf   bytes.Buffer
-}
-
-func (b *headBuffer) Write(data []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.buf.Write(data[:min(len(data), b.limit-b.buf.Len())])
-	return len(data), nil
-}
-
-func (b *headBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

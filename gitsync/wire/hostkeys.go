@@ -1,4 +1,4 @@
-package gitsync
+package wire
 
 import (
 	"cmp"
@@ -16,6 +16,9 @@ import (
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
+// hostKeysTimeout is how long a host may take to show its keys.
+const hostKeysTimeout = 20 * time.Second
+
 // HostKey is a key that a host shows. Nobody has checked that it is the host's.
 type HostKey struct {
 	Line        string // of a known_hosts file
@@ -27,14 +30,14 @@ type HostKey struct {
 // best first. It logs in nowhere and trusts nothing. What is wrong with the host
 // as written is Invalid, a host that shows no key Unavailable.
 func HostKeys(ctx context.Context, host string, proxy Proxy, timeout time.Duration) ([]HostKey, error) {
-	if err := checkProxy(proxy); err != nil {
+	if err := proxy.check(); err != nil {
 		return nil, err
 	}
 	address, err := sshAddress(host)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(timeout, listTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(timeout, hostKeysTimeout))
 	defer cancel()
 	var keys []HostKey
 	for _, kind := range []string{
@@ -58,18 +61,18 @@ func HostKeys(ctx context.Context, host string, proxy Proxy, timeout time.Durati
 
 // sshAddress is HOST or HOST:PORT as an address to dial.
 func sshAddress(text string) (string, error) {
-	p := place{scheme: schemeSSH, host: strings.Trim(text, "[]"), path: "/"}
+	a := Address{scheme: schemeSSH, host: strings.Trim(text, "[]"), path: "/"}
 	if host, port, err := net.SplitHostPort(text); err == nil {
-		p.host = host
-		if p.port, err = strconv.Atoi(port); err != nil || p.port < 1 || p.port > 65535 {
+		a.host = host
+		if a.port, err = strconv.Atoi(port); err != nil || a.port < 1 || a.port > 65535 {
 			return "", invalid("the port is not a number from 1 to 65535", "")
 		}
 	}
-	p.path = "/any" // a place has one
-	if _, err := checkPlace(p); err != nil || strings.ContainsAny(p.host, "/@,*?!#\t\n") {
+	a.path = "/any" // an address has one
+	if _, err := checked(a); err != nil || strings.ContainsAny(a.host, "/@,*?!#\t\n") {
 		return "", invalid("that is no host", "give a name or an address, with a port if it is not 22: git.example.com:2222")
 	}
-	return net.JoinHostPort(p.host, strconv.Itoa(cmp.Or(p.port, defaultSSHPort))), nil
+	return net.JoinHostPort(a.host, strconv.Itoa(cmp.Or(a.port, defaultSSHPort))), nil
 }
 
 // errSeen ends a handshake in which the key was all that was wanted.

@@ -1,4 +1,4 @@
-package gitsync
+package wire
 
 import (
 	"bytes"
@@ -16,16 +16,16 @@ import (
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
-// An error page is read for its first words only.
+// maxErrorPage is how much of an error page is read, in bytes.
 const maxErrorPage = 16 << 10
 
-// errRedirect is the redirect that was not followed.
+// errRedirect is a redirect that is not followed.
 var errRedirect = errors.New("the server redirects to another host")
 
-// talkHTTP runs one conversation over HTTP.
-func (r *Repository) talkHTTP(ctx context.Context, talk func(transport.UploadPackSession) error) error {
+// fetchHTTP runs one conversation with upload-pack over HTTP.
+func (r *Remote) fetchHTTP(ctx context.Context, talk func(Session) error) error {
 	return r.overHTTP(ctx, func(client *http.Client, auth transport.AuthMethod) error {
-		endpoint := r.place.endpoint()
+		endpoint := r.address.endpoint()
 		session, err := githttp.NewClientWithOptions(client, nil).NewUploadPackSession(endpoint, auth)
 		if err != nil {
 			return err
@@ -34,10 +34,10 @@ func (r *Repository) talkHTTP(ctx context.Context, talk func(transport.UploadPac
 	})
 }
 
-// pushHTTP runs one conversation with the receiving end over HTTP.
-func (r *Repository) pushHTTP(ctx context.Context, talk func(transport.ReceivePackSession) error) error {
+// pushHTTP runs one conversation with receive-pack over HTTP.
+func (r *Remote) pushHTTP(ctx context.Context, talk func(transport.ReceivePackSession) error) error {
 	return r.overHTTP(ctx, func(client *http.Client, auth transport.AuthMethod) error {
-		session, err := githttp.NewClientWithOptions(client, nil).NewReceivePackSession(r.place.endpoint(), auth)
+		session, err := githttp.NewClientWithOptions(client, nil).NewReceivePackSession(r.address.endpoint(), auth)
 		if err != nil {
 			return err
 		}
@@ -45,58 +45,58 @@ func (r *Repository) pushHTTP(ctx context.Context, talk func(transport.ReceivePa
 	})
 }
 
-// overHTTP hands out a client. It lives as long as the conversation: a changed
-// CA or token counts at once, and nothing is installed in go-git for the whole
-// process.
-func (r *Repository) overHTTP(ctx context.Context, talk func(*http.Client, transport.AuthMethod) error) error {
-	wire, err := r.wire(true)
+// overHTTP hands a client to talk. The client lives as long as the conversation,
+// so that a changed CA or token counts at once, and nothing is installed in go-git
+// for the whole process.
+func (r *Remote) overHTTP(ctx context.Context, talk func(*http.Client, transport.AuthMethod) error) error {
+	carrier, err := r.transport(true)
 	if err != nil {
 		return err
 	}
-	defer wire.CloseIdleConnections()
+	defer carrier.CloseIdleConnections()
 	auth, err := r.httpAuth(ctx)
 	if err != nil {
 		return err
 	}
 	return r.forgetRefused(talk(&http.Client{
-		Transport:     limitedTransport{wire, r.opts.Limits.Bytes},
+		Transport:     limitedTransport{carrier, r.limit},
 		CheckRedirect: refuseOtherHosts,
 	}, auth))
 }
 
-// wire is the way to a host over HTTP. The client certificate is shown to the
+// transport returns the transport for HTTP. The client certificate is shown to the
 // repository's host only.
-func (r *Repository) wire(toRepository bool) (*http.Transport, error) {
-	wire := &http.Transport{
-		Proxy:               func(request *http.Request) (*url.URL, error) { return r.opts.Proxy.find(request.URL) },
+func (r *Remote) transport(toRepository bool) (*http.Transport, error) {
+	carrier := &http.Transport{
+		Proxy:               func(request *http.Request) (*url.URL, error) { return r.access.Proxy.find(request.URL) },
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 	}
-	if r.opts.CA != nil {
+	if r.access.CA != nil {
 		pool, err := r.trust()
 		if err != nil {
 			return nil, err
 		}
-		wire.TLSClientConfig.RootCAs = pool
+		carrier.TLSClientConfig.RootCAs = pool
 	}
-	if r.opts.ClientCertificate != nil && toRepository {
+	if r.access.ClientCertificate != nil && toRepository {
 		certificate, err := r.clientCertificate()
 		if err != nil {
 			return nil, err
 		}
-		wire.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+		carrier.TLSClientConfig.Certificates = []tls.Certificate{certificate}
 	}
-	return wire, nil
+	return carrier, nil
 }
 
-func (r *Repository) clientCertificate() (tls.Certificate, error) {
-	certificate, err := r.opts.ClientCertificate()
+func (r *Remote) clientCertificate() (tls.Certificate, error) {
+	certificate, err := r.access.ClientCertificate()
 	if err != nil {
 		return tls.Certificate{}, unreadable("the client certificate", err)
 	}
-	key, err := r.opts.ClientKey()
+	key, err := r.access.ClientKey()
 	if err != nil {
 		return tls.Certificate{}, unreadable("the key of the client certificate", err)
 	}
@@ -107,7 +107,7 @@ func (r *Repository) clientCertificate() (tls.Certificate, error) {
 	return pair, nil
 }
 
-// httpSession is go-git's, and the means to say what go-git cannot.
+// httpSession is go-git's session, with the means for Ask.
 type httpSession struct {
 	transport.UploadPackSession
 	client  *http.Client
@@ -115,8 +115,9 @@ type httpSession struct {
 	auth    transport.AuthMethod
 }
 
-func (s httpSession) ask(ctx context.Context, question []byte) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address+"/"+transport.UploadPackServiceName, bytes.NewReader(question))
+// Ask implements Session.
+func (s httpSession) Ask(ctx context.Context, body []byte) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address+"/"+transport.UploadPackServiceName, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +136,9 @@ func (s httpSession) ask(ctx context.Context, question []byte) (io.ReadCloser, e
 	return response.Body, nil
 }
 
-// trust is the system's certificates and the ones given.
-func (r *Repository) trust() (*x509.CertPool, error) {
-	bundle, err := r.opts.CA()
+// trust returns the system's certificates and the ones given.
+func (r *Remote) trust() (*x509.CertPool, error) {
+	bundle, err := r.access.CA()
 	if err != nil {
 		return nil, unreadable("the CA bundle", err)
 	}
@@ -151,9 +152,9 @@ func (r *Repository) trust() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// refuseOtherHosts lets a forge move a repository about on itself, or from
-// http to https, but never hand the client, and with it the reader's trust,
-// to somebody else. go-git refuses the way from https to http.
+// refuseOtherHosts follows redirects on one host, and from http to https, because
+// forges move repositories in this way. A redirect to another host is refused: the
+// operator has not said to trust that one. go-git refuses one from https to http.
 func refuseOtherHosts(request *http.Request, via []*http.Request) error {
 	from, to := via[0].URL, request.URL
 	upgrade := from.Hostname() == to.Hostname() && from.Scheme == "http" && to.Scheme == "https" && to.Port() == ""
@@ -165,30 +166,22 @@ func refuseOtherHosts(request *http.Request, via []*http.Request) error {
 
 // limitedTransport bounds what an answer may hold.
 type limitedTransport struct {
-	wire  http.RoundTripper
-	bytes int64
+	http.RoundTripper
+	limit int64
 }
 
 func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := t.wire.RoundTrip(request)
+	response, err := t.RoundTripper.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}
 	body := struct {
 		io.Reader
 		io.Closer
-	}{limitDownload(response.Body, t.bytes), response.Body}
+	}{limited(response.Body, t.limit), response.Body}
 	if response.StatusCode >= 400 {
 		body.Reader = io.LimitReader(response.Body, maxErrorPage)
 	}
 	response.Body = body
 	return response, nil
-}
-
-// talk opens a conversation with the remote's upload-pack and ends it.
-func (r *Repository) talk(ctx context.Context, talk func(transport.UploadPackSession) error) error {
-	if r.place.scheme == schemeSSH {
-		return r.talkSSH(ctx, talk)
-	}
-	return r.talkHTTP(ctx, talk)
 }

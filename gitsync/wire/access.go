@@ -1,0 +1,154 @@
+package wire
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"kargo"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+)
+
+// Access says by what means a remote is reached, and what proves who asks and who
+// answers. The functions are called at each use, so that a credential may change
+// while the program runs; nil means that there is none.
+type Access struct {
+	// Username is for HTTP; "git" where it is empty and there is a Password.
+	Username string
+	// Password is a password or token for HTTP. BearerToken is for hosts that
+	// expect a token in this form. A line end is removed from either. GitHubApp
+	// gets tokens of its own. At most one of the three is given.
+	Password, BearerToken func() (string, error)
+	GitHubApp             *GitHubApp
+	// ClientCertificate and ClientKey, in PEM, prove to https hosts who asks.
+	ClientCertificate, ClientKey func() ([]byte, error)
+
+	// SSHKey is a private key in PEM, KnownHosts the content of a known_hosts
+	// file. Both are mandatory for SSH.
+	SSHKey, SSHPassphrase, KnownHosts func() ([]byte, error)
+
+	// CA is a PEM bundle to trust in addition to the system's.
+	CA func() ([]byte, error)
+
+	// Proxy is between here and the host.
+	Proxy Proxy
+}
+
+// WithoutCredentials returns the access for another host, which must not see the
+// credentials for this one.
+func (a Access) WithoutCredentials() Access {
+	a.Username, a.Password, a.BearerToken, a.GitHubApp = "", nil, nil, nil
+	a.ClientCertificate, a.ClientKey = nil, nil
+	a.SSHKey, a.SSHPassphrase = nil, nil
+	return a
+}
+
+// check refuses to send a secret unencrypted, two ways to prove who asks, and SSH
+// without the means to know the other side.
+func (a Access) check(to Address) error {
+	ways := 0
+	for _, given := range []bool{a.Password != nil, a.BearerToken != nil, a.GitHubApp != nil} {
+		if given {
+			ways++
+		}
+	}
+	certificate := a.ClientCertificate != nil
+	switch {
+	case ways > 1:
+		return invalid("a password, a bearer token and a GitHub App exclude each other", "")
+	case certificate != (a.ClientKey != nil):
+		return invalid("a client certificate and its key go together", "")
+	case certificate && to.scheme != schemeHTTPS:
+		return invalid("a client certificate is for https", "use https://")
+	case to.scheme == schemeHTTP && (!kargo.IsLoopback(to.host) || a.Proxy.URL != "") && (ways > 0 || a.Username != ""):
+		return invalid("credentials would travel unencrypted over http", "use https://")
+	case to.scheme == schemeSSH && a.SSHKey == nil:
+		return invalid("SSH needs a private key", "set the file that holds the key")
+	case to.scheme == schemeSSH && a.KnownHosts == nil:
+		return invalid("SSH needs a known_hosts file", "make one with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page")
+	}
+	return a.Proxy.check()
+}
+
+// defaultHTTPUser is sent beside a token: the forges take any user name, but not
+// an empty one.
+const defaultHTTPUser = "git"
+
+// httpAuth reads the credential for HTTP. It returns nil where there is none.
+func (r *Remote) httpAuth(ctx context.Context) (transport.AuthMethod, error) {
+	switch {
+	case r.access.Password != nil:
+		password, err := readSecret("the password", r.access.Password)
+		if err != nil {
+			return nil, err
+		}
+		return r.basicAuth(cmp.Or(r.access.Username, defaultHTTPUser), password), nil
+	case r.access.BearerToken != nil:
+		token, err := readSecret("the bearer token", r.access.BearerToken)
+		if err != nil {
+			return nil, err
+		}
+		r.sent.add(token)
+		return &githttp.TokenAuth{Token: token}, nil
+	case r.app != nil:
+		token, err := r.app.token(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return r.basicAuth(appUser, token), nil
+	}
+	return nil, nil
+}
+
+func (r *Remote) basicAuth(user, password string) transport.AuthMethod {
+	r.sent.add(password)
+	r.sent.add(base64.StdEncoding.EncodeToString([]byte(user + ":" + password)))
+	return &githttp.BasicAuth{Username: user, Password: password}
+}
+
+// readSecret reads a secret without the line end that files have.
+func readSecret(what string, read func() (string, error)) (string, error) {
+	secret, err := read()
+	if err != nil {
+		return "", unreadable(what, err)
+	}
+	return strings.TrimRight(secret, "\r\n"), nil
+}
+
+// sentSecrets are the secrets that were sent to a server, which may repeat them in
+// its answers. Only the last few are kept: a token is renewed every hour.
+type sentSecrets struct {
+	mu      sync.Mutex
+	secrets []string
+}
+
+func (s *sentSecrets) add(secret string) {
+	const most = 16
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if secret == "" || slices.Contains(s.secrets, secret) {
+		return
+	}
+	s.secrets = append(s.secrets, secret)
+	if len(s.secrets) > most {
+		s.secrets = s.secrets[1:]
+	}
+}
+
+// hide replaces the secrets in a text, also where they are escaped for a URL.
+func (s *sentSecrets) hide(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range s.secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = strings.ReplaceAll(text, form, "***")
+		}
+	}
+	return text
+}
