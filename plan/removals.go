@@ -71,10 +71,10 @@ func Ended(task kargo.Task) bool {
 	return false
 }
 
-// splitByPorts tells the removals that must come first, because a wanted
-// service is about to publish a port they still hold, from the rest.
+// splitByPorts separates the removals that must come first from the rest: those
+// of services that publish a port which a wanted service is about to publish.
 func splitByPorts(removals []kargo.Change, live map[string]kargo.LiveService, stacks []stackPlan) (early, late []kargo.Change) {
-	needed := map[string]bool{}
+	needed := map[publishedPort]bool{}
 	for _, stack := range stacks {
 		for _, change := range stack.changes {
 			if change.Service != nil {
@@ -86,7 +86,7 @@ func splitByPorts(removals []kargo.Change, live map[string]kargo.LiveService, st
 	}
 	for _, removal := range removals {
 		ports := publishedPorts(live[removal.Name].Spec)
-		if slices.ContainsFunc(ports, func(port string) bool { return needed[port] }) {
+		if slices.ContainsFunc(ports, func(port publishedPort) bool { return needed[port] }) {
 			early = append(early, removal)
 		} else {
 			late = append(late, removal)
@@ -95,13 +95,19 @@ func splitByPorts(removals []kargo.Change, live map[string]kargo.LiveService, st
 	return early, late
 }
 
-func publishedPorts(spec swarm.ServiceSpec) []string {
-	var ports []string
+// publishedPort is a port that one service at most can publish.
+type publishedPort struct {
+	protocol swarm.PortConfigProtocol
+	number   uint32
+}
+
+func publishedPorts(spec swarm.ServiceSpec) []publishedPort {
+	var ports []publishedPort
 	if spec.EndpointSpec != nil {
 		for _, port := range spec.EndpointSpec.Ports {
 			if port.PublishedPort != 0 {
 				protocol := cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP) // as the daemon fills it in
-				ports = append(ports, fmt.Sprintf("%s/%d", protocol, port.PublishedPort))
+				ports = append(ports, publishedPort{protocol, port.PublishedPort})
 			}
 		}
 	}
@@ -188,7 +194,7 @@ func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Ho
 		return true
 	})
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
-		return cmp.Or(cmp.Compare(removalRank(a.Kind), removalRank(b.Kind)), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(slices.Index(removalOrder, a.Kind), slices.Index(removalOrder, b.Kind)), strings.Compare(a.Name, b.Name))
 	})
 	sortHolds(holds)
 	return changes, holds
@@ -201,19 +207,6 @@ func (m maker) mayRemove(labels map[string]string) bool {
 	return m.owns(labels) && labels[kargo.LabelStack] != "" && m.concerns(labels[kargo.LabelStack])
 }
 
-// removalRank orders the removal of kinds, the lowest first: what is used after
-// what uses it.
-func removalRank(kind kargo.Kind) int {
-	switch kind {
-	case kargo.KindService:
-		return 0
-	case kargo.KindNetwork:
-		return 1
-	case kargo.KindConfig:
-		return 2
-	case kargo.KindSecret:
-		return 3
-	case kargo.KindNode: // is never removed
-	}
-	panic("plan: a " + string(kind) + " is never removed")
-}
+// removalOrder is the order in which kinds are removed: what is used after what
+// uses it. Nodes are never removed.
+var removalOrder = []kargo.Kind{kargo.KindService, kargo.KindNetwork, kargo.KindConfig, kargo.KindSecret}

@@ -27,7 +27,6 @@ import (
 // holds those of all changes and has the fault that matters most to the loop:
 // Unavailable, else Conflict (look again now), else Internal, else Invalid.
 func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
-	run := apply{client: c}
 	failed := map[string]bool{}
 	var errs []error
 	for _, change := range plan.Changes {
@@ -38,7 +37,7 @@ func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Cha
 			errs = append(errs, fmt.Errorf("stop before %s %s %s: %w", change.Action, change.Kind, change.Name, classify(err)))
 			break
 		}
-		err := run.carryOut(ctx, change)
+		err := writer{c}.carryOut(ctx, change)
 		if err != nil {
 			err = fmt.Errorf("%s %s %s: %w", change.Action, change.Kind, change.Name, err)
 			errs = append(errs, err)
@@ -63,120 +62,70 @@ func stillInUse(change kargo.Change, err error) bool {
 	return change.Action == kargo.Remove && change.Kind != kargo.KindService && kargo.FaultOf(err) == kargo.Conflict
 }
 
-// apply is one run of Apply.
-type apply struct{ client *Client }
+// writer carries out changes.
+type writer struct{ *Client }
 
 // carryOut makes the one write that a change is.
-func (a *apply) carryOut(ctx context.Context, change kargo.Change) error {
+func (w writer) carryOut(ctx context.Context, change kargo.Change) error {
 	if err := change.Check(); err != nil {
 		return err
 	}
-	switch change.Action {
-	case kargo.Create:
-		return a.create(ctx, change)
-	case kargo.Update:
-		return a.update(ctx, change)
-	case kargo.Remove:
-		return a.remove(ctx, change)
+	write := writeOf(change)
+	if write == nil {
+		return kargo.Errorf(kargo.Internal, "the plan is to %s a %s, which Swarm cannot do", change.Action, change.Kind)
 	}
-	return notPossible(change)
+	return write(w, ctx, change)
 }
 
-func (a *apply) create(ctx context.Context, change kargo.Change) error {
-	switch change.Kind {
-	case kargo.KindService:
-		return a.createService(ctx, change)
-	case kargo.KindNetwork:
-		return a.createNetwork(ctx, *change.Network)
-	case kargo.KindConfig:
-		return a.createConfig(ctx, *change.Config)
-	case kargo.KindSecret:
-		return a.createSecret(ctx, *change.Config)
-	case kargo.KindNode: // joins by itself
-	}
-	return notPossible(change)
-}
-
-func (a *apply) update(ctx context.Context, change kargo.Change) error {
-	switch change.Kind {
-	case kargo.KindService:
-		return a.updateService(ctx, change)
-	case kargo.KindNode:
-		return a.updateNode(ctx, change)
-	case kargo.KindNetwork, kargo.KindConfig, kargo.KindSecret: // Swarm cannot change them
-	}
-	return notPossible(change)
-}
-
-// remove removes an object by id, so that one of the same name that somebody
-// made meanwhile stays.
-func (a *apply) remove(ctx context.Context, change kargo.Change) error {
-	switch change.Kind {
-	case kargo.KindService:
-		return a.removeByID(ctx, "ServiceRemove", a.client.api.ServiceRemove, change.ID)
-	case kargo.KindNetwork:
-		return a.removeNetwork(ctx, change)
-	case kargo.KindConfig:
-		return a.removeByID(ctx, "ConfigRemove", a.client.api.ConfigRemove, change.ID)
-	case kargo.KindSecret:
-		return a.removeByID(ctx, "SecretRemove", a.client.api.SecretRemove, change.ID)
-	case kargo.KindNode: // is the operator's
-	}
-	return notPossible(change)
-}
-
-func notPossible(change kargo.Change) error {
-	return kargo.Errorf(kargo.Internal, "the plan is to %s a %s, which Swarm cannot do", change.Action, change.Kind)
-}
-
-func (a *apply) createService(ctx context.Context, change kargo.Change) error {
-	spec, err := a.outgoing(ctx, change)
+func (w writer) createService(ctx context.Context, change kargo.Change) error {
+	spec, err := w.outgoing(ctx, change)
 	if err != nil {
 		return err
 	}
-	auth, err := a.auth(change)
+	auth, err := w.auth(change)
 	if err != nil {
 		return err
 	}
-	created, err := call(ctx, a.client, "ServiceCreate", func(ctx context.Context) (swarm.ServiceCreateResponse, error) {
-		return a.client.api.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{EncodedRegistryAuth: auth})
+	created, err := call(ctx, w.Client, "ServiceCreate", func(ctx context.Context) (swarm.ServiceCreateResponse, error) {
+		return w.api.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{EncodedRegistryAuth: auth})
 	})
 	if err != nil {
-		a.client.forgetReferences(*change.Service)
+		w.forgetReferences(*change.Service)
 		return err
 	}
-	a.client.names.put(serviceNames, created.ID, change.Name)
+	w.names.put(serviceNames, created.ID, change.Name)
 	return nil
 }
 
-func (a *apply) updateService(ctx context.Context, change kargo.Change) error {
-	spec, err := a.outgoing(ctx, change)
+func (w writer) updateService(ctx context.Context, change kargo.Change) error {
+	spec, err := w.outgoing(ctx, change)
 	if err != nil {
 		return err
 	}
-	auth, err := a.auth(change)
+	auth, err := w.auth(change)
 	if err != nil {
 		return err
 	}
 	// Without a credential of ours Swarm keeps the one that it has.
-	err = a.client.write(ctx, "ServiceUpdate", func(ctx context.Context) error {
-		_, err := a.client.api.ServiceUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, spec,
+	err = w.write(ctx, "ServiceUpdate", func(ctx context.Context) error {
+		_, err := w.api.ServiceUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, spec,
 			swarm.ServiceUpdateOptions{EncodedRegistryAuth: auth})
 		return err
 	})
 	if err != nil {
-		a.client.forgetReferences(*change.Service)
+		w.forgetReferences(*change.Service)
 	}
 	return err
 }
 
-func (a *apply) createNetwork(ctx context.Context, wanted kargo.Network) error {
+func (w writer) createNetwork(ctx context.Context, change kargo.Change) error {
+	wanted := change.Network
 	driver := wanted.Driver
 	if driver == "" {
 		driver = "overlay"
 	}
-	created, err := call(ctx, a.client, "NetworkCreate", func(ctx context.Context) (network.CreateResponse, error) {
-		return a.client.api.NetworkCreate(ctx, wanted.Name, network.CreateOptions{
+	created, err := call(ctx, w.Client, "NetworkCreate", func(ctx context.Context) (network.CreateResponse, error) {
+		return w.api.NetworkCreate(ctx, wanted.Name, network.CreateOptions{
 			Driver:     driver,
 			Scope:      "swarm",
 			Attachable: wanted.Attachable,
@@ -189,30 +138,32 @@ func (a *apply) createNetwork(ctx context.Context, wanted kargo.Network) error {
 	if err != nil {
 		return err
 	}
-	a.client.names.put(networkNames, created.ID, wanted.Name)
+	w.names.put(networkNames, created.ID, wanted.Name)
 	return nil
 }
 
-func (a *apply) createConfig(ctx context.Context, wanted kargo.Config) error {
-	created, err := call(ctx, a.client, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
-		return a.client.api.ConfigCreate(ctx, swarm.ConfigSpec{
+func (w writer) createConfig(ctx context.Context, change kargo.Change) error {
+	wanted := *change.Config
+	created, err := call(ctx, w.Client, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
+		return w.api.ConfigCreate(ctx, swarm.ConfigSpec{
 			Annotations: annotations(wanted), Data: wanted.Data, Templating: templating(wanted),
 		})
 	})
 	if err == nil {
-		a.client.names.put(configIDs, wanted.Name, created.ID)
+		w.names.put(configIDs, wanted.Name, created.ID)
 	}
 	return err
 }
 
-func (a *apply) createSecret(ctx context.Context, wanted kargo.Config) error {
-	created, err := call(ctx, a.client, "SecretCreate", func(ctx context.Context) (swarm.SecretCreateResponse, error) {
-		return a.client.api.SecretCreate(ctx, swarm.SecretSpec{
+func (w writer) createSecret(ctx context.Context, change kargo.Change) error {
+	wanted := *change.Config
+	created, err := call(ctx, w.Client, "SecretCreate", func(ctx context.Context) (swarm.SecretCreateResponse, error) {
+		return w.api.SecretCreate(ctx, swarm.SecretSpec{
 			Annotations: annotations(wanted), Data: wanted.Data, Templating: templating(wanted),
 		})
 	})
 	if err == nil {
-		a.client.names.put(secretIDs, wanted.Name, created.ID)
+		w.names.put(secretIDs, wanted.Name, created.ID)
 	}
 	return err
 }
@@ -228,22 +179,35 @@ func templating(wanted kargo.Config) *swarm.Driver {
 	return &swarm.Driver{Name: wanted.Driver}
 }
 
-// removeByID removes an object. One that is gone already counts as removed.
-func (a *apply) removeByID(ctx context.Context, operation string, remove func(context.Context, string) error, id string) error {
-	err := a.client.write(ctx, operation, func(ctx context.Context) error { return remove(ctx, id) })
+// removeByID removes an object by its id, so that one of the same name that
+// somebody made meanwhile stays. One that is gone already counts as removed.
+func (w writer) removeByID(ctx context.Context, operation string, remove func(context.Context, string) error, id string) error {
+	err := w.write(ctx, operation, func(ctx context.Context) error { return remove(ctx, id) })
 	if isNotFound(err) {
 		return nil
 	}
 	return err
 }
 
-func (a *apply) removeNetwork(ctx context.Context, change kargo.Change) error {
-	err := a.removeByID(ctx, "NetworkRemove", a.client.api.NetworkRemove, change.ID)
+func (w writer) removeService(ctx context.Context, change kargo.Change) error {
+	return w.removeByID(ctx, "ServiceRemove", w.api.ServiceRemove, change.ID)
+}
+
+func (w writer) removeConfig(ctx context.Context, change kargo.Change) error {
+	return w.removeByID(ctx, "ConfigRemove", w.api.ConfigRemove, change.ID)
+}
+
+func (w writer) removeSecret(ctx context.Context, change kargo.Change) error {
+	return w.removeByID(ctx, "SecretRemove", w.api.SecretRemove, change.ID)
+}
+
+func (w writer) removeNetwork(ctx context.Context, change kargo.Change) error {
+	err := w.removeByID(ctx, "NetworkRemove", w.api.NetworkRemove, change.ID)
 	if lingers(err, change.ID) {
 		err = nil
 	}
 	if err == nil {
-		a.client.names.put(goneNetworks, change.ID, change.Name)
+		w.names.put(goneNetworks, change.ID, change.Name)
 	}
 	return err
 }

@@ -34,8 +34,8 @@ func (c *Client) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 // updateNode writes the whole spec of a node, as Swarm wants it. Somebody who
 // drained the node meanwhile gave it another version, so nothing of that is
 // undone.
-func (a *apply) updateNode(ctx context.Context, change kargo.Change) error {
-	return a.client.write(ctx, "NodeUpdate", func(ctx context.Context) error {
-		return a.client.api.NodeUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, *change.Node)
+func (w writer) updateNode(ctx context.Context, change kargo.Change) error {
+	return w.write(ctx, "NodeUpdate", func(ctx context.Context) error {
+		return w.api.NodeUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, *change.Node)
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 // outgoing is the spec as it is sent: a copy of the plan's, with the ids of
 // configs and secrets. The daemon itself turns the names of networks into ids.
-func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.ServiceSpec, error) {
+func (w writer) outgoing(ctx context.Context, change kargo.Change) (swarm.ServiceSpec, error) {
 	spec := *change.Service
 	// A manager that finds a task with a placement of a service without one
 	// dereferences nil and dies, and dies again whenever it starts (seen with
@@ -26,7 +26,7 @@ func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.Servic
 	spec.TaskTemplate.ContainerSpec = &container
 	container.Configs = copyAll(container.Configs)
 	for _, config := range container.Configs {
-		id, err := a.client.configID(ctx, config.ConfigName)
+		id, err := w.configID(ctx, config.ConfigName)
 		if err != nil {
 			return spec, err
 		}
@@ -34,7 +34,7 @@ func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.Servic
 	}
 	container.Secrets = copyAll(container.Secrets)
 	for _, secret := range container.Secrets {
-		id, err := a.client.secretID(ctx, secret.SecretName)
+		id, err := w.secretID(ctx, secret.SecretName)
 		if err != nil {
 			return spec, err
 		}
@@ -44,11 +44,11 @@ func (a *apply) outgoing(ctx context.Context, change kargo.Change) (swarm.Servic
 }
 
 // auth is the credential that the nodes need for the image of a change.
-func (a *apply) auth(change kargo.Change) (string, error) {
+func (w writer) auth(change kargo.Change) (string, error) {
 	if change.Service.TaskTemplate.ContainerSpec == nil {
 		return "", nil
 	}
-	return a.client.registryAuth(change.Service.TaskTemplate.ContainerSpec.Image)
+	return w.registryAuth(change.Service.TaskTemplate.ContainerSpec.Image)
 }
 
 // copyAll copies a list and what it points to; nil stays nil.

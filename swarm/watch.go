@@ -10,16 +10,11 @@ import (
 	"kargo"
 )
 
-// watched are the kinds of objects whose changes are worth a look. Swarm tells
-// of them on managers only, and never of tasks: their state must be looked at.
-var watched = []events.Type{
-	events.ServiceEventType, events.NetworkEventType, events.ConfigEventType,
-	events.SecretEventType, events.NodeEventType,
-}
-
-// Watch calls stirred for each change of the Swarm, whoever made it. It returns when the stream
-// breaks or ctx ends, always with an Unavailable error; to go on, and to look
-// at what it missed meanwhile, is the caller's.
+// Watch calls stirred for each change of an object, whoever made it. Managers
+// send events of all kinds of objects but none of tasks: their state must be
+// looked at. Watch returns when the stream breaks or ctx ends, always with an
+// Unavailable error. It is for the caller to call it again, and to look at what
+// it missed meanwhile.
 func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	// Docker's library reads the version in Events before it is agreed on, while
 	// another call may be agreeing on it; and Events has no deadline to notice
@@ -29,8 +24,8 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	}
 	c.count("Events")
 	only := filters.NewArgs(filters.Arg("scope", "swarm"))
-	for _, kind := range watched {
-		only.Add("type", string(kind))
+	for _, kind := range kinds {
+		only.Add("type", string(kind.events))
 	}
 	// Docker's library leaves a goroutine behind until this context ends.
 	ctx, cancel := context.WithCancel(ctx)
