@@ -28,41 +28,87 @@ const (
 	Conflict
 )
 
-// String is the fault as the status shows it.
-func (f Fault) String() string {
-	switch f {
-	case Invalid:
-		return "invalid"
-	case Unavailable:
-		return "unavailable"
-	case Conflict:
-		return "conflict"
+var faultNames = map[Fault]string{Internal: "internal", Invalid: "invalid", Unavailable: "unavailable", Conflict: "conflict"}
+
+// String returns the fault's name, as status, metrics and the API show it.
+func (f Fault) String() string { return faultNames[f] }
+
+// MarshalText returns the fault's name.
+func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText sets the fault with that name. An unknown name is an error.
+func (f *Fault) UnmarshalText(name []byte) error {
+	for fault, known := range faultNames {
+		if known == string(name) {
+			*f = fault
+			return nil
+		}
 	}
-	return "internal"
+	return fmt.Errorf("unknown fault %q", name)
 }
 
 // Error is an error with its fault, its place and a hint for the reader.
 type Error struct {
 	Fault Fault
 	Where Place
-	Hint  string // what the reader can do, or empty
-	Err   error
+	// Hint says what the reader can do; it may be empty. It is no part of the
+	// text, which other errors may quote in the middle of theirs: see HintOf
+	// and Explain.
+	Hint string
+	Err  error
 }
 
-// Error is "where: message (hint)".
+// Error returns "where: message", without the hint.
 func (e *Error) Error() string {
-	text := e.Err.Error()
-	if !e.Where.IsZero() {
-		text = e.Where.String() + ": " + text
+	if e.Where.IsZero() {
+		return e.Err.Error()
 	}
-	if e.Hint != "" {
-		text += " (" + e.Hint + ")"
-	}
-	return text
+	return e.Where.String() + ": " + e.Err.Error()
 }
 
 // Unwrap makes errors.Is and errors.As see through.
 func (e *Error) Unwrap() error { return e.Err }
+
+// HintOf returns what the reader can do about an error: the hints of all
+// Errors in it, the outermost first, each once, separated by "; ". It is empty
+// where there is none. The hints of Problems stand in their text.
+func HintOf(err error) string { return strings.Join(hints(err, nil), "; ") }
+
+// hints adds the hints in an error to those that were found before.
+func hints(err error, found []string) []string {
+	if known, ok := err.(*Error); ok && known.Hint != "" && !slices.Contains(found, known.Hint) {
+		found = append(found, known.Hint)
+	}
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return hints(err.Unwrap(), found)
+	case interface{ Unwrap() []error }:
+		for _, part := range err.Unwrap() {
+			found = hints(part, found)
+		}
+	}
+	return found
+}
+
+// Explain returns an error as one text for a person, with its hint in brackets:
+// for a log, the status or a record, where the hint has no line of its own.
+// Errors that were joined have a line each.
+func Explain(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var plain, explained []string
+		for _, part := range joined.Unwrap() {
+			plain = append(plain, part.Error())
+			explained = append(explained, Explain(part))
+		}
+		if err.Error() == strings.Join(plain, "\n") { // fmt.Errorf with several %w has a text of its own
+			return strings.Join(explained, "\n")
+		}
+	}
+	if hint := HintOf(err); hint != "" {
+		return err.Error() + " (" + hint + ")"
+	}
+	return err.Error()
+}
 
 // Errorf makes an Error without a place or a hint.
 func Errorf(fault Fault, format string, args ...any) error {

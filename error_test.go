@@ -73,3 +73,35 @@ func TestFaultOfOneError(t *testing.T) {
 		}
 	}
 }
+
+func TestHintsStandApart(t *testing.T) {
+	hinted := func(text, hint string) error {
+		return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: ".env", Line: 2}, Err: errors.New(text), Hint: hint}
+	}
+	web := hinted("no stack wbe", "did you mean web?")
+	for _, test := range []struct {
+		about                 string
+		err                   error
+		text, hint, explained string
+	}{
+		{"none", errors.New("odd"), "odd", "", "odd"},
+		{"one", web, ".env:2: no stack wbe", "did you mean web?", ".env:2: no stack wbe (did you mean web?)"},
+		{"in the middle", fmt.Errorf("read revision: %w", web),
+			"read revision: .env:2: no stack wbe", "did you mean web?", "read revision: .env:2: no stack wbe (did you mean web?)"},
+		{"one in another", &kargo.Error{Hint: "push another", Err: web},
+			".env:2: no stack wbe", "push another; did you mean web?", ".env:2: no stack wbe (push another; did you mean web?)"},
+		{"joined", errors.Join(web, hinted("no stack ap", "did you mean app?")),
+			".env:2: no stack wbe\n.env:2: no stack ap", "did you mean web?; did you mean app?",
+			".env:2: no stack wbe (did you mean web?)\n.env:2: no stack ap (did you mean app?)"},
+		{"twice the same", fmt.Errorf("%w; %w", web, web),
+			".env:2: no stack wbe; .env:2: no stack wbe", "did you mean web?", ".env:2: no stack wbe; .env:2: no stack wbe (did you mean web?)"},
+	} {
+		for what, texts := range map[string][2]string{
+			"text": {test.err.Error(), test.text}, "hint": {kargo.HintOf(test.err), test.hint}, "explained": {kargo.Explain(test.err), test.explained},
+		} {
+			if texts[0] != texts[1] {
+				t.Errorf("%s, %s:\n got %q\nwant %q", test.about, what, texts[0], texts[1])
+			}
+		}
+	}
+}

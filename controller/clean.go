@@ -44,7 +44,7 @@ func (c *Controller) cleanNow(ctx context.Context, cleaning kargo.Cleaning) {
 	nodes, err := measured(c, "clean", func() ([]kargo.NodeReport, error) { return c.Clean(ctx, cleaning) })
 	cleaned := kargo.Cleaned{Time: time.Now(), Nodes: nodes}
 	if err != nil {
-		cleaned.Err = err.Error()
+		cleaned.Err = kargo.Explain(err)
 		c.Log.Warn("images were not cleaned", "error", err)
 	}
 	for _, node := range nodes {

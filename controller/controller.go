@@ -322,7 +322,7 @@ func (c *Controller) guardedRound(ctx context.Context, trigger string) time.Dura
 		s.NextRound = time.Now().Add(wait)
 		s.Fault, s.Message = "", ""
 		if err != nil {
-			s.Fault, s.Message = result, err.Error()
+			s.Fault, s.Message = result, kargo.Explain(err)
 		}
 	})
 	return wait
@@ -331,7 +331,7 @@ func (c *Controller) guardedRound(ctx context.Context, trigger string) time.Dura
 // logFailure says once what went wrong, and only in passing that it still is.
 func (c *Controller) logFailure(trigger, fault string, err error) {
 	level := slog.LevelError
-	if c.Status().Message == err.Error() {
+	if c.Status().Message == kargo.Explain(err) {
 		level = slog.LevelDebug
 	}
 	c.Log.Log(context.Background(), level, "round failed", "trigger", trigger, "fault", fault, "error", err)

@@ -26,7 +26,7 @@ func (c *Controller) runAfter(ctx context.Context, next kargo.Plan) {
 			c.open.Hooks = append(c.open.Hooks, c.masked(runs)...)
 		}
 		if err != nil {
-			c.Log.Error("after hook failed", "stack", stack.Name, "error", c.mask().Text(err.Error()))
+			c.Log.Error("after hook failed", "stack", stack.Name, "error", c.mask().Text(kargo.Explain(err)))
 			c.hookFailure = errors.Join(c.hookFailure, err)
 		}
 	}
@@ -52,5 +52,5 @@ func (c *Controller) failedHooks() error {
 	if failure == nil {
 		return nil
 	}
-	return errors.New(c.mask().Text(failure.Error()))
+	return errors.New(c.mask().Text(kargo.Explain(failure)))
 }

@@ -181,7 +181,7 @@ func problemsOf(err error) kargo.Problems {
 	}
 	var fault *kargo.Error
 	if errors.As(err, &fault) {
-		return kargo.Problems{{Where: fault.Where, Message: fault.Err.Error(), Hint: fault.Hint}}.Printable()
+		return kargo.Problems{{Where: fault.Where, Message: fault.Err.Error(), Hint: kargo.HintOf(fault)}}.Printable()
 	}
 	return kargo.Problems{{Message: err.Error()}}
 }

@@ -158,7 +158,7 @@ func (c *Controller) carryOut(ctx context.Context, trigger string, next kargo.Pl
 	}
 	failed, err := c.apply(ctx, next)
 	if err != nil {
-		c.open.Err = c.mask().Text(err.Error())
+		c.open.Err = c.mask().Text(kargo.Explain(err))
 	}
 	c.lasting = lasting(err)
 	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
@@ -183,7 +183,7 @@ func (c *Controller) rest(ctx context.Context, next kargo.Plan) error {
 	if c.open != nil {
 		c.open.Err = ""
 		if c.lasting != nil {
-			c.open.Err = c.mask().Text(c.lasting.Error())
+			c.open.Err = c.mask().Text(kargo.Explain(c.lasting))
 		}
 	}
 	c.markSeen(next)
@@ -207,10 +207,10 @@ func (c *Controller) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 	_, err = measured(c, "apply", func() (struct{}, error) {
 		return struct{}{}, c.Swarm.Apply(ctx, next, func(change kargo.Change, err error) {
 			if err != nil {
-				c.Log.Error("change failed", "change", change.String(), "error", c.mask().Text(err.Error()))
+				c.Log.Error("change failed", "change", change.String(), "error", c.mask().Text(kargo.Explain(err)))
 				failed = append(failed, change)
 				if kargo.FaultOf(err) == kargo.Invalid {
-					c.memory.Refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: err.Error()}
+					c.memory.Refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: kargo.Explain(err)}
 				}
 				return
 			}

@@ -173,14 +173,14 @@ func (f *follower) state(rule kargo.ImageRule) kargo.ImageStatus {
 	known, before := f.tags[rule.Image], f.states[rule.Variable]
 	state := kargo.ImageStatus{ImageRule: rule, Current: f.now.mask.Value(rule.Variable, current), Asked: known.asked}
 	if known.err != nil {
-		state.Error = f.now.mask.Text(known.err.Error())
+		state.Error = f.now.mask.Text(kargo.Explain(known.err))
 	}
 	if known.asked.IsZero() {
 		return state
 	}
 	newest, behind, err := plan.NewestTag(rule, current, known.tags)
 	if err != nil {
-		state.Error = err.Error()
+		state.Error = kargo.Explain(err)
 		return state
 	}
 	state.Newest, state.Behind = newest, behind
@@ -214,7 +214,7 @@ func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
 			continue
 		}
 		if err := f.now.desired.Rewrite(edits, state.Variable, state.Newest); err != nil {
-			state.Error = f.now.mask.Text(err.Error())
+			state.Error = f.now.mask.Text(kargo.Explain(err))
 			continue
 		}
 		raised = append(raised, state)
@@ -225,7 +225,7 @@ func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
 	commit, branch, err := f.commit(ctx, kargo.Edit{Base: revision.Commit, Files: edits, Message: raiseMessage(raised)})
 	for _, state := range raised {
 		if err != nil {
-			state.Error = f.now.mask.Text(err.Error())
+			state.Error = f.now.mask.Text(kargo.Explain(err))
 			continue
 		}
 		state.Commit, state.Branch = commit, branch
@@ -239,7 +239,7 @@ func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
 		f.c.Log.Debug("newer images not written yet", "error", err)
 		f.c.Nudge(tagsWritten)
 	default:
-		f.c.Log.Warn("newer images cannot be written to the repository", "error", f.now.mask.Text(err.Error()))
+		f.c.Log.Warn("newer images cannot be written to the repository", "error", f.now.mask.Text(kargo.Explain(err)))
 	}
 }
 

@@ -84,7 +84,7 @@ func TestClientCertificate(t *testing.T) {
 	} {
 		opts.ClientCertificate, opts.ClientKey = c.certificate, c.key
 		_, err := open(t, opts).Head(deadline(t))
-		if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), c.want) {
+		if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
@@ -132,7 +132,7 @@ func TestS10HostKeysAreShownNotTrusted(t *testing.T) {
 	wantText(t, "head", head(t, repository), o.head())
 
 	_, err = wire.HostKeys(deadline(t), silentPeer(t), wire.Proxy{}, 50*time.Millisecond)
-	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.HasSuffix(err.Error(), ": no answer in time") {
+	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.HasSuffix(kargo.Explain(err), ": no answer in time") {
 		t.Errorf("a silent host: %v", err)
 	}
 	for _, bad := range []string{"", "-oProxyCommand=x", "a b", "host:0", "host:ssh", "git@host", "host/path", "host\n"} {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"kargo"
 )
 
 // A few bytes of delta can say "the base, a million times". git does not make
@@ -39,7 +41,7 @@ func TestCheckPackSeesWhatADeltaMakes(t *testing.T) {
 		}
 		got := ""
 		if err := checkPack(path, Limits{File: 1 << 20}.withDefaults(), false); err != nil {
-			got = err.Error()
+			got = kargo.Explain(err)
 		}
 		if got != c.want {
 			t.Errorf("delta that makes %d bytes:\n got %s\nwant %s", c.makes, got, c.want)

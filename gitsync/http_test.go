@@ -245,7 +245,7 @@ func TestS13ErrorsHoldNoCredentials(t *testing.T) {
 		}
 		encoded := "a2FyZ286"
 		for _, part := range []string{password, encoded, "sas=", "token="} {
-			if strings.Contains(err.Error(), part) {
+			if strings.Contains(kargo.Explain(err), part) {
 				t.Errorf("status %d: %q in: %v", status, part, err)
 			}
 		}

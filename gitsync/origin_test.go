@@ -170,7 +170,7 @@ func wantError(t *testing.T, err error, fault kargo.Fault, address, want string)
 	if got := kargo.FaultOf(err); got != fault {
 		t.Errorf("fault %s, want %s", got, fault)
 	}
-	wantText(t, "error", strings.ReplaceAll(err.Error(), address, "ADDRESS"), want)
+	wantText(t, "error", strings.ReplaceAll(kargo.Explain(err), address, "ADDRESS"), want)
 }
 
 // hook gives the served repository a hook of git's.

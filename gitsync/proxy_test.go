@@ -58,7 +58,7 @@ func httpProxy(t *testing.T) (address string, seen *visits) {
 		seen.add(r.Host)
 		upstream, err := net.Dial("tcp", r.Host)
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
+			http.Error(w, kargo.Explain(err), http.StatusBadGateway)
 			return
 		}
 		w.WriteHeader(http.StatusOK)
@@ -166,7 +166,7 @@ func TestProxies(t *testing.T) {
 				}
 				opts.Proxy.Password = secret("wrong-" + proxyPassword)
 				_, err := open(t, opts).Head(deadline(t))
-				if err == nil || kargo.FaultOf(err) != kargo.Unavailable || strings.Contains(err.Error(), proxyPassword) {
+				if err == nil || kargo.FaultOf(err) != kargo.Unavailable || strings.Contains(kargo.Explain(err), proxyPassword) {
 					t.Errorf("with a wrong password: %v", err)
 				}
 			})
@@ -204,7 +204,7 @@ func TestProxiesOfTheEnvironment(t *testing.T) {
 		t.Run(c.variable+" "+c.target, func(t *testing.T) {
 			t.Setenv(c.variable, through)
 			_, err := open(t, c.opts).Head(deadline(t))
-			if err == nil || strings.Contains(err.Error(), proxyPassword) {
+			if err == nil || strings.Contains(kargo.Explain(err), proxyPassword) {
 				t.Errorf("a host that is not there: %v", err)
 			}
 			t.Setenv("NO_PROXY", "git.invalid")

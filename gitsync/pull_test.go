@@ -121,7 +121,7 @@ func TestPullLosesNothing(t *testing.T) {
 			test.here(o, dir)
 			before, status := o.git(dir, "rev-parse", "HEAD"), o.git(dir, "status", "--porcelain")
 			_, err := gitsync.Pull(deadline(t), dir, gitsync.Options{})
-			if err == nil || kargo.FaultOf(err) != kargo.Conflict || strings.ReplaceAll(err.Error(), dir, "DIR") != test.want {
+			if err == nil || kargo.FaultOf(err) != kargo.Conflict || strings.ReplaceAll(kargo.Explain(err), dir, "DIR") != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 			wantText(t, "HEAD then", o.git(dir, "rev-parse", "HEAD"), before)
@@ -132,16 +132,16 @@ func TestPullLosesNothing(t *testing.T) {
 
 func TestPullSaysWhatItCannotPull(t *testing.T) {
 	o := newOrigin(t)
-	if _, err := gitsync.Pull(deadline(t), t.TempDir(), gitsync.Options{}); kargo.FaultOf(err) != kargo.Invalid || !strings.Contains(err.Error(), "is not in a git repository") {
+	if _, err := gitsync.Pull(deadline(t), t.TempDir(), gitsync.Options{}); kargo.FaultOf(err) != kargo.Invalid || !strings.Contains(kargo.Explain(err), "is not in a git repository") {
 		t.Errorf("no repository: %v", err)
 	}
 	dir := o.clone(o.bare)
 	o.git(dir, "switch", "--quiet", "--detach")
-	if _, err := gitsync.Pull(deadline(t), dir, gitsync.Options{}); kargo.FaultOf(err) != kargo.Invalid || !strings.Contains(err.Error(), "no branch is checked out") {
+	if _, err := gitsync.Pull(deadline(t), dir, gitsync.Options{}); kargo.FaultOf(err) != kargo.Invalid || !strings.Contains(kargo.Explain(err), "no branch is checked out") {
 		t.Errorf("no branch: %v", err)
 	}
 	o.git(dir, "switch", "--quiet", "--create", "mine")
-	if _, err := gitsync.Pull(deadline(t), dir, gitsync.Options{}); kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "couldn't find remote ref") {
+	if _, err := gitsync.Pull(deadline(t), dir, gitsync.Options{}); kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "couldn't find remote ref") {
 		t.Errorf("a branch that the remote does not have: %v", err)
 	}
 }

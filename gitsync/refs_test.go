@@ -86,7 +86,7 @@ func TestFollowRefs(t *testing.T) {
 			expect(side, "side@"+short(orphan)+" “orphan”")
 			o.git(o.work, "push", "--quiet", "origin", ":side")
 			_, err := side.Head(deadline(t))
-			if err == nil || !strings.Contains(err.Error(), "couldn't find remote ref") || kargo.FaultOf(err) != kargo.Unavailable {
+			if err == nil || !strings.Contains(kargo.Explain(err), "couldn't find remote ref") || kargo.FaultOf(err) != kargo.Unavailable {
 				t.Errorf("deleted branch: error %v", err)
 			}
 		})
@@ -341,7 +341,7 @@ func TestFixedCommit(t *testing.T) {
 		t.Errorf("from a server that allows it: %v", err)
 	}
 	_, err = fetch(address, strings.Repeat("1", 40))
-	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "not our ref") {
+	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "not our ref") {
 		t.Errorf("a commit that does not exist: %v", err)
 	}
 }

@@ -231,7 +231,7 @@ func TestSSHKeys(t *testing.T) {
 			repository := open(t, opts)
 			_, err := repository.Head(deadline(t))
 			wantError(t, err, kargo.Unavailable, repository.Address(), "list the refs of ADDRESS: "+c.want)
-			if strings.Contains(err.Error(), passphrase) {
+			if strings.Contains(kargo.Explain(err), passphrase) {
 				t.Errorf("the passphrase is in: %v", err)
 			}
 		})

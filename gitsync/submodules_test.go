@@ -140,7 +140,7 @@ func TestS03S08HostileSubmodules(t *testing.T) {
 		if err == nil {
 			err = walk(files.FS)
 		}
-		if kargo.FaultOf(err) != kargo.Invalid || !strings.HasPrefix(err.Error(), "scripts/lib: ") {
+		if kargo.FaultOf(err) != kargo.Invalid || !strings.HasPrefix(kargo.Explain(err), "scripts/lib: ") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

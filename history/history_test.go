@@ -135,7 +135,7 @@ func TestOpenTwiceSaysWhoHasIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.db")
 	open(t, path)
 	_, err := history.Open(path)
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "is `kargo serve` running with the same data directory?") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "is `kargo serve` running with the same data directory?") {
 		t.Errorf("second opening: %v", err)
 	}
 }

@@ -154,7 +154,7 @@ func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "pid")
 	runner := &hooks.Runner{Timeout: 500 * time.Millisecond}
 	_, _, err := runner.Before(t.Context(), workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark+"\necho waiting\nsleep 1000"))
-	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "hook did not end within 500ms: waiting") {
+	if err == nil || kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "hook did not end within 500ms: waiting") {
 		t.Errorf("the error is %v", err)
 	}
 	gone(t, mark)
@@ -171,7 +171,7 @@ func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 		stop()
 	}()
 	_, _, err = (&hooks.Runner{}).Before(ctx, workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark+"\necho begun > "+begun+"\nwait"))
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "hook was ended with Kargo") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "hook was ended with Kargo") {
 		t.Errorf("the error of a hook that ended with Kargo is %v", err)
 	}
 	gone(t, mark)
@@ -244,7 +244,7 @@ func TestSecretFilesAreNotWrittenOut(t *testing.T) {
 
 func TestAfterRunsEachHookAndSaysWhatFailed(t *testing.T) {
 	runs, err := (&hooks.Runner{}).After(t.Context(), workspace("deploy/postgis_after.sh=echo first; exit 4", "deploy/redis_after.sh=echo $1 $TAG"), "dbs")
-	if err == nil || err.Error() != "deploy/postgis_after.sh: hook ended with exit code 4: first" {
+	if err == nil || kargo.Explain(err) != "deploy/postgis_after.sh: hook ended with exit code 4: first" {
 		t.Errorf("the error is %v", err)
 	}
 	if len(runs) != 2 || runs[1].Output != "dbs 7\n" || runs[0].Err != "hook ended with exit code 4" {

@@ -160,7 +160,7 @@ func blame(name string, err error) (kargo.Problems, error) {
 	if !errors.As(err, &fault) || fault.Fault != kargo.Invalid {
 		return nil, err
 	}
-	problem := kargo.Problem{Where: kargo.Place{File: name}, Message: fault.Err.Error(), Hint: fault.Hint}
+	problem := kargo.Problem{Where: kargo.Place{File: name}, Message: fault.Err.Error(), Hint: kargo.HintOf(fault)}
 	if !fault.Where.IsZero() {
 		problem.Where = fault.Where
 	}

@@ -182,9 +182,9 @@ func wantError(t *testing.T, err error, fault kargo.Fault, want string) {
 	if err == nil {
 		t.Fatalf("no error, want %s", want)
 	}
-	wantText(t, "error", err.Error(), want)
+	wantText(t, "error", kargo.Explain(err), want)
 	wantText(t, "fault", kargo.FaultOf(err).String(), fault.String())
-	if strings.Contains(err.Error(), "pl4nt3d") {
+	if strings.Contains(kargo.Explain(err), "pl4nt3d") {
 		t.Errorf("a secret is in: %v", err)
 	}
 }

@@ -83,11 +83,11 @@ func TestPolicySettings(t *testing.T) {
 		{"bind-mounts", " , ", "rule bind-mounts has no value; it takes allow, warn, deny or what it permits"},
 		{"bind-mounts", "/srv deny", `rule bind-mounts takes allow, warn or deny alone, not "/srv deny"`},
 	} {
-		if _, err := (permit.Policy{}).Set(test.rule, test.value); err == nil || err.Error() != test.want || kargo.FaultOf(err) != kargo.Invalid {
+		if _, err := (permit.Policy{}).Set(test.rule, test.value); err == nil || kargo.Explain(err) != test.want || kargo.FaultOf(err) != kargo.Invalid {
 			t.Errorf("%s=%s: %v", test.rule, test.value, err)
 		}
 	}
-	if _, err := permit.New("strict"); err == nil || err.Error() != `there is no policy "strict"; the policies are open, baseline, restricted` {
+	if _, err := permit.New("strict"); err == nil || kargo.Explain(err) != `there is no policy "strict"; the policies are open, baseline, restricted` {
 		t.Errorf("New: %v", err)
 	}
 	if _, err := (permit.Policy{}).Except("kargo-web_app", "everything"); kargo.FaultOf(err) != kargo.Invalid {

@@ -28,7 +28,7 @@ func read(t *testing.T, name string, ws kargo.Workspace) string {
 	build, problems, err := recipe.Read(ws, name)
 	switch {
 	case err != nil:
-		return err.Error()
+		return kargo.Explain(err)
 	case problems.Err() != nil:
 		return problems.Error()
 	}

@@ -61,7 +61,7 @@ func wantTags(t *testing.T, c *registry.Client, image, want string) {
 	tags, err := c.Tags(t.Context(), image)
 	got := strings.Join(tags, " ")
 	if err != nil {
-		got = err.Error()
+		got = kargo.Explain(err)
 		if kargo.FaultOf(err) != kargo.Unavailable {
 			t.Errorf("%v is %s", err, kargo.FaultOf(err))
 		}
@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("a name that no image has: %v", err)
 	}
 	broken := &registry.Client{Credentials: func() ([]byte, error) { return []byte(password), nil }}
-	if _, err := broken.Tags(context.Background(), host+"/team/app"); err == nil || strings.Contains(err.Error(), password) {
+	if _, err := broken.Tags(context.Background(), host+"/team/app"); err == nil || strings.Contains(kargo.Explain(err), password) {
 		t.Errorf("a damaged config.json: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ func TestSOPSByKMS(t *testing.T) {
 	}
 	denied = true
 	_, err = read(t, secrets.Options{KMS: allowed}, "a.env", sealed)
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "not allowed to decrypt") || strings.Contains(err.Error(), "planted") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "not allowed to decrypt") || strings.Contains(err.Error(), "planted") {
 		t.Errorf("denied: %s: %v", kargo.FaultOf(err), err)
 	}
 }

@@ -150,11 +150,11 @@ func TestReferencesThatCannotBeResolved(t *testing.T) {
 			if err == nil {
 				t.Fatalf("it was read: %q", plain)
 			}
-			if kargo.FaultOf(err) != test.fault || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), ".env:2: ") {
+			if kargo.FaultOf(err) != test.fault || !strings.Contains(kargo.Explain(err), test.want) || !strings.HasPrefix(kargo.Explain(err), ".env:2: ") {
 				t.Errorf("got  %s: %v\nwant %s: .env:2: …%s", kargo.FaultOf(err), err, test.fault, test.want)
 			}
 			for _, secret := range []string{"from a", "from v", dir, vault.Token} {
-				if strings.Contains(err.Error(), secret) {
+				if strings.Contains(kargo.Explain(err), secret) {
 					t.Errorf("%q shows in %v", secret, err)
 				}
 			}
@@ -180,7 +180,7 @@ func TestVaultIsAskedOnce(t *testing.T) {
 	}
 	options.Vault.SecretID = given("wrong")
 	_, err := read(t, options, ".env", text)
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "log in: Vault answers 400: invalid role or secret ID") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "log in: Vault answers 400: invalid role or secret ID") {
 		t.Errorf("with a wrong secret id: %v", err)
 	}
 }
@@ -199,7 +199,7 @@ func TestSOPSByVault(t *testing.T) {
 	vault.Seal(true)
 	_, err := read(t, options, "a.env", sealed)
 	want := "a.env: is encrypted with SOPS for Vault " + vault.Address + "/v1/transit/keys/kargo, which cannot be asked: Vault answers 503: Vault is sealed"
-	if kargo.FaultOf(err) != kargo.Unavailable || err.Error() != want {
+	if kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != want {
 		t.Errorf("got  %s: %v\nwant %s", kargo.FaultOf(err), err, want)
 	}
 }

@@ -234,7 +234,7 @@ func TestS18_WhatCannotBeOpenedIsRefused(t *testing.T) {
 			if err == nil {
 				t.Fatalf("it was read: %q", plain)
 			}
-			if plain != "" || kargo.FaultOf(err) != kargo.Invalid || err.Error() != test.want {
+			if plain != "" || kargo.FaultOf(err) != kargo.Invalid || kargo.Explain(err) != test.want {
 				t.Errorf("got  %s error: %s\nwant %s", kargo.FaultOf(err), err, test.want)
 			}
 		})
@@ -291,7 +291,7 @@ func TestS12_KeyServicesAreTheOperatorsChoice(t *testing.T) {
 			test.key.SetEncryptedDataKey([]byte("x"))
 			sealed := secretstest.Sealer{Groups: []sops.KeyGroup{{secretstest.Unasked{Key: test.key}}}}.Seal(t, "a.env", "", "A=hunter22\n")
 			_, err := read(t, test.options, "a.env", sealed)
-			if err == nil || err.Error() != test.want || kargo.FaultOf(err) != kargo.Invalid {
+			if err == nil || kargo.Explain(err) != test.want || kargo.FaultOf(err) != kargo.Invalid {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
@@ -335,7 +335,7 @@ func TestKeysAreReadForEachRevision(t *testing.T) {
 	}
 	current = "hunter22 is no key"
 	_, err := read(t, options, "a.env", sealed)
-	if kargo.FaultOf(err) != kargo.Unavailable || err.Error() != "read the age keys: a line of it is no private key of age" {
+	if kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != "read the age keys: a line of it is no private key of age" {
 		t.Errorf("with nonsense: %s %v", kargo.FaultOf(err), err)
 	}
 }

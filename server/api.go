@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -55,7 +54,7 @@ func (s *Server) serveHistory(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("limit"); text != "" {
 		var err error
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHistory {
-			refuse(w, http.StatusBadRequest, "request", "limit is not a number from 1 to "+strconv.Itoa(MaxHistory), "")
+			reject(w, http.StatusBadRequest, "limit is not a number from 1 to "+strconv.Itoa(MaxHistory), "")
 			return
 		}
 	}
@@ -97,7 +96,7 @@ func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) 
 		Stack string `json:"stack"`
 	}
 	if !decode(w, r, &request) || request.Stack == "" {
-		refuse(w, http.StatusBadRequest, "request", "the request names no stack", `send {"stack": "NAME"}`)
+		reject(w, http.StatusBadRequest, "the request names no stack", `send {"stack": "NAME"}`)
 		return "", false
 	}
 	known := slices.ContainsFunc(s.Controller.Status().Stacks, func(stack kargo.StackStatus) bool { return stack.Name == request.Stack })
@@ -121,7 +120,7 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 		Plan string `json:"plan"`
 	}
 	if !decode(w, r, &request) || request.Plan == "" {
-		refuse(w, http.StatusBadRequest, "request", "the request names no plan", `send {"plan": "ID"}`)
+		reject(w, http.StatusBadRequest, "the request names no plan", `send {"plan": "ID"}`)
 		return
 	}
 	if err := s.Controller.Approve(request.Plan, who(r)); err != nil {
@@ -153,51 +152,6 @@ func who(r *http.Request) string {
 // result is the answer to a request that has no other.
 type result struct {
 	Result string `json:"result"`
-}
-
-// problem is the answer to a request that failed.
-type problem struct {
-	Fault   string `json:"fault"`
-	Message string `json:"error"`
-	Hint    string `json:"hint,omitempty"`
-}
-
-// httpStatus is the one place where a fault becomes a status code.
-func httpStatus(fault kargo.Fault) int {
-	switch fault {
-	case kargo.Invalid:
-		return http.StatusUnprocessableEntity
-	case kargo.Unavailable:
-		return http.StatusServiceUnavailable
-	case kargo.Conflict:
-		return http.StatusConflict
-	}
-	return http.StatusInternalServerError
-}
-
-// fail answers with an error. One that nobody classified goes to the log too:
-// it is a bug.
-func (s *Server) fail(w http.ResponseWriter, err error) {
-	fault := kargo.FaultOf(err)
-	if fault == kargo.Internal {
-		s.log().Error("request failed", "err", err)
-	}
-	var known *kargo.Error
-	if !errors.As(err, &known) {
-		refuse(w, httpStatus(fault), fault.String(), err.Error(), "")
-		return
-	}
-	bare := *known
-	bare.Hint = ""
-	refuse(w, httpStatus(fault), fault.String(), bare.Error(), known.Hint)
-}
-
-func refuse(w http.ResponseWriter, status int, fault, message, hint string) {
-	answer(w, status, problem{fault, message, hint})
-}
-
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	refuse(w, http.StatusNotFound, "request", "there is nothing here", "")
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -31,7 +31,7 @@ func TestStatusAndHistory(t *testing.T) {
 	for _, limit := range []string{"0", "-1", "501", "many"} {
 		response, body := send(t, handler, request{"GET", "/api/v1/history?limit=" + limit, withToken(), ""})
 		wantStatus(t, response, http.StatusBadRequest)
-		wantText(t, "answer", body, "{\n  \"fault\": \"request\",\n  \"error\": \"limit is not a number from 1 to 500\"\n}")
+		wantText(t, "answer", body, "{\n  \"fault\": \"invalid\",\n  \"error\": \"limit is not a number from 1 to 500\"\n}")
 	}
 	s.History = records{}
 	_, body = send(t, s.Handler(), request{"GET", "/api/v1/history", withToken(), ""})
@@ -90,7 +90,7 @@ func TestFaultsAsStatusCodes(t *testing.T) {
 		{&kargo.Error{Fault: kargo.Conflict, Hint: "look at the plan again", Err: errors.New("no such plan")}, 409,
 			`{"fault":"conflict","error":"no such plan","hint":"look at the plan again"}`},
 		{&kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "deploy/redis.yml", Line: 3}, Err: errors.New("bad")}, 422,
-			`{"fault":"invalid","error":"deploy/redis.yml:3: bad"}`},
+			`{"fault":"invalid","error":"bad","place":"deploy/redis.yml:3"}`},
 		{kargo.Errorf(kargo.Unavailable, "swarm is away"), 503, `{"fault":"unavailable","error":"swarm is away"}`},
 		{errors.New("oops"), 500, `{"fault":"internal","error":"oops"}`},
 	} {
@@ -106,7 +106,7 @@ func TestFaultsAsStatusCodes(t *testing.T) {
 		if err := json.Unmarshal([]byte(c.want), &want); err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"fault", "error", "hint"} {
+		for _, key := range []string{"fault", "error", "hint", "place"} {
 			wantText(t, key, answer[key], want[key])
 		}
 	}

@@ -19,7 +19,7 @@ func (s *Server) requireToken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := readSecret(s.Token)
 		if len(token) == 0 {
-			refuse(w, http.StatusServiceUnavailable, "unavailable", "there is no token to check requests against", "set the file that holds the token")
+			turnAway(w, http.StatusServiceUnavailable, "there is no token to check requests against", "set the file that holds the token")
 			return
 		}
 		if sameSecret(givenToken(r), token) {
@@ -28,13 +28,16 @@ func (s *Server) requireToken(next http.Handler) http.Handler {
 		}
 		if !guesses.Allow() {
 			w.Header().Set("Retry-After", "10")
-			refuse(w, http.StatusTooManyRequests, "unauthorized", "too many requests with a wrong token", "")
+			turnAway(w, http.StatusTooManyRequests, "too many requests with a wrong token", "")
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="Kargo: the token is the password", charset="UTF-8"`)
-		refuse(w, http.StatusUnauthorized, "unauthorized", "the token is missing or wrong", "send Authorization: Bearer TOKEN")
+		reject(w, http.StatusUnauthorized, "the token is missing or wrong", tokenHint)
 	})
 }
+
+// tokenHint is for programs and for people who run Kargo's own commands.
+const tokenHint = "send the header Authorization: Bearer TOKEN; commands of kargo take the token from --api-token-file"
 
 func givenToken(r *http.Request) []byte {
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {

@@ -131,14 +131,17 @@ func (h *receiver) handler(p provider) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		outcome := h.receive(w, r, p)
 		h.server.Metrics.webhook(p.name, outcome.label)
-		if outcome.status == http.StatusTooManyRequests {
+		switch {
+		case outcome.status == http.StatusTooManyRequests:
 			w.Header().Set("Retry-After", "5")
+			turnAway(w, outcome.status, "webhook refused: "+outcome.label, outcome.hint)
+		case outcome.status >= 500:
+			turnAway(w, outcome.status, "webhook refused: "+outcome.label, outcome.hint)
+		case outcome.status >= 400:
+			reject(w, outcome.status, "webhook refused: "+outcome.label, outcome.hint)
+		default:
+			answer(w, outcome.status, result{outcome.label})
 		}
-		if outcome.status >= 400 {
-			refuse(w, outcome.status, "request", "webhook refused: "+outcome.label, outcome.hint)
-			return
-		}
-		answer(w, outcome.status, result{outcome.label})
 	}
 }
 

@@ -116,7 +116,7 @@ func TestS20NoSecretNoWebhooks(t *testing.T) {
 			response, body := send(t, s.Handler(), hook(provider, "", "push", push))
 			wantStatus(t, response, http.StatusServiceUnavailable)
 			wantText(t, name, body, `{
-  "fault": "request",
+  "fault": "unavailable",
   "error": "webhook refused: unconfigured",
   "hint": "set the file that holds the webhook secret"
 }`)

@@ -77,7 +77,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 	}
 	var err error
 	if view.Deployments, err = s.History.Deployments(defaultHistory); err != nil {
-		view.HistoryErr = err.Error() // the rest is worth showing all the same
+		view.HistoryErr = kargo.Explain(err) // the rest is worth showing all the same
 	}
 	w.Header().Set("Refresh", "30")
 	s.render(w, "overview.html", view)

@@ -155,7 +155,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 					panic(cause)
 				}
 				s.log().Error("panic in a handler", "path", r.URL.Path, "cause", cause)
-				refuse(w, http.StatusInternalServerError, kargo.Internal.String(), "a bug; the log has more", "")
+				answer(w, http.StatusInternalServerError, Problem{Fault: kargo.Internal, Message: "a bug; the log has more"})
 			}
 		}()
 		next.ServeHTTP(w, r)

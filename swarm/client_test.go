@@ -36,7 +36,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = client.Observe(t.Context())
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(err.Error(), "does Docker run there") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "does Docker run there") {
 		t.Errorf("%s: %v", kargo.FaultOf(err), err)
 	}
 	if err := client.Watch(t.Context(), nil); kargo.FaultOf(err) != kargo.Unavailable {

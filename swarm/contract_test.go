@@ -15,6 +15,7 @@ import (
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 	dockerclient "github.com/docker/docker/client"
 
+	"kargo"
 	"kargo/swarm"
 	"kargo/swarm/swarmtest"
 )
@@ -327,7 +328,7 @@ func message(err error) string {
 	if err == nil {
 		return "no error"
 	}
-	return err.Error()
+	return kargo.Explain(err)
 }
 
 // same compares texts that a person can read.

@@ -131,7 +131,7 @@ func (c *Client) reports(ctx context.Context, tasks []kargo.Task) ([]kargo.NodeR
 		}
 		lines, err := c.LogTail(ctx, task.ID, jobLines)
 		if err != nil {
-			report.Err = strings.TrimPrefix(report.Err+"; "+err.Error(), "; ")
+			report.Err = strings.TrimPrefix(report.Err+"; "+kargo.Explain(err), "; ")
 		}
 		report.Said = strings.Join(lines, "\n")
 		reports = append(reports, report)

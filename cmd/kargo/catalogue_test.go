@@ -33,7 +33,7 @@ offers  port 443 of its node, 80 of its node; https://traefik.SUBDOMAIN; metrics
 
 func TestCatalogueUnknown(t *testing.T) {
 	code, _, stderr := kargoIn(t, t.TempDir(), "catalogue", "show", "reds")
-	if code != 2 || stderr != "kargo: the catalogue has no service \"reds\" (did you mean redis?)\n" {
+	if code != 2 || stderr != "kargo: the catalogue has no service \"reds\"\nhint: did you mean redis?\n" {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 }
@@ -131,7 +131,7 @@ then: kargo check --workspace .
 	if err != nil || !strings.Contains(string(env), "STACKS=\"system dbs apps\"\n\n# Entrance\nSYSTEM_STACK=\"docker-socket-proxy traefik\"\n") {
 		t.Errorf("the environment is\n%s", env)
 	}
-	if code, _, stderr := kargoIn(t, dir, "init", "x", "--services", "reds"); code != 2 || stderr != "kargo: the catalogue has no service \"reds\" (did you mean redis?)\n" {
+	if code, _, stderr := kargoIn(t, dir, "init", "x", "--services", "reds"); code != 2 || stderr != "kargo: the catalogue has no service \"reds\"\nhint: did you mean redis?\n" {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	if code, _, stderr := kargoIn(t, dir, "init", "x"); code != 2 || !strings.HasPrefix(stderr, "kargo: which services?") {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/server"
 )
 
 // client talks to a running controller: over the socket in the data directory,
@@ -27,7 +28,7 @@ type client struct {
 	token string
 }
 
-// errNoController tells that nothing serves the data directory.
+// errNoController reports that nothing serves the data directory.
 var errNoController = &kargo.Error{
 	Fault: kargo.Unavailable, Err: errors.New("no controller answers"),
 	Hint: "is `kargo serve` running? name its data directory with --data, or its address with --url",
@@ -117,23 +118,14 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	return nil
 }
 
-// refusal is the error that the controller answered.
+// refusal returns the error that the controller answered. Its fault is the
+// answer's own; the status code only serves where something else answers.
 func refusal(response *http.Response) error {
-	var answer struct {
-		Error string `json:"error"`
+	var problem server.Problem
+	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil || json.Unmarshal(data, &problem) != nil || problem.Message == "" {
+		return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("not an answer of a controller: %s", response.Status),
+			Hint: "does the address lead to Kargo, or to a proxy before it?"}
 	}
-	data, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err != nil || json.Unmarshal(data, &answer) != nil || answer.Error == "" {
-		answer.Error = response.Status
-	}
-	fault := kargo.Unavailable
-	switch response.StatusCode {
-	case http.StatusConflict:
-		fault = kargo.Conflict
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		fault = kargo.Invalid
-	case http.StatusUnauthorized:
-		return &kargo.Error{Fault: kargo.Invalid, Err: errors.New("the controller refuses the token"), Hint: "give --api-token-file"}
-	}
-	return kargo.Errorf(fault, "%s", answer.Error)
+	return problem.Err()
 }

@@ -10,7 +10,7 @@ import (
 func TestExec(t *testing.T) {
 	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\nGREETING=hello\nFROM_SHELL=declared\n", appYAML, "configs/page.txt=hello",
 		"scripts/greet.sh=echo $GREETING $#: \"$@\"; pwd; echo \"$KARGO_SCRIPTS_PATH $FROM_SHELL $SECRET_OF_MINE\"; exit 5\n")
-	if code, _, stderr := kargoIn(t, dir, "exec", "greet"); code != 2 || stderr != "kargo: there is no merged configuration yet (kargo configure)\n" {
+	if code, _, stderr := kargoIn(t, dir, "exec", "greet"); code != 2 || stderr != "kargo: there is no merged configuration yet\nhint: kargo configure\n" {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 	if code, _, stderr := kargoIn(t, dir, "configure"); code != 0 {
@@ -32,7 +32,7 @@ func TestExec(t *testing.T) {
 			t.Errorf("%q: exit %d, %q\ngot\n%swant\n%s", test.args, code, stderr, stdout, want)
 		}
 	}
-	if code, _, stderr := kargoIn(t, dir, "exec", "gret"); code != 2 || stderr != "kargo: there is no script \"gret\" (did you mean greet?)\n" {
+	if code, _, stderr := kargoIn(t, dir, "exec", "gret"); code != 2 || stderr != "kargo: there is no script \"gret\"\nhint: did you mean greet?\n" {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 	if code, _, stderr := kargoIn(t, dir, "exec", "../../etc/x"); code != 2 || !strings.Contains(stderr, "cannot be the name of a script") {

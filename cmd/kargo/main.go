@@ -41,9 +41,17 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	var script hooks.ExitError
 	var printed printedError
 	if err != nil && !errors.As(err, &printed) && !errors.As(err, &script) {
-		fmt.Fprintf(stderr, "kargo: %v\n", err)
+		printError(stderr, err)
 	}
 	return exitCode(err)
+}
+
+// printError prints an error, and below it what the reader can do.
+func printError(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "kargo: %v\n", err)
+	if hint := kargo.HintOf(err); hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
 }
 
 // printedError ends a command that has printed already what is wrong.

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -259,7 +258,7 @@ func (s *settings) logger(stderr io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return nil, usagef("--log-level takes debug, info, warn or error, not %q", s.logLevel)
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: explained}
 	switch s.logFormat {
 	case "text":
 		return slog.New(slog.NewTextHandler(stderr, options)), nil
@@ -267,6 +266,14 @@ func (s *settings) logger(stderr io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(stderr, options)), nil
 	}
 	return nil, usagef("--log-format takes text or json, not %q", s.logFormat)
+}
+
+// explained has the log print an error with its hint.
+func explained(_ []string, attribute slog.Attr) slog.Attr {
+	if err, isError := attribute.Value.Any().(error); isError {
+		attribute.Value = slog.StringValue(kargo.Explain(err))
+	}
+	return attribute
 }
 
 // makeToken makes the token of API and page where none was given. There is no
@@ -299,7 +306,7 @@ func (s *settings) notifier(log *slog.Logger) (func(kargo.Deployment), error) {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
 			if err := webhook.Deployment(ctx, deployment); err != nil {
-				log.Warn("notification failed", "deployment", deployment.Number, "error", strings.TrimSpace(err.Error()))
+				log.Warn("notification failed", "deployment", deployment.Number, "error", err)
 			}
 		}()
 	}, nil

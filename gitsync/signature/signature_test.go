@@ -33,7 +33,7 @@ func TestS09AllowedKeysAreUnreadable(t *testing.T) {
 			if c.ssh == "" {
 				rules = signature.Rules{Required: signature.Commit, PGPKeys: file(c.pgp)}
 			}
-			if _, err := rules.Keys(); kargo.FaultOf(err) != kargo.Unavailable || err.Error() != c.want {
+			if _, err := rules.Keys(); kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != c.want {
 				t.Errorf("error of fault %s:\n got %v\nwant %s", kargo.FaultOf(err), err, c.want)
 			}
 		})
@@ -56,7 +56,7 @@ func TestS09ASignatureCoversAllOfACommit(t *testing.T) {
 		{"broken SSH signature", "gpgsig -----BEGIN SSH SIGNATURE-----\n AAAA\n", "its SSH signature is malformed"},
 	} {
 		_, _, err := keys.CheckCommit([20]byte{}, []byte(commit+c.headers+"\nsubject\n"))
-		if kargo.FaultOf(err) != kargo.Invalid || !strings.HasPrefix(err.Error(), "signature: commit 000000000000: "+c.want) {
+		if kargo.FaultOf(err) != kargo.Invalid || !strings.HasPrefix(kargo.Explain(err), "signature: commit 000000000000: "+c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

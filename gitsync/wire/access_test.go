@@ -38,7 +38,7 @@ func TestAccessOptionsThatExcludeEachOther(t *testing.T) {
 		{url, wire.Access{GitHubApp: &wire.GitHubApp{ID: "1", Key: key, API: "http://api.example"}},
 			"the address of GitHub's API is not usable (https://github.example.com/api/v3)"},
 	} {
-		if _, err := wire.New(address(t, c.url), c.access, 1<<20); kargo.FaultOf(err) != kargo.Invalid || err.Error() != "repository: "+c.want {
+		if _, err := wire.New(address(t, c.url), c.access, 1<<20); kargo.FaultOf(err) != kargo.Invalid || kargo.Explain(err) != "repository: "+c.want {
 			t.Errorf("error of fault %s:\n got %v\nwant %s", kargo.FaultOf(err), err, c.want)
 		}
 	}

@@ -87,7 +87,7 @@ func TestRemoveTakesAllOfAStackAndNothingElse(t *testing.T) {
 		p := s.person(w)
 		p.want(0, "stack web is up\n$", "deploy", "all")
 		before := s.services()
-		p.want(2, `there is no stack "db" \(did you mean dbs\?\)`, "remove", p.stackName("db"))
+		p.want(2, `there is no stack "db"\nhint: did you mean dbs\?`, "remove", p.stackName("db"))
 
 		// What is wrong with the workspace does not matter here.
 		writeFile(t, filepath.Join(p.workspace, "deploy/site.yml"), "services: [\n")

@@ -47,9 +47,9 @@ func TestUnknownSettingsAreErrors(t *testing.T) {
 	}{
 		{name: "a flag", args: []string{"--intervall", "1m"}, want: "unknown flag: --intervall"},
 		{name: "a variable", env: []string{"KARGO_INTERVALL=1m"},
-			want: "unknown setting in the environment: KARGO_INTERVALL (did you mean KARGO_INTERVAL?)"},
+			want: "unknown setting in the environment: KARGO_INTERVALL\nhint: did you mean KARGO_INTERVAL?"},
 		{name: "a key of the file", file: "# of ours\nrepo: /srv/git/platform\nintervall: 1m\n", args: []string{"--config", file},
-			want: file + ":3: unknown setting \"intervall\" (did you mean interval?)"},
+			want: file + ":3: unknown setting \"intervall\"\nhint: did you mean interval?"},
 		{name: "a key of the file that is no name", file: "repo: /srv/git/platform\nref: [main, next]\n", args: []string{"--config", file},
 			want: file + ":2: setting ref: wants a single value"},
 		{name: "a value that is none", env: []string{"KARGO_INTERVAL=often"}, want: "KARGO_INTERVAL: "},
