@@ -17,7 +17,7 @@ func TestAnImageThatNobodyHasTouchesNothing(t *testing.T) {
 		w.nudge("webhook github")
 		w.wantWrites()
 		held := "hold service kargo-web_two: there is no image b:2 (manifest unknown), so the stack stays as it is; " +
-			"the registry is asked again later, WEB_RESOLVE=never goes without"
+			"the registry is asked again later; to send the image without asking, set WEB_RESOLVE=never"
 		w.wantHeld(held)
 		w.wantHistory("1 c1 by start: succeeded, 5 changes, web added",
 			"2 c2 by webhook github: failed, 0 changes, web changed ("+held+")")

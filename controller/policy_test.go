@@ -58,6 +58,6 @@ func TestS36_RollbackKeepsThePolicy(t *testing.T) {
 		w.repo.commit("c2", pair("a:2", "b:2")...)
 		w.policy(permit.Baseline)
 		w.wantImages("a:2 b:2")
-		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; nothing is done until it changes, or `kargo retry web`")
+		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; nothing is done until the workspace changes, or `kargo retry web`")
 	})
 }

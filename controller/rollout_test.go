@@ -64,7 +64,7 @@ func TestAStackThatFailsGoesBackAsAWhole(t *testing.T) {
 		w.wantImages("a:1 b:1")
 		w.wantHistory("1 c1 by start: succeeded, 5 changes, web added",
 			"2 c2 by webhook github: failed, 4 changes, web changed (stack web failed and was rolled back: kargo-web_two: update paused due to failure)")
-		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; that of c1 stands in until it changes, or `kargo retry web`")
+		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; the one of c1 runs instead until the workspace changes, or `kargo retry web`")
 		status := w.loop.Status().Stacks[0]
 		if status.InSync || status.Health != kargo.HealthHealthy || status.Failure == nil || status.Failure.Revision != "c2" {
 			t.Errorf("status of the stack: %+v", status)
@@ -140,7 +140,7 @@ func TestADeadlinePasses(t *testing.T) {
 		w.wantImages("a:1 b:2")
 		w.pass(3 * time.Minute)
 		w.wantImages("a:1 b:1")
-		w.wantHeld("hold stack web: the rendering of c2 failed: did not come up within 2m0s: kargo-web_two: 0 of 1 tasks run; that of c1 stands in until it changes, or `kargo retry web`")
+		w.wantHeld("hold stack web: the rendering of c2 failed: did not come up within 2m0s: kargo-web_two: 0 of 1 tasks run; the one of c1 runs instead until the workspace changes, or `kargo retry web`")
 	})
 }
 
@@ -152,7 +152,7 @@ func TestOnFailureHold(t *testing.T) {
 		w.repo.commit("c2", pair("a:2", "b:2", "WEB_ON_FAILURE=hold")...)
 		w.nudge("webhook github")
 		w.wantImages("a:2 b:2")
-		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; nothing is done until it changes, or `kargo retry web`")
+		w.wantHeld("hold stack web: the rendering of c2 failed: kargo-web_two: update paused due to failure; nothing is done until the workspace changes, or `kargo retry web`")
 		w.swarm.scaleByHand("kargo-web_one", 3)
 		w.event("service update kargo-web_one")
 		w.wantWrites()

@@ -26,7 +26,7 @@ func (m maker) renewCredential(stack kargo.Stack, live kargo.LiveService, digest
 	}
 	spec := chosenImage{name: cmp.Or(live.Image, container.Image)}.into(live.Spec)
 	update := kargo.UpdateService(stack.Name, live, spec, fmt.Sprintf(
-		"credentials of %s changed; no task is restarted, and `docker service rollback` leads back to this same spec from now on", now.Registry))
+		"credentials of %s changed; no task is restarted, and from now on `docker service rollback` returns to this same spec", now.Registry))
 	update.Digest, update.Renews = digest, true
 	return toChange(update)
 }

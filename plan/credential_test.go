@@ -10,7 +10,7 @@ import (
 )
 
 func TestAChangedCredentialIsSentAlone(t *testing.T) {
-	const renewed = "update service kargo-web_a: credentials of registry.example changed; no task is restarted, and `docker service rollback` leads back to this same spec from now on\n"
+	const renewed = "update service kargo-web_a: credentials of registry.example changed; no task is restarted, and from now on `docker service rollback` returns to this same spec\n"
 	updating := live("web", "kargo-web_a", "app:1")
 	updating.Update = &swarm.UpdateStatus{State: swarm.UpdateStateUpdating}
 	for _, test := range []struct {

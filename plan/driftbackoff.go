@@ -45,6 +45,6 @@ func (b DriftBackoff) reason(now time.Time) string {
 	if !now.Before(b.Until) {
 		return ""
 	}
-	return fmt.Sprintf("something undoes each correction: %d were made, the next one follows at %s",
+	return fmt.Sprintf("something undoes each correction (%d so far); the next one is made at %s",
 		b.Corrections, b.Until.UTC().Format(time.TimeOnly))
 }

@@ -33,7 +33,7 @@ func (m maker) heldRemovals() map[string]string {
 		stack := service.Spec.Labels[kargo.LabelStack]
 		live[stack], gone[stack] = true, true
 		if service.Spec.Labels[kargo.LabelProtect] == "true" {
-			held[stack] = "it is protected, and its removal waits for approval"
+			held[stack] = "its removal waits for approval: the stack is protected"
 		}
 	}
 	for _, stack := range m.desired {
@@ -60,9 +60,9 @@ func (m maker) tooMany(gone, live int) string {
 	case gone == 0:
 		return ""
 	case gone == live:
-		return "its removal would leave none of the stacks that run and waits for approval"
+		return "its removal waits for approval: no stack that runs would be left"
 	case gone > limit.Stacks && gone*100 > live*limit.Percent:
-		return fmt.Sprintf("its removal is one of %d of %d stacks and waits for approval", gone, live)
+		return fmt.Sprintf("its removal waits for approval: %d of %d stacks would be removed", gone, live)
 	}
 	return ""
 }

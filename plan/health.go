@@ -138,7 +138,7 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 		return ""
 	}
 	if newest.State == "complete" {
-		return "ended by itself, as one does that is unhealthy"
+		return "ended by itself (Swarm reports unhealthy tasks this way)"
 	}
 	words := cmp.Or(newest.Err, newest.Message)
 	if newest.ExitCode != 0 {

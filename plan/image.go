@@ -89,7 +89,7 @@ func (i chosenImage) into(spec swarm.ServiceSpec) swarm.ServiceSpec {
 // version that runs is not given up for one that no node can pull.
 func (m maker) holdMissing(stack kargo.Stack, service kargo.Service, image chosenImage) decision {
 	held := serviceHold(stack, service.Name, kargo.UntilOutside, fmt.Sprintf(
-		"there is no image %s (%s), so the stack stays as it is; the registry is asked again later, %s=never goes without",
+		"there is no image %s (%s), so the stack stays as it is; the registry is asked again later; to send the image without asking, set %s=never",
 		service.Spec.TaskTemplate.ContainerSpec.Image, m.Mask.Text(image.missing), kargo.SuffixResolve.Of(stack.Name)))
 	held.Failed = true
 	return toHold(held)

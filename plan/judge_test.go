@@ -70,7 +70,7 @@ func TestJudge(t *testing.T) {
 		{"one failed and is not started again", restarting(starting(a), swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: 1 tasks failed, the last one: boom (exit code 7)"},
 		{"attempts are left", restarting(starting(a), swarm.RestartPolicy{MaxAttempts: new(uint64(2))}), tasks(a.Name, "failed", later(time.Second), 2), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
 		{"attempts without end", restarting(starting(a), swarm.RestartPolicy{MaxAttempts: &none}), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
-		{"three tasks ended by themselves", starting(a), tasks(a.Name, "complete", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: ended by itself, as one does that is unhealthy"},
+		{"three tasks ended by themselves", starting(a), tasks(a.Name, "complete", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: ended by itself (Swarm reports unhealthy tasks this way)"},
 		{"its task has done what it was for", restarting(starting(a), swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionOnFailure}), tasks(a.Name, "complete", later(time.Second), 1), time.Minute, "healthy "},
 		{"no replicas are wanted", scaled(a, 0), nil, time.Second, "healthy "},
 		{"a job is complete", job, nil, time.Second, "healthy "},

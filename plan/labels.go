@@ -32,7 +32,7 @@ func (m maker) nodeLabels() (all decisions) {
 		variable := labelsVariable(node)
 		d := m.labelsOf(node, wanted[variable].Labels)
 		if d.outcome == outcomeChange && len(named[variable]) > 1 {
-			d.change.Reason += fmt.Sprintf(" (%s is the variable of %s)", variable, strings.Join(named[variable], " and "))
+			d.change.Reason += fmt.Sprintf(" (%s sets the labels of %s)", variable, strings.Join(named[variable], " and "))
 		}
 		all = append(all, d)
 	}
@@ -50,7 +50,7 @@ func (m maker) labelsOfNobody(named map[string][]string) (all decisions) {
 		if len(named[labels.Variable]) == 0 && len(labels.Labels) > 0 {
 			all = append(all, toHold(kargo.Hold{
 				Kind: kargo.KindNode, Name: strings.TrimSuffix(labels.Variable, string(kargo.SuffixLabels)), Until: kargo.UntilOutside,
-				Reason: fmt.Sprintf("%s of %s is for a node of that name, and there is none", labels.Variable, labels.Where),
+				Reason: fmt.Sprintf("%s (%s) is for a node of that name, and no node has it", labels.Variable, labels.Where),
 			}))
 		}
 	}
@@ -117,7 +117,7 @@ func (m maker) labelDifferences(was, is map[string]string, record string) string
 		}
 	}
 	if len(differences) == 0 {
-		return fmt.Sprintf("those of Kargo's are: %s -> %s", show(was, record), show(is, record))
+		return fmt.Sprintf("managed by Kargo: %s -> %s", show(was, record), show(is, record))
 	}
 	return strings.Join(differences, "; ")
 }

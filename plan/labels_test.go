@@ -68,7 +68,7 @@ func TestNodeLabels(t *testing.T) {
 			name:   "a label that somebody else set becomes Kargo's when a variable names it",
 			nodes:  []kargo.LiveNode{node("worker-0", "zone", "a")},
 			wanted: []kargo.NodeLabels{variable("WORKER_0_LABELS", "zone", "a")},
-			want:   "update node worker-0: labels: those of Kargo's are: (none) -> \"zone\"\n",
+			want:   "update node worker-0: labels: managed by Kargo: (none) -> \"zone\"\n",
 			left:   pairs("zone", "a", ours, "zone"),
 		},
 		{
@@ -81,13 +81,13 @@ func TestNodeLabels(t *testing.T) {
 			name:   "nodes that share a variable are told",
 			nodes:  []kargo.LiveNode{node("worker-0"), node("worker.0", "zone", "a", ours, "zone")},
 			wanted: []kargo.NodeLabels{variable("WORKER_0_LABELS", "zone", "a")},
-			want:   "update node worker-0: labels: zone: (none) -> \"a\" (WORKER_0_LABELS is the variable of worker-0 and worker.0)\n",
+			want:   "update node worker-0: labels: zone: (none) -> \"a\" (WORKER_0_LABELS sets the labels of worker-0 and worker.0)\n",
 		},
 		{
 			name:   "a variable for a node that is not there is said to do nothing",
 			nodes:  []kargo.LiveNode{node("worker-0")},
 			wanted: []kargo.NodeLabels{variable("WORKER_9_LABELS", "zone", "a"), variable("WORKER_8_LABELS")},
-			want:   "hold node WORKER_9: WORKER_9_LABELS of .env:3 is for a node of that name, and there is none\n",
+			want:   "hold node WORKER_9: WORKER_9_LABELS (.env:3) is for a node of that name, and no node has it\n",
 		},
 		{
 			name:   "of nodes that were not looked at nothing is said",

@@ -82,7 +82,7 @@ func (m maker) config(stack kargo.Stack, config kargo.Config) decision {
 	reason, until := m.notOurs(stack, live.Labels)
 	switch {
 	case config.External && !exists:
-		return hold(kargo.UntilOutside, "does not exist; create it, or give the file instead of external: true")
+		return hold(kargo.UntilOutside, "does not exist; create it, or name a file in place of external: true")
 	case config.External:
 		return asItShouldBe()
 	case exists && reason != "":
@@ -105,7 +105,7 @@ func unusable(wanted kargo.Network, live kargo.LiveNetwork) string {
 	case slices.Contains(predefined, wanted.Name):
 		return ""
 	case live.Local:
-		return "a network of this name exists on the manager's node alone, where services cannot use it; remove it: docker network rm " + live.Name
+		return "a network of this name exists on the manager's node only, where services cannot use it; remove it: docker network rm " + live.Name
 	case wanted.Shared && live.Driver != wanted.Driver:
 		return fmt.Sprintf("a network of this name exists with the driver %s, and stacks are joined by an %s one; remove it, or choose another name",
 			live.Driver, wanted.Driver)

@@ -78,7 +78,7 @@ func TestStackOptions(t *testing.T) {
 			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): " +
 				`Labels.team.of/web: "blue" -> (none); Mode.Replicated.Replicas: 0 -> 1; ` +
 				`TaskTemplate.ContainerSpec.Env[B]: "2" -> (none); ` +
-				"others have the say with WEB_IGNORE=\"/Spec/Labels/team.of~1web /Spec/Mode/Replicated/Replicas /Spec/TaskTemplate/ContainerSpec/Env\"\n",
+				"to let others manage it, set WEB_IGNORE=\"/Spec/Labels/team.of~1web /Spec/Mode/Replicated/Replicas /Spec/TaskTemplate/ContainerSpec/Env\"\n",
 		},
 		{
 			name:    "or told",
@@ -86,7 +86,7 @@ func TestStackOptions(t *testing.T) {
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want: "hold service kargo-web_a: drift, left as it is (WEB_DRIFT=warn): Mode.Replicated.Replicas: 5 -> 1; " +
-				"others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
+				"to let others manage it, set WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
 		{
 			name:    "or left in silence",
@@ -105,7 +105,7 @@ func TestStackOptions(t *testing.T) {
 			name:    "unless that is only to be told",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
-			want:    "hold service kargo-web_a: somebody else removed it, which is left as it is (WEB_DRIFT=warn)\n",
+			want:    "hold service kargo-web_a: somebody else removed it; nothing is done (WEB_DRIFT=warn)\n",
 		},
 		{
 			name:    "but a change of the workspace is no drift",
@@ -123,7 +123,7 @@ func TestStackOptions(t *testing.T) {
 				o.Now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 				o.Memory.Drifts = map[string]plan.DriftBackoff{"kargo-web_a": {Corrections: 4, Until: o.Now.Add(time.Minute)}}
 			},
-			want: "hold service kargo-web_a: something undoes each correction: 4 were made, the next one follows at 12:01:00; others have the say with WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
+			want: "hold service kargo-web_a: something undoes each correction (4 so far); the next one is made at 12:01:00; to let others manage it, set WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
 		{
 			name:    "an image that its registry does not have leaves the whole stack as it is",
@@ -134,7 +134,7 @@ func TestStackOptions(t *testing.T) {
 			},
 			want: "create service kargo-b_b: new\n" +
 				"hold service kargo-web_b: there is no image nosuch:1 (manifest unknown), so the stack stays as it is; " +
-				"the registry is asked again later, WEB_RESOLVE=never goes without\n",
+				"the registry is asked again later; to send the image without asking, set WEB_RESOLVE=never\n",
 		},
 		{
 			name:    "unless the workspace goes without asking",
@@ -155,7 +155,7 @@ func TestStackOptions(t *testing.T) {
 			name:    "a service is made anew where the workspace allows it",
 			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} })), kargo.StackOptions{Recreate: true})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
-			want:    "remove service kargo-web_a: made anew: mode replicated -> global\n",
+			want:    "remove service kargo-web_a: recreated because its mode changes: replicated -> global\n",
 		},
 		{
 			name:    "a volume keeps the options that it was made with",
@@ -180,14 +180,14 @@ func TestStackOptions(t *testing.T) {
 			name:    "a protected stack does not leave without a person's word",
 			desired: []kargo.Stack{stack("dbs", service("kargo-dbs_r", "redis:7"))},
 			live:    cluster(live("dbs", "kargo-dbs_r", "redis:7"), protected(live("web", "kargo-web_a", "app:1"))),
-			want:    "hold stack web: it is protected, and its removal waits for approval\n",
+			want:    "hold stack web: its removal waits for approval: the stack is protected\n",
 		},
 		{
 			name:    "the governor's limits are settings",
 			desired: []kargo.Stack{app()},
 			live:    cluster(live("web", "kargo-web_a", "app:1"), live("b", "kargo-b_b", "b:1")),
 			options: func(o *plan.Options) { o.Governor = &plan.Governor{Stacks: 0, Percent: 10} },
-			want:    "hold stack b: its removal is one of 1 of 2 stacks and waits for approval\n",
+			want:    "hold stack b: its removal waits for approval: 1 of 2 stacks would be removed\n",
 		},
 		{
 			name:    "a quarantine is said, and the last good rendering stands in",
@@ -200,7 +200,7 @@ func TestStackOptions(t *testing.T) {
 					Digest: "another", Good: good.Digest(), GoodRevision: "c4", Failed: &kargo.Failure{Revision: "c5", Reason: "it crashes"},
 				}}
 			},
-			want: "hold stack web: the rendering of c5 failed: it crashes; that of c4 stands in until it changes, or `kargo retry web`\n" +
+			want: "hold stack web: the rendering of c5 failed: it crashes; the one of c4 runs instead until the workspace changes, or `kargo retry web`\n" +
 				"hold stack b: waits for stack web, whose rendering failed\n",
 		},
 	}
@@ -310,13 +310,13 @@ func TestANetworkIsMadeAnewWhereTheWorkspaceAllowsIt(t *testing.T) {
 	there := cluster(live("web", "kargo-web_a", "app:1", on("kargo-web_inner")), live("web", "kargo-web_b", "app:1"))
 	there.Networks = []kargo.LiveNetwork{network}
 	check(t, plan.Make([]kargo.Stack{wanted}, there, options()),
-		"remove service kargo-web_a: made anew, as its network kargo-web_inner is\n"+
-			"hold network kargo-web_inner: is made anew because its options differ\n")
+		"remove service kargo-web_a: recreated because its network kargo-web_inner is recreated\n"+
+			"hold network kargo-web_inner: is recreated because its options differ\n")
 
 	there.Services = there.Services[1:]
 	check(t, plan.Make([]kargo.Stack{wanted}, there, options()),
 		"remove network kargo-web_inner: no longer used\n"+
-			"hold network kargo-web_inner: is made anew because its options differ\n")
+			"hold network kargo-web_inner: is recreated because its options differ\n")
 
 	there.Networks = nil
 	check(t, plan.Make([]kargo.Stack{wanted}, there, options()),

@@ -206,7 +206,7 @@ func TestMake(t *testing.T) {
 			options: func(o *plan.Options) {
 				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2")}}
 			},
-			want: "hold service kargo-web_a: Swarm rolled this very change back: update rolled back due to failure; waits for another revision, or `kargo retry`\n",
+			want: "hold service kargo-web_a: Swarm rolled back this change: update rolled back due to failure; waits for another revision, or `kargo retry`\n",
 		},
 		{
 			name:    "but something else is",
@@ -224,7 +224,7 @@ func TestMake(t *testing.T) {
 			options: func(o *plan.Options) {
 				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:1", env("A=2")), Reason: `TaskTemplate.ContainerSpec.Env[A]: "1" -> "2"`}}
 			},
-			want: "hold service kargo-web_a: does not converge: Swarm took this very change and still differs: TaskTemplate.ContainerSpec.Env[A]: \"1\" -> \"2\"\n",
+			want: "hold service kargo-web_a: does not converge: Swarm accepted this change before, and the service still differs: TaskTemplate.ContainerSpec.Env[A]: \"1\" -> \"2\"\n",
 		},
 		{
 			name:    "unless it had arrived in between: then it is drift",
@@ -350,7 +350,7 @@ func TestNetworksAndConfigs(t *testing.T) {
 		}
 		check(t, plan.Make([]kargo.Stack{s}, wrong, options()),
 			"hold network kargo-front: a network of this name exists with the driver macvlan, and stacks are joined by an overlay one; remove it, or choose another name\n"+
-				"hold network corp: a network of this name exists on the manager's node alone, where services cannot use it; remove it: docker network rm corp\n")
+				"hold network corp: a network of this name exists on the manager's node only, where services cannot use it; remove it: docker network rm corp\n")
 	})
 	t.Run("what is external must be there", func(t *testing.T) {
 		s := stack("web", service("kargo-web_b", "app:1"))
@@ -358,8 +358,8 @@ func TestNetworksAndConfigs(t *testing.T) {
 		s.Configs = []kargo.Config{{Name: "ca", External: true}, {Name: "key", External: true, Secret: true}}
 		check(t, plan.Make([]kargo.Stack{s}, cluster(), options()),
 			"hold network corp: does not exist; create it: docker network create --driver overlay corp\n"+
-				"hold config ca: does not exist; create it, or give the file instead of external: true\n"+
-				"hold secret key: does not exist; create it, or give the file instead of external: true\n")
+				"hold config ca: does not exist; create it, or name a file in place of external: true\n"+
+				"hold secret key: does not exist; create it, or name a file in place of external: true\n")
 	})
 }
 
@@ -398,9 +398,9 @@ func TestGovernor(t *testing.T) {
 	t.Run("says so", func(t *testing.T) {
 		_, there := many(3)
 		check(t, plan.Make(nil, there, options()),
-			"hold stack s00: its removal would leave none of the stacks that run and waits for approval\n"+
-				"hold stack s01: its removal would leave none of the stacks that run and waits for approval\n"+
-				"hold stack s02: its removal would leave none of the stacks that run and waits for approval\n")
+			"hold stack s00: its removal waits for approval: no stack that runs would be left\n"+
+				"hold stack s01: its removal waits for approval: no stack that runs would be left\n"+
+				"hold stack s02: its removal waits for approval: no stack that runs would be left\n")
 	})
 }
 

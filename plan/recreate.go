@@ -24,7 +24,7 @@ func (m maker) otherMode(c comparison) (d decision, decided bool) {
 	case was == is:
 		return decision{}, false
 	case c.stack.Options.Recreate:
-		return toChange(kargo.RemoveService(c.stack.Name, c.live, fmt.Sprintf("made anew: mode %s -> %s", was, is))), true
+		return toChange(kargo.RemoveService(c.stack.Name, c.live, fmt.Sprintf("recreated because its mode changes: %s -> %s", was, is))), true
 	}
 	return c.holdUntil(kargo.UntilRevision, fmt.Sprintf(
 		"Swarm cannot change the mode of a service (%s -> %s); give it another name, or set %s=true",
@@ -86,12 +86,12 @@ func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 		for _, service := range stack.Services {
 			live, exists := m.services[service.Name]
 			if exists && slices.Contains(networkNames(live.Spec), network.Name) {
-				all = append(all, toChange(kargo.RemoveService(stack.Name, live, "made anew, as its network "+network.Name+" is")))
+				all = append(all, toChange(kargo.RemoveService(stack.Name, live, "recreated because its network "+network.Name+" is recreated")))
 			}
 		}
 		all = append(all, toHold(kargo.Hold{
 			Kind: kargo.KindNetwork, Stack: stack.Name, Name: network.Name, Until: kargo.UntilSettled,
-			Reason: "is made anew because its options differ",
+			Reason: "is recreated because its options differ",
 		}))
 	}
 	return all

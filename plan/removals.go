@@ -35,7 +35,7 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 
 func (m maker) whyRemoved(stack string) string {
 	if m.Only != nil && !slices.ContainsFunc(m.desired, func(s kargo.Stack) bool { return s.Name == stack }) {
-		return "stack " + stack + " was named to be removed"
+		return "stack " + stack + " is to be removed, as asked"
 	}
 	return notWanted
 }

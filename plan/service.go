@@ -192,7 +192,7 @@ func (m maker) missingService(stack kargo.Stack, service kargo.Service) decision
 			return skipped("drift is left as it is")
 		case kargo.DriftWarn:
 			return toHold(serviceHold(stack, service.Name, kargo.UntilRevision,
-				fmt.Sprintf("%s, which is left as it is (%s=warn)", reason, kargo.SuffixDrift.Of(stack.Name))))
+				fmt.Sprintf("%s; nothing is done (%s=warn)", reason, kargo.SuffixDrift.Of(stack.Name))))
 		case kargo.DriftEnforce:
 		}
 	}
@@ -231,10 +231,10 @@ func (m maker) sentBefore(c comparison) (d decision, decided bool) {
 		return decision{}, false
 	case rolledBack(c.live.Update):
 		words := m.Mask.Text(cmp.Or(c.live.Update.Message, string(c.live.Update.State)))
-		return c.holdUntil(kargo.UntilRevision, "Swarm rolled this very change back: "+words+
+		return c.holdUntil(kargo.UntilRevision, "Swarm rolled back this change: "+words+
 			"; waits for another revision, or `kargo retry`"), true
 	case !sent.Seen && sent.Reason == c.reason():
-		return c.holdUntil(kargo.UntilRevision, "does not converge: Swarm took this very change and still differs: "+c.reason()), true
+		return c.holdUntil(kargo.UntilRevision, "does not converge: Swarm accepted this change before, and the service still differs: "+c.reason()), true
 	}
 	return decision{}, false
 }
@@ -252,7 +252,7 @@ func (m maker) drifted(c comparison) (d decision, decided bool) {
 	if !m.isDrift(c.live.Name, c.live.Update, c.digest) {
 		return decision{}, false
 	}
-	snippet := fmt.Sprintf("; others have the say with %s=%q", kargo.SuffixIgnore.Of(c.stack.Name), strings.Join(pointersTo(c.different), " "))
+	snippet := fmt.Sprintf("; to let others manage it, set %s=%q", kargo.SuffixIgnore.Of(c.stack.Name), strings.Join(pointersTo(c.different), " "))
 	switch c.stack.Options.Drift {
 	case kargo.DriftOff:
 		return skipped("drift is left as it is"), true

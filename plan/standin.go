@@ -50,7 +50,7 @@ func (s StandIns) choose(stack kargo.Stack, memory Memory) kargo.Stack {
 			s.Unusable[stack.Name] = unusable
 		case good != nil:
 			if !hold.Failed {
-				hold.Reason += fmt.Sprintf("; that of %s stands in until it changes, or `kargo retry %s`",
+				hold.Reason += fmt.Sprintf("; the one of %s runs instead until the workspace changes, or `kargo retry %s`",
 					memory.Rollouts[stack.Name].GoodRevision.Short(), stack.Name)
 			}
 			s.Holds[stack.Name] = hold
@@ -58,7 +58,7 @@ func (s StandIns) choose(stack kargo.Stack, memory Memory) kargo.Stack {
 		}
 	}
 	if !hold.Failed { // of an image that is not available the plan itself says so
-		s.Frozen[stack.Name] = fmt.Sprintf("%s; nothing is done until it changes, or `kargo retry %s`", hold.Reason, stack.Name)
+		s.Frozen[stack.Name] = fmt.Sprintf("%s; nothing is done until the workspace changes, or `kargo retry %s`", hold.Reason, stack.Name)
 	}
 	return stack
 }

@@ -35,12 +35,12 @@ func TestStandIn(t *testing.T) {
 			name: "the last good rendering stands in for one that failed",
 			then: kargo.FailureRollback, rollout: failed, good: func(*kargo.Stack) {},
 			want: "needs the good rendering, runs app:1, " +
-				"hold stack web: the rendering of c2 failed: 3 tasks failed; that of c1 stands in until it changes, or `kargo retry web`",
+				"hold stack web: the rendering of c2 failed: 3 tasks failed; the one of c1 runs instead until the workspace changes, or `kargo retry web`",
 		},
 		{
 			name: "unless the workspace wants the stack held",
 			then: kargo.FailureHold, rollout: failed, good: func(*kargo.Stack) {},
-			want: "runs app:2, frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until it changes, or `kargo retry web`",
+			want: "runs app:2, frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until the workspace changes, or `kargo retry web`",
 		},
 		{
 			name: "or the failure passed over",
@@ -50,13 +50,13 @@ func TestStandIn(t *testing.T) {
 		{
 			name: "none has come up yet",
 			then: kargo.FailureRollback, rollout: kargo.Rollout{Digest: "of app:2", Failed: failed.Failed}, good: func(*kargo.Stack) {},
-			want: "runs app:2, frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until it changes, or `kargo retry web`",
+			want: "runs app:2, frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until the workspace changes, or `kargo retry web`",
 		},
 		{
 			name: "the good rendering cannot be read",
 			then: kargo.FailureRollback, rollout: failed,
 			want: "needs the good rendering, runs app:2, " +
-				"frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until it changes, or `kargo retry web`, " +
+				"frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until the workspace changes, or `kargo retry web`, " +
 				"unusable: it cannot be read",
 		},
 		{
@@ -64,7 +64,7 @@ func TestStandIn(t *testing.T) {
 			then: kargo.FailureRollback, rollout: failed,
 			good: func(s *kargo.Stack) { s.Services[0].Spec.TaskTemplate.ContainerSpec.Image = "app:0" },
 			want: "needs the good rendering, runs app:2, " +
-				"frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until it changes, or `kargo retry web`, " +
+				"frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until the workspace changes, or `kargo retry web`, " +
 				"unusable: what was kept is another rendering",
 		},
 		{
@@ -72,7 +72,7 @@ func TestStandIn(t *testing.T) {
 			then: kargo.FailureRollback, rollout: failed,
 			good: func(s *kargo.Stack) { s.Permitted = "by an older policy" },
 			want: "needs the good rendering, runs app:2, " +
-				"frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until it changes, or `kargo retry web`, " +
+				"frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until the workspace changes, or `kargo retry web`, " +
 				"unusable: it was permitted by another policy than today's",
 		},
 		{

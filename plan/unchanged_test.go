@@ -24,7 +24,7 @@ func TestUnchangedServices(t *testing.T) {
 		scaled(live("off", "kargo-off_a", "app:1"), 5), live("frozen", "kargo-frozen_a", "app:1"))
 	got := plan.Make(desired, there, opts)
 	check(t, got, "update service kargo-web_changes: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n"+
-		"hold stack frozen: the rendering of  failed: it crashes; nothing is done until it changes, or `kargo retry frozen`\n")
+		"hold stack frozen: the rendering of  failed: it crashes; nothing is done until the workspace changes, or `kargo retry frozen`\n")
 	if unchanged := strings.Join(got.Unchanged, " "); unchanged != "kargo-web_a kargo-web_b" {
 		t.Errorf("unchanged are %s", unchanged)
 	}

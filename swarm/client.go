@@ -79,7 +79,7 @@ func Open(opts Options) (*Client, error) {
 	case opts.TLSVerify:
 		return nil, &kargo.Error{
 			Fault: kargo.Invalid,
-			Err:   errors.New("open docker client: TLS is asked for without certificates"),
+			Err:   errors.New("open docker client: TLS is on, but there are no certificates"),
 			Hint:  "name the directory of ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH",
 		}
 	}

@@ -92,7 +92,7 @@ func TestFaultsOfALook(t *testing.T) {
 		{500, grpc + "DeadlineExceeded desc = context deadline exceeded", "unavailable: list services: context deadline exceeded"},
 		{500, grpc + "Unavailable desc = connection error", "unavailable: list services: connection error"},
 		{403, "no", "unavailable: list services: no " +
-			"(a proxy before the Docker socket has to allow services, networks, configs, secrets, tasks, nodes, distribution and events)"},
+			"(the proxy in front of the Docker socket must allow services, networks, configs, secrets, tasks, nodes, distribution and events)"},
 		{500, "something odd", "internal: list services: something odd"},
 		{swarmtest.Cut, "", "unavailable: list services: error during connect: Get \"http://swarmtest:2375/v1.41/services?status=true\": EOF " +
 			"(does Docker run there, and may this process open its socket?)"},

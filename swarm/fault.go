@@ -70,7 +70,7 @@ func judge(err error) (kargo.Fault, string) {
 	case errdefs.IsConflict(err), errdefs.IsNotFound(err), containsAny(text, movedOn), missing.MatchString(text):
 		return kargo.Conflict, ""
 	case errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
-		return kargo.Unavailable, "a proxy before the Docker socket has to allow services, networks, configs, secrets, tasks, nodes, distribution and events"
+		return kargo.Unavailable, "the proxy in front of the Docker socket must allow services, networks, configs, secrets, tasks, nodes, distribution and events"
 	case errdefs.IsInvalidArgument(err), errdefs.IsNotImplemented(err), malformed.MatchString(text):
 		return kargo.Invalid, ""
 	}

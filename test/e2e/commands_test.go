@@ -91,7 +91,7 @@ func TestRemoveTakesAllOfAStackAndNothingElse(t *testing.T) {
 
 		// What is wrong with the workspace does not matter here.
 		writeFile(t, filepath.Join(p.workspace, "deploy/site.yml"), "services: [\n")
-		p.want(0, `(?s)remove service kargo-web_site: stack web was named to be removed\n.*`+
+		p.want(0, `(?s)remove service kargo-web_site: stack web is to be removed, as asked\n.*`+
 			`remove network kargo-web_own: no longer used\n.*remove config kargo-web_page-\w+: no longer used\n.*removed: web\n$`, "remove", p.stackName("web"))
 		same(t, "what is left", s.objects(), "network kargo-t-dbs_own\nnetwork t-back\nnetwork t-front\nnetwork t-socket\nservice kargo-t-dbs_redis\n")
 		if got := moved(before, s.services()); !slices.Equal(got, []string{s.service("web", "site")}) {
@@ -173,7 +173,7 @@ func TestLabelsOfNodes(t *testing.T) {
 		w := s.workspace().stack("web", "site").service("site", replicas(1)).
 			set(variable, key+"=a").set("SITE_CONSTRAINTS", "node.labels."+key+"==a").set("NOSUCH_LABELS", "x=1")
 		p := s.person(w)
-		p.want(0, `NODE +LABELS\n(?s:.*)update node `+name+`: labels: `+key+`: \(none\) -> "a"\nhold node NOSUCH: NOSUCH_LABELS of \.env:\d+ is for a node of that name, and there is none\n$`, "labels")
+		p.want(0, `NODE +LABELS\n(?s:.*)update node `+name+`: labels: `+key+`: \(none\) -> "a"\nhold node NOSUCH: NOSUCH_LABELS \(\.env:\d+\) is for a node of that name, and no node has it\n$`, "labels")
 		if got := s.label(name, key); got != "" {
 			t.Errorf("a look changed the label to %q", got)
 		}
