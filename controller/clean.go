@@ -9,77 +9,87 @@ import (
 	"kargo/plan"
 )
 
-// cleaner has old images removed, beside the loop: nodes may take their time.
+// cleaner has old images removed, beside the rounds: nodes may take their time.
 // When it is due the loop says what must stay, as soon as nothing is on its way.
 type cleaner struct {
+	parts  Parts
+	board  *board
 	due    chan struct{}       // holds one: the time has come
 	handed chan kargo.Cleaning // holds one
 }
 
-func newCleaner() *cleaner {
-	return &cleaner{due: make(chan struct{}, 1), handed: make(chan kargo.Cleaning, 1)}
+func newCleaner(parts Parts, board *board) *cleaner {
+	return &cleaner{parts: parts, board: board, due: make(chan struct{}, 1), handed: make(chan kargo.Cleaning, 1)}
 }
 
-// clean waits for its time, then for what the loop hands over, and cleans.
-func (c *Controller) clean(ctx context.Context) {
-	for {
+// isDue reports whether the cleaner waits to be told what must stay.
+func (c *cleaner) isDue() bool { return len(c.due) > 0 }
+
+// hand tells the cleaner what must stay.
+func (c *cleaner) hand(cleaning kargo.Cleaning) {
+	<-c.due
+	c.handed <- cleaning
+}
+
+// run waits for its time, then for what the loop hands over, and cleans.
+// Due is called when the time has come.
+func (c *cleaner) run(ctx context.Context, due func()) {
+	for c.parts.Cleaning.Clean != nil && ctx.Err() == nil {
 		now := time.Now()
-		select {
-		case <-ctx.Done():
+		sleep(ctx, c.parts.Cleaning.Schedule.Next(now).Sub(now))
+		if ctx.Err() != nil {
 			return
-		case <-time.After(c.CleanSchedule.Next(now).Sub(now)):
 		}
-		c.cleaner.due <- struct{}{}
-		c.stir()
+		c.due <- struct{}{}
+		due()
 		select {
 		case <-ctx.Done():
 			return
-		case cleaning := <-c.cleaner.handed:
-			c.cleanNow(ctx, cleaning)
+		case cleaning := <-c.handed:
+			c.clean(ctx, cleaning)
 		}
 	}
 }
 
-func (c *Controller) cleanNow(ctx context.Context, cleaning kargo.Cleaning) {
-	nodes, err := measured(c, "clean", func() ([]kargo.NodeReport, error) { return c.Clean(ctx, cleaning) })
+func (c *cleaner) clean(ctx context.Context, cleaning kargo.Cleaning) {
+	nodes, err := measured(c.parts, "clean", func() ([]kargo.NodeReport, error) { return c.parts.Cleaning.Clean(ctx, cleaning) })
 	cleaned := kargo.Cleaned{Time: time.Now(), Nodes: nodes}
 	if err != nil {
 		cleaned.Err = kargo.Explain(err)
-		c.Log.Warn("images were not cleaned", "error", err)
+		c.parts.Log.Warn("images were not cleaned", "error", err)
 	}
 	for _, node := range nodes {
-		c.Log.Info("images cleaned", "node", node.Node, "said", strings.ReplaceAll(node.Said, "\n", "; "), "error", node.Err)
+		c.parts.Log.Info("images cleaned", "node", node.Node, "said", strings.ReplaceAll(node.Said, "\n", "; "), "error", node.Err)
 	}
-	c.publish(func(s *kargo.Status) { s.Cleaned = &cleaned })
+	c.board.change(func(s *kargo.Status) { s.Cleaned = &cleaned })
 }
 
-// handCleaning says what must stay, if the cleaner waits for that and nothing
-// is on its way. Where a good rendering cannot be read nothing is cleaned: a
-// rollback might need what it names.
-func (c *Controller) handCleaning() {
-	if c.desired == nil || c.due.unsettled || c.open != nil || len(c.cleaner.due) == 0 {
-		return
+// cleaning returns what must stay when old images are removed; false while
+// something is on its way, or where a good rendering cannot be read: a rollback
+// might need what it names.
+func (r *Reconciler) cleaning() (kargo.Cleaning, bool) {
+	if r.view == nil || r.pace.unsettled() || r.record.open != nil {
+		return kargo.Cleaning{}, false
 	}
-	var good []kargo.Stack
-	for name, rollout := range c.memory.Rollouts {
+	stacks := r.view.stacks[:len(r.view.stacks):len(r.view.stacks)]
+	for name, rollout := range r.memory.Rollouts {
 		if rollout.Good == "" {
 			continue
 		}
-		stack, err := c.Renderings.Good(name)
+		stack, err := r.parts.Store.Good(name)
 		if err != nil || stack == nil {
-			c.Log.Warn("images are not cleaned: a good rendering cannot be read", "stack", name, "error", err)
-			return
+			r.parts.Log.Warn("images are not cleaned: a good rendering cannot be read", "stack", name, "error", err)
+			return kargo.Cleaning{}, false
 		}
-		good = append(good, *stack)
+		stacks = append(stacks, *stack)
 	}
-	cleaning := plan.Cleaning(c.cluster, append(good, c.desired.Stacks...), c.Instance, c.CleanAge)
-	for _, images := range []map[string]kargo.Image{c.memory.Resolved.Images, c.memory.Resolved.Latest} {
+	cleaning := plan.Cleaning(r.sight.cluster, stacks, r.parts.Behavior.Instance, r.parts.Cleaning.Age)
+	for _, images := range []map[string]kargo.Image{r.memory.Resolved.Images, r.memory.Resolved.Latest} {
 		for _, image := range images {
 			if image.Pinned != "" {
 				cleaning.Keep = append(cleaning.Keep, image.Pinned)
 			}
 		}
 	}
-	<-c.cleaner.due
-	c.cleaner.handed <- cleaning
+	return cleaning, true
 }

@@ -17,8 +17,8 @@ import (
 func TestOldImagesAreCleanedWhenNothingIsOnItsWay(t *testing.T) {
 	run(t, func(w *world) {
 		var told []kargo.Cleaning
-		w.config.CleanSchedule, w.config.CleanAge = controller.Every(time.Hour), time.Minute
-		w.config.Clean = func(_ context.Context, cleaning kargo.Cleaning) ([]kargo.NodeReport, error) {
+		w.parts.Cleaning.Schedule, w.parts.Cleaning.Age = controller.Every(time.Hour), time.Minute
+		w.parts.Cleaning.Clean = func(_ context.Context, cleaning kargo.Cleaning) ([]kargo.NodeReport, error) {
 			told = append(told, cleaning)
 			return []kargo.NodeReport{{Node: "n1", Said: fmt.Sprintf("removed %d", len(told))}}, nil
 		}

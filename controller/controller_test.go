@@ -474,7 +474,7 @@ func TestANewerRevisionEndsTheWaitForAnOlderOne(t *testing.T) {
 
 func TestS07_APanicEndsTheRoundOnly(t *testing.T) {
 	run(t, func(w *world) {
-		w.config.Compiler.Secrets = func(context.Context, kargo.Files) kargo.Files { panic("bug") }
+		w.parts.Compiler.Secrets = func(context.Context, kargo.Files) kargo.Files { panic("bug") }
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		if status := w.loop.Status(); status.Fault != "internal" || !strings.Contains(status.Message, "panic in round: bug") {
@@ -490,7 +490,7 @@ func TestS07_APanicEndsTheRoundOnly(t *testing.T) {
 func TestAFailedWriteOfTheMergedConfigurationStopsTheRound(t *testing.T) {
 	run(t, func(w *world) {
 		full := true
-		w.config.Write = func(kargo.Workspace) error {
+		w.parts.Effects.Write = func(kargo.Workspace) error {
 			if full {
 				return errors.New("no space left on device")
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,75 +13,133 @@ import (
 	"kargo/plan"
 )
 
+// record is the deployment that is under way.
+type record struct {
+	open        *kargo.Deployment // nil where none is
+	lasting     error             // what of its error stays, see lasting
+	hookFailure error             // of after hooks, until the deployment ends
+}
+
+func (r record) clone() record {
+	if r.open != nil {
+		open := *r.open
+		open.Changes, open.Hooks, open.Stacks = slices.Clone(open.Changes), slices.Clone(open.Hooks), slices.Clone(open.Stacks)
+		r.open = &open
+	}
+	return r
+}
+
 // begin opens a deployment, or goes on with the open one if the revision is
 // the same: a removal takes several rounds and is one deployment.
-func (c *Controller) begin(trigger string, next kargo.Plan) error {
-	if c.open != nil && c.open.Revision.ID() == next.Revision.ID() {
-		c.open.Held = next.Held
-		c.open.Err, c.open.Outcome = "", kargo.OutcomeRunning
+func (r *Reconciler) begin(trigger string, next kargo.Plan) error {
+	if open := r.record.open; open != nil && open.Revision.ID() == next.Revision.ID() {
+		open.Held = next.Held
+		open.Err, open.Outcome = "", kargo.OutcomeRunning
 		return nil
 	}
-	if c.open != nil {
-		c.open.Outcome = kargo.OutcomeSuperseded
-		c.open.Finished = time.Now()
-		if err := c.record(); err != nil {
+	if open := r.record.open; open != nil {
+		open.Outcome, open.Finished = kargo.OutcomeSuperseded, time.Now()
+		if err := r.keepRecord(); err != nil {
 			return err
 		}
 	}
-	opened, err := c.Recorder.Begin(kargo.Deployment{
+	opened, err := r.parts.Store.Begin(kargo.Deployment{
 		Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.OutcomeRunning,
-		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: c.verdicts(),
-		Hooks: c.masked(c.desired.Workspace.Ran),
+		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: r.verdicts(),
+		Hooks: r.maskedRuns(r.view.workspace.Ran),
 	})
 	if err != nil {
 		return err
 	}
-	c.open = &opened
-	c.publish(func(s *kargo.Status) {
-		s.Plan = kargo.PlanText{ID: next.ID(), Revision: next.Revision.ID(), Changes: next.Changes, Held: next.Held, Time: opened.Started}
-	})
+	r.record.open = &opened
+	r.shown.plan = planText(next, opened.Started)
+	r.report() // carrying it out may take long
 	return nil
 }
 
-func (c *Controller) record() error {
-	return c.Recorder.Record(*c.open, c.memory.Memory)
+func (r *Reconciler) keepRecord() error {
+	return r.parts.Store.Record(*r.record.open, r.memory.Memory)
 }
 
-// recordUnmoved puts a revision in force that changes nothing that runs.
-func (c *Controller) recordUnmoved(trigger string) error {
-	c.due.fresh = false
-	if err := c.begin(trigger, kargo.Plan{Revision: c.desired.Workspace.Revision}); err != nil {
-		return err
+// putUnmovedInForce puts a new revision in force that changes nothing that runs.
+func (r *Reconciler) putUnmovedInForce(_ context.Context, this *round) (goOn bool, err error) {
+	if !r.work.fresh || !r.movesNothing() {
+		return true, nil
 	}
-	c.publishStacks(kargo.Plan{})
-	return c.finish(nil)
+	if err := r.begin(this.trigger, kargo.Plan{Revision: r.view.revision()}); err != nil {
+		return false, err
+	}
+	if err := r.finish(nil); err != nil {
+		return false, err
+	}
+	r.noteRemaining(kargo.Plan{})
+	r.work.fresh = false
+	return false, nil
 }
 
-func (c *Controller) verdicts() []kargo.StackResult {
-	return plan.Verdicts(c.before(), c.desired.Stacks)
+// movesNothing reports whether a new revision renders to what is in force
+// already, and nothing is due in Swarm either: then there is no reason to ask it.
+func (r *Reconciler) movesNothing() bool {
+	// What is held may not be held any more, and must not be lost sight of.
+	if r.work.look != lookNowhere || r.pace.unsettled() || r.record.open != nil || len(r.shown.pending.Held) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.verdicts(), func(s kargo.StackResult) bool { return s.Verdict != kargo.VerdictUnchanged })
+}
+
+// verdicts sets the desired stacks against those in force, of the selected ones.
+func (r *Reconciler) verdicts() []kargo.StackResult {
+	before := r.memory.Applied.Digests()
+	maps.DeleteFunc(before, func(stack, _ string) bool { return !r.selection.has(stack) })
+	return plan.Verdicts(before, r.view.stacks)
+}
+
+// putInForce notes what is in force now. Of the stacks that are not selected
+// what was in force stays so.
+func (r *Reconciler) putInForce(revision kargo.Revision, results []kargo.StackResult) {
+	inForce := r.memory.Applied
+	next := inForce.Next(revision, results)
+	if !r.selection.isAll() {
+		order := inForce.Positions()
+		for i, stack := range r.view.workspace.Env.List("STACKS") {
+			order[stack] = i
+		}
+		for name, stack := range next.Stacks {
+			stack.Position = order[name]
+			next.Stacks[name] = stack
+		}
+		for name, stack := range inForce.Stacks {
+			if !r.selection.has(name) {
+				next.Stacks[name] = stack
+			}
+		}
+	}
+	r.memory.Applied = next
 }
 
 // settle closes the open deployment once nothing is on its way any more, or
 // asks for another look.
-func (c *Controller) settle(ctx context.Context, next kargo.Plan) error {
-	in := c.standIns()
-	c.recovered(in)
+func (r *Reconciler) settle(ctx context.Context, next kargo.Plan) error {
+	in := r.standIns()
+	r.recovered(in)
 	alive := slices.DeleteFunc(slices.Clone(in.Stacks), func(stack kargo.Stack) bool {
 		_, stoodIn := in.Holds[stack.Name]
-		return c.memory.Rollouts[stack.Name].Failed != nil && !stoodIn
+		return r.memory.Rollouts[stack.Name].Failed != nil && !stoodIn
 	})
-	c.lookAgain() // unless all is decided, below
-	decided, err := c.prove(ctx, next)
-	if err != nil || !decided || passing(next) || !plan.Settled(alive, c.cluster) {
+	r.pace.lookAgain(time.Now()) // unless all is decided, below
+	decided, err := r.prove(ctx, next)
+	if err != nil || !decided || passing(next) || !plan.Settled(alive, r.sight.cluster) {
 		return err
 	}
-	c.due.settled()
-	c.moving.Clear()
-	if c.open == nil {
-		return nil
+	if r.record.open != nil {
+		r.record.open.Held = next.Held
+		if err := r.finish(errors.Join(r.degraded(in), notAvailable(next), r.failedHooks())); err != nil {
+			return err
+		}
 	}
-	c.open.Held = next.Held
-	return c.finish(errors.Join(c.degraded(in), notToBeHad(next), c.failedHooks()))
+	r.pace.settled()
+	r.interest.ignoreNothing()
+	return nil
 }
 
 // lasting is what of an error the next look does not put right. Where Swarm was
@@ -101,8 +160,8 @@ func lasting(err error) error {
 	return err
 }
 
-// notToBeHad is what a plan wants and cannot get, if anything.
-func notToBeHad(next kargo.Plan) error {
+// notAvailable is what a plan wants and cannot get, if anything.
+func notAvailable(next kargo.Plan) error {
 	var errs []error
 	for _, hold := range next.Held {
 		if hold.Failed {
@@ -113,11 +172,11 @@ func notToBeHad(next kargo.Plan) error {
 }
 
 // degraded says which stacks did not come up, if any.
-func (c *Controller) degraded(in plan.StandIns) error {
+func (r *Reconciler) degraded(in plan.StandIns) error {
 	var errs []error
 	for _, stack := range in.Stacks {
-		failed := c.memory.Rollouts[stack.Name].Failed
-		health, words := plan.StackHealth(stack, c.cluster)
+		failed := r.memory.Rollouts[stack.Name].Failed
+		health, words := plan.StackHealth(stack, r.sight.cluster)
 		_, stoodIn := in.Holds[stack.Name]
 		switch {
 		case failed != nil && stoodIn:
@@ -125,32 +184,41 @@ func (c *Controller) degraded(in plan.StandIns) error {
 		case failed != nil:
 			errs = append(errs, fmt.Errorf("stack %s failed: %s", stack.Name, failed.Reason))
 		case health == kargo.HealthDegraded:
-			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, c.mask().Text(words)))
+			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, r.mask().Text(words)))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// finish closes the open deployment with its outcome.
-func (c *Controller) finish(failure error) error {
-	d := c.open
-	for i, stack := range d.Stacks {
-		d.Stacks[i].Failure = c.memory.Rollouts[stack.Name].Failed
+// failedHooks is what went wrong with after hooks.
+func (r *Reconciler) failedHooks() error {
+	if r.record.hookFailure == nil {
+		return nil
 	}
-	d.Outcome, d.Finished = kargo.OutcomeSucceeded, time.Now()
+	return errors.New(r.mask().Text(kargo.Explain(r.record.hookFailure)))
+}
+
+// finish closes the open deployment with its outcome. It stays open where it
+// cannot be recorded.
+func (r *Reconciler) finish(failure error) error {
+	ended := *r.record.clone().open
+	for i, stack := range ended.Stacks {
+		ended.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
+	}
+	ended.Outcome, ended.Finished = kargo.OutcomeSucceeded, time.Now()
 	if failure != nil {
-		d.Err = strings.TrimPrefix(d.Err+"; "+failure.Error(), "; ")
+		ended.Err = strings.TrimPrefix(ended.Err+"; "+failure.Error(), "; ")
 	}
-	if d.Err != "" {
-		d.Outcome = kargo.OutcomeFailed
+	if ended.Err != "" {
+		ended.Outcome = kargo.OutcomeFailed
 	}
-	c.putInForce(d.Revision, d.Stacks)
-	if err := c.record(); err != nil {
+	r.putInForce(ended.Revision, ended.Stacks)
+	if err := r.parts.Store.Record(ended, r.memory.Memory); err != nil {
 		return err
 	}
-	c.Log.Info("deployment "+string(d.Outcome), "number", d.Number, "revision", d.Revision.Short(),
-		"stacks", stackLine(d.Stacks), "changes", len(d.Changes), "took", d.Finished.Sub(d.Started).Round(time.Millisecond))
-	c.Notify(*d)
-	c.open = nil
+	r.parts.Log.Info("deployment "+string(ended.Outcome), "number", ended.Number, "revision", ended.Revision.Short(),
+		"stacks", stackLine(ended.Stacks), "changes", len(ended.Changes), "took", ended.Finished.Sub(ended.Started).Round(time.Millisecond))
+	r.notify(ended)
+	r.record = record{}
 	return nil
 }

@@ -1,48 +1,79 @@
 package controller
 
-import "kargo"
+import (
+	"sync"
+	"sync/atomic"
 
-// matters tells whether an event may mean that something is to be done. Those
-// of what is on its way because of Kargo do not, nor those of other people's
-// objects, unless they have taken a name that Kargo wants.
-func (c *Controller) matters(event kargo.Event) bool {
-	if _, ours := c.moving.Load(event.Key()); ours {
+	"kargo"
+)
+
+// interest says which events of Swarm mean that something is to be done. Rounds
+// write it, and the goroutine that reads events asks it.
+type interest struct {
+	// ignored are the objects that a rollout is moving, by Change.Key. They are
+	// looked at anyway. Empty while nothing moves.
+	ignored    sync.Map
+	nodesMoved atomic.Bool // there was an event of a node
+	// names are those of everything that Kargo wants or owns, by Change.Key, as
+	// of the last look; nil before it.
+	names atomic.Pointer[map[kargo.ObjectKey]bool]
+}
+
+// concerns reports whether an event may mean that something is to be done.
+// Events of objects that Kargo itself is changing do not, nor those of objects
+// of others, unless they have taken a name that Kargo wants.
+func (i *interest) concerns(event kargo.Event) bool {
+	if event.Kind == kargo.KindNode { // one that has joined may have labels to get
+		i.nodesMoved.Store(true)
+	}
+	if _, moving := i.ignored.Load(event.Key()); moving {
 		return false
 	}
-	names := c.names.Load()
+	names := i.names.Load()
 	return names == nil || event.Kind == kargo.KindNode || (*names)[event.Key()]
 }
 
-// noteNames keeps the names of all that is wanted, and of what was seen to be
-// this instance's.
-func (c *Controller) noteNames() {
+// takeNodesMoved reports whether there was an event of a node since the last
+// call.
+func (i *interest) takeNodesMoved() bool { return i.nodesMoved.Swap(false) }
+
+// ignore has the events of an object ignored that is about to be changed.
+func (i *interest) ignore(change kargo.Change) { i.ignored.Store(change.Key(), true) }
+
+// ignoreNothing ends that: nothing moves any more.
+func (i *interest) ignoreNothing() { i.ignored.Clear() }
+
+// note keeps the names of everything that is wanted, and of what was seen to be
+// the instance's own.
+func (i *interest) note(wanted []kargo.Stack, seen kargo.Cluster, instance string) {
 	names := map[kargo.ObjectKey]bool{}
-	note := func(kind kargo.Kind, name string) { names[kargo.ObjectKey{Kind: kind, Name: name}] = true }
-	for _, stack := range c.desired.Stacks {
+	add := func(kind kargo.Kind, name string) { names[kargo.ObjectKey{Kind: kind, Name: name}] = true }
+	for _, stack := range wanted {
 		for _, service := range stack.Services {
-			note(kargo.KindService, service.Name)
+			add(kargo.KindService, service.Name)
 		}
 		for _, network := range stack.Networks {
-			note(kargo.KindNetwork, network.Name)
+			add(kargo.KindNetwork, network.Name)
 		}
 		for _, config := range stack.Configs {
-			note(config.Kind(), config.Name)
+			add(config.Kind(), config.Name)
 		}
 	}
-	for _, service := range c.cluster.Services {
-		if service.Spec.Labels[kargo.LabelInstance] == c.Instance {
-			note(kargo.KindService, service.Name)
+	own := func(labels map[string]string) bool { return labels[kargo.LabelInstance] == instance }
+	for _, service := range seen.Services {
+		if own(service.Spec.Labels) {
+			add(kargo.KindService, service.Name)
 		}
 	}
-	for _, network := range c.cluster.Networks {
-		if network.Labels[kargo.LabelInstance] == c.Instance {
-			note(kargo.KindNetwork, network.Name)
+	for _, network := range seen.Networks {
+		if own(network.Labels) {
+			add(kargo.KindNetwork, network.Name)
 		}
 	}
-	for _, config := range c.cluster.Configs {
-		if config.Labels[kargo.LabelInstance] == c.Instance {
-			note(config.Kind(), config.Name)
+	for _, config := range seen.Configs {
+		if own(config.Labels) {
+			add(config.Kind(), config.Name)
 		}
 	}
-	c.names.Store(&names)
+	i.names.Store(&names)
 }

@@ -15,31 +15,31 @@ import (
 const logLines = 10
 
 // fail quarantines a stack's rendering, with the words of its tasks.
-func (c *Controller) fail(ctx context.Context, stack kargo.Stack, reason string) {
-	rollout := c.memory.Rollouts[stack.Name]
-	mask := c.mask()
-	tasks := c.failedTasks(ctx, stack, rollout.Since)
+func (r *Reconciler) fail(ctx context.Context, stack kargo.Stack, reason string) {
+	rollout := r.memory.Rollouts[stack.Name]
+	mask := r.mask()
+	tasks := r.failedTasks(ctx, stack, rollout.Since)
 	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
 		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
 	}
 	rollout.Failed = &kargo.Failure{
-		Digest: rollout.Digest, Revision: rollout.Revision, Reason: mask.Text(reason), Time: time.Now(), Words: c.words(ctx, tasks),
+		Digest: rollout.Digest, Revision: rollout.Revision, Reason: mask.Text(reason), Time: time.Now(), Words: r.words(ctx, tasks),
 	}
-	c.memory.Rollouts[stack.Name] = rollout
-	c.Log.Error("rendering failed", "stack", stack.Name, "revision", rollout.Revision.Short(),
+	r.memory.Rollouts[stack.Name] = rollout
+	r.parts.Log.Error("rendering failed", "stack", stack.Name, "revision", rollout.Revision.Short(),
 		"reason", rollout.Failed.Reason, "then", string(stack.Options.OnFailure))
 }
 
 // failedTasks are the tasks of a stack that failed since a time, the newest
 // first. A failure has happened whether they can be read or not.
-func (c *Controller) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
+func (r *Reconciler) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
 	names := make([]string, 0, len(stack.Services))
 	for _, service := range stack.Services {
 		names = append(names, service.Name)
 	}
-	tasks, err := c.Swarm.Tasks(ctx, names...)
+	tasks, err := r.parts.Swarm.Tasks(ctx, names...)
 	if err != nil {
-		c.Log.Debug("cannot read the tasks of a failed stack", "stack", stack.Name, "error", err)
+		r.parts.Log.Debug("cannot read the tasks of a failed stack", "stack", stack.Name, "error", err)
 	}
 	return slices.DeleteFunc(tasks, func(task kargo.Task) bool {
 		return task.State != "failed" && task.State != "rejected" && task.Err == "" || task.Time.Before(since.Add(-time.Minute))
@@ -57,24 +57,24 @@ func lastWords(task kargo.Task) string {
 
 // words are what the newest failed tasks say, and how the log of the last of
 // them ends.
-func (c *Controller) words(ctx context.Context, tasks []kargo.Task) []string {
-	mask := c.mask()
+func (r *Reconciler) words(ctx context.Context, tasks []kargo.Task) []string {
+	mask := r.mask()
 	var words []string
 	for _, task := range tasks[:min(len(tasks), 3)] {
 		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(task))))
 	}
 	if len(tasks) > 0 && tasks[0].State == "failed" {
-		words = append(words, c.logTail(ctx, tasks[0].ID)...)
+		words = append(words, r.logTail(ctx, tasks[0].ID)...)
 	}
 	return words
 }
 
-func (c *Controller) logTail(ctx context.Context, task string) []string {
-	lines, err := c.Swarm.LogTail(ctx, task, logLines)
+func (r *Reconciler) logTail(ctx context.Context, task string) []string {
+	lines, err := r.parts.Swarm.LogTail(ctx, task, logLines)
 	if err != nil {
-		c.Log.Debug("cannot read the log of a failed task", "task", task, "error", err)
+		r.parts.Log.Debug("cannot read the log of a failed task", "task", task, "error", err)
 	}
-	mask := c.mask()
+	mask := r.mask()
 	for i, line := range lines {
 		lines[i] = "log: " + mask.Text(line)
 	}

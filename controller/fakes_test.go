@@ -232,12 +232,14 @@ func (c *cluster) scaleByHand(name string, replicas uint64) {
 	c.services[name] = service
 }
 
-// records are a Recorder, and Attempts, in memory.
+// records are a Store in memory.
 type records struct {
 	deployments []kargo.Deployment
 	memory      kargo.Memory
 	good        map[string]kargo.Stack
 	attempts    map[string]int
+	approved    string
+	approvedAt  time.Time
 }
 
 func (r *records) Begin(d kargo.Deployment) (kargo.Deployment, error) {
@@ -263,14 +265,26 @@ func (r *records) Good(name string) (*kargo.Stack, error) {
 	return nil, nil
 }
 
-func (r *records) Attempt(commit string) (int, error) {
-	r.attempts[commit]++
-	return r.attempts[commit], nil
+func (r *records) Attempt(reading string) (int, error) {
+	r.attempts[reading]++
+	return r.attempts[reading], nil
 }
 
-func (r *records) Survived() error {
-	clear(r.attempts)
+func (r *records) Survived(reading string) error {
+	delete(r.attempts, reading)
 	return nil
+}
+
+func (r *records) Approve(plan, _ string, at time.Time) error {
+	r.approved, r.approvedAt = plan, at
+	return nil
+}
+
+func (r *records) Approved(at time.Time) (string, error) {
+	if at.Sub(r.approvedAt) > time.Hour {
+		return "", nil
+	}
+	return r.approved, nil
 }
 
 // text is the history as a person would tell it.
@@ -311,8 +325,8 @@ type world struct {
 	records *records
 	written []string // commits whose merged configuration was written
 	events  stirring
-	config  controller.Config
-	loop    *controller.Controller
+	parts   controller.Parts
+	loop    *controller.Loop
 	stop    func()
 }
 
@@ -326,8 +340,8 @@ func newWorld(t *testing.T) *world {
 		events:  make(stirring),
 		stop:    func() {},
 	}
-	w.config = controller.Config{
-		Source: compile.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Recorder: w.records, Renderings: w.records, Attempts: w.records,
+	w.parts = controller.Parts{
+		Source: compile.Layers{User: w.repo}, Swarm: w.swarm, Watcher: w.events, Store: w.records,
 		Compiler: compile.Compiler{
 			Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace",
 			Secrets: func(_ context.Context, files kargo.Files) kargo.Files { return files },
@@ -335,15 +349,17 @@ func newWorld(t *testing.T) *world {
 				return ws, nil, nil
 			},
 		},
-		Write:    func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
-		Instance: "test", Poll: controller.Every(time.Minute), Verify: 5 * time.Minute,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Effects: controller.Effects{
+			Write: func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
+		},
+		Behavior: controller.Behavior{Instance: "test", Poll: controller.Every(time.Minute), Verify: 5 * time.Minute},
+		Log:      slog.New(slog.DiscardHandler),
 	}
 	return w
 }
 
 // logTo has the log written where a test can read it.
-func (w *world) logTo(out io.Writer) { w.config.Log = slog.New(slog.NewTextHandler(out, nil)) }
+func (w *world) logTo(out io.Writer) { w.parts.Log = slog.New(slog.NewTextHandler(out, nil)) }
 
 // run runs the loop in a bubble of virtual time while script acts. Whatever is
 // on its way has arrived when script begins.
@@ -359,12 +375,12 @@ func run(t *testing.T, script func(w *world)) {
 // start begins a new process over what the last one recorded, and lets it come
 // to rest.
 func (w *world) start() {
-	w.config.Memory, w.config.Unfinished = w.records.memory, nil
+	w.parts.Memory, w.parts.Unfinished = w.records.memory, nil
 	if n := len(w.records.deployments); n > 0 && w.records.deployments[n-1].Finished.IsZero() {
 		unfinished := w.records.deployments[n-1]
-		w.config.Unfinished = &unfinished
+		w.parts.Unfinished = &unfinished
 	}
-	w.loop = controller.New(w.config)
+	w.loop = controller.New(w.parts)
 	w.forget()
 	ctx, stop := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)

@@ -242,12 +242,12 @@ func (a *attack) run() string {
 	repository, err := gitsync.Open(gitsync.Options{URL: a.dir, Limits: a.limits})
 	a.must(err)
 	w := newWorld(a.t)
-	w.config.Source = compile.Layers{User: repository}
-	w.config.Compiler = compile.Compiler{
+	w.parts.Source = compile.Layers{User: repository}
+	w.parts.Compiler = compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace", UserID: 1000, GroupID: 1000,
 		Policy: a.policy, Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 	}
-	loop := controller.New(w.config)
+	loop := controller.NewReconciler(w.parts)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	err = loop.Round(a.t.Context(), "test")

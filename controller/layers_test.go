@@ -19,7 +19,7 @@ func (w *world) layer(name string) *repository {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.config.Source = source
+	w.parts.Source = source
 	return layer
 }
 
@@ -91,7 +91,7 @@ func TestOtherLayersThanBefore(t *testing.T) {
 		layered(w)
 		w.start()
 		w.stop()
-		w.config.Source = compile.Layers{User: w.repo} // without the layer
+		w.parts.Source = compile.Layers{User: w.repo} // without the layer
 		w.repo.commit("u2", ".env=STACKS=web\nWEB_STACK=web\n", "deploy/web.yml=services: {web: {image: 'own:1'}}")
 		w.start()
 		w.wantWrites(`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "own:1"`)

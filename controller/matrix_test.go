@@ -89,7 +89,7 @@ func newMatrix(t *testing.T) *matrix {
 	}
 	m.api = m.engine.Client()
 	client := swarm.New(m.engine.Client())
-	m.config.Swarm, m.config.Watcher = client, client
+	m.parts.Swarm, m.parts.Watcher = client, client
 	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "kargo-web_foreign",
 		Labels: map[string]string{kargo.LabelNamespace: "kargo-web"}},
 		TaskTemplate: dockerswarm.TaskSpec{ContainerSpec: &dockerswarm.ContainerSpec{Image: "app:1"}}})

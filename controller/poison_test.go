@@ -11,7 +11,7 @@ import (
 
 // poisoned makes reading a revision with a file "poison" in it end the round.
 func (w *world) poisoned() {
-	w.config.Compiler.Secrets = func(_ context.Context, files kargo.Files) kargo.Files {
+	w.parts.Compiler.Secrets = func(_ context.Context, files kargo.Files) kargo.Files {
 		if _, err := fs.Stat(files.FS, "poison"); err == nil {
 			panic("poison")
 		}

@@ -15,7 +15,7 @@ func (w *world) policy(name string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.config.Compiler.Policy = policy
+	w.parts.Compiler.Policy = policy
 	w.start()
 }
 

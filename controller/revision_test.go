@@ -15,7 +15,7 @@ import (
 func TestARevisionWhoseFilesAnswerAlikeIsNotRendered(t *testing.T) {
 	run(t, func(w *world) {
 		rendered := 0
-		w.config.Compiler.Secrets = func(_ context.Context, files kargo.Files) kargo.Files { rendered++; return files }
+		w.parts.Compiler.Secrets = func(_ context.Context, files kargo.Files) kargo.Files { rendered++; return files }
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.steady = true

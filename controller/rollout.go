@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"kargo"
@@ -11,29 +13,33 @@ import (
 // longRollout is when a rollout is no longer taken for a swift one.
 const longRollout = 10 * time.Second
 
-// follow begins to follow each rendering that is wanted anew, and forgets
-// those of stacks that nobody wants any more.
-func (c *Controller) follow() {
+// followRenderings begins to follow each rendering that is wanted anew, and
+// forgets those of stacks that nobody wants any more.
+func (r *Reconciler) followRenderings(context.Context, *round) (goOn bool, err error) {
+	if !r.work.fresh && r.work.look == lookNowhere {
+		return false, nil
+	}
 	wanted := map[string]bool{}
-	for _, stack := range c.desired.Stacks {
+	for _, stack := range r.view.stacks {
 		wanted[stack.Name] = true
-		rollout, digest := c.memory.Rollouts[stack.Name], stack.Digest()
+		rollout, digest := r.memory.Rollouts[stack.Name], stack.Digest()
 		if rollout.Digest == digest {
 			continue
 		}
-		rollout.Digest, rollout.Revision = digest, c.desired.Workspace.Revision.ID()
+		rollout.Digest, rollout.Revision = digest, r.view.revision().ID()
 		rollout.Since, rollout.Failed = time.Time{}, nil
-		rollout.AfterDue = c.After != nil
-		c.memory.Rollouts[stack.Name] = rollout
+		rollout.AfterDue = r.parts.Effects.After != nil
+		r.memory.Rollouts[stack.Name] = rollout
 	}
-	for name := range c.memory.Rollouts {
-		if !wanted[name] && c.concerns(name) {
-			delete(c.memory.Rollouts, name)
+	for name := range r.memory.Rollouts {
+		if !wanted[name] && r.selection.has(name) {
+			delete(r.memory.Rollouts, name)
 		}
 	}
+	return true, nil
 }
 
-// underway tells whether a stack's rendering was sent and is neither good nor
+// underway reports whether a stack's rendering was sent and is neither good nor
 // failed.
 func underway(rollout kargo.Rollout) bool {
 	return !rollout.Since.IsZero() && rollout.Failed == nil && rollout.Good != rollout.Digest
@@ -41,19 +47,19 @@ func underway(rollout kargo.Rollout) bool {
 
 // startClocks notes since when renderings are on their way: those that a
 // change was sent for, and those that need none. What is sent for a stack whose
-// rendering is not to be had restores the one that stands in.
-func (c *Controller) startClocks(sent map[string]bool, next kargo.Plan) {
+// rendering is not available restores the one that stands in.
+func (r *Reconciler) startClocks(sent map[string]bool, next kargo.Plan) {
 	waiting := stacksOf(next)
-	for name, rollout := range c.memory.Rollouts {
-		_, absent := c.memory.Absent[name]
-		if rollout.Since.IsZero() && !absent && c.concerns(name) && (sent[name] || !waiting[name]) {
+	for name, rollout := range r.memory.Rollouts {
+		_, absent := r.memory.Absent[name]
+		if rollout.Since.IsZero() && !absent && r.selection.has(name) && (sent[name] || !waiting[name]) {
 			rollout.Since = time.Now()
-			c.memory.Rollouts[name] = rollout
+			r.memory.Rollouts[name] = rollout
 		}
 	}
 }
 
-// stacksOf are the stacks that a plan has anything to say about.
+// stacksOf returns the stacks that a plan has changes or holds for.
 func stacksOf(p kargo.Plan) map[string]bool {
 	stacks := map[string]bool{}
 	for _, change := range p.Changes {
@@ -67,29 +73,29 @@ func stacksOf(p kargo.Plan) map[string]bool {
 
 // judge looks for renderings that have failed, with what the last look saw,
 // and quarantines them.
-func (c *Controller) judge(ctx context.Context) {
-	c.readTasks(ctx)
-	for _, stack := range c.desired.Stacks {
-		rollout := c.memory.Rollouts[stack.Name]
+func (r *Reconciler) judge(ctx context.Context) {
+	r.readTasks(ctx)
+	for _, stack := range r.view.stacks {
+		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) {
 			continue
 		}
-		if judgement := plan.Judge(stack, c.cluster, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
-			c.fail(ctx, stack, judgement.Reason)
+		if judgement := plan.Judge(stack, r.sight.cluster, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
+			r.fail(ctx, stack, judgement.Reason)
 		}
 	}
 }
 
 // readTasks reads the tasks of rollouts that take long: what the services say
 // alone does not tell a slow one from one that fails again and again.
-func (c *Controller) readTasks(ctx context.Context) {
-	if c.cluster.TasksKnown {
+func (r *Reconciler) readTasks(ctx context.Context) {
+	if r.sight.cluster.TasksKnown {
 		return
 	}
 	var names []string
-	for _, stack := range c.desired.Stacks {
-		rollout := c.memory.Rollouts[stack.Name]
-		health, _ := plan.StackHealth(stack, c.cluster)
+	for _, stack := range r.view.stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		health, _ := plan.StackHealth(stack, r.sight.cluster)
 		if underway(rollout) && health == kargo.HealthProgressing && time.Since(rollout.Since) > longRollout {
 			for _, service := range stack.Services {
 				names = append(names, service.Name)
@@ -99,43 +105,43 @@ func (c *Controller) readTasks(ctx context.Context) {
 	if len(names) == 0 {
 		return
 	}
-	tasks, err := c.Swarm.Tasks(ctx, names...)
+	tasks, err := r.parts.Swarm.Tasks(ctx, names...)
 	if err != nil {
-		c.Log.Debug("cannot read the tasks of a long rollout", "error", err)
+		r.parts.Log.Debug("cannot read the tasks of a long rollout", "error", err)
 		return
 	}
-	c.cluster.Tasks = tasks
+	r.sight.cluster.Tasks = tasks
 }
 
 // prove looks at the tasks of renderings that seem to have come up, and calls
-// those good that have stayed up. It answers whether all are decided.
-func (c *Controller) prove(ctx context.Context, next kargo.Plan) (decided bool, err error) {
-	candidates, services, earliest := c.candidates(next)
+// those good that have stayed up. It reports whether all are decided.
+func (r *Reconciler) prove(ctx context.Context, next kargo.Plan) (decided bool, err error) {
+	candidates, services, earliest := r.candidates(next)
 	if len(candidates) == 0 {
 		return true, nil
 	}
 	if time.Now().Before(earliest) {
-		c.due.lookAt(earliest)
+		r.pace.lookAt(earliest)
 		return false, nil
 	}
-	seen := c.cluster
-	if seen.Tasks, err = c.Swarm.Tasks(ctx, services...); err != nil {
+	seen := r.sight.cluster
+	if seen.Tasks, err = r.parts.Swarm.Tasks(ctx, services...); err != nil {
 		return false, err
 	}
 	decided = true
 	for _, stack := range candidates {
-		judgement := plan.Judge(stack, seen, c.memory.Rollouts[stack.Name].Since, time.Now())
+		judgement := plan.Judge(stack, seen, r.memory.Rollouts[stack.Name].Since, time.Now())
 		switch judgement.Health {
 		case kargo.HealthHealthy:
-			if err := c.keepGood(stack); err != nil {
+			if err := r.keepGood(stack); err != nil {
 				return false, err
 			}
 			continue
 		case kargo.HealthDegraded:
-			c.fail(ctx, stack, judgement.Reason)
-			c.due.lookAt(time.Now())
+			r.fail(ctx, stack, judgement.Reason)
+			r.pace.lookAt(time.Now())
 		default:
-			c.due.lookAt(judgement.ProvenAt)
+			r.pace.lookAt(judgement.ProvenAt)
 		}
 		decided = false
 	}
@@ -145,17 +151,17 @@ func (c *Controller) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 // candidates are the stacks whose rendering may be called good by now, whatever
 // others do, their services, and the time by which all of them can have run
 // long enough.
-func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
+func (r *Reconciler) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
 	waiting, tasked := stacksOf(next), map[string]bool{}
-	for _, service := range c.cluster.Services {
+	for _, service := range r.sight.cluster.Services {
 		tasked[service.Name] = service.Desired > 0
 	}
-	for _, stack := range c.desired.Stacks {
-		rollout := c.memory.Rollouts[stack.Name]
+	for _, stack := range r.view.stacks {
+		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) || waiting[stack.Name] {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, c.cluster); health != kargo.HealthHealthy {
+		if health, _ := plan.StackHealth(stack, r.sight.cluster); health != kargo.HealthHealthy {
 			continue
 		}
 		stacks = append(stacks, stack)
@@ -167,4 +173,60 @@ func (c *Controller) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 		}
 	}
 	return stacks, services, earliest
+}
+
+// keepWhatRan calls the rendering good that another one is about to replace,
+// if it came up, has not run long enough to be proven, and there is none better
+// to return to.
+func (r *Reconciler) keepWhatRan() error {
+	if r.view == nil {
+		return nil
+	}
+	for _, stack := range r.view.stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		if !underway(rollout) || rollout.Good != "" {
+			continue
+		}
+		if health, _ := plan.StackHealth(stack, r.sight.cluster); health == kargo.HealthHealthy {
+			if err := r.keepGood(stack); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepGood remembers a rendering that came up and stayed up, with the images
+// that it runs.
+func (r *Reconciler) keepGood(stack kargo.Stack) error {
+	images := map[string]string{}
+	for _, service := range r.sight.cluster.Services {
+		images[service.Name] = service.Image
+	}
+	rollout := r.memory.Rollouts[stack.Name]
+	rollout.Good, rollout.GoodRevision = rollout.Digest, rollout.Revision
+	stack.Services = slices.Clone(stack.Services)
+	for i := range stack.Services {
+		stack.Services[i].Pinned = images[stack.Services[i].Name]
+	}
+	if err := r.parts.Store.KeepGood(stack); err != nil {
+		return fmt.Errorf("keep good rendering of stack %s: %w", stack.Name, err)
+	}
+	r.memory.Rollouts[stack.Name] = rollout
+	return nil
+}
+
+// recovered lifts the quarantine of renderings that are in force all the same
+// and have come up after all.
+func (r *Reconciler) recovered(in plan.StandIns) {
+	for _, stack := range in.Stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		if _, stoodIn := in.Holds[stack.Name]; rollout.Failed == nil || stoodIn {
+			continue
+		}
+		if health, _ := plan.StackHealth(stack, r.sight.cluster); health == kargo.HealthHealthy {
+			rollout.Failed, rollout.Since = nil, time.Now()
+			r.memory.Rollouts[stack.Name] = rollout
+		}
+	}
 }

@@ -5,59 +5,94 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"kargo"
 	"kargo/plan"
 )
 
-// publishStacks brings the status up to what the last look saw. Remaining is
-// what is still to be done, or held.
-func (c *Controller) publishStacks(remaining kargo.Plan) {
-	c.noteNames()
-	stacks := StackStatuses(c.standIns().Stacks, c.cluster, remaining, c.memory.Memory, c.mask())
-	for i := range stacks {
-		stacks[i].LastVerified = c.verified[stacks[i].Name]
-	}
-	c.markMoved(stacks)
-	c.publish(func(s *kargo.Status) {
-		s.Stacks, s.Removed = stacks, c.memory.Applied.Removed
-		s.Pending = kargo.PlanText{
-			ID: remaining.ID(), Revision: remaining.Revision.ID(), Time: time.Now(),
-			Changes: remaining.Changes, Held: remaining.Held,
+// board is the status that everyone may read, and those who work beside the
+// rounds write their part of.
+type board struct {
+	mu  sync.Mutex
+	now kargo.Status
+}
+
+func newBoard(parts Parts) *board {
+	b := parts.Behavior
+	return &board{now: kargo.Status{
+		Version: b.Version, Instance: b.Instance, Repository: b.Repository,
+		Applied: parts.Memory.Applied.Revision, Stacks: []kargo.StackStatus{},
+	}}
+}
+
+func (b *board) status() kargo.Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+func (b *board) change(change func(*kargo.Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.now)
+}
+
+// shown is what was last made of the stacks, for the status.
+type shown struct {
+	stacks []kargo.StackStatus
+	// plan is the last plan that was carried out, pending what the last look
+	// would still do or holds.
+	plan, pending kargo.PlanText
+}
+
+// report writes the status: all of it that rounds know, in this one place.
+func (r *Reconciler) report() {
+	r.board.change(func(s *kargo.Status) {
+		s.Head, s.Problems, s.LastFetched = r.source.head, r.source.problems, r.source.fetched
+		s.Applied, s.Removed = r.memory.Applied.Revision, r.memory.Applied.Removed
+		s.Plan, s.Pending = r.shown.plan, r.shown.pending
+		if r.shown.stacks != nil {
+			s.Stacks = r.shown.stacks
 		}
+		s.LastVerified = r.sight.verified
 	})
 }
 
-// noteVerified keeps when a full look found each stack to be as it is wanted.
-func (c *Controller) noteVerified(next kargo.Plan, now time.Time) {
-	verified := map[string]time.Time{}
-	for _, stack := range c.desired.Stacks {
-		verified[stack.Name] = c.verified[stack.Name]
-		if inSync(stack.Name, next) {
-			verified[stack.Name] = now
-		}
+// noteRemaining brings what is shown of the stacks up to what the last look saw.
+// Remaining is what is still to be done, or held.
+func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
+	r.interest.note(r.view.stacks, r.sight.cluster, r.parts.Behavior.Instance)
+	stacks := StackStatuses(r.standIns().Stacks, r.sight.cluster, remaining, r.memory.Memory, r.mask())
+	for i := range stacks {
+		stacks[i].LastVerified = r.sight.verifiedStacks[stacks[i].Name]
 	}
-	c.verified = verified
+	markMoved(stacks, r.record.open, r.memory.Rollouts)
+	r.shown.stacks, r.shown.pending = stacks, planText(remaining, time.Now())
+}
+
+func planText(p kargo.Plan, at time.Time) kargo.PlanText {
+	return kargo.PlanText{ID: p.ID(), Revision: p.Revision.ID(), Changes: p.Changes, Held: p.Held, Time: at}
 }
 
 // markMoved tells what is on its way because of Kargo from what is not. Stacks
 // that were changed since the last look are progressing. One whose rendering
 // had come up, and that nobody touches, is not: it has lost tasks.
-func (c *Controller) markMoved(stacks []kargo.StackStatus) {
+func markMoved(stacks []kargo.StackStatus, open *kargo.Deployment, rollouts map[string]kargo.Rollout) {
 	moved := map[string]bool{}
-	if c.open != nil {
-		for _, change := range c.open.Changes {
+	if open != nil {
+		for _, change := range open.Changes {
 			moved[change.Stack] = true
 		}
 	}
 	for i := range stacks {
 		stack := &stacks[i]
 		switch {
-		case moved[stack.Name] && c.open.Outcome == kargo.OutcomeRunning:
+		case moved[stack.Name] && open.Outcome == kargo.OutcomeRunning:
 			stack.Health = kargo.HealthProgressing
 			stack.Operation = cmp.Or(stack.Operation, kargo.OperationRollingOut)
-		case moved[stack.Name], stack.Health != kargo.HealthProgressing, c.memory.Rollouts[stack.Name].Good != stack.Digest:
+		case moved[stack.Name], stack.Health != kargo.HealthProgressing, rollouts[stack.Name].Good != stack.Digest:
 		case stack.Operation == kargo.OperationRollingOut:
 			stack.Health, stack.Operation = kargo.HealthDegraded, ""
 		}

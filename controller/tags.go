@@ -12,24 +12,15 @@ import (
 	"kargo/plan"
 )
 
-// Registry tells which tags an image's repository has.
-type Registry interface {
-	Tags(ctx context.Context, image string) ([]string, error)
-}
-
-// Committer writes to the repository that the workspace comes from. A Conflict
-// means that the branch has moved on.
-type Committer interface {
-	Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error)
-}
-
 // tagsWritten is the trigger of the round after a commit of Kargo's own.
 const tagsWritten = "newer images"
 
 // follower keeps the policies of images, beside the loop: registries may take
 // their time, and no round waits for one. The loop hands it what is in force.
 type follower struct {
-	c *Controller
+	parts Parts
+	board *board
+	nudge func(trigger string)
 
 	mu     sync.Mutex
 	next   *following    // not looked at yet
@@ -59,21 +50,25 @@ type answer struct {
 	err   error
 }
 
-func newFollower(c *Controller) *follower {
-	return &follower{c: c, handed: make(chan struct{}, 1), tags: map[string]answer{}, states: map[string]kargo.ImageStatus{}}
+func newFollower(parts Parts, board *board, nudge func(string)) *follower {
+	return &follower{parts: parts, board: board, nudge: nudge,
+		handed: make(chan struct{}, 1), tags: map[string]answer{}, states: map[string]kargo.ImageStatus{}}
 }
 
-// handOver tells the follower what is in force after a round, where that is
-// new, or where somebody wants the registries asked.
-func (c *Controller) handOver(ask bool) {
-	if c.Registry == nil || c.whole == nil {
-		return
+// following returns what is in force after a round, for the follower; false
+// while nothing is. Ask says that somebody wants the registries asked.
+func (r *Reconciler) following(ask bool) (following, bool) {
+	if r.parts.Tags.Registry == nil || r.view == nil || r.view.whole == nil {
+		return following{}, false
 	}
-	next := following{
-		desired: *c.whole, mask: c.mask(), ask: ask,
-		atHead: c.head.ID() == c.whole.Workspace.Revision.ID() && !c.unsound,
-	}
-	f := c.follower
+	return following{
+		desired: *r.view.whole, mask: r.mask(), ask: ask,
+		atHead: r.source.head.ID() == r.view.revision().ID() && !r.source.unsound,
+	}, true
+}
+
+// hand tells the follower what is in force.
+func (f *follower) hand(next following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.next != nil {
@@ -89,7 +84,11 @@ func (c *Controller) handOver(ask bool) {
 // run looks whenever something is handed over, and asks the registries now and
 // then.
 func (f *follower) run(ctx context.Context) {
-	due := time.NewTimer(f.c.ImagesInterval)
+	if f.parts.Tags.Registry == nil {
+		return
+	}
+	interval := f.parts.Tags.Interval
+	due := time.NewTimer(interval)
 	defer due.Stop()
 	for {
 		select {
@@ -103,20 +102,10 @@ func (f *follower) run(ctx context.Context) {
 			f.now.ask = true
 		}
 		if f.now.ask {
-			due.Reset(f.c.ImagesInterval)
+			due.Reset(interval)
 		}
-		f.guardedLook(ctx)
+		f.look(ctx)
 	}
-}
-
-// guardedLook looks, and outlives a bug in that.
-func (f *follower) guardedLook(ctx context.Context) {
-	defer func() {
-		if p := recover(); p != nil {
-			f.c.Log.Error("panic while looking for newer images", "cause", p)
-		}
-	}()
-	f.look(ctx)
 }
 
 // take takes what was handed over. It answers whether that is any news.
@@ -153,12 +142,12 @@ func (f *follower) look(ctx context.Context) {
 	for _, state := range states {
 		f.states[state.Variable] = state
 	}
-	f.c.publish(func(s *kargo.Status) { s.Images = states })
+	f.board.change(func(s *kargo.Status) { s.Images = states })
 }
 
 func (f *follower) askFor(ctx context.Context, image string) {
 	found := f.tags[image]
-	tags, err := measured(f.c, "tags", func() ([]string, error) { return f.c.Registry.Tags(ctx, image) })
+	tags, err := measured(f.parts, "tags", func() ([]string, error) { return f.parts.Tags.Registry.Tags(ctx, image) })
 	found.err = err
 	if err == nil {
 		found.tags, found.asked = tags, time.Now()
@@ -191,7 +180,7 @@ func (f *follower) state(rule kargo.ImageRule) kargo.ImageStatus {
 		state.Since = before.Since
 	} else if behind {
 		state.Since = time.Now()
-		f.c.Log.Info("a newer image is there", "variable", rule.Variable, "image", rule.Image, "current", state.Current, "newest", newest)
+		f.parts.Log.Info("a newer image is there", "variable", rule.Variable, "image", rule.Image, "current", state.Current, "newest", newest)
 	}
 	return state
 }
@@ -233,19 +222,19 @@ func (f *follower) write(ctx context.Context, states []kargo.ImageStatus) {
 	switch {
 	case err == nil:
 		f.wrote = revision.Commit
-		f.c.Log.Info("newer images written to the repository", "commit", commit, "branch", branch, "what", raiseSubject(raised))
-		f.c.Nudge(tagsWritten)
+		f.parts.Log.Info("newer images written to the repository", "commit", commit, "branch", branch, "what", raiseSubject(raised))
+		f.nudge(tagsWritten)
 	case kargo.FaultOf(err) == kargo.Conflict: // the next round reads what came in between
-		f.c.Log.Debug("newer images not written yet", "error", err)
-		f.c.Nudge(tagsWritten)
+		f.parts.Log.Debug("newer images not written yet", "error", err)
+		f.nudge(tagsWritten)
 	default:
-		f.c.Log.Warn("newer images cannot be written to the repository", "error", f.now.mask.Text(kargo.Explain(err)))
+		f.parts.Log.Warn("newer images cannot be written to the repository", "error", f.now.mask.Text(kargo.Explain(err)))
 	}
 }
 
 func (f *follower) commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
-	_, err = measured(f.c, "commit", func() (struct{}, error) {
-		commit, branch, err = f.c.Committer.Commit(ctx, edit)
+	_, err = measured(f.parts, "commit", func() (struct{}, error) {
+		commit, branch, err = f.parts.Tags.Committer.Commit(ctx, edit)
 		return struct{}{}, err
 	})
 	return commit, branch, err

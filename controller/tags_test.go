@@ -62,8 +62,8 @@ func following(tag string, policy string) []string {
 
 func withShelf(w *world, tags string) *shelf {
 	s := &shelf{baton: w.repo.baton, tags: map[string]string{"app": tags}}
-	w.config.Registry, w.config.Committer = s, w.repo
-	w.config.ImagesInterval = time.Hour + 10*time.Second // never at the very time of a poll
+	w.parts.Tags.Registry, w.parts.Tags.Committer = s, w.repo
+	w.parts.Tags.Interval = time.Hour + 10*time.Second // never at the very time of a poll
 	return s
 }
 
@@ -160,7 +160,7 @@ func TestSomebodyPushedMeanwhile(t *testing.T) {
 	run(t, func(w *world) {
 		s := withShelf(w, "1.0")
 		w.repo.commit("c1", following("1.0", "semver: 1.x, write: true")...)
-		w.config.Poll = longPoll{}
+		w.parts.Behavior.Poll = longPoll{}
 		w.start()
 		w.repo.commit("c2", append(following("1.0", "semver: 1.x, write: true"), "README=theirs")...)
 		s.tags["app"] = "1.0 1.1"

@@ -1,9 +1,7 @@
 package controller
 
 import (
-	"context"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"kargo"
@@ -17,7 +15,7 @@ type Schedule interface {
 // Every is the Schedule of a fixed interval.
 type Every time.Duration
 
-// Next is one interval after now.
+// Next returns the time one interval after now.
 func (e Every) Next(now time.Time) time.Time { return now.Add(time.Duration(e)) }
 
 const (
@@ -41,107 +39,132 @@ const (
 // distances between looks at a rollout; the last one stays. They grow, because
 // a rollout that takes long changes slowly, and each look is a call. They do
 // not grow beyond five seconds, because the events of what is on its way are
-// not listened to, and drift of it is to be seen as soon as any other.
+// ignored, and drift of it should be seen as soon as any other.
 var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 
-// due is what the next round has to do.
-type due struct {
-	git    bool   // ask for the head
-	fresh  bool   // a new revision was accepted and not carried out yet
-	cause  string // what made the loop find that revision
-	write  bool   // the merged configuration is not on disk yet
-	full   bool   // look at everything
-	again  bool   // try again what Docker refused
-	look   bool   // look at the services
-	values bool   // read values anew that lie outside the repository
+// depth is how much of Swarm a round looks at.
+type depth int
 
-	unsettled bool // a rollout or a removal is on its way: look again soon
-	looks     int  // looks at the present rollout
+const (
+	lookNowhere depth = iota
+	lookServices
+	lookEverywhere
+)
 
-	push   time.Time // when a push last made a round
-	poll   time.Time // when git is asked next
-	verify time.Time // when everything is looked at next
-	soon   time.Time // when the rollout is looked at next; zero if settled
+// work is what the next round has to do. A part of it is crossed off when its
+// step has succeeded.
+type work struct {
+	git    bool   // ask for the newest revision
+	values bool   // read values that lie outside the repository again
+	write  bool   // put the merged configuration on disk
+	fresh  bool   // carry out a revision that was accepted
+	again  bool   // try again what Docker refused, and what was not available
+	look   depth  // at Swarm, at least
+	cause  string // what made the loop find the fresh revision
 }
 
-func (d *due) everything() { d.git, d.full, d.again, d.values = true, true, true, true }
+// everything marks all that a person who asks for a round expects.
+func (w *work) everything() { w.git, w.again, w.values = true, true, true; w.look = lookEverywhere }
 
-// expire marks what has become due by now, and names it.
-func (d *due) expire(now time.Time) (trigger string) {
-	trigger = "retry"
-	if !d.soon.IsZero() && !now.Before(d.soon) {
-		d.look, trigger = true, "rollout"
-	}
-	if !now.Before(d.verify) {
-		d.full, d.again, d.values, trigger = true, true, true, "verify"
-	}
-	if !now.Before(d.poll) {
-		d.git, trigger = true, "interval"
-	}
-	return trigger
+// lookAt asks for a look of a depth at least.
+func (w *work) lookAt(d depth) { w.look = max(w.look, d) }
+
+// pace is when the next round is due.
+type pace struct {
+	poll     time.Time // git is asked
+	verify   time.Time // everything is looked at
+	rollout  time.Time // a rollout is looked at; zero if all has settled
+	retry    time.Time // after a fault; zero if there was none
+	push     time.Time // a push last made a round
+	looks    int       // looks at the present rollout
+	failures int       // faults in a row
 }
+
+// unsettled reports whether a rollout or a removal is on its way.
+func (p *pace) unsettled() bool { return !p.rollout.IsZero() }
+
+// settled notes that nothing is on its way any more.
+func (p *pace) settled() { p.looks, p.rollout = 0, time.Time{} }
 
 // lookAgain plans the next look at a rollout.
-func (d *due) lookAgain(now time.Time) {
-	d.unsettled = true
-	d.soon = now.Add(distances[min(d.looks, len(distances)-1)])
-	d.looks++
+func (p *pace) lookAgain(now time.Time) {
+	p.rollout = now.Add(distances[min(p.looks, len(distances)-1)])
+	p.looks++
 }
 
 // lookAt plans the next look at a rollout for a time when it may be decided.
 // The zero time leaves the plan as it is.
-func (d *due) lookAt(at time.Time) {
+func (p *pace) lookAt(at time.Time) {
 	if !at.IsZero() {
-		d.soon = at
+		p.rollout = at
 	}
 }
 
 // putOff moves a look that was due when its round failed: to the time of the
-// retry, if there is one. It must not be tried again at once, for ever.
-func (d *due) putOff(now, retry time.Time) {
+// retry, if there is one. It must not be tried again at once, forever.
+func (p *pace) putOff(now time.Time) {
 	switch {
-	case d.soon.IsZero() || now.Before(d.soon):
-	case retry.IsZero():
-		d.lookAgain(now)
+	case p.rollout.IsZero() || now.Before(p.rollout):
+	case p.retry.IsZero():
+		p.lookAgain(now)
 	default:
-		d.soon = retry
+		p.rollout = p.retry
 	}
 }
 
-func (d *due) settled() { d.unsettled, d.looks, d.soon = false, 0, time.Time{} }
-
-// wait is how long the loop rests after a round that ended with err. This is
-// the one place where a fault becomes timing.
-func (c *Controller) wait(now time.Time, err error) time.Duration {
-	if !now.Before(c.due.poll) {
-		c.due.poll = c.Poll.Next(now)
-	}
-	if c.due.verify.IsZero() || !now.Before(c.due.verify) {
-		c.due.verify = now.Add(c.Verify)
-	}
-	var retry time.Time
-	switch fault := kargo.FaultOf(err); {
-	case err == nil:
-		c.failures = 0
-	case fault == kargo.Conflict:
-		retry = now.Add(firstRetry)
-	case fault == kargo.Unavailable:
-		c.failures++
-		retry = now.Add(backOff(c.failures))
-	case fault == kargo.Invalid, fault == kargo.Internal:
-		// A new commit or the next interval; a bug is not helped by haste.
-		c.failures = 0
-	}
-	if err != nil {
-		c.due.putOff(now, retry)
-	}
-	until := earlier(c.due.poll, c.due.verify)
-	for _, at := range []time.Time{c.due.soon, retry} {
+// until returns how long nothing is due.
+func (p *pace) until(now time.Time) time.Duration {
+	next := earlier(p.poll, p.verify)
+	for _, at := range []time.Time{p.rollout, p.retry} {
 		if !at.IsZero() {
-			until = earlier(until, at)
+			next = earlier(next, at)
 		}
 	}
-	return max(until.Sub(now), 0)
+	return max(next.Sub(now), 0)
+}
+
+// expire marks as work what has become due by now, and names it.
+func (r *Reconciler) expire(now time.Time) (trigger string) {
+	trigger = "retry"
+	if r.pace.unsettled() && !now.Before(r.pace.rollout) {
+		r.work.lookAt(lookServices)
+		trigger = "rollout"
+	}
+	if !now.Before(r.pace.verify) {
+		r.work.again, r.work.values, trigger = true, true, "verify"
+		r.work.lookAt(lookEverywhere)
+	}
+	if !now.Before(r.pace.poll) {
+		r.work.git, trigger = true, "interval"
+	}
+	return trigger
+}
+
+// rest plans the next round after one that ended with err, and returns how long
+// that takes. This is the one place where a fault becomes timing.
+func (r *Reconciler) rest(now time.Time, err error) time.Duration {
+	p, behavior := &r.pace, r.parts.Behavior
+	if !now.Before(p.poll) {
+		p.poll = behavior.Poll.Next(now)
+	}
+	if p.verify.IsZero() || !now.Before(p.verify) {
+		p.verify = now.Add(behavior.Verify)
+	}
+	p.retry = time.Time{}
+	switch {
+	case err == nil:
+		p.failures = 0
+		return p.until(now)
+	case kargo.FaultOf(err) == kargo.Conflict:
+		p.retry = now.Add(firstRetry)
+	case kargo.FaultOf(err) == kargo.Unavailable:
+		p.failures++
+		p.retry = now.Add(backOff(p.failures))
+	default: // a new commit or the next interval; a bug is not helped by haste
+		p.failures = 0
+	}
+	p.putOff(now)
+	return p.until(now)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -149,24 +172,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// restAfterPush lets a push wait if there was another one just now, and answers
-// the trigger of the round to come. A person who nudges meanwhile does not wait.
-func (c *Controller) restAfterPush(ctx context.Context, trigger string) string {
-	timer := time.NewTimer(time.Until(c.due.push.Add(pushRest)))
-	defer timer.Stop()
-	for strings.HasPrefix(trigger, WebhookTrigger) {
-		select {
-		case <-ctx.Done():
-			return trigger
-		case <-timer.C:
-			c.due.push = time.Now()
-			return trigger
-		case trigger = <-c.nudges:
-		}
-	}
-	return trigger
 }
 
 // backOff is exponential, with full jitter above half, so that many

@@ -38,7 +38,7 @@ const reader = "deploy/web.yml=services: {web: {image: 'app:1', environment: ['L
 func TestAValueOutsideTheRepositoryChanges(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{"LEVEL": "planted-one"}}
-		w.config.Compiler.Secrets = o.open
+		w.parts.Compiler.Secrets = o.open
 		w.repo.commit("c1", referring, reader)
 		w.start()
 		if o.reads != 1 {
@@ -69,7 +69,7 @@ func TestAValueOutsideTheRepositoryChanges(t *testing.T) {
 func TestAValueOutsideTheRepositoryIsGone(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{"LEVEL": "planted-one"}}
-		w.config.Compiler.Secrets = o.open
+		w.parts.Compiler.Secrets = o.open
 		w.repo.commit("c1", referring, reader)
 		w.start()
 		delete(o.values, "LEVEL")
@@ -94,7 +94,7 @@ func TestAValueOutsideTheRepositoryIsGone(t *testing.T) {
 func TestAHeadThatCannotBeOpenedIsReadAgain(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{}}
-		w.config.Compiler.Secrets = o.open
+		w.parts.Compiler.Secrets = o.open
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.commit("c2", referring, reader)
@@ -115,7 +115,7 @@ func TestAHeadThatCannotBeOpenedIsReadAgain(t *testing.T) {
 func TestAKeyThatCannotBeReadDelays(t *testing.T) {
 	run(t, func(w *world) {
 		o := &outside{values: map[string]string{}, err: errors.New("planted: no such device")}
-		w.config.Compiler.Secrets = o.open
+		w.parts.Compiler.Secrets = o.open
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.commit("c2", append(app("app:2", "web"), "configs/a=age-encryption.org/v1\n…")...)

@@ -54,7 +54,7 @@ const (
 	resolvedKey = "resolved"
 	approvalKey = "approval"
 	maskKey     = "mask-key"
-	attemptsKey = "attempts"
+	attemptsKey = "readings"
 )
 
 // Open opens or makes the history at path. It waits a second at most for
@@ -200,46 +200,72 @@ func (s *Store) Memory() (kargo.Memory, error) {
 		s.state(resolvedKey, &memory.Resolved))
 }
 
-// Approval of one plan by a person.
-type Approval struct {
+// approval of one plan by a person.
+type approval struct {
 	Plan string    `json:"plan"`
 	By   string    `json:"by"`
 	Time time.Time `json:"time"`
 }
 
-// Approve remembers that a person lifted the approvable holds of one plan. It
-// takes the place of any earlier approval.
-func (s *Store) Approve(approval Approval) error { return s.setState(approvalKey, approval) }
+// approvalLasts is how long an approval waits for its plan. What was right an
+// hour ago may be wrong by now.
+const approvalLasts = time.Hour
 
-// Approval is the one in force; the zero value where there is none.
-func (s *Store) Approval() (approval Approval, err error) {
-	return approval, s.state(approvalKey, &approval)
+// Approve notes that a person, by name, approved one plan. It takes the place of
+// any earlier approval.
+func (s *Store) Approve(plan, by string, at time.Time) error {
+	return s.setState(approvalKey, approval{Plan: plan, By: by, Time: at})
 }
 
-// attempts counts how often the controller began to read one revision without
-// coming to the end of it.
-type attempts struct {
-	Commit string `json:"commit"`
-	Count  int    `json:"count"`
+// Approved returns the ID of the plan whose approval is in force at a time, or
+// "". An approval is in force for an hour.
+func (s *Store) Approved(at time.Time) (plan string, err error) {
+	var last approval
+	if err := s.state(approvalKey, &last); err != nil || at.Sub(last.Time) > approvalLasts {
+		return "", err
+	}
+	return last.Plan, nil
 }
 
-// Attempt notes that the reading of a revision begins, and answers how often
-// it has begun without ending. A number above two means that the revision
-// kills the controller.
-func (s *Store) Attempt(commit string) (int, error) {
-	var last attempts
-	if err := s.state(attemptsKey, &last); err != nil {
+// Attempt notes that a reading begins, such as that of a revision, and returns
+// how often it has begun without ending. A number above two means that it kills
+// the controller.
+func (s *Store) Attempt(reading string) (int, error) {
+	begun, err := s.attempts()
+	if err != nil {
 		return 0, err
 	}
-	if last.Commit != commit {
-		last = attempts{Commit: commit}
-	}
-	last.Count++
-	return last.Count, s.setState(attemptsKey, last)
+	begun[reading]++
+	return begun[reading], s.setState(attemptsKey, begun)
 }
 
-// Survived notes that the reading came to its end.
-func (s *Store) Survived() error { return s.setState(attemptsKey, attempts{}) }
+// Survived notes that a reading has ended. Others that have begun stay counted:
+// the revision in force is read at every start, before the one that may kill
+// the controller.
+func (s *Store) Survived(reading string) error {
+	begun, err := s.attempts()
+	if _, counted := begun[reading]; err != nil || !counted {
+		return err
+	}
+	delete(begun, reading)
+	return s.setState(attemptsKey, begun)
+}
+
+// mostAttempts is how many readings are counted; all are forgotten when there
+// are more.
+const mostAttempts = 32
+
+// attempts returns how often readings have begun without ending.
+func (s *Store) attempts() (map[string]int, error) {
+	begun := map[string]int{}
+	if err := s.state(attemptsKey, &begun); err != nil {
+		return nil, err
+	}
+	if len(begun) > mostAttempts {
+		clear(begun)
+	}
+	return begun, nil
+}
 
 func (s *Store) state(key string, into any) error {
 	return wrap("read "+key, s.db.View(func(tx *bbolt.Tx) error {

@@ -49,7 +49,7 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 	if err := store.Record(d, memory); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Approve(history.Approval{Plan: "p1", By: "ann"}); err != nil {
+	if err := store.Approve("p1", "ann", time.Unix(1000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	key, err := store.Key()
@@ -70,8 +70,11 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 		got.Rollouts["web"].Good != "d0" {
 		t.Errorf("memory after reopening: %+v, %v", got, err)
 	}
-	if got, err := store.Approval(); err != nil || got.Plan != "p1" {
-		t.Errorf("approval after reopening: %+v, %v", got, err)
+	if got, err := store.Approved(time.Unix(1000, 0).Add(time.Hour)); err != nil || got != "p1" {
+		t.Errorf("approved after reopening: %q, %v", got, err)
+	}
+	if got, err := store.Approved(time.Unix(1001, 0).Add(time.Hour)); err != nil || got != "" {
+		t.Errorf("approved for more than an hour: %q, %v", got, err)
 	}
 	if again, err := store.Key(); err != nil || !bytes.Equal(key, again) {
 		t.Error("the mask key changed: digests of secrets would, too")
@@ -115,20 +118,40 @@ func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
 }
 
 func TestAttempts(t *testing.T) {
-	store := open(t, filepath.Join(t.TempDir(), "history.db"))
+	path := filepath.Join(t.TempDir(), "history.db")
+	store := open(t, path)
+	reopen := func() *history.Store {
+		t.Helper()
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return open(t, path)
+	}
 	attempt := func(commit string, want int) {
 		t.Helper()
 		if got, err := store.Attempt(commit); err != nil || got != want {
 			t.Errorf("attempt at %s is number %d (%v), want %d", commit, got, err, want)
 		}
 	}
-	attempt("aaa", 1)
-	attempt("aaa", 2)
-	attempt("bbb", 1)
-	if err := store.Survived(); err != nil {
-		t.Fatal(err)
+	survived := func(reading string) {
+		t.Helper()
+		if err := store.Survived(reading); err != nil {
+			t.Fatal(err)
+		}
 	}
-	attempt("bbb", 1)
+	// A poisonous revision kills the controller; after each start the revision
+	// in force is read first, and well.
+	attempt("restore good", 1)
+	survived("restore good")
+	attempt("poison", 1)
+	store = reopen()
+	attempt("restore good", 1)
+	survived("restore good")
+	attempt("poison", 2)
+	store = reopen()
+	attempt("poison", 3)
+	survived("poison")
+	attempt("poison", 1)
 }
 
 func TestOpenTwiceSaysWhoHasIt(t *testing.T) {

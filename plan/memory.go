@@ -2,6 +2,7 @@ package plan
 
 import (
 	"kargo"
+	"maps"
 )
 
 // Memory is everything that is remembered from earlier rounds and bears on a
@@ -68,4 +69,13 @@ func (m Memory) positions(order []string) map[string]int {
 		positions[stack] = i
 	}
 	return positions
+}
+
+// Clone returns a copy that shares nothing with m that rounds change.
+func (m Memory) Clone() Memory {
+	m.Sent, m.Rollouts = maps.Clone(m.Sent), maps.Clone(m.Rollouts)
+	m.Resolved.Images, m.Resolved.Latest = maps.Clone(m.Resolved.Images), maps.Clone(m.Resolved.Latest)
+	m.Absent, m.Adopted = maps.Clone(m.Absent), maps.Clone(m.Adopted)
+	m.Refused, m.Drifts = maps.Clone(m.Refused), maps.Clone(m.Drifts)
+	return m
 }

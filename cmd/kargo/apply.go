@@ -51,26 +51,26 @@ func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Du
 		return err
 	}
 	defer o.close()
-	loop := o.loop
-	err = loop.Round(cmd.Context(), "apply")
-	if problems := loop.Status().Problems; problems.Err() != nil {
+	r := o.reconciler
+	err = r.Round(cmd.Context(), "apply")
+	if problems := r.Status().Problems; problems.Err() != nil {
 		return refuse(cmd, problems)
 	}
 	if err == nil && wait > 0 {
-		err = settle(cmd.Context(), loop, wait)
+		err = settle(cmd.Context(), r, wait)
 	}
 	if err != nil {
 		return err
 	}
-	return sayApplied(cmd.OutOrStdout(), loop.Status(), o.store)
+	return sayApplied(cmd.OutOrStdout(), r.Status(), o.store)
 }
 
-// operation is a controller that a command runs round by round, with all that
+// operation is a reconciler that a command runs round by round, with all that
 // it works on.
 type operation struct {
-	loop   *controller.Controller
-	client *swarm.Client
-	store  *history.Store
+	reconciler *controller.Reconciler
+	client     *swarm.Client
+	store      *history.Store
 }
 
 // operate opens what an operation needs; stacks are those that a person named.
@@ -85,14 +85,14 @@ func (s *settings) operate(cmd *cobra.Command, env map[string]string, source con
 	}
 	o := &operation{client: client, store: store}
 	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
-	config, err := s.controllerConfig(cmd.Context(), source, address, client, store)
+	parts, err := s.parts(cmd.Context(), source, address, client, store)
 	if err != nil {
 		o.close()
 		return nil, err
 	}
-	config.Compiler.Named = stacks
-	config.Log = slog.New(lineHandler{cmd.OutOrStdout()})
-	o.loop = controller.New(config)
+	parts.Compiler.Named = stacks
+	parts.Log = slog.New(lineHandler{cmd.OutOrStdout()})
+	o.reconciler = controller.NewReconciler(parts)
 	return o, nil
 }
 
@@ -102,23 +102,23 @@ func (o *operation) close() {
 }
 
 // settle goes on with rounds until nothing is on its way any more.
-func settle(stopped context.Context, loop *controller.Controller, wait time.Duration) error {
+func settle(stopped context.Context, r *controller.Reconciler, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(stopped, wait)
 	defer cancel()
-	for !loop.Settled() {
+	for !r.Settled() {
 		select {
 		case <-ctx.Done():
 			if stopped.Err() != nil {
 				return errInterrupted
 			}
-			return kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(loop.Status()))
+			return kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(r.Status()))
 		case <-time.After(time.Second):
 		}
-		if err := loop.LookAgain(ctx); err != nil && kargo.FaultOf(err) != kargo.Conflict {
+		if err := r.LookAgain(ctx); err != nil && kargo.FaultOf(err) != kargo.Conflict {
 			return err
 		}
 	}
-	for _, stack := range loop.Status().Stacks {
+	for _, stack := range r.Status().Stacks {
 		if stack.Failure != nil {
 			return kargo.Errorf(kargo.Unavailable, "stack %s failed: %s", stack.Name, stack.Failure.Reason)
 		}

@@ -34,7 +34,7 @@ func (s *settings) cleanFlags(flags *pflag.FlagSet) {
 }
 
 // cleanImages completes a controller's configuration.
-func (s *settings) cleanImages(config *controller.Config, client *swarm.Client) error {
+func (s *settings) cleanImages(parts *controller.Parts, client *swarm.Client) error {
 	if s.clean.schedule == "" {
 		return nil
 	}
@@ -45,8 +45,8 @@ func (s *settings) cleanImages(config *controller.Config, client *swarm.Client) 
 	if err != nil {
 		return err
 	}
-	config.CleanSchedule, config.CleanAge = schedule, s.clean.age
-	config.Clean = func(ctx context.Context, cleaning kargo.Cleaning) ([]kargo.NodeReport, error) {
+	parts.Cleaning.Schedule, parts.Cleaning.Age = schedule, s.clean.age
+	parts.Cleaning.Clean = func(ctx context.Context, cleaning kargo.Cleaning) ([]kargo.NodeReport, error) {
 		told, err := json.Marshal(cleaning)
 		if err != nil {
 			return nil, err

@@ -134,9 +134,9 @@ func (s *settings) onStacks(cmd *cobra.Command, env map[string]string, name stri
 		return err
 	}
 	defer o.close()
-	o.loop.Narrow(named...)
-	err = o.loop.Read(cmd.Context(), cmd.Name()+" "+name)
-	if problems := o.loop.Status().Problems; problems.Err() != nil {
+	o.reconciler.Select(named...)
+	err = o.reconciler.Read(cmd.Context(), cmd.Name()+" "+name)
+	if problems := o.reconciler.Status().Problems; problems.Err() != nil {
 		return refuse(cmd, problems)
 	}
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *settings) onStacks(cmd *cobra.Command, env map[string]string, name stri
 	if err := s.warnOfController(cmd, o); err != nil {
 		return err
 	}
-	return do(o, o.loop.Stacks())
+	return do(o, o.reconciler.Stacks())
 }
 
 // deploy deploys stacks one after the other. The first that does not come up
@@ -172,15 +172,15 @@ func (o *operation) deploy(cmd *cobra.Command, f *stackFlags, delay time.Duratio
 }
 
 func (o *operation) deployStack(cmd *cobra.Command, wait time.Duration, stack string) error {
-	o.loop.Narrow(stack)
-	if slices.Contains(o.loop.Failures(), stack) {
-		o.loop.Retry(stack) // a person asks for it
+	o.reconciler.Select(stack)
+	if slices.Contains(o.reconciler.Failures(), stack) {
+		o.reconciler.Retry(stack) // a person asks for it
 	}
 	changes, err := o.rounds(cmd.Context(), "deploy "+stack, wait)
 	if err != nil {
 		return err
 	}
-	if err := held(stack, o.loop.Status()); err != nil {
+	if err := held(stack, o.reconciler.Status()); err != nil {
 		return err
 	}
 	words := "is up"
@@ -198,10 +198,10 @@ func (o *operation) rounds(ctx context.Context, trigger string, wait time.Durati
 	if err != nil {
 		return 0, err
 	}
-	if err := o.loop.Round(ctx, trigger); err != nil && kargo.FaultOf(err) != kargo.Conflict {
+	if err := o.reconciler.Round(ctx, trigger); err != nil && kargo.FaultOf(err) != kargo.Conflict {
 		return 0, err
 	}
-	if err := settle(ctx, o.loop, wait); err != nil {
+	if err := settle(ctx, o.reconciler, wait); err != nil {
 		return 0, err
 	}
 	after, err := o.newest()

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/controller"
 	"kargo/registry"
 )
@@ -37,16 +38,16 @@ func (s *settings) imageFlags(flags *pflag.FlagSet) {
 }
 
 // followImages completes a controller's configuration.
-func (s *settings) followImages(config *controller.Config) error {
+func (s *settings) followImages(parts *controller.Parts) error {
 	if s.images.interval == 0 {
 		return nil
 	}
 	if s.images.interval < time.Minute {
 		return usagef("--images-interval %s is shorter than a minute", s.images.interval)
 	}
-	config.Registry = &registry.Client{Credentials: s.registryCredentials(s.env), Insecure: s.images.insecure}
-	config.Committer, _ = config.Source.(controller.Committer)
-	config.ImagesInterval = s.images.interval
+	parts.Tags.Registry = &registry.Client{Credentials: s.registryCredentials(s.env), Insecure: s.images.insecure}
+	parts.Tags.Committer, _ = parts.Source.(compile.Committer)
+	parts.Tags.Interval = s.images.interval
 	return nil
 }
 

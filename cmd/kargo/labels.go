@@ -89,7 +89,7 @@ func printLabels(out io.Writer, nodes []kargo.LiveNode, mask kargo.Mask) {
 // applyLabels runs rounds in which no stack is touched.
 func (s *settings) applyLabels(cmd *cobra.Command, env map[string]string) error {
 	return s.onStacks(cmd, env, allStacks, func(o *operation, _ []string) error {
-		o.loop.Narrow()
+		o.reconciler.Select()
 		changes, err := o.rounds(cmd.Context(), "labels", time.Minute)
 		if err == nil && changes == 0 {
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")

@@ -49,7 +49,7 @@ func (s *settings) removeStacks(cmd *cobra.Command, env map[string]string, f *st
 	if noSource == nil {
 		// It says in which order, and what is secret. Without it, or with one
 		// that is wrong, stacks can be removed all the same.
-		_ = o.loop.Read(cmd.Context(), cmd.Name()+" "+name)
+		_ = o.reconciler.Read(cmd.Context(), cmd.Name()+" "+name)
 	}
 	if err := s.warnOfController(cmd, o); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) e
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
 		return err
 	}
-	o.loop.Remove(stacks...)
+	o.reconciler.Remove(stacks...)
 	names := strings.Join(stacks, " ")
 	changes, err := o.rounds(cmd.Context(), "remove "+names, f.wait)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *settings) stacksToRemove(cmd *cobra.Command, o *operation, name string)
 		return nil, err
 	}
 	known, protected := map[string]bool{}, map[string]bool{}
-	for _, stack := range o.loop.KnownStacks() {
+	for _, stack := range o.reconciler.KnownStacks() {
 		known[stack] = true
 	}
 	for _, service := range services {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -98,41 +97,41 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if store.Recovered != "" {
 		log.Warn("the history could not be read; a new one is begun", "kept", store.Recovered)
 	}
-	config, err := s.controllerConfig(ctx, source, address, client, store)
+	parts, err := s.parts(ctx, source, address, client, store)
 	if err != nil {
 		return err
 	}
-	config.Poll, config.Log = schedule, log
-	config.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
+	parts.Behavior.Poll, parts.Log = schedule, log
+	parts.Effects.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 		return s.tryRevision(ctx, args, revision, protect...)
 	}
-	if err := s.followImages(&config); err != nil {
+	if err := s.followImages(&parts); err != nil {
 		return err
 	}
-	if err := s.cleanImages(&config, client); err != nil {
+	if err := s.cleanImages(&parts, client); err != nil {
 		return err
 	}
-	return s.runServices(ctx, config, client, store)
+	return s.runServices(ctx, parts, client, store)
 }
 
 // runServices runs the loop and its servers. The first to fail ends them all.
-func (s *settings) runServices(ctx context.Context, config controller.Config, client *swarm.Client, store *history.Store) error {
-	log := config.Log
-	config.Source.Protect(config.Memory.Applied.Revision.ID())
-	var loop *controller.Controller
+func (s *settings) runServices(ctx context.Context, parts controller.Parts, client *swarm.Client, store *history.Store) error {
+	log := parts.Log
+	parts.Source.Protect(parts.Memory.Applied.Revision.ID())
+	var loop *controller.Loop
 	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
-	config.Measure = measure(metrics)
+	parts.Effects.Measure = measure(metrics)
 	var err error
-	if config.Notify, err = s.notifier(log); err != nil {
+	if parts.Effects.Notify, err = s.notifier(log); err != nil {
 		return err
 	}
-	loop = controller.New(config)
+	loop = controller.New(parts)
 
 	if err := s.makeToken(); err != nil {
 		return err
 	}
 	web := &server.Server{
-		Controller: operator{loop, store}, History: store,
+		Controller: loop, History: store,
 		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}
@@ -146,7 +145,7 @@ func (s *settings) runServices(ctx context.Context, config controller.Config, cl
 	if err != nil {
 		return errors.Join(&kargo.Error{Fault: kargo.Unavailable, Err: err}, listener.Close())
 	}
-	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", config.Repository,
+	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", parts.Behavior.Repository,
 		"ref", s.ref, "listen", listener.Addr().String(), "data", s.data, "instance", s.instance)
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -174,7 +173,7 @@ func measure(metrics *server.Metrics) func(phase, result string, took time.Durat
 
 // runLoop runs the loop, and gives the call that is under way when ctx ends a
 // moment to come to an end. What it leaves undone the next process does.
-func runLoop(ctx context.Context, loop *controller.Controller) error {
+func runLoop(ctx context.Context, loop *controller.Loop) error {
 	done := make(chan error, 1)
 	go func() { done <- loop.Run(ctx) }()
 	select {
@@ -191,7 +190,7 @@ func runLoop(ctx context.Context, loop *controller.Controller) error {
 }
 
 // hangups nudges the loop at every SIGHUP.
-func hangups(ctx context.Context, loop *controller.Controller) error {
+func hangups(ctx context.Context, loop *controller.Loop) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -203,26 +202,6 @@ func hangups(ctx context.Context, loop *controller.Controller) error {
 			loop.Nudge("SIGHUP")
 		}
 	}
-}
-
-// operator is the controller as the server knows it: people may look, nudge
-// and approve.
-type operator struct {
-	*controller.Controller
-	store *history.Store
-}
-
-// Approve lifts the approvable holds of one plan, and of no other.
-func (o operator) Approve(plan, by string) error {
-	if pending := o.Status().Pending.ID; plan != pending {
-		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),
-			Hint: "an approval fits one plan only; the pending one is " + pending}
-	}
-	if err := o.store.Approve(history.Approval{Plan: plan, By: by, Time: clock()}); err != nil {
-		return err
-	}
-	o.Nudge("approve")
-	return nil
 }
 
 // poll is when git is asked.
@@ -291,9 +270,9 @@ func (s *settings) makeToken() error {
 	return os.WriteFile(s.apiToken.file, []byte(hex.EncodeToString(token)+"\n"), 0o600)
 }
 
-// notifier tells --notify-url how a deployment ended, without holding the loop
-// up. What it cannot say it logs: a deployment does not fail for it.
-func (s *settings) notifier(log *slog.Logger) (func(kargo.Deployment), error) {
+// notifier tells --notify-url how a deployment ended. What it cannot say it logs:
+// a deployment does not fail for it.
+func (s *settings) notifier(log *slog.Logger) (func(context.Context, kargo.Deployment), error) {
 	if s.notifyURL == "" {
 		return nil, nil
 	}
@@ -301,13 +280,9 @@ func (s *settings) notifier(log *slog.Logger) (func(kargo.Deployment), error) {
 	if err := webhook.Validate(); err != nil {
 		return nil, err
 	}
-	return func(deployment kargo.Deployment) {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-			defer cancel()
-			if err := webhook.Deployment(ctx, deployment); err != nil {
-				log.Warn("notification failed", "deployment", deployment.Number, "error", err)
-			}
-		}()
+	return func(ctx context.Context, deployment kargo.Deployment) {
+		if err := webhook.Deployment(ctx, deployment); err != nil {
+			log.Warn("notification failed", "deployment", deployment.Number, "error", err)
+		}
 	}, nil
 }

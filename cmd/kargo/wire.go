@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -302,57 +303,55 @@ func (s *settings) openHistory() (*history.Store, error) {
 	return history.Open(s.state("history.db"))
 }
 
-// controllerConfig is what every controller of this program has in common,
-// whether it runs for one round or for years.
-func (s *settings) controllerConfig(ctx context.Context, source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Config, error) {
-	compiler, err := s.compiler()
-	if err != nil {
-		return controller.Config{}, err
-	}
+// parts are what every controller of this program has in common, whether it
+// runs for one round or for years.
+func (s *settings) parts(ctx context.Context, source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Parts, error) {
 	memory, err := store.Memory()
 	if err != nil {
-		return controller.Config{}, err
+		return controller.Parts{}, err
 	}
 	unfinished, err := store.Unfinished()
 	if err != nil {
-		return controller.Config{}, err
+		return controller.Parts{}, err
 	}
 	key, err := store.Key()
 	if err != nil {
-		return controller.Config{}, err
+		return controller.Parts{}, err
 	}
 	instance := &instanceKey{client: client, instance: s.instance, create: true}
 	sealKey := instance.derive(goodRenderings)
 	if err := store.Seal(func() ([]byte, error) { return sealKey(ctx) }); err != nil {
-		return controller.Config{}, err
+		return controller.Parts{}, err
 	}
-	compiler.Key, compiler.DigestKey = instance.derive(namesOfSecrets), key
-	config := controller.Config{
-		Source: source, Swarm: client, Watcher: client, Recorder: store, Renderings: store, Attempts: store, Compiler: compiler,
-		Credential: func(image string) (kargo.Credential, error) { return client.Credential(key, image) },
-		Memory:     memory, Unfinished: unfinished, MaskKey: key,
-		Approved: func() (string, error) { return approvedNow(store) },
-		Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
-		Write:    func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
-		Instance: s.instance, Version: version, Repository: address,
-		Poll: controller.Every(s.interval), Verify: s.verify,
-	}
-	if runner := s.hookRunner(); runner != nil {
-		config.After = runner.After
-	}
-	return config, nil
+	parts, err := s.partsWith(key, instance, client)
+	parts.Source, parts.Behavior.Repository, parts.Store = source, address, store
+	parts.Memory, parts.Unfinished = memory, unfinished
+	return parts, err
 }
 
-// approvalLasts is how long an approval waits for its plan. What was right an
-// hour ago may be wrong by now.
-const approvalLasts = time.Hour
-
-func approvedNow(store *history.Store) (string, error) {
-	approval, err := store.Approval()
-	if err != nil || clock().Sub(approval.Time) > approvalLasts {
-		return "", err
+// partsWith are the parts that need no data directory.
+func (s *settings) partsWith(key []byte, instance *instanceKey, client *swarm.Client) (controller.Parts, error) {
+	compiler, err := s.compiler()
+	if err != nil {
+		return controller.Parts{}, err
 	}
-	return approval.Plan, nil
+	compiler.Key, compiler.DigestKey = instance.derive(namesOfSecrets), key
+	effects := controller.Effects{
+		Credential: func(image string) (kargo.Credential, error) { return client.Credential(key, image) },
+		Write:      func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
+	}
+	if runner := s.hookRunner(); runner != nil {
+		effects.After = runner.After
+	}
+	return controller.Parts{
+		Swarm: client, Watcher: client, Compiler: compiler, Effects: effects,
+		Behavior: controller.Behavior{
+			Instance: s.instance, Version: version,
+			Poll: controller.Every(s.interval), Verify: s.verify,
+			Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent}, MaskKey: key,
+		},
+		Log: slog.New(slog.DiscardHandler),
+	}, nil
 }
 
 // clock is the wall clock, for the records that a person makes.

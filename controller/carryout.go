@@ -1,0 +1,198 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"kargo"
+	"kargo/plan"
+)
+
+// maxConflicts is how often one round plans anew because Swarm moved on under
+// it; after that the loop rests for a moment.
+const maxConflicts = 3
+
+// carryOut carries the plan out, and a new one where Swarm moved on meanwhile.
+func (r *Reconciler) carryOut(ctx context.Context, this *round) (goOn bool, err error) {
+	after := lookNowhere
+	for attempt := 1; ; attempt++ {
+		after, err = r.carryOutOnce(ctx, this.trigger, this.next)
+		if kargo.FaultOf(err) != kargo.Conflict || attempt == maxConflicts {
+			break
+		}
+		r.parts.Log.Info("swarm moved on, planning again", "error", err)
+		r.work.lookAt(lookEverywhere)
+		if this.next, err = r.look(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
+		r.work.fresh, r.work.look = false, after
+	} else {
+		r.work.lookAt(lookEverywhere)
+	}
+	return false, err
+}
+
+// carryOutOnce does what a plan says and records it; an empty plan may still
+// bring an open deployment to its end. It returns which look should follow.
+func (r *Reconciler) carryOutOnce(ctx context.Context, trigger string, next kargo.Plan) (after depth, err error) {
+	if next.Empty() && !r.work.fresh {
+		return lookNowhere, r.finishRound(ctx, next)
+	}
+	if err := r.begin(trigger, next); err != nil {
+		return lookNowhere, err
+	}
+	failed, err := r.apply(ctx, next)
+	if err != nil {
+		r.record.open.Err = r.mask().Text(kargo.Explain(err))
+	}
+	r.record.lasting = lasting(err)
+	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
+		r.putInForce(next.Revision, r.record.open.Stacks)
+	}
+	if next.Empty() {
+		return lookNowhere, r.finishRound(ctx, next)
+	}
+	remaining := next
+	remaining.Changes = failed
+	r.noteRemaining(remaining)
+	r.pace.lookAgain(time.Now())
+	if next.Count("", kargo.KindService) != len(next.Changes) {
+		after = lookEverywhere // what the services alone do not show must be read again
+	}
+	r.record.open.Outcome = kargo.OutcomeProgressing
+	return after, errors.Join(err, r.keepRecord())
+}
+
+// finishRound ends a round with nothing to change: what was sent has arrived,
+// and rollouts may be decided.
+func (r *Reconciler) finishRound(ctx context.Context, next kargo.Plan) error {
+	if open := r.record.open; open != nil {
+		open.Err = ""
+		if r.record.lasting != nil {
+			open.Err = r.mask().Text(kargo.Explain(r.record.lasting))
+		}
+	}
+	r.markSeen(next)
+	r.startClocks(nil, next)
+	r.runAfter(ctx, next)
+	err := r.settle(ctx, next)
+	r.noteRemaining(next)
+	return err
+}
+
+// apply sends the plan to Swarm. It returns the changes that failed.
+func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo.Change, err error) {
+	for _, change := range next.Changes {
+		r.interest.ignore(change)
+	}
+	sent := map[string]bool{}
+	defer func() { r.startClocks(sent, next) }()
+	_, err = measured(r.parts, "apply", func() (struct{}, error) {
+		return struct{}{}, r.parts.Swarm.Apply(ctx, next, func(change kargo.Change, err error) {
+			if err != nil {
+				failed = append(failed, change)
+				r.noteRefused(change, err)
+				return
+			}
+			sent[change.Stack] = true
+			r.noteSent(change)
+		})
+	})
+	for _, hold := range next.Held {
+		r.parts.Log.Info(hold.String())
+	}
+	return failed, err
+}
+
+func (r *Reconciler) noteRefused(change kargo.Change, err error) {
+	r.parts.Log.Error("change failed", "change", change.String(), "error", r.mask().Text(kargo.Explain(err)))
+	if kargo.FaultOf(err) == kargo.Invalid {
+		r.memory.Refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: kargo.Explain(err)}
+	}
+}
+
+func (r *Reconciler) noteSent(change kargo.Change) {
+	r.parts.Log.Info(change.String())
+	r.record.open.Changes = append(r.record.open.Changes, change)
+	r.remember(change)
+	// At once: the process may be killed before the next change.
+	if err := r.keepRecord(); err != nil {
+		r.parts.Log.Error("change not recorded", "change", change.String(), "error", err)
+	}
+}
+
+// remember keeps what was sent: the one thing that Swarm cannot tell.
+func (r *Reconciler) remember(change kargo.Change) {
+	if change.Kind != kargo.KindService {
+		return
+	}
+	if change.Action == kargo.Remove {
+		delete(r.memory.Sent, change.Name)
+		return
+	}
+	if r.rememberCredential(change); change.Renews {
+		return
+	}
+	if before := r.memory.Sent[change.Name]; before.Digest != change.Digest {
+		delete(r.memory.Drifts, change.Name) // another spec, another count
+	} else if before.Seen {
+		r.memory.Drifts[change.Name] = r.memory.Drifts[change.Name].Corrected(time.Now())
+	}
+	r.memory.Sent[change.Name] = kargo.SentSpec{
+		Digest: change.Digest, Reason: change.Reason, Credential: r.memory.Sent[change.Name].Credential,
+	}
+}
+
+// markSeen notes which of the sent specs arrived: the same difference seen
+// again is drift from now on.
+func (r *Reconciler) markSeen(next kargo.Plan) {
+	r.noteCredentials()
+	for _, name := range next.Unchanged {
+		if sent, known := r.memory.Sent[name]; known && !sent.Seen {
+			sent.Seen = true
+			r.memory.Sent[name] = sent
+		}
+	}
+}
+
+// runAfter runs the after hooks of renderings that were sent whole: once each,
+// whatever is corrected later. It takes no longer than the hooks may take.
+func (r *Reconciler) runAfter(ctx context.Context, next kargo.Plan) {
+	after := r.parts.Effects.After
+	if after == nil {
+		return
+	}
+	waiting := stacksOf(next)
+	for _, stack := range r.view.stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		if !rollout.AfterDue || rollout.Failed != nil || waiting[stack.Name] {
+			continue
+		}
+		runs, err := after(ctx, r.view.workspace, stack.Name)
+		rollout.AfterDue = false
+		r.memory.Rollouts[stack.Name] = rollout
+		if r.record.open != nil {
+			r.record.open.Hooks = append(r.record.open.Hooks, r.maskedRuns(runs)...)
+		}
+		if err != nil {
+			r.parts.Log.Error("after hook failed", "stack", stack.Name, "error", r.mask().Text(kargo.Explain(err)))
+			r.record.hookFailure = errors.Join(r.record.hookFailure, err)
+		}
+	}
+}
+
+// maskedRuns are runs of hooks as they may be shown and kept.
+func (r *Reconciler) maskedRuns(runs []kargo.HookRun) []kargo.HookRun {
+	mask := r.mask()
+	var shown []kargo.HookRun
+	for _, run := range runs {
+		if r.selection.has(run.Stack) {
+			run.Output, run.Err = mask.Text(run.Output), mask.Text(run.Err)
+			shown = append(shown, run)
+		}
+	}
+	return shown
+}

@@ -1,0 +1,183 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"kargo"
+	"kargo/plan"
+)
+
+// sight is what was seen of Swarm.
+type sight struct {
+	cluster kargo.Cluster
+	// verified is when everything was last looked at, and by stack, when such a
+	// look last found the stack as it is wanted.
+	verified       time.Time
+	verifiedStacks map[string]time.Time
+	// unlabelled: no node has labels of this instance, as far as is known.
+	unlabelled bool
+}
+
+func (s sight) clone() sight {
+	s.verifiedStacks = maps.Clone(s.verifiedStacks)
+	return s
+}
+
+// lookAndPlan looks at Swarm, where anything may differ, and plans.
+func (r *Reconciler) lookAndPlan(ctx context.Context, this *round) (goOn bool, err error) {
+	if !r.work.fresh && r.work.look == lookNowhere {
+		return false, nil
+	}
+	if r.work.fresh {
+		this.trigger = r.work.cause
+	}
+	this.next, err = r.look(ctx)
+	return err == nil, err
+}
+
+// look sees what runs, with as few calls as possible, and plans. Where only a
+// rollout may have moved, the services are enough; as soon as the plan has
+// anything to say, and now and then during a long rollout, everything is read.
+func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
+	nodesMoved := r.interest.takeNodesMoved() && len(r.view.labels) > 0
+	if nodesMoved || r.selection.removing {
+		r.work.lookAt(lookEverywhere)
+	}
+	if light := r.work.look < lookEverywhere && !r.work.fresh && time.Since(r.sight.verified) < longestLight; light {
+		next, err := r.lookAtServices(ctx)
+		if err != nil || next.Empty() && !passing(next) {
+			return next, err
+		}
+	}
+	if err := r.lookAtEverything(ctx); err != nil {
+		return kargo.Plan{}, err
+	}
+	r.judge(ctx)
+	next, err := r.planResolved(ctx)
+	if err != nil {
+		return next, err
+	}
+	r.work.look = min(r.work.look, lookServices)
+	r.noteVerified(next)
+	return next, nil
+}
+
+func (r *Reconciler) lookAtServices(ctx context.Context) (kargo.Plan, error) {
+	services, err := measured(r.parts, "observe", func() ([]kargo.LiveService, error) { return r.parts.Swarm.Services(ctx) })
+	if err != nil {
+		return kargo.Plan{}, fmt.Errorf("look at services: %w", err)
+	}
+	cluster := &r.sight.cluster
+	cluster.Services, cluster.Tasks, cluster.TasksKnown = services, nil, false
+	r.judge(ctx)
+	return r.makePlan()
+}
+
+func (r *Reconciler) lookAtEverything(ctx context.Context) error {
+	cluster, err := measured(r.parts, "observe", func() (kargo.Cluster, error) { return r.parts.Swarm.Observe(ctx) })
+	if err != nil {
+		return fmt.Errorf("look at swarm: %w", err)
+	}
+	if cluster.Nodes, err = r.nodes(ctx); err != nil {
+		return fmt.Errorf("look at nodes: %w", err)
+	}
+	if r.selection.removing && !cluster.TasksKnown {
+		// The services of stacks that are removed are gone before their tasks.
+		tasks, err := r.parts.Swarm.Tasks(ctx)
+		if err != nil {
+			return fmt.Errorf("look at tasks: %w", err)
+		}
+		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, plan.Ended), true
+	}
+	r.sight.cluster, r.sight.verified = cluster, time.Now()
+	return nil
+}
+
+// nodes reads the nodes where their labels matter: where a variable wants some,
+// where this instance has left some, and once in a process to find that out.
+// It returns nil where they do not.
+func (r *Reconciler) nodes(ctx context.Context) ([]kargo.LiveNode, error) {
+	wanted := len(r.view.labels) > 0
+	if r.selection.removing || r.sight.unlabelled && !wanted {
+		return nil, nil
+	}
+	nodes, err := r.parts.Swarm.Nodes(ctx)
+	if err != nil && !wanted {
+		// A proxy before Docker's socket may not let it through.
+		r.parts.Log.Debug("cannot look for labels of nodes", "error", err)
+		return nil, nil
+	}
+	r.sight.unlabelled = err == nil && !plan.OwnsLabels(nodes, r.parts.Behavior.Instance)
+	return nodes, err
+}
+
+// noteVerified keeps when a full look found each stack as it is wanted.
+func (r *Reconciler) noteVerified(next kargo.Plan) {
+	verified := map[string]time.Time{}
+	for _, stack := range r.view.stacks {
+		verified[stack.Name] = r.sight.verifiedStacks[stack.Name]
+		if inSync(stack.Name, next) {
+			verified[stack.Name] = r.sight.verified
+		}
+	}
+	r.sight.verifiedStacks = verified
+}
+
+// makePlan plans with what was seen last.
+func (r *Reconciler) makePlan() (kargo.Plan, error) {
+	var err error
+	if r.memory.Approved, err = r.parts.Store.Approved(time.Now()); err != nil {
+		return kargo.Plan{}, err
+	}
+	r.readGood()
+	var order []string
+	if !r.selection.isAll() {
+		order = r.view.workspace.Env.List("STACKS")
+	}
+	behavior := r.parts.Behavior
+	return plan.Make(r.view.stacks, r.sight.cluster, plan.Options{
+		Instance:    behavior.Instance,
+		Revision:    r.view.revision(),
+		Now:         time.Now(),
+		Only:        r.selection.only,
+		Order:       order,
+		Governor:    behavior.Governor,
+		Labels:      r.view.labels,
+		Credentials: r.credentials(),
+		Mask:        r.mask(),
+		Memory:      r.memory,
+	}), nil
+}
+
+// standIns returns what should run now.
+func (r *Reconciler) standIns() plan.StandIns {
+	r.readGood()
+	in := plan.StandIn(r.view.stacks, r.memory)
+	for name, reason := range in.Unusable {
+		r.parts.Log.Warn("the last good rendering cannot be used: "+reason, "stack", name)
+	}
+	return in
+}
+
+// readGood reads the last good renderings that stand in for others.
+func (r *Reconciler) readGood() {
+	r.memory.Good = map[string]kargo.Stack{}
+	for _, name := range plan.NeedGood(r.view.stacks, r.memory) {
+		good, err := r.parts.Store.Good(name)
+		switch {
+		case err != nil:
+			r.parts.Log.Warn("cannot read the last good rendering", "stack", name, "error", err)
+		case good != nil:
+			r.memory.Good[name] = *good
+		}
+	}
+}
+
+// passing reports whether a plan holds anything that lifts by itself.
+func passing(p kargo.Plan) bool {
+	return slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilSettled })
+}

@@ -1,0 +1,278 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kargo"
+)
+
+// Loop runs rounds when they are due. All its methods may be called from any
+// goroutine.
+type Loop struct {
+	parts      Parts
+	reconciler *Reconciler // belongs to the goroutine of runRounds
+	board      *board
+	interest   *interest
+	follower   *follower
+	cleaner    *cleaner
+	notifier   *notifier
+
+	nudges  chan string   // holds one: a burst becomes one round
+	changed chan struct{} // holds one: something changed in Swarm
+	plans   chan planRequest
+
+	mu       sync.Mutex
+	requests []func(*Reconciler) // for the next round, see ask
+}
+
+// planRequest asks the loop for the plan of its next round.
+type planRequest struct {
+	ctx   context.Context
+	reply chan<- planReply
+}
+
+type planReply struct {
+	plan kargo.Plan
+	err  error
+}
+
+// New makes a loop. It does nothing until Run is called.
+func New(parts Parts) *Loop {
+	r := NewReconciler(parts)
+	l := &Loop{
+		parts: parts, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
+		nudges: make(chan string, 1), changed: make(chan struct{}, 1), plans: make(chan planRequest),
+	}
+	l.follower = newFollower(parts, r.board, l.Nudge)
+	r.notify = l.notifier.add
+	return l
+}
+
+// WebhookTrigger begins the trigger of every nudge that came from a git host.
+const WebhookTrigger = "webhook"
+
+// Nudge asks for a round now and says why, for the history. It carries nothing:
+// losing one costs an interval, and a burst of them becomes one round.
+func (l *Loop) Nudge(trigger string) {
+	select {
+	case l.nudges <- trigger:
+	default:
+	}
+}
+
+// Status returns a copy of what the loop knows now.
+func (l *Loop) Status() kargo.Status { return l.board.status() }
+
+// Plan returns the plan that a round would carry out now, without changing
+// anything. It waits until the round under way has ended. The error is that of
+// the round: with Invalid, the plan is the one of the revision in force.
+func (l *Loop) Plan(ctx context.Context) (kargo.Plan, error) {
+	reply := make(chan planReply, 1)
+	select {
+	case l.plans <- planRequest{ctx, reply}:
+	case <-ctx.Done():
+		return kargo.Plan{}, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
+	}
+	answer := <-reply
+	return answer.plan, answer.err
+}
+
+// Run runs rounds until ctx ends, and then returns nil. A plan that is being
+// carried out stops before its next change. All goroutines of the controller
+// begin and end here; a panic in one of them ends what it was doing, not the
+// process.
+func (l *Loop) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for name, run := range map[string]func(context.Context){
+		"rounds": l.runRounds, "events": l.watch, "tags": l.follower.run, "clean-up": l.clean, "notifications": l.notifier.run,
+	} {
+		group.Go(func() error { l.guard(ctx, name, run); return nil })
+	}
+	return group.Wait()
+}
+
+// guard runs one of the goroutines, and begins it anew after a panic, with
+// growing pauses.
+func (l *Loop) guard(ctx context.Context, name string, run func(context.Context)) {
+	survive := func() (panicked bool) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				l.parts.Log.Error("panic", "in", name, "cause", fmt.Sprint(cause))
+				panicked = true
+			}
+		}()
+		run(ctx)
+		return false
+	}
+	for panics := 1; survive() && ctx.Err() == nil; panics++ {
+		sleep(ctx, backOff(panics))
+	}
+}
+
+// runRounds runs a round whenever one is due.
+func (l *Loop) runRounds(ctx context.Context) {
+	trigger, ask := "start", true
+	for {
+		wait := l.round(ctx, trigger)
+		l.handOver(ask)
+		ask = false
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case request := <-l.plans:
+			l.preview(request)
+			trigger = ""
+		case trigger = <-l.nudges:
+			trigger = l.restAfterPush(ctx, trigger)
+			// A push, be it Kargo's own, says nothing about Swarm; a person who
+			// asks for a round wants to know.
+			if ask = !strings.HasPrefix(trigger, WebhookTrigger) && trigger != tagsWritten; ask {
+				l.reconciler.work.everything()
+			}
+			l.reconciler.work.git = true
+		case <-l.changed:
+			trigger = "swarm event"
+			l.reconciler.work.lookAt(lookServices)
+			l.restABit(ctx)
+		case <-timer.C:
+			trigger = l.reconciler.expire(time.Now())
+		}
+		timer.Stop()
+	}
+}
+
+// handOver gives what is in force to those who work beside the rounds.
+func (l *Loop) handOver(ask bool) {
+	if following, known := l.reconciler.following(ask); known {
+		l.follower.hand(following)
+	}
+	if l.cleaner.isDue() {
+		if cleaning, known := l.reconciler.cleaning(); known {
+			l.cleaner.hand(cleaning)
+		}
+	}
+}
+
+func (l *Loop) preview(request planRequest) {
+	next, err := l.reconciler.Plan(request.ctx)
+	request.reply <- planReply{next, err}
+}
+
+// round runs one round, and returns how long to wait for the next. An empty
+// trigger means that no round is due.
+func (l *Loop) round(ctx context.Context, trigger string) time.Duration {
+	if trigger == "" {
+		return l.reconciler.pace.until(time.Now())
+	}
+	started := time.Now()
+	for _, request := range l.takeRequests() {
+		request(l.reconciler)
+	}
+	err := l.reconciler.Round(ctx, trigger)
+	if ctx.Err() != nil {
+		return 0
+	}
+	l.parts.measure("round", started, err)
+	l.logFailure(ctx, trigger, err)
+	wait := l.reconciler.rest(time.Now(), err)
+	l.board.change(func(s *kargo.Status) {
+		s.Rounds++
+		s.LastRound = started
+		s.NextRound = time.Now().Add(wait)
+		s.Fault, s.Message = "", ""
+		if err != nil {
+			s.Fault, s.Message = kargo.FaultOf(err).String(), kargo.Explain(err)
+		}
+	})
+	return wait
+}
+
+// logFailure logs an error once, and with less weight as long as it stays the
+// same.
+func (l *Loop) logFailure(ctx context.Context, trigger string, err error) {
+	if err == nil {
+		return
+	}
+	level := slog.LevelError
+	if l.Status().Message == kargo.Explain(err) {
+		level = slog.LevelDebug
+	}
+	l.parts.Log.Log(ctx, level, "round failed", "trigger", trigger, "fault", kargo.FaultOf(err).String(), "error", err)
+}
+
+// restAfterPush lets a push wait if there was another one just now, and returns
+// the trigger of the round to come. A person who nudges meanwhile does not wait.
+func (l *Loop) restAfterPush(ctx context.Context, trigger string) string {
+	pace := &l.reconciler.pace
+	timer := time.NewTimer(time.Until(pace.push.Add(pushRest)))
+	defer timer.Stop()
+	for strings.HasPrefix(trigger, WebhookTrigger) {
+		select {
+		case <-ctx.Done():
+			return trigger
+		case <-timer.C:
+			pace.push = time.Now()
+			return trigger
+		case trigger = <-l.nudges:
+		}
+	}
+	return trigger
+}
+
+// restABit lets the events of one cause arrive together.
+func (l *Loop) restABit(ctx context.Context) {
+	sleep(ctx, eventRest)
+	select {
+	case <-l.changed:
+	default:
+	}
+}
+
+// watch turns Swarm's events into looks, and the break of their stream too:
+// what happened meanwhile is unknown.
+func (l *Loop) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := l.parts.Watcher.Watch(ctx, func(event kargo.Event) {
+			l.parts.Log.Debug("swarm event", "what", event.String())
+			if l.interest.concerns(event) {
+				l.look()
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		l.parts.Log.Debug("event stream ended", "error", err)
+		sleep(ctx, watchRetry)
+		l.look()
+	}
+}
+
+// clean removes old images when their time has come.
+func (l *Loop) clean(ctx context.Context) { l.cleaner.run(ctx, l.look) }
+
+// look asks for a look at Swarm.
+func (l *Loop) look() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits for a time, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,209 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"kargo"
+	"kargo/compile"
+	"kargo/plan"
+)
+
+// Source is where revisions come from.
+type Source interface {
+	// Head returns the newest revision: what the tracked refs point to now.
+	Head(ctx context.Context) (kargo.RevisionID, error)
+	// Fetch returns that revision with its files. It uses no network for one
+	// that was fetched before.
+	Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error)
+	// Protect names the revisions that must stay available without the network
+	// until it is called again.
+	Protect(revisions ...kargo.RevisionID)
+}
+
+// Swarm is what plans are made from and carried out on.
+type Swarm interface {
+	// Observe is the full look.
+	Observe(ctx context.Context) (kargo.Cluster, error)
+	// Services is the light look, one call: enough to see whether anything
+	// moved and how a rollout goes.
+	Services(ctx context.Context) ([]kargo.LiveService, error)
+	// Nodes returns the nodes with their labels.
+	Nodes(ctx context.Context) ([]kargo.LiveNode, error)
+	// Apply carries a plan out and calls done after each change. It decides
+	// nothing.
+	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
+	// Tasks returns all tasks of the services, the newest first.
+	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
+	// Images asks the registries of images what their tags mean.
+	Images(ctx context.Context, names ...string) (map[string]kargo.Image, error)
+	// LogTail returns the end of a task's log.
+	LogTail(ctx context.Context, task string, lines int) ([]string, error)
+}
+
+// Watcher reports when something changes in Swarm. Watch returns when the
+// stream of events breaks.
+type Watcher interface {
+	Watch(ctx context.Context, changed func(kargo.Event)) error
+}
+
+// Recorder keeps deployments and what must be remembered.
+type Recorder interface {
+	Begin(kargo.Deployment) (kargo.Deployment, error)
+	Record(kargo.Deployment, kargo.Memory) error
+}
+
+// Renderings keeps the last good rendering of each stack.
+type Renderings interface {
+	KeepGood(kargo.Stack) error
+	Good(stack string) (*kargo.Stack, error)
+}
+
+// Attempts counts how often the reading of a revision began without ending: a
+// revision that kills the process must not do so forever.
+type Attempts interface {
+	// Attempt notes that a reading begins, and returns how often it has begun
+	// without ending.
+	Attempt(reading string) (int, error)
+	// Survived notes that a reading has ended, and leaves others as they are.
+	Survived(reading string) error
+}
+
+// Approvals keeps which plan a person approved.
+type Approvals interface {
+	// Approve notes that a person approved a plan.
+	Approve(plan, by string, at time.Time) error
+	// Approved returns the ID of the plan whose approval is in force at a time,
+	// or "".
+	Approved(at time.Time) (string, error)
+}
+
+// Store is what lies in the data directory.
+type Store interface {
+	Recorder
+	Renderings
+	Attempts
+	Approvals
+}
+
+// Registry returns which tags an image's repository has.
+type Registry interface {
+	Tags(ctx context.Context, image string) ([]string, error)
+}
+
+// Parts is everything that a controller is made of: what it talks to, and how
+// it behaves.
+type Parts struct {
+	Source   Source
+	Swarm    Swarm
+	Watcher  Watcher
+	Store    Store
+	Compiler compile.Compiler
+	Effects  Effects
+	Tags     Tags
+	Cleaning Cleaning
+	Behavior Behavior
+	// Memory is what an earlier process left, Unfinished the deployment that
+	// it left in the middle; rounds go on with both.
+	Memory     kargo.Memory
+	Unfinished *kargo.Deployment
+	Log        *slog.Logger
+}
+
+// Effects are the effects of a round besides those on Swarm and the store. A
+// nil function means that there is no such effect.
+type Effects struct {
+	// Try reads a revision where it can do no harm, before it is read here. An
+	// error says why it must not be read.
+	Try func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error
+	// Write puts the merged configuration on disk.
+	Write func(kargo.Workspace) error
+	// After runs the after hooks of one stack.
+	After func(ctx context.Context, workspace kargo.Workspace, stack string) ([]kargo.HookRun, error)
+	// Credential returns what nodes get with a service to pull an image now.
+	Credential func(image string) (kargo.Credential, error)
+	// Notify reports how a deployment ended. Loop.Run calls it beside the
+	// rounds, one deployment after the other.
+	Notify func(context.Context, kargo.Deployment)
+	// Measure takes the duration of one phase of a round.
+	Measure func(phase, result string, took time.Duration)
+}
+
+// Tags says how the tags of images are followed, where the workspace asks for
+// it. Without a Registry they are not.
+type Tags struct {
+	Registry  Registry
+	Committer compile.Committer
+	// Interval is how often the registries are asked. They are also asked at the
+	// start, and when a person asks for a round.
+	Interval time.Duration
+}
+
+// Cleaning says how old images are removed from the nodes. Without Clean they
+// are not.
+type Cleaning struct {
+	Clean    func(context.Context, kargo.Cleaning) ([]kargo.NodeReport, error)
+	Schedule Schedule
+	Age      time.Duration // of the images, at least
+}
+
+// Behavior is what the operator set.
+type Behavior struct {
+	// Instance is the name under which the controller owns objects.
+	Instance   string
+	Version    string // of the program
+	Repository string // as it may be shown
+	// Poll is when git is asked next.
+	Poll Schedule
+	// Verify is how often the whole Swarm is looked at even if nothing changes.
+	Verify time.Duration
+	// Governor bounds removals; nil means the planner's default.
+	Governor *plan.Governor
+	// MaskKey is the key of the digests of secrets.
+	MaskKey []byte
+}
+
+// measured times one phase of a round.
+func measured[T any](p Parts, phase string, do func() (T, error)) (T, error) {
+	started := time.Now()
+	value, err := do()
+	p.measure(phase, started, err)
+	return value, err
+}
+
+func (p Parts) measure(phase string, started time.Time, err error) {
+	if p.Effects.Measure == nil {
+		return
+	}
+	result := "ok"
+	if err != nil {
+		result = kargo.FaultOf(err).String()
+	}
+	p.Effects.Measure(phase, result, time.Since(started))
+}
+
+// withoutEffects returns parts that change nothing, neither on a disk nor in
+// Swarm.
+func (p Parts) withoutEffects() Parts {
+	p.Store = readOnly{p.Store}
+	p.Source = unprotected{p.Source}
+	p.Effects = Effects{Credential: p.Effects.Credential, Try: p.Effects.Try}
+	p.Log = slog.New(slog.DiscardHandler)
+	return p
+}
+
+// readOnly is a store that keeps nothing.
+type readOnly struct{ Store }
+
+func (readOnly) Begin(d kargo.Deployment) (kargo.Deployment, error) { return d, nil }
+func (readOnly) Record(kargo.Deployment, kargo.Memory) error        { return nil }
+func (readOnly) KeepGood(kargo.Stack) error                         { return nil }
+func (readOnly) Attempt(string) (int, error)                        { return 1, nil }
+func (readOnly) Survived(string) error                              { return nil }
+func (readOnly) Approve(plan, by string, at time.Time) error        { return nil }
+
+// unprotected is a source in which what is protected stays as it is.
+type unprotected struct{ Source }
+
+func (unprotected) Protect(...kargo.RevisionID) {}

@@ -1,0 +1,240 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"kargo"
+	"kargo/compile"
+	"kargo/plan"
+)
+
+// Reconciler runs single rounds. It belongs to one goroutine.
+type Reconciler struct {
+	parts    Parts
+	board    *board
+	interest *interest
+	// notify takes a deployment that has ended. It does not block.
+	notify func(kargo.Deployment)
+
+	memory    plan.Memory
+	selection selection
+	view      *view // what is in force, or about to be; nil until known
+	source    source
+	sight     sight
+	record    record
+	shown     shown
+	work      work
+	pace      pace
+}
+
+// NewReconciler makes a reconciler. It does nothing until it is called.
+func NewReconciler(parts Parts) *Reconciler {
+	r := &Reconciler{
+		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
+		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
+		record: record{open: parts.Unfinished},
+	}
+	if r.memory.Sent == nil {
+		r.memory.Sent = kargo.Sent{}
+	}
+	if r.memory.Rollouts == nil {
+		r.memory.Rollouts = map[string]kargo.Rollout{}
+	}
+	r.work.everything()
+	return r
+}
+
+// round is what the stages of one round hand on.
+type round struct {
+	trigger string
+	// sourceErr is why the newest revision is not the desired one. What is in
+	// force is kept in force all the same.
+	sourceErr error
+	next      kargo.Plan
+}
+
+// stage is one step of a round. It reports whether the round goes on after it.
+type stage struct {
+	name string
+	run  func(*Reconciler, context.Context, *round) (goOn bool, err error)
+}
+
+// planning are the stages of a round up to its plan, and stages all of them, in
+// the order of the drawing in ARCHITECTURE.md. A stage that fails ends the
+// round, and is tried again by the next one: what it has to do is crossed off
+// when it has succeeded.
+var (
+	planning = []stage{
+		{"read the newest revision", (*Reconciler).readNewest},
+		{"read values outside the repository", (*Reconciler).readValues},
+		{"write the merged configuration", (*Reconciler).write},
+		{"follow tags", (*Reconciler).followTags},
+		{"put in force what moves nothing", (*Reconciler).putUnmovedInForce},
+		{"forget what was refused", (*Reconciler).forgetRefused},
+		{"follow the renderings", (*Reconciler).followRenderings},
+		{"look and plan", (*Reconciler).lookAndPlan},
+	}
+	stages = append(slices.Clone(planning), stage{"carry the plan out", (*Reconciler).carryOut})
+)
+
+// Round does what is due. Trigger says why it runs, for the history. Its error
+// has the worst fault that it met; what could be done in spite of it is done.
+func (r *Reconciler) Round(ctx context.Context, trigger string) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = errors.Join(err, kargo.Errorf(kargo.Internal, "panic in round: %v", cause))
+		}
+		r.report()
+	}()
+	this := &round{trigger: trigger}
+	err = r.runStages(ctx, this, stages)
+	return joined(err, this.sourceErr)
+}
+
+func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage) error {
+	for _, stage := range stages {
+		if goOn, err := stage.run(r, ctx, this); err != nil || !goOn {
+			return err
+		}
+	}
+	return nil
+}
+
+// Plan returns the plan that Round would carry out now. It runs the same stages
+// up to that on a copy, without any effect: nothing is recorded or written, and
+// the reconciler stays as it is. With a revision that is refused, the error is
+// Invalid and the plan is that of the revision in force.
+func (r *Reconciler) Plan(ctx context.Context) (kargo.Plan, error) {
+	this := &round{trigger: "plan"}
+	copied := r.withoutEffects()
+	copied.work.git = true
+	copied.work.lookAt(lookEverywhere)
+	err := copied.runStages(ctx, this, planning)
+	return this.next, joined(err, this.sourceErr)
+}
+
+// LookAgain is a Round that only looks at Swarm: at what the last one started.
+func (r *Reconciler) LookAgain(ctx context.Context) error {
+	r.work.lookAt(lookServices)
+	return r.Round(ctx, "rollout")
+}
+
+// Read asks the source for its newest revision, and reads it where it is new.
+// Nothing is carried out.
+func (r *Reconciler) Read(ctx context.Context, trigger string) error {
+	defer r.report()
+	return r.readHead(ctx, trigger)
+}
+
+// Select bounds the rounds to come to stacks that a person named. All others
+// are neither changed nor removed, and what is remembered of them stays. Without
+// names no stack is touched, and labels of nodes alone are.
+func (r *Reconciler) Select(stacks ...string) {
+	r.selection = selection{only: append([]string{}, stacks...)}
+	if r.view != nil && r.view.whole != nil {
+		r.desire(*r.view.whole)
+		r.work.write = true
+		r.work.lookAt(lookEverywhere)
+	}
+}
+
+// Remove bounds the rounds to come to the removal of stacks that a person
+// named. It needs no revision to have been read.
+func (r *Reconciler) Remove(stacks ...string) {
+	r.selection = selection{only: append([]string{}, stacks...), removing: true}
+	r.view = r.view.withoutStacks(r.memory.Applied.Revision)
+	r.work.git, r.work.write = false, false
+	r.work.lookAt(lookEverywhere)
+}
+
+// Retry lifts the quarantine of a stack, or of all if the name is empty, so that
+// the next round sends its rendering again.
+func (r *Reconciler) Retry(stack string) {
+	for name, rollout := range r.memory.Rollouts {
+		if stack == "" || name == stack {
+			rollout.Failed, rollout.Since = nil, time.Time{}
+			r.memory.Rollouts[name] = rollout
+		}
+	}
+	if r.view == nil {
+		return
+	}
+	for _, wanted := range r.view.stacks {
+		if stack == "" || wanted.Name == stack {
+			for _, service := range wanted.Services {
+				delete(r.memory.Sent, service.Name) // so that what Swarm rolled back is sent again
+			}
+		}
+	}
+}
+
+// Settled reports whether nothing was on its way any more at the last look.
+func (r *Reconciler) Settled() bool { return !r.pace.unsettled() }
+
+// Status returns a copy of what is known now. It may be called from any
+// goroutine.
+func (r *Reconciler) Status() kargo.Status { return r.board.status() }
+
+// Stacks returns the names of the stacks that were read, in the order of STACKS.
+func (r *Reconciler) Stacks() []string {
+	var names []string
+	if r.view != nil && r.view.whole != nil {
+		for _, stack := range r.view.whole.Stacks {
+			names = append(names, stack.Name)
+		}
+	}
+	return names
+}
+
+// KnownStacks returns the names of the stacks that are wanted or in force.
+func (r *Reconciler) KnownStacks() []string {
+	return append(r.Stacks(), slices.Sorted(maps.Keys(r.memory.Applied.Stacks))...)
+}
+
+// Failures returns the names of the stacks whose rendering has failed.
+func (r *Reconciler) Failures() []string {
+	var names []string
+	for name, rollout := range r.memory.Rollouts {
+		if rollout.Failed != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// desire makes a revision the desired one.
+func (r *Reconciler) desire(desired compile.Desired) {
+	r.view = newView(desired, r.selection, r.memory.Resolved.Latest)
+}
+
+// mask hides the secrets of the desired revision. What the daemon or a task
+// says may quote them.
+func (r *Reconciler) mask() kargo.Mask { return r.view.workspace.Mask(r.parts.Behavior.MaskKey) }
+
+// withoutEffects returns a copy that may be run without changing anything:
+// neither this reconciler, nor what lies on a disk or in Swarm.
+func (r *Reconciler) withoutEffects() *Reconciler {
+	copied := *r
+	copied.parts = r.parts.withoutEffects()
+	copied.board, copied.interest = newBoard(copied.parts), &interest{}
+	copied.notify = func(kargo.Deployment) {}
+	copied.memory = r.memory.Clone()
+	copied.sight = r.sight.clone()
+	copied.record = r.record.clone()
+	return &copied
+}
+
+// joined joins two errors, and leaves one alone as it is.
+func joined(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return errors.Join(a, b)
+}

@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"kargo"
+)
+
+// Retry lifts the quarantine of a stack, or of all if the name is empty, and
+// asks for a round.
+func (l *Loop) Retry(stack string) {
+	l.ask(func(r *Reconciler) { r.Retry(stack) })
+	l.Nudge(strings.TrimSpace("retry " + stack))
+}
+
+// Adopt takes over objects of a stack's names that carry no owner, until the
+// process ends; a workspace says it for good (<STACK>_ADOPT).
+func (l *Loop) Adopt(stack string) {
+	l.ask(func(r *Reconciler) { r.memory.Adopted[stack] = true })
+	l.Nudge("adopt " + stack)
+}
+
+// Approve lifts the holds of one plan that wait for a person, and of no other
+// plan. By names the person. A plan that is not the pending one is a Conflict.
+func (l *Loop) Approve(plan, by string) error {
+	if pending := l.Status().Pending.ID; plan != pending {
+		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),
+			Hint: "an approval fits one plan only; the pending one is " + pending}
+	}
+	if err := l.parts.Store.Approve(plan, by, time.Now()); err != nil {
+		return err
+	}
+	l.Nudge("approve")
+	return nil
+}
+
+// ask leaves something for the next round to do: what it works on belongs to
+// the goroutine of the rounds.
+func (l *Loop) ask(request func(*Reconciler)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests = append(l.requests, request)
+}
+
+func (l *Loop) takeRequests() []func(*Reconciler) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	requests := l.requests
+	l.requests = nil
+	return requests
+}
+
+// notifier reports deployments one after the other, beside the rounds: whom it
+// reports to may take its time.
+type notifier struct {
+	parts Parts
+	queue chan kargo.Deployment
+}
+
+// mostNotifications is how many deployments wait to be reported at most.
+const mostNotifications = 64
+
+// notifyTime is how long the report of one deployment may take, and
+// lastNotifyTime how long all that are left may take when the program ends.
+const (
+	notifyTime     = 30 * time.Second
+	lastNotifyTime = time.Second
+)
+
+func newNotifier(parts Parts) *notifier {
+	return &notifier{parts: parts, queue: make(chan kargo.Deployment, mostNotifications)}
+}
+
+// add has a deployment reported. It does not block.
+func (n *notifier) add(deployment kargo.Deployment) {
+	if n.parts.Effects.Notify == nil {
+		return
+	}
+	select {
+	case n.queue <- deployment:
+	default:
+		n.parts.Log.Warn("too many notifications wait; this one is dropped", "deployment", deployment.Number)
+	}
+}
+
+// run reports until ctx ends, then what is left.
+func (n *notifier) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastNotifyTime)
+			defer cancel()
+			for len(n.queue) > 0 && last.Err() == nil {
+				n.parts.Effects.Notify(last, <-n.queue)
+			}
+			return
+		case deployment := <-n.queue:
+			n.report(ctx, deployment)
+		}
+	}
+}
+
+func (n *notifier) report(ctx context.Context, deployment kargo.Deployment) {
+	ctx, cancel := context.WithTimeout(ctx, notifyTime)
+	defer cancel()
+	n.parts.Effects.Notify(ctx, deployment)
+}

@@ -1,0 +1,74 @@
+package controller
+
+import (
+	"slices"
+
+	"kargo"
+	"kargo/compile"
+)
+
+// selection bounds rounds to stacks that a person named. All others are neither
+// changed nor removed, and what is remembered of them stays.
+type selection struct {
+	only     []string // the named stacks; nil for all
+	removing bool     // and they are to be removed
+}
+
+// isAll reports whether rounds are not bounded.
+func (s selection) isAll() bool { return s.only == nil }
+
+// has reports whether a stack is selected.
+func (s selection) has(stack string) bool { return s.isAll() || slices.Contains(s.only, stack) }
+
+// of returns the selected stacks.
+func (s selection) of(stacks []kargo.Stack) []kargo.Stack {
+	if s.isAll() {
+		return stacks
+	}
+	return slices.DeleteFunc(slices.Clone(stacks), func(stack kargo.Stack) bool { return !s.has(stack.Name) })
+}
+
+// view is the desired revision as rounds work on it. It is a value: another
+// revision, another selection or another meaning of a tag makes another view.
+type view struct {
+	// whole is the revision as it was read, with all its stacks; nil where none
+	// could be read, and stacks are only removed.
+	whole     *compile.Desired
+	workspace kargo.Workspace
+	labels    []kargo.NodeLabels
+	// rendered are the selected stacks as they were rendered, stacks the same
+	// with what the tags mean of those that follow them.
+	rendered, stacks []kargo.Stack
+}
+
+// newView returns the selected part of a revision. Latest is what tags mean, for
+// the stacks that follow them.
+func newView(whole compile.Desired, s selection, latest map[string]kargo.Image) *view {
+	rendered := s.of(whole.Stacks)
+	return &view{
+		whole: &whole, workspace: whole.Workspace, labels: whole.Labels,
+		rendered: rendered, stacks: compile.WithTags(rendered, latest),
+	}
+}
+
+// withTags returns the same view with another meaning of tags.
+func (v *view) withTags(latest map[string]kargo.Image) *view {
+	other := *v
+	other.stacks = compile.WithTags(v.rendered, latest)
+	return &other
+}
+
+// withoutStacks returns a view in which no stack is wanted. Its environment
+// still says what is secret. The view it is made from may be nil.
+func (v *view) withoutStacks(inForce kargo.Revision) *view {
+	nothing := &view{}
+	if v != nil && v.whole != nil {
+		nothing.whole, nothing.workspace = v.whole, v.whole.Workspace
+	}
+	if inForce.Commit != "" {
+		nothing.workspace.Revision = inForce
+	}
+	return nothing
+}
+
+func (v *view) revision() kargo.Revision { return v.workspace.Revision }
