@@ -26,7 +26,8 @@ var mayImport = map[string][]string{
 	"merge":           {""},
 	"hooks":           {""},
 	"recipe":          {""},
-	"render":          {"", "render/traefik"},
+	"render":          {"", "render/compose"},
+	"render/compose":  {"", "render/traefik"},
 	"render/traefik":  {},
 	"permit":          {""},
 	"plan":            {""},
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no effects: what they answer depends on their arguments
 // alone, so a plan can be believed and a test needs no set-up.
-var pure = []string{"", "merge", "recipe", "render", "render/traefik", "permit", "compile", "plan"}
+var pure = []string{"", "merge", "recipe", "render", "render/compose", "render/traefik", "permit", "compile", "plan"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

@@ -165,3 +165,16 @@ func setPointers(into *[]string, value string) error {
 func badValue(hint, format string, args ...any) error {
 	return &Error{Fault: Invalid, Hint: hint, Err: fmt.Errorf(format, args...)}
 }
+
+// PlaceOf returns the place of a variable's last assignment; for one that was
+// never assigned, the environment file of the user configuration, where it can
+// be.
+func (w Workspace) PlaceOf(variable string) Place {
+	if where, assigned := w.Lines[variable]; assigned {
+		return where
+	}
+	return Place{File: FileEnv}
+}
+
+// IsDefault reports whether the catalogue made a variable's last assignment.
+func (w Workspace) IsDefault(variable string) bool { return w.Lines[variable].File == FileEnvDefault }

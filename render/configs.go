@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"kargo/render/compose"
+
 	"github.com/docker/cli/cli/compose/convert"
 	"github.com/docker/cli/cli/compose/types"
 	"github.com/docker/docker/api/types/swarm"
@@ -18,7 +20,7 @@ import (
 	"kargo"
 )
 
-// What Swarm takes for a config or secret.
+// What Swarm accepts as a config or secret.
 const (
 	maxConfigName = 64
 	maxConfigSize = 1_023_999 // bytes
@@ -28,21 +30,31 @@ const (
 
 var configName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
 
-// objects are the configs and secrets of one stack. They are made when a
-// service first names them, for what nobody names is not created.
+// objects are the configs and secrets of one stack. Each is made when a service
+// first names it: what no service names is not created.
 type objects struct {
-	*work
-	config *types.Config
-	made   map[objectKey]kargo.Config
-	broken map[objectKey]bool
+	report    *compose.Report
+	files     *compose.Configuration
+	stack     string
+	namespace string
+	made      map[objectKey]kargo.Config
+	broken    map[objectKey]bool // could not be made, which was reported
 }
 
+func newObjects(s *rendering) *objects {
+	return &objects{
+		report: s.report, files: s.files, stack: s.name, namespace: s.namespace,
+		made: map[objectKey]kargo.Config{}, broken: map[objectKey]bool{},
+	}
+}
+
+// objectKey names an object as compose files do.
 type objectKey struct {
 	secret bool
 	key    string
 }
 
-// section is the word of compose files for the kind of object.
+// section is the section of compose files that declares the object.
 func (k objectKey) section() string {
 	if k.secret {
 		return "secrets"
@@ -50,8 +62,26 @@ func (k objectKey) section() string {
 	return "configs"
 }
 
-func newObjects(w *work, config *types.Config) *objects {
-	return &objects{work: w, config: config, made: map[objectKey]kargo.Config{}, broken: map[objectKey]bool{}}
+// maxSize is the size in bytes of the largest such object that Swarm accepts.
+func (k objectKey) maxSize() int {
+	if k.secret {
+		return maxSecretSize
+	}
+	return maxConfigSize
+}
+
+// once returns the object of a key, and makes it where that was not tried yet.
+func (o *objects) once(key objectKey, create func() (kargo.Config, bool)) (kargo.Config, bool) {
+	if made, ok := o.made[key]; ok || o.broken[key] {
+		return made, ok
+	}
+	object, ok := create()
+	if ok {
+		o.made[key] = object
+	} else {
+		o.broken[key] = true
+	}
+	return object, ok
 }
 
 // used are the objects that services named, in order of name.
@@ -72,21 +102,9 @@ func sortConfigs(list []kargo.Config) {
 	})
 }
 
-// get makes an object, or finds it made.
+// get makes an object that a service names, or finds it made.
 func (o *objects) get(service string, key objectKey) (kargo.Config, bool) {
-	if made, ok := o.made[key]; ok {
-		return made, true
-	}
-	if o.broken[key] {
-		return kargo.Config{}, false
-	}
-	made, ok := o.make(service, key)
-	if ok {
-		o.made[key] = made
-	} else {
-		o.broken[key] = true
-	}
-	return made, ok
+	return o.once(key, func() (kargo.Config, bool) { return o.make(service, key) })
 }
 
 func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
@@ -94,59 +112,56 @@ func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 	var exists bool
 	if key.secret {
 		var secret types.SecretConfig
-		secret, exists = o.config.Secrets[key.key]
+		secret, exists = o.files.Config.Secrets[key.key]
 		declared = types.FileObjectConfig(secret)
 	} else {
 		var config types.ConfigObjConfig
-		config, exists = o.config.Configs[key.key]
+		config, exists = o.files.Config.Configs[key.key]
 		declared = types.FileObjectConfig(config)
 	}
-	at := o.place(key.section(), key.key)
+	at := o.files.Place(key.section(), key.key)
 	switch {
 	case !exists:
-		o.fail(o.place("services", service, key.section(), key.key), "declare it at the top level of the file",
-			"services.%s.%s: no file of stack %q declares %q", service, key.section(), o.name, key.key)
+		o.report.Fail(o.files.Place("services", service, key.section(), key.key), "declare it at the top level of the file",
+			"services.%s.%s: no file of stack %q declares %q", service, key.section(), o.stack, key.key)
 		return kargo.Config{}, false
 	case declared.External.External:
 		return kargo.Config{Name: declared.Name, Secret: key.secret, External: true}, true
 	case declared.Driver != "":
-		o.fail(o.place(key.section(), key.key, "driver"), "use file: or external:",
+		o.report.Fail(o.files.Place(key.section(), key.key, "driver"), "use file: or external:",
 			"%s.%s: drivers are not understood", key.section(), key.key)
 		return kargo.Config{}, false
 	}
 	return o.fromFile(at, key, declared)
 }
 
-// fromFile makes an object out of a file of the merged tree.
+// fromFile makes an object of a file of the merged configuration.
 func (o *objects) fromFile(at kargo.Place, key objectKey, declared types.FileObjectConfig) (kargo.Config, bool) {
-	if declared.File == o.directory() {
-		o.fail(at, "name one with file:", "%s.%s has no file", key.section(), key.key)
+	if declared.File == o.files.Tree.Directory() {
+		o.report.Fail(at, "name one with file:", "%s.%s has no file", key.section(), key.key)
 		return kargo.Config{}, false
 	}
-	at = o.place(key.section(), key.key, "file")
-	file, data, ok := o.treeFile(at, declared.File)
+	at = o.files.Place(key.section(), key.key, "file")
+	name, file, ok := o.files.Tree.File(at, declared.File)
 	if !ok {
 		return kargo.Config{}, false
 	}
-	if o.ws.Files[file].Secret && !key.secret {
-		o.warn(at, "hand it over with secrets:, which only the containers can read",
-			"%s.%s: %s holds what is encrypted in the repository, and whoever may use Docker can read a config", key.section(), key.key, file)
+	if file.Secret && !key.secret {
+		o.report.Warn(at, "hand it over with secrets:, which only the containers can read",
+			"%s.%s: %s holds what is encrypted in the repository, and whoever may use Docker can read a config", key.section(), key.key, name)
 	}
-	limit := maxConfigSize
-	if key.secret {
-		limit = maxSecretSize
-	}
-	if len(data) == 0 || len(data) > limit {
-		o.fail(at, "", "%s.%s: %s has %d bytes; Swarm takes 1 to %d", key.section(), key.key, file, len(data), limit)
+	data := file.Data
+	if limit := key.maxSize(); len(data) == 0 || len(data) > limit {
+		o.report.Fail(at, "", "%s.%s: %s has %d bytes; Swarm takes 1 to %d", key.section(), key.key, name, len(data), limit)
 		return kargo.Config{}, false
 	}
-	name, err := o.nameOf(key, declared, data)
+	objectName, err := o.nameOf(key, declared, data)
 	if err != nil {
-		o.fail(at, "", "%s.%s: %s", key.section(), key.key, err)
+		o.report.Fail(at, "", "%s.%s: %s", key.section(), key.key, err)
 		return kargo.Config{}, false
 	}
 	return kargo.Config{
-		Name:   name,
+		Name:   objectName,
 		Data:   data,
 		Secret: key.secret,
 		Labels: convert.AddStackLabel(convert.NewNamespace(o.namespace), declared.Labels),
@@ -154,15 +169,15 @@ func (o *objects) fromFile(at kargo.Place, key objectKey, declared types.FileObj
 	}, true
 }
 
-// nameOf ends a name in a digest of all that Swarm cannot change about an
-// object: its content and template driver. A name that is too long is cut, and
-// then its digest covers the whole name too, so that it stays its own.
+// nameOf returns the object's name in Swarm. It ends in a digest of what Swarm
+// cannot change in place: content and template driver. A name that is too long
+// is cut; its digest then covers the whole name, too, so that it stays unique.
 func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig, data []byte) (string, error) {
 	base := cmp.Or(declared.Name, o.namespace+"_"+key.key)
 	hash := sha256.New()
 	if room := maxConfigName - digestLength - 1; len(base) > room {
 		if declared.Name == "" && len(o.namespace)+2 > room {
-			return "", fmt.Errorf("stack %q has too long a name for a config", o.name)
+			return "", fmt.Errorf("stack %q has too long a name for a config", o.stack)
 		}
 		fmt.Fprintf(hash, "%s\x00", base)
 		base = strings.TrimRight(base[:room], "-_.")
@@ -178,8 +193,8 @@ func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig, data []
 	return name, nil
 }
 
-// configReferences are what a service names under configs, and the config of
-// its credential spec.
+// configReferences are the configs that a service names, and the config of its
+// credential spec.
 func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.ConfigReference {
 	references := []*swarm.ConfigReference{}
 	targets := map[string]bool{}
@@ -197,8 +212,8 @@ func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.Config
 	}
 	if key := service.CredentialSpec.Config; key != "" {
 		config, ok := o.get(service.Name, objectKey{key: key})
-		// The converter looks for this name and answers with the id in the
-		// place of it; the name is both here.
+		// The converter looks for this name and replaces it by the id; here the
+		// name is both.
 		service.CredentialSpec.Config = config.Name
 		if ok {
 			references = append(references, &swarm.ConfigReference{
@@ -214,7 +229,7 @@ func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.Config
 	return references
 }
 
-// secretReferences are what a service names under secrets.
+// secretReferences are the secrets that a service names.
 func (o *objects) secretReferences(service types.ServiceConfig) []*swarm.SecretReference {
 	references := []*swarm.SecretReference{}
 	targets := map[string]bool{}
@@ -233,7 +248,7 @@ func (o *objects) secretReferences(service types.ServiceConfig) []*swarm.SecretR
 	return references
 }
 
-// target is the file in the container, with docker's defaults.
+// target is the file in the container, with Docker's defaults.
 func target(use types.FileReferenceConfig) swarm.SecretReferenceFileTarget {
 	mode := fs.FileMode(0o444)
 	if use.Mode != nil {
@@ -250,7 +265,7 @@ func target(use types.FileReferenceConfig) swarm.SecretReferenceFileTarget {
 // checkTarget refuses two objects at one place of a container.
 func (o *objects) checkTarget(service, section, key, file string, taken map[string]bool) {
 	if taken[file] {
-		o.fail(o.place("services", service, section, key), "",
+		o.report.Fail(o.files.Place("services", service, section, key), "",
 			"services.%s.%s: two of them have the target %s", service, section, file)
 	}
 	taken[file] = true

@@ -3,6 +3,7 @@ package render
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/compose/convert"
@@ -13,51 +14,46 @@ import (
 )
 
 // apiVersion is the oldest Docker API that Kargo speaks (Docker 20.10). The
-// converter asks for it to choose between old and new fields.
+// converter chooses between old and new fields by it.
 const apiVersion = "1.41"
 
-// serviceName is what Swarm takes for a service's name, besides its length.
+// serviceName is what Swarm accepts as a service's name, besides its length.
 var serviceName = regexp.MustCompile(`^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$`)
 
 const maxServiceName = 63
 
-// convert makes service specs of the configuration, and the configs that they
-// use, both in order of name.
-func (w *work) convert(config *types.Config) ([]kargo.Service, []kargo.Config) {
-	objects := w.objects
-	var services []kargo.Service
-	for _, service := range config.Services {
-		name := w.namespace + "_" + service.Name
-		w.places[name] = w.place("services", service.Name)
-		w.services[service.Name] = true
-		w.checkService(config, name, service)
-		spec, ok := w.spec(config, objects, service)
+// services converts the services of a stack, in order of name. The configs and
+// secrets that they use are in s.objects then.
+func services(s *rendering) []kargo.Service {
+	var converted []kargo.Service
+	for _, service := range s.files.Config.Services {
+		checkService(s, service)
+		spec, ok := specOf(s, service)
 		if !ok {
 			continue
 		}
-		w.labelFiles(service.Name, &spec)
-		w.checkLimits(service, spec)
-		w.checkReplicas(service, spec.Mode)
-		services = append(services, kargo.Service{Name: name, Spec: spec, Needs: w.serviceNeeds(config, service)})
+		labelFiles(s, service.Name, &spec)
+		checkLimits(s, service.Name, spec)
+		converted = append(converted, kargo.Service{Name: s.nameOf(service.Name), Spec: spec, Needs: needsOf(s, s.jobs, service)})
 	}
-	return services, objects.used()
+	return converted
 }
 
-// checkService refuses what Swarm would refuse half way through a deployment.
-func (w *work) checkService(config *types.Config, name string, service types.ServiceConfig) {
-	at := w.places[name]
-	if !serviceName.MatchString(name) || len(name) > maxServiceName {
-		w.fail(at, "a name has at most 63 letters, digits, - and _", "%s cannot be the name of a Swarm service", name)
+// checkService refuses what Swarm would refuse in the middle of a deployment.
+func checkService(s *rendering, service types.ServiceConfig) {
+	at := s.files.Place("services", service.Name)
+	if name := s.nameOf(service.Name); !serviceName.MatchString(name) || len(name) > maxServiceName {
+		s.report.Fail(at, "a name has at most 63 letters, digits, - and _", "%s cannot be the name of a Swarm service", name)
 	}
 	if service.Image == "" {
-		w.fail(at, w.nearService(config, service.Name), "services.%s has no image", service.Name)
+		s.report.Fail(at, nearService(s.files.Config, service.Name), "services.%s has no image", service.Name)
 	} else if _, err := reference.ParseAnyReference(service.Image); err != nil {
-		w.fail(w.place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
+		s.report.Fail(s.files.Place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
 	}
 }
 
 // nearService is a hint for an extension that misspells what it extends.
-func (w *work) nearService(config *types.Config, name string) string {
+func nearService(config *types.Config, name string) string {
 	var others []string
 	for _, other := range config.Services {
 		if other.Image != "" {
@@ -67,16 +63,17 @@ func (w *work) nearService(config *types.Config, name string) string {
 	return kargo.DidYouMean(name, others)
 }
 
-// spec converts one service.
-func (w *work) spec(config *types.Config, objects *objects, service types.ServiceConfig) (swarm.ServiceSpec, bool) {
-	secrets := objects.secretReferences(service)
-	configs := objects.configReferences(&service)
-	files := objects.bringFiles(&service)
+// specOf converts one service.
+func specOf(s *rendering, service types.ServiceConfig) (swarm.ServiceSpec, bool) {
+	secrets := s.objects.secretReferences(service)
+	configs := s.objects.configReferences(&service)
+	files := bindConfigs(s, &service)
 	secrets, configs = append(secrets, files.secrets...), append(configs, files.configs...)
-	spec, err := convert.Service(apiVersion, convert.NewNamespace(w.namespace), service,
+	config := s.files.Config
+	spec, err := convert.Service(apiVersion, convert.NewNamespace(s.namespace), service,
 		config.Networks, config.Volumes, secrets, configs)
 	if err != nil {
-		w.blameConversion(service, err)
+		blameConversion(s, service.Name, err)
 		return swarm.ServiceSpec{}, false
 	}
 	for _, config := range configs {
@@ -85,7 +82,8 @@ func (w *work) spec(config *types.Config, objects *objects, service types.Servic
 	return spec, true
 }
 
-// Errors of the converter, and the property that they are about.
+// conversionErrors are errors of the converter, and the property that each is
+// about.
 var conversionErrors = []struct {
 	pattern  *regexp.Regexp
 	property []string
@@ -101,10 +99,10 @@ var conversionErrors = []struct {
 	{regexp.MustCompile(`(?i)cpu|rational|precise`), []string{"deploy", "resources"}},
 }
 
-// blameConversion reports an error of the converter at the property it is
+// blameConversion reports an error of the converter at the property that it is
 // about.
-func (w *work) blameConversion(service types.ServiceConfig, err error) {
-	path := []string{"services", service.Name}
+func blameConversion(s *rendering, service string, err error) {
+	path := []string{"services", service}
 	for _, known := range conversionErrors {
 		if match := known.pattern.FindStringSubmatch(err.Error()); match != nil {
 			path = append(path, known.property...)
@@ -114,9 +112,9 @@ func (w *work) blameConversion(service types.ServiceConfig, err error) {
 			break
 		}
 	}
-	at := w.place(path...)
+	at := s.files.Place(path...)
 	if slices.Contains(path, "volumes") {
-		at = w.volumePlace(service.Name, path)
+		at = s.files.VolumePlace(service, path[len(path)-1])
 	}
-	w.fail(at, "", "services.%s: %s", service.Name, oneLine(err.Error()))
+	s.report.Fail(at, "", "services.%s: %s", service, strings.Join(strings.Fields(err.Error()), " "))
 }

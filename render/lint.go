@@ -1,73 +1,94 @@
 package render
 
 import (
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/compose/types"
 
 	"kargo"
+	"kargo/render/compose"
 )
 
-// dropped are properties that the converter forgets without a word. The rest
-// is named by the loader's own lists.
+// dropped are properties that the converter ignores without a message, beside
+// those in the loader's own lists.
 var dropped = []string{"tmpfs", "oom_score_adj"}
 
-// lint warns of what will have no effect in Swarm, and checks depends_on.
-func (w *work) lint(config *types.Config) {
-	for _, l := range w.layers {
-		for _, name := range l.serviceNames() {
-			w.lintService(l, name)
+// lint warns of what has no effect in Swarm, file by file, and checks
+// depends_on.
+func lint(s *rendering) {
+	for _, file := range s.files.Files {
+		for _, name := range file.ServiceNames() {
+			lintService(s, file, name)
 		}
 	}
-	w.checkDependencies(config)
+	checkDependencies(s)
 }
 
-func (w *work) lintService(l *layer, name string) {
-	service := l.serviceDict(name)
+func lintService(s *rendering, file *compose.File, name string) {
+	service := file.Service(name)
 	for _, property := range slices.Sorted(maps.Keys(service)) {
-		at := l.at("services", name, property)
+		at := file.At("services", name, property)
 		switch {
 		case property == "restart":
-			w.warn(at, "use deploy.restart_policy", "services.%s.restart counts only where deploy.restart_policy says nothing", name)
+			s.report.Warn(at, "use deploy.restart_policy", "services.%s.restart counts only where deploy.restart_policy says nothing", name)
 		case slices.Contains(types.UnsupportedProperties, property), slices.Contains(dropped, property):
-			w.warn(at, "", "services.%s.%s is ignored by Swarm", name, property)
+			s.report.Warn(at, "", "services.%s.%s is ignored by Swarm", name, property)
 		case types.DeprecatedProperties[property] != "":
-			w.warn(at, "", "services.%s.%s is ignored: %s", name, property, types.DeprecatedProperties[property])
+			s.report.Warn(at, "", "services.%s.%s is ignored: %s", name, property, types.DeprecatedProperties[property])
 		}
 	}
-	w.lintPorts(l, name)
+	lintPorts(s, file, name)
 	networks, _ := service["networks"].(map[string]any)
 	for _, network := range slices.Sorted(maps.Keys(networks)) {
 		settings, _ := networks[network].(map[string]any)
 		for _, property := range []string{"ipv4_address", "ipv6_address"} {
 			if _, set := settings[property]; set {
 				path := []string{"services", name, "networks", network, property}
-				w.warn(l.at(path...), "", "%s is ignored by Swarm", strings.Join(path, "."))
+				s.report.Warn(file.At(path...), "", "%s is ignored by Swarm", strings.Join(path, "."))
 			}
 		}
 	}
 }
 
-// checkDependencies checks depends_on: it must not go in circles.
-func (w *work) checkDependencies(config *types.Config) {
+// hostAddress is the address of a node in front of a published port.
+var hostAddress = regexp.MustCompile(`^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):`)
+
+// lintPorts warns of addresses in front of ports. Swarm ignores them and opens
+// the port to everybody.
+func lintPorts(s *rendering, file *compose.File, name string) {
+	ports, _ := file.Service(name)["ports"].([]any)
+	for i, port := range ports {
+		text, _ := port.(string)
+		if text = s.files.Substituted(text); hostAddress.MatchString(text) {
+			s.report.Warn(file.At("services", name, "ports", fmt.Sprint(i)), "the port is open on every address of the node; close it by other means",
+				"services.%s.ports: the address of %q is ignored by Swarm", name, text)
+		}
+	}
+}
+
+// checkDependencies refuses cycles of depends_on, and warns of services that
+// are not in the stack.
+func checkDependencies(s *rendering) {
 	var names []string
 	edges := map[string][]string{}
-	for _, service := range config.Services {
+	for _, service := range s.files.Config.Services {
 		names = append(names, service.Name)
 		edges[service.Name] = service.DependsOn
 	}
 	for _, name := range names {
 		for _, other := range edges[name] {
 			if !slices.Contains(names, other) {
-				w.warn(w.place("services", name, "depends_on", other), kargo.DidYouMean(other, names),
-					"services.%s depends on %q, which is not in stack %q", name, other, w.name)
+				s.report.Warn(s.files.Place("services", name, "depends_on", other), kargo.DidYouMean(other, names),
+					"services.%s depends on %q, which is not in stack %q", name, other, s.name)
 			}
 		}
 	}
 	for _, cycle := range cycles(names, edges) {
-		w.fail(w.place("services", cycle[0], "depends_on"), "one of them must come first",
+		s.report.Fail(s.files.Place("services", cycle[0], "depends_on"), "one of them must come first",
 			"services depend on each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
 	}
 }

@@ -6,18 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"kargo/render/compose"
+
 	"kargo"
 )
 
-// formerServices left the catalogue, or got another name.
-var formerServices = map[string]string{
-	"mongo": "mongodb", "vigicrues-stations": "vigicrues", "vigicrues-observations": "vigicrues", "vigicrues-sections": "vigicrues",
-	"atlas-admin-express": "", "cesiumterrainserver": "", "elasticsearch": "", "geoserver": "", "gravitee": "", "mapproxy": "",
-	"mgob": "", "nextcloud": "", "portainer": "", "seafile": "", "seeder": "",
-}
-
-// formerVariables are names that old guides told people to set, and nothing
-// reads; the nearest name is not what was meant.
+// formerVariables are names that old guides mention and nothing reads. The
+// nearest name that is read has another meaning.
 var formerVariables = map[string]string{
 	"DOCKER_NETWORK":  "DOCKER_FRONT_NETWORK and DOCKER_BACK_NETWORK took its place",
 	"FTP_PROXY":       "no service reads it",
@@ -35,41 +30,57 @@ func ownVariables() []string {
 	return names
 }
 
-// checkNames warns of variables of the workspace that nobody reads and that
-// look as if they were meant to be read: a slip of the pen is silent otherwise.
-func (r *renderer) checkNames() {
-	read, known := r.readVariables()
-	for _, variable := range slices.Sorted(maps.Keys(r.ws.Lines)) {
-		at := r.variable(variable)
-		if read[variable] || r.fromCatalogue(variable) {
+// knownNames are the names that variables can begin with.
+type knownNames struct {
+	stacks   []string
+	entries  []string // of <STACK>_STACK
+	services []string // of compose files
+}
+
+// of returns the names that a variable of services can begin with.
+func (k knownNames) of(variable kargo.ServiceVariable) []string {
+	if variable.Entry {
+		return k.entries
+	}
+	return k.services
+}
+
+// checkNames warns of variables of the workspace that nothing reads and that
+// resemble one that is read: a misspelled name would have no effect and no
+// message.
+func checkNames(ws kargo.Workspace, report *compose.Report, exist knownNames) {
+	read, known := readVariables(ws, exist)
+	for _, variable := range slices.Sorted(maps.Keys(ws.Lines)) {
+		at := ws.PlaceOf(variable)
+		if read[variable] || ws.IsDefault(variable) {
 			continue
 		}
 		if now, former := formerVariables[variable]; former {
-			r.warn(at, now, "nothing reads %s", variable)
+			report.Warn(at, now, "nothing reads %s", variable)
 		} else if near := kargo.Nearest(variable, known, 2); near != "" {
-			r.warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
+			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
 		} else {
-			r.checkSuffix(at, variable)
+			checkSuffix(report, exist, at, variable)
 		}
 	}
 }
 
-// checkSuffix warns of variables that can only be meant for a stack or service
-// which is not there.
-func (r *renderer) checkSuffix(at kargo.Place, variable string) {
+// checkSuffix warns of variables whose end belongs to a stack or service, while
+// no such stack or service exists.
+func checkSuffix(report *compose.Report, exist knownNames, at kargo.Place, variable string) {
 	if strings.HasSuffix(variable, string(kargo.SuffixStack)) {
-		r.warnOrphan(at, variable, kargo.SuffixStack, r.stacks, "lists services of a stack that is not in STACKS")
+		warnOrphan(report, at, variable, kargo.SuffixStack, exist.stacks, "lists services of a stack that is not in STACKS")
 		return
 	}
 	for _, known := range kargo.ServiceVariables {
 		if strings.HasSuffix(variable, string(known.Suffix)) {
-			r.warnOrphan(at, variable, known.Suffix, r.servicesOf(known), known.Orphan)
+			warnOrphan(report, at, variable, known.Suffix, exist.of(known), known.Orphan)
 			return
 		}
 	}
 }
 
-func (r *renderer) warnOrphan(at kargo.Place, variable string, suffix kargo.Suffix, names []string, what string) {
+func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix kargo.Suffix, names []string, what string) {
 	var variables []string
 	for _, name := range names {
 		variables = append(variables, suffix.Of(name))
@@ -78,15 +89,7 @@ func (r *renderer) warnOrphan(at kargo.Place, variable string, suffix kargo.Suff
 	if near := kargo.Nearest(variable, variables, 2); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	r.warn(at, hint, "%s %s", variable, what)
-}
-
-// servicesOf are the services that a variable can be set for.
-func (r *renderer) servicesOf(variable kargo.ServiceVariable) []string {
-	if variable.Entry {
-		return slices.Sorted(maps.Keys(r.files))
-	}
-	return slices.Sorted(maps.Keys(r.services))
+	report.Warn(at, hint, "%s %s", variable, what)
 }
 
 // mention is what looks like the name of a variable in any file;
@@ -96,25 +99,25 @@ var (
 	mentionAsVariable = regexp.MustCompile(`(?m)(?:\$\{?|^)([A-Z_][A-Z0-9_]+)(?:\W|$)`)
 )
 
-// readVariables are the variables that Kargo reads, that the catalogue sets, or
-// that any file of the merged tree mentions. Mentioning is enough: what scripts
-// and programs do with a name is theirs to know. Those that can be meant by
-// something similar are known: mentioned as a variable, or Kargo's own.
-func (r *renderer) readVariables() (read map[string]bool, known []string) {
+// readVariables returns the variables that Kargo reads or that any file of the
+// merged configuration mentions: scripts and programs may read a variable in any
+// way. It returns, too, the known ones, which a misspelled name can stand for:
+// Kargo's own, and those that a file mentions as a variable.
+func readVariables(ws kargo.Workspace, exist knownNames) (read map[string]bool, known []string) {
 	read = asSet(ownVariables())
 	for _, variable := range kargo.StackVariables {
-		for _, stack := range r.stacks {
+		for _, stack := range exist.stacks {
 			read[variable.Suffix.Of(stack)] = true
 		}
 	}
 	for _, variable := range kargo.ServiceVariables {
-		for _, service := range r.servicesOf(variable) {
+		for _, service := range exist.of(variable) {
 			read[variable.Suffix.Of(service)] = true
 		}
 	}
 	names := maps.Clone(read)
-	for name := range r.ws.Files {
-		data := r.ws.Files[name].Data
+	for name := range ws.Files {
+		data := ws.Files[name].Data
 		if name == kargo.FileEnv {
 			data = withoutAssigned(data)
 		}
@@ -131,24 +134,9 @@ func (r *renderer) readVariables() (read map[string]bool, known []string) {
 // assigned is the name in front of an assignment.
 var assigned = regexp.MustCompile(`(?m)^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=`)
 
-// withoutAssigned is an environment file without the names that it assigns: a
-// name that is only assigned is read by nobody.
+// withoutAssigned is an environment file without the names that it assigns: an
+// assignment does not read a variable.
 func withoutAssigned(data []byte) []byte { return assigned.ReplaceAll(data, []byte("=")) }
-
-// unlisted are the variables that look like lists of stacks not in STACKS.
-func (r *renderer) unlisted() []string {
-	listed := map[string]bool{}
-	for _, stack := range r.stacks {
-		listed[kargo.SuffixStack.Of(stack)] = true
-	}
-	var names []string
-	for name := range r.ws.Lines {
-		if strings.HasSuffix(name, string(kargo.SuffixStack)) && !listed[name] {
-			names = append(names, name)
-		}
-	}
-	return names
-}
 
 func asSet(names []string) map[string]bool {
 	set := make(map[string]bool, len(names))

@@ -4,34 +4,36 @@ import (
 	"slices"
 	"strings"
 
+	"kargo/render/compose"
+
 	"kargo"
 )
 
-// needs are the stacks that each stack waits for. It covers all of STACKS,
-// also where only some are rendered: a cycle is wrong wherever it is.
-func (r *renderer) needs() map[string][]string {
+// stackNeeds are the stacks that each stack waits for. All of STACKS are checked,
+// even if only some are rendered: a cycle is wrong wherever it is.
+func stackNeeds(ws kargo.Workspace, report *compose.Report, stacks []string) map[string][]string {
 	needs := map[string][]string{}
-	for _, stack := range r.stacks {
+	for _, stack := range stacks {
 		variable := kargo.SuffixNeeds.Of(stack)
-		for _, need := range r.ws.Env.List(variable) {
+		for _, need := range ws.Env.List(variable) {
 			switch {
-			case !slices.Contains(r.stacks, need):
-				r.fail(r.variable(variable), kargo.DidYouMean(need, r.stacks),
+			case !slices.Contains(stacks, need):
+				report.Fail(ws.PlaceOf(variable), kargo.DidYouMean(need, stacks),
 					"stack %q needs %q, which is not in STACKS", stack, need)
 			case !slices.Contains(needs[stack], need):
 				needs[stack] = append(needs[stack], need)
 			}
 		}
 	}
-	for _, cycle := range cycles(r.stacks, needs) {
-		r.fail(r.variable(kargo.SuffixNeeds.Of(cycle[0])), "one of them must come first",
+	for _, cycle := range cycles(stacks, needs) {
+		report.Fail(ws.PlaceOf(kargo.SuffixNeeds.Of(cycle[0])), "one of them must come first",
 			"stacks need each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
 	}
 	return needs
 }
 
-// cycles are the circles that following edges from the names in order runs
-// into, each one once.
+// cycles returns the cycles of a graph, each one once. The names are its nodes,
+// in the order in which they are visited.
 func cycles(names []string, edges map[string][]string) [][]string {
 	var found [][]string
 	var trail []string

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"kargo/render/compose"
+
 	"github.com/docker/cli/cli/compose/convert"
 	"github.com/docker/cli/cli/compose/types"
 	"github.com/docker/docker/api/types/swarm"
@@ -13,8 +15,9 @@ import (
 
 const driverOverlay = "overlay"
 
-// sharedNetworks are the networks that join the stacks: the variable that
-// names each, and its name if the variable does not. The socket's is the last.
+// sharedNetworks are the networks that connect the stacks: the variable that
+// names each, and its name where the variable is not set. The socket's is the
+// last.
 var sharedNetworks = []struct{ variable, name string }{
 	{"DOCKER_FRONT_NETWORK", "kargo-front"},
 	{"DOCKER_BACK_NETWORK", "kargo-back"},
@@ -28,25 +31,26 @@ func SocketNetwork(env kargo.Environment) string {
 	return cmp.Or(env[socket.variable], socket.name)
 }
 
-// shared are the names of the shared networks in order.
-func (r *renderer) shared() []string {
+// sharedNames are the names of the shared networks in order.
+func sharedNames(ws kargo.Workspace) []string {
 	var names []string
 	for _, network := range sharedNetworks {
-		names = append(names, cmp.Or(r.ws.Env[network.variable], network.name))
+		names = append(names, cmp.Or(ws.Env[network.variable], network.name))
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
 // networks are those that the services of the stack name, and the shared ones,
-// which every stack may count on, whether its files declare them or not.
-func (w *work) networks(config *types.Config) []kargo.Network {
+// which exist for every stack, declared or not.
+func networks(s *rendering) []kargo.Network {
 	var networks []kargo.Network
-	shared := w.shared()
+	config := s.files.Config
+	shared := sharedNames(s.ws)
 	for _, name := range shared {
 		networks = append(networks, kargo.Network{Name: name, Shared: true, Driver: driverOverlay, Attachable: true})
 	}
-	own, external := convert.Networks(convert.NewNamespace(w.namespace), config.Networks, declared(config))
+	own, external := convert.Networks(convert.NewNamespace(s.namespace), config.Networks, declared(config))
 	for name, options := range own {
 		if slices.Contains(shared, name) {
 			continue
@@ -86,9 +90,9 @@ func declared(config *types.Config) map[string]struct{} {
 	return names
 }
 
-// checkAliases warns of services in different stacks that answer to one name
-// on a network of both: callers would reach now one, now the other.
-func (r *renderer) checkAliases(stacks []kargo.Stack) {
+// checkAliases warns of services in different stacks that have one name on one
+// network: callers would reach one or the other.
+func checkAliases(report *compose.Report, origins *Provenance, stacks []kargo.Stack) {
 	type name struct{ network, alias string }
 	type owner struct{ stack, service string }
 	owners := map[name]owner{}
@@ -104,7 +108,7 @@ func (r *renderer) checkAliases(stacks []kargo.Stack) {
 					if !taken {
 						owners[key] = own
 					} else if other.stack != own.stack {
-						r.warn(r.places[service.Name], "callers reach either of them; rename one",
+						report.Warn(origins.Place(service.Name), "callers reach either of them; rename one",
 							"%s and %s both answer to %q on %s", other.service, own.service, alias, network.Target)
 					}
 				}

@@ -1,165 +1,138 @@
 // Package render turns a workspace into the stacks that should run: for each
 // entry of STACKS the compose files of its services, merged and converted to
-// Swarm's own service specs as `docker stack deploy` would do it.
+// Swarm's own service specs as `docker stack deploy` does.
 //
-// It is pure. What a compose file means is decided by Docker's own loader and
-// converter (github.com/docker/cli), but they are handed everything they could
-// look for outside: contents of env_file, configs and secrets come from the
-// merged tree, variables from the workspace's environment and nowhere else.
-// What is wrong comes back as kargo.Problems with file and line.
+// [Render] is the whole of it. [Trace] returns the [Provenance] of what was
+// rendered, too: the file and line of every property, and whether the catalogue
+// or the workspace set it. [NameSecrets] gives Swarm secrets names that do not
+// tell their content; a caller does that once it has the instance's key.
+// [NodeLabels] reads the labels that nodes should have.
+//
+// The package is pure: equal workspaces render to equal stacks. Package
+// render/compose reads the compose files; Docker's converter
+// (github.com/docker/cli) makes the specs. Whatever is wrong, or will not work
+// in Swarm, is returned as kargo.Problems with file, line and a hint. A stack
+// with an error is left out; warnings do not stop anything.
 package render
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/docker/cli/cli/compose/types"
-
 	"kargo"
+	"kargo/render/compose"
 )
 
-// Render makes the named stacks out of a workspace, or all of STACKS if none
-// is named, in the order of STACKS. The problems are sorted. A stack with a
-// problem that is not a warning is left out.
+// Render renders the named stacks of a workspace, or all of STACKS if none is
+// named, in the order of STACKS. The problems are sorted by place. A stack with
+// an error is left out.
 func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems) {
 	stacks, _, problems := Trace(ws, names...)
 	return stacks, problems
 }
 
-// Trace is Render, and says where what it rendered comes from.
+// Trace is Render, and returns where everything that it rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
-	r := &renderer{ws: ws, places: map[string]kargo.Place{}, services: map[string]bool{}, files: map[string]bool{}}
-	if r.tooMany() {
-		return nil, &Provenance{ws: ws}, r.problems
+	report := &compose.Report{}
+	r := &renderer{ws: ws, report: report, reader: compose.NewReader(ws, report)}
+	origins := &Provenance{ws: ws}
+	if tooMany(ws, report) {
+		return nil, origins, report.Problems()
 	}
-	r.stacks = r.stackNames()
-	needs := r.needs()
+	all := stackNames(ws, report)
+	needs := stackNeeds(ws, report, all)
 
 	var stacks []kargo.Stack
-	for _, name := range r.chosen(names) {
-		r.failed = false
-		stack := r.stack(name)
+	for _, name := range chosen(ws, report, all, names) {
+		before := report.Errors()
+		stack, rendering := r.stack(name)
+		if rendering != nil {
+			origins.stacks = append(origins.stacks, rendering)
+		}
 		stack.Needs = needs[name]
-		stack.Options = r.options(name)
-		if !r.failed {
+		stack.Options = options(ws, report, name)
+		if report.Errors() == before {
 			stacks = append(stacks, stack)
 		}
 	}
-	r.checkAliases(stacks)
-	r.checkPorts(stacks)
-	r.checkHash()
-	r.checkPin()
-	if len(stacks) == len(r.stacks) { // else names may belong to what is missing
-		r.checkNames()
+	checkAliases(report, origins, stacks)
+	checkPorts(report, origins, stacks)
+	checkHash(ws, report)
+	checkPin(ws, report)
+	if len(stacks) == len(all) { // else a name may belong to what is missing
+		checkNames(ws, report, knownNames{stacks: all, entries: r.entries, services: r.services})
 	}
-	return stacks, &Provenance{ws: ws, works: r.works}, r.problems.Sort()
+	return stacks, origins, report.Problems()
 }
 
-// renderer is the work on one workspace.
+// renderer renders the stacks of one workspace.
 type renderer struct {
-	ws       kargo.Workspace
-	stacks   []string // STACKS, without repetitions
-	problems kargo.Problems
-	failed   bool                   // the stack at hand has a problem that is not a warning
-	places   map[string]kargo.Place // where each rendered service is defined
-	services map[string]bool        // compose services of the stacks
-	files    map[string]bool        // entries of <STACK>_STACK
-	works    []*work                // of the stacks that have a configuration
-	counted  int                    // services so far, and
-	expanded int                    // bytes of their files with variables replaced; see bounds.go
+	ws     kargo.Workspace
+	report *compose.Report
+	reader *compose.Reader
+	// entries are those of <STACK>_STACK of the stacks so far, services the
+	// services of their compose files.
+	entries, services []string
 }
 
-// fail reports a problem.
-func (r *renderer) fail(at kargo.Place, hint, format string, args ...any) {
-	r.failed = true
-	r.report(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+// stack renders one stack. The second value is nil where its files could not be
+// read.
+func (r *renderer) stack(name string) (kargo.Stack, *rendering) {
+	entries := stackEntries(r.ws, r.report, name)
+	if len(entries) == 0 {
+		return kargo.Stack{}, nil
+	}
+	r.entries = append(r.entries, entries...)
+	files := r.reader.Read(name, entries)
+	if files == nil {
+		return kargo.Stack{}, nil
+	}
+	for _, service := range files.Config.Services {
+		r.services = append(r.services, service.Name)
+	}
+	return render(r.ws, r.report, name, files)
 }
 
-// warn reports what is odd and does no harm to the rendering.
-func (r *renderer) warn(at kargo.Place, hint, format string, args ...any) {
-	r.report(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true})
-}
-
-// report keeps a problem, as long as anybody would read it. An error takes the
-// place of a warning.
-func (r *renderer) report(problem kargo.Problem) {
-	if len(r.problems) < maxProblems {
-		r.problems = append(r.problems, problem)
-	} else if !problem.Warning && r.problems.Err() == nil {
-		r.problems[maxProblems-1] = problem
-	}
-}
-
-// stack renders one stack.
-func (r *renderer) stack(name string) kargo.Stack {
-	w := &work{renderer: r, name: name, namespace: kargo.StackPrefix + name, needs: map[string]kargo.NeedCondition{}, filesRead: map[string]bool{}}
-	w.readLayers()
-	if !w.withinBounds() {
-		return kargo.Stack{}
-	}
-	w.checkVariables()
-	if r.failed {
-		return kargo.Stack{}
-	}
-	w.inlineEnvFiles()
-	w.settleHealthchecks()
-	w.translateRoutes()
-	w.normalise()
-	if r.failed {
-		return kargo.Stack{}
-	}
-	config := w.load()
-	if config == nil {
-		return kargo.Stack{}
-	}
-	w.lint(config)
-	w.readHooks(config)
-	w.config, w.objects = config, newObjects(w, config)
-	r.works = append(r.works, w)
+// render converts the configuration of one stack.
+func render(ws kargo.Workspace, report *compose.Report, name string, files *compose.Configuration) (kargo.Stack, *rendering) {
+	s := &rendering{ws: ws, report: report, name: name, namespace: kargo.StackPrefix + name, files: files}
+	s.objects = newObjects(s)
+	lint(s)
+	s.jobs = readJobs(s)
 	stack := kargo.Stack{Name: name}
-	stack.Services, stack.Configs = w.convert(config)
-	stack.Networks = w.networks(config)
-	if w.usesCatalogue() {
-		stack.NeedsApproval = w.unaccepted()
+	stack.Services = services(s)
+	stack.Configs = s.objects.used()
+	stack.Networks = networks(s)
+	if files.UsesCatalogue() {
+		stack.NeedsApproval = unaccepted(ws)
 	}
-	return stack
+	return stack, s
 }
 
-// work is the rendering of one stack.
-type work struct {
-	*renderer
-	name      string
-	namespace string
-	layers    []*layer
-	config    *types.Config // what the layers come to
+// rendering is the rendering of one stack.
+type rendering struct {
+	ws        kargo.Workspace
+	report    *compose.Report
+	name      string // as STACKS has it: "dbs"
+	namespace string // as Swarm has it: "kargo-dbs"
+	files     *compose.Configuration
 	objects   *objects
-	needs     map[string]kargo.NeedCondition // by "service\x00other"
-	before    []string                       // jobs that come before the rest
-	after     []string                       // jobs that come after the rest
-	filesRead map[string]bool                // of the merged tree, beside compose files
+	jobs      jobs
 }
+
+// nameOf is the name in Swarm of a service of the stack's compose files.
+func (s *rendering) nameOf(service string) string { return s.namespace + "_" + service }
 
 // chosen are the stacks to render, in the order of STACKS.
-func (r *renderer) chosen(names []string) []string {
+func chosen(ws kargo.Workspace, report *compose.Report, all, names []string) []string {
 	if len(names) == 0 || slices.Contains(names, kargo.AllStacks) {
-		return r.stacks
+		return all
 	}
 	for _, name := range names {
-		if !slices.Contains(r.stacks, name) {
-			r.fail(r.variable("STACKS"), kargo.DidYouMean(name, r.stacks),
-				"STACKS has no stack %q", name)
+		if !slices.Contains(all, name) {
+			report.Fail(ws.PlaceOf("STACKS"), kargo.DidYouMean(name, all), "STACKS has no stack %q", name)
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(r.stacks), func(name string) bool {
+	return slices.DeleteFunc(slices.Clone(all), func(name string) bool {
 		return !slices.Contains(names, name)
 	})
-}
-
-// variable is where a variable was assigned last. One that never was is
-// missed in the user's environment file.
-func (r *renderer) variable(name string) kargo.Place {
-	if where, assigned := r.ws.Lines[name]; assigned {
-		return where
-	}
-	return kargo.Place{File: kargo.FileEnv}
 }

@@ -12,7 +12,7 @@ import (
 	"kargo"
 )
 
-// HasSecrets tells whether stacks hand over secrets of their own, so that
+// HasSecrets reports whether stacks have secrets of their own, so that
 // NameSecrets needs a key.
 func HasSecrets(stacks []kargo.Stack) bool {
 	return slices.ContainsFunc(stacks, func(stack kargo.Stack) bool {
@@ -22,10 +22,9 @@ func HasSecrets(stacks []kargo.Stack) bool {
 
 func isOwnSecret(config kargo.Config) bool { return config.Secret && !config.External }
 
-// NameSecrets answers stacks in which the names of Swarm secrets end in a
-// keyed digest of the content. Names show everywhere, and everybody could try
-// out passwords on a digest without a key. The stacks that Render answered are
-// left as they are.
+// NameSecrets returns stacks in which the names of Swarm secrets end in a keyed
+// digest of the content. Names are public, and without a key anybody could try
+// passwords against the digest. The given stacks are not changed.
 func NameSecrets(stacks []kargo.Stack, key []byte) []kargo.Stack {
 	named := slices.Clone(stacks)
 	for i := range named {
@@ -49,8 +48,8 @@ func NameSecrets(stacks []kargo.Stack, key []byte) []kargo.Stack {
 	return named
 }
 
-// keyedName puts the keyed digest in the place of the other one. Swarm cannot
-// change an object's template driver, so that it counts, too.
+// keyedName replaces the digest of a name by a keyed one. The digest covers the
+// template driver, too, which Swarm cannot change in place.
 func keyedName(config kargo.Config, key []byte) string {
 	base := config.Name[:len(config.Name)-digestLength]
 	mac := hmac.New(sha256.New, key)
@@ -59,8 +58,7 @@ func keyedName(config kargo.Config, key []byte) string {
 	return base + hex.EncodeToString(mac.Sum(nil))[:digestLength]
 }
 
-// withNames is a spec that refers to secrets by their new names, in the order
-// of these.
+// withNames is a spec that refers to secrets by their new names.
 func withNames(spec swarm.ServiceSpec, renamed map[string]string) swarm.ServiceSpec {
 	if spec.TaskTemplate.ContainerSpec == nil {
 		return spec

@@ -1,28 +1,45 @@
 package render
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"kargo"
+	"kargo/render/compose"
 )
 
+// tooMany refuses more services than there may be, before any file is read.
+func tooMany(ws kargo.Workspace, report *compose.Report) bool {
+	listed := 0
+	for _, stack := range ws.Env.List("STACKS") {
+		listed += 1 + len(ws.Env.List(kargo.SuffixStack.Of(stack)))
+	}
+	if listed <= 2*compose.MaxServices {
+		return false
+	}
+	report.Fail(ws.PlaceOf("STACKS"), fmt.Sprintf("there may be %d", compose.MaxServices), "names too many stacks and services")
+	return true
+}
+
 // stackNames are the entries of STACKS in order, without repetitions.
-func (r *renderer) stackNames() []string {
-	at := r.variable("STACKS")
+func stackNames(ws kargo.Workspace, report *compose.Report) []string {
+	at := ws.PlaceOf("STACKS")
 	var names []string
 	byVariable := map[string]string{}
-	for _, name := range r.ws.Env.List("STACKS") {
+	for _, name := range ws.Env.List("STACKS") {
 		variable := kargo.SuffixStack.Of(name)
 		other, taken := byVariable[variable]
 		switch {
 		case name == kargo.AllStacks:
-			r.fail(at, "", "%q means every stack and cannot be the name of one", kargo.AllStacks)
+			report.Fail(at, "", "%q means every stack and cannot be the name of one", kargo.AllStacks)
 			continue
 		case slices.Contains(names, name):
-			r.fail(at, "", "STACKS names %q twice", name)
+			report.Fail(at, "", "STACKS names %q twice", name)
 			continue
 		case taken:
-			r.warn(at, "rename one of them", "stacks %q and %q share the variable %s", other, name, variable)
+			report.Warn(at, "rename one of them", "stacks %q and %q share the variable %s", other, name, variable)
 		}
 		byVariable[variable] = name
 		names = append(names, name)
@@ -30,30 +47,38 @@ func (r *renderer) stackNames() []string {
 	return names
 }
 
-// serviceList are the services of a stack in order.
-func (r *renderer) serviceList(stack string) []string {
+// stackEntries are the entries of <STACK>_STACK in order, without repetitions.
+func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []string {
 	variable := kargo.SuffixStack.Of(stack)
-	listed := r.ws.Env.List(variable)
-	if len(listed) == 0 {
-		at := r.variable(variable)
-		if at.Line == 0 {
-			at = r.variable("STACKS")
-		}
-		hint := "list its services, as in " + variable + `="redis mongodb"`
-		if near := kargo.Nearest(variable, r.unlisted(), 2); near != "" {
-			hint = "did you mean " + near + "?"
-		}
-		r.fail(at, hint,
-			"stack %q has no services: %s is empty or not set", stack, variable)
-		return nil
-	}
-	var services []string
-	for _, service := range listed {
-		if slices.Contains(services, service) {
-			r.fail(r.variable(variable), "", "%s names %q twice", variable, service)
+	at := ws.PlaceOf(variable)
+	var entries []string
+	for _, entry := range ws.Env.List(variable) {
+		if slices.Contains(entries, entry) {
+			report.Fail(at, "", "%s names %q twice", variable, entry)
 			continue
 		}
-		services = append(services, service)
+		entries = append(entries, entry)
 	}
-	return services
+	if len(entries) == 0 {
+		if at.Line == 0 {
+			at = ws.PlaceOf("STACKS")
+		}
+		hint := "list its services, as in " + variable + `="redis mongodb"`
+		if near := kargo.Nearest(variable, unlisted(ws), 2); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		report.Fail(at, hint, "stack %q has no services: %s is empty or not set", stack, variable)
+	}
+	return entries
+}
+
+// unlisted are the variables <STACK>_STACK of stacks that are not in STACKS.
+func unlisted(ws kargo.Workspace) []string {
+	listed := map[string]bool{}
+	for _, stack := range ws.Env.List("STACKS") {
+		listed[kargo.SuffixStack.Of(stack)] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(ws.Lines)), func(name string) bool {
+		return !strings.HasSuffix(name, string(kargo.SuffixStack)) || listed[name]
+	})
 }

@@ -1,18 +1,18 @@
-package render
+package compose
 
 import (
 	"slices"
 
-	"kargo"
-
 	"gopkg.in/yaml.v3"
+
+	"kargo"
 )
 
-// The two tags lift what files below have set (workspace contract, section
-// 16, item 21): without them lists only ever grow.
+// Two tags lift what files below have set (workspace contract, section 16, item
+// 21). Without them lists can only grow.
 //
-//	!override  this value counts, whatever files below say
-//	!reset     as if neither files below nor this one had said anything
+//	!override  this value replaces those of all files below
+//	!reset     removes the value, of files below and of this one
 const (
 	tagOverride = "!override"
 	tagReset    = "!reset"
@@ -25,7 +25,7 @@ type tag struct {
 }
 
 // takeTags removes the two tags from the nodes, so that the values decode as
-// what they are, and answers which nodes had them.
+// what they are, and returns the nodes that had them.
 func takeTags(node *yaml.Node) map[*yaml.Node]string {
 	tagged := map[*yaml.Node]string{}
 	var visit func(node *yaml.Node)
@@ -42,9 +42,9 @@ func takeTags(node *yaml.Node) map[*yaml.Node]string {
 	return tagged
 }
 
-// placeTags finds the paths of the tagged values. An anchor's tag counts
+// placeTags finds the paths of the tagged values. The tag of an anchor counts
 // wherever the anchor is used.
-func (w *work) placeTags(l *layer, tagged map[*yaml.Node]string) []tag {
+func placeTags(report *Report, f *File, tagged map[*yaml.Node]string) []tag {
 	if len(tagged) == 0 {
 		return nil
 	}
@@ -67,32 +67,32 @@ func (w *work) placeTags(l *layer, tagged map[*yaml.Node]string) []tag {
 		case yaml.SequenceNode:
 			for _, item := range node.Content {
 				if name, ok := tagged[resolve(item)]; ok {
-					w.fail(kargo.Place{File: l.path, Line: item.Line}, "put it before the list", "%s cannot stand inside a list", name)
+					report.Fail(kargo.Place{File: f.Path, Line: item.Line}, "put it before the list", "%s cannot stand inside a list", name)
 					return
 				}
 			}
 		}
 	}
-	visit(l.root, nil)
+	visit(f.root, nil)
 	return tags
 }
 
 // applyTags removes what a new file lifts: from all files below it and, for
 // !reset, from itself.
-func (w *work) applyTags(l *layer) {
-	for _, t := range l.tags {
-		for _, below := range w.layers {
-			remove(below.dict, t.path)
+func applyTags(below []*File, f *File) {
+	for _, t := range f.tags {
+		for _, lower := range below {
+			remove(lower.dict, t.path)
 		}
 		if t.name == tagReset {
-			remove(l.dict, t.path)
+			remove(f.dict, t.path)
 		}
 	}
 }
 
-// remove deletes a path from nested mappings. Where a file writes as a list
-// what may be a mapping as well (environment, labels, networks), the entry of
-// that name goes.
+// remove deletes a path from nested mappings. Where a file has a list for what
+// can be a mapping, too (environment, labels, networks), the entry of that name
+// is deleted.
 func remove(dict map[string]any, path []string) {
 	for i, key := range path {
 		last := i == len(path)-1

@@ -1,4 +1,4 @@
-package render
+package compose
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"github.com/docker/cli/cli/compose/types"
 )
 
-// The loader's errors name a dotted path at best. These patterns take them
-// apart; what matches none is reported as it is.
+// The loader's errors name a dotted path at best. These patterns parse them; an
+// error that matches none is reported as it is.
 var (
 	additional  = regexp.MustCompile(`(?s)^(.*?) Additional property (.*) is not allowed$`)
 	castError   = regexp.MustCompile(`(?s)^error while interpolating (\S+): failed to cast to expected type: (.*)$`)
@@ -25,22 +25,22 @@ var (
 	parseError  = regexp.MustCompile(`^strconv\.\w+: parsing (".*"): `)
 )
 
-// blame reports an error of a layer that was loaded alone, at its line, and
-// answers the path of what is wrong, nil if that is not known.
-func (w *work) blame(l *layer, dict map[string]any, err error) []string {
+// blame reports an error of a file that was loaded alone, at its line. It
+// returns the path of what is wrong, nil where that is not known.
+func (l loading) blame(f *File, dict map[string]any, err error) []string {
 	var forbidden *loader.ForbiddenPropertiesError
 	if errors.As(err, &forbidden) {
-		return w.blameForbidden(l, dict)
+		return l.blameForbidden(f, dict)
 	}
 	message := err.Error()
 	if match := additional.FindStringSubmatch(message); match != nil {
-		path := w.pathOf(l, match[1])
+		path := pathOf(f, match[1])
 		path = append(path, match[2])
-		w.fail(l.at(path...), unknownHint(path), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
+		l.report.Fail(f.At(path...), unknownHint(path), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
 		return path
 	}
 	if match := castError.FindStringSubmatch(message); match != nil {
-		path := w.pathOf(l, match[1])
+		path := pathOf(f, match[1])
 		reason, hint := match[2], ""
 		if number := parseError.FindStringSubmatch(reason); number != nil {
 			reason = number[1] + " is not a number"
@@ -48,25 +48,25 @@ func (w *work) blame(l *layer, dict map[string]any, err error) []string {
 		if strings.HasPrefix(reason, `""`) || strings.HasSuffix(reason, "boolean: ") {
 			hint = "the variable it reads is empty or not set"
 		}
-		w.fail(l.at(path...), hint, "%s: %s", match[1], reason)
+		l.report.Fail(f.At(path...), hint, "%s: %s", match[1], reason)
 		return path
 	}
 	for _, pattern := range []*regexp.Regexp{pathError, schemaError} {
 		if match := pattern.FindStringSubmatch(message); match != nil {
-			path := w.pathOf(l, match[1])
-			w.fail(l.at(path...), "", "%s: %s", match[1], match[2])
+			path := pathOf(f, match[1])
+			l.report.Fail(f.At(path...), "", "%s: %s", match[1], match[2])
 			return path
 		}
 	}
-	return w.blameService(l, dict, message)
+	return l.blameService(f, dict, message)
 }
 
 // pathOf splits the dotted path of a message; "(root)" is the file itself.
-func (w *work) pathOf(l *layer, dotted string) []string {
-	if dotted == "(root)" || l.root == nil {
+func pathOf(f *File, dotted string) []string {
+	if dotted == "(root)" || f.root == nil {
 		return nil
 	}
-	return splitPath(l.root, dotted)
+	return splitPath(f.root, dotted)
 }
 
 // unknownHint explains properties that other tools know.
@@ -80,15 +80,15 @@ func unknownHint(path []string) string {
 	return ""
 }
 
-// blameForbidden reports the properties that Swarm has another word for.
-func (w *work) blameForbidden(l *layer, dict map[string]any) []string {
+// blameForbidden reports properties that have another name in Swarm.
+func (l loading) blameForbidden(f *File, dict map[string]any) []string {
 	services, _ := dict["services"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		service, _ := services[name].(map[string]any)
 		for _, property := range slices.Sorted(maps.Keys(types.ForbiddenProperties)) {
 			if _, set := service[property]; set {
 				path := []string{"services", name, property}
-				w.fail(l.at(path...), types.ForbiddenProperties[property], "%s is not allowed", strings.Join(path, "."))
+				l.report.Fail(f.At(path...), types.ForbiddenProperties[property], "%s is not allowed", strings.Join(path, "."))
 				return path
 			}
 		}
@@ -96,26 +96,26 @@ func (w *work) blameForbidden(l *layer, dict map[string]any) []string {
 	return nil
 }
 
-// blameService finds the service of an error that names none, by loading each
-// alone; or the section, if it is no service's.
-func (w *work) blameService(l *layer, dict map[string]any, message string) []string {
+// blameService finds the service, or the entry of another section, of an error
+// that names none, by loading each alone.
+func (l loading) blameService(f *File, dict map[string]any, message string) []string {
 	for _, section := range []string{"services", "networks", "volumes", "configs", "secrets"} {
 		entries, _ := dict[section].(map[string]any)
 		for _, name := range slices.Sorted(maps.Keys(entries)) {
 			only := map[string]any{section: map[string]any{name: entries[name]}}
-			if _, err := w.run([]types.ConfigFile{{Filename: l.path, Config: only}}); err != nil {
+			if _, err := l.run([]types.ConfigFile{{Filename: f.Path, Config: only}}); err != nil {
 				path, reason := decoded([]string{section, name}, oneLine(err.Error()))
-				w.fail(l.at(path...), "", "%s: %s", strings.Join(path, "."), reason)
+				l.report.Fail(f.At(path...), "", "%s: %s", strings.Join(path, "."), reason)
 				return path[:2]
 			}
 		}
 	}
-	w.fail(kargo.Place{File: l.path}, "", "%s", oneLine(message))
+	l.report.Fail(kargo.Place{File: f.Path}, "", "%s", oneLine(message))
 	return nil
 }
 
-// decoded takes an error of the decoder apart, which names a field below the
-// path in Go's spelling: 'Deploy.Resources.Limits.memory'.
+// decoded parses an error of the decoder, which names a field below the path in
+// Go's spelling: 'Deploy.Resources.Limits.memory'.
 func decoded(path []string, message string) ([]string, string) {
 	match := decodeError.FindStringSubmatch(message)
 	if match == nil {
@@ -125,14 +125,14 @@ func decoded(path []string, message string) ([]string, string) {
 	return append(path, strings.Split(fields, ".")...), match[2]
 }
 
-// blameMerge reports an error that only shows once the layers are merged.
-func (w *work) blameMerge(err error) {
+// blameMerge reports an error that appears only when the files are merged.
+func (l loading) blameMerge(files []*File, err error) {
 	if match := mergeError.FindStringSubmatch(err.Error()); match != nil {
-		w.fail(kargo.Place{File: match[2]}, "", "cannot be merged with the files below it: %s", oneLine(match[3]))
+		l.report.Fail(kargo.Place{File: match[2]}, "", "cannot be merged with the files below it: %s", oneLine(match[3]))
 		return
 	}
-	w.fail(kargo.Place{File: w.layers[0].path}, "", "cannot be merged: %s", oneLine(err.Error()))
+	l.report.Fail(kargo.Place{File: files[0].Path}, "", "cannot be merged: %s", oneLine(err.Error()))
 }
 
-// oneLine is a message without line breaks.
+// oneLine returns a message without line breaks.
 func oneLine(message string) string { return strings.Join(strings.Fields(message), " ") }

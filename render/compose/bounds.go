@@ -1,0 +1,159 @@
+package compose
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"kargo"
+)
+
+// Bounds protect the memory of the controller and of Swarm's managers against a
+// workspace that was made to exhaust it. They are far above what a sound one
+// needs.
+const (
+	MaxServices = 1000     // of all stacks together
+	maxPorts    = 1000     // of one service, ranges written out
+	maxFile     = 1 << 20  // bytes of one compose file
+	maxValues   = 20_000   // of one compose file, aliases written out
+	maxExpanded = 32 << 20 // bytes of all stacks' files, with variables replaced
+)
+
+// budget counts what all stacks hold together.
+type budget struct{ services, bytes int }
+
+// servicesFit counts the services of a stack, and refuses them once there are
+// too many.
+func (b *budget) servicesFit(s *reading, services int) bool {
+	if b.services += services; b.services <= MaxServices {
+		return true
+	}
+	s.report.Fail(s.ws.PlaceOf(kargo.SuffixStack.Of(s.stack)), fmt.Sprintf("there may be %d", MaxServices), "the stacks up to %q have too many services", s.stack)
+	return false
+}
+
+// bytesFit counts bytes of expanded text, and refuses them once there are too
+// many.
+func (b *budget) bytesFit(report *Report, at kargo.Place, bytes int) bool {
+	if b.bytes += bytes; b.bytes <= maxExpanded {
+		return true
+	}
+	report.Fail(at, fmt.Sprintf("all files may have %d bytes together", maxExpanded), "is too large once its variables are replaced")
+	return false
+}
+
+// checkBounds refuses what would grow without limit in the loader: values that
+// read long variables many times, and ranges of ports.
+func checkBounds(s *reading) {
+	services := map[string]bool{}
+	for _, f := range s.files {
+		whole := kargo.Place{File: f.Path}
+		for _, name := range f.ServiceNames() {
+			services[name] = true
+			checkPortCount(s, f, name)
+		}
+		if countValues(f.dict, 0) > maxValues {
+			s.report.Fail(whole, "", "holds more than %d values", maxValues)
+			return
+		}
+		if !s.budget.bytesFit(s.report, whole, expandedSize(f.dict, s.ws.Env)) {
+			return
+		}
+	}
+	s.budget.servicesFit(s, len(services))
+}
+
+// countValues adds the values in a value to a count, and stops above maxValues.
+func countValues(value any, count int) int {
+	count++
+	switch value := value.(type) {
+	case map[string]any:
+		for _, entry := range value {
+			if count = countValues(entry, count); count > maxValues {
+				break
+			}
+		}
+	case []any:
+		for _, entry := range value {
+			if count = countValues(entry, count); count > maxValues {
+				break
+			}
+		}
+	}
+	return count
+}
+
+// expandedSize is the size in bytes of a value once its variables are replaced.
+// Counting stops above maxExpanded.
+func expandedSize(value any, env kargo.Environment) int {
+	size := 0
+	switch value := value.(type) {
+	case string:
+		size = substitutedSize(value, env)
+	case map[string]any:
+		for key, entry := range value {
+			if size += len(key) + expandedSize(entry, env); size > maxExpanded {
+				break
+			}
+		}
+	case []any:
+		for _, entry := range value {
+			if size += expandedSize(entry, env); size > maxExpanded {
+				break
+			}
+		}
+	}
+	return size
+}
+
+func substitutedSize(text string, env kargo.Environment) int {
+	size := len(text)
+	for _, match := range variableReference.FindAllStringSubmatchIndex(text, -1) {
+		for _, group := range []int{4, 6} {
+			if match[group] >= 0 {
+				size += len(env[variableName.FindString(text[match[group]:match[group+1]])])
+			}
+		}
+	}
+	return size
+}
+
+// envFileSize is the size in bytes of what an env_file becomes: a line without
+// a value takes that of the variable.
+func envFileSize(content []byte, env kargo.Environment) int {
+	const each = 64 // bytes that a line takes beside its own
+	size := len(content)
+	for line := range bytes.Lines(content) {
+		size += each
+		if !bytes.Contains(line, []byte("=")) {
+			size += len(env[string(bytes.TrimSpace(line))])
+		}
+	}
+	return size
+}
+
+var portRange = regexp.MustCompile(`(\d{1,9})-(\d{1,9})`)
+
+// checkPortCount refuses more ports than anybody publishes: each of a range is
+// an entry of its own in the spec.
+func checkPortCount(s *reading, f *File, service string) {
+	for _, section := range []string{"ports", "expose"} {
+		entries, _ := f.Service(service)[section].([]any)
+		count := 0
+		for _, entry := range entries {
+			widest := 1
+			text, _ := entry.(string)
+			for _, match := range portRange.FindAllStringSubmatch(substitute(text, s.ws.Env), -1) {
+				first, _ := strconv.Atoi(match[1])
+				last, _ := strconv.Atoi(match[2])
+				widest = max(widest, last-first+1)
+			}
+			count += widest
+		}
+		if count > maxPorts {
+			s.report.Fail(f.At("services", service, section), "", "services.%s.%s: %d ports; there may be %d", service, section, count, maxPorts)
+			return
+		}
+	}
+}

@@ -1,0 +1,99 @@
+// Package compose reads the compose files of a stack, merges them as `docker
+// stack deploy` does, and keeps what Docker forgets: the file and line of every
+// value.
+//
+// It is pure. Docker's own loader (github.com/docker/cli) decides what a file
+// means, but it is given everything that it would look for outside: variables
+// come from the workspace's environment, contents of env_file from the merged
+// configuration. Paths that lead out of the merged configuration are refused.
+//
+// A [Reader] reads the stacks of one workspace. [Reader.Read] returns the
+// [Configuration] of one stack: Docker's types.Config, and the places of all
+// that is in it. What is wrong goes into a [Report], with file and line.
+package compose
+
+import (
+	"github.com/docker/cli/cli/compose/types"
+
+	"kargo"
+)
+
+// Reader reads the compose files of one workspace, stack by stack. It counts
+// what they hold together, so that a hostile workspace cannot exhaust the
+// memory of the controller.
+type Reader struct {
+	ws     kargo.Workspace
+	report *Report
+	budget budget
+}
+
+// NewReader returns a reader that reports to report.
+func NewReader(ws kargo.Workspace, report *Report) *Reader {
+	return &Reader{ws: ws, report: report}
+}
+
+// Read reads a stack. The entries are those of <STACK>_STACK, in order: each
+// has a file, deploy/<entry>.yml, and may have an extension. Read returns nil
+// where it reported an error.
+func (r *Reader) Read(stack string, entries []string) *Configuration {
+	s := &reading{
+		ws: r.ws, report: r.report, budget: &r.budget, stack: stack, entries: entries,
+		tree: newTree(r.ws, r.report), conditions: map[dependency]kargo.NeedCondition{},
+	}
+	before := r.report.Errors()
+	for _, stage := range stages {
+		stage.run(s)
+		if stage.ends && r.report.Errors() > before {
+			return nil
+		}
+	}
+	return &Configuration{
+		Config: s.config, Files: s.files, Tree: s.tree,
+		ws: r.ws, stack: stack, conditions: s.conditions,
+	}
+}
+
+// reading is the reading of one stack: what the stages hand on.
+type reading struct {
+	ws      kargo.Workspace
+	report  *Report
+	budget  *budget
+	stack   string
+	entries []string
+	tree    *Tree
+
+	files      []*File // lowest first
+	conditions map[dependency]kargo.NeedCondition
+	config     *types.Config
+}
+
+// stages of reading a stack, in order. Each changes the decoded files in place;
+// the parsed nodes, which know the lines, stay as they are. A stage that ends
+// the reading does so where any error was reported so far: the next stages
+// would only repeat it, or could not cope with it.
+var stages = []struct {
+	run  func(*reading)
+	ends bool
+}{
+	// Parses every file. The tags !reset and !override of a file are applied
+	// here, as they lift what the files below it have set.
+	{run: readFiles},
+	// Comes after the tags, as what they lifted need not be right, and before
+	// the loader, whose errors about variables have no line.
+	{run: checkVariables},
+	// Refuses what would grow too large, before anything replaces variables.
+	{run: checkBounds, ends: true},
+	// Puts env_file below environment, before files are merged: a file's own
+	// environment counts more than its env_file, and less than a later file's.
+	{run: inlineEnvFiles},
+	// Comes before the loader, which would append a later test to an earlier.
+	{run: settleHealthchecks},
+	// Translates each file by itself, before files are merged: so old labels of
+	// an extension override new labels of a default service.
+	{run: translateRoutes},
+	// Rewrites what the loader refuses, or would answer from this machine. It is
+	// the last change, as the stages above read the file as it was written.
+	{run: normalise, ends: true},
+	// Loads each file alone, so that an error has a file, then all together.
+	{run: load, ends: true},
+}

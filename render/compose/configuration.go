@@ -1,0 +1,123 @@
+package compose
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/cli/cli/compose/types"
+
+	"kargo"
+)
+
+// Configuration is what the compose files of one stack mean together.
+type Configuration struct {
+	// Config is Docker's own form of it, services in order of name. Variables
+	// are replaced.
+	Config *types.Config
+	// Files are the stack's compose files, lowest first. Where two set one
+	// value, the higher one counts.
+	Files []*File
+	// Tree is the merged configuration, for files that the stack refers to.
+	Tree *Tree
+
+	ws         kargo.Workspace
+	stack      string
+	conditions map[dependency]kargo.NeedCondition
+}
+
+// Condition returns what a service waits for at another one that it depends on.
+func (c *Configuration) Condition(service, other string) kargo.NeedCondition {
+	return cmp.Or(c.conditions[dependency{service, other}], kargo.NeedStarted)
+}
+
+// Defines reports whether any file has a service of that name.
+func (c *Configuration) Defines(service string) bool {
+	return slices.ContainsFunc(c.Files, func(f *File) bool { return f.Defines(service) })
+}
+
+// Substituted returns a text of a compose file with its variables replaced, and
+// as it is where the loader would refuse it.
+func (c *Configuration) Substituted(text string) string { return substitute(text, c.ws.Env) }
+
+// Place returns the place of a path such as "services", "redis", "image" in the
+// highest file that has it, for that one counts; or the place of the nearest
+// part of the path that any file has.
+func (c *Configuration) Place(path ...string) kargo.Place {
+	for _, f := range slices.Backward(c.Files) {
+		if !f.Generated() && f.has(path...) {
+			return f.At(path...)
+		}
+	}
+	if len(path) == 0 {
+		return kargo.Place{File: "deploy"}
+	}
+	return c.Place(path[:len(path)-1]...)
+}
+
+// VolumePlace returns the place where a service mounts a volume, named by its
+// source or target; or the place of the service's volumes.
+func (c *Configuration) VolumePlace(service, volume string) kargo.Place {
+	for _, f := range slices.Backward(c.Files) {
+		for i, entry := range volumesOf(f, service) {
+			if c.mounts(entry, volume) {
+				return f.At("services", service, "volumes", strconv.Itoa(i))
+			}
+		}
+	}
+	return c.Place("services", service, "volumes")
+}
+
+func volumesOf(f *File, service string) []any {
+	volumes, _ := f.Service(service)["volumes"].([]any)
+	return volumes
+}
+
+// mounts reports whether an entry under volumes has a source or target.
+func (c *Configuration) mounts(entry any, volume string) bool {
+	if long, ok := entry.(map[string]any); ok {
+		return c.mounts(long["target"], volume) || c.mounts(long["source"], volume)
+	}
+	text, _ := entry.(string)
+	return slices.Contains(strings.Split(c.Substituted(text), ":"), volume)
+}
+
+// SaysWritable reports whether the file that counts declares a volume writable
+// explicitly. Saying nothing is no declaration: hardly any workspace writes
+// "ro" behind a configuration file.
+func (c *Configuration) SaysWritable(service, target string) bool {
+	for _, f := range slices.Backward(c.Files) {
+		for _, entry := range volumesOf(f, service) {
+			if !c.mounts(entry, target) {
+				continue
+			}
+			if long, ok := entry.(map[string]any); ok {
+				readOnly, said := long["read_only"]
+				return said && !isTrue(readOnly, c.ws.Env)
+			}
+			text, _ := entry.(string)
+			parts := strings.Split(c.Substituted(text), ":")
+			return slices.Contains(strings.Split(parts[len(parts)-1], ","), "rw")
+		}
+	}
+	return false
+}
+
+// UsesCatalogue reports whether any part of the stack may come from the
+// catalogue: a file, or a variable that the workspace does not set. Files that
+// were rendered from templates count, as they read variables, too.
+func (c *Configuration) UsesCatalogue() bool {
+	for _, f := range c.Files {
+		c.Tree.Use(f.Path)
+		if f.readsDefaults {
+			return true
+		}
+	}
+	for name := range c.Tree.used {
+		if origin := c.Tree.Get(name).Origin; origin == kargo.OriginDefault || origin == kargo.OriginRendered {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,37 @@
+package compose
+
+// settleHealthchecks makes a later test replace an earlier one, which the
+// loader would append word by word. It also lets a later file switch a health
+// check off and on again (workspace contract, section 16, item 16).
+func settleHealthchecks(s *reading) {
+	for i, f := range s.files {
+		for _, name := range f.ServiceNames() {
+			check, _ := f.Service(name)["healthcheck"].(map[string]any)
+			test, hasTest := check["test"]
+			_, saysDisable := check["disable"]
+			hasTest = hasTest && !isEmpty(test)
+			for _, below := range s.files[:i] {
+				earlier, _ := below.Service(name)["healthcheck"].(map[string]any)
+				if hasTest || isTrue(check["disable"], s.ws.Env) {
+					delete(earlier, "test")
+				}
+				if hasTest || saysDisable {
+					delete(earlier, "disable")
+				}
+			}
+		}
+	}
+}
+
+// isEmpty reports whether the loader would ignore a value.
+func isEmpty(value any) bool {
+	switch value := value.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(value) == 0
+	case string:
+		return value == ""
+	}
+	return false
+}

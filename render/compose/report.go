@@ -1,0 +1,42 @@
+package compose
+
+import (
+	"fmt"
+
+	"kargo"
+)
+
+// maxProblems are reported of a workspace; nobody would read more.
+const maxProblems = 1000
+
+// Report collects the problems of a workspace. Its zero value is empty.
+type Report struct {
+	problems kargo.Problems
+	errors   int
+}
+
+// Fail reports an error. The hint may be empty.
+func (r *Report) Fail(at kargo.Place, hint, format string, args ...any) {
+	r.errors++
+	r.add(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// Warn reports what is odd and does not harm the rendering.
+func (r *Report) Warn(at kargo.Place, hint, format string, args ...any) {
+	r.add(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint, Warning: true})
+}
+
+// add keeps a problem while there is room. The first error is kept always.
+func (r *Report) add(problem kargo.Problem) {
+	if len(r.problems) < maxProblems {
+		r.problems = append(r.problems, problem)
+	} else if !problem.Warning && r.problems.Err() == nil {
+		r.problems[maxProblems-1] = problem
+	}
+}
+
+// Errors returns how many errors were reported so far.
+func (r *Report) Errors() int { return r.errors }
+
+// Problems returns what was reported, sorted by place.
+func (r *Report) Problems() kargo.Problems { return r.problems.Sort() }

@@ -1,0 +1,172 @@
+package compose
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli/compose/template"
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+// variableReference is what Docker's loader looks for in values: $$, $NAME,
+// ${NAME}, and either with a default or a demand behind the name; or a lone
+// dollar, which is an error.
+var variableReference = func() *regexp.Regexp {
+	const name = `[_a-zA-Z][_a-zA-Z0-9]*(?::?[-?][^}]*)?`
+	return regexp.MustCompile(`\$(?:(\$)|(` + name + `)|\{(` + name + `)\}|)`)
+}()
+
+var variableName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9]*`)
+
+// checkVariables checks every reference before the loader does. The loader
+// replaces a variable that is not set by nothing, without a message, and its
+// errors have no line.
+func checkVariables(s *reading) {
+	for _, f := range s.files {
+		if !f.Generated() {
+			check := variableCheck{ws: s.ws, report: s.report, file: f}
+			check.node(f.root, f.dict)
+		}
+	}
+}
+
+// variableCheck checks the references of one file.
+type variableCheck struct {
+	ws     kargo.Workspace
+	report *Report
+	file   *File
+}
+
+// node follows the nodes and their decoded values side by side: what a tag
+// removed is not checked.
+func (c variableCheck) node(node *yaml.Node, value any) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		dict, _ := value.(map[string]any)
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if child, ok := dict[node.Content[i].Value]; ok {
+				c.node(node.Content[i+1], child)
+			}
+		}
+	case yaml.SequenceNode:
+		list, _ := value.([]any)
+		for i, item := range node.Content {
+			if len(list) == len(node.Content) {
+				c.node(item, list[i])
+			} else if item.Kind == yaml.ScalarNode && indexOf(list, item.Value) >= 0 {
+				c.node(item, item.Value)
+			}
+		}
+	case yaml.ScalarNode:
+		c.text(node)
+	}
+}
+
+// text checks the references of one value.
+func (c variableCheck) text(node *yaml.Node) {
+	for _, match := range variableReference.FindAllStringSubmatchIndex(node.Value, -1) {
+		at := kargo.Place{File: c.file.Path, Line: node.Line}
+		if node.Style&yaml.LiteralStyle != 0 {
+			at.Line += 1 + strings.Count(node.Value[:match[0]], "\n")
+		}
+		switch {
+		case match[2] >= 0: // $$ is a dollar
+		case match[4] >= 0:
+			c.reference(at, node.Value[match[4]:match[5]], false)
+		case match[6] >= 0:
+			c.reference(at, node.Value[match[6]:match[7]], true)
+		default:
+			c.report.Fail(at, `a dollar that is meant as one is written "$$"`,
+				"%q is no reference to a variable", firstWord(node.Value[match[0]:]))
+		}
+	}
+}
+
+// reference checks what follows the dollar: "NAME:-text".
+func (c variableCheck) reference(at kargo.Place, expression string, braced bool) {
+	name := variableName.FindString(expression)
+	rest := expression[len(name):]
+	c.file.readsDefaults = c.file.readsDefaults || c.ws.IsDefault(name)
+	value, set := c.ws.Env.Lookup(name)
+	operator := strings.TrimLeft(rest, ":")
+	if rest != "" && !braced {
+		c.report.Warn(at, "write ${"+name+"}"+rest,
+			"what follows $%s is read as its default, to the end of the value", name)
+	}
+	if _, behind, dash := strings.Cut(rest, "-"); dash && operator[0] == '?' {
+		c.report.Warn(at, "write the message without a dash",
+			"the dash in the message makes Docker read ${%s} as the value %q, whatever %s is", expression, behind, name)
+	}
+	switch {
+	case strings.Contains(rest, "$"):
+		c.report.Fail(at, "give the variable its default in .env instead",
+			"nested defaults are not understood: %s", expression)
+	case rest == "":
+		if !set {
+			c.report.Warn(at, "", "%s is not set and leaves nothing", name)
+		}
+	case operator[0] == '?' && (!set || rest[0] == ':' && value == ""):
+		c.report.Fail(at, "", "%s is required: %s", name, cmp.Or(operator[1:], "set it in .env"))
+	}
+}
+
+// firstWord is the start of a text, for a message.
+func firstWord(text string) string {
+	if i := strings.IndexAny(text, " \t\n"); i > 0 {
+		text = text[:i]
+	}
+	if len(text) > 40 {
+		text = text[:40] + "…"
+	}
+	return text
+}
+
+// variablesIn are the variables that a value, or any value in it, reads.
+func variablesIn(node *yaml.Node) []string {
+	var names []string
+	seen := map[*yaml.Node]bool{} // an alias counts once: aliases of aliases would grow without end
+	var visit func(node *yaml.Node)
+	visit = func(node *yaml.Node) {
+		if node = resolve(node); seen[node] {
+			return
+		}
+		seen[node] = true
+		if node.Kind == yaml.ScalarNode {
+			for _, match := range variableReference.FindAllStringSubmatch(node.Value, -1) {
+				if name := variableName.FindString(match[2] + match[3]); name != "" && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+		for _, inner := range node.Content {
+			visit(inner)
+		}
+	}
+	visit(node)
+	return names
+}
+
+// substitute replaces the variables of a text of a compose file. It returns the
+// text as it is where the loader would refuse it.
+func substitute(text string, env kargo.Environment) string {
+	if substituted, err := template.Substitute(text, env.Lookup); err == nil {
+		return substituted
+	}
+	return text
+}
+
+// isTrue reads a boolean of a compose file, variables replaced.
+func isTrue(value any, env kargo.Environment) bool {
+	switch value := value.(type) {
+	case bool:
+		return value
+	case string:
+		text, err := template.Substitute(value, env.Lookup)
+		return err == nil && slices.Contains([]string{"y", "yes", "true", "on"}, strings.ToLower(text))
+	}
+	return false
+}

@@ -1,0 +1,104 @@
+package render
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli/compose/types"
+
+	"kargo"
+)
+
+// jobs are the services of a stack that run once: before the rest of it
+// changes, and after the rest is healthy.
+type jobs struct{ before, after []string }
+
+// readJobs reads <STACK>_BEFORE and <STACK>_AFTER, and reports what is no job
+// of the stack.
+func readJobs(s *rendering) jobs {
+	var read jobs
+	for _, list := range []struct {
+		suffix kargo.Suffix
+		names  *[]string
+	}{{kargo.SuffixBefore, &read.before}, {kargo.SuffixAfter, &read.after}} {
+		variable := list.suffix.Of(s.name)
+		for _, name := range s.ws.Env.List(variable) {
+			if isJob(s, variable, name) {
+				*list.names = append(*list.names, name)
+			}
+		}
+	}
+	checkJobs(s, read)
+	return read
+}
+
+// checkJobs refuses jobs that would have to wait for what waits for them.
+func checkJobs(s *rendering, read jobs) {
+	if len(read.before)+len(read.after) == 0 {
+		return
+	}
+	var names []string
+	edges := map[string][]string{}
+	for _, service := range s.files.Config.Services {
+		names = append(names, service.Name)
+		for _, need := range needsOf(s, read, service) {
+			edges[service.Name] = append(edges[service.Name], strings.TrimPrefix(need.Service, s.namespace+"_"))
+		}
+	}
+	for _, cycle := range cycles(names, edges) {
+		s.report.Fail(s.ws.PlaceOf(kargo.SuffixBefore.Of(s.name)), "a job that comes before the rest cannot depend on it",
+			"services wait for each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
+	}
+}
+
+// isJob reports whether a service that a variable names is a job of the stack.
+// One that is not becomes a problem.
+func isJob(s *rendering, variable, name string) bool {
+	at := s.ws.PlaceOf(variable)
+	var names []string
+	for _, service := range s.files.Config.Services {
+		names = append(names, service.Name)
+		if service.Name != name {
+			continue
+		}
+		if !strings.HasSuffix(service.Deploy.Mode, "-job") {
+			s.report.Fail(at, "give it deploy.mode: replicated-job", "%s names %q, which is no job", variable, name)
+			return false
+		}
+		return true
+	}
+	s.report.Fail(at, kargo.DidYouMean(name, names), "%s names %q, which is not in stack %q", variable, name, s.name)
+	return false
+}
+
+// needs are what a service waits for because of the stack's jobs.
+func (j jobs) needs(s *rendering, service string) []kargo.Need {
+	if slices.Contains(j.before, service) {
+		return nil
+	}
+	var needs []kargo.Need
+	for _, job := range j.before {
+		needs = append(needs, kargo.Need{Service: s.nameOf(job), Condition: kargo.NeedCompleted})
+	}
+	if !slices.Contains(j.after, service) {
+		return needs
+	}
+	for _, other := range s.files.Config.Services {
+		if !slices.Contains(j.before, other.Name) && !slices.Contains(j.after, other.Name) {
+			needs = append(needs, kargo.Need{Service: s.nameOf(other.Name), Condition: kargo.NeedHealthy})
+		}
+	}
+	return needs
+}
+
+// needsOf are what a service waits for: the stack's jobs, and the services it
+// depends on. Those that are not in the stack were warned of.
+func needsOf(s *rendering, j jobs, service types.ServiceConfig) []kargo.Need {
+	needs := j.needs(s, service.Name)
+	for _, other := range slices.Compact(slices.Sorted(slices.Values(service.DependsOn))) {
+		if slices.ContainsFunc(s.files.Config.Services, func(service types.ServiceConfig) bool { return service.Name == other }) {
+			needs = append(needs, kargo.Need{Service: s.nameOf(other), Condition: s.files.Condition(service.Name, other)})
+		}
+	}
+	return needs
+}
