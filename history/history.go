@@ -160,12 +160,32 @@ func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 	}))
 }
 
-// Deployments are the newest ones, newest first; limit 0 means all.
-func (s *Store) Deployments(limit int) ([]kargo.Deployment, error) {
+// Deployment returns the deployment with that number, or nil where there is
+// none: it never was, or it is older than those that are kept.
+func (s *Store) Deployment(number uint64) (*kargo.Deployment, error) {
+	var found *kargo.Deployment
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		value := tx.Bucket(deploymentsBucket).Get(numberKey(number))
+		if value == nil {
+			return nil
+		}
+		found = &kargo.Deployment{}
+		return json.Unmarshal(value, found)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read deployment %d: %w", number, err)
+	}
+	return found, nil
+}
+
+// Deployments returns the deployments with numbers below before, the newest
+// first. 0 for before begins with the newest of all. limit is how many it
+// returns at most; 0 means all.
+func (s *Store) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
 	deployments := []kargo.Deployment{}
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(deploymentsBucket).Cursor()
-		for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
+		for key, value := lastBelow(cursor, before); key != nil; key, value = cursor.Prev() {
 			if limit > 0 && len(deployments) == limit {
 				return nil
 			}
@@ -180,10 +200,21 @@ func (s *Store) Deployments(limit int) ([]kargo.Deployment, error) {
 	return deployments, wrap("read deployments", err)
 }
 
+// lastBelow moves to the last key below a number, and to the last of all for
+// the number 0.
+func lastBelow(cursor *bbolt.Cursor, number uint64) (key, value []byte) {
+	if number > 0 {
+		if key, _ := cursor.Seek(numberKey(number)); key != nil {
+			return cursor.Prev()
+		}
+	}
+	return cursor.Last()
+}
+
 // Unfinished is the deployment that an earlier process left in the middle, or
 // nil. Only the newest can be one.
 func (s *Store) Unfinished() (*kargo.Deployment, error) {
-	newest, err := s.Deployments(1)
+	newest, err := s.Deployments(0, 1)
 	if err != nil || len(newest) == 0 || !newest[0].Finished.IsZero() {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 	}
 
 	store = open(t, path)
-	deployments, err := store.Deployments(0)
+	deployments, err := store.Deployments(0, 0)
 	if err != nil || len(deployments) != 1 || deployments[0].Outcome != kargo.OutcomeSucceeded {
 		t.Errorf("deployments after reopening: %+v, %v", deployments, err)
 	}
@@ -104,16 +104,39 @@ func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
 	for range history.Keep + 3 {
 		begin(t, store, "aaa")
 	}
-	all, err := store.Deployments(0)
+	all, err := store.Deployments(0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(all) != history.Keep || all[0].Number != history.Keep+3 || all[len(all)-1].Number != 4 {
 		t.Errorf("%d deployments, %d to %d", len(all), all[0].Number, all[len(all)-1].Number)
 	}
-	some, err := store.Deployments(2)
-	if err != nil || len(some) != 2 || some[0].Number != history.Keep+3 {
-		t.Errorf("limit 2: %v, %v", some, err)
+	for _, test := range []struct {
+		before      uint64
+		limit       int
+		first, last uint64 // 0: none
+	}{
+		{0, 2, history.Keep + 3, history.Keep + 2},
+		{history.Keep + 2, 2, history.Keep + 1, history.Keep},
+		{history.Keep + 9, 1, history.Keep + 3, history.Keep + 3},
+		{6, 0, 5, 4},
+		{4, 5, 0, 0},
+		{1, 5, 0, 0},
+	} {
+		some, err := store.Deployments(test.before, test.limit)
+		var first, last uint64
+		if len(some) > 0 {
+			first, last = some[0].Number, some[len(some)-1].Number
+		}
+		if err != nil || first != test.first || last != test.last {
+			t.Errorf("%d before %d: %d to %d (%v), want %d to %d", test.limit, test.before, first, last, err, test.first, test.last)
+		}
+	}
+	for number, kept := range map[uint64]bool{0: false, 3: false, 4: true, history.Keep + 3: true, history.Keep + 4: false} {
+		d, err := store.Deployment(number)
+		if err != nil || (d != nil) != kept || kept && d.Number != number {
+			t.Errorf("deployment %d: %v, %v, kept is %t", number, d, err, kept)
+		}
 	}
 }
 

@@ -5,19 +5,14 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"kargo"
 )
 
-const (
-	defaultHistory = 20
-	// MaxHistory is how many deployments one request may ask for.
-	MaxHistory = 500
-	maxRequest = 64 << 10
-)
+// maxRequest is how many bytes a request to the API may have.
+const maxRequest = 64 << 10
 
 // alive answers as long as the process does.
 func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }
@@ -47,26 +42,6 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, s.Controller.Status())
-}
-
-func (s *Server) serveHistory(w http.ResponseWriter, r *http.Request) {
-	limit := defaultHistory
-	if text := r.URL.Query().Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHistory {
-			reject(w, http.StatusBadRequest, "limit is not a number from 1 to "+strconv.Itoa(MaxHistory), "")
-			return
-		}
-	}
-	deployments, err := s.History.Deployments(limit)
-	if err != nil {
-		s.fail(w, err)
-		return
-	}
-	if deployments == nil {
-		deployments = []kargo.Deployment{} // [] rather than null
-	}
-	answer(w, http.StatusOK, deployments)
 }
 
 func (s *Server) sync(w http.ResponseWriter, _ *http.Request) {

@@ -3,13 +3,16 @@ package server_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"kargo"
+	"kargo/server"
 )
 
-func TestStatusAndHistory(t *testing.T) {
+func TestStatus(t *testing.T) {
 	s, _ := newServer(troubled())
 	handler := s.Handler()
 	_, body := send(t, handler, request{"GET", "/api/v1/status", withToken(), ""})
@@ -20,22 +23,58 @@ func TestStatusAndHistory(t *testing.T) {
 	wantText(t, "head", status.Head.String(), newest.String())
 	wantText(t, "problems", status.Problems.Error(), troubled().Problems.Error())
 
-	_, body = send(t, handler, request{"GET", "/api/v1/history?limit=2", withToken(), ""})
-	var list []kargo.Deployment
-	if err := json.Unmarshal([]byte(body), &list); err != nil {
-		t.Fatal(err)
+}
+
+// numbered are deployments with the numbers from newest down to oldest.
+func numbered(newest, oldest uint64) (all []kargo.Deployment) {
+	for number := newest; number >= oldest; number-- {
+		all = append(all, kargo.Deployment{Number: number, Outcome: kargo.OutcomeSucceeded})
 	}
-	if len(list) != 2 || list[0].Number != 42 {
-		t.Errorf("history: %s", body)
+	return all
+}
+
+// Of 520 deployments each opens: as a page of its own, by the API, and by
+// following the addresses from page to page.
+func TestEveryDeploymentOpens(t *testing.T) {
+	s, _ := newServer(healthy())
+	s.History = records{deployments: numbered(520, 1)}
+	handler := s.Handler()
+	for _, path := range []string{"/deployments/1", "/api/v1/deployments/1", "/deployments/520", "/api/v1/deployments/520"} {
+		response, body := send(t, handler, request{"GET", path, withToken(), ""})
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s: status %d, %s", path, response.StatusCode, body)
+		}
 	}
-	for _, limit := range []string{"0", "-1", "501", "many"} {
-		response, body := send(t, handler, request{"GET", "/api/v1/history?limit=" + limit, withToken(), ""})
+	var walked []string
+	for next := "/api/v1/deployments?limit=200"; next != ""; {
+		_, body := send(t, handler, request{"GET", next, withToken(), ""})
+		var page server.Deployments
+		if err := json.Unmarshal([]byte(body), &page); err != nil {
+			t.Fatal(err)
+		}
+		first, last := page.Deployments[0].Number, page.Deployments[len(page.Deployments)-1].Number
+		walked = append(walked, fmt.Sprintf("%s: %d to %d", next, first, last))
+		next = page.Next
+	}
+	wantText(t, "walk", strings.Join(walked, "\n"), `
+/api/v1/deployments?limit=200: 520 to 321
+/api/v1/deployments?before=321&limit=200: 320 to 121
+/api/v1/deployments?before=121&limit=200: 120 to 1`)
+
+	response, body := send(t, handler, request{"GET", "/api/v1/deployments/521", withToken(), ""})
+	wantStatus(t, response, http.StatusNotFound)
+	wantText(t, "none", body, "{\n  \"fault\": \"invalid\",\n  \"error\": \"there is no deployment 521\",\n  \"hint\": \"old ones are removed; `kargo history` lists those that are kept\"\n}")
+	for query, want := range map[string]string{
+		"limit=0": "limit is not a number from 1 to 500", "limit=-1": "limit is not a number from 1 to 500", "limit=501": "limit is not a number from 1 to 500",
+		"limit=many": "limit is not a number from 1 to 500", "before=0": "before is not the number of a deployment", "before=x": "before is not the number of a deployment",
+	} {
+		response, body := send(t, handler, request{"GET", "/api/v1/deployments?" + query, withToken(), ""})
 		wantStatus(t, response, http.StatusBadRequest)
-		wantText(t, "answer", body, "{\n  \"fault\": \"invalid\",\n  \"error\": \"limit is not a number from 1 to 500\"\n}")
+		wantText(t, query, body, "{\n  \"fault\": \"invalid\",\n  \"error\": \""+want+"\"\n}")
 	}
 	s.History = records{}
-	_, body = send(t, s.Handler(), request{"GET", "/api/v1/history", withToken(), ""})
-	wantText(t, "empty history", body, "[]")
+	_, body = send(t, s.Handler(), request{"GET", "/api/v1/deployments", withToken(), ""})
+	wantText(t, "none at all", body, "{\n  \"deployments\": []\n}")
 }
 
 func TestSyncAndApprove(t *testing.T) {
@@ -133,13 +172,15 @@ func TestHealth(t *testing.T) {
 
 type broken struct{}
 
-func (broken) Deployments(int) ([]kargo.Deployment, error) { panic("a bug with " + secret) }
+func (broken) Deployment(uint64) (*kargo.Deployment, error) { panic("a bug with " + secret) }
+
+func (broken) Deployments(uint64, int) ([]kargo.Deployment, error) { panic("a bug with " + secret) }
 
 // A bug answers 500, in words that hold nothing.
 func TestPanic(t *testing.T) {
 	s, _ := newServer(healthy())
 	s.History = broken{}
-	response, body := send(t, s.Handler(), request{"GET", "/api/v1/history", withToken(), ""})
+	response, body := send(t, s.Handler(), request{"GET", "/api/v1/deployments", withToken(), ""})
 	wantStatus(t, response, http.StatusInternalServerError)
 	wantText(t, "answer", body, "{\n  \"fault\": \"internal\",\n  \"error\": \"a bug; the log has more\"\n}")
 }

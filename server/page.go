@@ -34,12 +34,12 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 // overview is what the page shows.
 type overview struct {
 	kargo.Status
-	Summary     summary
-	Errors      kargo.Problems
-	Warnings    kargo.Problems
-	Approvable  bool
-	Deployments []kargo.Deployment
-	HistoryErr  string
+	Summary    summary
+	Errors     kargo.Problems
+	Warnings   kargo.Problems
+	Approvable bool
+	History    Deployments
+	HistoryErr string
 }
 
 // card is one revision on the page.
@@ -76,31 +76,12 @@ func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 		view.Approvable = view.Approvable || hold.Until == kargo.UntilApproved
 	}
 	var err error
-	if view.Deployments, err = s.History.Deployments(defaultHistory); err != nil {
+	newest := window{limit: defaultLimit}
+	if view.History, err = newest.read(s.History, "/deployments"); err != nil {
 		view.HistoryErr = kargo.Explain(err) // the rest is worth showing all the same
 	}
 	w.Header().Set("Refresh", "30")
 	s.render(w, "overview.html", view)
-}
-
-func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
-	number, err := strconv.ParseUint(r.PathValue("number"), 10, 64)
-	if err != nil {
-		notFound(w, r)
-		return
-	}
-	deployments, err := s.History.Deployments(MaxHistory)
-	if err != nil {
-		s.fail(w, err)
-		return
-	}
-	for _, deployment := range deployments {
-		if deployment.Number == number {
-			s.render(w, "deployment.html", deployment)
-			return
-		}
-	}
-	notFound(w, r)
 }
 
 // render writes a page only when all of it could be made.

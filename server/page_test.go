@@ -87,6 +87,7 @@ func TestPages(t *testing.T) {
 		{"starting", "/", starting(), func(s *server.Server) { s.History = records{} }},
 		{"rolling-out", "/", rolling, func(s *server.Server) { s.History = records{err: errors.New("the file is locked")} }},
 		{"deployment", "/deployments/41", healthy(), nil},
+		{"deployments", "/deployments?limit=1&before=42", healthy(), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, _ := newServer(c.status)
@@ -176,7 +177,7 @@ func TestS32HostileText(t *testing.T) {
 	for _, status := range []kargo.Status{hostile, withProblems} {
 		s, _ := newServer(status)
 		s.History = records{deployments: []kargo.Deployment{deployment}}
-		for _, path := range []string{"/", "/deployments/1"} {
+		for _, path := range []string{"/", "/deployments", "/deployments/1"} {
 			_, page := send(t, s.Handler(), request{"GET", path, withToken(), ""})
 			root, err := html.Parse(strings.NewReader(page))
 			if err != nil {

@@ -12,12 +12,13 @@ import (
 
 type idle struct{}
 
-func (idle) Status() kargo.Status                        { return kargo.Status{} }
-func (idle) Nudge(string)                                { panic("nudged without permission") }
-func (idle) Approve(string, string) error                { panic("approved without permission") }
-func (idle) Retry(string)                                { panic("retried without permission") }
-func (idle) Adopt(string)                                { panic("adopted without permission") }
-func (idle) Deployments(int) ([]kargo.Deployment, error) { return nil, nil }
+func (idle) Status() kargo.Status                                { return kargo.Status{} }
+func (idle) Nudge(string)                                        { panic("nudged without permission") }
+func (idle) Approve(string, string) error                        { panic("approved without permission") }
+func (idle) Retry(string)                                        { panic("retried without permission") }
+func (idle) Adopt(string)                                        { panic("adopted without permission") }
+func (idle) Deployment(uint64) (*kargo.Deployment, error)        { return nil, nil }
+func (idle) Deployments(uint64, int) ([]kargo.Deployment, error) { return nil, nil }
 func secretOf(text string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(text), nil }
 }

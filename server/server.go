@@ -33,8 +33,12 @@ type Controller interface {
 
 // History is what the server needs of the records.
 type History interface {
-	// Deployments are the last ones, newest first.
-	Deployments(limit int) ([]kargo.Deployment, error)
+	// Deployment returns the deployment with that number, or nil where none
+	// is kept.
+	Deployment(number uint64) (*kargo.Deployment, error)
+	// Deployments returns those with numbers below before, the newest first,
+	// and limit of them at most. 0 for before begins with the newest of all.
+	Deployments(before uint64, limit int) ([]kargo.Deployment, error)
 }
 
 // Server makes the handlers. Its fields are set once, before.
@@ -93,13 +97,15 @@ func (s *Server) routes() []route {
 		{"POST /hooks/generic", needsSignature, hooks.handler(generic)},
 
 		{"GET /api/v1/status", needsToken, s.serveStatus},
-		{"GET /api/v1/history", needsToken, s.serveHistory},
+		{"GET /api/v1/deployments", needsToken, s.serveDeployments},
+		{"GET /api/v1/deployments/{number}", needsToken, s.serveDeployment},
 		{"POST /api/v1/sync", needsToken, s.sync},
 		{"POST /api/v1/approve", needsToken, s.approve},
 		{"POST /api/v1/retry", needsToken, s.retry},
 		{"POST /api/v1/adopt", needsToken, s.adopt},
 
 		{"GET /{$}", needsToken, s.overviewPage},
+		{"GET /deployments", needsToken, s.deploymentsPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},
 		{"GET /static/", needsToken, serveStatic},
 		{"/", needsToken, notFound},

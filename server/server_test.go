@@ -62,8 +62,23 @@ type records struct {
 	err         error
 }
 
-func (r records) Deployments(limit int) ([]kargo.Deployment, error) {
-	return r.deployments[:min(limit, len(r.deployments))], r.err
+func (r records) Deployment(number uint64) (*kargo.Deployment, error) {
+	for _, deployment := range r.deployments {
+		if deployment.Number == number {
+			return &deployment, r.err
+		}
+	}
+	return nil, r.err
+}
+
+func (r records) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
+	var found []kargo.Deployment
+	for _, deployment := range r.deployments {
+		if (before == 0 || deployment.Number < before) && len(found) < limit {
+			found = append(found, deployment)
+		}
+	}
+	return found, r.err
 }
 
 func fixed(text string) func() ([]byte, error) {

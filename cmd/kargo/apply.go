@@ -147,7 +147,7 @@ func unsettled(status kargo.Status) error {
 
 // sayApplied ends the output of apply with what is in force now.
 func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error {
-	deployments, err := store.Deployments(1)
+	deployments, err := store.Deployments(0, 1)
 	if err != nil {
 		return err
 	}

@@ -220,7 +220,7 @@ func (o *operation) rounds(ctx context.Context, trigger string, wait time.Durati
 
 // newest is the deployment that was recorded last.
 func (o *operation) newest() (kargo.Deployment, error) {
-	deployments, err := o.store.Deployments(1)
+	deployments, err := o.store.Deployments(0, 1)
 	if err != nil || len(deployments) == 0 {
 		return kargo.Deployment{}, err
 	}

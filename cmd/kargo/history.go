@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,17 +15,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/history"
 	"kargo/server"
 )
 
 func historyCommand(env map[string]string) *cobra.Command {
 	s := &settings{}
 	var output string
-	var limit int
+	var asked deploymentsFlags
 	cmd := &cobra.Command{
 		Use: "history [NUMBER]", Short: "Print what was deployed, when and why", GroupID: "controller",
-		Long: `History prints the deployments, newest first. With a NUMBER it prints all of one:
-each change with its reason, and which stacks it moved.`,
+		Long: `History prints the deployments, the newest first. With a NUMBER it prints all of
+one: each change with its reason, and which stacks it changed. The last 1000 are
+kept; --before prints earlier ones.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
@@ -33,21 +36,46 @@ each change with its reason, and which stacks it moved.`,
 			if err != nil {
 				return err
 			}
-			if number > 0 {
-				limit = 0 // all: the one may be old
+			if err := asked.check(); err != nil {
+				return err
 			}
-			deployments, err := s.deployments(cmd.Context(), limit)
+			records, done, err := s.records()
 			if err != nil {
 				return err
 			}
-			return sayDeployments(cmd.OutOrStdout(), output, number, deployments)
+			defer done()
+			if number > 0 {
+				return sayDeployment(cmd, output, number, records)
+			}
+			deployments, err := records.Deployments(cmd.Context(), asked.before, asked.limit)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return encode(cmd.OutOrStdout(), output, deployments)
+			}
+			return printDeployments(cmd.OutOrStdout(), deployments)
 		},
 	}
 	s.dataFlags(cmd.Flags())
 	s.clientFlags(cmd.Flags())
-	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "how many; 0 for all")
+	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "how many deployments to print at most; 0 prints all")
+	cmd.Flags().Uint64Var(&asked.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
+}
+
+// deploymentsFlags are which deployments to print.
+type deploymentsFlags struct {
+	before uint64
+	limit  int
+}
+
+func (f deploymentsFlags) check() error {
+	if f.limit < 0 {
+		return usagef("--limit takes a number of deployments, or 0 for all, not %d", f.limit)
+	}
+	return nil
 }
 
 func deploymentNumber(args []string) (uint64, error) {
@@ -64,54 +92,89 @@ func deploymentNumber(args []string) (uint64, error) {
 	return 0, usagef("kargo history takes one number at most")
 }
 
-// deployments asks the controller, and reads the history itself where none
-// runs.
-func (s *settings) deployments(ctx context.Context, limit int) ([]kargo.Deployment, error) {
-	controller, err := s.client()
-	if errors.Is(err, errNoController) {
-		if _, err := s.takeUsed(); err != nil {
-			return nil, err
-		}
-		store, err := s.openHistory()
-		if err != nil {
-			return nil, err
-		}
-		defer store.Close()
-		return store.Deployments(limit)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if limit == 0 || limit > server.MaxHistory {
-		limit = server.MaxHistory
-	}
-	var deployments []kargo.Deployment
-	err = controller.call(ctx, http.MethodGet, "/api/v1/history?limit="+strconv.Itoa(limit), nil, &deployments)
-	return deployments, err
+// records is where the deployments are read: a running controller, or the
+// history file itself.
+type records interface {
+	Deployment(ctx context.Context, number uint64) (*kargo.Deployment, error)
+	Deployments(ctx context.Context, before uint64, limit int) ([]kargo.Deployment, error)
 }
 
-func sayDeployments(out io.Writer, output string, number uint64, deployments []kargo.Deployment) error {
-	if number > 0 {
-		for _, deployment := range deployments {
-			if deployment.Number != number {
-				continue
-			}
-			if output == "json" {
-				return encode(out, output, deployment)
-			}
-			return printDeployment(out, deployment)
+// records returns the controller's, and the file's where no controller runs.
+// The caller calls done when it has read them.
+func (s *settings) records() (_ records, done func(), err error) {
+	controller, err := s.client()
+	if !errors.Is(err, errNoController) {
+		return remoteRecords{controller}, func() {}, err
+	}
+	if _, err := s.takeUsed(); err != nil {
+		return nil, nil, err
+	}
+	store, err := s.openHistory()
+	if err != nil {
+		return nil, nil, err
+	}
+	return localRecords{store}, func() { store.Close() }, nil
+}
+
+type localRecords struct{ store *history.Store }
+
+func (r localRecords) Deployment(_ context.Context, number uint64) (*kargo.Deployment, error) {
+	deployment, err := r.store.Deployment(number)
+	if err == nil && deployment == nil {
+		err = usagef("there is no deployment %d", number)
+	}
+	return deployment, err
+}
+
+func (r localRecords) Deployments(_ context.Context, before uint64, limit int) ([]kargo.Deployment, error) {
+	return r.store.Deployments(before, limit)
+}
+
+type remoteRecords struct{ controller *client }
+
+func (r remoteRecords) Deployment(ctx context.Context, number uint64) (*kargo.Deployment, error) {
+	var deployment kargo.Deployment
+	err := r.controller.call(ctx, http.MethodGet, fmt.Sprintf("/api/v1/deployments/%d", number), nil, &deployment)
+	return &deployment, err
+}
+
+// Deployments asks for one page after the other until it has so many.
+func (r remoteRecords) Deployments(ctx context.Context, before uint64, limit int) ([]kargo.Deployment, error) {
+	query := url.Values{"limit": {strconv.Itoa(server.MaxLimit)}}
+	if limit > 0 && limit < server.MaxLimit {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	if before > 0 {
+		query.Set("before", strconv.FormatUint(before, 10))
+	}
+	all := []kargo.Deployment{}
+	for next := "/api/v1/deployments?" + query.Encode(); next != ""; {
+		var page server.Deployments
+		if err := r.controller.call(ctx, http.MethodGet, next, nil, &page); err != nil {
+			return nil, err
 		}
-		return usagef("there is no deployment %d", number)
+		all, next = append(all, page.Deployments...), page.Next
+		if limit > 0 && len(all) >= limit {
+			return all[:limit], nil
+		}
+	}
+	return all, nil
+}
+
+func sayDeployment(cmd *cobra.Command, output string, number uint64, records records) error {
+	deployment, err := records.Deployment(cmd.Context(), number)
+	if err != nil {
+		return err
 	}
 	if output == "json" {
-		return encode(out, output, deployments)
+		return encode(cmd.OutOrStdout(), output, deployment)
 	}
-	return printDeployments(out, deployments)
+	return printDeployment(cmd.OutOrStdout(), *deployment)
 }
 
 func printDeployments(out io.Writer, deployments []kargo.Deployment) error {
 	if len(deployments) == 0 {
-		_, err := fmt.Fprintln(out, "nothing was deployed yet")
+		_, err := fmt.Fprintln(out, "no deployments")
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

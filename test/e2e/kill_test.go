@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"kargo"
+	"kargo/server"
 )
 
 // before and after are two revisions with every kind of change between them:
@@ -165,10 +166,10 @@ func (s *scene) killedAfterOneWrite(commit string) bool {
 			return true
 		default:
 		}
-		body, err := s.get("/api/v1/history?limit=1")
-		var deployments []kargo.Deployment
-		return err == nil && json.Unmarshal(body, &deployments) == nil && len(deployments) == 1 &&
-			deployments[0].Revision.Commit == commit && !deployments[0].Finished.IsZero()
+		body, err := s.get("/api/v1/deployments?limit=1")
+		var page server.Deployments
+		return err == nil && json.Unmarshal(body, &page) == nil && len(page.Deployments) == 1 &&
+			page.Deployments[0].Revision.Commit == commit && !page.Deployments[0].Finished.IsZero()
 	})
 	return killed
 }

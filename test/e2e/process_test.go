@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/server"
 )
 
 // patience is how long anything may take before a test gives up.
@@ -242,9 +243,9 @@ func (c *controller) status() kargo.Status {
 // history is all deployments, newest first.
 func (c *controller) history() []kargo.Deployment {
 	c.t.Helper()
-	var deployments []kargo.Deployment
-	c.ask("/api/v1/history?limit=500", &deployments)
-	return deployments
+	var page server.Deployments
+	c.ask("/api/v1/deployments?limit=500", &page)
+	return page.Deployments
 }
 
 // cli runs a command that talks to this controller.

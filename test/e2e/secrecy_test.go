@@ -44,7 +44,7 @@ func (o outputs) collect(s *scene, when string) {
 	o[when+": kargo plan"] = run(s.t, "/", s.env, plan...).String()
 	o[when+": kargo plan -o json"] = run(s.t, "/", s.env, append(plan, "-o", "json")...).String()
 	o[when+": kargo check"] = run(s.t, "/", nil, "check", "--workspace", s.repo.dir).String()
-	for _, path := range []string{"/", "/deployments/1", "/deployments/2", "/metrics", "/healthz", "/readyz", "/api/v1/status", "/api/v1/history", "/nothing"} {
+	for _, path := range []string{"/", "/deployments/1", "/deployments/2", "/metrics", "/healthz", "/readyz", "/api/v1/status", "/api/v1/deployments", "/api/v1/deployments/1", "/deployments", "/nothing"} {
 		o[when+": page "+path] = s.page(path)
 	}
 	o[when+": labels"] = s.labels()

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"kargo"
+)
+
+const (
+	defaultLimit = 20
+	// MaxLimit is how many deployments one request may ask for.
+	MaxLimit = 500
+)
+
+// Deployments is the answer of /api/v1/deployments: the newest first, and the
+// address of those before them, which is empty where there are none.
+type Deployments struct {
+	Deployments []kargo.Deployment `json:"deployments"`
+	Next        string             `json:"next,omitempty"`
+}
+
+// window is which deployments a request asks for.
+type window struct {
+	before uint64 // 0: from the newest on
+	limit  int
+}
+
+// windowOf reads ?before= and ?limit=. The error is Invalid.
+func windowOf(r *http.Request) (w window, err error) {
+	w.limit = defaultLimit
+	query := r.URL.Query()
+	if text := query.Get("limit"); text != "" {
+		if w.limit, err = strconv.Atoi(text); err != nil || w.limit < 1 || w.limit > MaxLimit {
+			return w, kargo.Errorf(kargo.Invalid, "limit is not a number from 1 to %d", MaxLimit)
+		}
+	}
+	if text := query.Get("before"); text != "" {
+		if w.before, err = strconv.ParseUint(text, 10, 64); err != nil || w.before == 0 {
+			return w, kargo.Errorf(kargo.Invalid, "before is not the number of a deployment")
+		}
+	}
+	return w, nil
+}
+
+// read returns the deployments of the window, and the address below path of
+// those before them, if there are any.
+func (w window) read(history History, path string) (Deployments, error) {
+	found, err := history.Deployments(w.before, w.limit+1)
+	if err != nil {
+		return Deployments{}, err
+	}
+	page := Deployments{Deployments: []kargo.Deployment{}} // [] rather than null
+	page.Deployments = append(page.Deployments, found[:min(len(found), w.limit)]...)
+	if len(found) > w.limit {
+		page.Next = fmt.Sprintf("%s?before=%d&limit=%d", path, found[w.limit-1].Number, w.limit)
+	}
+	return page, nil
+}
+
+func (s *Server) serveDeployments(w http.ResponseWriter, r *http.Request) {
+	asked, err := windowOf(r)
+	if err != nil {
+		reject(w, http.StatusBadRequest, err.Error(), "")
+		return
+	}
+	page, err := asked.read(s.History, "/api/v1/deployments")
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, page)
+}
+
+func (s *Server) serveDeployment(w http.ResponseWriter, r *http.Request) {
+	if deployment := s.deploymentOf(w, r); deployment != nil {
+		answer(w, http.StatusOK, deployment)
+	}
+}
+
+func (s *Server) deploymentsPage(w http.ResponseWriter, r *http.Request) {
+	asked, err := windowOf(r)
+	if err != nil {
+		reject(w, http.StatusBadRequest, err.Error(), "")
+		return
+	}
+	page, err := asked.read(s.History, "/deployments")
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.render(w, "deployments.html", page)
+}
+
+func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
+	if deployment := s.deploymentOf(w, r); deployment != nil {
+		s.render(w, "deployment.html", deployment)
+	}
+}
+
+// deploymentOf returns the deployment that a request names. Where there is
+// none it answers the request itself and returns nil.
+func (s *Server) deploymentOf(w http.ResponseWriter, r *http.Request) *kargo.Deployment {
+	number, err := strconv.ParseUint(r.PathValue("number"), 10, 64)
+	if err != nil {
+		notFound(w, r)
+		return nil
+	}
+	deployment, err := s.History.Deployment(number)
+	if err != nil {
+		s.fail(w, err)
+		return nil
+	}
+	if deployment == nil {
+		reject(w, http.StatusNotFound, fmt.Sprintf("there is no deployment %d", number), "old ones are removed; `kargo history` lists those that are kept")
+	}
+	return deployment
+}
