@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,19 @@ func TestOpenMetricsOpensNothingElse(t *testing.T) {
 	for i := range closed {
 		if isMetrics := closed[i].pattern == "GET /metrics"; (closed[i].access != opened[i].access) != isMetrics {
 			t.Errorf("%s: access %d and %d", closed[i].pattern, closed[i].access, opened[i].access)
+		}
+	}
+}
+
+// The guide's table of webhooks has a line for each provider.
+func TestWebhooksAreInTheGuide(t *testing.T) {
+	guide, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, provider := range providers {
+		if line := "| " + provider.title + " | `/hooks/" + provider.name + "` | "; !strings.Contains(string(guide), line) {
+			t.Errorf("docs/operating.md has no line that begins with %q", line)
 		}
 	}
 }

@@ -81,20 +81,14 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	hooks := newReceiver(s)
 	metrics := needsToken
 	if s.OpenMetrics {
 		metrics = open
 	}
-	return []route{
+	routes := []route{
 		{"GET /healthz", open, s.alive},
 		{"GET /readyz", open, s.ready},
 		{"GET /metrics", metrics, s.serveMetrics},
-
-		{"POST /hooks/github", needsSignature, hooks.handler(github)},
-		{"POST /hooks/gitlab", needsSignature, hooks.handler(gitlab)},
-		{"POST /hooks/gitea", needsSignature, hooks.handler(gitea)},
-		{"POST /hooks/generic", needsSignature, hooks.handler(generic)},
 
 		{"GET /api/v1/status", needsToken, s.serveStatus},
 		{"GET /api/v1/deployments", needsToken, s.serveDeployments},
@@ -110,6 +104,11 @@ func (s *Server) routes() []route {
 		{"GET /static/", needsToken, serveStatic},
 		{"/", needsToken, notFound},
 	}
+	webhooks := newReceiver(s)
+	for _, provider := range providers {
+		routes = append(routes, route{"POST /hooks/" + provider.name, needsSignature, webhooks.handler(provider)})
+	}
+	return routes
 }
 
 // Handler serves everything, to whoever has the token.

@@ -1,0 +1,9 @@
+package server
+
+// ProviderNames are the names of the senders of webhooks.
+func ProviderNames() (names []string) {
+	for _, provider := range providers {
+		names = append(names, provider.name)
+	}
+	return names
+}

@@ -1,0 +1,325 @@
+package server
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/time/rate"
+)
+
+// A webhook says "look now" and no more. Nothing of it is believed beyond
+// that: the ref only decides whether to look.
+const (
+	maxWebhook         = 1 << 20 // bytes
+	webhooksAtOnce     = 8
+	webhooksPerSecond  = 20
+	webhooksInABurst   = 60
+	rememberedWebhooks = 1024
+)
+
+// provider is one sender of webhooks: all that differs between them. Routes,
+// tests and the table in docs/operating.md come from the list below, so a new
+// one is a row there, a sample in the test and a line in the table.
+type provider struct {
+	name  string // in the address /hooks/NAME and in the metrics
+	title string // for people
+	// verify reports whether the request comes from someone who knows the
+	// secret: by the signature of the body, or by the header of those that
+	// sign nothing.
+	verify func(secret []byte, header http.Header, body []byte) bool
+	// event is the header with the kind of event; pushes are those that are
+	// looked at. Without an event header everything is.
+	event  string
+	pushes []string
+	// delivery is the header that numbers deliveries.
+	delivery string
+	// read takes the body of an event apart. The error is for a body that is
+	// not in the provider's form.
+	read func(body []byte) (push, error)
+}
+
+// push is what the body of a webhook says. Only the refs are read.
+type push struct {
+	// other is set where the body is about something else than a push.
+	other bool
+	// refs are the branches and tags that were pushed, with or without
+	// refs/heads/; none where the body names none.
+	refs []string
+}
+
+var providers = []provider{
+	{
+		name: "github", title: "GitHub",
+		verify: signedIn("sha256=", "X-Hub-Signature-256"),
+		event:  "X-GitHub-Event", pushes: []string{"push", "create"}, delivery: "X-GitHub-Delivery",
+		read: oneRef,
+	},
+	{
+		name: "gitlab", title: "GitLab",
+		verify: func(secret []byte, header http.Header, _ []byte) bool {
+			return sameSecret([]byte(header.Get("X-Gitlab-Token")), secret)
+		},
+		event: "X-Gitlab-Event", pushes: []string{"Push Hook", "Tag Push Hook"}, delivery: "X-Gitlab-Event-UUID",
+		read: oneRef,
+	},
+	{
+		name: "gitea", title: "Gitea, Forgejo, Gogs",
+		verify: signedIn("", "X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature"),
+		event:  "X-Gitea-Event", pushes: []string{"push", "create"}, delivery: "X-Gitea-Delivery",
+		read: oneRef,
+	},
+	{
+		name: "bitbucket", title: "Bitbucket Cloud",
+		verify: signedIn("sha256=", "X-Hub-Signature"),
+		event:  "X-Event-Key", pushes: []string{"repo:push"}, delivery: "X-Request-UUID",
+		read: bitbucketRefs,
+	},
+	{
+		name: "bitbucket-server", title: "Bitbucket Data Center and Server",
+		verify: signedIn("sha256=", "X-Hub-Signature"),
+		event:  "X-Event-Key", pushes: []string{"repo:refs_changed"}, delivery: "X-Request-Id",
+		read: bitbucketServerRefs,
+	},
+	{
+		name: "azure-devops", title: "Azure DevOps",
+		verify: func(secret []byte, header http.Header, _ []byte) bool {
+			_, password, _ := (&http.Request{Header: header}).BasicAuth()
+			return sameSecret([]byte(password), secret)
+		},
+		read: azureRefs,
+	},
+	{
+		name: "generic", title: "anything else",
+		verify: signedIn("sha256=", "X-Signature-256"), delivery: "X-Delivery",
+		read: oneRef,
+	},
+}
+
+// oneRef reads a body with the ref at its top: {"ref": "refs/heads/main"}.
+func oneRef(body []byte) (push, error) {
+	var pushed struct {
+		Ref string `json:"ref"`
+	}
+	err := json.Unmarshal(body, &pushed)
+	return push{refs: refs(pushed.Ref)}, err
+}
+
+// bitbucketRefs reads the branches and tags that are new, moved or deleted.
+func bitbucketRefs(body []byte) (push, error) {
+	type named struct {
+		Name string `json:"name"`
+	}
+	var pushed struct {
+		Push struct {
+			Changes []struct{ New, Old named }
+		}
+	}
+	err := json.Unmarshal(body, &pushed)
+	var names []string
+	for _, change := range pushed.Push.Changes {
+		names = append(names, change.New.Name, change.Old.Name)
+	}
+	return push{refs: refs(names...)}, err
+}
+
+func bitbucketServerRefs(body []byte) (push, error) {
+	var pushed struct {
+		Changes []struct {
+			Ref struct {
+				ID string `json:"id"`
+			}
+		}
+	}
+	err := json.Unmarshal(body, &pushed)
+	var names []string
+	for _, change := range pushed.Changes {
+		names = append(names, change.Ref.ID)
+	}
+	return push{refs: refs(names...)}, err
+}
+
+// azureRefs reads a body that says itself which event it is.
+func azureRefs(body []byte) (push, error) {
+	var event struct {
+		Type     string `json:"eventType"`
+		Resource struct {
+			RefUpdates []struct {
+				Name string `json:"name"`
+			}
+		}
+	}
+	err := json.Unmarshal(body, &event)
+	var names []string
+	for _, update := range event.Resource.RefUpdates {
+		names = append(names, update.Name)
+	}
+	return push{other: event.Type != "git.push", refs: refs(names...)}, err
+}
+
+// refs returns the names that are not empty.
+func refs(names ...string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// signedIn verifies an HMAC-SHA256 of the body, in hexadecimal after a prefix,
+// in the first of the headers that is there.
+func signedIn(prefix string, headers ...string) func([]byte, http.Header, []byte) bool {
+	return func(secret []byte, header http.Header, body []byte) bool {
+		for _, name := range headers {
+			value := header.Get(name)
+			if value == "" {
+				continue
+			}
+			signature, hasPrefix := strings.CutPrefix(value, prefix)
+			given, err := hex.DecodeString(signature)
+			mac := hmac.New(sha256.New, secret)
+			mac.Write(body)
+			return hasPrefix && err == nil && hmac.Equal(given, mac.Sum(nil))
+		}
+		return false
+	}
+}
+
+// receiver takes webhooks, not more than it can chew.
+type receiver struct {
+	server *Server
+	places chan struct{}
+	pace   *rate.Limiter
+	seen   *recent
+}
+
+func newReceiver(s *Server) *receiver {
+	return &receiver{
+		server: s,
+		places: make(chan struct{}, webhooksAtOnce),
+		pace:   rate.NewLimiter(webhooksPerSecond, webhooksInABurst),
+		seen:   newRecent(rememberedWebhooks),
+	}
+}
+
+// outcome is the answer to a webhook, and its label in the metrics.
+type outcome struct {
+	label  string
+	status int
+	hint   string
+}
+
+var (
+	webhookAccepted     = outcome{"accepted", http.StatusAccepted, ""}
+	webhookIgnored      = outcome{"ignored", http.StatusAccepted, ""}
+	webhookDuplicate    = outcome{"duplicate", http.StatusAccepted, ""}
+	webhookAcknowledged = outcome{"acknowledged", http.StatusOK, ""}
+	webhookMalformed    = outcome{"malformed", http.StatusBadRequest, "the body is not the JSON of a push"}
+	webhookUnauthorized = outcome{"unauthorized", http.StatusUnauthorized, ""}
+	webhookTooLarge     = outcome{"too_large", http.StatusRequestEntityTooLarge, ""}
+	webhookBroken       = outcome{"incomplete", http.StatusBadRequest, ""}
+	webhookLimited      = outcome{"limited", http.StatusTooManyRequests, ""}
+	webhookUnconfigured = outcome{"unconfigured", http.StatusServiceUnavailable, "set the file that holds the webhook secret"}
+)
+
+func (h *receiver) handler(p provider) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		outcome := h.receive(w, r, p)
+		h.server.Metrics.webhook(p.name, outcome.label)
+		switch {
+		case outcome.status == http.StatusTooManyRequests:
+			w.Header().Set("Retry-After", "5")
+			turnAway(w, outcome.status, "webhook refused: "+outcome.label, outcome.hint)
+		case outcome.status >= 500:
+			turnAway(w, outcome.status, "webhook refused: "+outcome.label, outcome.hint)
+		case outcome.status >= 400:
+			reject(w, outcome.status, "webhook refused: "+outcome.label, outcome.hint)
+		default:
+			answer(w, outcome.status, result{outcome.label})
+		}
+	}
+}
+
+// receive does the cheap checks first, and reads nothing into the body before
+// its signature is right.
+func (h *receiver) receive(w http.ResponseWriter, r *http.Request, p provider) outcome {
+	if !h.pace.Allow() {
+		return webhookLimited
+	}
+	select {
+	case h.places <- struct{}{}:
+		defer func() { <-h.places }()
+	default:
+		return webhookLimited
+	}
+	secret := readSecret(h.server.WebhookSecret)
+	if len(secret) == 0 {
+		return webhookUnconfigured
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return webhookTooLarge
+	}
+	if err != nil {
+		return webhookBroken
+	}
+	if !p.verify(secret, r.Header, body) {
+		return webhookUnauthorized
+	}
+	return h.act(r.Header, body, p)
+}
+
+// act decides on a webhook that was verified.
+func (h *receiver) act(header http.Header, body []byte, p provider) outcome {
+	if p.event != "" && !slices.Contains(p.pushes, header.Get(p.event)) {
+		return webhookAcknowledged
+	}
+	pushed, err := p.pushed(header, body)
+	switch {
+	case err != nil:
+		return webhookMalformed
+	case pushed.other:
+		return webhookAcknowledged
+	case !followsAny(h.server.Ref, pushed.refs):
+		return webhookIgnored
+	}
+	if id := header.Get(p.delivery); id != "" && !h.seen.add(p.name+" "+id) {
+		return webhookDuplicate
+	}
+	h.server.Controller.Nudge("webhook " + p.name)
+	return webhookAccepted
+}
+
+// pushed reads a body. One that is empty says that something was pushed.
+func (p provider) pushed(header http.Header, body []byte) (push, error) {
+	// The default of GitHub is a form with the JSON in a field.
+	if strings.HasPrefix(header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return push{}, err
+		}
+		body = []byte(form.Get("payload"))
+	}
+	if len(body) == 0 {
+		return push{}, nil
+	}
+	return p.read(body)
+}
+
+// followsAny reports whether a push of these refs concerns who tracks tracked.
+// Where no ref is named, it may.
+func followsAny(tracked string, refs []string) bool {
+	return len(refs) == 0 || slices.ContainsFunc(refs, func(ref string) bool { return follows(tracked, ref) })
+}
+
+// follows reports whether a push of ref concerns who tracks tracked.
+func follows(tracked, ref string) bool {
+	return tracked == "" || ref == tracked ||
+		ref == "refs/heads/"+tracked || ref == "refs/tags/"+tracked ||
+		"refs/heads/"+ref == tracked || "refs/tags/"+ref == tracked ||
+		strings.HasPrefix(tracked, "semver:") && !strings.HasPrefix(ref, "refs/heads/") // any tag may be a version
+}
