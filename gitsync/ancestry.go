@@ -53,7 +53,7 @@ func (r *Repository) comesAfter(ctx context.Context, commit *object.Commit, ance
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	result := unknown
-	err := r.remote.Fetch(ctx, func(session wire.Session) (err error) {
+	err := r.remote.Fetch(ctx, func(session *wire.Session) (err error) {
 		result, err = askAncestor(ctx, session, commit.Hash, ancestor)
 		return err
 	})
@@ -81,12 +81,12 @@ func lookThrough(commit *object.Commit, ancestor plumbing.Hash) answer {
 // askAncestor lets the remote tell: whoever wants a commit and has another one
 // hears "ready" as soon as what he wants comes after what he has, and only then
 // (gitprotocol-pack(5), multi_ack_detailed). Nothing is sent but these lines.
-func askAncestor(ctx context.Context, session wire.Session, commit, ancestor plumbing.Hash) (answer, error) {
-	refs, err := session.AdvertisedReferencesContext(ctx)
+func askAncestor(ctx context.Context, session *wire.Session, commit, ancestor plumbing.Hash) (answer, error) {
+	offered, err := session.Refs(ctx, func(wire.Ref) {})
 	if err != nil {
 		return unknown, err
 	}
-	if !refs.Capabilities.Supports(capability.MultiACKDetailed) || !refs.Capabilities.Supports(capability.Shallow) {
+	if !offered.Supports(capability.MultiACKDetailed) || !offered.Supports(capability.Shallow) {
 		return unknown, nil
 	}
 	var question bytes.Buffer

@@ -19,42 +19,50 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// findTarget lists the remote's refs and picks what is tracked.
-func (r *Repository) findTarget(ctx context.Context, session transport.UploadPackSession) (target, *packp.AdvRefs, error) {
-	refs, err := session.AdvertisedReferencesContext(ctx)
+// session is a conversation with whoever gives out commits: a [wire.Session], or a
+// local repository.
+type session interface {
+	Refs(ctx context.Context, visit func(wire.Ref)) (*capability.List, error)
+	UploadPack(ctx context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
+}
+
+// findTarget lists the remote's refs and picks what is tracked. It returns what the
+// remote can do, too.
+func (r *Repository) findTarget(ctx context.Context, session session) (target, *capability.List, error) {
+	choice := r.tracked.choice(r.opts.Ref)
+	capabilities, err := session.Refs(ctx, choice.see)
 	if err != nil {
 		return target{}, nil, err
 	}
-	found, err := r.tracked.choose(r.opts.Ref, refs)
-	return found, refs, err
+	found, err := choice.choose(capabilities)
+	return found, capabilities, err
 }
 
 // download fetches the commit that the ref is at now, unless it is on disk, and
 // says which one that is.
 func (r *Repository) download(ctx context.Context) (string, error) {
 	var found target
-	err := r.remote.Fetch(ctx, func(session wire.Session) error {
-		var refs *packp.AdvRefs
+	err := r.remote.Fetch(ctx, func(session *wire.Session) error {
+		var offered *capability.List
 		var err error
-		if found, refs, err = r.findTarget(ctx, session); err != nil {
+		if found, offered, err = r.findTarget(ctx, session); err != nil {
 			return err
 		}
 		if r.isStored(found.commit.String()) {
 			return nil
 		}
 		return r.store.add(found.commit.String(), func(dir string) error {
-			return r.downloadInto(ctx, dir, session, refs.Capabilities, found)
+			return r.downloadInto(ctx, dir, session, offered, found)
 		})
 	})
 	return found.commit.String(), err
 }
 
 // downloadInto makes dir a bare repository that holds the target and no history.
-func (r *Repository) downloadInto(ctx context.Context, dir string, session transport.UploadPackSession, offered *capability.List, found target) error {
+func (r *Repository) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
 	pack := filepath.Join(dir, "incoming.pack")
 	shallows, err := requestPack(ctx, pack, session, request{offered, found.want, nil, 1})
 	if err != nil {
@@ -118,7 +126,7 @@ func (r request) encode() (*packp.UploadPackRequest, error) {
 
 // requestPack writes the pack that is asked for to a file, and gives the
 // commits at which history was cut off.
-func requestPack(ctx context.Context, path string, session transport.UploadPackSession, wanted request) ([]plumbing.Hash, error) {
+func requestPack(ctx context.Context, path string, session session, wanted request) ([]plumbing.Hash, error) {
 	request, err := wanted.encode()
 	if err != nil {
 		return nil, err

@@ -113,7 +113,7 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 		return commit, r.remote.Explain("read", err, limit)
 	}
 	var found target
-	err := r.remote.Fetch(ctx, func(session wire.Session) (err error) {
+	err := r.remote.Fetch(ctx, func(session *wire.Session) (err error) {
 		found, _, err = r.findTarget(ctx, session)
 		return err
 	})

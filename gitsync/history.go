@@ -12,8 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -72,9 +71,9 @@ func (r *Repository) extendHistory(ctx context.Context, path string, storage *fi
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	var found target
-	err := r.remote.Fetch(ctx, func(session wire.Session) (err error) {
-		var refs *packp.AdvRefs
-		if found, refs, err = r.findTarget(ctx, session); err != nil {
+	err := r.remote.Fetch(ctx, func(session *wire.Session) (err error) {
+		var offered *capability.List
+		if found, offered, err = r.findTarget(ctx, session); err != nil {
 			return err
 		}
 		if holds(storage, found.want) {
@@ -85,16 +84,16 @@ func (r *Repository) extendHistory(ctx context.Context, path string, storage *fi
 			return err
 		}
 		if len(packs) < mostPacks {
-			return r.addPack(ctx, path, storage, session, refs, found)
+			return r.addPack(ctx, path, storage, session, offered, found)
 		}
-		return r.renewHistory(ctx, path, session, refs, found)
+		return r.renewHistory(ctx, path, session, offered, found)
 	})
 	return found.commit, err
 }
 
 // addPack puts a pack with what is new into a repository. The ref moves when
 // all of it is on the disk.
-func (r *Repository) addPack(ctx context.Context, path string, storage *filesystem.Storage, session transport.UploadPackSession, refs *packp.AdvRefs, found target) error {
+func (r *Repository) addPack(ctx context.Context, path string, storage *filesystem.Storage, session session, offered *capability.List, found target) error {
 	haves, err := tips(storage)
 	if err != nil {
 		return err
@@ -103,7 +102,7 @@ func (r *Repository) addPack(ctx context.Context, path string, storage *filesyst
 	if err := os.RemoveAll(incoming); err != nil { // of a fetch that was killed
 		return err
 	}
-	if _, err := requestPack(ctx, incoming, session, request{refs.Capabilities, found.want, haves, 0}); err != nil {
+	if _, err := requestPack(ctx, incoming, session, request{offered, found.want, haves, 0}); err != nil {
 		return err
 	}
 	if err := checkPack(incoming, r.opts.Limits, true); err != nil {
@@ -118,7 +117,7 @@ func (r *Repository) addPack(ctx context.Context, path string, storage *filesyst
 // renewHistory fetches all of it into a new repository, which takes the place
 // of the old one. What a push by force took out of the branch is lost: a restart
 // that comes before the new head is accepted finds nothing to restore.
-func (r *Repository) renewHistory(ctx context.Context, path string, session transport.UploadPackSession, refs *packp.AdvRefs, found target) error {
+func (r *Repository) renewHistory(ctx context.Context, path string, session session, offered *capability.List, found target) error {
 	temporary := path + unfinished
 	if err := os.RemoveAll(temporary); err != nil {
 		return err
@@ -127,7 +126,7 @@ func (r *Repository) renewHistory(ctx context.Context, path string, session tran
 	if err != nil {
 		return err
 	}
-	if err := r.addPack(ctx, temporary, storage, session, refs, found); err != nil {
+	if err := r.addPack(ctx, temporary, storage, session, offered, found); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
 	return errors.Join(os.RemoveAll(path), os.Rename(temporary, path), syncFile(r.opts.Dir))

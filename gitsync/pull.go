@@ -115,12 +115,12 @@ func (p *pull) run(ctx context.Context, opts Options) (Pulled, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	var found target
-	err = r.converse(ctx, func(session transport.UploadPackSession, theirs storer.EncodedObjectStorer) error {
-		var refs *packp.AdvRefs
-		if found, refs, err = r.findTarget(ctx, session); err != nil {
+	err = r.converse(ctx, func(session session, theirs storer.EncodedObjectStorer) error {
+		var offered *capability.List
+		if found, offered, err = r.findTarget(ctx, session); err != nil {
 			return err
 		}
-		return p.fetch(ctx, session, refs.Capabilities, found, theirs)
+		return p.fetch(ctx, session, offered, found, theirs)
 	})
 	if err != nil {
 		return Pulled{}, r.remote.Explain("pull from", err, r.opts.Timeout)
@@ -160,19 +160,30 @@ func (p *pull) remote(opts *Options) (string, error) {
 
 // converse talks to the remote: over the network, or in this process where it
 // is a local repository, whose objects then come along.
-func (r *Repository) converse(ctx context.Context, talk func(transport.UploadPackSession, storer.EncodedObjectStorer) error) error {
+func (r *Repository) converse(ctx context.Context, talk func(session, storer.EncodedObjectStorer) error) error {
 	if !r.address.IsLocal() {
-		return r.remote.Fetch(ctx, func(session wire.Session) error { return talk(session, nil) })
+		return r.remote.Fetch(ctx, func(session *wire.Session) error { return talk(session, nil) })
 	}
 	theirs, err := r.openLocal()
 	if err != nil {
 		return err
 	}
-	session, err := server.NewServer(only{theirs.Storer}).NewUploadPackSession(&transport.Endpoint{}, nil)
+	service, err := server.NewServer(only{theirs.Storer}).NewUploadPackSession(&transport.Endpoint{}, nil)
 	if err != nil {
 		return err
 	}
-	return errors.Join(talk(session, theirs.Storer), session.Close())
+	return errors.Join(talk(localSession{service, theirs}, theirs.Storer), service.Close())
+}
+
+// localSession is a conversation with a local repository, in this process.
+type localSession struct {
+	transport.UploadPackSession
+	repository *git.Repository
+}
+
+// Refs implements session.
+func (s localSession) Refs(_ context.Context, visit func(wire.Ref)) (*capability.List, error) {
+	return localRefs(s.repository, visit)
 }
 
 // only is a server's loader that knows one repository.
@@ -181,7 +192,7 @@ type only struct{ storer.Storer }
 func (o only) Load(*transport.Endpoint) (storer.Storer, error) { return o.Storer, nil }
 
 // fetch gets what is missing of the target's history.
-func (p *pull) fetch(ctx context.Context, session transport.UploadPackSession, offered *capability.List, found target, theirs storer.EncodedObjectStorer) error {
+func (p *pull) fetch(ctx context.Context, session session, offered *capability.List, found target, theirs storer.EncodedObjectStorer) error {
 	if p.repo.Storer.HasEncodedObject(found.want) == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -25,24 +26,26 @@ func (r *Repository) push(ctx context.Context, branch plumbing.ReferenceName, ma
 	if err != nil {
 		return err
 	}
-	send := func(session transport.ReceivePackSession) error {
-		refs, err := session.AdvertisedReferencesContext(ctx)
+	send := func(session *wire.Session) error {
+		var at plumbing.Hash
+		offered, err := session.Refs(ctx, func(ref wire.Ref) {
+			if ref.Name == branch.String() {
+				at = ref.Hash
+			}
+		})
 		if err != nil {
 			return err
 		}
-		if refs.References[branch.String()] != made.base {
+		if at != made.base {
 			return errMoved
 		}
-		if !refs.Capabilities.Supports(capability.ReportStatus) {
+		if !offered.Supports(capability.ReportStatus) {
 			return errors.New("the server does not tell what becomes of a push")
 		}
-		request := packp.NewReferenceUpdateRequestFromCapabilities(refs.Capabilities)
+		request := packp.NewReferenceUpdateRequestFromCapabilities(offered)
 		request.Commands = []*packp.Command{{Name: branch, Old: made.base, New: made.commit}}
 		request.Packfile = io.NopCloser(bytes.NewReader(pack))
 		report, err := session.ReceivePack(ctx, request)
-		if report == nil && err == nil {
-			return errors.New("the server does not tell what became of the push")
-		}
 		return refusedPush(report, err)
 	}
 	err = r.remote.Push(ctx, send)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -79,17 +80,21 @@ func (r *Repository) localHead() (string, error) {
 }
 
 func (r *Repository) localTarget(repository *git.Repository) (target, error) {
-	refs, err := localRefs(repository)
+	choice := r.tracked.choice(r.opts.Ref)
+	capabilities, err := localRefs(repository, choice.see)
 	if err != nil {
 		return target{}, err
 	}
-	return r.tracked.choose(r.opts.Ref, refs)
+	return choice.choose(capabilities)
 }
 
 func (r *Repository) openLocal() (*git.Repository, error) {
 	repository, err := git.PlainOpenWithOptions(r.address.LocalPath(), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return nil, &kargo.Error{Fault: kargo.Unavailable, Hint: "give the directory that holds .git, or a bare repository", Err: err}
+	}
+	if errors.Is(err, git.ErrUnknownExtension) && strings.HasSuffix(err.Error(), "objectformat") {
+		return nil, wire.ObjectFormatError("sha256") // there is no other one
 	}
 	return repository, err
 }

@@ -3,14 +3,15 @@ package gitsync
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/gitsync/wire"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 )
 
@@ -81,39 +82,97 @@ func (t tracked) shownAs(asked string, found target) string {
 
 func (t tracked) isCommit() bool { return !t.commit.IsZero() }
 
-// choose picks what is tracked among the refs that a remote has.
-func (t tracked) choose(asked string, refs *packp.AdvRefs) (target, error) {
-	switch {
-	case t.isCommit():
-		return chooseCommit(t.commit, refs)
-	case t.versions != nil:
-		return chooseVersion(t.versions, asked, refs)
-	case len(t.names) == 0:
-		return chooseHead(refs)
+// choice picks what is tracked among the refs of a repository. It sees them one by
+// one and keeps one of them, since a list may be longer than the memory.
+type choice struct {
+	tracked
+	asked string // Options.Ref
+
+	head    *plumbing.Hash
+	found   *target
+	rank    int             // of a name, among tracked.names
+	version *semver.Version // of a tag
+}
+
+func (t tracked) choice(asked string) *choice { return &choice{tracked: t, asked: asked} }
+
+// see takes a ref into account.
+func (c *choice) see(ref wire.Ref) {
+	if ref.Name == plumbing.HEAD.String() {
+		c.head = &ref.Hash
 	}
-	for _, name := range t.names {
-		if hash, exists := refs.References[name.String()]; exists {
-			return targetOf(name, hash, refs), nil
+	switch {
+	case c.isCommit():
+		c.seeCommit(ref)
+	case c.versions != nil:
+		c.seeVersion(ref)
+	default:
+		rank := slices.Index(c.names, plumbing.ReferenceName(ref.Name))
+		if rank >= 0 && (c.found == nil || rank < c.rank) {
+			c.take(ref)
+			c.rank = rank
 		}
 	}
-	return target{}, missingRef(asked)
 }
 
-func targetOf(name plumbing.ReferenceName, hash plumbing.Hash, refs *packp.AdvRefs) target {
-	found := target{name: name, want: hash, commit: hash}
-	if peeled, annotated := refs.Peeled[name.String()]; annotated {
-		found.commit = peeled
+func (c *choice) take(ref wire.Ref) {
+	c.found = &target{name: plumbing.ReferenceName(ref.Name), want: ref.Hash, commit: ref.Commit()}
+}
+
+// seeCommit looks for a ref by which a remote gives out the commit.
+func (c *choice) seeCommit(ref wire.Ref) {
+	if ref.Hash == c.commit || ref.Commit() == c.commit && c.found == nil {
+		c.found = &target{name: plumbing.HEAD, want: ref.Hash, commit: c.commit}
 	}
-	return found
 }
 
-func chooseHead(refs *packp.AdvRefs) (target, error) {
-	if refs.Head == nil {
+// seeVersion looks for the highest version of a range. Tags are versions if they
+// have all three numbers, with or without a "v". Pre-releases count where the
+// range names one (">=2.0.0-0"), which is the rule of the semver library.
+func (c *choice) seeVersion(ref wire.Ref) {
+	tag, isTag := strings.CutPrefix(ref.Name, "refs/tags/")
+	if !isTag {
+		return
+	}
+	version, err := semver.StrictNewVersion(strings.TrimPrefix(tag, "v"))
+	if err != nil || !c.versions.Check(version) {
+		return
+	}
+	// v1.0.0 and 1.0.0 are the same version: the choice must not depend on the
+	// order of the refs.
+	if c.found == nil || version.GreaterThan(c.version) || version.Equal(c.version) && ref.Name > c.found.name.String() {
+		c.take(ref)
+		c.version = version
+	}
+}
+
+// choose returns what was picked, when all refs were seen.
+func (c *choice) choose(capabilities *capability.List) (target, error) {
+	switch {
+	case c.found != nil:
+		return *c.found, nil
+	case c.isCommit() && capabilities.Supports(capability.AllowReachableSHA1InWant):
+		return target{name: plumbing.HEAD, want: c.commit, commit: c.commit}, nil
+	case c.isCommit():
+		return target{}, &kargo.Error{Fault: kargo.Unavailable,
+			Hint: "make a tag of it, or allow it on the server: uploadpack.allowReachableSHA1InWant",
+			Err:  fmt.Errorf("the server does not give out commit %s: no branch or tag is at it", c.commit)}
+	case c.versions != nil:
+		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "tags count that are versions: v1.2.3 or 1.2.3",
+			Err: fmt.Errorf("no tag is a version of the range %q", strings.TrimPrefix(c.asked, versionPrefix))}
+	case len(c.names) == 0:
+		return c.chooseHead(capabilities)
+	}
+	return target{}, missingRef(c.asked)
+}
+
+func (c *choice) chooseHead(capabilities *capability.List) (target, error) {
+	if c.head == nil {
 		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "name the branch to follow",
 			Err: errors.New("the remote's HEAD names a branch that does not exist")}
 	}
-	found := target{name: plumbing.HEAD, want: *refs.Head, commit: *refs.Head}
-	for _, symref := range refs.Capabilities.Get(capability.SymRef) {
+	found := target{name: plumbing.HEAD, want: *c.head, commit: *c.head}
+	for _, symref := range capabilities.Get(capability.SymRef) {
 		name, isHead := strings.CutPrefix(symref, "HEAD:")
 		if isHead && plumbing.ReferenceName(name).Validate() == nil && plumbing.ReferenceName(name).IsSafe() {
 			found.name = plumbing.ReferenceName(name)
@@ -122,98 +181,49 @@ func chooseHead(refs *packp.AdvRefs) (target, error) {
 	return found, nil
 }
 
-// chooseVersion takes the highest version of a range. Tags are versions if they
-// have all three numbers, with or without a "v". Pre-releases count where the
-// range names one (">=2.0.0-0"), which is the rule of the semver library.
-func chooseVersion(versions *semver.Constraints, asked string, refs *packp.AdvRefs) (target, error) {
-	var best *semver.Version
-	var found target
-	for name, hash := range refs.References {
-		tag, isTag := strings.CutPrefix(name, "refs/tags/")
-		if !isTag {
-			continue
-		}
-		version, err := semver.StrictNewVersion(strings.TrimPrefix(tag, "v"))
-		if err != nil || !versions.Check(version) {
-			continue
-		}
-		// v1.0.0 and 1.0.0 are the same version: the choice must not depend on
-		// the order of a map.
-		if best == nil || version.GreaterThan(best) || version.Equal(best) && name > found.name.String() {
-			best, found = version, targetOf(plumbing.ReferenceName(name), hash, refs)
-		}
-	}
-	if best == nil {
-		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "tags count that are versions: v1.2.3 or 1.2.3",
-			Err: fmt.Errorf("no tag is a version of the range %q", strings.TrimPrefix(asked, versionPrefix))}
-	}
-	return found, nil
-}
-
-// chooseCommit tells whether and how a remote gives out one commit: servers
-// give what a ref names, and more only if they say so.
-func chooseCommit(commit plumbing.Hash, refs *packp.AdvRefs) (target, error) {
-	found := target{name: plumbing.HEAD, want: commit, commit: commit}
-	for name, hash := range refs.References {
-		if hash == commit {
-			return found, nil
-		}
-		if refs.Peeled[name] == commit {
-			found.want = hash
-			return found, nil
-		}
-	}
-	if refs.Head != nil && *refs.Head == commit || refs.Capabilities.Supports(capability.AllowReachableSHA1InWant) {
-		return found, nil
-	}
-	return target{}, &kargo.Error{Fault: kargo.Unavailable,
-		Hint: "make a tag of it, or allow it on the server: uploadpack.allowReachableSHA1InWant",
-		Err:  fmt.Errorf("the server does not give out commit %s: no branch or tag is at it", commit)}
-}
-
 func missingRef(ref string) error {
 	return &kargo.Error{Fault: kargo.Unavailable, Hint: "was the branch renamed or deleted?",
 		Err: fmt.Errorf("couldn't find remote ref %q", ref)}
 }
 
-// localRefs are the refs of a local repository in the form in which a remote
-// lists its own.
-func localRefs(r *git.Repository) (*packp.AdvRefs, error) {
-	refs := packp.NewAdvRefs()
+// localRefs shows the refs of a local repository in the way in which a remote lists
+// its own, and what it can do.
+func localRefs(r *git.Repository, visit func(wire.Ref)) (*capability.List, error) {
+	capabilities := capability.NewList()
+	head, err := r.Reference(plumbing.HEAD, false)
+	if err != nil {
+		return nil, err
+	}
+	if head.Type() == plumbing.SymbolicReference {
+		if err := capabilities.Add(capability.SymRef, "HEAD:"+head.Target().String()); err != nil {
+			return nil, err
+		}
+	}
+	if at, err := r.Reference(plumbing.HEAD, true); err == nil {
+		visit(wire.Ref{Name: plumbing.HEAD.String(), Hash: at.Hash()})
+	}
 	all, err := r.References()
 	if err != nil {
 		return nil, err
 	}
 	err = all.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() != plumbing.HashReference {
+		if ref.Type() != plumbing.HashReference || ref.Name() == plumbing.HEAD {
 			return nil
 		}
 		commit, err := peel(r.Storer, ref.Hash())
 		if err != nil {
 			return nil // a broken ref that nobody may have asked for
 		}
-		refs.References[ref.Name().String()] = ref.Hash()
+		shown := wire.Ref{Name: ref.Name().String(), Hash: ref.Hash()}
 		if commit != ref.Hash() {
-			refs.Peeled[ref.Name().String()] = commit
+			shown.Peeled = commit
 		}
+		visit(shown)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	head, err := r.Reference(plumbing.HEAD, false)
-	if err != nil {
-		return nil, err
-	}
-	if head.Type() == plumbing.SymbolicReference {
-		if err := refs.Capabilities.Add(capability.SymRef, "HEAD:"+head.Target().String()); err != nil {
-			return nil, err
-		}
-	}
-	if at, err := r.Reference(plumbing.HEAD, true); err == nil {
-		hash := at.Hash()
-		refs.Head = &hash
-	}
-	// Everything is at hand here.
-	return refs, refs.Capabilities.Set(capability.AllowReachableSHA1InWant)
+	// All objects are at hand here.
+	return capabilities, capabilities.Set(capability.AllowReachableSHA1InWant)
 }

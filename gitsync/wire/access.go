@@ -4,15 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 
 	"kargo"
-
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
 // Access says by what means a remote is reached, and what proves who asks and who
@@ -80,8 +78,8 @@ func (a Access) check(to Address) error {
 // an empty one.
 const defaultHTTPUser = "git"
 
-// httpAuth reads the credential for HTTP. It returns nil where there is none.
-func (r *Remote) httpAuth(ctx context.Context) (transport.AuthMethod, error) {
+// httpAuth reads the credential for HTTP and returns what puts it into a request.
+func (r *Remote) httpAuth(ctx context.Context) (authorize func(*http.Request), err error) {
 	switch {
 	case r.access.Password != nil:
 		password, err := readSecret("the password", r.access.Password)
@@ -95,7 +93,7 @@ func (r *Remote) httpAuth(ctx context.Context) (transport.AuthMethod, error) {
 			return nil, err
 		}
 		r.sent.add(token)
-		return &githttp.TokenAuth{Token: token}, nil
+		return func(request *http.Request) { request.Header.Set("Authorization", "Bearer "+token) }, nil
 	case r.app != nil:
 		token, err := r.app.token(ctx, r)
 		if err != nil {
@@ -103,13 +101,13 @@ func (r *Remote) httpAuth(ctx context.Context) (transport.AuthMethod, error) {
 		}
 		return r.basicAuth(appUser, token), nil
 	}
-	return nil, nil
+	return func(*http.Request) {}, nil
 }
 
-func (r *Remote) basicAuth(user, password string) transport.AuthMethod {
+func (r *Remote) basicAuth(user, password string) func(*http.Request) {
 	r.sent.add(password)
 	r.sent.add(base64.StdEncoding.EncodeToString([]byte(user + ":" + password)))
-	return &githttp.BasicAuth{Username: user, Password: password}
+	return func(request *http.Request) { request.SetBasicAuth(user, password) }
 }
 
 // readSecret reads a secret without the line end that files have.

@@ -13,8 +13,6 @@ import (
 	"unicode"
 
 	"kargo"
-
-	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // Schemes of an address.
@@ -197,11 +195,6 @@ func (a Address) hostPort() string {
 	return a.host
 }
 
-// endpoint is the address as go-git's HTTP transport expects it.
-func (a Address) endpoint() *transport.Endpoint {
-	host := a.host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return &transport.Endpoint{Protocol: a.scheme, Host: host, Port: a.port, Path: strings.TrimSuffix(a.path, "/")}
-}
+// httpURL returns the URL of a repository that is reached by HTTP, without a slash
+// at its end.
+func (a Address) httpURL() string { return strings.TrimSuffix(a.String(), "/") }

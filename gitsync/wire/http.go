@@ -10,64 +10,102 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
 // maxErrorPage is how much of an error page is read, in bytes.
 const maxErrorPage = 16 << 10
 
+// maxRedirects is how many redirects are followed, one after another.
+const maxRedirects = 5
+
 // errRedirect is a redirect that is not followed.
 var errRedirect = errors.New("the server redirects to another host")
 
-// fetchHTTP runs one conversation with upload-pack over HTTP.
-func (r *Remote) fetchHTTP(ctx context.Context, talk func(Session) error) error {
-	return r.overHTTP(ctx, func(client *http.Client, auth transport.AuthMethod) error {
-		endpoint := r.address.endpoint()
-		session, err := githttp.NewClientWithOptions(client, nil).NewUploadPackSession(endpoint, auth)
-		if err != nil {
-			return err
-		}
-		return errors.Join(talk(httpSession{session, client, endpoint.String(), auth}), session.Close())
-	})
-}
-
-// pushHTTP runs one conversation with receive-pack over HTTP.
-func (r *Remote) pushHTTP(ctx context.Context, talk func(transport.ReceivePackSession) error) error {
-	return r.overHTTP(ctx, func(client *http.Client, auth transport.AuthMethod) error {
-		session, err := githttp.NewClientWithOptions(client, nil).NewReceivePackSession(r.address.endpoint(), auth)
-		if err != nil {
-			return err
-		}
-		return errors.Join(talk(session), session.Close())
-	})
-}
-
-// overHTTP hands a client to talk. The client lives as long as the conversation,
-// so that a changed CA or token counts at once, and nothing is installed in go-git
-// for the whole process.
-func (r *Remote) overHTTP(ctx context.Context, talk func(*http.Client, transport.AuthMethod) error) error {
-	carrier, err := r.transport(true)
+// overHTTP runs one conversation with a service of git's over HTTP. The client
+// lives as long as the conversation, so that a changed CA or token counts at once.
+func (r *Remote) overHTTP(ctx context.Context, service string, talk func(*Session) error) error {
+	transport, err := r.transport(true)
 	if err != nil {
 		return err
 	}
-	defer carrier.CloseIdleConnections()
-	auth, err := r.httpAuth(ctx)
+	defer transport.CloseIdleConnections()
+	authorize, err := r.httpAuth(ctx)
 	if err != nil {
 		return err
 	}
-	return r.forgetRefused(talk(&http.Client{
-		Transport:     limitedTransport{carrier, r.limit},
-		CheckRedirect: refuseOtherHosts,
-	}, auth))
+	return r.forgetRefused(talk(&Session{&httpCarrier{
+		client:  &http.Client{Transport: limitedTransport{transport, r.limit}, CheckRedirect: refuseOtherHosts},
+		service: service, address: r.address.httpURL(), authorize: authorize,
+	}}))
+}
+
+// httpCarrier carries a conversation over HTTP: a request for the list of refs,
+// and one for each question.
+type httpCarrier struct {
+	client    *http.Client
+	service   string // "git-upload-pack"
+	address   string // without a slash at its end
+	authorize func(*http.Request)
+}
+
+// listPath is where a service lists its refs.
+const listPath = "/info/refs"
+
+func (c *httpCarrier) list(ctx context.Context) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address+listPath+"?service="+c.service, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "*/*")
+	response, err := c.do(request)
+	if err != nil {
+		return nil, err
+	}
+	// A repository that was moved is asked where it is now.
+	moved := *response.Request.URL
+	moved.RawQuery = ""
+	address, ok := strings.CutSuffix(moved.String(), listPath)
+	if !ok {
+		return nil, errors.Join(errors.New("the server redirects to what is not a repository"), response.Body.Close())
+	}
+	c.address = address
+	return response.Body, nil
+}
+
+func (c *httpCarrier) ask(ctx context.Context, question []byte) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address+"/"+c.service, bytes.NewReader(question))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-"+c.service+"-request")
+	request.Header.Set("Accept", "application/x-"+c.service+"-result")
+	response, err := c.do(request)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// do sends a request. An answer that is not a success is an error.
+func (c *httpCarrier) do(request *http.Request) (*http.Response, error) {
+	request.Header.Set("User-Agent", capability.DefaultAgent())
+	c.authorize(request)
+	response, err := c.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	return response, githttp.NewErr(response)
 }
 
 // transport returns the transport for HTTP. The client certificate is shown to the
 // repository's host only.
 func (r *Remote) transport(toRepository bool) (*http.Transport, error) {
-	carrier := &http.Transport{
+	transport := &http.Transport{
 		Proxy:               func(request *http.Request) (*url.URL, error) { return r.access.Proxy.find(request.URL) },
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
@@ -79,16 +117,16 @@ func (r *Remote) transport(toRepository bool) (*http.Transport, error) {
 		if err != nil {
 			return nil, err
 		}
-		carrier.TLSClientConfig.RootCAs = pool
+		transport.TLSClientConfig.RootCAs = pool
 	}
 	if r.access.ClientCertificate != nil && toRepository {
 		certificate, err := r.clientCertificate()
 		if err != nil {
 			return nil, err
 		}
-		carrier.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+		transport.TLSClientConfig.Certificates = []tls.Certificate{certificate}
 	}
-	return carrier, nil
+	return transport, nil
 }
 
 func (r *Remote) clientCertificate() (tls.Certificate, error) {
@@ -105,35 +143,6 @@ func (r *Remote) clientCertificate() (tls.Certificate, error) {
 		return tls.Certificate{}, unreadable("the client certificate", err)
 	}
 	return pair, nil
-}
-
-// httpSession is go-git's session, with the means for Ask.
-type httpSession struct {
-	transport.UploadPackSession
-	client  *http.Client
-	address string
-	auth    transport.AuthMethod
-}
-
-// Ask implements Session.
-func (s httpSession) Ask(ctx context.Context, body []byte) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address+"/"+transport.UploadPackServiceName, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/x-git-upload-pack-request")
-	request.Header.Set("Accept", "application/x-git-upload-pack-result")
-	if auth, ok := s.auth.(githttp.AuthMethod); ok {
-		auth.SetAuth(request)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	if err := githttp.NewErr(response); err != nil {
-		return nil, err
-	}
-	return response.Body, nil
 }
 
 // trust returns the system's certificates and the ones given.
@@ -154,8 +163,12 @@ func (r *Remote) trust() (*x509.CertPool, error) {
 
 // refuseOtherHosts follows redirects on one host, and from http to https, because
 // forges move repositories in this way. A redirect to another host is refused: the
-// operator has not said to trust that one. go-git refuses one from https to http.
+// operator has not said to trust that one. Only the list of refs is looked for where
+// a redirect leads: what is asked then is asked there.
 func refuseOtherHosts(request *http.Request, via []*http.Request) error {
+	if request.Method != http.MethodGet || len(via) >= maxRedirects || via[0].Method != http.MethodGet {
+		return http.ErrUseLastResponse
+	}
 	from, to := via[0].URL, request.URL
 	upgrade := from.Hostname() == to.Hostname() && from.Scheme == "http" && to.Scheme == "https" && to.Port() == ""
 	if to.Host == from.Host || upgrade {

@@ -2,14 +2,13 @@
 // address, the credentials, the proxy, the certificates and host keys to trust,
 // and how much an answer may hold. What the bytes mean is not known here.
 //
-// No git binary is run. go-git speaks the protocol over HTTP. Over SSH, its
-// message types travel in a session of golang.org/x/crypto/ssh that is opened
-// here: only in this way does a deadline hold against a peer that is silent.
+// No git binary is run. The messages are go-git's. The connections are opened
+// here: only in this way does a deadline hold against a peer that is silent, and is
+// a list of refs read that is longer than the memory.
 package wire
 
 import (
 	"context"
-	"io"
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -51,27 +50,21 @@ func New(address Address, access Access, limit int64) (*Remote, error) {
 	return r, nil
 }
 
-// Session is a conversation with the service from which commits are fetched.
-type Session interface {
-	transport.UploadPackSession
-	// Ask sends a request for which go-git has no words and returns the answer.
-	Ask(ctx context.Context, request []byte) (io.ReadCloser, error)
-}
-
-// Fetch opens a conversation from which commits are fetched, hands it to talk, and
+// Fetch opens a conversation in which commits are fetched, hands it to talk, and
 // ends it.
-func (r *Remote) Fetch(ctx context.Context, talk func(Session) error) error {
-	if r.address.scheme == schemeSSH {
-		return r.overSSH(ctx, transport.UploadPackServiceName, func(session *sshSession) error { return talk(session) })
-	}
-	return r.fetchHTTP(ctx, talk)
+func (r *Remote) Fetch(ctx context.Context, talk func(*Session) error) error {
+	return r.talk(ctx, transport.UploadPackServiceName, talk)
 }
 
 // Push opens a conversation in which commits are sent, hands it to talk, and ends
 // it.
-func (r *Remote) Push(ctx context.Context, talk func(transport.ReceivePackSession) error) error {
+func (r *Remote) Push(ctx context.Context, talk func(*Session) error) error {
+	return r.talk(ctx, transport.ReceivePackServiceName, talk)
+}
+
+func (r *Remote) talk(ctx context.Context, service string, talk func(*Session) error) error {
 	if r.address.scheme == schemeSSH {
-		return r.overSSH(ctx, transport.ReceivePackServiceName, func(session *sshSession) error { return talk(session) })
+		return r.overSSH(ctx, service, talk)
 	}
-	return r.pushHTTP(ctx, talk)
+	return r.overHTTP(ctx, service, talk)
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
@@ -30,7 +29,7 @@ const (
 // overSSH runs one conversation with a service of git's at the other end.
 // go-git's own transport dials without the caller's context, reads ~/.ssh/config
 // and asks an agent; this one does what it was told and ends with its context.
-func (r *Remote) overSSH(ctx context.Context, service string, talk func(*sshSession) error) error {
+func (r *Remote) overSSH(ctx context.Context, service string, talk func(*Session) error) error {
 	address := net.JoinHostPort(r.address.host, strconv.Itoa(cmp.Or(r.address.port, defaultSSHPort)))
 	config, err := r.sshConfig(address)
 	if err != nil {
@@ -52,7 +51,7 @@ func (r *Remote) overSSH(ctx context.Context, service string, talk func(*sshSess
 	return err
 }
 
-func (r *Remote) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, service string, talk func(*sshSession) error) error {
+func (r *Remote) talkOver(conn net.Conn, address string, config *ssh.ClientConfig, service string, talk func(*Session) error) error {
 	connection, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if err != nil {
 		return err
@@ -64,20 +63,20 @@ func (r *Remote) talkOver(conn net.Conn, address string, config *ssh.ClientConfi
 		return err
 	}
 	defer shell.Close()
-	session := &sshSession{errors: &headBuffer{limit: 2 << 10}}
-	shell.Stderr = session.errors
-	if session.in, err = shell.StdinPipe(); err != nil {
+	carrier := &sshCarrier{errors: &headBuffer{limit: 2 << 10}}
+	shell.Stderr = carrier.errors
+	if carrier.in, err = shell.StdinPipe(); err != nil {
 		return err
 	}
 	out, err := shell.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	session.out = io.NopCloser(limited(out, r.limit))
+	carrier.out = io.NopCloser(limited(out, r.limit))
 	if err := shell.Start(service + " " + quote(r.address.path)); err != nil {
 		return err
 	}
-	return session.explain(talk(session), shell)
+	return carrier.explain(talk(&Session{carrier}), shell)
 }
 
 // sshConfig reads the key and the known hosts anew.
@@ -155,79 +154,26 @@ func quote(path string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(path) + "'"
 }
 
-// sshSession is a running service of git's at the other end.
-type sshSession struct {
+// sshCarrier carries a conversation over SSH, with a service of git's that runs at
+// the other end. All contexts of a conversation are the connection's.
+type sshCarrier struct {
 	in     io.WriteCloser
 	out    io.ReadCloser
 	errors *headBuffer
 }
 
-// AdvertisedReferencesContext implements transport.Session. The context is the
-// connection's.
-func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
-	return s.AdvertisedReferences()
-}
+func (s *sshCarrier) list(context.Context) (io.ReadCloser, error) { return s.out, nil }
 
-// AdvertisedReferences reads the refs.
-func (s *sshSession) AdvertisedReferences() (*packp.AdvRefs, error) {
-	refs := packp.NewAdvRefs()
-	if err := refs.Decode(s.out); errors.Is(err, packp.ErrEmptyAdvRefs) {
-		return nil, transport.ErrEmptyRemoteRepository
-	} else if err != nil {
-		return nil, err
-	}
-	if refs.IsEmpty() {
-		return nil, transport.ErrEmptyRemoteRepository
-	}
-	transport.FilterUnsupportedCapabilities(refs.Capabilities)
-	return refs, nil
-}
-
-// UploadPack asks for a pack. The context is the connection's.
-func (s *sshSession) UploadPack(_ context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
-	if err := request.UploadRequest.Encode(s.in); err != nil {
-		return nil, err
-	}
-	if err := request.UploadHaves.Encode(s.in, false); err != nil {
-		return nil, err
-	}
-	if err := pktline.NewEncoder(s.in).EncodeString("done\n"); err != nil {
-		return nil, err
-	}
-	response := packp.NewUploadPackResponse(request)
-	return response, response.Decode(s.out)
-}
-
-// Ask implements Session. The context is the connection's.
-func (s *sshSession) Ask(_ context.Context, request []byte) (io.ReadCloser, error) {
+func (s *sshCarrier) ask(_ context.Context, request []byte) (io.ReadCloser, error) {
 	_, err := s.in.Write(request)
 	return s.out, err
 }
 
-// ReceivePack sends a pack, and hears what became of it. The context is the
-// connection's.
-func (s *sshSession) ReceivePack(_ context.Context, request *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
-	if err := request.Encode(s.in); err != nil {
-		return nil, err
-	}
-	report := packp.NewReportStatus()
-	if err := report.Decode(s.out); err != nil {
-		return nil, err
-	}
-	return report, report.Error()
-}
-
-// Close tells the other end that there is nothing more to ask.
-func (s *sshSession) Close() error {
-	_, err := s.in.Write(pktline.FlushPkt)
-	return err
-}
-
 // explain adds what the other end said on its standard error, which is where a
 // forge says why it closed the connection.
-func (s *sshSession) explain(err error, shell *ssh.Session) error {
+func (s *sshCarrier) explain(err error, shell *ssh.Session) error {
 	if err == nil {
-		_ = s.Close() // the other end may have gone already
+		_, _ = s.in.Write(pktline.FlushPkt) // nothing more to ask; the other end may have gone already
 		return nil
 	}
 	s.in.Close()
