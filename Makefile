@@ -1,7 +1,7 @@
 # What one does here, by name. `make` alone lists it.
 
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Everything that bash reads, by its first line.
@@ -9,7 +9,7 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci examples test
 # Packages with goroutines of their own: the pure ones have none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test catalogue check race scripts bench vuln
+.PHONY: help build demo test catalogue check lint race scripts bench vuln
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +32,17 @@ catalogue: ## the catalogue with real software, on an engine; makes the images o
 	test/bed/install engine git images
 	test/bed/run -n 2 --git --vip -- test/bed/catalogue/run go test -count=1 -v -timeout 15m -run TestCatalogueSoftware ./test/e2e
 
-check: ## format, vet, staticcheck, quick tests: wants nothing but Go
+check: ## format, vet, linters, quick tests: needs nothing but Go
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }
 	go vet ./...
-	go run $(STATICCHECK) ./...
+	$(MAKE) lint
 	go test -short ./...
 	@if command -v shellcheck >/dev/null; then $(MAKE) scripts; else echo "no shellcheck: scripts were not checked"; fi
+
+# The first run builds golangci-lint, which takes one to two minutes on two cores.
+lint: ## the linters of .golangci.yml
+	@[ -n "$$(find bin/golangci-lint -newer Makefile 2>/dev/null)" ] || GOBIN=$(CURDIR)/bin go install $(GOLANGCI)
+	bin/golangci-lint run ./...
 
 race: ## quick tests with the race detector, where there is a C compiler for it
 	@if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -short -race $(RACY); else echo "no gcc: races were not looked for"; fi

@@ -121,6 +121,7 @@ func (a Applied) Next(revision Revision, results []StackResult) Applied {
 			if again {
 				stack.Verdict = a.Stacks[result.Name].Verdict
 			}
+		case VerdictAdded, VerdictChanged:
 		}
 		next.Stacks[result.Name] = stack
 	}

@@ -156,6 +156,7 @@ func lasting(err error) error {
 	switch kargo.FaultOf(err) {
 	case kargo.Unavailable, kargo.Conflict:
 		return nil
+	case kargo.Invalid, kargo.Internal:
 	}
 	return err
 }

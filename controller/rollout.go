@@ -140,7 +140,7 @@ func (r *Reconciler) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 		case kargo.HealthDegraded:
 			r.fail(ctx, stack, judgement.Reason)
 			r.pace.lookAt(time.Now())
-		default:
+		case kargo.HealthProgressing:
 			r.pace.lookAt(judgement.ProvenAt)
 		}
 		decided = false

@@ -36,6 +36,7 @@ func severity(health kargo.Health) int {
 		return 0
 	case kargo.HealthProgressing:
 		return 1
+	case kargo.HealthDegraded:
 	}
 	return 2
 }

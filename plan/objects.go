@@ -208,7 +208,7 @@ func references(spec swarm.ServiceSpec) map[kargo.ObjectKey]bool {
 // networkNames returns the networks that a spec attaches to.
 func networkNames(spec swarm.ServiceSpec) []string {
 	var names []string
-	//lint:ignore SA1019 services of old clients still have them there
+	//nolint:staticcheck // services of old clients still have them there
 	for _, attachment := range slices.Concat(spec.TaskTemplate.Networks, spec.Networks) {
 		names = append(names, attachment.Target)
 	}

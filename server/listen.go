@@ -97,6 +97,8 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		// Somebody is slow; nothing that is served here is worth waiting for.
 		_ = server.Close()
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	}
 	return nil
 }

@@ -127,6 +127,7 @@ func summarize(status kargo.Status) summary {
 			if worst != kargo.HealthDegraded {
 				worst = kargo.HealthProgressing
 			}
+		case kargo.HealthHealthy:
 		}
 	}
 	var failed []string
@@ -200,6 +201,7 @@ func stackNews(results []kargo.StackResult) string {
 			names = append(names, "−"+stack.Name)
 		case kargo.VerdictChanged:
 			names = append(names, stack.Name)
+		case kargo.VerdictUnchanged:
 		}
 	}
 	return strings.Join(names, ", ")

@@ -15,7 +15,8 @@ import (
 	"kargo"
 )
 
-// LabelKey, on a Swarm config, says of which instance it is the key.
+// LabelKey is a label of a Swarm config that holds the key of an instance: its
+// value is the name of the instance.
 const LabelKey = "kargo.key"
 
 const keyLength = 32 // bytes

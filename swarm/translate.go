@@ -128,7 +128,7 @@ func (n *names) nameNetworks(networks []swarm.NetworkAttachmentConfig) {
 // deprecatedNetworks are the ones that services of old clients still have in
 // the spec itself rather than in the task template.
 func deprecatedNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
-	//lint:ignore SA1019 read, never written
+	//nolint:staticcheck // read, never written
 	return spec.Networks
 }
 

@@ -77,6 +77,7 @@ func exitCode(err error) int {
 		return 2
 	case kargo.Unavailable, kargo.Conflict:
 		return 3
+	case kargo.Internal:
 	}
 	return 1
 }

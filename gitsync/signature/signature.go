@@ -63,9 +63,11 @@ func invalid(message, hint string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"}, Hint: hint, Err: errors.New(message)}
 }
 
-// OfCommits and OfTags report whether commits, or tags, must be signed.
+// OfCommits reports whether commits must be signed.
 func (r Rules) OfCommits() bool { return r.Required == Commit || r.Required == Both }
-func (r Rules) OfTags() bool    { return r.Required == Tag || r.Required == Both }
+
+// OfTags reports whether tags must be signed.
+func (r Rules) OfTags() bool { return r.Required == Tag || r.Required == Both }
 
 // Keys are the keys that may sign, as they were read.
 type Keys struct {

@@ -142,7 +142,7 @@ func connectThrough(conn net.Conn, through *url.URL, address string) (net.Conn, 
 		return nil, err
 	}
 	reader := bufio.NewReader(conn)
-	response, err := http.ReadResponse(reader, request)
+	response, err := http.ReadResponse(reader, request) //nolint:bodyclose // the answer to CONNECT has no body
 	if err != nil {
 		return nil, err
 	}

@@ -142,6 +142,6 @@ func (e *Engine) resolveNetworks(spec *swarm.ServiceSpec) error {
 
 // specNetworks are those of clients that still set them outside the template.
 func specNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
-	//lint:ignore SA1019 what old clients sent must be read back
+	//nolint:staticcheck // what old clients sent must be read back
 	return spec.Networks
 }

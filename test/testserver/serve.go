@@ -128,7 +128,7 @@ func listen(ctx context.Context, s switches, crash <-chan time.Time, out io.Writ
 		return exitStatus(s.crashCode)
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	return server.Shutdown(shutdown)
 }
