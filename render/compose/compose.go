@@ -78,11 +78,11 @@ var stages = []struct {
 	// Parses every file. The tags !reset and !override of a file are applied
 	// here, as they lift what the files below it have set.
 	{run: readFiles},
+	// Refuses what would grow too large, before anything looks at each value.
+	{run: checkBounds, ends: true},
 	// Comes after the tags, as what they lifted need not be right, and before
 	// the loader, whose errors about variables have no line.
-	{run: checkVariables},
-	// Refuses what would grow too large, before anything replaces variables.
-	{run: checkBounds, ends: true},
+	{run: checkVariables, ends: true},
 	// Puts env_file below environment, before files are merged: a file's own
 	// environment counts more than its env_file, and less than a later file's.
 	{run: inlineEnvFiles},
