@@ -128,7 +128,7 @@ func (r *Reconciler) settle(ctx context.Context, next kargo.Plan) error {
 	})
 	r.pace.lookAgain(time.Now()) // unless all is decided, below
 	decided, err := r.prove(ctx, next)
-	if err != nil || !decided || passing(next) || !plan.Settled(alive, r.sight.cluster) {
+	if err != nil || !decided || passing(next) || !plan.Settled(alive, plan.NewIndex(r.sight.cluster)) {
 		return err
 	}
 	if r.record.open != nil {
@@ -175,9 +175,10 @@ func notAvailable(next kargo.Plan) error {
 // degraded says which stacks did not come up, if any.
 func (r *Reconciler) degraded(in plan.StandIns) error {
 	var errs []error
+	index := plan.NewIndex(r.sight.cluster)
 	for _, stack := range in.Stacks {
 		failed := r.memory.Rollouts[stack.Name].Failed
-		health, words := plan.StackHealth(stack, r.sight.cluster)
+		health, words := plan.StackHealth(stack, index)
 		_, stoodIn := in.Holds[stack.Name]
 		switch {
 		case failed != nil && stoodIn:

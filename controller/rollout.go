@@ -75,12 +75,13 @@ func stacksOf(p kargo.Plan) map[string]bool {
 // and quarantines them.
 func (r *Reconciler) judge(ctx context.Context) {
 	r.readTasks(ctx)
+	index := plan.NewIndex(r.sight.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) {
 			continue
 		}
-		if judgement := plan.Judge(stack, r.sight.cluster, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
+		if judgement := plan.Judge(stack, index, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
 			r.fail(ctx, stack, judgement.Reason)
 		}
 	}
@@ -93,9 +94,10 @@ func (r *Reconciler) readTasks(ctx context.Context) {
 		return
 	}
 	var names []string
+	index := plan.NewIndex(r.sight.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
-		health, _ := plan.StackHealth(stack, r.sight.cluster)
+		health, _ := plan.StackHealth(stack, index)
 		if underway(rollout) && health == kargo.HealthProgressing && time.Since(rollout.Since) > longRollout {
 			for _, service := range stack.Services {
 				names = append(names, service.Name)
@@ -129,11 +131,12 @@ func (r *Reconciler) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 		return false, err
 	}
 	decided = true
+	index := plan.NewIndex(seen)
 	for _, stack := range candidates {
-		judgement := plan.Judge(stack, seen, r.memory.Rollouts[stack.Name].Since, time.Now())
+		judgement := plan.Judge(stack, index, r.memory.Rollouts[stack.Name].Since, time.Now())
 		switch judgement.Health {
 		case kargo.HealthHealthy:
-			if err := r.keepGood(stack); err != nil {
+			if err := r.keepGood(stack, index); err != nil {
 				return false, err
 			}
 			continue
@@ -156,12 +159,13 @@ func (r *Reconciler) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 	for _, service := range r.sight.cluster.Services {
 		tasked[service.Name] = service.Desired > 0
 	}
+	index := plan.NewIndex(r.sight.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) || waiting[stack.Name] {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, r.sight.cluster); health != kargo.HealthHealthy {
+		if health, _ := plan.StackHealth(stack, index); health != kargo.HealthHealthy {
 			continue
 		}
 		stacks = append(stacks, stack)
@@ -182,13 +186,14 @@ func (r *Reconciler) keepWhatRan() error {
 	if r.view == nil {
 		return nil
 	}
+	index := plan.NewIndex(r.sight.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) || rollout.Good != "" {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, r.sight.cluster); health == kargo.HealthHealthy {
-			if err := r.keepGood(stack); err != nil {
+		if health, _ := plan.StackHealth(stack, index); health == kargo.HealthHealthy {
+			if err := r.keepGood(stack, index); err != nil {
 				return err
 			}
 		}
@@ -198,16 +203,13 @@ func (r *Reconciler) keepWhatRan() error {
 
 // keepGood remembers a rendering that came up and stayed up, with the images
 // that it runs.
-func (r *Reconciler) keepGood(stack kargo.Stack) error {
-	images := map[string]string{}
-	for _, service := range r.sight.cluster.Services {
-		images[service.Name] = service.Image
-	}
+func (r *Reconciler) keepGood(stack kargo.Stack, index plan.Index) error {
 	rollout := r.memory.Rollouts[stack.Name]
 	rollout.Good, rollout.GoodRevision = rollout.Digest, rollout.Revision
 	stack.Services = slices.Clone(stack.Services)
 	for i := range stack.Services {
-		stack.Services[i].Pinned = images[stack.Services[i].Name]
+		running, _ := index.Service(stack.Services[i].Name)
+		stack.Services[i].Pinned = running.Image
 	}
 	if err := r.parts.Store.KeepGood(stack); err != nil {
 		return fmt.Errorf("keep good rendering of stack %s: %w", stack.Name, err)
@@ -219,12 +221,13 @@ func (r *Reconciler) keepGood(stack kargo.Stack) error {
 // recovered lifts the quarantine of renderings that are in force all the same
 // and have come up after all.
 func (r *Reconciler) recovered(in plan.StandIns) {
+	index := plan.NewIndex(r.sight.cluster)
 	for _, stack := range in.Stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if _, stoodIn := in.Holds[stack.Name]; rollout.Failed == nil || stoodIn {
 			continue
 		}
-		if health, _ := plan.StackHealth(stack, r.sight.cluster); health == kargo.HealthHealthy {
+		if health, _ := plan.StackHealth(stack, index); health == kargo.HealthHealthy {
 			rollout.Failed, rollout.Since = nil, time.Now()
 			r.memory.Rollouts[stack.Name] = rollout
 		}

@@ -103,12 +103,9 @@ func markMoved(stacks []kargo.StackStatus, open *kargo.Deployment, rollouts map[
 // healthy, what is going on, what has Swarm to say of its services.
 func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
 	statuses := make([]kargo.StackStatus, 0, len(stacks))
-	live := map[string]kargo.LiveService{}
-	for _, service := range cluster.Services {
-		live[service.Name] = service
-	}
+	index := plan.NewIndex(cluster)
 	for _, stack := range stacks {
-		health, words := plan.StackHealth(stack, cluster)
+		health, words := plan.StackHealth(stack, index)
 		before := memory.Applied.Stacks[stack.Name]
 		status := kargo.StackStatus{
 			Name: stack.Name, Verdict: before.Verdict, Revision: before.Changed, Digest: stack.Digest(),
@@ -117,7 +114,7 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
 		}
 		for _, service := range stack.Services {
-			status.Services = append(status.Services, serviceStatus(stack.Name, service, live, cluster.Tasks, remaining, mask))
+			status.Services = append(status.Services, serviceStatus(stack.Name, service, index, remaining, mask))
 		}
 		status.Operation = operation(status, remaining)
 		if reason := waitsFor(stack.Name, remaining); reason != "" {
@@ -128,13 +125,13 @@ func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 	return statuses
 }
 
-func serviceStatus(stack string, service kargo.Service, live map[string]kargo.LiveService, tasks []kargo.Task, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
+func serviceStatus(stack string, service kargo.Service, index plan.Index, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
 	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.HealthDegraded, Message: "does not run"}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		status.Image = container.Image
 	}
-	if running, exists := live[service.Name]; exists {
-		health, words := plan.ServiceHealth(running, tasks)
+	if running, exists := index.Service(service.Name); exists {
+		health, words := plan.ServiceHealth(running, index)
 		status.Health, status.Message = health, mask.Text(words)
 		status.Operation = plan.ServiceOperation(running, health)
 		status.Running, status.Desired = running.Running+running.Completed, running.Desired

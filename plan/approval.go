@@ -22,18 +22,17 @@ func (m maker) untilApproved(stack kargo.Stack, p stackPlan) stackPlan {
 	return p
 }
 
-// unapprovedRemovals names the stacks that need approval and run services that
-// are wanted no longer.
+// unapprovedRemovals returns, by stack name, why the services that a stack wants
+// no longer stay: the stack needs approval.
 func (m maker) unapprovedRemovals() map[string]string {
 	held := map[string]string{}
-	for _, stack := range m.desired {
-		if stack.NeedsApproval == "" {
+	for _, service := range m.live.Services {
+		at, wanted := m.stackAt[service.Spec.Labels[kargo.LabelStack]]
+		if !wanted || !m.owns(service.Spec.Labels) || m.wanted[service.Name] {
 			continue
 		}
-		for _, service := range m.live.Services {
-			if m.owns(service.Spec.Labels) && service.Spec.Labels[kargo.LabelStack] == stack.Name && !m.wanted[service.Name] {
-				held[stack.Name] = "services would be removed, but " + stack.NeedsApproval
-			}
+		if stack := m.desired[at]; stack.NeedsApproval != "" {
+			held[stack.Name] = "services would be removed, but " + stack.NeedsApproval
 		}
 	}
 	return held

@@ -15,7 +15,8 @@ import (
 // task would pull in vain. Tasks that run are not touched. Nothing is sent where
 // no change of the credential is known, during an update, and for jobs, which
 // Swarm would run again.
-func (m maker) renewCredential(stack kargo.Stack, live kargo.LiveService, digest string) decision {
+func (m maker) renewCredential(c comparison) decision {
+	live := c.live
 	now, before := m.Credentials[live.Name], m.Memory.Sent[live.Name].Credential
 	if now.Digest == "" || now.Digest == kargo.NoCredential || before == "" || before == now.Digest {
 		return asItShouldBe()
@@ -25,9 +26,9 @@ func (m maker) renewCredential(stack kargo.Stack, live kargo.LiveService, digest
 		return asItShouldBe()
 	}
 	spec := chosenImage{name: cmp.Or(live.Image, container.Image)}.into(live.Spec)
-	update := kargo.UpdateService(stack.Name, live, spec, fmt.Sprintf(
+	update := kargo.UpdateService(c.stack.Name, live, spec, fmt.Sprintf(
 		"credentials of %s changed; no task is restarted, and from now on `docker service rollback` returns to this same spec", now.Registry))
-	update.Digest, update.Renews = digest, true
+	update.Digest, update.Renews = SpecDigest(c.wanted), true
 	return toChange(update)
 }
 

@@ -34,6 +34,9 @@ type difference struct{ path, text string }
 
 func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference {
 	was, is := normalise(live), normalise(desired)
+	if reflect.DeepEqual(was, is) {
+		return nil // most services, most of the time
+	}
 	mask = mask.With(environmentOf(live))
 	var all []difference
 	compare("", was, is, func(path string, a, b any) {

@@ -9,19 +9,16 @@ import (
 	"kargo"
 )
 
-// StackHealth is the worst health of a stack's services, and the words that go
-// with it. A service that is not there is degraded: once a plan is carried out,
-// it is missing only if it is held or was refused.
-func StackHealth(stack kargo.Stack, live kargo.Cluster) (kargo.Health, string) {
-	worst, words := kargo.HealthHealthy, ""
-	byName := map[string]kargo.LiveService{}
-	for _, service := range live.Services {
-		byName[service.Name] = service
-	}
+// StackHealth returns the worst health of a stack's services, and what is said of
+// that service, which may be secret; "" for a healthy stack. A service that does
+// not exist is degraded: once a plan is carried out, it is missing only if it is
+// held or was refused.
+func StackHealth(stack kargo.Stack, index Index) (worst kargo.Health, words string) {
+	worst = kargo.HealthHealthy
 	for _, service := range stack.Services {
 		health, message := kargo.HealthDegraded, service.Name+" does not run"
-		if running, exists := byName[service.Name]; exists {
-			health, message = ServiceHealth(running, live.Tasks)
+		if running, exists := index.Service(service.Name); exists {
+			health, message = ServiceHealth(running, index)
 		}
 		if severity(health) > severity(worst) {
 			worst, words = health, message
@@ -41,12 +38,13 @@ func severity(health kargo.Health) int {
 	return 2
 }
 
-// ServiceHealth says how the service is that runs, whatever was wanted: a
-// rollback that has completed left a healthy service, though the rendering it
-// undid has failed (see Judge). A paused update is half done and degraded even
-// where all tasks run; a job is healthy once it is complete; zero replicas are
-// healthy.
-func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, string) {
+// ServiceHealth returns the health of a service that exists, whatever was wanted,
+// and what is said of it: a rollback that has completed left a healthy service,
+// though the rendering it undid has failed (see Judge). A paused update is half
+// done and degraded even where all tasks run. A job is healthy once it is
+// complete. Zero replicas are healthy.
+func ServiceHealth(service kargo.LiveService, index Index) (health kargo.Health, words string) {
+	tasks := index.tasks[service.Name]
 	if update := service.Update; update != nil {
 		switch update.State {
 		case swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
@@ -61,7 +59,7 @@ func ServiceHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health,
 	if service.Running >= service.Desired || service.Running+finished(service, tasks) >= service.Desired {
 		return kargo.HealthHealthy, ""
 	}
-	words := fmt.Sprintf("%d of %d tasks run", service.Running, service.Desired)
+	words = fmt.Sprintf("%d of %d tasks run", service.Running, service.Desired)
 	if failure := lastFailure(service, tasks); failure != "" {
 		words += ": " + failure
 	}
@@ -108,11 +106,11 @@ func mayFinish(service kargo.LiveService) bool {
 		restart != nil && (restart.Condition == swarm.RestartPolicyConditionNone || restart.Condition == swarm.RestartPolicyConditionOnFailure)
 }
 
-// finished counts the tasks of a service that have done what they were for.
+// finished counts those of a service's tasks that have done what they were for.
 func finished(service kargo.LiveService, tasks []kargo.Task) uint64 {
 	count := uint64(0)
 	for _, task := range tasks {
-		if task.Service == service.Name && task.State == "complete" && mayFinish(service) {
+		if task.State == "complete" && mayFinish(service) {
 			count++
 		}
 	}
@@ -131,7 +129,7 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	var newest *kargo.Task
 	for i, task := range tasks {
 		failed := hasFailed(service, task) || task.State == "pending" && task.Err != ""
-		if task.Service == service.Name && failed && (newest == nil || task.Time.After(newest.Time)) {
+		if failed && (newest == nil || task.Time.After(newest.Time)) {
 			newest = &tasks[i]
 		}
 	}
@@ -148,11 +146,11 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	return words
 }
 
-// Settled tells whether nothing of the stacks is still on its way. Degraded
+// Settled reports whether nothing of the stacks is still on its way. Degraded
 // services are settled: waiting does not mend them.
-func Settled(stacks []kargo.Stack, live kargo.Cluster) bool {
+func Settled(stacks []kargo.Stack, index Index) bool {
 	for _, stack := range stacks {
-		if health, _ := StackHealth(stack, live); health == kargo.HealthProgressing {
+		if health, _ := StackHealth(stack, index); health == kargo.HealthProgressing {
 			return false
 		}
 	}

@@ -32,21 +32,17 @@ type Judgement struct {
 
 // Judge says how a stack's rendering fares that is on its way since a time.
 // Only what happened since then counts. It is good when all its tasks have
-// run for the stack's stable time; for that live.Tasks must have the tasks of
-// its services. It has failed when Swarm paused an update or rolled it back,
+// run for the stack's stable time; for that the index must have the tasks of its
+// services. It has failed when Swarm paused an update or rolled it back,
 // when a service's tasks fail again and again, when a job cannot complete, or
 // when its deadline has passed.
-func Judge(stack kargo.Stack, live kargo.Cluster, since, now time.Time) Judgement {
-	byName := map[string]kargo.LiveService{}
-	for _, service := range live.Services {
-		byName[service.Name] = service
-	}
+func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 	worst := Judgement{Health: kargo.HealthHealthy}
 	for _, service := range stack.Services {
-		running, exists := byName[service.Name]
+		running, exists := index.Service(service.Name)
 		judgement := Judgement{Health: kargo.HealthProgressing, Reason: service.Name + " does not run"}
 		if exists {
-			judgement = judgeService(running, live.Tasks, stack.Options.Stable, since, now)
+			judgement = judgeService(running, index, stack.Options.Stable, since, now)
 		}
 		worst = worse(worst, judgement)
 	}
@@ -72,7 +68,8 @@ func worse(a, b Judgement) Judgement {
 	return a
 }
 
-func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, since, now time.Time) Judgement {
+func judgeService(service kargo.LiveService, index Index, stable time.Duration, since, now time.Time) Judgement {
+	tasks := index.tasks[service.Name]
 	failed := func(reason string) Judgement {
 		return Judgement{Health: kargo.HealthDegraded, Reason: service.Name + ": " + reason}
 	}
@@ -95,12 +92,12 @@ func judgeService(service kargo.LiveService, tasks []kargo.Task, stable time.Dur
 		earliest = startOf(service.Update) // by the clock that tasks are dated by, too
 	}
 	mine := slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool {
-		return task.Service != service.Name || task.Time.Before(earliest)
+		return task.Time.Before(earliest)
 	})
 	if failures := countFailures(service, mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
 		return failed(fmt.Sprintf("%d tasks failed, the last one: %s", failures, lastFailure(service, mine)))
 	}
-	health, words := ServiceHealth(service, tasks)
+	health, words := ServiceHealth(service, index)
 	switch {
 	case health != kargo.HealthHealthy:
 		return Judgement{Health: kargo.HealthProgressing, Reason: service.Name + ": " + words}
@@ -154,7 +151,7 @@ func provenAt(service kargo.LiveService, tasks []kargo.Task, stable time.Duratio
 	}
 	running := uint64(0)
 	for _, task := range tasks {
-		if task.Service != service.Name || task.State != "running" || task.Desired == "shutdown" || task.Desired == "remove" {
+		if task.State != "running" || task.Desired == "shutdown" || task.Desired == "remove" {
 			continue
 		}
 		running++

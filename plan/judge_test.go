@@ -81,7 +81,7 @@ func TestJudge(t *testing.T) {
 			s := withOptions(stack("web", service("kargo-web_a", "app:1")), options)
 			c := cluster(test.live)
 			c.Tasks = test.tasks
-			j := plan.Judge(s, c, sentAt, later(test.after))
+			j := plan.Judge(s, plan.NewIndex(c), sentAt, later(test.after))
 			got := string(j.Health) + " " + j.Reason
 			if !j.ProvenAt.IsZero() {
 				got += ", proven at " + j.ProvenAt.Format(time.TimeOnly)
@@ -105,7 +105,7 @@ func TestJudgeNamesTheWorst(t *testing.T) {
 		{[]kargo.LiveService{a, c}, "kargo-web_b does not run"},
 		{[]kargo.LiveService{starting(a), updating(b, swarm.UpdateStatePaused, later(0)), starting(c)}, "kargo-web_b: update paused"},
 	} {
-		if got := plan.Judge(s, cluster(test.live...), sentAt, later(time.Second)).Reason; got != test.want {
+		if got := plan.Judge(s, plan.NewIndex(cluster(test.live...)), sentAt, later(time.Second)).Reason; got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}

@@ -62,10 +62,11 @@ type maker struct {
 	images    map[string]kargo.Image
 	positions map[string]int
 	live      kargo.Cluster
-	services  map[string]kargo.LiveService
+	index     Index
 	networks  map[string]kargo.LiveNetwork
 	configs   map[kargo.ObjectKey]kargo.LiveConfig
 	wanted    map[string]bool // service names
+	stackAt   map[string]int  // in desired, by name
 }
 
 func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
@@ -73,13 +74,11 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 		Options: opts, desired: in.Stacks, live: live,
 		standIns: in.Holds, frozen: in.Frozen,
 		images: opts.Memory.images(opts.Revision), positions: opts.Memory.positions(opts.Order),
-		services: map[string]kargo.LiveService{},
+		index:    NewIndex(live),
 		networks: map[string]kargo.LiveNetwork{},
 		configs:  map[kargo.ObjectKey]kargo.LiveConfig{},
 		wanted:   map[string]bool{},
-	}
-	for _, service := range live.Services {
-		m.services[service.Name] = service
+		stackAt:  map[string]int{},
 	}
 	for _, network := range live.Networks {
 		if swarmWide := m.networks[network.Name]; !network.Local || swarmWide.ID == "" {
@@ -89,7 +88,8 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 	for _, config := range live.Configs {
 		m.configs[config.Key()] = config
 	}
-	for _, stack := range in.Stacks {
+	for i, stack := range in.Stacks {
+		m.stackAt[stack.Name] = i
 		for _, service := range stack.Services {
 			m.wanted[service.Name] = true
 		}
@@ -106,7 +106,7 @@ func (m maker) make() kargo.Plan {
 		perStack[i] = m.stack(stack)
 	}
 	removed, heldRemovals := m.serviceRemovals()
-	early, late := splitByPorts(removed, m.services, perStack)
+	early, late := splitByPorts(removed, m.index, perStack)
 
 	plan := kargo.Plan{Revision: m.Revision, Unresolved: unresolved(perStack), Unchanged: unchangedServices(perStack)}
 	add := func(changes []kargo.Change, holds []kargo.Hold) {
@@ -232,16 +232,16 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 		return p.changes, p.holds
 	}
 	for _, need := range stack.Needs {
-		index := slices.IndexFunc(m.desired, func(s kargo.Stack) bool { return s.Name == need })
-		if index < 0 {
+		at, wanted := m.stackAt[need]
+		if !wanted {
 			continue // render refuses unknown needs; a named subset may lack them
 		}
 		reason := ""
 		_, stoodIn := m.standIns[need]
-		switch health, words := StackHealth(m.desired[index], m.live); {
+		switch health, words := StackHealth(m.desired[at], m.index); {
 		case stoodIn, m.frozen[need] != "":
 			reason = "waits for stack " + need + ", whose rendering failed"
-		case len(all[index].changes)+len(all[index].holds) > 0:
+		case len(all[at].changes)+len(all[at].holds) > 0:
 			reason = "waits for stack " + need
 		case health != kargo.HealthHealthy:
 			reason = fmt.Sprintf("waits for stack %s, which is %s", need, health)

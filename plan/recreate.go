@@ -84,7 +84,7 @@ func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 			continue
 		}
 		for _, service := range stack.Services {
-			live, exists := m.services[service.Name]
+			live, exists := m.index.Service(service.Name)
 			if exists && slices.Contains(networkNames(live.Spec), network.Name) {
 				all = append(all, toChange(kargo.RemoveService(stack.Name, live, "recreated because its network "+network.Name+" is recreated")))
 			}

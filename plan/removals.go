@@ -34,7 +34,7 @@ func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 }
 
 func (m maker) whyRemoved(stack string) string {
-	if m.Only != nil && !slices.ContainsFunc(m.desired, func(s kargo.Stack) bool { return s.Name == stack }) {
+	if _, wanted := m.stackAt[stack]; m.Only != nil && !wanted {
 		return "stack " + stack + " is to be removed, as asked"
 	}
 	return notWanted
@@ -44,12 +44,12 @@ func (m maker) whyRemoved(stack string) string {
 // task has ended: what comes next may want its ports and its files.
 func (m maker) endingTasks() (holds []kargo.Hold) {
 	for _, stack := range m.Only {
-		if slices.ContainsFunc(m.desired, func(s kargo.Stack) bool { return s.Name == stack }) {
+		if _, wanted := m.stackAt[stack]; wanted {
 			continue
 		}
 		count := 0
 		for _, task := range m.live.Tasks {
-			if _, alive := m.services[task.Service]; !alive && task.Namespace == kargo.StackPrefix+stack {
+			if _, alive := m.index.Service(task.Service); !alive && task.Namespace == kargo.StackPrefix+stack {
 				count++
 			}
 		}
@@ -73,7 +73,7 @@ func Ended(task kargo.Task) bool {
 
 // splitByPorts separates the removals that must come first from the rest: those
 // of services that publish a port which a wanted service is about to publish.
-func splitByPorts(removals []kargo.Change, live map[string]kargo.LiveService, stacks []stackPlan) (early, late []kargo.Change) {
+func splitByPorts(removals []kargo.Change, index Index, stacks []stackPlan) (early, late []kargo.Change) {
 	needed := map[publishedPort]bool{}
 	for _, stack := range stacks {
 		for _, change := range stack.changes {
@@ -85,7 +85,8 @@ func splitByPorts(removals []kargo.Change, live map[string]kargo.LiveService, st
 		}
 	}
 	for _, removal := range removals {
-		ports := publishedPorts(live[removal.Name].Spec)
+		leaving, _ := index.Service(removal.Name)
+		ports := publishedPorts(leaving.Spec)
 		if slices.ContainsFunc(ports, func(port publishedPort) bool { return needed[port] }) {
 			early = append(early, removal)
 		} else {
@@ -162,7 +163,7 @@ func (m maker) usage(removals []kargo.Change) usage {
 		}
 	}
 	for _, task := range m.live.Tasks {
-		if _, alive := m.services[task.Service]; !alive {
+		if _, alive := m.index.Service(task.Service); !alive {
 			u.ending[task.Namespace] = true
 		}
 	}

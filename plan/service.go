@@ -79,11 +79,11 @@ func (m maker) unmetNeed(service kargo.Service, moving map[string]bool) string {
 		if need.Condition == kargo.NeedStarted {
 			continue
 		}
-		live, exists := m.services[need.Service]
+		live, exists := m.index.Service(need.Service)
 		if !exists || moving[need.Service] {
 			return "waits for " + need.Service
 		}
-		if health, words := ServiceHealth(live, m.live.Tasks); health != kargo.HealthHealthy {
+		if health, words := ServiceHealth(live, m.index); health != kargo.HealthHealthy {
 			return fmt.Sprintf("waits for %s, which is %s%s", need.Service, health, inBrackets(m.Mask.Text(words)))
 		}
 	}
@@ -106,12 +106,14 @@ type comparison struct {
 	stack   kargo.Stack
 	service kargo.Service
 	live    kargo.LiveService
-	// digest identifies the spec as wanted.
-	digest string
+	// wanted is the spec as the workspace has it; its digest identifies it.
+	wanted swarm.ServiceSpec
 	// spec is the wanted one, with what the live one may keep.
 	spec swarm.ServiceSpec
 	// different are the fields in which the live spec and spec differ.
 	different []difference
+	// digest identifies wanted; it is computed for a service that differs.
+	digest string
 }
 
 // compare sets a service against the one of its name that runs.
@@ -121,7 +123,7 @@ func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.Live
 	spec = withIgnored(spec, live.Spec, stack.Options.Ignore)
 	return comparison{
 		stack: stack, service: service, live: live,
-		digest: SpecDigest(wanted), spec: spec, different: differences(live.Spec, spec, m.Mask),
+		wanted: wanted, spec: spec, different: differences(live.Spec, spec, m.Mask),
 	}
 }
 
@@ -142,14 +144,15 @@ func (c comparison) holdUntil(until kargo.Until, reason string) decision {
 // service decides on one service: first whether anything may be done, then what
 // exactly is sent.
 func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
-	live, exists := m.services[service.Name]
+	live, exists := m.index.Service(service.Name)
 	if !exists {
 		return m.missingService(stack, service)
 	}
 	c := m.compare(stack, service, live)
 	if len(c.different) == 0 {
-		return m.renewCredential(stack, live, c.digest)
+		return m.renewCredential(c)
 	}
+	c.digest = SpecDigest(c.wanted)
 	for _, rule := range []func(comparison) (decision, bool){
 		m.otherMode, m.otherVolume, m.sentBefore, m.drifted,
 	} {

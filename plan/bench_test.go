@@ -1,0 +1,186 @@
+package plan_test
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/plan"
+)
+
+// sizes are the numbers of stacks, of three services each.
+var sizes = []int{10, 100, 1000}
+
+// bigSwarm is a workspace of so many stacks, and the Swarm that runs them, as a
+// daemon shows it.
+func bigSwarm(stacks int) (desired []kargo.Stack, there kargo.Cluster) {
+	for i := range stacks {
+		s := stack(fmt.Sprintf("s%04d", i))
+		for j := range 3 {
+			s.Services = append(s.Services, typicalService(s, j))
+		}
+		s.Networks = []kargo.Network{{Name: s.Namespace() + "_default", Driver: "overlay"}}
+		s.Configs = []kargo.Config{{Name: s.Namespace() + "_conf-1", Data: []byte("content")}}
+		if i > 0 {
+			s.Needs = []string{desired[i/2].Name}
+		}
+		desired = append(desired, s)
+	}
+	alone := slices.Clone(desired)
+	for i := range alone {
+		alone[i].Needs = nil
+	}
+	there.TasksKnown = true
+	for _, change := range plan.Make(alone, kargo.Cluster{TasksKnown: true}, options()).Changes {
+		there = withChange(there, change)
+	}
+	return desired, there
+}
+
+func typicalService(s kargo.Stack, number int) kargo.Service {
+	name := fmt.Sprintf("%s_app%d", s.Namespace(), number)
+	return service(name, "registry.example/team/app:1.2.3", uses(s.Namespace()+"_conf-1"), on(s.Namespace()+"_default"),
+		func(spec *swarm.ServiceSpec) {
+			for i := range 10 {
+				spec.TaskTemplate.ContainerSpec.Env = append(spec.TaskTemplate.ContainerSpec.Env, fmt.Sprintf("VARIABLE_%d=value %d", i, i))
+				spec.Labels[fmt.Sprintf("traefik.http.routers.app%d.rule", i)] = "Host(`app.example`)"
+			}
+			spec.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: name, Target: "/data"}}
+			spec.TaskTemplate.ContainerSpec.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "true"}, Interval: time.Second}
+			spec.TaskTemplate.Resources = &swarm.ResourceRequirements{Limits: &swarm.Limit{MemoryBytes: 64 << 20}}
+			spec.UpdateConfig = &swarm.UpdateConfig{Parallelism: 1, Order: "start-first"}
+		})
+}
+
+// withChange is a cluster once a creation was carried out.
+func withChange(there kargo.Cluster, change kargo.Change) kargo.Cluster {
+	switch change.Kind {
+	case kargo.KindService:
+		spec := *change.Service
+		spec.EndpointSpec = &swarm.EndpointSpec{Mode: swarm.ResolutionModeVIP} // as the daemon fills it in
+		there.Services = append(there.Services, kargo.LiveService{
+			ID: "id of " + change.Name, Name: change.Name, Version: 7, Spec: spec,
+			Image: spec.TaskTemplate.ContainerSpec.Image + "@sha256:pinned", Running: 1, Desired: 1,
+		})
+	case kargo.KindNetwork:
+		there.Networks = append(there.Networks, kargo.LiveNetwork{Name: change.Name, Driver: "overlay", Labels: change.Network.Labels})
+	case kargo.KindConfig, kargo.KindSecret:
+		there.Configs = append(there.Configs, kargo.LiveConfig{Name: change.Name, Labels: change.Config.Labels})
+	case kargo.KindNode:
+	}
+	return there
+}
+
+func BenchmarkMake(b *testing.B) {
+	for _, stacks := range sizes {
+		desired, there := bigSwarm(stacks)
+		b.Run(fmt.Sprintf("nothing changed/%d stacks", stacks), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if next := plan.Make(desired, there, options()); !next.Empty() || len(next.Held) > 0 {
+					b.Fatal(next)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("one service changed/%d stacks", stacks), func(b *testing.B) {
+			changed := append([]kargo.Stack{}, desired...)
+			changed[stacks/2].Services = append([]kargo.Service{service(desired[stacks/2].Services[0].Name, "app:2")}, desired[stacks/2].Services[1:]...)
+			b.ReportAllocs()
+			for b.Loop() {
+				if next := plan.Make(changed, there, options()); len(next.Changes) != 1 {
+					b.Fatal(next)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	desired, there := bigSwarm(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		plan.Diff(there.Services[0].Spec, desired[0].Services[0].Spec, kargo.Mask{})
+	}
+}
+
+// BenchmarkStackHealth looks at every stack, as is done after each look.
+func BenchmarkStackHealth(b *testing.B) {
+	for _, stacks := range sizes {
+		desired, there := bigSwarm(stacks)
+		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				healthOfAll(desired, there)
+			}
+		})
+	}
+}
+
+func healthOfAll(desired []kargo.Stack, there kargo.Cluster) {
+	index := plan.NewIndex(there)
+	for _, s := range desired {
+		plan.StackHealth(s, index)
+	}
+}
+
+// BenchmarkJudge judges every stack, as during a rollout of all.
+func BenchmarkJudge(b *testing.B) {
+	for _, stacks := range sizes {
+		desired, there := bigSwarm(stacks)
+		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				judgeAll(desired, there)
+			}
+		})
+	}
+}
+
+func judgeAll(desired []kargo.Stack, there kargo.Cluster) {
+	index := plan.NewIndex(there)
+	for _, s := range desired {
+		plan.Judge(s, index, time.Time{}, time.Time{})
+	}
+}
+
+// What a plan and its judgements cost must grow with the number of stacks and no
+// faster: four times as many may allocate 4.5 times as much.
+func TestCostGrowsWithTheStacks(t *testing.T) {
+	const few, many = 50, 200
+	for _, test := range []struct {
+		name string
+		do   func(desired []kargo.Stack, there kargo.Cluster)
+	}{
+		{"plan", func(desired []kargo.Stack, there kargo.Cluster) { plan.Make(desired, there, options()) }},
+		{"first plan", func(desired []kargo.Stack, _ kargo.Cluster) {
+			plan.Make(desired, kargo.Cluster{TasksKnown: true}, options())
+		}},
+		{"health", healthOfAll},
+		{"judge", judgeAll},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cost := func(stacks int) (bytes, allocations float64) {
+				desired, there := bigSwarm(stacks)
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				test.do(desired, there)
+				runtime.ReadMemStats(&after)
+				return float64(after.TotalAlloc - before.TotalAlloc), float64(after.Mallocs - before.Mallocs)
+			}
+			fewBytes, fewAllocations := cost(few)
+			manyBytes, manyAllocations := cost(many)
+			if manyBytes > 4.5*fewBytes || manyAllocations > 4.5*fewAllocations {
+				t.Errorf("%d stacks take %.0f bytes in %.0f allocations, %d stacks %.0f in %.0f: %.1f and %.1f times as much",
+					few, fewBytes, fewAllocations, many, manyBytes, manyAllocations, manyBytes/fewBytes, manyAllocations/fewAllocations)
+			}
+		})
+	}
+}

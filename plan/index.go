@@ -1,0 +1,35 @@
+package plan
+
+import "kargo"
+
+// Index is what one look at the Swarm saw, indexed by the names of services. Make
+// it once for all stacks: to search the lists again for each of them takes time
+// that grows with the square of their number.
+type Index struct {
+	services map[string]*kargo.LiveService
+	tasks    map[string][]kargo.Task // in the order of the look
+}
+
+// NewIndex indexes what a look saw. The index points into live,
+// which must not change while the index is used.
+func NewIndex(live kargo.Cluster) Index {
+	index := Index{
+		services: make(map[string]*kargo.LiveService, len(live.Services)),
+		tasks:    map[string][]kargo.Task{},
+	}
+	for i := range live.Services {
+		index.services[live.Services[i].Name] = &live.Services[i]
+	}
+	for _, task := range live.Tasks {
+		index.tasks[task.Service] = append(index.tasks[task.Service], task)
+	}
+	return index
+}
+
+// Service returns the service of a name, if it exists.
+func (i Index) Service(name string) (service kargo.LiveService, exists bool) {
+	if found := i.services[name]; found != nil {
+		return *found, true
+	}
+	return kargo.LiveService{}, false
+}
