@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 )
 
 // Fault says what happens next after an error. Each package classifies at its
@@ -241,25 +239,6 @@ func (ps Problems) Printable() Problems {
 }
 
 const maxMessage = 500 // bytes
-
-// Printable is a text in which nothing moves a cursor, changes a colour or turns
-// the direction of writing: such characters are written as Go does.
-func Printable(text string) string {
-	odd := func(r rune) bool { return !unicode.IsPrint(r) }
-	if !strings.ContainsFunc(text, odd) {
-		return text
-	}
-	var printable strings.Builder
-	for _, r := range text {
-		if odd(r) {
-			quoted := strconv.QuoteRune(r)
-			printable.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			printable.WriteRune(r)
-		}
-	}
-	return printable.String()
-}
 
 // Sort orders by place, then message, and drops repetitions: the same file may
 // be read for several stacks.

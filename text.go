@@ -1,6 +1,10 @@
 package kargo
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
 
 // maxLine is the length of the longest line of a text from outside, in characters.
 const maxLine = 200
@@ -16,4 +20,23 @@ func PrintableLine(text string) string {
 		return string(line[:maxLine]) + "…"
 	}
 	return string(line)
+}
+
+// Printable returns a text in which nothing moves a cursor, changes a colour or
+// turns the direction of writing: such characters are written as Go does.
+func Printable(text string) string {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(text, odd) {
+		return text
+	}
+	var printable strings.Builder
+	for _, r := range text {
+		if odd(r) {
+			quoted := strconv.QuoteRune(r)
+			printable.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			printable.WriteRune(r)
+		}
+	}
+	return printable.String()
 }

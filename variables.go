@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kargo/spelling"
 )
 
 // Suffix is the end of a variable's name that follows the name of a stack, a
@@ -135,7 +137,7 @@ func setWord[W ~string](into *W, value string, words ...W) error {
 		for _, word := range words {
 			texts = append(texts, string(word))
 		}
-		return badValue(DidYouMean(value, texts), "is %q, not one of %s", value, strings.Join(texts, ", "))
+		return badValue(spelling.DidYouMean(value, texts), "is %q, not one of %s", value, strings.Join(texts, ", "))
 	}
 	*into = W(value)
 	return nil

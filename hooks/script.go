@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Script is one that a person asked for, on the commands exec and build. It
@@ -72,5 +73,5 @@ func (s Script) missing() error {
 			names = append(names, name)
 		}
 	}
-	return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no script %q", s.Name), Hint: kargo.DidYouMean(s.Name, names)}
+	return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no script %q", s.Name), Hint: spelling.DidYouMean(s.Name, names)}
 }

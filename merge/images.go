@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // images reads which variables follow the tags of which images.
@@ -18,7 +19,7 @@ func (s *settingsReader) images(node *yaml.Node) {
 	s.entries(node, "images", func(variable, settings *yaml.Node) {
 		name := variable.Value
 		if _, known := s.ws.Env[name]; !known {
-			s.fail(variable, kargo.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is no variable of the environment", name)
+			s.fail(variable, spelling.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is no variable of the environment", name)
 			return
 		}
 		rule := kargo.ImageRule{Variable: name, Where: kargo.Place{File: settingsFile, Line: variable.Line}}

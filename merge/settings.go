@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // settingsFile is the optional file that sets stack variables, in a form that
@@ -98,7 +99,7 @@ func (s *settingsReader) mapping(node *yaml.Node, what string, readers map[strin
 	s.entries(node, what, func(key, value *yaml.Node) {
 		read, known := readers[key.Value]
 		if !known {
-			s.fail(key, kargo.DidYouMean(key.Value, slices.Collect(maps.Keys(readers))), "%s has no key %q", what, key.Value)
+			s.fail(key, spelling.DidYouMean(key.Value, slices.Collect(maps.Keys(readers))), "%s has no key %q", what, key.Value)
 			return
 		}
 		read(value)
@@ -127,7 +128,7 @@ func (s *settingsReader) stacks(node *yaml.Node) {
 	known := s.ws.Env.List("STACKS")
 	s.entries(node, "stacks", func(stack, settings *yaml.Node) {
 		if !slices.Contains(known, stack.Value) {
-			s.fail(stack, kargo.DidYouMean(stack.Value, known), "stacks.%s is not in STACKS", stack.Value)
+			s.fail(stack, spelling.DidYouMean(stack.Value, known), "stacks.%s is not in STACKS", stack.Value)
 			return
 		}
 		readers := map[string]func(*yaml.Node){}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Names of the policies.
@@ -43,7 +44,7 @@ type Policy struct {
 func New(name string) (Policy, error) {
 	names := []string{Open, Baseline, Restricted}
 	if !slices.Contains(names, name) {
-		return Policy{}, invalid(kargo.DidYouMean(name, names), "there is no policy %q; the policies are %s", name, strings.Join(names, ", "))
+		return Policy{}, invalid(spelling.DidYouMean(name, names), "there is no policy %q; the policies are %s", name, strings.Join(names, ", "))
 	}
 	return Policy{base: name}, nil
 }
@@ -146,7 +147,7 @@ func checkRule(name string) error {
 	if _, ok := findRule(name); ok {
 		return nil
 	}
-	return invalid(kargo.DidYouMean(name, Rules()), "there is no rule %q", name)
+	return invalid(spelling.DidYouMean(name, Rules()), "there is no rule %q", name)
 }
 
 func invalid(hint, format string, args ...any) error {

@@ -23,6 +23,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Names are the recipes of a workspace.
@@ -43,7 +44,7 @@ func Read(workspace kargo.Workspace, name string) (kargo.Build, kargo.Problems, 
 	source, exists := workspace.Files[file]
 	if !exists {
 		return kargo.Build{}, nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no recipe %s", file),
-			Hint: kargo.DidYouMean(name, Names(workspace))}
+			Hint: spelling.DidYouMean(name, Names(workspace))}
 	}
 	r := &reader{workspace: workspace, file: file, build: kargo.Build{
 		Name: name, Dockerfile: "Dockerfile", Files: map[string]kargo.File{}, Args: map[string]string{}, Push: true, Pull: true, Cache: true,
@@ -118,7 +119,7 @@ func (r *reader) read(data []byte) {
 		case "cache":
 			r.build.Cache = r.yes(value)
 		default:
-			r.fail(key.Line, kargo.DidYouMean(key.Value, keys), "a recipe has no key %q", key.Value)
+			r.fail(key.Line, spelling.DidYouMean(key.Value, keys), "a recipe has no key %q", key.Value)
 		}
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"kargo"
+	"kargo/dockerauth"
 )
 
 const (
@@ -84,7 +85,7 @@ func (c *Client) login(domain string) (authn.Authenticator, error) {
 	if err != nil {
 		return nil, kargo.Errorf(kargo.Unavailable, "read registry credentials: %w", err)
 	}
-	found, err := kargo.CredentialFor(config, domain)
+	found, err := dockerauth.For(config, domain)
 	if err != nil || found == nil {
 		return authn.Anonymous, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // A bind of the merged configuration shows a folder of the controller's
@@ -78,7 +79,7 @@ func keepsBinds(s *rendering, service string) bool {
 	variable := kargo.SuffixBinds.Of(service)
 	value := cmp.Or(s.ws.Env[variable], words[0])
 	if !slices.Contains(words, value) {
-		s.report.Fail(s.ws.PlaceOf(variable), kargo.DidYouMean(value, words), "%s is %q, not one of %s", variable, value, strings.Join(words, ", "))
+		s.report.Fail(s.ws.PlaceOf(variable), spelling.DidYouMean(value, words), "%s is %q, not one of %s", variable, value, strings.Join(words, ", "))
 	}
 	return value == "keep"
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // apiVersion is the oldest Docker API that Kargo speaks (Docker 20.10). The
@@ -60,7 +61,7 @@ func nearService(config *types.Config, name string) string {
 			others = append(others, other.Name)
 		}
 	}
-	return kargo.DidYouMean(name, others)
+	return spelling.DidYouMean(name, others)
 }
 
 // specOf converts one service.

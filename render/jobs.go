@@ -7,6 +7,7 @@ import (
 	"github.com/docker/cli/cli/compose/types"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // jobs are the services of a stack that run once: before the rest of it
@@ -67,7 +68,7 @@ func isJob(s *rendering, variable, name string) bool {
 		}
 		return true
 	}
-	s.report.Fail(at, kargo.DidYouMean(name, names), "%s names %q, which is not in stack %q", variable, name, s.name)
+	s.report.Fail(at, spelling.DidYouMean(name, names), "%s names %q, which is not in stack %q", variable, name, s.name)
 	return false
 }
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/docker/cli/cli/compose/types"
 
-	"kargo"
 	"kargo/render/compose"
+	"kargo/spelling"
 )
 
 // dropped are properties that the converter ignores without a message, beside
@@ -82,7 +82,7 @@ func checkDependencies(s *rendering) {
 	for _, name := range names {
 		for _, other := range edges[name] {
 			if !slices.Contains(names, other) {
-				s.report.Warn(s.files.Place("services", name, "depends_on", other), kargo.DidYouMean(other, names),
+				s.report.Warn(s.files.Place("services", name, "depends_on", other), spelling.DidYouMean(other, names),
 					"services.%s depends on %q, which is not in stack %q", name, other, s.name)
 			}
 		}

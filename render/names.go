@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kargo/render/compose"
+	"kargo/spelling"
 
 	"kargo"
 )
@@ -57,7 +58,7 @@ func checkNames(ws kargo.Workspace, report *compose.Report, exist knownNames) {
 		}
 		if now, former := formerVariables[variable]; former {
 			report.Warn(at, now, "nothing reads %s", variable)
-		} else if near := kargo.Nearest(variable, known, 2); near != "" {
+		} else if near := spelling.Nearest(variable, known, 2); near != "" {
 			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
 		} else {
 			checkSuffix(report, exist, at, variable)
@@ -86,7 +87,7 @@ func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix 
 		variables = append(variables, suffix.Of(name))
 	}
 	hint := ""
-	if near := kargo.Nearest(variable, variables, 2); near != "" {
+	if near := spelling.Nearest(variable, variables, 2); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	report.Warn(at, hint, "%s %s", variable, what)

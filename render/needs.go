@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kargo/render/compose"
+	"kargo/spelling"
 
 	"kargo"
 )
@@ -18,7 +19,7 @@ func stackNeeds(ws kargo.Workspace, report *compose.Report, stacks []string) map
 		for _, need := range ws.Env.List(variable) {
 			switch {
 			case !slices.Contains(stacks, need):
-				report.Fail(ws.PlaceOf(variable), kargo.DidYouMean(need, stacks),
+				report.Fail(ws.PlaceOf(variable), spelling.DidYouMean(need, stacks),
 					"stack %q needs %q, which is not in STACKS", stack, need)
 			case !slices.Contains(needs[stack], need):
 				needs[stack] = append(needs[stack], need)

@@ -20,6 +20,7 @@ import (
 
 	"kargo"
 	"kargo/render/compose"
+	"kargo/spelling"
 )
 
 // Render renders the named stacks of a workspace, or all of STACKS if none is
@@ -129,7 +130,7 @@ func chosen(ws kargo.Workspace, report *compose.Report, all, names []string) []s
 	}
 	for _, name := range names {
 		if !slices.Contains(all, name) {
-			report.Fail(ws.PlaceOf("STACKS"), kargo.DidYouMean(name, all), "STACKS has no stack %q", name)
+			report.Fail(ws.PlaceOf("STACKS"), spelling.DidYouMean(name, all), "STACKS has no stack %q", name)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(name string) bool {

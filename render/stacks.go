@@ -8,6 +8,7 @@ import (
 
 	"kargo"
 	"kargo/render/compose"
+	"kargo/spelling"
 )
 
 // tooMany refuses more services than there may be, before any file is read.
@@ -64,7 +65,7 @@ func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []st
 			at = ws.PlaceOf("STACKS")
 		}
 		hint := "list its services, as in " + variable + `="redis mongodb"`
-		if near := kargo.Nearest(variable, unlisted(ws), 2); near != "" {
+		if near := spelling.Nearest(variable, unlisted(ws), 2); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		report.Fail(at, hint, "stack %q has no services: %s is empty or not set", stack, variable)

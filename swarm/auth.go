@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/registry"
 
 	"kargo"
+	"kargo/dockerauth"
 )
 
 // registryAuth is the credential for an image's registry, encoded as Docker's
@@ -42,7 +43,7 @@ func (c *Client) credential(domain string) (*registry.AuthConfig, error) {
 // credentialFor is the entry of a registry in Docker's config.json as the
 // daemon wants it, or nil.
 func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
-	found, err := kargo.CredentialFor(config, domain)
+	found, err := dockerauth.For(config, domain)
 	if err != nil || found == nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/term"
 
 	"kargo"
+	"kargo/dockerauth"
 )
 
 // Build makes an image on the node that Kargo talks to, and tells of it on out: as it goes on a terminal, in plain lines
@@ -117,13 +118,13 @@ func (c *Client) allAuths() (map[string]registry.AuthConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read registry credentials: %w", err)
 	}
-	addresses, err := kargo.CredentialAddresses(config)
+	addresses, err := dockerauth.Addresses(config)
 	if err != nil {
 		return nil, err
 	}
 	auths := map[string]registry.AuthConfig{}
 	for _, address := range addresses {
-		auth, err := credentialFor(config, kargo.RegistryHost(address))
+		auth, err := credentialFor(config, dockerauth.Host(address))
 		if err != nil {
 			return nil, err
 		}

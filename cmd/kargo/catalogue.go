@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 func catalogueCommand(env map[string]string) *cobra.Command {
@@ -94,7 +95,7 @@ func (c catalogueList) choose(names []string) ([]catalogueService, error) {
 		i := slices.Index(known, name)
 		if i < 0 {
 			return nil, usageError{&kargo.Error{
-				Fault: kargo.Invalid, Err: fmt.Errorf("the catalogue has no service %q", name), Hint: kargo.DidYouMean(name, known),
+				Fault: kargo.Invalid, Err: fmt.Errorf("the catalogue has no service %q", name), Hint: spelling.DidYouMean(name, known),
 			}}
 		}
 		chosen = append(chosen, c.Services[i])

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 func removeCommand(env map[string]string) *cobra.Command {
@@ -102,7 +103,7 @@ func (s *settings) stacksToRemove(cmd *cobra.Command, o *operation, name string)
 	if name != allStacks {
 		if !known[name] {
 			return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no stack %q", name),
-				Hint: kargo.DidYouMean(name, slices.Collect(maps.Keys(known)))}
+				Hint: spelling.DidYouMean(name, slices.Collect(maps.Keys(known)))}
 		}
 		return []string{name}, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"kargo"
 	"kargo/gitsync"
 	"kargo/plan"
+	"kargo/spelling"
 )
 
 // settings are the program's own. Nothing outside this package knows where
@@ -250,7 +251,7 @@ func (s *settings) resolve(cmd *cobra.Command, env map[string]string) error {
 	for _, key := range keys {
 		if !known[key.name] {
 			return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: s.config, Line: key.line},
-				Err: fmt.Errorf("unknown setting %q", key.name), Hint: kargo.DidYouMean(key.name, slices.Collect(maps.Keys(known)))}
+				Err: fmt.Errorf("unknown setting %q", key.name), Hint: spelling.DidYouMean(key.name, slices.Collect(maps.Keys(known)))}
 		}
 		// Settings of other commands are read, and left alone.
 		flag := cmd.Flags().Lookup(key.name)
@@ -281,7 +282,7 @@ func (s *settings) resolveVariable(flags *pflag.FlagSet, known map[string]bool, 
 		for setting := range known {
 			names = append(names, variable(setting))
 		}
-		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("unknown setting in the environment: %s", name), Hint: kargo.DidYouMean(name, names)}
+		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("unknown setting in the environment: %s", name), Hint: spelling.DidYouMean(name, names)}
 	}
 	flag := flags.Lookup(setting)
 	if flag == nil || flag.Changed || value == "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // dependency is a service that waits for another one.
@@ -47,7 +48,7 @@ func readCondition(report *Report, f *File, service, other string, entry any) ka
 		for _, condition := range needConditions {
 			words = append(words, string(condition))
 		}
-		report.Fail(f.At("services", service, "depends_on", other, "condition"), kargo.DidYouMean(text, words),
+		report.Fail(f.At("services", service, "depends_on", other, "condition"), spelling.DidYouMean(text, words),
 			"services.%s.depends_on.%s: condition %q is none of %s", service, other, text, strings.Join(words, ", "))
 	}
 	return kargo.NeedStarted

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // readFiles reads the files of all entries of the stack in order: for each
@@ -82,7 +83,7 @@ func fileHint(ws kargo.Workspace, name string) string {
 		}
 	}
 	slices.Sort(known)
-	return kargo.DidYouMean(name, known)
+	return spelling.DidYouMean(name, known)
 }
 
 // checkOverlap warns of services that the files of two entries define: Docker

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Tree is the merged configuration as the files of one stack refer to it. It
@@ -50,7 +51,7 @@ func (t *Tree) File(at kargo.Place, name string) (string, kargo.File, bool) {
 	}
 	file, ok := t.files[inside]
 	if !ok {
-		t.report.Fail(at, kargo.DidYouMean(inside, slices.Sorted(maps.Keys(t.files))), "there is no file %s", inside)
+		t.report.Fail(at, spelling.DidYouMean(inside, slices.Sorted(maps.Keys(t.files))), "there is no file %s", inside)
 		return "", kargo.File{}, false
 	}
 	t.Use(inside)

@@ -1,4 +1,4 @@
-package kargo_test
+package dockerauth_test
 
 import (
 	"encoding/base64"
@@ -6,9 +6,10 @@ import (
 	"testing"
 
 	"kargo"
+	"kargo/dockerauth"
 )
 
-func TestCredentialFor(t *testing.T) {
+func TestFor(t *testing.T) {
 	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 	config := `{"auths": {
 		"registry.example:5000": {"auth": "` + encode("ann:pass:word") + `"},
@@ -26,7 +27,7 @@ func TestCredentialFor(t *testing.T) {
 		"token.example":         "  t0ken",
 		"other.example":         "none",
 	} {
-		auth, err := kargo.CredentialFor([]byte(config), domain)
+		auth, err := dockerauth.For([]byte(config), domain)
 		if err != nil {
 			t.Errorf("%s: %v", domain, err)
 			continue
@@ -40,12 +41,12 @@ func TestCredentialFor(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]string{"damaged.example": config, "x": "hunter22"} {
-		_, err := kargo.CredentialFor([]byte(bad), name)
+		_, err := dockerauth.For([]byte(bad), name)
 		if kargo.FaultOf(err) != kargo.Invalid || strings.Contains(err.Error(), "hunter22") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if auth, err := kargo.CredentialFor(nil, "docker.io"); auth != nil || err != nil {
+	if auth, err := dockerauth.For(nil, "docker.io"); auth != nil || err != nil {
 		t.Errorf("no file: %v, %v", auth, err)
 	}
 }

@@ -1,4 +1,7 @@
-package kargo
+// Package dockerauth reads the credentials of image registries in Docker's
+// config.json, as `docker login` writes it. It reads bytes and no file, and none
+// of them is ever in an error. Errors are [kargo.Invalid].
+package dockerauth
 
 import (
 	"encoding/base64"
@@ -6,10 +9,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"kargo"
 )
 
-// RegistryCredential is what `docker login` keeps for one registry.
-type RegistryCredential struct {
+// Credential is what `docker login` keeps for one registry.
+type Credential struct {
 	Address            string // as the file has it
 	Username, Password string
 	IdentityToken      string
@@ -19,24 +24,24 @@ type RegistryCredential struct {
 // images without a registry in their name.
 const dockerHub = "https://index.docker.io/v1/"
 
-// CredentialFor finds a registry, as image names have it ("docker.io"), in
-// Docker's config.json; nil where there is none. Entries may be written with a
-// scheme and a path. Nothing of the file is ever in an error.
-func CredentialFor(config []byte, domain string) (*RegistryCredential, error) {
+// For returns the credential of a registry, named as in image names
+// ("docker.io"), or nil where there is none. Entries may be written with a
+// scheme and a path.
+func For(config []byte, domain string) (*Credential, error) {
 	file, err := parseCredentials(config)
 	if err != nil {
 		return nil, err
 	}
 	for address, entry := range file.Auths {
-		if RegistryHost(address) != domain {
+		if Host(address) != domain {
 			continue
 		}
-		found := &RegistryCredential{Address: address, IdentityToken: entry.IdentityToken}
+		found := &Credential{Address: address, IdentityToken: entry.IdentityToken}
 		if entry.Auth != "" {
 			plain, err := base64.StdEncoding.DecodeString(entry.Auth)
 			user, password, separated := strings.Cut(string(plain), ":")
 			if err != nil || !separated {
-				return nil, Errorf(Invalid, "read registry credentials: the entry of %s is damaged", domain)
+				return nil, kargo.Errorf(kargo.Invalid, "read registry credentials: the entry of %s is damaged", domain)
 			}
 			found.Username, found.Password = user, strings.TrimRight(password, "\x00")
 		}
@@ -45,8 +50,8 @@ func CredentialFor(config []byte, domain string) (*RegistryCredential, error) {
 	return nil, nil
 }
 
-// CredentialAddresses are the addresses of registries in Docker's config.json.
-func CredentialAddresses(config []byte) ([]string, error) {
+// Addresses returns the addresses of registries as the file has them, sorted.
+func Addresses(config []byte) ([]string, error) {
 	file, err := parseCredentials(config)
 	return slices.Sorted(maps.Keys(file.Auths)), err
 }
@@ -61,13 +66,13 @@ type credentialsFile struct {
 
 func parseCredentials(config []byte) (file credentialsFile, err error) {
 	if len(config) > 0 && json.Unmarshal(config, &file) != nil {
-		err = Errorf(Invalid, "read registry credentials: not in the form of Docker's config.json")
+		err = kargo.Errorf(kargo.Invalid, "read registry credentials: not in the form of Docker's config.json")
 	}
 	return file, err
 }
 
-// RegistryHost is the registry that an entry is for, as image names have it.
-func RegistryHost(address string) string {
+// Host returns the registry that an address is for, as image names have it.
+func Host(address string) string {
 	if address == dockerHub {
 		return "docker.io"
 	}

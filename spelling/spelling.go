@@ -1,22 +1,22 @@
-package kargo
+// Package spelling finds the name that somebody may have meant. It has no
+// effects and knows nothing of Kargo.
+package spelling
 
 import "slices"
 
-// DidYouMean is a hint with the candidate nearest to a name that nobody knows,
-// or "" where none is near.
+// DidYouMean returns a hint with the candidate that is nearest to an unknown
+// name, as "did you mean redis?". It is empty where none is near.
 func DidYouMean(name string, candidates []string) string {
-	return didYouMean(Nearest(name, candidates, max(2, len(name)/3)))
-}
-
-func didYouMean(name string) string {
-	if name == "" {
+	nearest := Nearest(name, candidates, max(2, len(name)/3))
+	if nearest == "" {
 		return ""
 	}
-	return "did you mean " + name + "?"
+	return "did you mean " + nearest + "?"
 }
 
-// Nearest is the candidate that at most so many letters set apart from a name,
-// fewer than the name has; or "" where there is none.
+// Nearest returns the candidate with the smallest edit distance to a name: how
+// many letters must be inserted, deleted or replaced. It is empty where more
+// than letters, or as many as the name has, would be needed.
 func Nearest(name string, candidates []string, letters int) string {
 	best, nearest := "", min(len(name), 1+letters)
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {

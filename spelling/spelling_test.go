@@ -1,9 +1,9 @@
-package kargo_test
+package spelling_test
 
 import (
 	"testing"
 
-	"kargo"
+	"kargo/spelling"
 )
 
 func TestDidYouMean(t *testing.T) {
@@ -17,7 +17,7 @@ func TestDidYouMean(t *testing.T) {
 		"x":           "", // everything of one letter is near everything else
 		"":            "",
 	} {
-		if got := kargo.DidYouMean(name, known); got != want {
+		if got := spelling.DidYouMean(name, known); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}
