@@ -69,6 +69,17 @@ type PlanText struct {
 	Time     time.Time  `json:"time,omitzero"`
 }
 
+// Preview is what the next round would do, and what is wrong with the newest
+// revision.
+type Preview struct {
+	// Plan is that of the newest revision, or of the one in force where the
+	// newest is refused.
+	Plan Plan `json:"plan"`
+	// Problems are those of the newest revision. Where one of them is not a
+	// warning it is refused.
+	Problems Problems `json:"problems,omitempty"`
+}
+
 // Ready tells whether the controller has ever brought Swarm and a revision
 // together: what /readyz answers.
 func (s Status) Ready() bool { return s.Applied.Commit != "" }

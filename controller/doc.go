@@ -11,7 +11,7 @@
 //
 //   - [Loop] is for everyone. Its Run calls round after round until its context
 //     ends; all its other methods may be called from any goroutine at any time,
-//     and return at once, except for Plan, which waits for its turn.
+//     and return at once, except for Preview, which waits for its turn.
 //   - [Reconciler] runs single rounds. It belongs to one goroutine: Loop.Run in
 //     the controller, the command itself in apply, deploy, remove and plan. Only
 //     its Status may be called from others.

@@ -24,23 +24,23 @@ type Loop struct {
 	cleaner    *cleaner
 	notifier   *notifier
 
-	nudges  chan string   // holds one: a burst becomes one round
-	changed chan struct{} // holds one: something changed in Swarm
-	plans   chan planRequest
+	nudges   chan string   // holds one: a burst becomes one round
+	changed  chan struct{} // holds one: something changed in Swarm
+	previews chan previewRequest
 
 	mu       sync.Mutex
 	requests []func(*Reconciler) // for the next round, see ask
 }
 
-// planRequest asks the loop for the plan of its next round.
-type planRequest struct {
+// previewRequest asks the goroutine of the rounds for a preview of the next.
+type previewRequest struct {
 	ctx   context.Context
-	reply chan<- planReply
+	reply chan<- previewReply
 }
 
-type planReply struct {
-	plan kargo.Plan
-	err  error
+type previewReply struct {
+	preview kargo.Preview
+	err     error
 }
 
 // New makes a loop. It does nothing until Run is called.
@@ -48,7 +48,7 @@ func New(parts Parts) *Loop {
 	r := NewReconciler(parts)
 	l := &Loop{
 		parts: parts, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
-		nudges: make(chan string, 1), changed: make(chan struct{}, 1), plans: make(chan planRequest),
+		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan previewRequest),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
 	r.notify = l.notifier.add
@@ -70,18 +70,18 @@ func (l *Loop) Nudge(trigger string) {
 // Status returns a copy of what the loop knows now.
 func (l *Loop) Status() kargo.Status { return l.board.status() }
 
-// Plan returns the plan that a round would carry out now, without changing
-// anything. It waits until the round under way has ended. The error is that of
-// the round: with Invalid, the plan is the one of the revision in force.
-func (l *Loop) Plan(ctx context.Context) (kargo.Plan, error) {
-	reply := make(chan planReply, 1)
+// Preview returns the plan that a round would carry out now, without changing
+// anything. It waits until the round under way has ended. An error means that
+// git or Swarm could not be read, or that ctx ended.
+func (l *Loop) Preview(ctx context.Context) (kargo.Preview, error) {
+	reply := make(chan previewReply, 1)
 	select {
-	case l.plans <- planRequest{ctx, reply}:
+	case l.previews <- previewRequest{ctx, reply}:
 	case <-ctx.Done():
-		return kargo.Plan{}, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
+		return kargo.Preview{}, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
 	}
 	answer := <-reply
-	return answer.plan, answer.err
+	return answer.preview, answer.err
 }
 
 // Run runs rounds until ctx ends, and then returns nil. A plan that is being
@@ -128,7 +128,7 @@ func (l *Loop) runRounds(ctx context.Context) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case request := <-l.plans:
+		case request := <-l.previews:
 			l.preview(request)
 			trigger = ""
 		case trigger = <-l.nudges:
@@ -162,9 +162,10 @@ func (l *Loop) handOver(ask bool) {
 	}
 }
 
-func (l *Loop) preview(request planRequest) {
-	next, err := l.reconciler.Plan(request.ctx)
-	request.reply <- planReply{next, err}
+func (l *Loop) preview(request previewRequest) {
+	reply := previewReply{err: kargo.Errorf(kargo.Internal, "panic while planning")}
+	defer func() { request.reply <- reply }()
+	reply.preview, reply.err = l.reconciler.Preview(request.ctx)
 }
 
 // round runs one round, and returns how long to wait for the next. An empty

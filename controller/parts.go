@@ -98,7 +98,7 @@ type Parts struct {
 	Source   Source
 	Swarm    Swarm
 	Watcher  Watcher
-	Store    Store
+	Store    Store // may be nil for Reconciler.Preview alone
 	Compiler compile.Compiler
 	Effects  Effects
 	Tags     Tags
@@ -193,8 +193,23 @@ func (p Parts) withoutEffects() Parts {
 	return p
 }
 
-// readOnly is a store that keeps nothing.
+// readOnly is a store that keeps nothing. Without a store below it nothing is
+// known.
 type readOnly struct{ Store }
+
+func (s readOnly) Good(stack string) (*kargo.Stack, error) {
+	if s.Store == nil {
+		return nil, nil
+	}
+	return s.Store.Good(stack)
+}
+
+func (s readOnly) Approved(at time.Time) (string, error) {
+	if s.Store == nil {
+		return "", nil
+	}
+	return s.Store.Approved(at)
+}
 
 func (readOnly) Begin(d kargo.Deployment) (kargo.Deployment, error) { return d, nil }
 func (readOnly) Record(kargo.Deployment, kargo.Memory) error        { return nil }

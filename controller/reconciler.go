@@ -104,17 +104,21 @@ func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage)
 	return nil
 }
 
-// Plan returns the plan that Round would carry out now. It runs the same stages
-// up to that on a copy, without any effect: nothing is recorded or written, and
-// the reconciler stays as it is. With a revision that is refused, the error is
-// Invalid and the plan is that of the revision in force.
-func (r *Reconciler) Plan(ctx context.Context) (kargo.Plan, error) {
+// Preview returns the plan that Round would carry out now. It runs the same
+// stages up to that on a copy, without any effect: nothing is recorded or
+// written, and the reconciler stays as it is. An error means that git or Swarm
+// could not be read.
+func (r *Reconciler) Preview(ctx context.Context) (kargo.Preview, error) {
 	this := &round{trigger: "plan"}
 	copied := r.withoutEffects()
 	copied.work.git = true
 	copied.work.lookAt(lookEverywhere)
 	err := copied.runStages(ctx, this, planning)
-	return this.next, joined(err, this.sourceErr)
+	preview := kargo.Preview{Plan: this.next, Problems: copied.source.problems}
+	if preview.Problems.Err() != nil {
+		return preview, err // which is all that sourceErr says
+	}
+	return preview, joined(err, this.sourceErr)
 }
 
 // LookAgain is a Round that only looks at Swarm: at what the last one started.

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"kargo"
@@ -42,6 +44,23 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, s.Controller.Status())
+}
+
+// previewTime is how long a plan may take: a round may be under way, and git
+// and Swarm are read for it.
+const previewTime = 3 * time.Minute
+
+func (s *Server) servePlan(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
+	defer cancel()
+	// A test's recorder has no deadlines; that of a connection can be moved.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(previewTime + time.Minute))
+	preview, err := s.Controller.Preview(ctx)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, preview)
 }
 
 func (s *Server) sync(w http.ResponseWriter, _ *http.Request) {

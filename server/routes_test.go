@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 type idle struct{}
 
 func (idle) Status() kargo.Status                                { return kargo.Status{} }
+func (idle) Preview(context.Context) (kargo.Preview, error)      { return kargo.Preview{}, nil }
 func (idle) Nudge(string)                                        { panic("nudged without permission") }
 func (idle) Approve(string, string) error                        { panic("approved without permission") }
 func (idle) Retry(string)                                        { panic("retried without permission") }

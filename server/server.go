@@ -8,6 +8,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -19,6 +20,9 @@ import (
 type Controller interface {
 	// Status is what the controller knows now.
 	Status() kargo.Status
+	// Preview returns the plan that a round would carry out now. It may take as
+	// long as reading git and Swarm does.
+	Preview(ctx context.Context) (kargo.Preview, error)
 	// Nudge asks for a round soon, and names the reason for the history. It
 	// returns at once; nudges that come close together are one.
 	Nudge(trigger string)
@@ -91,6 +95,7 @@ func (s *Server) routes() []route {
 		{"GET /metrics", metrics, s.serveMetrics},
 
 		{"GET /api/v1/status", needsToken, s.serveStatus},
+		{"GET /api/v1/plan", needsToken, s.servePlan},
 		{"GET /api/v1/deployments", needsToken, s.serveDeployments},
 		{"GET /api/v1/deployments/{number}", needsToken, s.serveDeployment},
 		{"POST /api/v1/sync", needsToken, s.sync},

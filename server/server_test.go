@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -22,6 +23,8 @@ const (
 // loop is a controller that does nothing but remember what it was asked.
 type loop struct {
 	status   kargo.Status
+	preview  kargo.Preview
+	err      error // of the preview
 	approval error
 
 	mu    sync.Mutex
@@ -30,7 +33,8 @@ type loop struct {
 
 func (l *loop) Status() kargo.Status { return l.status }
 
-func (l *loop) Nudge(trigger string) { l.remember("nudge: " + trigger) }
+func (l *loop) Preview(context.Context) (kargo.Preview, error) { return l.preview, l.err }
+func (l *loop) Nudge(trigger string)                           { l.remember("nudge: " + trigger) }
 
 func (l *loop) Approve(plan, by string) error {
 	l.remember("approve: " + plan + " by " + by)

@@ -85,7 +85,7 @@ func (s *settings) operate(cmd *cobra.Command, env map[string]string, source con
 	}
 	o := &operation{client: client, store: store}
 	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
-	parts, err := s.parts(cmd.Context(), source, address, client, store)
+	parts, err := s.parts(cmd.Context(), source, address, s.ownKey(client), store)
 	if err != nil {
 		o.close()
 		return nil, err

@@ -54,6 +54,15 @@ func (s *settings) client() (*client, error) {
 	return c, nil
 }
 
+// controllerRuns reports whether a controller answers in the data directory.
+func (s *settings) controllerRuns() bool {
+	connection, err := net.DialTimeout("unix", s.state("kargo.sock"), time.Second)
+	if err != nil {
+		return false
+	}
+	return connection.Close() == nil
+}
+
 // authorise gives the client its token, which it never sends in the clear
 // beyond this machine.
 func (s *settings) authorise(c *client) error {

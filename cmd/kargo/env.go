@@ -37,7 +37,7 @@ bash-process, for files that run programs (--allow-hooks).`,
 					return err
 				}
 			}
-			_, key, err := s.memory()
+			key, err := s.maskKey()
 			if err != nil {
 				return err
 			}

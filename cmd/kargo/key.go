@@ -28,6 +28,12 @@ type instanceKey struct {
 	key []byte
 }
 
+// ownKey is the instance's key for whoever changes something: it is made where
+// there is none.
+func (s *settings) ownKey(client *swarm.Client) *instanceKey {
+	return &instanceKey{client: client, instance: s.instance, create: true}
+}
+
 // derive returns a source of the key for one purpose.
 func (k *instanceKey) derive(purpose string) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {

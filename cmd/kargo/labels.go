@@ -60,7 +60,7 @@ func (s *settings) showLabels(cmd *cobra.Command, env map[string]string) error {
 	if err != nil {
 		return err
 	}
-	_, key, err := s.memory()
+	key, err := s.maskKey()
 	if err != nil {
 		return err
 	}

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"kargo"
 	"kargo/compile"
-	"kargo/plan"
+	"kargo/controller"
 )
 
 func planCommand(env map[string]string) *cobra.Command {
@@ -24,77 +23,104 @@ func planCommand(env map[string]string) *cobra.Command {
 		Use: "plan", Short: "Print what apply would change, and why", GroupID: "swarm", Args: noArgs,
 		Long: `Plan reads a workspace (a directory, or the head of a repository), looks at the
 Swarm, and prints the changes that would make them equal, one a line, each with
-its reason, then what is held back, and why. It changes nothing.`,
-		Example: "  kargo plan --workspace ./workspace\n  kargo plan --repo https://git.example/ops/platform.git --ref main",
+its reason, then what is held back, and why. It changes nothing.
+
+Where a controller runs, in the same data directory or at --url, it is the
+controller that plans: what the plan says is what its next round does. With
+--workspace or --repo the plan is made here.`,
+		Example: "  kargo plan --workspace ./workspace\n  kargo plan --repo https://git.example/ops/platform.git --ref main\n" +
+			"  kargo plan --url https://kargo.example --api-token-file token",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			next, err := s.plan(cmd, env)
+			preview, err := s.preview(cmd, env)
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return encode(cmd.OutOrStdout(), output, planDocument(next))
-			}
-			return printPlan(cmd.OutOrStdout(), next)
+			return showPreview(cmd, output, preview)
 		},
 	}
 	s.dataFlags(cmd.Flags())
 	s.workspaceFlags(cmd.Flags())
 	s.repoFlags(cmd.Flags())
 	s.swarmFlags(cmd.Flags())
+	s.clientFlags(cmd.Flags())
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }
 
-// plan makes the plan of the head of the source, without carrying it out.
-func (s *settings) plan(cmd *cobra.Command, env map[string]string) (kargo.Plan, error) {
-	ctx := cmd.Context()
-	desired, err := s.readSource(ctx)
-	if err != nil {
-		return kargo.Plan{}, err
+// preview returns the plan of the next round: from the controller that runs, or
+// made here in the same way.
+func (s *settings) preview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
+	named := s.workspace != "" || s.repo != ""
+	if s.url != "" && named {
+		return kargo.Preview{}, usagef("--url asks a controller, which has its own workspace; leave --workspace and --repo away")
 	}
-	if err := refuse(cmd, desired.Problems); err != nil {
-		return kargo.Plan{}, err
+	if !named && (s.url != "" || s.controllerRuns()) {
+		return s.askPreview(cmd.Context())
+	}
+	return s.makePreview(cmd, env)
+}
+
+// askPreview asks the controller.
+func (s *settings) askPreview(ctx context.Context) (preview kargo.Preview, err error) {
+	controller, err := s.client()
+	if err != nil {
+		return preview, err
+	}
+	controller.http.Timeout = 0 // a round may be under way; the controller bounds the rest
+	return preview, controller.call(ctx, http.MethodGet, "/api/v1/plan", nil, &preview)
+}
+
+// makePreview does what a round does, up to its plan. It makes no file.
+func (s *settings) makePreview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
+	source, address, err := s.source()
+	if err != nil {
+		return kargo.Preview{}, err
 	}
 	client, err := s.docker(env)
 	if err != nil {
-		return kargo.Plan{}, err
+		return kargo.Preview{}, err
 	}
 	defer client.Close()
+	store, err := s.openHistoryToRead()
+	if err != nil && kargo.FaultOf(err) == kargo.Unavailable {
+		fmt.Fprintln(cmd.ErrOrStderr(), "kargo: warning: a controller uses this data directory; what it remembers, such as failed renderings, is not part of this plan")
+		store, err = nil, nil
+	}
+	if err != nil {
+		return kargo.Preview{}, err
+	}
+	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
 	instance := &instanceKey{client: client, instance: s.instance}
-	if desired, err = desired.Named(ctx, instance.derive(namesOfSecrets)); err != nil {
-		return kargo.Plan{}, err
+	if store == nil {
+		parts, err := s.partsWith(randomKey(), instance, client)
+		if err != nil {
+			return kargo.Preview{}, err
+		}
+		parts.Source, parts.Behavior.Repository = source, address
+		return controller.NewReconciler(parts).Preview(cmd.Context())
 	}
-	cluster, err := client.Observe(ctx)
+	defer store.Close()
+	parts, err := s.parts(cmd.Context(), source, address, instance, store)
 	if err != nil {
-		return kargo.Plan{}, err
+		return kargo.Preview{}, err
 	}
-	if cluster.Nodes, err = client.Nodes(ctx); err != nil && len(desired.Labels) > 0 {
-		return kargo.Plan{}, err
+	return controller.NewReconciler(parts).Preview(cmd.Context())
+}
+
+func showPreview(cmd *cobra.Command, output string, preview kargo.Preview) error {
+	refused := refuse(cmd, preview.Problems)
+	next := preview.Plan
+	if refused != nil && next.Empty() && len(next.Held) == 0 {
+		return refused
 	}
-	memory, key, err := s.memory()
-	if err != nil {
-		return kargo.Plan{}, err
+	show := func() error { return printPlan(cmd.OutOrStdout(), next) }
+	if output == "json" {
+		show = func() error { return encode(cmd.OutOrStdout(), output, planDocument(next)) }
 	}
-	options := plan.Options{
-		Instance: s.instance, Revision: desired.Workspace.Revision, Now: time.Now(), Labels: desired.Labels,
-		Memory: plan.Memory{Memory: memory},
-		Mask:   desired.Workspace.Mask(key), Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
-	}
-	latest, err := client.Images(ctx, compile.TagsToFollow(desired.Stacks)...)
-	if err != nil {
-		return kargo.Plan{}, err
-	}
-	stacks := compile.WithTags(desired.Stacks, latest)
-	next := plan.Make(stacks, cluster, options)
-	images, err := client.Images(ctx, next.Unresolved...)
-	if err != nil {
-		return kargo.Plan{}, err
-	}
-	options.Memory.Resolved = kargo.Resolved{Revision: options.Revision.ID(), Images: images}
-	return plan.Make(stacks, cluster, options), nil
+	return errors.Join(show(), refused)
 }
 
 // readSource reads the head of the repository or directory.
@@ -106,31 +132,24 @@ func (s *settings) readSource(ctx context.Context) (compile.Desired, error) {
 	return s.readHead(ctx, source)
 }
 
-// memory is what earlier rounds left in the data directory, if any did. While
-// a controller has the history open, a plan is made without it: it may then
-// repeat a change that Swarm rolled back.
-func (s *settings) memory() (kargo.Memory, []byte, error) {
-	if _, err := os.Stat(s.state("history.db")); errors.Is(err, fs.ErrNotExist) {
-		key := make([]byte, 32)
-		rand.Read(key) // never fails
-		return kargo.Memory{}, key, nil
+// maskKey returns the key of the digests of secrets: that of the history, or one
+// made up where there is none or a controller uses it.
+func (s *settings) maskKey() ([]byte, error) {
+	store, err := s.openHistoryToRead()
+	if err == nil && store != nil {
+		defer store.Close()
+		return store.Key()
 	}
-	store, err := s.openHistory()
-	if kargo.FaultOf(err) == kargo.Unavailable {
-		key := make([]byte, 32)
-		rand.Read(key)
-		return kargo.Memory{}, key, nil
+	if err != nil && kargo.FaultOf(err) != kargo.Unavailable {
+		return nil, err
 	}
-	if err != nil {
-		return kargo.Memory{}, nil, err
-	}
-	defer store.Close()
-	memory, err := store.Memory()
-	if err != nil {
-		return kargo.Memory{}, nil, err
-	}
-	key, err := store.Key()
-	return memory, key, err
+	return randomKey(), nil
+}
+
+func randomKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return key
 }
 
 func printPlan(out io.Writer, next kargo.Plan) error {

@@ -97,7 +97,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if store.Recovered != "" {
 		log.Warn("the history could not be read; a new one is begun", "kept", store.Recovered)
 	}
-	parts, err := s.parts(ctx, source, address, client, store)
+	parts, err := s.parts(ctx, source, address, s.ownKey(client), store)
 	if err != nil {
 		return err
 	}

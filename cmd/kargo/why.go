@@ -35,7 +35,7 @@ variables show as digests.`,
 			if err != nil {
 				return err
 			}
-			_, key, err := s.memory()
+			key, err := s.maskKey()
 			if err != nil {
 				return err
 			}

@@ -303,9 +303,20 @@ func (s *settings) openHistory() (*history.Store, error) {
 	return history.Open(s.state("history.db"))
 }
 
+// openHistoryToRead opens the history where there is one, and returns nil where
+// there is none: reading makes no file. It is Unavailable while a controller
+// uses it.
+func (s *settings) openHistoryToRead() (*history.Store, error) {
+	if _, err := os.Stat(s.state("history.db")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return s.openHistory()
+}
+
 // parts are what every controller of this program has in common, whether it
-// runs for one round or for years.
-func (s *settings) parts(ctx context.Context, source controller.Source, address string, client *swarm.Client, store *history.Store) (controller.Parts, error) {
+// runs for one round or for years. The instance's key is made at the first need
+// where instance says so.
+func (s *settings) parts(ctx context.Context, source controller.Source, address string, instance *instanceKey, store *history.Store) (controller.Parts, error) {
 	memory, err := store.Memory()
 	if err != nil {
 		return controller.Parts{}, err
@@ -318,12 +329,11 @@ func (s *settings) parts(ctx context.Context, source controller.Source, address 
 	if err != nil {
 		return controller.Parts{}, err
 	}
-	instance := &instanceKey{client: client, instance: s.instance, create: true}
 	sealKey := instance.derive(goodRenderings)
 	if err := store.Seal(func() ([]byte, error) { return sealKey(ctx) }); err != nil {
 		return controller.Parts{}, err
 	}
-	parts, err := s.partsWith(key, instance, client)
+	parts, err := s.partsWith(key, instance, instance.client)
 	parts.Source, parts.Behavior.Repository, parts.Store = source, address, store
 	parts.Memory, parts.Unfinished = memory, unfinished
 	return parts, err
