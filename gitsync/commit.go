@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"kargo"
 	"kargo/gitsync/signature"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -60,71 +58,18 @@ func (r *Repository) checkWritable() error {
 func (r *Repository) commit(ctx context.Context, edit kargo.Edit) (plumbing.Hash, plumbing.ReferenceName, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
-	if r.address.IsLocal() {
-		return r.commitLocally(edit)
-	}
-	storage := openStorage(r.store.path(edit.Base))
-	if r.opts.History {
-		storage = openStorage(filepath.Join(r.opts.Dir, historyName))
-	}
-	if !holds(storage, plumbing.NewHash(edit.Base)) {
-		return plumbing.ZeroHash, "", fmt.Errorf("commit %s is not at hand any more", edit.Base)
-	}
-	read, err := storedTarget(storage, plumbing.NewHash(edit.Base))
-	if err != nil {
-		return plumbing.ZeroHash, "", err
-	}
-	if err := checkBranch(read, edit); err != nil {
-		return plumbing.ZeroHash, "", err
-	}
-	made, err := r.make(storage, edit)
-	if err != nil {
-		return plumbing.ZeroHash, "", err
-	}
-	return made.commit, read.name, r.push(ctx, read.name, made)
-}
-
-// commitLocally puts the commit into a repository on this machine. A branch
-// that somebody works on stays as it is, as with git: their files would seem to
-// undo the commit.
-func (r *Repository) commitLocally(edit kargo.Edit) (plumbing.Hash, plumbing.ReferenceName, error) {
-	repository, err := r.openLocal()
-	if err != nil {
-		return plumbing.ZeroHash, "", err
-	}
-	found, err := r.localTarget(repository)
+	objects, found, err := r.origin.stored(plumbing.NewHash(edit.Base))
 	if err != nil {
 		return plumbing.ZeroHash, "", err
 	}
 	if err := checkBranch(found, edit); err != nil {
 		return plumbing.ZeroHash, "", err
 	}
-	if checkedOut(repository, found.name) {
-		return plumbing.ZeroHash, "", invalid("the branch is checked out in the repository's own directory", "follow a bare repository")
-	}
-	made, err := r.make(repository.Storer, edit)
+	made, err := r.make(objects, edit)
 	if err != nil {
 		return plumbing.ZeroHash, "", err
 	}
-	for _, object := range made.objects {
-		if _, err := repository.Storer.SetEncodedObject(object); err != nil {
-			return plumbing.ZeroHash, "", err
-		}
-	}
-	before := plumbing.NewHashReference(found.name, found.commit)
-	err = repository.Storer.CheckAndSetReference(plumbing.NewHashReference(found.name, made.commit), before)
-	if err != nil && strings.Contains(err.Error(), "reference has changed") {
-		err = errMoved
-	}
-	return made.commit, found.name, err
-}
-
-func checkedOut(repository *git.Repository, branch plumbing.ReferenceName) bool {
-	if _, err := repository.Worktree(); err != nil {
-		return false // bare
-	}
-	head, err := repository.Reference(plumbing.HEAD, false)
-	return err == nil && head.Target() == branch
+	return made.commit, found.name, r.origin.publish(ctx, found.name, made)
 }
 
 // checkBranch wants the target to be a branch that is where it was read.

@@ -15,8 +15,10 @@ package gitsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +27,8 @@ import (
 	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 const (
@@ -34,6 +37,27 @@ const (
 	defaultKeep    = 5
 )
 
+// origin is where the commits of a repository come from, and where they are kept. It
+// is one of [local], [snapshots] and [history].
+type origin interface {
+	// head returns what the tracked ref stands for now.
+	head(context.Context) (target, error)
+	// get returns the objects of a commit and what the commit is called. It fetches
+	// the commit if it is not on disk, or if seen names it by a tag that is not. If
+	// the ref has moved on, it is the ref's present commit that is fetched.
+	get(ctx context.Context, commit plumbing.Hash, seen target) (storer.EncodedObjectStorer, target, error)
+	// stored is get for a commit that must be on disk, to be written to.
+	stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error)
+	// publish puts a commit on a branch that is still where the commit begins.
+	publish(ctx context.Context, branch plumbing.ReferenceName, made made) error
+	// comesAfter returns whether a commit has another one among its ancestors.
+	comesAfter(ctx context.Context, commit *object.Commit, ancestor plumbing.Hash) answer
+	// discard removes a damaged commit, and reports whether it can be fetched again.
+	discard(commit plumbing.Hash) (bool, error)
+	// protect names the commits that must stay on disk.
+	protect(commits []string)
+}
+
 // Repository is one remote, followed at one ref. It is safe for concurrent
 // use; a Fetch waits for the one before it.
 type Repository struct {
@@ -41,7 +65,7 @@ type Repository struct {
 	address wire.Address
 	remote  *wire.Remote // of a local repository: for its errors only
 	tracked tracked
-	store   store
+	origin  origin
 
 	seen     atomic.Pointer[target] // by the last Head
 	fetching sync.Mutex
@@ -77,8 +101,9 @@ func Open(opts Options) (*Repository, error) {
 	if opts.Keep <= 0 {
 		opts.Keep = defaultKeep
 	}
-	r := &Repository{opts: opts, address: address, remote: remote, tracked: tracked, store: store{dir: opts.Dir, keep: opts.Keep}}
+	r := &Repository{opts: opts, address: address, remote: remote, tracked: tracked}
 	if address.IsLocal() {
+		r.origin = local{address.LocalPath(), tracked}
 		return r, nil
 	}
 	if opts.Dir == "" {
@@ -87,7 +112,13 @@ func Open(opts Options) (*Repository, error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory for commits: %w", err)
 	}
-	return r, r.store.removeUnfinished()
+	from := upstream{remote, tracked, opts.Limits, opts.Timeout}
+	kept := &store{dir: opts.Dir, keep: opts.Keep}
+	r.origin = snapshots{from, kept}
+	if opts.History {
+		r.origin = history{from, filepath.Join(opts.Dir, historyName)}
+	}
+	return r, kept.removeUnfinished()
 }
 
 // Address is the remote as it may be shown: no user, no password, no query.
@@ -95,7 +126,7 @@ func (r *Repository) Address() string { return r.address.String() }
 
 // Protect names the commits that must stay on disk however old they are: the
 // applied one, the last good one. It replaces what an earlier call named.
-func (r *Repository) Protect(commits ...string) { r.store.protect(commits) }
+func (r *Repository) Protect(commits ...string) { r.origin.protect(commits) }
 
 // Head asks the remote for the commit that the ref is at, and nothing else. An
 // annotated tag counts as the commit it is for. A fixed commit is answered
@@ -108,19 +139,16 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 	limit := min(listTimeout, r.opts.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if r.address.IsLocal() {
-		commit, err := r.localHead()
-		return commit, r.remote.Explain("read", err, limit)
+	found, err := r.origin.head(ctx)
+	if err != nil {
+		verb := "list the refs of"
+		if r.address.IsLocal() {
+			verb = "read"
+		}
+		return "", r.remote.Explain(verb, err, limit)
 	}
-	var found target
-	err := r.remote.Fetch(ctx, func(session *wire.Session) (err error) {
-		found, _, err = r.findTarget(ctx, session)
-		return err
-	})
-	if err == nil {
-		r.seen.Store(&found)
-	}
-	return found.commit.String(), r.remote.Explain("list the refs of", err, limit)
+	r.seen.Store(&found)
+	return found.commit.String(), nil
 }
 
 // Fetch gives the revision and the files of a commit, as named by Head. The
@@ -141,54 +169,31 @@ func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, 
 	}
 	r.fetching.Lock()
 	defer r.fetching.Unlock()
-	revision, tree, err := r.fetch(ctx, commit)
+	revision, tree, err := r.fetch(ctx, plumbing.NewHash(commit))
 	if err != nil {
 		return kargo.Revision{}, kargo.Files{}, r.remote.Explain("fetch from", err, r.opts.Timeout)
 	}
 	return revision, kargo.Files{FS: tree, Unchanged: tree.answersAs}, nil
 }
 
-func (r *Repository) fetch(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
-	if r.address.IsLocal() {
-		return r.readLocal(ctx, commit)
+func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) (kargo.Revision, *tree, error) {
+	var seen target
+	if last := r.seen.Load(); last != nil {
+		seen = *last
 	}
-	if r.opts.History {
-		return r.fetchHistory(ctx, commit)
-	}
-	if r.isStored(commit) {
-		revision, tree, err := r.readStored(ctx, commit)
-		if err == nil || kargo.FaultOf(err) == kargo.Invalid {
-			return revision, tree, err
-		}
-		// Damaged, by a full disk or a power cut: what can be fetched again
-		// is not worth a repair.
-		if err := r.store.remove(commit); err != nil {
+	for attempt := 1; ; attempt++ {
+		objects, found, err := r.origin.get(ctx, commit, seen)
+		if err != nil {
 			return kargo.Revision{}, nil, err
 		}
+		revision, tree, err := r.readCommit(ctx, objects, found)
+		// Errors that have a reason are not of the disk: what is there stays.
+		if err == nil || attempt > 1 || errors.As(err, new(*kargo.Error)) || ctx.Err() != nil {
+			return revision, tree, err
+		}
+		again, discardErr := r.origin.discard(commit)
+		if !again || discardErr != nil {
+			return kargo.Revision{}, nil, errors.Join(err, discardErr)
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
-	defer cancel()
-	fetched, err := r.download(ctx)
-	if err != nil {
-		return kargo.Revision{}, nil, err
-	}
-	if err := r.store.prune(fetched); err != nil {
-		return kargo.Revision{}, nil, err
-	}
-	return r.readStored(ctx, fetched)
-}
-
-// isStored tells whether a commit is on disk with all that is wanted of it.
-func (r *Repository) isStored(commit string) bool {
-	return r.store.has(commit) && !r.namedAnew(openStorage(r.store.path(commit)), commit)
-}
-
-// namedAnew tells that a commit on disk was named by another tag by now: one
-// that is signed, perhaps.
-func (r *Repository) namedAnew(storage *filesystem.Storage, commit string) bool {
-	seen := r.seen.Load()
-	if seen == nil || seen.commit.String() != commit || seen.want == seen.commit {
-		return false
-	}
-	return !holds(storage, seen.want)
 }

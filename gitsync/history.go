@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 
-	"kargo"
 	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -24,35 +25,49 @@ const (
 	mostPacks = 200
 )
 
-// fetchHistory is fetch where history is kept: one repository that grows by what
-// is new at each fetch.
-func (r *Repository) fetchHistory(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
-	path := filepath.Join(r.opts.Dir, historyName)
-	storage, err := openHistory(path)
+// history is an upstream of which all history is kept: one repository that grows by
+// what is new at each fetch.
+type history struct {
+	upstream
+	path string
+}
+
+func (h history) get(ctx context.Context, commit plumbing.Hash, seen target) (storer.EncodedObjectStorer, target, error) {
+	storage, err := openHistory(h.path)
 	if err != nil {
-		return kargo.Revision{}, nil, err
+		return nil, target{}, err
 	}
-	hash := plumbing.NewHash(commit)
-	if !holds(storage, hash) || r.namedAnew(storage, commit) {
-		if hash, err = r.extendHistory(ctx, path, storage); err != nil {
-			return kargo.Revision{}, nil, err
+	if !holds(storage, commit) || namedAnew(storage, commit, seen) {
+		if commit, err = h.extend(ctx, storage); err != nil {
+			return nil, target{}, err
 		}
 		// Opened anew, because another pack is there.
-		if storage, err = openHistory(path); err != nil {
-			return kargo.Revision{}, nil, err
+		if storage, err = openHistory(h.path); err != nil {
+			return nil, target{}, err
 		}
 	}
-	if seen := r.seen.Load(); seen != nil && seen.commit == hash { // it may be back where it was before
-		if err := nameTarget(storage, *seen); err != nil {
-			return kargo.Revision{}, nil, err
+	if seen.commit == commit { // it may be back where it was before
+		if err := nameTarget(storage, seen); err != nil {
+			return nil, target{}, err
 		}
 	}
-	found, err := storedTarget(storage, hash)
-	if err != nil {
-		return kargo.Revision{}, nil, err
-	}
-	return r.readCommit(ctx, storage, found)
+	found, err := storedTarget(storage, commit)
+	return storage, found, err
 }
+
+func (h history) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
+	return storedIn(openStorage(h.path), commit)
+}
+
+func (h history) comesAfter(_ context.Context, commit *object.Commit, ancestor plumbing.Hash) answer {
+	return lookThrough(commit, ancestor)
+}
+
+// discard removes nothing: what is damaged is in all of the history.
+func (h history) discard(plumbing.Hash) (bool, error) { return false, nil }
+
+// protect has nothing to do: everything stays.
+func (h history) protect([]string) {}
 
 // openHistory opens the repository, and makes an empty one where there is none.
 func openHistory(path string) (*filesystem.Storage, error) {
@@ -66,14 +81,14 @@ func openHistory(path string) (*filesystem.Storage, error) {
 	return storage, nil
 }
 
-// extendHistory fetches what is new, and answers the commit that the ref is at.
-func (r *Repository) extendHistory(ctx context.Context, path string, storage *filesystem.Storage) (plumbing.Hash, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+// extend fetches what is new, and returns the commit that the ref is at.
+func (h history) extend(ctx context.Context, storage *filesystem.Storage) (plumbing.Hash, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 	var found target
-	err := r.remote.Fetch(ctx, func(session *wire.Session) (err error) {
+	err := h.remote.Fetch(ctx, func(session *wire.Session) (err error) {
 		var offered *capability.List
-		if found, offered, err = r.findTarget(ctx, session); err != nil {
+		if found, offered, err = h.tracked.find(ctx, session); err != nil {
 			return err
 		}
 		if holds(storage, found.want) {
@@ -84,16 +99,16 @@ func (r *Repository) extendHistory(ctx context.Context, path string, storage *fi
 			return err
 		}
 		if len(packs) < mostPacks {
-			return r.addPack(ctx, path, storage, session, offered, found)
+			return h.addPack(ctx, h.path, storage, session, offered, found)
 		}
-		return r.renewHistory(ctx, path, session, offered, found)
+		return h.renew(ctx, session, offered, found)
 	})
 	return found.commit, err
 }
 
 // addPack puts a pack with what is new into a repository. The ref moves when
 // all of it is on the disk.
-func (r *Repository) addPack(ctx context.Context, path string, storage *filesystem.Storage, session session, offered *capability.List, found target) error {
+func (h history) addPack(ctx context.Context, path string, storage *filesystem.Storage, session session, offered *capability.List, found target) error {
 	haves, err := tips(storage)
 	if err != nil {
 		return err
@@ -105,7 +120,7 @@ func (r *Repository) addPack(ctx context.Context, path string, storage *filesyst
 	if _, err := requestPack(ctx, incoming, session, request{offered, found.want, haves, 0}); err != nil {
 		return err
 	}
-	if err := checkPack(incoming, r.opts.Limits, true); err != nil {
+	if err := checkPack(incoming, h.limits, true); err != nil {
 		return errors.Join(err, os.Remove(incoming))
 	}
 	if err := errors.Join(storePack(storage, incoming), os.Remove(incoming)); err != nil {
@@ -114,11 +129,11 @@ func (r *Repository) addPack(ctx context.Context, path string, storage *filesyst
 	return errors.Join(syncAll(filepath.Join(path, "objects")), nameTarget(storage, found))
 }
 
-// renewHistory fetches all of it into a new repository, which takes the place
+// renew fetches all of it into a new repository, which takes the place
 // of the old one. What a push by force took out of the branch is lost: a restart
 // that comes before the new head is accepted finds nothing to restore.
-func (r *Repository) renewHistory(ctx context.Context, path string, session session, offered *capability.List, found target) error {
-	temporary := path + unfinished
+func (h history) renew(ctx context.Context, session session, offered *capability.List, found target) error {
+	temporary := h.path + unfinished
 	if err := os.RemoveAll(temporary); err != nil {
 		return err
 	}
@@ -126,10 +141,10 @@ func (r *Repository) renewHistory(ctx context.Context, path string, session sess
 	if err != nil {
 		return err
 	}
-	if err := r.addPack(ctx, temporary, storage, session, offered, found); err != nil {
+	if err := h.addPack(ctx, temporary, storage, session, offered, found); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
-	return errors.Join(os.RemoveAll(path), os.Rename(temporary, path), syncFile(r.opts.Dir))
+	return errors.Join(os.RemoveAll(h.path), os.Rename(temporary, h.path), syncFile(filepath.Dir(h.path)))
 }
 
 // tips are the commits and tags that refs of the repository are at: the remote

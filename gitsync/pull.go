@@ -20,8 +20,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/plumbing/transport/server"
 	"github.com/go-git/go-git/v5/utils/merkletrie"
 )
 
@@ -115,9 +113,9 @@ func (p *pull) run(ctx context.Context, opts Options) (Pulled, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	var found target
-	err = r.converse(ctx, func(session session, theirs storer.EncodedObjectStorer) error {
+	err = r.talk(ctx, func(session session, theirs storer.EncodedObjectStorer) error {
 		var offered *capability.List
-		if found, offered, err = r.findTarget(ctx, session); err != nil {
+		if found, offered, err = r.tracked.find(ctx, session); err != nil {
 			return err
 		}
 		return p.fetch(ctx, session, offered, found, theirs)
@@ -158,38 +156,14 @@ func (p *pull) remote(opts *Options) (string, error) {
 	return name, nil
 }
 
-// converse talks to the remote: over the network, or in this process where it
-// is a local repository, whose objects then come along.
-func (r *Repository) converse(ctx context.Context, talk func(session, storer.EncodedObjectStorer) error) error {
-	if !r.address.IsLocal() {
-		return r.remote.Fetch(ctx, func(session *wire.Session) error { return talk(session, nil) })
+// talk opens a conversation with the remote. Where that is a local repository, its
+// objects come along.
+func (r *Repository) talk(ctx context.Context, talk func(session, storer.EncodedObjectStorer) error) error {
+	if local, isLocal := r.origin.(local); isLocal {
+		return local.talk(talk)
 	}
-	theirs, err := r.openLocal()
-	if err != nil {
-		return err
-	}
-	service, err := server.NewServer(only{theirs.Storer}).NewUploadPackSession(&transport.Endpoint{}, nil)
-	if err != nil {
-		return err
-	}
-	return errors.Join(talk(localSession{service, theirs}, theirs.Storer), service.Close())
+	return r.remote.Fetch(ctx, func(session *wire.Session) error { return talk(session, nil) })
 }
-
-// localSession is a conversation with a local repository, in this process.
-type localSession struct {
-	transport.UploadPackSession
-	repository *git.Repository
-}
-
-// Refs implements session.
-func (s localSession) Refs(_ context.Context, visit func(wire.Ref)) (*capability.List, error) {
-	return localRefs(s.repository, visit)
-}
-
-// only is a server's loader that knows one repository.
-type only struct{ storer.Storer }
-
-func (o only) Load(*transport.Endpoint) (storer.Storer, error) { return o.Storer, nil }
 
 // fetch gets what is missing of the target's history.
 func (p *pull) fetch(ctx context.Context, session session, offered *capability.List, found target, theirs storer.EncodedObjectStorer) error {

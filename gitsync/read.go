@@ -8,96 +8,11 @@ import (
 	"strings"
 
 	"kargo"
-	"kargo/gitsync/wire"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 )
-
-// readStored reads a commit that is on disk.
-func (r *Repository) readStored(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
-	storage := openStorage(r.store.path(commit))
-	found, err := storedTarget(storage, plumbing.NewHash(commit))
-	if err != nil {
-		return kargo.Revision{}, nil, err
-	}
-	if err := r.store.touch(commit); err != nil {
-		return kargo.Revision{}, nil, err
-	}
-	return r.readCommit(ctx, storage, found)
-}
-
-// storedTarget is what a stored commit was called when it was fetched; see
-// nameTarget. A commit that no ref is at any more has no other name than HEAD.
-func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, error) {
-	found := target{name: plumbing.HEAD, want: commit, commit: commit}
-	refs, err := storage.IterReferences()
-	if err != nil {
-		return found, err
-	}
-	err = refs.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() != plumbing.HashReference || ref.Name() == plumbing.HEAD {
-			return nil
-		}
-		if at, err := peel(storage, ref.Hash()); err == nil && at == commit {
-			found.name, found.want = ref.Name(), ref.Hash()
-		}
-		return nil
-	})
-	return found, err
-}
-
-// readLocal reads a commit of a local repository where it is.
-func (r *Repository) readLocal(ctx context.Context, commit string) (kargo.Revision, *tree, error) {
-	repository, err := r.openLocal()
-	if err != nil {
-		return kargo.Revision{}, nil, err
-	}
-	asked := plumbing.NewHash(commit)
-	found, err := r.localTarget(repository)
-	if err != nil {
-		found = target{name: plumbing.HEAD} // the ref is gone, the commit may be there
-	}
-	if found.commit != asked {
-		// The ref has moved on: no tag is known to be this commit's any more.
-		found.commit, found.want = asked, asked
-	}
-	return r.readCommit(ctx, repository.Storer, found)
-}
-
-// localHead is the commit that the ref of a local repository is at. What is
-// not committed does not count.
-func (r *Repository) localHead() (string, error) {
-	repository, err := r.openLocal()
-	if err != nil {
-		return "", err
-	}
-	found, err := r.localTarget(repository)
-	return found.commit.String(), err
-}
-
-func (r *Repository) localTarget(repository *git.Repository) (target, error) {
-	choice := r.tracked.choice(r.opts.Ref)
-	capabilities, err := localRefs(repository, choice.see)
-	if err != nil {
-		return target{}, err
-	}
-	return choice.choose(capabilities)
-}
-
-func (r *Repository) openLocal() (*git.Repository, error) {
-	repository, err := git.PlainOpenWithOptions(r.address.LocalPath(), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	if errors.Is(err, git.ErrRepositoryNotExists) {
-		return nil, &kargo.Error{Fault: kargo.Unavailable, Hint: "give the directory that holds .git, or a bare repository", Err: err}
-	}
-	if errors.Is(err, git.ErrUnknownExtension) && strings.HasSuffix(err.Error(), "objectformat") {
-		return nil, wire.ObjectFormatError("sha256") // there is no other one
-	}
-	return repository, err
-}
 
 // peel follows an annotated tag to its commit.
 func peel(objects storer.EncodedObjectStorer, hash plumbing.Hash) (plumbing.Hash, error) {
@@ -135,7 +50,7 @@ func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjec
 	subject, _, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return kargo.Revision{
 		Commit:  found.commit.String(),
-		Ref:     r.tracked.shownAs(r.opts.Ref, found),
+		Ref:     r.tracked.shownAs(found),
 		Author:  kargo.PrintableLine(commit.Author.Name),
 		Subject: kargo.PrintableLine(subject),
 		Time:    commit.Committer.When,

@@ -10,7 +10,6 @@ import (
 	"kargo/gitsync/wire"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 )
@@ -20,6 +19,7 @@ const versionPrefix = "semver:"
 
 // tracked is what a Repository follows: Options.Ref, understood.
 type tracked struct {
+	asked    string                   // Options.Ref
 	names    []plumbing.ReferenceName // best first; none means the remote's HEAD
 	versions *semver.Constraints      // the highest tag within
 	commit   plumbing.Hash            // this one, for ever
@@ -41,13 +41,13 @@ func parseRef(ref string) (tracked, error) {
 		if err != nil {
 			return tracked{}, invalid("the ref is not a range of versions", "write \"semver:>=1.2 <2\", \"semver:~1.4\" or \"semver:1.x\"")
 		}
-		return tracked{versions: constraints}, nil
+		return tracked{asked: ref, versions: constraints}, nil
 	}
 	if ref == "" {
 		return tracked{}, nil
 	}
 	if plumbing.IsHash(ref) {
-		return tracked{commit: plumbing.NewHash(ref)}, nil
+		return tracked{asked: ref, commit: plumbing.NewHash(ref)}, nil
 	}
 	full := plumbing.NewBranchReferenceName(ref)
 	if strings.HasPrefix(ref, "refs/") {
@@ -56,7 +56,7 @@ func parseRef(ref string) (tracked, error) {
 	if strings.HasPrefix(ref, "-") || full.Validate() != nil || !full.IsSafe() {
 		return tracked{}, invalid("the ref is not a valid name", hint)
 	}
-	return tracked{names: fullNames(ref)}, nil
+	return tracked{asked: ref, names: fullNames(ref)}, nil
 }
 
 // fullNames are what a ref may stand for, best first: as for `git clone -b`, a
@@ -70,12 +70,12 @@ func fullNames(ref string) []plumbing.ReferenceName {
 
 // shownAs is the ref of a revision: as it was asked for, if that is a name;
 // else as it was found. A fixed commit needs no other name.
-func (t tracked) shownAs(asked string, found target) string {
+func (t tracked) shownAs(found target) string {
 	switch {
 	case t.isCommit():
 		return ""
 	case len(t.names) > 0:
-		return asked
+		return t.asked
 	}
 	return found.name.Short()
 }
@@ -86,15 +86,12 @@ func (t tracked) isCommit() bool { return !t.commit.IsZero() }
 // one and keeps one of them, since a list may be longer than the memory.
 type choice struct {
 	tracked
-	asked string // Options.Ref
 
 	head    *plumbing.Hash
 	found   *target
 	rank    int             // of a name, among tracked.names
 	version *semver.Version // of a tag
 }
-
-func (t tracked) choice(asked string) *choice { return &choice{tracked: t, asked: asked} }
 
 // see takes a ref into account.
 func (c *choice) see(ref wire.Ref) {
@@ -184,46 +181,4 @@ func (c *choice) chooseHead(capabilities *capability.List) (target, error) {
 func missingRef(ref string) error {
 	return &kargo.Error{Fault: kargo.Unavailable, Hint: "was the branch renamed or deleted?",
 		Err: fmt.Errorf("couldn't find remote ref %q", ref)}
-}
-
-// localRefs shows the refs of a local repository in the way in which a remote lists
-// its own, and what it can do.
-func localRefs(r *git.Repository, visit func(wire.Ref)) (*capability.List, error) {
-	capabilities := capability.NewList()
-	head, err := r.Reference(plumbing.HEAD, false)
-	if err != nil {
-		return nil, err
-	}
-	if head.Type() == plumbing.SymbolicReference {
-		if err := capabilities.Add(capability.SymRef, "HEAD:"+head.Target().String()); err != nil {
-			return nil, err
-		}
-	}
-	if at, err := r.Reference(plumbing.HEAD, true); err == nil {
-		visit(wire.Ref{Name: plumbing.HEAD.String(), Hash: at.Hash()})
-	}
-	all, err := r.References()
-	if err != nil {
-		return nil, err
-	}
-	err = all.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() != plumbing.HashReference || ref.Name() == plumbing.HEAD {
-			return nil
-		}
-		commit, err := peel(r.Storer, ref.Hash())
-		if err != nil {
-			return nil // a broken ref that nobody may have asked for
-		}
-		shown := wire.Ref{Name: ref.Name().String(), Hash: ref.Hash()}
-		if commit != ref.Hash() {
-			shown.Peeled = commit
-		}
-		visit(shown)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	// All objects are at hand here.
-	return capabilities, capabilities.Set(capability.AllowReachableSHA1InWant)
 }

@@ -139,24 +139,13 @@ func (s *submodules) repository(address string, commit plumbing.Hash) (*Reposito
 	return Open(opts)
 }
 
-// content fetches a commit, unless it is on disk, and gives what it holds.
+// content fetches a commit, unless it is on disk, and returns what it holds.
 func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodule, error) {
-	commit := hash.String()
-	if !r.store.has(commit) {
-		ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
-		defer cancel()
-		if _, err := r.download(ctx); err != nil {
-			return nil, err
-		}
-		if err := r.store.prune(commit); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.store.touch(commit); err != nil {
+	objects, _, err := r.origin.get(ctx, hash, target{})
+	if err != nil {
 		return nil, err
 	}
-	storage := openStorage(r.store.path(commit))
-	data, err := readObject(storage, plumbing.CommitObject, hash)
+	data, err := readObject(objects, plumbing.CommitObject, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +153,7 @@ func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodul
 	if err := decoded.Decode(encoded(plumbing.CommitObject, data)); err != nil {
 		return nil, err
 	}
-	return &submodule{storage, decoded.TreeHash}, nil
+	return &submodule{objects, decoded.TreeHash}, nil
 }
 
 // notFetched is a submodule where a workspace is read, and what can be done.

@@ -1,6 +1,7 @@
 package gitsync_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -370,6 +371,32 @@ func TestS09TagIsSignedLater(t *testing.T) {
 	o.tagSigned(ada, "v1", "--force")
 	revision, _ := sync(t, repository)
 	wantText(t, "signer", revision.Signer, "ada ("+ada.name+")")
+}
+
+// A commit that is on disk stays there while the keys cannot be read: the remote
+// may be away by then, too.
+func TestS09KeysThatAreAwayCostNoCommit(t *testing.T) {
+	t.Parallel()
+	ada := sshSigningKey(t, "-t", "ed25519")
+	o := newOrigin(t)
+	commit := o.commitSigned(ada, "signed")
+	o.push("main")
+	var away error
+	repository := open(t, gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Signatures: signature.Rules{
+		Required: signature.Commit, SSHSigners: func() ([]byte, error) { return []byte("ada " + ada.public), away },
+	}})
+	sync(t, repository)
+	if err := os.RemoveAll(o.bare); err != nil {
+		t.Fatal(err)
+	}
+	away = errors.New("the secret is not mounted")
+	if _, _, err := repository.Fetch(deadline(t), commit); kargo.FaultOf(err) != kargo.Unavailable {
+		t.Errorf("without keys: %v", err)
+	}
+	away = nil
+	if _, _, err := repository.Fetch(deadline(t), commit); err != nil {
+		t.Errorf("what was on disk is gone with the remote: %v", err)
+	}
 }
 
 // Whoever is taken out of the allowed signers is out: a commit that was fetched

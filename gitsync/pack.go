@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"kargo"
-	"kargo/gitsync/wire"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -21,82 +18,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
-
-// session is a conversation with whoever gives out commits: a [wire.Session], or a
-// local repository.
-type session interface {
-	Refs(ctx context.Context, visit func(wire.Ref)) (*capability.List, error)
-	UploadPack(ctx context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
-}
-
-// findTarget lists the remote's refs and picks what is tracked. It returns what the
-// remote can do, too.
-func (r *Repository) findTarget(ctx context.Context, session session) (target, *capability.List, error) {
-	choice := r.tracked.choice(r.opts.Ref)
-	capabilities, err := session.Refs(ctx, choice.see)
-	if err != nil {
-		return target{}, nil, err
-	}
-	found, err := choice.choose(capabilities)
-	return found, capabilities, err
-}
-
-// download fetches the commit that the ref is at now, unless it is on disk, and
-// says which one that is.
-func (r *Repository) download(ctx context.Context) (string, error) {
-	var found target
-	err := r.remote.Fetch(ctx, func(session *wire.Session) error {
-		var offered *capability.List
-		var err error
-		if found, offered, err = r.findTarget(ctx, session); err != nil {
-			return err
-		}
-		if r.isStored(found.commit.String()) {
-			return nil
-		}
-		return r.store.add(found.commit.String(), func(dir string) error {
-			return r.downloadInto(ctx, dir, session, offered, found)
-		})
-	})
-	return found.commit.String(), err
-}
-
-// downloadInto makes dir a bare repository that holds the target and no history.
-func (r *Repository) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
-	pack := filepath.Join(dir, "incoming.pack")
-	shallows, err := requestPack(ctx, pack, session, request{offered, found.want, nil, 1})
-	if err != nil {
-		return err
-	}
-	if err := checkPack(pack, r.opts.Limits, false); err != nil {
-		return err
-	}
-	storage := openStorage(dir)
-	if _, err := git.Init(storage, nil); err != nil {
-		return err
-	}
-	if err := storePack(storage, pack); err != nil {
-		return err
-	}
-	if err := os.Remove(pack); err != nil {
-		return err
-	}
-	return errors.Join(storage.SetShallow(shallows), nameTarget(storage, found))
-}
-
-// nameTarget leaves a repository in which `git log` works, and remembers what
-// the commit was called: a tag keeps its object, which may be signed.
-func nameTarget(storage *filesystem.Storage, found target) error {
-	if found.name != plumbing.HEAD {
-		if err := storage.SetReference(plumbing.NewHashReference(found.name, found.want)); err != nil {
-			return err
-		}
-	}
-	if found.name.IsBranch() {
-		return storage.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, found.name))
-	}
-	return storage.SetReference(plumbing.NewHashReference(plumbing.HEAD, found.commit))
-}
 
 // request is what to ask a remote for.
 type request struct {

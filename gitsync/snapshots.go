@@ -1,0 +1,163 @@
+package gitsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"kargo/gitsync/wire"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// snapshots is an upstream of which each commit that is fetched is kept in a
+// directory of its own, without history.
+type snapshots struct {
+	upstream
+	store *store
+}
+
+func (s snapshots) get(ctx context.Context, commit plumbing.Hash, seen target) (storer.EncodedObjectStorer, target, error) {
+	if s.has(commit, seen) {
+		if objects, found, err := s.open(commit); err == nil {
+			return objects, found, nil
+		}
+		if _, err := s.discard(commit); err != nil {
+			return nil, target{}, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	fetched, err := s.download(ctx)
+	if err != nil {
+		return nil, target{}, err
+	}
+	if err := s.store.prune(fetched.String()); err != nil {
+		return nil, target{}, err
+	}
+	return s.open(fetched)
+}
+
+// open opens a commit on disk, as the one used last.
+func (s snapshots) open(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
+	if err := s.store.touch(commit.String()); err != nil {
+		return nil, target{}, err
+	}
+	return s.stored(commit)
+}
+
+// has reports whether a commit is on disk, under the name that it was seen with.
+func (s snapshots) has(commit plumbing.Hash, seen target) bool {
+	path := commit.String()
+	return s.store.has(path) && !namedAnew(openStorage(s.store.path(path)), commit, seen)
+}
+
+// namedAnew reports whether a commit on disk was since named by another tag: one
+// that is signed, perhaps. The tag's object is not here then.
+func namedAnew(storage *filesystem.Storage, commit plumbing.Hash, seen target) bool {
+	return seen.commit == commit && seen.want != seen.commit && !holds(storage, seen.want)
+}
+
+func (s snapshots) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
+	return storedIn(openStorage(s.store.path(commit.String())), commit)
+}
+
+// storedIn returns what a commit is called that must be in a repository.
+func storedIn(storage *filesystem.Storage, commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
+	if !holds(storage, commit) {
+		return nil, target{}, fmt.Errorf("commit %s is not on disk any more", commit)
+	}
+	found, err := storedTarget(storage, commit)
+	return storage, found, err
+}
+
+// discard removes a commit that is damaged, by a full disk or a power cut: what can
+// be fetched again is not worth a repair.
+func (s snapshots) discard(commit plumbing.Hash) (bool, error) {
+	return true, s.store.remove(commit.String())
+}
+
+func (s snapshots) protect(commits []string) { s.store.protect(commits) }
+
+// download fetches the commit that the ref is at now, unless it is on disk, and
+// returns which one that is.
+func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
+	var found target
+	err := s.remote.Fetch(ctx, func(session *wire.Session) error {
+		var offered *capability.List
+		var err error
+		if found, offered, err = s.tracked.find(ctx, session); err != nil {
+			return err
+		}
+		if s.has(found.commit, found) {
+			return nil
+		}
+		return s.store.add(found.commit.String(), func(dir string) error {
+			return s.downloadInto(ctx, dir, session, offered, found)
+		})
+	})
+	return found.commit, err
+}
+
+// downloadInto makes dir a bare repository that holds the target and no history.
+func (s snapshots) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
+	pack := filepath.Join(dir, "incoming.pack")
+	shallows, err := requestPack(ctx, pack, session, request{offered, found.want, nil, 1})
+	if err != nil {
+		return err
+	}
+	if err := checkPack(pack, s.limits, false); err != nil {
+		return err
+	}
+	storage := openStorage(dir)
+	if _, err := git.Init(storage, nil); err != nil {
+		return err
+	}
+	if err := storePack(storage, pack); err != nil {
+		return err
+	}
+	if err := os.Remove(pack); err != nil {
+		return err
+	}
+	return errors.Join(storage.SetShallow(shallows), nameTarget(storage, found))
+}
+
+// nameTarget leaves a repository in which `git log` works, and remembers what
+// the commit was called: a tag keeps its object, which may be signed.
+func nameTarget(storage *filesystem.Storage, found target) error {
+	if found.name != plumbing.HEAD {
+		if err := storage.SetReference(plumbing.NewHashReference(found.name, found.want)); err != nil {
+			return err
+		}
+	}
+	if found.name.IsBranch() {
+		return storage.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, found.name))
+	}
+	return storage.SetReference(plumbing.NewHashReference(plumbing.HEAD, found.commit))
+}
+
+// storedTarget is what a stored commit was called when it was fetched; see
+// nameTarget. A commit that no ref is at any more has no other name than HEAD.
+func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, error) {
+	found := target{name: plumbing.HEAD, want: commit, commit: commit}
+	refs, err := storage.IterReferences()
+	if err != nil {
+		return found, err
+	}
+	err = refs.ForEach(func(ref *plumbing.Reference) error {
+		if ref.Type() != plumbing.HashReference || ref.Name() == plumbing.HEAD {
+			return nil
+		}
+		if at, err := peel(storage, ref.Hash()); err == nil && at == commit {
+			found.name, found.want = ref.Name(), ref.Hash()
+		}
+		return nil
+	})
+	return found, err
+}
