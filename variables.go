@@ -146,7 +146,7 @@ func setWord[W ~string](into *W, value string, words ...W) error {
 func setDuration(into *time.Duration, value string) error {
 	duration, err := time.ParseDuration(value)
 	if err != nil || duration < 0 {
-		return badValue(`write it as "90s" or "10m"`, "is %q, which is no duration", value)
+		return badValue(`write it as "90s" or "10m"`, "is %q, which is not a duration", value)
 	}
 	*into = duration
 	return nil
@@ -157,7 +157,7 @@ func setPointers(into *[]string, value string) error {
 	pointers := strings.Fields(value)
 	for _, pointer := range pointers {
 		if !strings.HasPrefix(pointer, "/Spec/") {
-			return badValue(`write it as "/Spec/Mode/Replicated/Replicas"`, "holds %q, which is no JSON pointer into a service", pointer)
+			return badValue(`write it as "/Spec/Mode/Replicated/Replicas"`, "holds %q, which is not a JSON pointer into a service", pointer)
 		}
 	}
 	*into = pointers

@@ -24,10 +24,10 @@ const (
 	maxDepth      = 8 // of files that source files
 )
 
-// bash runs environment files one simple statement at a time: after each, the
-// variables it assigned are recorded with their line, and before each, their
-// length is estimated. Between the statements only if, case, && and || remain,
-// so that no file can keep it busy.
+// bash runs environment files one simple statement at a time. Before each
+// statement it estimates the length of the values, after each it records the
+// assigned variables with their line. Between statements only if, case, && and
+// || are possible, so no file can run for long.
 type bash struct {
 	ctx        context.Context // for the length of one reading
 	env        *environment
@@ -55,8 +55,8 @@ func readBash(ctx context.Context, env *environment, in Input, sources []source)
 	return nil
 }
 
-// start makes an interpreter that can reach nothing: the variables bash takes
-// from the machine are set, every program and every file is refused.
+// start makes an interpreter without access to anything outside: variables that
+// bash takes from the machine are set, every program and every file is refused.
 func (b *bash) start() error {
 	uid, gid := strconv.Itoa(b.in.UserID), strconv.Itoa(b.in.GroupID)
 	list := []string{"HOME=", "UID=" + uid, "EUID=" + uid, "GID=" + gid}
@@ -81,8 +81,8 @@ func (b *bash) start() error {
 	return err
 }
 
-// runExpr knows "expr length STRING" and no other program. Old default
-// environments take DOCKER_HOST apart with it; nothing reads what they make.
+// runExpr runs "expr length STRING" and no other program. Old default
+// environments parse DOCKER_HOST with it; nothing reads the result.
 func runExpr(ctx context.Context, args []string) error {
 	if len(args) < 2 || args[0] != "expr" || args[1] != "length" {
 		return fmt.Errorf("would run the program %q", args[0])
@@ -103,7 +103,7 @@ func (b *bash) stmts(src source, stmts []*syntax.Stmt, depth int) error {
 	return nil
 }
 
-// stmt runs a statement and answers whether it succeeded, as bash counts it.
+// stmt runs a statement and reports whether it succeeded in the sense of bash.
 func (b *bash) stmt(src source, stmt *syntax.Stmt, depth int) (bool, error) {
 	ok, err := b.command(src, stmt, depth)
 	return ok != stmt.Negated, err
@@ -152,7 +152,7 @@ func (b *bash) ifClause(src source, clause *syntax.IfClause, depth int) error {
 	return nil
 }
 
-// caseClause asks for each pattern what [[ word == pattern ]] says.
+// caseClause evaluates [[ word == pattern ]] for each pattern.
 func (b *bash) caseClause(src source, clause *syntax.CaseClause, depth int) error {
 	for _, item := range clause.Items {
 		for _, pattern := range item.Patterns {
@@ -168,8 +168,8 @@ func (b *bash) caseClause(src source, clause *syntax.CaseClause, depth int) erro
 	return nil
 }
 
-// simple runs one statement without further statements in it, and records
-// what it assigned.
+// simple runs one statement that contains no others, and records what it
+// assigned.
 func (b *bash) simple(src source, stmt *syntax.Stmt) bool {
 	line := int(stmt.Pos().Line())
 	names := assignedNames(stmt)
@@ -178,7 +178,7 @@ func (b *bash) simple(src source, stmt *syntax.Stmt) bool {
 	}
 	protectBackslashes(stmt)
 	bare := *stmt
-	bare.Negated = false // the caller turns the answer round
+	bare.Negated = false // the caller negates the result
 	err := b.runner.Run(b.ctx, &bare)
 	b.reportFailure(src.name, line, err)
 
@@ -201,7 +201,7 @@ func (b *bash) simple(src source, stmt *syntax.Stmt) bool {
 	return err == nil
 }
 
-// record takes one variable over from the interpreter.
+// record copies one variable from the interpreter.
 func (b *bash) record(file, name string, line int) {
 	value := b.runner.Vars[name]
 	if value.Kind == expand.String && value.IsSet() {
@@ -209,7 +209,7 @@ func (b *bash) record(file, name string, line int) {
 	}
 }
 
-// forget drops what was unset.
+// forget deletes variables that were unset.
 func (b *bash) forget() {
 	for name := range b.env.values {
 		if value, ok := b.runner.Vars[name]; ok && !value.IsSet() {
@@ -219,8 +219,8 @@ func (b *bash) forget() {
 	}
 }
 
-// reportFailure makes a problem of a statement that could not be carried out.
-// A command that merely answers no, as a test does, is none.
+// reportFailure reports a statement that could not be run. A command that only
+// returns false, such as a test, is no failure.
 func (b *bash) reportFailure(file string, line int, err error) {
 	message := strings.TrimSpace(b.stderr.String())
 	b.stderr.Reset()
@@ -282,8 +282,8 @@ func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 	return b.stmts(further, further.file.Stmts, depth+1)
 }
 
-// protectBackslashes quotes what follows a backslash in a bare value, as the
-// interpreter leaves the backslash in place there and bash does not.
+// protectBackslashes quotes what follows a backslash in an unquoted value: the
+// interpreter keeps the backslash there and bash does not.
 func protectBackslashes(stmt *syntax.Stmt) {
 	syntax.Walk(stmt, func(node syntax.Node) bool {
 		assign, ok := node.(*syntax.Assign)
@@ -301,7 +301,7 @@ func protectBackslashes(stmt *syntax.Stmt) {
 	})
 }
 
-// unescape drops each backslash and keeps what follows it.
+// unescape removes each backslash and keeps the character after it.
 func unescape(text string) string {
 	var out strings.Builder
 	escaped := false

@@ -11,27 +11,27 @@ import (
 	"kargo"
 )
 
-const hintData = "environment files are data: they may not run programs, unless Kargo lets them: --allow-hooks"
+const hintData = "environment files are data and run no programs, unless the operator allows it: --allow-hooks"
 
-// harmless are the builtins that an environment file may call. What others do
-// reaches beyond the variables.
+// harmless are the builtins that an environment file may call. Others have
+// effects beyond the variables.
 var harmless = []string{":", "true", "false", "set", "unset", "source", ".", "[", "test"}
 
-// printing are the commands that a command substitution may call besides:
-// they only make text. expr is no builtin; bash.go knows the one form of it
-// that old environments hold.
+// printing are the commands that a command substitution may call: they only
+// print text. expr is not a builtin; bash.go runs the one form of it that old
+// environments have.
 var printing = []string{":", "true", "false", "echo", "printf", "expr"}
 
-// dynamic are the variables that bash computes anew at every look, machine
-// those that it takes from where it runs. Either would make the environment
-// depend on more than its files; the latter are fine once a file assigned them.
+// dynamic are variables that bash computes at every use, machine those that it
+// takes from the machine. Either would make the environment depend on more than
+// its files. Those of the machine are permitted once a file assigned them.
 var (
 	dynamic = regexp.MustCompile(`^(?:\$|!|-|0|_|PWD|OLDPWD|PPID|S?RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME|LINENO|DIRSTACK|IFS|OPTIND|BASH.*)$`)
 	machine = regexp.MustCompile(`^(?:HOME|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE)$`)
 )
 
-// forbidden finds what an environment file may not do. It is decided before
-// anything is read, so that a file is refused whole or not at all.
+// forbidden returns what an environment file may not do. It is called before
+// anything is evaluated, so that a file is refused as a whole or not at all.
 func forbidden(src source) kargo.Problems {
 	c := checker{name: src.name, assigned: assignedNames(src.file)}
 	for _, stmt := range src.file.Stmts {
@@ -130,8 +130,8 @@ func (c *checker) call(call *syntax.CallExpr, commands []string) {
 	}
 }
 
-// wideFormat is a printf format that could print much from little, or that
-// only the run would show. A leading dash is an option, -v among them.
+// wideFormat is a printf format that can print a long text from a short one, or
+// that is computed. A leading dash is an option, such as -v.
 var wideFormat = regexp.MustCompile(`%[^a-zA-Z%]*[*0-9]|\$|^-`)
 
 // declaration checks export, declare, typeset and readonly.
@@ -151,8 +151,8 @@ func (c *checker) declaration(decl *syntax.DeclClause) {
 	}
 }
 
-// assign checks one assignment. Lists are refused because no program can be
-// handed one in its environment.
+// assign checks one assignment. Lists are refused: the environment of a program
+// cannot hold one.
 func (c *checker) assign(assign *syntax.Assign) {
 	if assign.Array != nil || assign.Index != nil {
 		c.report(assign, fmt.Sprintf("%s is a list, which cannot be exported", assign.Name.Value),
@@ -164,7 +164,7 @@ func (c *checker) assign(assign *syntax.Assign) {
 		return
 	}
 	if dynamic.MatchString(assign.Name.Value) {
-		c.report(assign, assign.Name.Value+" belongs to the shell", "choose another name")
+		c.report(assign, assign.Name.Value+" is a variable of the shell itself", "choose another name")
 	}
 	if assign.Value == nil {
 		return
@@ -175,8 +175,8 @@ func (c *checker) assign(assign *syntax.Assign) {
 	c.words(assign.Value)
 }
 
-// words checks all expansions below a node, and what command substitutions
-// would run.
+// words checks all expansions below a node, and the commands of command
+// substitutions.
 func (c *checker) words(node syntax.Node) {
 	syntax.Walk(node, func(node syntax.Node) bool {
 		switch node := node.(type) {
@@ -205,14 +205,15 @@ func (c *checker) words(node syntax.Node) {
 	})
 }
 
-// braceRange is what bash may expand to a million words.
+// braceRange is what bash can expand to a million words.
 var braceRange = regexp.MustCompile(`\{[^{}]*\.\.[^{}]*\}`)
 
 func assigning(op syntax.BinAritOperator) bool {
 	return op >= syntax.AddAssgn && op <= syntax.ShrAssgn || op == syntax.Assgn
 }
 
-// parameter refuses expansions that name no variable, or one of the machine.
+// parameter refuses expansions that name no variable, or a variable of the
+// machine.
 func (c *checker) parameter(exp *syntax.ParamExp) {
 	switch {
 	case exp.Param == nil:
@@ -220,8 +221,8 @@ func (c *checker) parameter(exp *syntax.ParamExp) {
 	case exp.Excl:
 		c.report(exp, "names a variable by the value of another, which is not allowed in an environment file", "")
 	case dynamic.MatchString(exp.Param.Value), machine.MatchString(exp.Param.Value) && !c.assigned[exp.Param.Value]:
-		c.report(exp, fmt.Sprintf("reads %s, which is of the machine, not of the workspace", exp.Param.Value),
-			"a dollar that is meant as one needs single quotes")
+		c.report(exp, fmt.Sprintf("reads %s, which belongs to the machine and not to the workspace", exp.Param.Value),
+			"put a plain dollar in single quotes")
 	}
 }
 
@@ -240,15 +241,15 @@ func assignedNames(node syntax.Node) map[string]bool {
 				names[node.Param.Value] = true
 			}
 		case *syntax.CmdSubst:
-			return false // what a subshell assigns is lost with it
+			return false // assignments in a subshell have no effect outside
 		}
 		return true
 	})
 	return names
 }
 
-// wordText is the text of a word without its quotes; a dollar stands for
-// whatever is not text.
+// wordText is the text of a word without its quotes. Each part that is not text
+// is replaced by a dollar.
 func wordText(word *syntax.Word) string {
 	var text strings.Builder
 	var write func(parts []syntax.WordPart)
@@ -273,8 +274,8 @@ func wordText(word *syntax.Word) string {
 // hashStart is how the password hashes of htpasswd and crypt begin.
 var hashStart = regexp.MustCompile(`^\$(?:apr1|2[aby]|[156])\$`)
 
-// mangledHashes warns of password hashes whose dollars bash takes for
-// variables: what is left lets nobody in, and nothing says why.
+// mangledHashes warns of password hashes whose dollars bash takes for variables:
+// what is left is no hash, and no login works.
 func mangledHashes(src source) kargo.Problems {
 	var problems kargo.Problems
 	syntax.Walk(src.file, func(node syntax.Node) bool {

@@ -13,7 +13,7 @@ import (
 
 var plainReference = regexp.MustCompile(`^\$(?:[A-Z_][A-Z0-9_]*|\{[A-Z_][A-Z0-9_]*\})$`)
 
-// assignment is one NAME=value as its file spells it.
+// assignment is one NAME=value as its file has it.
 type assignment struct {
 	name string
 	text string // "NAME=value", quotes and references as written
@@ -23,9 +23,9 @@ type assignment struct {
 	line int
 }
 
-// plainAssignments are the assignments of all files, if every statement is an
-// assignment that godotenv and bash read alike. The syntax tree decides, not
-// the text: where godotenv would go wrong without saying so, the answer is no.
+// plainAssignments returns the assignments of all files. It reports whether every
+// statement is an assignment that godotenv and bash read alike. The syntax tree
+// decides, not the text, since godotenv misreads some texts without an error.
 func plainAssignments(base []variable, sources []source) ([]assignment, bool) {
 	known := map[string]bool{}
 	for _, v := range base {
@@ -54,8 +54,8 @@ func plainAssignments(base []variable, sources []source) ([]assignment, bool) {
 	return assignments, true
 }
 
-// assignsOf are the assignments of a statement that consists of nothing else,
-// but for a leading "export".
+// assignsOf returns the assignments of a statement that consists of nothing else,
+// except for a leading "export".
 func assignsOf(stmt *syntax.Stmt) ([]*syntax.Assign, bool) {
 	if stmt.Negated || stmt.Background || stmt.Coprocess || stmt.Disown || len(stmt.Redirs) > 0 {
 		return nil, false
@@ -69,7 +69,7 @@ func assignsOf(stmt *syntax.Stmt) ([]*syntax.Assign, bool) {
 	return nil, false
 }
 
-// plain turns one assignment into its text, if both readers agree on it.
+// plain returns one assignment, and reports whether both readers agree on it.
 func (src source) plain(assign *syntax.Assign, known map[string]bool) (assignment, bool) {
 	if assign.Naked || assign.Append || assign.Index != nil || assign.Array != nil || assign.Name == nil {
 		return assignment{}, false
@@ -84,16 +84,16 @@ func (src source) plain(assign *syntax.Assign, known map[string]bool) (assignmen
 	if assign.Value == nil {
 		return a, true
 	}
-	// A backslash means something else to each reader, and bare values lose
-	// odd blanks at their ends to godotenv.
+	// The readers differ in backslashes, and godotenv removes unusual blanks at
+	// the ends of unquoted values.
 	if strings.ContainsAny(a.text, "\\\v\f\u0085\u00a0") {
 		return a, false
 	}
 	return a, src.plainValue(&a, assign.Value.Parts, known)
 }
 
-// plainValue accepts a bare value, a 'single-quoted' or a "double-quoted" one,
-// the first and the last with $NAME and ${NAME} of variables known by then.
+// plainValue accepts an unquoted, a 'single-quoted' or a "double-quoted" value,
+// the first and the last with $NAME and ${NAME} of variables assigned before.
 func (src source) plainValue(a *assignment, parts []syntax.WordPart, known map[string]bool) bool {
 	if len(parts) == 1 {
 		switch part := parts[0].(type) {
@@ -107,14 +107,14 @@ func (src source) plainValue(a *assignment, parts []syntax.WordPart, known map[s
 	return src.plainParts(a, parts, known, "$`~")
 }
 
-// plainParts accepts text free of the given characters, and references in the
-// capitals that godotenv knows.
+// plainParts accepts text without the given characters, and references to
+// variables in capitals, which godotenv supports.
 func (src source) plainParts(a *assignment, parts []syntax.WordPart, known map[string]bool, special string) bool {
 	afterShort := false
 	for _, part := range parts {
 		switch part := part.(type) {
 		case *syntax.Lit:
-			// godotenv takes the brace of `$NAME}` for one that it opened.
+			// godotenv counts the brace of `$NAME}` as part of the reference.
 			if strings.ContainsAny(part.Value, special) || afterShort && strings.HasPrefix(part.Value, "}") {
 				return false
 			}
@@ -135,8 +135,8 @@ func (src source) plainParts(a *assignment, parts []syntax.WordPart, known map[s
 	return true
 }
 
-// readDotenv reads all assignments as one text, so that references cross
-// files in the order in which bash would see them.
+// readDotenv reads all assignments as one text, so that references reach across
+// files in the same order as in bash.
 func readDotenv(env *environment, base []variable, assignments []assignment) error {
 	if !env.fits(base, assignments) {
 		return nil
@@ -150,7 +150,7 @@ func readDotenv(env *environment, base []variable, assignments []assignment) err
 	}
 	values, err := godotenv.Unmarshal(text.String())
 	if err != nil {
-		// The syntax tree was plain, so this is no fault of the workspace.
+		// The syntax tree was plain, so the workspace is not at fault.
 		return kargo.Errorf(kargo.Internal, "read the environment: %w", err)
 	}
 	for _, a := range assignments {
@@ -162,7 +162,8 @@ func readDotenv(env *environment, base []variable, assignments []assignment) err
 	return nil
 }
 
-// fits computes how long the values will be, before any of them is made.
+// fits reports whether the values stay within the limits, before any of them is
+// made.
 func (env *environment) fits(base []variable, assignments []assignment) bool {
 	sizes := map[string]int{}
 	for _, v := range base {

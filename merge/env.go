@@ -15,9 +15,9 @@ import (
 	"kargo"
 )
 
-// Limits of an environment. They are far above what a workspace needs; they
-// stand between a file that doubles a value forty times and the memory of the
-// controller. Linux itself takes no longer value than maxValue.
+// Limits of an environment. They are far above what a workspace needs. They
+// protect the memory of the controller against a file that doubles a value forty
+// times. Linux itself accepts no value longer than maxValue.
 const (
 	maxFile      = 256 << 10 // bytes of one environment file
 	maxStatement = 16 << 10  // bytes of one statement, and so the depth of its nesting
@@ -32,7 +32,7 @@ const (
 	readerShell  = "bash-process"
 )
 
-// environment is what came of reading the environment files.
+// environment is the result of reading the environment files.
 type environment struct {
 	values kargo.Environment
 	lines  map[string]kargo.Place
@@ -53,8 +53,8 @@ type source struct {
 	from layer // whose further files it may source
 }
 
-// readEnv reads the environment here, where that will do, and by the shell that
-// was handed in, if one was, where it will not.
+// readEnv reads the environment here if possible. Otherwise the shell of the
+// input reads it, where there is one.
 func readEnv(ctx context.Context, in Input, files map[string]kargo.File) (environment, error) {
 	env, err := readHere(ctx, in, files)
 	if err != nil || in.Shell == nil || env.problems.Err() == nil {
@@ -65,8 +65,7 @@ func readEnv(ctx context.Context, in Input, files map[string]kargo.File) (enviro
 
 // readHere reads the base variables and the environments of the layers, lowest
 // first: each sees the values of those before it, and the last assignment
-// counts. All files go through one reader, the simpler one where all are plain
-// enough for it.
+// counts. One reader reads all files: the simpler one, if all are plain enough.
 func readHere(ctx context.Context, in Input, files map[string]kargo.File) (environment, error) {
 	env := environment{
 		values: kargo.Environment{}, lines: map[string]kargo.Place{}, assignments: map[string][]kargo.Place{}, reader: readerDotenv,
@@ -87,7 +86,7 @@ func readHere(ctx context.Context, in Input, files map[string]kargo.File) (envir
 		src, problems := parse(l.env, file.Data)
 		src.from = l
 		if l.name == kargo.OriginDefault {
-			src.from = layers[len(layers)-1] // WORKSPACE is the only place it knows
+			src.from = layers[len(layers)-1] // it refers to files by WORKSPACE
 		}
 		env.problems = append(env.problems, problems...)
 		if problems.Err() == nil {
@@ -120,9 +119,8 @@ func parse(name string, data []byte) (source, kargo.Problems) {
 	return src, append(forbidden(src), mangledHashes(src)...)
 }
 
-// parseStatements parses statement by statement, and gives up on one that does
-// not end: the parser calls itself for each level of nesting, and a stack that
-// overflows would end the controller.
+// parseStatements parses statement by statement and stops at one that is too
+// long: the parser is recursive, and a stack overflow would end the controller.
 func parseStatements(name, text string) (*syntax.File, error) {
 	file := &syntax.File{Name: name}
 	reader := &boundedReader{text: text, limit: pastComments(text, 0) + maxStatement}
@@ -147,8 +145,8 @@ func parseStatements(name, text string) (*syntax.File, error) {
 	return file, nil
 }
 
-// pastComments is where the first line from an offset on begins that is neither
-// empty nor a comment. Between statements these may be as long as they like.
+// pastComments returns the offset of the first line, at or after an offset, that
+// is neither empty nor a comment. Comments may have any length.
 func pastComments(text string, offset int) int {
 	for offset < len(text) {
 		line, _, _ := strings.Cut(text[offset:], "\n")
@@ -162,7 +160,7 @@ func pastComments(text string, offset int) int {
 
 var errEndless = fmt.Errorf("a statement is longer than %d bytes", maxStatement)
 
-// boundedReader reads a text up to a limit that moves on.
+// boundedReader reads a text up to a limit, which its user moves.
 type boundedReader struct {
 	text          string
 	offset, limit int
@@ -180,7 +178,7 @@ func (r *boundedReader) Read(buffer []byte) (int, error) {
 	return n, nil
 }
 
-// checkText refuses what no reader could make sense of.
+// checkText refuses what no reader can read.
 func checkText(name, text string) (kargo.Problem, bool) {
 	lineOf := func(offset int) int { return 1 + strings.Count(text[:offset], "\n") }
 	if len(text) > maxFile {
@@ -202,7 +200,7 @@ func checkText(name, text string) (kargo.Problem, bool) {
 	return kargo.Problem{}, true
 }
 
-// firstInvalid is the rest of text from its first byte that is not UTF-8.
+// firstInvalid returns the rest of a text from its first byte that is not UTF-8.
 func firstInvalid(text string) string {
 	valid := bytes.ToValidUTF8([]byte(text), nil)
 	common := 0
@@ -230,7 +228,7 @@ func syntaxProblem(name string, err error) kargo.Problem {
 	return problem
 }
 
-// assign records a variable, and refuses what grew beyond all measure.
+// assign records a variable, and refuses a value beyond the limits.
 func (env *environment) assign(name, value, file string, line int) {
 	env.size += len(value) - len(env.values[name])
 	if len(value) > maxValue || env.size > maxTotal {
@@ -245,17 +243,17 @@ func (env *environment) assign(name, value, file string, line int) {
 	}
 }
 
-// overflow ends the reading: a limit was hit.
+// overflow ends the reading: a limit was exceeded.
 func (env *environment) overflow(file string, line int, name string) {
 	env.full = true
 	env.problems = append(env.problems, kargo.Problem{
 		Where:   kargo.Place{File: file, Line: line},
 		Message: name + " makes the environment too large",
-		Hint:    fmt.Sprintf("a value may have %d bytes, all together %d", maxValue, maxTotal),
+		Hint:    fmt.Sprintf("the limit is %d bytes for a value and %d for all together", maxValue, maxTotal),
 	})
 }
 
-// further reads a further environment file of the same layer.
+// further reads another environment file of the same layer.
 func (src source) further(name string) ([]byte, error) {
 	if src.from.files.FS == nil {
 		return nil, fs.ErrNotExist

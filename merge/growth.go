@@ -7,8 +7,8 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// fits tells whether a statement may run: whether what it makes can stay
-// within the limits. A value that is too long must not come into being at all.
+// fits reports whether a statement may run: whether its results stay within the
+// limits. A value that is too long must not be made at all.
 func (b *bash) fits(file string, stmt *syntax.Stmt) bool {
 	if b.env.full {
 		return false
@@ -22,9 +22,9 @@ func (b *bash) fits(file string, stmt *syntax.Stmt) bool {
 	return true
 }
 
-// estimate is how many bytes the expansions of a node can make, from above:
-// the text itself and the variables it reads, multiplied where a replacement
-// or a format can repeat them.
+// estimate returns an upper bound for the bytes that the expansions of a node can
+// make: the text and the variables it reads, multiplied where a replacement or a
+// format can repeat them.
 func (b *bash) estimate(node syntax.Node) int {
 	const enough = 1 << 30 // keeps products of estimates within an int
 	sum := 0
@@ -45,7 +45,7 @@ func (b *bash) estimate(node syntax.Node) int {
 				sum += (length + 1) * (1 + b.estimate(node.Repl.With))
 				return false
 			}
-			sum += 4 * length // ${x@Q} and its kin lengthen a value
+			sum += 4 * length // ${x@Q} and similar ones lengthen a value
 		case *syntax.CallExpr:
 			if len(node.Args) > 1 && node.Args[0].Lit() == "printf" {
 				arguments := 1

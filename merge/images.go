@@ -19,7 +19,7 @@ func (s *settingsReader) images(node *yaml.Node) {
 	s.entries(node, "images", func(variable, settings *yaml.Node) {
 		name := variable.Value
 		if _, known := s.ws.Env[name]; !known {
-			s.fail(variable, spelling.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is no variable of the environment", name)
+			s.fail(variable, spelling.DidYouMean(name, slices.Collect(maps.Keys(s.ws.Lines))), "images.%s is not a variable of the environment", name)
 			return
 		}
 		rule := kargo.ImageRule{Variable: name, Where: kargo.Place{File: settingsFile, Line: variable.Line}}
@@ -28,7 +28,7 @@ func (s *settingsReader) images(node *yaml.Node) {
 			return func(value *yaml.Node) {
 				at[key] = value
 				if value.Kind != yaml.ScalarNode || value.Value == "" {
-					s.fail(value, "", "images.%s.%s wants a word", name, key)
+					s.fail(value, "", "images.%s.%s must be a word", name, key)
 				}
 				*into = value.Value
 			}
@@ -38,7 +38,7 @@ func (s *settingsReader) images(node *yaml.Node) {
 			"image": text("image", &rule.Image), "semver": text("semver", &rule.Semver), "pattern": text("pattern", &rule.Pattern),
 			"write": func(value *yaml.Node) {
 				if value.Decode(&rule.Write) != nil {
-					s.fail(value, "", "images.%s.write wants true or false", name)
+					s.fail(value, "", "images.%s.write must be true or false", name)
 				}
 				at["write"] = value
 			},
@@ -53,7 +53,7 @@ func (s *settingsReader) images(node *yaml.Node) {
 	slices.SortFunc(s.ws.Images, func(a, b kargo.ImageRule) int { return strings.Compare(a.Variable, b.Variable) })
 }
 
-// checkRule refuses what can never be followed.
+// checkRule refuses a rule that no tag can ever satisfy.
 func (s *settingsReader) checkRule(rule kargo.ImageRule, variable *yaml.Node, at map[string]*yaml.Node) {
 	what := "images." + rule.Variable
 	named, err := names.ParseNormalizedNamed(rule.Image)
@@ -65,11 +65,11 @@ func (s *settingsReader) checkRule(rule kargo.ImageRule, variable *yaml.Node, at
 	case !names.IsNameOnly(named):
 		s.fail(at["image"], "the tag is what the variable holds", "%s.image: %q has a tag or a digest", what, rule.Image)
 	case (rule.Semver == "") == (rule.Pattern == ""):
-		s.fail(variable, `semver: ">=7 <8", or pattern: '^(\d+\.\d+)-alpine$'`, "%s wants either semver or pattern", what)
+		s.fail(variable, `semver: ">=7 <8", or pattern: '^(\d+\.\d+)-alpine$'`, "%s needs either semver or pattern", what)
 	}
 	if rule.Semver != "" {
 		if _, err := semver.NewConstraint(rule.Semver); err != nil {
-			s.fail(at["semver"], `as in ">=7 <8", "~1.4" or "1.x"`, "%s.semver: %q is no range of versions", what, rule.Semver)
+			s.fail(at["semver"], `as in ">=7 <8", "~1.4" or "1.x"`, "%s.semver: %q is not a range of versions", what, rule.Semver)
 		}
 	}
 	if rule.Pattern != "" {
@@ -82,9 +82,9 @@ func (s *settingsReader) checkRule(rule kargo.ImageRule, variable *yaml.Node, at
 	}
 }
 
-// checkWritable refuses to promise a commit that cannot be made.
+// checkWritable refuses a rule with a commit that Kargo could not make.
 func (s *settingsReader) checkWritable(variable string, at *yaml.Node) {
-	// The line is tried, not a value.
+	// This tests whether the line can be changed; the value does not matter.
 	plain := strings.Map(func(r rune) rune {
 		if special(r) {
 			return -1
@@ -92,6 +92,6 @@ func (s *settingsReader) checkWritable(variable string, at *yaml.Node) {
 		return r
 	}, s.ws.Env[variable])
 	if err := Rewrite(*s.ws, s.user, map[string][]byte{}, variable, plain); err != nil {
-		s.fail(at, "Kargo writes the line that assigns the variable; put a plain one into .env, or leave write out", "images.%s.write: %v", variable, err)
+		s.fail(at, "Kargo rewrites the line that assigns the variable; put a plain assignment into .env, or remove write", "images.%s.write: %v", variable, err)
 	}
 }

@@ -16,9 +16,10 @@ import (
 type layer struct {
 	name  string
 	files kargo.Files
-	// top are the single files that the layer gives, and where they land.
+	// top are the files of the layer's top: their paths in the layer, and in the
+	// merged configuration.
 	top map[string]string
-	// env is where its environment file landed.
+	// env is the path of its environment file in the merged configuration.
 	env string
 }
 
@@ -36,11 +37,12 @@ func (in Input) layers() []layer {
 	})
 }
 
-// layerName is short enough for every message and safe in a file's name.
+// layerName is short enough for messages and safe in the name of a file.
 var layerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// CheckLayerName says what is wrong with the name of a shared layer. It ends
-// the name of a file, ".env.NAME", and must be none of Kargo's own origins.
+// CheckLayerName returns what is wrong with the name of a shared layer, or nil.
+// The name becomes part of a file's name, ".env.NAME", and must differ from
+// Kargo's own origins.
 func CheckLayerName(name string) error {
 	switch {
 	case !layerName.MatchString(name):
@@ -51,8 +53,8 @@ func CheckLayerName(name string) error {
 	return nil
 }
 
-// mergeLayers merges the trees file by file: of the files with one path that
-// of the highest layer counts, all others stay.
+// mergeLayers merges the trees file by file: of several files with one path, that
+// of the highest layer counts.
 func mergeLayers(layers []layer) (map[string]kargo.File, kargo.Problems, error) {
 	files := map[string]kargo.File{}
 	var problems kargo.Problems
@@ -119,7 +121,7 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 			problems = append(problems, kargo.Problem{
 				Where:   kargo.Place{File: name},
 				Message: "is not a plain file",
-				Hint:    "links and devices are not followed: put a copy in their place",
+				Hint:    "links and devices are not followed; replace it by a copy",
 			})
 			return nil
 		default:
@@ -153,8 +155,8 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 	return problems, nil
 }
 
-// blame turns an error that is the workspace's own fault (a file that cannot
-// be decrypted, say) into a problem and passes on all others.
+// blame turns an error that is the workspace's own fault (for example a file that
+// cannot be decrypted) into a problem. It returns all other errors.
 func blame(name string, err error) (kargo.Problems, error) {
 	var fault *kargo.Error
 	if !errors.As(err, &fault) || fault.Fault != kargo.Invalid {
@@ -167,8 +169,8 @@ func blame(name string, err error) (kargo.Problems, error) {
 	return kargo.Problems{problem}, nil
 }
 
-// Limits of paths: what file systems hold. A path that cannot be written would
-// keep a revision from ever coming into force.
+// Limits of paths: those of file systems. A revision with a path that cannot be
+// written could never be applied.
 const (
 	maxName = 255  // bytes of a file's or folder's name
 	maxPath = 1024 // bytes of a path

@@ -2,11 +2,15 @@
 // any, and these over the defaults, and reads the environment: file trees in,
 // one kargo.Workspace out.
 //
-// It is pure. It reads nothing but the fs.FS values it is handed, never the
-// environment of the process, and runs no program, although environment files
-// are written in bash's grammar. What is wrong with a workspace comes back as
-// kargo.Problems, each with its file and line; an error means that a tree
-// could not be read.
+// [Merge] is the whole of it. [Reads] returns which files of a layer it reads.
+// [Rewrite] and [Reassign] change the one line of an environment file that
+// assigns a variable. [CheckLayerName] checks the name of a shared layer.
+//
+// The package is pure. It reads only the fs.FS values of its [Input], never the
+// environment of the process. It runs no program, although environment files are
+// written in bash's grammar. What is wrong with a workspace is returned as
+// kargo.Problems, each with its file and line; an error means that a tree could
+// not be read.
 package merge
 
 import (
@@ -43,14 +47,14 @@ type Input struct {
 	// UserID and GroupID are KARGO_USER_ID and KARGO_GROUP_ID.
 	UserID, GroupID int
 	// Shell evaluates environment files that run programs; nil where they may
-	// not. It is the one effect here, and not this package's.
+	// not. It is the only effect, and the caller's.
 	Shell kargo.Shell
 }
 
-// Merge makes the workspace. The problems are sorted; where one of them is not
-// a warning, the workspace is invalid and holds only what could be made of it.
-// The error is for what is not the workspace's fault: a layer that cannot be
-// read. Its fault is that of the kargo.Error the layer answered with.
+// Merge makes the workspace. The problems are sorted; if one of them is not a
+// warning, the workspace is invalid and incomplete. The error is for what is not
+// the workspace's fault: a layer that cannot be read. Its fault is that of the
+// layer's own kargo.Error.
 func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, error) {
 	ws := kargo.Workspace{Revision: in.Revision, Root: in.Root}
 
@@ -82,7 +86,7 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 	return ws, problems.Sort(), nil
 }
 
-// base are the variables that are there before any file is read.
+// base are the variables that exist before any file is read.
 func (in Input) base() []variable {
 	return []variable{
 		{workspaceVariable, in.WorkspacePath},
@@ -98,8 +102,8 @@ type variable struct{ name, value string }
 // workspaceVariable holds the path of the user configuration.
 const workspaceVariable = "WORKSPACE"
 
-// missingEnv is the problem of a workspace without an environment, unless it
-// was said already why its environment cannot be read.
+// missingEnv is the problem of a workspace without an environment, unless another
+// problem already says why the environment cannot be read.
 func missingEnv(problems kargo.Problems) kargo.Problems {
 	if slices.ContainsFunc(problems, func(p kargo.Problem) bool { return p.Where.File == envUser }) {
 		return nil
@@ -111,8 +115,8 @@ func missingEnv(problems kargo.Problems) kargo.Problems {
 	}}
 }
 
-// checkStacks refuses a workspace without stacks: an empty list must never
-// read as "remove everything".
+// checkStacks refuses a workspace without stacks: an empty list must never mean
+// "remove everything".
 func checkStacks(ws kargo.Workspace) kargo.Problems {
 	if len(ws.Env.List("STACKS")) > 0 {
 		return nil
@@ -128,8 +132,8 @@ func checkStacks(ws kargo.Workspace) kargo.Problems {
 	return kargo.Problems{problem}
 }
 
-// checkPrometheus warns of a file that was never more than the output of a
-// hook: its source has another name (workspace contract, section 16, item 15).
+// checkPrometheus warns of a file that was only ever the output of a hook: its
+// source has another name (workspace contract, section 16, item 15).
 func checkPrometheus(ws kargo.Workspace) kargo.Problems {
 	const output = "configs/prometheus/prometheus.yml"
 	if _, exists := ws.Files[output]; !exists || ws.Layer("deploy/prometheus.yml") != kargo.OriginDefault {

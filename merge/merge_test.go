@@ -187,9 +187,9 @@ func TestLayerErrors(t *testing.T) {
 		{"unavailable folder", "configs", kargo.Errorf(kargo.Unavailable, "no answer"), kargo.Unavailable, ""},
 		{"plain", ".env", errors.New("disk"), kargo.Internal, ""},
 		{"invalid", "configs/a/x", &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "configs/a/x", Line: 3}, Hint: "try", Err: errors.New("cannot be decrypted")}, 0,
-			"configs/a/x:3: cannot be decrypted (try)\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
+			"configs/a/x:3: cannot be decrypted (try)\ndeploy/link.yml: is not a plain file (links and devices are not followed; replace it by a copy)\n"},
 		{"invalid environment", ".env", kargo.Errorf(kargo.Invalid, "cannot be decrypted"), 0,
-			".env: cannot be decrypted\ndeploy/link.yml: is not a plain file (links and devices are not followed: put a copy in their place)\n"},
+			".env: cannot be decrypted\ndeploy/link.yml: is not a plain file (links and devices are not followed; replace it by a copy)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, problems, err := merge.Merge(t.Context(), merge.Input{User: kargo.Files{FS: brokenFS{user, test.path, test.err}}})

@@ -12,12 +12,13 @@ import (
 )
 
 // Rewrite gives a variable another value in the file of the user configuration
-// that assigns it last. The files are those that the workspace was made from;
-// edits holds the ones that were changed so far, and takes this one.
+// that assigns it last. user must be the files that the workspace was made from.
+// edits holds the new contents of files that were changed so far, by path; Rewrite
+// adds to it.
 func Rewrite(ws kargo.Workspace, user fs.FS, edits map[string][]byte, variable, to string) error {
 	where := ws.Lines[variable]
 	if !isUsers(ws, user, where.File) {
-		return fmt.Errorf("%s is assigned in %s, which is not of this repository", variable, where)
+		return fmt.Errorf("%s is assigned in %s, which is not in this repository", variable, where)
 	}
 	data, changed := edits[where.File]
 	if !changed {
@@ -34,8 +35,8 @@ func Rewrite(ws kargo.Workspace, user fs.FS, edits map[string][]byte, variable, 
 	return nil
 }
 
-// isUsers tells whether an environment file is one of the user configuration's:
-// its own, or one that this reads.
+// isUsers reports whether an environment file belongs to the user configuration:
+// its .env, or a file that this sources.
 func isUsers(ws kargo.Workspace, user fs.FS, name string) bool {
 	if name == "" || name == settingsFile || user == nil {
 		return false
@@ -48,14 +49,13 @@ func isUsers(ws kargo.Workspace, user fs.FS, name string) bool {
 }
 
 // Reassign changes the value that one line of an environment file gives to a
-// variable, and nothing else of the file: quotes, comments and other
-// assignments stay as they are, to the byte. It refuses a line that does not
-// assign just that value, once and in plain text: there a program would have to
-// guess what was meant. The new value may hold letters, digits and "_.-/:@",
-// which mean nothing to bash.
+// variable, and nothing else of the file: quotes, comments and other assignments
+// stay byte by byte. It refuses a line that does not assign exactly that value,
+// once and in plain text, since a program would have to guess the meaning. The
+// new value may have letters, digits and "_.-/:@", which have no meaning in bash.
 func Reassign(file []byte, line int, variable, from, to string) ([]byte, error) {
 	if strings.ContainsFunc(to, special) {
-		return nil, fmt.Errorf("%.100q is no plain value", to)
+		return nil, fmt.Errorf("%.100q is not a plain value", to)
 	}
 	lines := bytes.SplitAfter(file, []byte("\n"))
 	if line < 1 || line > len(lines) {
@@ -77,7 +77,7 @@ func special(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.-/:@", r)
 }
 
-// findValue is where the value stands in a line, without its quotes.
+// findValue returns where the value is in a line, without its quotes.
 func findValue(line, variable, value string) (start, end int, err error) {
 	parsed, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
 	if err != nil {
@@ -103,7 +103,7 @@ func findValue(line, variable, value string) (start, end int, err error) {
 	}
 	literal, isPlain := plainLiteral(assign.Value)
 	if !isPlain {
-		return 0, 0, fmt.Errorf("the value of %s is put together from others", variable)
+		return 0, 0, fmt.Errorf("the value of %s is composed of other values", variable)
 	}
 	start, end = int(literal.Pos().Offset()), int(literal.End().Offset())
 	if single, quoted := assign.Value.Parts[0].(*syntax.SglQuoted); quoted {
@@ -120,7 +120,8 @@ func plainlyIs(variable, written, value string) error {
 	return nil
 }
 
-// plainLiteral is the one piece of text that a word consists of, quoted or not.
+// plainLiteral returns the one piece of text that a word consists of, quoted or
+// not.
 func plainLiteral(word *syntax.Word) (syntax.Node, bool) {
 	if len(word.Parts) != 1 {
 		return nil, false

@@ -11,8 +11,8 @@ import (
 	"kargo"
 )
 
-// secrecy is what of the environment was encrypted in the repository, or lies
-// outside of it.
+// secrecy knows which parts of the environment were encrypted in the repository,
+// or come from outside of it.
 type secrecy struct {
 	names    map[string]map[string]bool // by the file that assigns them
 	secret   map[string]bool            // variables whose last assignment is such a one
@@ -20,7 +20,7 @@ type secrecy struct {
 	external bool
 }
 
-// learn notes what is secret in an environment file, before it is read.
+// learn notes what is secret in an environment file, before the file is read.
 func (s *secrecy) learn(file string, opened kargo.Opened) {
 	if s.names == nil {
 		s.names, s.secret = map[string]map[string]bool{}, map[string]bool{}
@@ -43,7 +43,7 @@ func (s *secrecy) assigned(name, file string) {
 	}
 }
 
-// keepSecrets writes down what is secret in the workspace as a whole.
+// keepSecrets records what is secret in the whole workspace.
 func keepSecrets(ws *kargo.Workspace, env environment) {
 	ws.SecretNames = slices.Sorted(maps.Keys(env.secrecy.secret))
 	values := slices.Clone(env.secrecy.values)
@@ -56,12 +56,12 @@ func keepSecrets(ws *kargo.Workspace, env environment) {
 	ws.SecretValues = slices.Compact(values)
 }
 
-// unresolved begins the value of a variable that should have been replaced by
-// what it refers to.
+// unresolved is how a reference begins that should have been replaced by its
+// value.
 var unresolved = regexp.MustCompile(`\bref\+(?:file|env|vault):`)
 
-// checkSecrets finds references where nobody resolves them, patterns that would
-// hide nothing, and a secret where it would have to lie on a disk.
+// checkSecrets finds references that nothing resolves, malformed patterns, and a
+// secret file that would have to be on a disk.
 func checkSecrets(ws kargo.Workspace) kargo.Problems {
 	var problems kargo.Problems
 	for _, name := range slices.Sorted(maps.Keys(ws.Env)) {
@@ -80,7 +80,7 @@ func checkSecrets(ws kargo.Workspace) kargo.Problems {
 	for _, pattern := range ws.Env.List("KARGO_SECRETS") {
 		if _, err := path.Match(pattern, ""); err != nil {
 			problem := kargo.Problem{
-				Message: fmt.Sprintf("KARGO_SECRETS: %q is no pattern", pattern), Hint: "as in *_PASSWORD; [ wants its ]",
+				Message: fmt.Sprintf("KARGO_SECRETS: %q is not a pattern", pattern), Hint: "for example *_PASSWORD; a [ needs a ]",
 			}
 			problem.Where = ws.Lines["KARGO_SECRETS"]
 			problems = append(problems, problem)
@@ -89,15 +89,15 @@ func checkSecrets(ws kargo.Workspace) kargo.Problems {
 	const state = "acme/acme.json"
 	if file := ws.Files[state]; file.Secret {
 		problems = append(problems, kargo.Problem{
-			Where: kargo.Place{File: file.Source}, Message: "is encrypted, and Traefik wants it on a disk",
+			Where: kargo.Place{File: file.Source}, Message: "is encrypted, but Traefik needs it on a disk",
 			Hint: "let Traefik make its own, or put it into the data directory by hand",
 		})
 	}
 	return problems
 }
 
-// secretVariables are the variables that bring a secret into a template: those
-// that are secret, and those that were made of one.
+// secretVariables are the variables that make a template secret: those that are
+// secret, and those whose value contains a secret.
 func secretVariables(ws kargo.Workspace) map[string]bool {
 	secret := map[string]bool{}
 	for _, name := range ws.SecretNames {
@@ -111,11 +111,11 @@ func secretVariables(ws kargo.Workspace) map[string]bool {
 	return secret
 }
 
-// shortestPart is the length in bytes of the shortest secret that is found in
-// another variable's value.
+// shortestPart is the length in bytes of the shortest secret that is looked for
+// in other variables' values.
 const shortestPart = 4
 
-// readsSecret tells whether a template reads one of the variables.
+// readsSecret reports whether a template reads one of the variables.
 func readsSecret(template []byte, secret map[string]bool) bool {
 	for _, match := range reference.FindAllSubmatch(template, -1) {
 		if secret[string(match[1])] || secret[string(match[2])] {

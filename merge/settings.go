@@ -20,10 +20,8 @@ import (
 // suits lists, and the rules by which image tags are followed.
 const settingsFile = kargo.FileSettings
 
-// readSettings turns the settings file into the variables that it stands for,
-// and into policies of images.
-// What the user's environment says counts: a variable is nearer at hand than a
-// file.
+// readSettings turns the settings file into variables and into rules of images.
+// A variable that the user's environment sets, too, keeps that value.
 func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 	file, exists := ws.Files[settingsFile]
 	if !exists {
@@ -38,8 +36,8 @@ func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 	return s.problems
 }
 
-// document is the root of the file's one document; nil where there is none, or
-// more.
+// document returns the root of the file's one document; nil where there is none,
+// or more than one.
 func (s *settingsReader) document(data []byte) *yaml.Node {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var roots []*yaml.Node
@@ -82,7 +80,7 @@ func (s *settingsReader) fail(at *yaml.Node, hint, format string, args ...any) {
 	s.problems = append(s.problems, problem)
 }
 
-// yamlPlace takes an error of the YAML parser apart.
+// yamlPlace splits an error of the YAML parser into line and message.
 func yamlPlace(err error) (*yaml.Node, string) {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	rest, found := strings.CutPrefix(message, "line ")
@@ -94,7 +92,7 @@ func yamlPlace(err error) (*yaml.Node, string) {
 	return &yaml.Node{Line: line}, rest
 }
 
-// mapping hands each value of a mapping to the reader of its key.
+// mapping calls for each value of a mapping the reader of its key.
 func (s *settingsReader) mapping(node *yaml.Node, what string, readers map[string]func(*yaml.Node)) {
 	s.entries(node, what, func(key, value *yaml.Node) {
 		read, known := readers[key.Value]
@@ -106,10 +104,10 @@ func (s *settingsReader) mapping(node *yaml.Node, what string, readers map[strin
 	})
 }
 
-// entries hands each entry of a mapping on, once.
+// entries calls read for each entry of a mapping. A repeated key is an error.
 func (s *settingsReader) entries(node *yaml.Node, what string, read func(key, value *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
-		s.fail(node, "", "%s is no mapping of keys to values", what)
+		s.fail(node, "", "%s is not a mapping", what)
 		return
 	}
 	seen := map[string]bool{}
@@ -141,7 +139,7 @@ func (s *settingsReader) stacks(node *yaml.Node) {
 	})
 }
 
-// set makes a value a variable, unless the user's environment has it.
+// set sets a variable, unless the user's environment has it.
 func (s *settingsReader) set(variable string, value *yaml.Node) {
 	words, ok := s.words(variable, value)
 	if !ok {
@@ -149,7 +147,7 @@ func (s *settingsReader) set(variable string, value *yaml.Node) {
 	}
 	if where, assigned := s.ws.Lines[variable]; assigned && where.File != envDefault {
 		s.problems = append(s.problems, kargo.Problem{Where: kargo.Place{File: settingsFile, Line: value.Line}, Warning: true,
-			Message: variable + " is set by " + where.String() + ", too, which counts", Hint: "say it in one place"})
+			Message: variable + " is also set in " + where.String() + ", which counts", Hint: "set it in one place only"})
 		return
 	}
 	s.ws.Env[variable] = strings.Join(words, " ")
@@ -165,11 +163,11 @@ func (s *settingsReader) words(variable string, value *yaml.Node) ([]string, boo
 	var words []string
 	for _, item := range items {
 		if item.Kind != yaml.ScalarNode {
-			s.fail(item, "", "%s wants a word or a list of words", variable)
+			s.fail(item, "", "%s must be a word or a list of words", variable)
 			return nil, false
 		}
 		if value.Kind == yaml.SequenceNode && len(strings.Fields(item.Value)) != 1 {
-			s.fail(item, "one word an item", "%s: %q is not one word", variable, item.Value)
+			s.fail(item, "write one word per item", "%s: %q is not one word", variable, item.Value)
 			return nil, false
 		}
 		words = append(words, item.Value)

@@ -10,9 +10,9 @@ import (
 	"kargo"
 )
 
-// readByShell lets the shell that was handed in evaluate the environment files,
-// where they do what is not done here: run programs, above all. What is no
-// bash at all is refused as it was.
+// readByShell lets the shell of the input evaluate the environment files that do
+// what is refused here, above all run programs. A file that is not bash at all
+// stays refused.
 func readByShell(ctx context.Context, in Input, files map[string]kargo.File, refused environment) (environment, error) {
 	var sources []source
 	var handed []kargo.EnvFile
@@ -59,11 +59,11 @@ func warnings(problems kargo.Problems) kargo.Problems {
 	return slices.DeleteFunc(slices.Clone(problems), func(p kargo.Problem) bool { return !p.Warning })
 }
 
-// takeOver takes the variables that a shell answered. Where each was assigned
-// the text of the files tells; what a program or a sourced file assigned is put
-// down to the last file as a whole. A value that is another than the defaults
-// give is not the catalogue's, whatever the text seems to say: the operator's
-// policy depends on it.
+// takeOver takes the variables that a shell returned. The text of the files says
+// where each was assigned. What a program or a sourced file assigned has the last
+// file as its place, without a line. A value that differs from that of the
+// defaults never counts as the catalogue's: the operator's policy depends on
+// that.
 func (env *environment) takeOver(ctx context.Context, values kargo.Environment, sources []source, in Input, files map[string]kargo.File) error {
 	defaults, err := readHere(ctx, in, map[string]kargo.File{envDefault: files[envDefault]})
 	if err != nil {

@@ -12,25 +12,25 @@ import (
 
 const (
 	templateSuffix = ".tpl"
-	// maxTemplates bounds what all templates together come to, in bytes: one
-	// that reads a long variable many times would make gigabytes. maxTemplate
-	// bounds one as it is written, maxUnset what is said of it.
+	// maxTemplates is the size in bytes of all renderings together: a template
+	// that reads a long variable many times would make gigabytes. maxTemplate is
+	// that of one template as it is written, maxUnset the number of warnings
+	// about one.
 	maxTemplates = 32 << 20
 	maxTemplate  = 1 << 20
 	maxUnset     = 100
 )
 
-// reference is all that a template understands: no default values, no
+// reference is the only syntax of a template: there are no default values and no
 // escapes. Everything else that begins with a dollar is plain text.
 var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})`)
 
 // renderTemplates adds the rendering of every configs/**/*.tpl to the merged
-// tree, under the name without the suffix.
+// configuration, under the name without the suffix.
 //
-// A plain file may stand under that name already. It counts if its layer is
-// higher than the template's: a user's template counts more than any plain
-// file, a default template less than a user's own file (workspace contract,
-// section 16, item 1).
+// If a plain file of that name exists, it counts where its layer is higher than
+// the template's: a user's template counts more than any plain file, a default
+// template less than a user's own file (workspace contract, section 16, item 1).
 func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 	var problems kargo.Problems
 	secret := secretVariables(ws)
@@ -55,13 +55,13 @@ func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 		if size += expandedSize(template.Data, ws.Env); size > maxTemplates {
 			return append(problems, kargo.Problem{
 				Where: kargo.Place{File: source}, Message: "is too large once its variables are replaced",
-				Hint: fmt.Sprintf("all templates may have %d bytes together", maxTemplates),
+				Hint: fmt.Sprintf("the limit is %d bytes for all templates together", maxTemplates),
 			})
 		}
 		data, found := expandTemplate(source, template.Data, ws.Env)
 		if template.Origin == kargo.OriginUser {
-			// A template of a layer below belongs to a service that this
-			// workspace may not even use.
+			// A template of a lower layer may belong to a service that this
+			// workspace does not use.
 			problems = append(problems, found...)
 		}
 		ws.Files[target] = kargo.File{
@@ -72,19 +72,19 @@ func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
 	return problems
 }
 
-// composeTemplates are compose files that exist as templates only: their keys
-// hold a variable, and keys are never interpolated. The historic tool rendered
-// them in hooks (workspace contract, section 12).
+// composeTemplates are compose files that exist only as templates: their keys
+// have a variable, and compose files replace variables in values only. The
+// historic tool rendered them in hooks (workspace contract, section 12).
 var composeTemplates = []string{"deploy/mongors.yml.tpl", "deploy/mongors-exporter.yml.tpl"}
 
-// composeVariable is the one variable replaced in them; the rest is left to
-// interpolation. It becomes part of names, and of nothing else.
+// composeVariable is the one variable that is replaced in them; the compose
+// reader replaces the others. It becomes part of names only.
 const composeVariable = "MONGORS_NAME"
 
 var composeName = regexp.MustCompile(`^[a-zA-Z0-9_-]{0,32}$`)
 
-// renderComposeTemplates adds the compose files that templates stand for,
-// unless the user has a plain one.
+// renderComposeTemplates adds the compose files of composeTemplates, unless the
+// user has a plain one.
 func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
 	if name := ws.Env[composeVariable]; !composeName.MatchString(name) {
 		problem := kargo.Problem{Message: fmt.Sprintf("%s is %q, which cannot be part of a service's name", composeVariable, name)}
@@ -108,7 +108,7 @@ func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
 	return nil
 }
 
-// expandedSize is how many bytes expandTemplate would make.
+// expandedSize returns how many bytes expandTemplate would make.
 func expandedSize(template []byte, env kargo.Environment) int {
 	size := len(template)
 	for _, match := range reference.FindAllIndex(template, -1) {
@@ -117,8 +117,8 @@ func expandedSize(template []byte, env kargo.Environment) int {
 	return size
 }
 
-// expandTemplate replaces $NAME and ${NAME}. A variable that is not set leaves
-// nothing behind but a warning.
+// expandTemplate replaces $NAME and ${NAME}. It warns of a variable that is not
+// set, which counts as empty.
 func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte, kargo.Problems) {
 	var problems kargo.Problems
 	var out bytes.Buffer
@@ -134,7 +134,7 @@ func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte
 		if !set && len(problems) < maxUnset {
 			problems = append(problems, kargo.Problem{
 				Where:   kargo.Place{File: name, Line: line},
-				Message: fmt.Sprintf("%s is not set and leaves nothing", variable),
+				Message: fmt.Sprintf("%s is not set and counts as empty", variable),
 				Warning: true,
 			})
 		}

@@ -33,20 +33,20 @@ func (j *judge) mount(m mount.Mount, say say) {
 	}
 }
 
-// hostPath judges a path of a node that a container gets to see.
+// hostPath judges a path of a node that a container can see.
 func (j *judge) hostPath(source string, say say, at ...string) {
 	source = cleaned(source)
 	if reachesSocket(source) {
-		say("docker-socket", source, "mounts "+source+", from where Docker itself is reached", at...)
+		say("docker-socket", source, "mounts "+source+", which gives access to Docker itself", at...)
 	}
 	if !j.ownFiles(source) {
 		say("bind-mounts", source, "mounts the node's "+source, at...)
 	}
 }
 
-// ownFiles tells whether a path is of the merged configuration, which Kargo
-// writes anew for each revision. What services themselves write there is not:
-// a link that one of them left would lead another one anywhere.
+// ownFiles reports whether a path belongs to the merged configuration, which
+// Kargo writes for each revision. State folders do not: a link that one service
+// left there could lead another service anywhere.
 func (j *judge) ownFiles(source string) bool {
 	if j.in.Root == "" {
 		return false
@@ -56,15 +56,15 @@ func (j *judge) ownFiles(source string) bool {
 	return ok && slices.Contains(kargo.LayerFolders, first)
 }
 
-// placeholder is what Swarm puts into a mount's texts and no workspace chooses
-// freely. A service's name holds no slash and no dot.
+// placeholder is what Swarm replaces in the texts of a mount by a value that no
+// workspace chooses freely. A service's name has no slash and no dot.
 var placeholder = regexp.MustCompile(`\{\{\s*\.(?:Service\.(?:ID|Name)|Node\.(?:ID|Hostname|Platform\.(?:OS|Architecture))|Task\.(?:ID|Name|Slot))\s*\}\}`)
 
-// computed is the value of a text that only Swarm would complete: no pattern
-// but "*" permits it.
+// computed stands for a text that only Swarm completes: no pattern except "*"
+// permits it.
 const computed = "{{…}}"
 
-// cleaned is a path as it will be. One that a template makes may be any.
+// cleaned returns a path in its final form. The path of a template can be any.
 func cleaned(source string) string {
 	if strings.Contains(placeholder.ReplaceAllString(source, ""), "{{") {
 		return computed
@@ -76,14 +76,14 @@ func cleaned(source string) string {
 	return path.Clean(source)
 }
 
-// sockets are where the engine and what it is made of listen.
+// sockets are where the engine and its parts listen.
 var sockets = []string{
 	"/var/run/docker.sock", "/run/docker.sock", "/run/docker", "/var/run/docker", "/run/containerd", "/var/run/containerd",
 	"/run/podman", "/run/crio",
 	"/pipe/docker_engine", "/pipe/containerd-containerd", // as cleaned writes Windows's pipes
 }
 
-// reachesSocket tells whether who sees a path sees a socket of the engine.
+// reachesSocket reports whether a path contains, or is, a socket of the engine.
 func reachesSocket(source string) bool {
 	if strings.HasSuffix(source, ".sock") || source == "/" || source == computed {
 		return true
@@ -93,8 +93,8 @@ func reachesSocket(source string) bool {
 	})
 }
 
-// propagation judges whether mounts spread. A private one does not; a slave
-// sees later mounts of the node.
+// propagation judges whether mounts propagate. A private mount does not; a
+// slave sees later mounts of the node.
 func propagation(p mount.Propagation, say say, at ...string) {
 	switch p {
 	case "", mount.PropagationPrivate, mount.PropagationRPrivate:
@@ -103,7 +103,7 @@ func propagation(p mount.Propagation, say say, at ...string) {
 	say("mount-propagation", string(p), "has a mount with the propagation "+string(p), at...)
 }
 
-// volume judges a volume: whose it is, and what its driver makes of it.
+// volume judges a volume: its owner, its driver and the options of that.
 func (j *judge) volume(m mount.Mount, say say, at ...string) {
 	if m.Source != "" && !strings.HasPrefix(m.Source, j.stack.Namespace()+"_") {
 		say("external-volumes", m.Source, "mounts the volume "+m.Source, at...)
@@ -120,13 +120,13 @@ func (j *judge) volume(m mount.Mount, say say, at ...string) {
 }
 
 // localVolume judges the options of Docker's own driver, which are those of
-// mount(8): with them a volume can be a path of the node, or a disk of it.
+// mount(8): a volume can be a path or a disk of the node.
 func (j *judge) localVolume(options map[string]string, say say, at ...string) {
 	kind, device := options["type"], options["device"]
 	flags := strings.Split(options["o"], ",")
 	binds := slices.Contains(flags, "bind") || slices.Contains(flags, "rbind") || slices.Contains(flags, "move")
 	for _, flag := range flags {
-		// shared, rslave and their kin are flags of mount(8) as well.
+		// shared, rslave and so on are flags of mount(8), too.
 		if slices.Contains(mount.Propagations, mount.Propagation(flag)) {
 			propagation(mount.Propagation(flag), say, at...)
 		}

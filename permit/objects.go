@@ -54,8 +54,8 @@ func (j *judge) objects(container *swarm.ContainerSpec, say say) {
 // in its name.
 const sharedByAll = "all stacks"
 
-// names refuses what stands under the name of another stack, or of Docker: who
-// makes a network "kargo-dbs_default" waits for the services of stack dbs.
+// names refuses names that belong to another stack, or to Docker: whoever makes
+// a network "kargo-dbs_default" can receive the services of stack dbs.
 func (j *judge) names() {
 	owners := map[string]string{} // of services and of what a stack makes, by kind and name
 	for _, stack := range j.in.Stacks {
@@ -84,8 +84,8 @@ func (j *judge) names() {
 	}
 }
 
-// claim notes that a stack makes an object, and refuses a name that another
-// stack makes too, or that has the form of another one's.
+// claim notes that a stack makes an object. It refuses a name that another stack
+// uses, too, or that has the form of another stack's names.
 func (j *judge) claim(owners map[string]string, stack kargo.Stack, kind kargo.Kind, name string) {
 	key := string(kind) + " " + name
 	switch owner, taken := owners[key]; {
@@ -98,15 +98,15 @@ func (j *judge) claim(owners map[string]string, stack kargo.Stack, kind kargo.Ki
 	}
 }
 
-// inStackForm tells whether a name has the form of those that Kargo gives:
+// inStackForm reports whether a name has the form of those that Kargo gives:
 // "kargo-dbs_redis".
 func inStackForm(name string) bool {
 	rest, ok := strings.CutPrefix(name, kargo.StackPrefix)
 	return ok && strings.Index(rest, "_") > 0
 }
 
-// foreign reports a name that is another's. It is no privilege of one service,
-// so nothing but the rule itself permits it.
+// foreign reports a name that belongs to somebody else. It is not a privilege of
+// one service, so only the rule itself can permit it.
 func (j *judge) foreign(stack kargo.Stack, kind kargo.Kind, name, why string) {
 	setting := j.policy.setting(ruleForeign)
 	if setting.permits(ruleForeign, name) {

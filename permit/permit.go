@@ -1,12 +1,15 @@
-// Package permit says what of a rendering the operator does not permit: stacks
+// Package permit finds what the operator does not permit in a rendering: stacks
 // and a policy in, kargo.Problems out.
 //
-// It is pure, and it looks at what would be sent to Swarm, not at compose files:
-// whatever way a privilege found into a service's spec, it is in one of the
-// fields that are looked at here. So a creation, an update and a rollback are
-// judged alike. Origins tell in whose file the property is, for the message, and
-// whether the workspace had a say in it at all: the services of the catalogue
-// keep the privileges that the catalogue gives them.
+// [Check] judges what would be sent to Swarm, not compose files: however a
+// privilege came into a service's spec, it is in one of the fields that are
+// judged here. So a creation, an update and a rollback are judged alike. A
+// [Policy] starts as one of three ([New]) and may have rules on top ([Policy.Set]) and
+// exceptions for single services ([Policy.Except]). [Origins] say in which file
+// a property is, for the message, and whether the workspace set it at all: the
+// services of the catalogue keep the privileges that the catalogue gives them.
+//
+// The package is pure, and a Policy is a value: several may use one at once.
 package permit
 
 import (
@@ -15,14 +18,14 @@ import (
 	"kargo"
 )
 
-// Origins tell where the properties of services come from. A service is named
-// as Swarm knows it; a property is a path below it in its compose file, such as
+// Origins know where the properties of services come from. A service has its
+// name in Swarm; a property is a path below it in its compose file, such as
 // "cap_add", "SYS_ADMIN".
 type Origins interface {
-	// Place is the line that has the last word on a property, or the nearest.
+	// Place returns the line that sets a property, or the nearest one.
 	Place(service string, property ...string) kargo.Place
-	// Default tells that a property is the catalogue's, and that the workspace
-	// has no hand in what the service does with it.
+	// Default reports whether a property is the catalogue's, and the program
+	// that uses it is, too.
 	Default(service string, property ...string) bool
 }
 
@@ -31,15 +34,15 @@ type Input struct {
 	Stacks []kargo.Stack
 	// Origins may be nil: then problems have no place, and nothing is exempt.
 	Origins Origins
-	// Root is where the merged configuration lies. Its files are the
-	// workspace's own, and Kargo alone writes them.
+	// Root is the absolute path of the merged configuration. A workspace may
+	// bind its files, which only Kargo writes.
 	Root string
 	// SocketNetwork is the shared network on which Docker's API is reached.
 	SocketNetwork string
 }
 
-// Check answers what the policy does not permit, in order of place. What it
-// only warns of is a warning.
+// Check returns what the policy does not permit, in order of place. What the
+// policy only warns of is a warning.
 func Check(policy Policy, in Input) kargo.Problems {
 	j := &judge{policy: policy, in: in}
 	j.names()
@@ -52,7 +55,7 @@ func Check(policy Policy, in Input) kargo.Problems {
 	return j.problems.Sort()
 }
 
-// judge is the work on one rendering.
+// judge judges one rendering.
 type judge struct {
 	policy   Policy
 	in       Input
@@ -65,7 +68,7 @@ type finding struct {
 	service  string   // as Swarm knows it
 	property []string // of the compose file
 	rule     string
-	value    string // what the rule's patterns are held against
+	value    string // what is compared with the patterns of the rule
 	what     string // "adds the capability SYS_ADMIN"
 }
 

@@ -14,12 +14,12 @@ import (
 
 // Names of the policies.
 const (
-	// Open permits everything and warns of what Baseline would refuse. Names
-	// that belong to others it refuses all the same.
+	// Open permits everything and warns of what Baseline refuses. It refuses
+	// only names that belong to somebody else.
 	Open = "open"
-	// Baseline refuses what reaches beyond a service's own containers.
+	// Baseline refuses access beyond a service's own containers.
 	Baseline = "baseline"
-	// Restricted refuses all that a common web application can do without.
+	// Restricted refuses what a common web application does not need.
 	Restricted = "restricted"
 )
 
@@ -40,7 +40,7 @@ type Policy struct {
 	exceptions map[string][]string
 }
 
-// New is one of the three policies, as it is.
+// New returns one of the three policies by its name. The error is Invalid.
 func New(name string) (Policy, error) {
 	names := []string{Open, Baseline, Restricted}
 	if !slices.Contains(names, name) {
@@ -49,9 +49,10 @@ func New(name string) (Policy, error) {
 	return Policy{base: name}, nil
 }
 
-// Set puts a rule on top: "allow", "warn", "deny", or what is permitted,
-// patterns with blanks or commas between them. A list takes the place of what
-// the policy permits under that rule; everything else is refused then.
+// Set returns the policy with one rule changed: to "allow", "warn", "deny", or to
+// what is permitted, patterns separated by blanks or commas. A list replaces what
+// the policy permits under that rule; everything else is then refused. The error
+// is Invalid.
 func (p Policy) Set(name, value string) (Policy, error) {
 	if err := checkRule(name); err != nil {
 		return p, err
@@ -80,7 +81,8 @@ func (p Policy) Set(name, value string) (Policy, error) {
 	return p, nil
 }
 
-// Except lifts rules for one service, named as Swarm knows it.
+// Except returns the policy with rules lifted for one service, which has its name
+// in Swarm. The error is Invalid.
 func (p Policy) Except(service string, names ...string) (Policy, error) {
 	for _, name := range names {
 		if err := checkRule(name); err != nil {
@@ -95,7 +97,7 @@ func (p Policy) Except(service string, names ...string) (Policy, error) {
 	return p, nil
 }
 
-// Rules are the names of all rules, in the order of docs/policy.md.
+// Rules returns the names of all rules, in the order of docs/policy.md.
 func Rules() []string {
 	var names []string
 	for _, r := range rules {
@@ -104,7 +106,8 @@ func Rules() []string {
 	return names
 }
 
-// Digest is the same for equal policies, and empty for the zero one.
+// Digest identifies a policy: equal policies have equal digests, and the zero
+// policy has none.
 func (p Policy) Digest() string {
 	if p.name() == Open && len(p.settings)+len(p.exceptions) == 0 {
 		return ""

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// level is what becomes of what no pattern of a rule permits.
+// level says what happens to a value that no pattern of a rule permits.
 type level int
 
 const (
@@ -17,7 +17,7 @@ const (
 // setting is what a policy says to one rule.
 type setting struct {
 	level level
-	// patterns are what is permitted all the same.
+	// patterns are values that are permitted at every level.
 	patterns []string
 }
 
@@ -25,7 +25,7 @@ type setting struct {
 type rule struct {
 	name                 string
 	baseline, restricted setting
-	// match holds a pattern against a value; wildcard if nil.
+	// match reports whether a pattern matches a value; nil is wildcard.
 	match func(pattern, value string) bool
 }
 
@@ -34,11 +34,11 @@ var always = setting{level: allow}
 func only(patterns ...string) setting { return setting{refuse, patterns} }
 
 // rules are all kinds of privileges that a spec of the Docker API 1.41 to 1.51
-// can hold, and those of names that belong to others. docs/policy.md says what
-// each is about. Where nothing is said of a policy, it permits nothing.
+// can hold, and those of names that belong to others. docs/policy.md explains
+// each. A policy without a setting for a rule permits nothing under it.
 var rules = []rule{
 	{name: "capabilities", restricted: only("NET_BIND_SERVICE"),
-		// What Docker gives every container anyhow.
+		// Those that Docker gives every container.
 		baseline: only("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
 			"NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")},
 	{name: "sysctls",
@@ -78,7 +78,7 @@ func findRule(name string) (rule, bool) {
 	return rule{}, false
 }
 
-// permits tells whether a setting lets a value pass.
+// permits reports whether a setting permits a value.
 func (s setting) permits(name, value string) bool {
 	if s.level == allow {
 		return true
@@ -96,7 +96,7 @@ func (s setting) permits(name, value string) bool {
 	return false
 }
 
-// wildcard holds a pattern against a text; "*" stands for any text.
+// wildcard reports whether a pattern matches a text; "*" matches any text.
 func wildcard(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	text, ok := strings.CutPrefix(text, parts[0])
@@ -113,8 +113,8 @@ func wildcard(pattern, text string) bool {
 	return strings.HasSuffix(text, parts[len(parts)-1])
 }
 
-// matchImage holds "registry", "registry/path" or "registry/path*" against an
-// image's registry and repository.
+// matchImage reports whether "registry", "registry/path" or "registry/path*"
+// matches an image's registry and repository.
 func matchImage(pattern, repository string) bool {
 	registry, _, _ := strings.Cut(repository, "/")
 	if !strings.Contains(pattern, "/") {
@@ -123,7 +123,7 @@ func matchImage(pattern, repository string) bool {
 	return wildcard(pattern, repository)
 }
 
-// matchPort holds "80" or "8000-8100" against a port.
+// matchPort reports whether "80" or "8000-8100" matches a port.
 func matchPort(pattern, port string) bool {
 	first, last, isRange := strings.Cut(pattern, "-")
 	if !isRange {

@@ -40,11 +40,11 @@ func (j *judge) service(service kargo.Service) {
 	}
 }
 
-// say reports one privilege of the service at hand: under which rule, with
-// which value, in which words, and where in its compose file.
+// say reports one privilege of a service: its rule, its value, its description,
+// and its path in the compose file.
 type say func(rule, value, what string, property ...string)
 
-// kernel judges what a container may ask of the kernel.
+// kernel judges capabilities, kernel parameters and the OOM score.
 func kernel(container *swarm.ContainerSpec, say say) {
 	for _, capability := range container.CapabilityAdd {
 		name := strings.TrimPrefix(strings.ToUpper(capability), "CAP_")
@@ -58,7 +58,7 @@ func kernel(container *swarm.ContainerSpec, say say) {
 	}
 }
 
-// privileges judges what takes walls between containers down. The words after
+// privileges judges what weakens the isolation of containers. The words after
 // "=" are those of docker run's --security-opt.
 func privileges(p *swarm.Privileges, say say) {
 	if spec := p.CredentialSpec; spec != nil {
@@ -79,7 +79,7 @@ func privileges(p *swarm.Privileges, say say) {
 	}
 }
 
-// resources judges what a task asks of a node beside memory and time.
+// resources judges devices and log drivers.
 func resources(task swarm.TaskSpec, say say) {
 	if task.Resources != nil && task.Resources.Reservations != nil {
 		for _, generic := range task.Resources.Reservations.GenericResources {
@@ -98,18 +98,18 @@ func resources(task swarm.TaskSpec, say say) {
 	}
 }
 
-// image judges where an image is from.
+// image judges the registry of an image.
 func (j *judge) image(image string, say say, property ...string) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
-		// A bare digest, or no image at all: it can be held against no list.
+		// A bare digest, or no image at all: no list can contain it.
 		say("registries", image, "has the image "+image, property...)
 		return
 	}
 	say("registries", named.Name(), "has an image from "+reference.Domain(named), property...)
 }
 
-// ports judges what is published.
+// ports judges published ports.
 func ports(ports []swarm.PortConfig, say say) {
 	for _, port := range ports {
 		rule, published := "published-ports", strconv.FormatUint(uint64(port.PublishedPort), 10)

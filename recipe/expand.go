@@ -15,8 +15,8 @@ import (
 // ${NAME:-default}, ${NAME:?message}; $$ is a dollar.
 var reference = regexp.MustCompile(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}|)`)
 
-// expand replaces the variables of a value. Unlike in a compose file one that
-// is empty is an error: an image without a name or a version is none.
+// expand replaces the variables of a value. Unlike in a compose file, an empty
+// variable is an error: an image needs a name and a version.
 func (r *reader) expand(node *yaml.Node) string {
 	var text strings.Builder
 	end := 0
@@ -35,7 +35,7 @@ func (r *reader) expand(node *yaml.Node) string {
 		case group(1) != "":
 			value = "$"
 		case name == "":
-			r.fail(node.Line, `a dollar that is meant as one is written "$$"`, "%q is no reference to a variable", node.Value[match[0]:])
+			r.fail(node.Line, `write "$$" for a plain dollar`, "%q is not a reference to a variable", node.Value[match[0]:])
 		case value == "" && group(4) == ":-":
 			value = group(5)
 		case value == "":
@@ -47,13 +47,13 @@ func (r *reader) expand(node *yaml.Node) string {
 	return text.String()
 }
 
-// Foreign names the variable that a recipe's image is named by, if its value is
-// the catalogue's: that image is somebody else's, and must not be pushed. It is
-// empty where the workspace names the image.
+// Foreign returns the variable that names a recipe's image, if its value is the
+// catalogue's: that image belongs to somebody else and must not be pushed. It
+// returns "" where the workspace names the image.
 func Foreign(workspace kargo.Workspace, name string) string {
 	var document struct{ Image yaml.Node }
 	if yaml.Unmarshal(workspace.Files[path.Join("build", name, "build.yml")].Data, &document) != nil {
-		return "" // Read says so
+		return "" // Read reports it
 	}
 	nodes := append([]*yaml.Node{&document.Image}, document.Image.Content...)
 	for _, node := range nodes {

@@ -1,6 +1,6 @@
 // Package recipe turns build/<name>/build.yml of a workspace into an image to
-// be made. It is pure: the context comes from the merged configuration, values
-// from the workspace's environment.
+// build. It is pure: the build context comes from the merged configuration,
+// values from the workspace's environment.
 //
 // A recipe:
 //
@@ -9,7 +9,7 @@
 //	args: {VERSION: "${MAPSERVER_TAG}"}
 //	include: {config: configs/mapserver}         # more of the merged configuration
 //	push: true                                   # the default
-//	pull: true                                   # base images anew, the default
+//	pull: true                                   # ask for newer base images, the default
 //	cache: true                                  # the default
 package recipe
 
@@ -26,7 +26,7 @@ import (
 	"kargo/spelling"
 )
 
-// Names are the recipes of a workspace.
+// Names returns the names of a workspace's recipes, sorted.
 func Names(workspace kargo.Workspace) []string {
 	var names []string
 	for _, file := range slices.Sorted(maps.Keys(workspace.Files)) {
@@ -37,8 +37,8 @@ func Names(workspace kargo.Workspace) []string {
 	return names
 }
 
-// Read is one recipe, with what is wrong with it. It is asked for by name; one
-// that is not there is an Invalid error.
+// Read reads one recipe by its name, and returns what is wrong with it. A recipe
+// that does not exist is an Invalid error.
 func Read(workspace kargo.Workspace, name string) (kargo.Build, kargo.Problems, error) {
 	file := path.Join("build", name, "build.yml")
 	source, exists := workspace.Files[file]
@@ -69,8 +69,7 @@ func (r *reader) fail(line int, hint, format string, args ...any) {
 	r.problems = append(r.problems, kargo.Problem{Where: kargo.Place{File: r.file, Line: line}, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// include takes a folder, or a file, of the merged configuration into the
-// context.
+// include adds a folder, or a file, of the merged configuration to the context.
 func (r *reader) include(target, source string, line int) {
 	found := false
 	for name, file := range r.workspace.Files {
@@ -126,7 +125,7 @@ func (r *reader) read(data []byte) {
 
 func (r *reader) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
-		r.fail(node.Line, "", "a mapping is wanted here")
+		r.fail(node.Line, "", "this must be a mapping")
 		return
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -134,8 +133,7 @@ func (r *reader) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 	}
 }
 
-// images are the tags. One that would be pushed must not be the catalogue's
-// own image.
+// images reads the names of the image, with their tags.
 func (r *reader) images(node *yaml.Node) {
 	nodes := []*yaml.Node{node}
 	if node.Kind == yaml.SequenceNode {
@@ -156,14 +154,14 @@ func (r *reader) yes(node *yaml.Node) bool {
 	case "false":
 		return false
 	}
-	r.fail(node.Line, "", "true or false is wanted here")
+	r.fail(node.Line, "", "this must be true or false")
 	return false
 }
 
-// text is a value with its variables replaced.
+// text returns a value with its variables replaced.
 func (r *reader) text(node *yaml.Node) string {
 	if node.Kind != yaml.ScalarNode {
-		r.fail(node.Line, "", "a single value is wanted here")
+		r.fail(node.Line, "", "this must be a single value")
 		return ""
 	}
 	return r.expand(node)

@@ -42,14 +42,14 @@ func TestRead(t *testing.T) {
 			"[Dockerfile conf/one.txt conf/sub/two.txt other page.txt] other map[A:8.6-x$] [a:1 localhost:5000/map:2] false false false"},
 		{"a variable that is empty", "image: ${MAP_IMAGE}:${EMPTY}", "build/map/build.yml:1: EMPTY is required: set it in .env"},
 		{"and says why it is needed", "image: a:1\nargs: {A: '${NOSUCH:?the pages hold it}'}", "build/map/build.yml:2: NOSUCH is required: the pages hold it"},
-		{"a lone dollar", "image: a$:1", `build/map/build.yml:1: "$:1" is no reference to a variable (a dollar that is meant as one is written "$$")`},
+		{"a lone dollar", "image: a$:1", `build/map/build.yml:1: "$:1" is not a reference to a variable (write "$$" for a plain dollar)`},
 		{"a key nobody knows", "image: a:1\nimages: b", `build/map/build.yml:2: a recipe has no key "images" (did you mean image?)`},
 		{"no name", "push: true", "build/map/build.yml:1: the image has no name (name it as its service does: image: ${NAME_IMAGE}:${NAME_TAG})"},
 		{"no Dockerfile", "image: a:1\ndockerfile: Containerfile", "build/map/build.yml:1: the context has no Containerfile"},
 		{"a folder that is not there", "image: a:1\ninclude: {x: configs/nosuch}", "build/map/build.yml:2: the merged configuration has no configs/nosuch"},
 		{"a secret in the context", "image: a:1\ninclude: {x: configs/key}",
 			"build/map/build.yml:2: configs/key/key.pem was encrypted, and would be in the image's context (an image shows all of its files to whoever can pull it)"},
-		{"no yes", "image: a:1\npush: perhaps", "build/map/build.yml:2: true or false is wanted here"},
+		{"no yes", "image: a:1\npush: perhaps", "build/map/build.yml:2: this must be true or false"},
 		{"no mapping", "- a", "build/map/build.yml:1: a recipe is a mapping with the keys image, dockerfile, args, include, push, pull, cache"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func bindConfigs(s *rendering, service *types.ServiceConfig) boundObjects {
 	}
 	if len(bound) > maxBoundFiles {
 		s.report.Fail(s.files.VolumePlace(service.Name, bound[0].volume),
-			"put them into an image or a volume; "+kargo.SuffixBinds.Of(service.Name)+"=keep leaves the binds to a file system that all nodes share",
+			"put them into an image or a volume; "+kargo.SuffixBinds.Of(service.Name)+"=keep keeps the binds, for a file system that all nodes share",
 			"services.%s binds %d files of the merged configuration; at most %d can be Swarm configs", service.Name, len(bound), maxBoundFiles)
 		return boundObjects{}
 	}
@@ -173,8 +173,8 @@ func (o *objects) makeBound(service string, file boundFile, key objectKey) (karg
 		declared.TemplateDriver, data = emptyDriver, []byte(emptyContent)
 	}
 	if limit := key.maxSize(); len(data) > limit {
-		o.report.Fail(at, "put it into an image or a volume; "+kargo.SuffixBinds.Of(service)+"=keep leaves the bind to a file system that all nodes share",
-			"services.%s binds %s, which has %d bytes; Swarm takes %d", service, file.name, len(data), limit)
+		o.report.Fail(at, "put it into an image or a volume; "+kargo.SuffixBinds.Of(service)+"=keep keeps the bind, for a file system that all nodes share",
+			"services.%s binds %s, which has %d bytes; Swarm accepts %d", service, file.name, len(data), limit)
 		return kargo.Config{}, false
 	}
 	name, err := o.nameOf(key, declared, data)

@@ -34,8 +34,8 @@ func labelFiles(s *rendering, service string, spec *swarm.ServiceSpec) {
 			bound++
 			file := s.files.Tree.Get(name)
 			if file.Secret {
-				s.report.Fail(at, "hand it over with secrets:, or let the bind be read-only: then it becomes a Swarm secret",
-					"services.%s binds %s, which holds what is encrypted in the repository and is not written to a disk", service, name)
+				s.report.Fail(at, "use secrets:, or make the bind read-only: then it becomes a Swarm secret",
+					"services.%s binds %s, which has values that are encrypted in the repository and never written to a disk", service, name)
 			}
 			fmt.Fprintf(hash, "%s\x00%d\x00", name, len(file.Data))
 			hash.Write(file.Data)

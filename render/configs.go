@@ -129,7 +129,7 @@ func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 		return kargo.Config{Name: declared.Name, Secret: key.secret, External: true}, true
 	case declared.Driver != "":
 		o.report.Fail(o.files.Place(key.section(), key.key, "driver"), "use file: or external:",
-			"%s.%s: drivers are not understood", key.section(), key.key)
+			"%s.%s: drivers are not supported", key.section(), key.key)
 		return kargo.Config{}, false
 	}
 	return o.fromFile(at, key, declared)
@@ -147,12 +147,12 @@ func (o *objects) fromFile(at kargo.Place, key objectKey, declared types.FileObj
 		return kargo.Config{}, false
 	}
 	if file.Secret && !key.secret {
-		o.report.Warn(at, "hand it over with secrets:, which only the containers can read",
-			"%s.%s: %s holds what is encrypted in the repository, and whoever may use Docker can read a config", key.section(), key.key, name)
+		o.report.Warn(at, "use secrets:, which only the containers can read",
+			"%s.%s: %s has values that are encrypted in the repository, and everybody with access to Docker can read a config", key.section(), key.key, name)
 	}
 	data := file.Data
 	if limit := key.maxSize(); len(data) == 0 || len(data) > limit {
-		o.report.Fail(at, "", "%s.%s: %s has %d bytes; Swarm takes 1 to %d", key.section(), key.key, name, len(data), limit)
+		o.report.Fail(at, "", "%s.%s: %s has %d bytes; Swarm accepts 1 to %d", key.section(), key.key, name, len(data), limit)
 		return kargo.Config{}, false
 	}
 	objectName, err := o.nameOf(key, declared, data)

@@ -63,7 +63,7 @@ func isJob(s *rendering, variable, name string) bool {
 			continue
 		}
 		if !strings.HasSuffix(service.Deploy.Mode, "-job") {
-			s.report.Fail(at, "give it deploy.mode: replicated-job", "%s names %q, which is no job", variable, name)
+			s.report.Fail(at, "give it deploy.mode: replicated-job", "%s names %q, which is not a job", variable, name)
 			return false
 		}
 		return true

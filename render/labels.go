@@ -32,10 +32,10 @@ func labelsOf(ws kargo.Workspace, report *compose.Report, variable string) map[s
 		before, taken := labels[key]
 		switch {
 		case key == "":
-			report.Fail(ws.PlaceOf(variable), `labels are written key=value, with blanks between them`, "%s has a label without a key: %q", variable, item)
+			report.Fail(ws.PlaceOf(variable), `write labels as key=value, separated by blanks`, "%s has a label without a key: %q", variable, item)
 			continue
 		case strings.HasPrefix(key, kargo.LabelNodeLabels):
-			report.Fail(ws.PlaceOf(variable), "", "%s sets %s, in which Kargo notes which labels are its own", variable, key)
+			report.Fail(ws.PlaceOf(variable), "", "%s sets %s, which Kargo itself writes", variable, key)
 			continue
 		case taken && before != value:
 			report.Warn(ws.PlaceOf(variable), "", "%s sets %s twice; %q counts", variable, key, value)

@@ -21,8 +21,8 @@ func TestNodeLabels(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	const wrong = `[.env:3: warning: WORKER_0_LABELS sets zone twice; "b" counts ` +
-		`.env:5: WORKER_1_LABELS has a label without a key: "=x" (labels are written key=value, with blanks between them) ` +
-		`.env:5: WORKER_1_LABELS sets kargo.labels.default, in which Kargo notes which labels are its own]`
+		`.env:5: WORKER_1_LABELS has a label without a key: "=x" (write labels as key=value, separated by blanks) ` +
+		`.env:5: WORKER_1_LABELS sets kargo.labels.default, which Kargo itself writes]`
 	if got := fmt.Sprint([]kargo.Problem(problems)); got != wrong {
 		t.Errorf("got  %s\nwant %s", got, wrong)
 	}

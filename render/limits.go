@@ -38,7 +38,7 @@ func checkLimits(s *rendering, service string, spec swarm.ServiceSpec) {
 func checkResources(s *rendering, service, kind string, memory, cpus int64) {
 	path := []string{"services", service, "deploy", "resources", kind}
 	if memory != 0 && memory < minMemory {
-		s.report.Fail(s.files.Place(append(path, "memory")...), `write it with its unit, as in "64m"`, "%s.memory: %d bytes; Swarm takes at least 4 MiB", strings.Join(path, "."), memory)
+		s.report.Fail(s.files.Place(append(path, "memory")...), `write it with its unit, as in "64m"`, "%s.memory: %d bytes; Swarm accepts at least 4 MiB", strings.Join(path, "."), memory)
 	}
 	if cpus != 0 && cpus < minNanoCPUs {
 		s.report.Fail(s.files.Place(append(path, "cpus")...), "", "%s.cpus: Swarm takes at least 0.001", strings.Join(path, "."))
@@ -60,7 +60,7 @@ func checkMonitor(s *rendering, service string, spec swarm.ServiceSpec) {
 	fails := check.StartPeriod + withDefault(check.Interval, 30*time.Second)*time.Duration(withDefault(check.Retries, 3))
 	if monitor < fails {
 		s.report.Warn(s.files.Place("services", service, "deploy", "update_config", "monitor"), fmt.Sprintf("make it at least %s", fails),
-			"services.%s.deploy.update_config.monitor is %s, but a sick task is unhealthy after %s only: the update would be called done", service, monitor, fails)
+			"services.%s.deploy.update_config.monitor is %s, but a failing task becomes unhealthy after %s: the update would count as successful", service, monitor, fails)
 	}
 }
 
@@ -100,7 +100,7 @@ func checkReplicas(s *rendering, service string, mode swarm.ServiceMode) {
 	}
 	if replicas > maxReplicas {
 		s.report.Fail(s.files.Place("services", service, "deploy", "replicas"), "",
-			"services.%s.deploy.replicas: %d; there may be %d", service, replicas, maxReplicas)
+			"services.%s.deploy.replicas: %d; the limit is %d", service, replicas, maxReplicas)
 	}
 }
 
@@ -140,7 +140,7 @@ var passwordHash = regexp.MustCompile(`^(?:\$apr1\$|\$2[abxy]?\$|\{SHA\})`)
 func checkHash(ws kargo.Workspace, report *compose.Report) {
 	const variable = "AUTH_PASSWORD"
 	if value := ws.Env[variable]; value != "" && !passwordHash.MatchString(value) {
-		report.Warn(ws.PlaceOf(variable), "write what `htpasswd -nB USER` prints behind the colon, in single quotes",
-			"%s is no password hash that Traefik knows (bcrypt, MD5 or SHA1)", variable)
+		report.Warn(ws.PlaceOf(variable), "write what `htpasswd -nB USER` prints after the colon, in single quotes",
+			"%s is not a password hash that Traefik knows (bcrypt, MD5 or SHA1)", variable)
 	}
 }

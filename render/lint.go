@@ -34,7 +34,7 @@ func lintService(s *rendering, file *compose.File, name string) {
 		at := file.At("services", name, property)
 		switch {
 		case property == "restart":
-			s.report.Warn(at, "use deploy.restart_policy", "services.%s.restart counts only where deploy.restart_policy says nothing", name)
+			s.report.Warn(at, "use deploy.restart_policy", "services.%s.restart has an effect only without deploy.restart_policy", name)
 		case slices.Contains(types.UnsupportedProperties, property), slices.Contains(dropped, property):
 			s.report.Warn(at, "", "services.%s.%s is ignored by Swarm", name, property)
 		case types.DeprecatedProperties[property] != "":

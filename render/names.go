@@ -15,7 +15,7 @@ import (
 // formerVariables are names that old guides mention and nothing reads. The
 // nearest name that is read has another meaning.
 var formerVariables = map[string]string{
-	"DOCKER_NETWORK":  "DOCKER_FRONT_NETWORK and DOCKER_BACK_NETWORK took its place",
+	"DOCKER_NETWORK":  "DOCKER_FRONT_NETWORK and DOCKER_BACK_NETWORK replaced it",
 	"FTP_PROXY":       "no service reads it",
 	"GFS_WORLD_DEBUG": "did you mean GFS_WORLD_LOADER_DEBUG?",
 	"VIGICRUES_HYDRO": "the service is called vigicrues",

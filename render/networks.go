@@ -108,8 +108,8 @@ func checkAliases(report *compose.Report, origins *Provenance, stacks []kargo.St
 					if !taken {
 						owners[key] = own
 					} else if other.stack != own.stack {
-						report.Warn(origins.Place(service.Name), "callers reach either of them; rename one",
-							"%s and %s both answer to %q on %s", other.service, own.service, alias, network.Target)
+						report.Warn(origins.Place(service.Name), "callers reach one or the other; rename one",
+							"%s and %s both have the name %q on %s", other.service, own.service, alias, network.Target)
 					}
 				}
 			}

@@ -230,10 +230,10 @@ func TestConfigSizes(t *testing.T) {
 	}{
 		{"configs", 1, ""},
 		{"configs", 1_023_999, ""},
-		{"configs", 1_024_000, "deploy/svc.yml:7: configs.big: configs/big has 1024000 bytes; Swarm takes 1 to 1023999\n"},
-		{"configs", 0, "deploy/svc.yml:7: configs.big: configs/big has 0 bytes; Swarm takes 1 to 1023999\n"},
+		{"configs", 1_024_000, "deploy/svc.yml:7: configs.big: configs/big has 1024000 bytes; Swarm accepts 1 to 1023999\n"},
+		{"configs", 0, "deploy/svc.yml:7: configs.big: configs/big has 0 bytes; Swarm accepts 1 to 1023999\n"},
 		{"secrets", 511_999, ""},
-		{"secrets", 512_000, "deploy/svc.yml:7: secrets.big: configs/big has 512000 bytes; Swarm takes 1 to 511999\n"},
+		{"secrets", 512_000, "deploy/svc.yml:7: secrets.big: configs/big has 512000 bytes; Swarm accepts 1 to 511999\n"},
 	} {
 		_, problems := render.Render(tree(kargo.Environment{"STACKS": "dbs", "DBS_STACK": "svc"}, map[string]string{
 			"deploy/svc.yml": fmt.Sprintf(file, test.section),
@@ -276,10 +276,10 @@ func TestFilesOfBinds(t *testing.T) {
 
 	ws.Files["configs/a/token"] = kargo.File{Data: bytes.Repeat([]byte("x"), 512_000), Secret: true}
 	ws.Files["configs/a/plain"] = kargo.File{Data: bytes.Repeat([]byte("x"), 1_024_000)}
-	const hint = " (put it into an image or a volume; A_BINDS=keep leaves the bind to a file system that all nodes share)\n"
+	const hint = " (put it into an image or a volume; A_BINDS=keep keeps the bind, for a file system that all nodes share)\n"
 	_, problems = render.Render(ws)
-	if got, want := golden.Lines(problems), "deploy/svc.yml:4: services.a binds configs/a/plain, which has 1024000 bytes; Swarm takes 1023999"+hint+
-		"deploy/svc.yml:4: services.a binds configs/a/token, which has 512000 bytes; Swarm takes 511999"+hint; got != want {
+	if got, want := golden.Lines(problems), "deploy/svc.yml:4: services.a binds configs/a/plain, which has 1024000 bytes; Swarm accepts 1023999"+hint+
+		"deploy/svc.yml:4: services.a binds configs/a/token, which has 512000 bytes; Swarm accepts 511999"+hint; got != want {
 		t.Errorf("problems are\n%s\nand should be\n%s", got, want)
 	}
 

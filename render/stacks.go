@@ -20,7 +20,7 @@ func tooMany(ws kargo.Workspace, report *compose.Report) bool {
 	if listed <= 2*compose.MaxServices {
 		return false
 	}
-	report.Fail(ws.PlaceOf("STACKS"), fmt.Sprintf("there may be %d", compose.MaxServices), "names too many stacks and services")
+	report.Fail(ws.PlaceOf("STACKS"), fmt.Sprintf("the limit is %d", compose.MaxServices), "names too many stacks and services")
 	return true
 }
 

@@ -44,8 +44,8 @@ func sealedWorkspace(t *testing.T) (dir, keyFile, recipient string) {
 func TestCheckSaysWhatOpenedFiles(t *testing.T) {
 	dir, keyFile, recipient := sealedWorkspace(t)
 	code, stdout, stderr := kargoIn(t, dir, "check", "--sops-age-key-file", keyFile)
-	wantOut := "deploy/app.yml:10: warning: configs.conf: configs/app.conf holds what is encrypted in the repository, and whoever may use Docker can read a config" +
-		" (hand it over with secrets:, which only the containers can read)\n"
+	wantOut := "deploy/app.yml:10: warning: configs.conf: configs/app.conf has values that are encrypted in the repository, and everybody with access to Docker can read a config" +
+		" (use secrets:, which only the containers can read)\n"
 	wantErr := ".env: SOPS, opened with " + recipient + "\nconfigs/app.env: SOPS, opened with " + recipient + "\nconfigs/tls.key: age, opened with " + recipient +
 		"\nconfigs/token: SOPS, opened with " + recipient + "\n0 errors, 1 warning; environment read as dotenv\n"
 	if code != 0 || stdout != wantOut || stderr != wantErr {
@@ -165,16 +165,16 @@ func TestSecretProblems(t *testing.T) {
 		},
 		{
 			"certificates of Traefik", []string{env, app, "acme.json=" + string(seal.Seal(t, "acme.json", "", "{\"a\": \"b\"}"))},
-			"acme.json: is encrypted, and Traefik wants it on a disk (let Traefik make its own, or put it into the data directory by hand)\n",
+			"acme.json: is encrypted, but Traefik needs it on a disk (let Traefik make its own, or put it into the data directory by hand)\n",
 		},
 		{
 			"a bind that is written to", []string{env, app + "    volumes: [\"./../configs/key:/key:rw\"]\n", "configs/key=" + string(seal.Seal(t, "key", "binary", "x\n"))},
-			"deploy/app.yml:4: services.app binds configs/key, which holds what is encrypted in the repository and is not written to a disk" +
-				" (hand it over with secrets:, or let the bind be read-only: then it becomes a Swarm secret)\n",
+			"deploy/app.yml:4: services.app binds configs/key, which has values that are encrypted in the repository and never written to a disk" +
+				" (use secrets:, or make the bind read-only: then it becomes a Swarm secret)\n",
 		},
 		{
 			"a pattern that matches nothing", []string{env + "KARGO_SECRETS='*_PIN [A'\n", app},
-			".env:3: KARGO_SECRETS: \"[A\" is no pattern (as in *_PASSWORD; [ wants its ])\n",
+			".env:3: KARGO_SECRETS: \"[A\" is not a pattern (for example *_PASSWORD; a [ needs a ])\n",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

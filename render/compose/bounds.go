@@ -29,7 +29,7 @@ func (b *budget) servicesFit(s *reading, services int) bool {
 	if b.services += services; b.services <= MaxServices {
 		return true
 	}
-	s.report.Fail(s.ws.PlaceOf(kargo.SuffixStack.Of(s.stack)), fmt.Sprintf("there may be %d", MaxServices), "the stacks up to %q have too many services", s.stack)
+	s.report.Fail(s.ws.PlaceOf(kargo.SuffixStack.Of(s.stack)), fmt.Sprintf("the limit is %d", MaxServices), "the stacks up to %q have too many services", s.stack)
 	return false
 }
 
@@ -39,7 +39,7 @@ func (b *budget) bytesFit(report *Report, at kargo.Place, bytes int) bool {
 	if b.bytes += bytes; b.bytes <= maxExpanded {
 		return true
 	}
-	report.Fail(at, fmt.Sprintf("all files may have %d bytes together", maxExpanded), "is too large once its variables are replaced")
+	report.Fail(at, fmt.Sprintf("the limit is %d bytes for all files together", maxExpanded), "is too large once its variables are replaced")
 	return false
 }
 
@@ -152,7 +152,7 @@ func checkPortCount(s *reading, f *File, service string) {
 			count += widest
 		}
 		if count > maxPorts {
-			s.report.Fail(f.At("services", service, section), "", "services.%s.%s: %d ports; there may be %d", service, section, count, maxPorts)
+			s.report.Fail(f.At("services", service, section), "", "services.%s.%s: %d ports; the limit is %d", service, section, count, maxPorts)
 			return
 		}
 	}

@@ -49,7 +49,7 @@ func readCondition(report *Report, f *File, service, other string, entry any) ka
 			words = append(words, string(condition))
 		}
 		report.Fail(f.At("services", service, "depends_on", other, "condition"), spelling.DidYouMean(text, words),
-			"services.%s.depends_on.%s: condition %q is none of %s", service, other, text, strings.Join(words, ", "))
+			"services.%s.depends_on.%s: condition %q is not one of %s", service, other, text, strings.Join(words, ", "))
 	}
 	return kargo.NeedStarted
 }

@@ -127,8 +127,8 @@ func parse(report *Report, path, entry string, data []byte) *File {
 		return nil
 	}
 	if decoder.Decode(&more) == nil && more.Content[0].ShortTag() != "!!null" {
-		report.Warn(kargo.Place{File: path, Line: more.Content[0].Line}, "join them, or give it a file of its own",
-			"a second document begins here, which is not read")
+		report.Warn(kargo.Place{File: path, Line: more.Content[0].Line}, "join them, or put it into a file of its own",
+			"a second document begins here and is ignored")
 	}
 	f.root = document.Content[0]
 	tagged := takeTags(f.root)

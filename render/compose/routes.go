@@ -88,13 +88,13 @@ func translateLabels(s *reading, f *File, service string, route *traefik.Route) 
 		at := f.At("services", service, "deploy", "labels", n.Label)
 		switch {
 		case n.Beside != "":
-			s.report.Warn(at, "take it away", "services.%s: %s is a label of Traefik 1.7, and %s beside it counts", service, n.Label, n.Beside)
+			s.report.Warn(at, "remove it", "services.%s: %s is a label of Traefik 1.7, and %s beside it counts", service, n.Label, n.Beside)
 		case n.Unknown:
 			s.report.Warn(at, "see docs/workspace.md for what to write", "services.%s: %s is a label of Traefik 1.7 that is not translated", service, n.Label)
 		case len(n.Counts) == 0:
-			s.report.Warn(at, "take it away", "services.%s: %s is a label of Traefik 1.7 that version 3 does without", service, n.Label)
+			s.report.Warn(at, "remove it", "services.%s: %s is a label of Traefik 1.7 that version 3 does not need", service, n.Label)
 		default:
-			s.report.Warn(at, "write that in its place", "services.%s: %s is a label of Traefik 1.7, and counts as %s", service, n.Label, strings.Join(n.Counts, ", "))
+			s.report.Warn(at, "write that instead", "services.%s: %s is a label of Traefik 1.7; it is translated to %s", service, n.Label, strings.Join(n.Counts, ", "))
 		}
 	}
 	addLabels(f.Service(service), added)

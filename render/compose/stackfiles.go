@@ -66,13 +66,13 @@ var formerServices = map[string]string{
 // fileHint helps with a name that has no file.
 func fileHint(ws kargo.Workspace, name string) string {
 	if _, ok := ws.Files["deploy/"+name+".yml.tpl"]; ok {
-		return "deploy/" + name + ".yml.tpl is raw material for a hook, which would write the file"
+		return "deploy/" + name + ".yml.tpl is a template for a hook, which would write the file"
 	}
 	if now, former := formerServices[name]; former {
 		if now == "" {
-			return "it is not in the catalogue any more; bring a deploy/" + name + ".yml of your own"
+			return "the catalogue no longer has it; add a deploy/" + name + ".yml of your own"
 		}
-		return "it is called " + now + " now"
+		return "it is now called " + now
 	}
 	var known []string
 	for file := range ws.Files {

@@ -67,7 +67,7 @@ func placeTags(report *Report, f *File, tagged map[*yaml.Node]string) []tag {
 		case yaml.SequenceNode:
 			for _, item := range node.Content {
 				if name, ok := tagged[resolve(item)]; ok {
-					report.Fail(kargo.Place{File: f.Path, Line: item.Line}, "put it before the list", "%s cannot stand inside a list", name)
+					report.Fail(kargo.Place{File: f.Path, Line: item.Line}, "put it before the list", "%s is not possible inside a list", name)
 					return
 				}
 			}

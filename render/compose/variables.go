@@ -80,8 +80,8 @@ func (c variableCheck) text(node *yaml.Node) {
 		case match[6] >= 0:
 			c.reference(at, node.Value[match[6]:match[7]], true)
 		default:
-			c.report.Fail(at, `a dollar that is meant as one is written "$$"`,
-				"%q is no reference to a variable", firstWord(node.Value[match[0]:]))
+			c.report.Fail(at, `write "$$" for a plain dollar`,
+				"%q is not a reference to a variable", firstWord(node.Value[match[0]:]))
 		}
 	}
 }
@@ -104,10 +104,10 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 	switch {
 	case strings.Contains(rest, "$"):
 		c.report.Fail(at, "give the variable its default in .env instead",
-			"nested defaults are not understood: %s", expression)
+			"nested defaults are not supported: %s", expression)
 	case rest == "":
 		if !set {
-			c.report.Warn(at, "", "%s is not set and leaves nothing", name)
+			c.report.Warn(at, "", "%s is not set and counts as empty", name)
 		}
 	case operator[0] == '?' && (!set || rest[0] == ':' && value == ""):
 		c.report.Fail(at, "", "%s is required: %s", name, cmp.Or(operator[1:], "set it in .env"))

@@ -6,7 +6,7 @@ import (
 )
 
 // oldPatterns are the labels that only Traefik 1.7 knew. Labels of segments,
-// "traefik.<segment>.port" and their kin, are among them.
+// such as "traefik.<segment>.port", are among them.
 var oldPatterns = regexp.MustCompile(`^traefik\.(?:port|protocol|weight|domain|tags|backend|backend\..+|frontend\..+|docker\.network|` +
 	`[^.]+\.(?:port|protocol|weight|frontend|frontend\..+|backend))$`)
 
@@ -66,15 +66,15 @@ var balancerOptions = map[string]string{
 	"backend.healthcheck.hostname":               "healthcheck.hostname",
 }
 
-// translate adds what one label of 1.7 comes to, and answers the labels of
-// version 3 that it counts as: none where that does without; not ok where it
-// is not translated.
+// translate translates one label of 1.7. It returns the names of the labels of
+// version 3, none where version 3 does not need the label, and reports whether
+// the label could be translated.
 func (r *Route) translate(label, value string) (counts []string, ok bool) {
 	name := strings.TrimPrefix(label, "traefik.")
 	option := strings.TrimPrefix(name, "frontend.")
 	switch name {
 	case "backend":
-		return nil, true // it gave the names
+		return nil, true // it named the router
 	case "docker.network":
 		return []string{r.set("traefik.swarm.network", value)}, true
 	case "backend.loadbalancer.swarm":
@@ -110,8 +110,8 @@ func (r *Route) translate(label, value string) (counts []string, ok bool) {
 	return r.errorPage(option, value)
 }
 
-// entryPoints names those of the router. Whoever answers on https needs a
-// certificate there; http is sent on to https by the entry point itself.
+// entryPoints sets those of the router. A router on https needs a certificate;
+// the entry point http itself redirects to https.
 func (r *Route) entryPoints(value string) []string {
 	names := splitList(value)
 	kept := names[:0:0]
@@ -138,7 +138,7 @@ func (r *Route) tls() []string {
 	return []string{r.router("tls", "true"), r.router("tls.certresolver", resolver)}
 }
 
-// headers takes "Name:value||Other:value" apart.
+// headers translates "Name:value||Other:value".
 func (r *Route) headers(kind, value string) []string {
 	var counts []string
 	for _, header := range strings.Split(value, "||") {

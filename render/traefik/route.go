@@ -1,4 +1,4 @@
-// Package traefik says what labels of Traefik 1.7 mean in the words of version 3.
+// Package traefik translates labels of Traefik 1.7 to those of version 3.
 //
 // Sources: Traefik's own guide from version 1 to 2, and the reference of its
 // Docker provider in both versions.
@@ -10,34 +10,34 @@ import (
 	"strings"
 )
 
-// Route is what the labels of one service come to, file by file.
+// Route translates the labels of one service, file by file.
 type Route struct {
 	name   string            // of router, service and the middlewares' names
 	labels map[string]string // of version 3, so far
-	added  map[string]string // by the file at hand
+	added  map[string]string // for the current file
 }
 
-// NewRoute is the route of a service without labels yet. The name is that of its
-// router and of what else belongs to it.
+// NewRoute returns the route of a service without labels. The name becomes that
+// of its router, its load balancer and its middlewares.
 func NewRoute(name string) *Route {
 	return &Route{name: name, labels: map[string]string{}}
 }
 
-// Notice is what is to be said of a label of version 1.7.
+// Notice describes what became of a label of version 1.7.
 type Notice struct {
 	Label string
-	// Counts are the labels of version 3 that mean the same; none where version 3
-	// does without.
+	// Counts are the labels of version 3 that mean the same. There are none where
+	// version 3 does not need the label.
 	Counts []string
-	// Beside is a label of version 3 that the file has, too: that one counts.
+	// Beside is a label of version 3 that the file has, too, and that counts.
 	Beside string
-	// Unknown: the label is not translated.
+	// Unknown reports that the label was not translated.
 	Unknown bool
 }
 
-// Add takes the labels of one more file of the service. It answers those of
-// version 3 that the old ones among them come to, and what is to be said of these,
-// in order of their names.
+// Add takes the labels of one more file of the service. It returns the labels of
+// version 3 that the old ones mean, and a notice for each old label, in order of
+// name.
 func (r *Route) Add(own map[string]string) (added map[string]string, notices []Notice) {
 	r.added = map[string]string{}
 	for _, label := range slices.Sorted(maps.Keys(own)) {
@@ -63,7 +63,7 @@ func (r *Route) Add(own map[string]string) (added map[string]string, notices []N
 	return r.added, notices
 }
 
-// set adds a label of version 3 and answers its name.
+// set adds a label of version 3 and returns its name.
 func (r *Route) set(name, value string) string {
 	r.added[name] = value
 	return name

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// rule translates a rule of Traefik 1.7, "Host:a,b;PathPrefixStrip:/x": matchers
-// that all must hold, of which any value may, and changes of the path, which
-// are middlewares of version 3.
+// rule translates a rule of Traefik 1.7, "Host:a,b;PathPrefixStrip:/x". All
+// matchers must match, each by any of its values. Changes of the path are
+// middlewares in version 3.
 func (r *Route) rule(text string) ([]string, bool) {
 	var matchers, counts []string
 	for _, part := range strings.Split(text, ";") {
@@ -42,14 +42,13 @@ func (r *Route) rule(text string) ([]string, bool) {
 	}
 	counts = append([]string{r.router("rule", strings.Join(matchers, " && "))}, counts...)
 	if entries := "traefik.http.routers." + r.name + ".entrypoints"; r.labels[entries] == "" && r.added[entries] == "" {
-		// Without a word of its own a frontend answered on the default entry
-		// points, http and https.
+		// A frontend without entry points used the default ones, http and https.
 		r.entryPoints("https")
 	}
 	return counts, true
 }
 
-// matcher is one matcher of version 3 for a list of values.
+// matcher returns one matcher of version 3 for a list of values.
 func (r *Route) matcher(name string, values []string) (string, bool) {
 	switch name {
 	case "host":
@@ -112,8 +111,8 @@ func anyOf(function string, values []string) string {
 	return strings.Join(calls, " || ")
 }
 
-// anyPath is anyOf for paths, of which those with a variable in braces need a
-// regular expression now.
+// anyPath is anyOf for paths. Those with a variable in braces need a regular
+// expression in version 3.
 func anyPath(function string, values []string, end string) string {
 	var calls []string
 	for _, value := range values {
@@ -129,8 +128,8 @@ func anyPath(function string, values []string, end string) string {
 // pathVariable is "{name}" or "{name:pattern}" of a 1.7 rule.
 var pathVariable = regexp.MustCompile(`\{[^{}:]*(?::((?:[^{}]|\{[^{}]*\})*))?\}`)
 
-// anchored makes regular expressions of values with variables in braces; a
-// variable without a pattern is whatever the given one is.
+// anchored makes regular expressions of values with variables in braces. A
+// variable without a pattern gets the given one.
 func anchored(values []string, free, end string) []string {
 	patterns := make([]string, 0, len(values))
 	for _, value := range values {
