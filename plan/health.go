@@ -124,11 +124,23 @@ func hasFailed(service kargo.LiveService, task kargo.Task) bool {
 	return task.State == "failed" || task.State == "rejected" || task.State == "complete" && !mayFinish(service)
 }
 
+// cannotStart reports whether a task that has not run yet says why it cannot: no
+// node takes it, or its image cannot be pulled. From engine 29 on such a task
+// stays preparing and tries again by itself, where earlier ones rejected it.
+func cannotStart(task kargo.Task) bool {
+	switch swarm.TaskState(task.State) {
+	case swarm.TaskStateNew, swarm.TaskStateAllocated, swarm.TaskStatePending, swarm.TaskStateAssigned,
+		swarm.TaskStateAccepted, swarm.TaskStatePreparing, swarm.TaskStateReady, swarm.TaskStateStarting:
+		return task.Err != ""
+	}
+	return false
+}
+
 // lastFailure is what the newest failed task of a service says, if one is known.
 func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	var newest *kargo.Task
 	for i, task := range tasks {
-		failed := hasFailed(service, task) || task.State == "pending" && task.Err != ""
+		failed := hasFailed(service, task) || cannotStart(task)
 		if failed && (newest == nil || task.Time.After(newest.Time)) {
 			newest = &tasks[i]
 		}
@@ -139,11 +151,16 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	if newest.State == "complete" {
 		return "ended by itself (Swarm reports unhealthy tasks this way)"
 	}
-	words := cmp.Or(newest.Err, newest.Message)
-	if newest.ExitCode != 0 {
-		words = fmt.Sprintf("%s (exit code %d)", words, newest.ExitCode)
+	return taskWords(*newest)
+}
+
+// taskWords returns what a task says of its end, or of why it does not start.
+func taskWords(task kargo.Task) string {
+	said := cmp.Or(task.Err, task.Message)
+	if task.ExitCode != 0 {
+		said = fmt.Sprintf("%s (exit code %d)", said, task.ExitCode)
 	}
-	return words
+	return said
 }
 
 // Settled reports whether nothing of the stacks is still on its way. Degraded

@@ -17,6 +17,10 @@ const (
 	manyFailures = 3
 	// skew is how far the clocks of nodes may be apart.
 	skew = 30 * time.Second
+	// preparingTooLong is how old a task is whose image cannot be pulled, and
+	// that tries again by itself, when it counts as failed: that is as long as
+	// three tasks take that are rejected one after the other.
+	preparingTooLong = 30 * time.Second
 )
 
 // Judgement is how a rendering fares: Healthy once it is good, Degraded once
@@ -34,7 +38,7 @@ type Judgement struct {
 // Only what happened since then counts. It is good when all its tasks have
 // run for the stack's stable time; for that the index must have the tasks of its
 // services. It has failed when Swarm paused an update or rolled it back,
-// when a service's tasks fail again and again, when a job cannot complete, or
+// when a service's tasks fail again and again or cannot be prepared, when a job cannot complete, or
 // when its deadline has passed.
 func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 	worst := Judgement{Health: kargo.HealthHealthy}
@@ -81,8 +85,8 @@ func judgeService(service kargo.LiveService, index Index, stable time.Duration, 
 		switch update.State {
 		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
 			reason := cmp.Or(update.Message, string(update.State))
-			if words := lastFailure(service, tasks); words != "" {
-				reason += ": " + words
+			if failure := lastFailure(service, tasks); failure != "" {
+				reason += ": " + failure
 			}
 			return failed(reason)
 		}
@@ -97,16 +101,30 @@ func judgeService(service kargo.LiveService, index Index, stable time.Duration, 
 	if failures := countFailures(service, mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
 		return failed(fmt.Sprintf("%d tasks failed, the last one: %s", failures, lastFailure(service, mine)))
 	}
-	health, words := ServiceHealth(service, index)
+	if task := stuck(mine, now); task != nil {
+		return failed("a task cannot be prepared: " + taskWords(*task))
+	}
+	health, said := ServiceHealth(service, index)
 	switch {
 	case health != kargo.HealthHealthy:
-		return Judgement{Health: kargo.HealthProgressing, Reason: service.Name + ": " + words}
+		return Judgement{Health: kargo.HealthProgressing, Reason: service.Name + ": " + said}
 	case stable > 0:
 		if at, known := provenAt(service, tasks, stable, now); !known || now.Before(at) {
 			return Judgement{kargo.HealthProgressing, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable), true, at}
 		}
 	}
 	return Judgement{Health: kargo.HealthHealthy}
+}
+
+// stuck returns a task that has tried for too long to pull its image, or nil.
+func stuck(tasks []kargo.Task, now time.Time) *kargo.Task {
+	for i, task := range tasks {
+		preparing := swarm.TaskState(task.State) == swarm.TaskStatePreparing && task.Desired != "shutdown" && task.Desired != "remove"
+		if preparing && cannotStart(task) && now.Sub(task.Time) >= preparingTooLong {
+			return &tasks[i]
+		}
+	}
+	return nil
 }
 
 func startOf(update *swarm.UpdateStatus) time.Time {

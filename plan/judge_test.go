@@ -34,6 +34,11 @@ func tasks(service, state string, at time.Time, n int) []kargo.Task {
 	return all
 }
 
+// waiting is a task that has not run and says why.
+func waiting(service, state string, made time.Time) []kargo.Task {
+	return []kargo.Task{{Service: service, State: state, Desired: "running", Time: made, StateAt: made, Err: "boom"}}
+}
+
 func TestJudge(t *testing.T) {
 	options := kargo.StackOptions{Deadline: 10 * time.Minute, Stable: 5 * time.Second}
 	a := live("web", "kargo-web_a", "app:1")
@@ -65,6 +70,9 @@ func TestJudge(t *testing.T) {
 		{"two tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 2), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
 		{"three tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
 		{"three tasks failed just before, of the version that this one mends", updating(starting(a), swarm.UpdateStateUpdating, later(0)), tasks(a.Name, "failed", later(-10*time.Second), 3), time.Minute, "progressing kargo-web_a: boom (exit code 7)"},
+		{"a task is preparing and says why it does not start", starting(a), waiting(a.Name, "preparing", later(40*time.Second)), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom"},
+		{"it has tried for too long", starting(a), waiting(a.Name, "preparing", later(time.Second)), time.Minute, "degraded kargo-web_a: a task cannot be prepared: boom"},
+		{"a task that no node takes may wait until the deadline", starting(a), waiting(a.Name, "pending", later(time.Second)), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom"},
 		{"three tasks were rejected", starting(a), tasks(a.Name, "rejected", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
 		{"three tasks failed long ago", starting(a), tasks(a.Name, "failed", later(-time.Hour), 3), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
 		{"one failed and is not started again", restarting(starting(a), swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: 1 tasks failed, the last one: boom (exit code 7)"},

@@ -48,7 +48,7 @@ func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Cha
 		if err == nil {
 			continue
 		}
-		if kargo.FaultOf(err) == kargo.Unavailable {
+		if isOutOfReach(err) {
 			break
 		}
 		failed[change.Stack] = change.Stack != "" && !stillInUse(change, err)

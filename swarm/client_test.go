@@ -93,7 +93,11 @@ func TestFaultsOfALook(t *testing.T) {
 		{500, grpc + "Unavailable desc = connection error", "unavailable: list services: connection error"},
 		{403, "no", "unavailable: list services: no " +
 			"(the proxy in front of the Docker socket must allow services, networks, configs, secrets, tasks, nodes, distribution and events)"},
-		{500, "something odd", "internal: list services: something odd"},
+		{500, "something odd", "unavailable: list services: something odd (the Docker daemon failed; it is asked again)"},
+		{500, grpc + "Unknown desc = raft: failed to process the request: node lost leader status",
+			"unavailable: list services: raft: failed to process the request: node lost leader status"},
+		{502, "Bad Gateway", "unavailable: list services: Bad Gateway"},
+		{504, "Gateway Time-out", "unavailable: list services: Gateway Time-out"},
 		{swarmtest.Cut, "", "unavailable: list services: error during connect: Get \"http://swarmtest:2375/v1.41/services?status=true\": EOF " +
 			"(does Docker run there, and may this process open its socket?)"},
 	} {
@@ -143,6 +147,35 @@ func TestApplyStopsWhenDockerIsOutOfReach(t *testing.T) {
 		"create secret secret: unavailable: create secret secret: The swarm does not have a leader\n= unavailable")
 }
 
+// A proxy that does not reach the daemon answers with a page, or with nothing.
+func TestGatewaysThatReachNoDaemon(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		kind, body string
+	}{
+		{502, "text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>"},
+		{503, "text/html", "<html><body><h1>503 Service Unavailable</h1>No server is available.</body></html>"},
+		{504, "text/html", "<html><body><h1>504 Gateway Time-out</h1></body></html>"},
+		{502, "text/plain", ""}, {503, "text/plain", ""}, {504, "text/plain", ""},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Api-Version", "1.41")
+			w.Header().Set("Content-Type", c.kind)
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		}))
+		client, err := swarm.Open(swarm.Options{Host: "tcp://" + server.Listener.Addr().String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = client.Services(t.Context()); kargo.FaultOf(err) != kargo.Unavailable {
+			t.Errorf("%d %q: %s: %v", c.status, c.body, kargo.FaultOf(err), err)
+		}
+		_ = client.Close()
+		server.Close()
+	}
+}
+
 func TestApplyStopsBeforeTheNextCall(t *testing.T) {
 	b := memoryBed()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -166,16 +199,19 @@ func TestApplyHasTheFaultThatMatters(t *testing.T) {
 		}
 		return 0, ""
 	})
-	invalid, internal, conflict := serviceChange(bad), b.network("net"), removal(kargo.KindService, "", odd.Name)
-	invalid.Stack, internal.Stack, conflict.Stack = "1", "2", "3"
+	invalid, failing, conflict := serviceChange(bad), b.network("net"), removal(kargo.KindService, "", odd.Name)
+	invalid.Stack, failing.Stack, conflict.Stack = "1", "2", "3"
 	conflict.Action, conflict.Service, conflict.ID = kargo.Update, &odd, "gone"
 	fault := func(changes ...kargo.Change) string {
 		lines := strings.Split(b.apply(t, changes...), "\n")
 		return lines[len(lines)-1]
 	}
 	same(t, "one", fault(invalid), "= invalid")
-	same(t, "two", fault(invalid, internal), "= internal")
-	same(t, "three", fault(invalid, internal, conflict), "= conflict")
+	same(t, "two", fault(invalid, conflict), "= conflict")
+	// A daemon that fails on one stack is asked to go on with the others.
+	same(t, "three", b.apply(t, failing, conflict), ""+
+		"create network net: unavailable: create network net: something odd\n"+
+		"update service odd: conflict: update service odd: service gone not found\n= unavailable")
 }
 
 func TestApplyDoesNotGuess(t *testing.T) {

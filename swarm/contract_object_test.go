@@ -148,24 +148,23 @@ var objectContracts = []contract{
 			}
 		}
 	}},
-	{"lists are filtered by the start of a name, networks by all of it", func(t *testing.T, b *bed) {
+	{"a filter by name finds the objects of that name, and maybe others", func(t *testing.T, b *bed) {
 		b.createNetwork(t, "net")
 		b.createConfig(t, "config", "a")
-		found := func(name string) string {
-			by := filters.NewArgs(filters.Arg("name", b.name(name)))
-			networks, err := b.api.NetworkList(t.Context(), network.ListOptions{Filters: by})
-			if err != nil {
-				t.Fatal(err)
-			}
-			configs, err := b.api.ConfigList(t.Context(), dockerswarm.ConfigListOptions{Filters: by})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return fmt.Sprint(len(networks), " networks, ", len(configs), " configs")
+		by := func(name string) filters.Args { return filters.NewArgs(filters.Arg("name", b.name(name))) }
+		// Engines before 29 find the whole name only, later ones any part of it.
+		networks, err := b.api.NetworkList(t.Context(), network.ListOptions{Filters: by("net")})
+		if err != nil {
+			t.Fatal(err)
 		}
-		same(t, "start of the network", found("ne"), "0 networks, 0 configs")
-		same(t, "the network", found("net"), "1 networks, 0 configs")
-		same(t, "start of the config", found("conf"), "0 networks, 1 configs")
+		if !slices.ContainsFunc(networks, func(found network.Summary) bool { return found.Name == b.name("net") }) {
+			t.Errorf("the network is not found by its name: %+v", networks)
+		}
+		configs, err := b.api.ConfigList(t.Context(), dockerswarm.ConfigListOptions{Filters: by("conf")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "start of the config", fmt.Sprint(len(configs)), "1")
 	}},
 	{"what does not exist is a 404", func(t *testing.T, b *bed) {
 		nope := b.name("nope")

@@ -38,6 +38,13 @@ func TestContractInMemory(t *testing.T) {
 	}
 }
 
+// Engine 29 keeps the contracts as well.
+func TestContractInMemoryOfTheNewestEngine(t *testing.T) {
+	for _, c := range contracts() {
+		t.Run(c.name, func(t *testing.T) { c.check(t, memoryBed(swarmtest.Newest)) })
+	}
+}
+
 func TestContractOnDocker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real engine")
@@ -64,8 +71,8 @@ type bed struct {
 	engine *swarmtest.Engine // nil on a real engine
 }
 
-func memoryBed() *bed {
-	engine := swarmtest.New()
+func memoryBed(options ...swarmtest.Option) *bed {
+	engine := swarmtest.New(options...)
 	engine.Image("kargo/missing:1", swarmtest.Behaviour{Missing: true})
 	// On a real engine there is no registry at all.
 	engine.Image("kargo/testserver:1", swarmtest.Behaviour{Unlisted: true})
@@ -120,7 +127,7 @@ func (b *bed) removeAll(t *testing.T) {
 	networks, err := b.api.NetworkList(ctx, network.ListOptions{})
 	check(err)
 	for _, found := range networks {
-		// Of networks, unlike the others, Docker finds whole names only.
+		// Of networks some engines find whole names only.
 		if strings.HasPrefix(found.Name, b.prefix) {
 			b.until(t, "network "+found.Name+" can be removed", func() bool {
 				err := b.api.NetworkRemove(ctx, found.ID)
@@ -186,6 +193,11 @@ func (b *bed) exiting(spec *dockerswarm.ServiceSpec, exitCode int) {
 	} else if exitCode != 0 {
 		spec.TaskTemplate.ContainerSpec.Image = fmt.Sprintf("kargo/exits:%d", exitCode)
 	}
+}
+
+// whatRuns is what the containers of a spec run.
+func (b *bed) whatRuns(spec dockerswarm.ServiceSpec) string {
+	return fmt.Sprint(spec.TaskTemplate.ContainerSpec.Image, spec.TaskTemplate.ContainerSpec.Args)
 }
 
 func (b *bed) create(t *testing.T, spec dockerswarm.ServiceSpec) string {
@@ -261,10 +273,11 @@ func (b *bed) status(t *testing.T, name string) dockerswarm.ServiceStatus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(services) == 0 {
+	i := slices.IndexFunc(services, func(service dockerswarm.Service) bool { return service.Spec.Name == b.name(name) })
+	if i < 0 {
 		t.Fatalf("there is no service %s", name)
 	}
-	return *services[0].ServiceStatus
+	return *services[i].ServiceStatus
 }
 
 // updated waits until the update of a service is in one of the states.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/containerd/errdefs"
 	dockerclient "github.com/docker/docker/client"
@@ -17,14 +18,17 @@ import (
 // Docker has no typed error for most of what Swarm says: gRPC codes arrive as
 // status 500 and a text. So where the type says nothing, these words do.
 var (
-	// unreachable: the daemon is up, its raft is not.
-	unreachable = []string{
-		"does not have a leader", "code = DeadlineExceeded", "context deadline exceeded",
+	// noQuorum: the daemon runs, and its raft does not.
+	noQuorum = []string{
+		"does not have a leader", "lost leader status", "code = DeadlineExceeded", "context deadline exceeded",
 		"code = Unavailable", "code = Canceled",
 	}
+	// gateway is what a proxy in front of the daemon says, as text or as a page,
+	// where it does not reach the daemon: statuses 502, 503 and 504.
+	gateway = regexp.MustCompile(`(?i)bad gateway|gateway time-?out|service (temporarily )?unavailable`)
 	// movedOn: Swarm is not what it was when the plan was made.
 	movedOn = []string{
-		"update out of sequence", "is in use by", "already exists", "name conflicts",
+		"update out of sequence", inUse, "already exists", "name conflicts",
 	}
 	// missing: a plan named an object that was gone by the time Swarm read it.
 	missing = regexp.MustCompile(`(configs?|secrets?) not found: |(network|service) \S+ not found`)
@@ -35,10 +39,17 @@ var (
 	decoration = regexp.MustCompile(`^(Error response from daemon: )?(rpc error: code = \w+ desc = )?`)
 )
 
+// inUse is in the refusal to remove what a service or task uses.
+const inUse = "is in use by"
+
 const tooOld = "Kargo needs Docker 20.10, API " + minimumAPI + ", or newer"
 
 // daemonError is an error of Docker's in the daemon's own words.
-type daemonError struct{ err error }
+type daemonError struct {
+	err error
+	// outOfReach: no call of any kind would do better now.
+	outOfReach bool
+}
 
 func (e daemonError) Error() string { return decoration.ReplaceAllString(e.err.Error(), "") }
 func (e daemonError) Unwrap() error { return e.err }
@@ -49,9 +60,19 @@ func classify(err error) error {
 		return nil
 	}
 	fault, hint := judge(err)
-	return &kargo.Error{Fault: fault, Hint: hint, Err: daemonError{err}}
+	return &kargo.Error{Fault: fault, Hint: hint, Err: daemonError{err, fault == kargo.Unavailable && outOfReach(err)}}
 }
 
+// isOutOfReach reports whether a classified error says that no call of any kind
+// would do better now.
+func isOutOfReach(err error) bool {
+	var daemon daemonError
+	return errors.As(err, &daemon) && daemon.outOfReach
+}
+
+// judge returns the fault of an error of Docker's library, and a hint. What the
+// daemon says and nobody here knows is Unavailable, and tried again later: it
+// happens outside, be it a moment's trouble or a bug of the daemon.
 func judge(err error) (kargo.Fault, string) {
 	text := err.Error()
 	switch {
@@ -65,7 +86,7 @@ func judge(err error) (kargo.Fault, string) {
 		return kargo.Unavailable, "this node is not a swarm manager: run Kargo on a manager, or name one in DOCKER_HOST"
 	case strings.Contains(text, "requires API version"):
 		return kargo.Unavailable, tooOld
-	case errdefs.IsUnavailable(err), cutOff(err), containsAny(text, unreachable):
+	case outOfReach(err):
 		return kargo.Unavailable, ""
 	case errdefs.IsConflict(err), errdefs.IsNotFound(err), containsAny(text, movedOn), missing.MatchString(text):
 		return kargo.Conflict, ""
@@ -73,14 +94,32 @@ func judge(err error) (kargo.Fault, string) {
 		return kargo.Unavailable, "the proxy in front of the Docker socket must allow services, networks, configs, secrets, tasks, nodes, distribution and events"
 	case errdefs.IsInvalidArgument(err), errdefs.IsNotImplemented(err), malformed.MatchString(text):
 		return kargo.Invalid, ""
+	case isFromDaemon(err):
+		return kargo.Unavailable, "the Docker daemon failed; it is asked again"
 	}
 	return kargo.Internal, ""
+}
+
+// outOfReach reports whether the daemon, or a Swarm with a leader behind it, was
+// not reached at all.
+func outOfReach(err error) bool {
+	text := err.Error()
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		dockerclient.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err) || cutOff(err) ||
+		containsAny(text, noQuorum) || gateway.MatchString(text)
+}
+
+// isFromDaemon reports whether the daemon, or a proxy in front of it, answered
+// with a status that says that it failed.
+func isFromDaemon(err error) bool {
+	return errdefs.IsInternal(err) || errdefs.IsUnknown(err) || errdefs.IsDataLoss(err) ||
+		errdefs.IsAborted(err) || errdefs.IsResourceExhausted(err)
 }
 
 // cutOff reports whether the connection broke in the middle of an answer.
 func cutOff(err error) bool {
 	var broken *net.OpError
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken)
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken)
 }
 
 func containsAny(text string, words []string) bool {

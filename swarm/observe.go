@@ -275,12 +275,12 @@ func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, e
 }
 
 // nameNodes puts the names of nodes in the place of their ids, where a task
-// failed: only then does a person want to know. One call for a node that was
-// never asked for.
+// failed or cannot start: only then does a person want to know. One call for a
+// node that was never asked for.
 func (c *Client) nameNodes(ctx context.Context, tasks []kargo.Task) error {
 	for i, task := range tasks {
 		state := swarm.TaskState(task.State)
-		if task.Node == "" || state != swarm.TaskStateFailed && state != swarm.TaskStateRejected {
+		if task.Node == "" || state != swarm.TaskStateFailed && state != swarm.TaskStateRejected && task.Err == "" {
 			continue
 		}
 		name, known := c.names.get(nodeNames, task.Node)

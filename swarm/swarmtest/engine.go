@@ -35,6 +35,7 @@ type Engine struct {
 
 	mu         sync.Mutex
 	autoSettle bool
+	newest     bool             // see Newest
 	clock      func() time.Time // its own if nil
 	index      uint64           // of raft: counts every change of any object
 	made       uint64           // objects ever made, for their ids
@@ -74,6 +75,11 @@ func Nodes(names ...string) Option {
 // Clock gives the Swarm the time of others in the place of its own, for tests
 // of those who compare the two. It must not go back.
 func Clock(now func() time.Time) Option { return func(e *Engine) { e.clock = now } }
+
+// Newest makes the engine do as engine 29 does, where that differs from the
+// older ones: the filter of networks by name finds any part of a name, and a
+// task whose image cannot be pulled tries again by itself.
+func Newest(e *Engine) { e.newest = true }
 
 // New makes a Swarm with one node, its ingress network, and nothing else.
 func New(options ...Option) *Engine {

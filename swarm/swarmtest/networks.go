@@ -3,8 +3,10 @@ package swarmtest
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -41,13 +43,25 @@ func (e *Engine) listNetworks(r *http.Request) (answer, error) {
 	}
 	listed := []*network.Inspect{}
 	for _, n := range e.networks {
-		// Unlike those of other kinds, networks are found by their whole name.
-		if n.Labels[predefined] == "" && matches(only, n.ID, n.Name, n.Labels) &&
-			only.ExactMatch("name", n.Name) && only.ExactMatch("scope", n.Scope) {
+		if n.Labels[predefined] == "" && e.matchesNetwork(only, n) {
 			listed = append(listed, n)
 		}
 	}
 	return ok(listed)
+}
+
+// matchesNetwork: unlike those of other kinds, networks are found by their whole
+// name, or from engine 29 on by any part of it.
+func (e *Engine) matchesNetwork(only filters.Args, n *network.Inspect) bool {
+	named := only.ExactMatch("name", n.Name)
+	if e.newest {
+		named = named || slices.ContainsFunc(only.Get("name"), func(part string) bool { return strings.Contains(n.Name, part) })
+	}
+	only = only.Clone()
+	for _, name := range only.Get("name") {
+		only.Del("name", name)
+	}
+	return named && matches(only, n.ID, n.Name, n.Labels) && only.ExactMatch("scope", n.Scope)
 }
 
 func (e *Engine) inspectNetwork(r *http.Request) (answer, error) {

@@ -212,6 +212,10 @@ func (e *Engine) live(t *task) {
 	case swarm.TaskStateNew, swarm.TaskStatePending:
 		e.place(t)
 	case swarm.TaskStatePreparing:
+		if behaviour.Missing && e.newest {
+			e.become(t, swarm.TaskStatePreparing, "preparing", "failed to resolve reference "+t.Spec.ContainerSpec.Image+": no such host", 0)
+			return
+		}
 		if behaviour.Missing || behaviour.Unknown {
 			e.become(t, swarm.TaskStateRejected, "preparing", "No such image: "+t.Spec.ContainerSpec.Image, 0)
 			return
