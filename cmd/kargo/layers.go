@@ -8,8 +8,10 @@ import (
 
 	"kargo/compile"
 	"kargo/controller"
+	"kargo/directory"
 	"kargo/gitsync"
 	"kargo/gitsync/wire"
+	"kargo/merge"
 )
 
 // directoryLayer begins the address of a layer that is a plain directory.
@@ -64,7 +66,7 @@ func (s *settings) withLayers(source compile.Repository) (controller.Source, err
 func (s *settings) layerSource(name, address string) (compile.Repository, error) {
 	if path, ok := strings.CutPrefix(address, directoryLayer); ok {
 		path, err := filepath.Abs(path)
-		return workspaceDirectory(path), err
+		return directory.Repository{Path: path, Reads: merge.Reads}, err
 	}
 	address, ref, _ := strings.Cut(address, "#")
 	options := s.gitOptions()

@@ -60,7 +60,7 @@ func TestLayerSettings(t *testing.T) {
 	}{
 		{[]string{"--layer", "base"}, 2, `kargo: --layer takes NAME=ADDRESS, not "base"`},
 		{[]string{"--layer", "user=dir:" + dir}, 2, `kargo: "user" cannot be the name of a layer: it is one of Kargo's own`},
-		{[]string{"--layer", "base=dir:/nowhere"}, 2, "kargo: layer base: open workspace: open /nowhere"},
+		{[]string{"--layer", "base=dir:/nowhere"}, 2, "kargo: layer base: open directory: open /nowhere"},
 		{[]string{"--layer", "base=" + t.TempDir()}, 3, "kargo: layer base: "},
 		{[]string{"--layer", "base=https://user:hunter2@git.example/x"}, 2, "kargo: repository: the URL holds a user or a password"},
 		{[]string{"--layer", "base=ssh://git@git.example/x"}, 2, "kargo: repository: SSH needs a private key"},

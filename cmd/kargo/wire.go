@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,11 +14,13 @@ import (
 	"kargo/compile"
 	"kargo/controller"
 	"kargo/defaults"
+	"kargo/directory"
 	"kargo/dotkargo"
 	"kargo/gitsync"
 	"kargo/gitsync/signature"
 	"kargo/gitsync/wire"
 	"kargo/history"
+	"kargo/merge"
 	"kargo/plan"
 	"kargo/swarm"
 )
@@ -77,26 +77,17 @@ func (s *settings) compiler() (compile.Compiler, error) {
 		compiler.Workspace = s.workspace
 	}
 	if s.defaults != "" {
-		files, err := directory("defaults", s.defaults)
+		files, err := directory.Open(s.defaults)
 		if err != nil {
 			return compiler, err
 		}
-		digest, err := treeDigest(files)
+		digest, err := directory.Digest(files, merge.Reads)
 		if err != nil {
 			return compiler, err
 		}
-		compiler.Defaults, compiler.Catalogue = files, "dir-"+digest[:12]
+		compiler.Defaults, compiler.Catalogue = files, directory.Prefix+digest[:12]
 	}
 	return compiler, nil
-}
-
-// directory opens a directory as a tree that nothing leads out of.
-func directory(what, path string) (fs.FS, error) {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("open %s: %w", what, err)}
-	}
-	return root.FS(), nil
 }
 
 // source is where revisions come from: the repository, or a plain directory.
@@ -111,7 +102,7 @@ func (s *settings) source() (controller.Source, string, error) {
 		if err := s.findWorkspace(); err != nil {
 			return nil, "", err
 		}
-		source, err := s.withLayers(workspaceDirectory(s.workspace))
+		source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads})
 		return source, s.workspace, err
 	}
 	return s.repository()
@@ -168,77 +159,13 @@ func (s *settings) findWorkspace() error {
 	return nil
 }
 
-// workspaceDirectory is a plain directory as a source. Its commit is a digest
-// of its content.
-type workspaceDirectory string
-
-// Head is the digest of what lies in the directory now.
-func (w workspaceDirectory) Head(context.Context) (string, error) {
-	files, err := directory("workspace", string(w))
-	if err != nil {
-		return "", err
-	}
-	digest, err := treeDigest(files)
-	return "dir-" + digest, err
-}
-
-// Fetch opens the directory. Whatever it holds by now is what counts.
-func (w workspaceDirectory) Fetch(ctx context.Context, _ string) (kargo.Revision, kargo.Files, error) {
-	commit, err := w.Head(ctx)
-	if err != nil {
-		return kargo.Revision{}, kargo.Files{}, err
-	}
-	files, err := directory("workspace", string(w))
-	return kargo.Revision{Commit: commit, Ref: string(w)}, kargo.Files{FS: files}, err
-}
-
-// Protect has nothing to do: there is only what the directory holds now.
-func (w workspaceDirectory) Protect(...string) {}
-
-// treeDigest covers the parts of a tree that a workspace or a catalogue is
-// made of, so that a build log or .git beside them does not count.
-func treeDigest(files fs.FS) (string, error) {
-	hash := sha256.New()
-	for _, part := range []string{".env.default", ".env", "kargo.yml", "acme.json", "build", "configs", "deploy", "scripts"} {
-		err := fs.WalkDir(files, part, func(path string, entry fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && path == part {
-				return nil
-			}
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			if !entry.Type().IsRegular() {
-				// A link is not followed; what is wrong with it, and where,
-				// the merge says.
-				fmt.Fprintf(hash, "%s %s\n", path, entry.Type())
-				return nil
-			}
-			data, err := fs.ReadFile(files, path)
-			if err != nil {
-				return err
-			}
-			info, err := entry.Info()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(hash, "%s %d %t\n", path, len(data), info.Mode()&0o111 != 0)
-			hash.Write(data)
-			return nil
-		})
-		if err != nil {
-			return "", &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read directory: %w", err)}
-		}
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
 // read is the workspace of a local directory, rendered. Problems are in the
 // answer; the caller says what they mean.
 func (s *settings) read(ctx context.Context, stacks ...string) (compile.Desired, error) {
 	if err := s.findWorkspace(); err != nil {
 		return compile.Desired{}, err
 	}
-	source, err := s.withLayers(workspaceDirectory(s.workspace))
+	source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads})
 	if err != nil {
 		return compile.Desired{}, err
 	}
