@@ -48,7 +48,7 @@ func clientPair(t *testing.T) (certificate, key []byte, pool *x509.CertPool) {
 	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), pool
 }
 
-// serveTLS serves by https, and answers the authority to trust.
+// serveTLS serves by https, and returns the authority to trust.
 func serveTLS(t *testing.T, handler http.Handler, clients *x509.CertPool) (address string, ca []byte) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)

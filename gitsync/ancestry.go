@@ -9,7 +9,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// answer is one to a question that cannot always be answered.
+// answer answers a question whose answer is not always known.
 type answer int
 
 const (

@@ -18,20 +18,19 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// errMoved is the branch that is no longer at the commit that was read.
+// errMoved is the error of a branch that is no longer at the commit that was read.
 var errMoved = &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the branch has moved on")}
 
-// Commit makes a commit of an edit and pushes it to the tracked branch, over
-// the same access as a Fetch. It answers the new commit's hash and the branch.
-// Nothing is ever forced: a branch that is not at the edit's base any more is a
-// Conflict.
+// Commit commits an edit and pushes it to the tracked branch, with the same access
+// as Fetch. It returns the hash of the new commit and the branch. It never forces:
+// if the branch is no longer at the base of the edit, the error is a Conflict.
 //
-// Only what is new is sent: the commit, the changed files and the directories
-// on the way to them. So it needs no more of the history than Fetch has kept.
+// Only what is new is sent: the commit, the changed files and the directories above
+// them. So no more of the history is needed than Fetch keeps.
 //
-// What cannot be written to, as a tag, is Invalid, and so is a repository of
-// which only signed commits are accepted: the commit has no signature.
-// Credentials that may only read are Unavailable.
+// If the ref cannot be written to, because it is a tag, the error is Invalid. It is
+// Invalid, too, if signatures are required, because the new commit has none.
+// Credentials that only allow reading are Unavailable.
 func (r *Repository) Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
 	if err := r.checkWritable(); err != nil {
 		return "", "", err
@@ -47,10 +46,10 @@ func (r *Repository) Commit(ctx context.Context, edit kargo.Edit) (commit, branc
 
 func (r *Repository) checkWritable() error {
 	if r.opts.Signatures.Required != signature.Nothing {
-		return invalid("Kargo's own commit would not be signed, and signatures are verified", "take the newer tag over by hand, or do without --verify-signatures")
+		return invalid("Kargo's own commit would not be signed, and signatures are verified", "set the newer tag by hand, or do not use --verify-signatures")
 	}
 	if r.tracked.isCommit() || r.tracked.versions != nil || len(r.tracked.names) == 1 && !r.tracked.names[0].IsBranch() {
-		return invalid("only a branch can be written to", "let --ref be a branch")
+		return invalid("only a branch can be written to", "set --ref to a branch")
 	}
 	return nil
 }
@@ -72,10 +71,11 @@ func (r *Repository) commit(ctx context.Context, edit kargo.Edit) (plumbing.Hash
 	return made.commit, found.name, r.origin.publish(ctx, found.name, made)
 }
 
-// checkBranch wants the target to be a branch that is where it was read.
+// checkBranch checks that the target is a branch, and that it is at the base of the
+// edit.
 func checkBranch(found target, edit kargo.Edit) error {
 	if !found.name.IsBranch() {
-		return invalid("only a branch can be written to", "let --ref be a branch")
+		return invalid("only a branch can be written to", "set --ref to a branch")
 	}
 	if found.commit.String() != edit.Base {
 		return errMoved
@@ -83,13 +83,13 @@ func checkBranch(found target, edit kargo.Edit) error {
 	return nil
 }
 
-// made is a commit with all that is new in it.
+// made is a new commit with its new objects.
 type made struct {
 	base, commit plumbing.Hash
 	objects      []plumbing.EncodedObject
 }
 
-// make makes the objects of an edit. It stores none of them.
+// make creates the objects of an edit. It stores none of them.
 func (r *Repository) make(objects storer.EncodedObjectStorer, edit kargo.Edit) (made, error) {
 	result := made{base: plumbing.NewHash(edit.Base)}
 	base, err := object.GetCommit(objects, result.base)
@@ -110,8 +110,8 @@ func (r *Repository) make(objects storer.EncodedObjectStorer, edit kargo.Edit) (
 	return result, err
 }
 
-// directory makes the directory at a path anew, with the files below it in the
-// place of those that were there, and answers its hash.
+// directory creates the directory at a path again with changed files below it, and
+// returns its hash.
 func (m *made) directory(objects storer.EncodedObjectStorer, hash plumbing.Hash, at string, files map[string][]byte) (plumbing.Hash, error) {
 	listing, err := readListing(objects, hash, at)
 	if err != nil {
@@ -128,7 +128,7 @@ func (m *made) directory(objects storer.EncodedObjectStorer, hash plumbing.Hash,
 	for first, files := range below {
 		i := slices.IndexFunc(listing.Entries, func(e object.TreeEntry) bool { return e.Name == first })
 		if i < 0 {
-			return hash, fmt.Errorf("there is no %s to change", path.Join(at, first))
+			return hash, fmt.Errorf("the commit has no %s to change", path.Join(at, first))
 		}
 		entry := &listing.Entries[i]
 		data, isFile := files[""]
@@ -138,7 +138,7 @@ func (m *made) directory(objects storer.EncodedObjectStorer, hash plumbing.Hash,
 		case !isFile && entry.Mode == filemode.Dir:
 			entry.Hash, err = m.directory(objects, entry.Hash, path.Join(at, first), files)
 		default:
-			err = fmt.Errorf("%s is no plain file", path.Join(at, first))
+			err = fmt.Errorf("%s is not a plain file", path.Join(at, first))
 		}
 		if err != nil {
 			return hash, err
@@ -147,7 +147,7 @@ func (m *made) directory(objects storer.EncodedObjectStorer, hash plumbing.Hash,
 	return m.add(plumbing.TreeObject, listing.Encode)
 }
 
-// add keeps a new object, and answers its hash.
+// add keeps a new object, and returns its hash.
 func (m *made) add(kind plumbing.ObjectType, encode func(plumbing.EncodedObject) error) (plumbing.Hash, error) {
 	made := &plumbing.MemoryObject{}
 	made.SetType(kind)

@@ -151,7 +151,7 @@ func TestCommitIsRefused(t *testing.T) {
 		}
 		gitHandler(t, o.root).ServeHTTP(w, r)
 	}))
-	const onlyBranches = "repository: only a branch can be written to (let --ref be a branch)"
+	const onlyBranches = "repository: only a branch can be written to (set --ref to a branch)"
 	for _, c := range []struct {
 		name  string
 		opts  gitsync.Options
@@ -164,9 +164,9 @@ func TestCommitIsRefused(t *testing.T) {
 		{"a range", gitsync.Options{URL: address, Ref: "semver:1.x"}, ".env", kargo.Invalid, onlyBranches},
 		{"a commit", gitsync.Options{URL: address, Ref: o.head()}, ".env", kargo.Invalid, onlyBranches},
 		{"a read-only account", gitsync.Options{URL: readOnly}, ".env", kargo.Unavailable,
-			"write to ADDRESS: the server does not let this account write (give credentials that may push to the branch)"},
-		{"a file that is not there", gitsync.Options{URL: address}, "env/other.env", kargo.Unavailable, "write to ADDRESS: there is no env/other.env to change"},
-		{"a directory", gitsync.Options{URL: address}, "env", kargo.Unavailable, "write to ADDRESS: env is no plain file"},
+			"write to ADDRESS: the server does not allow this account to write (give credentials that may push to the branch)"},
+		{"a file that is not there", gitsync.Options{URL: address}, "env/other.env", kargo.Unavailable, "write to ADDRESS: the commit has no env/other.env to change"},
+		{"a directory", gitsync.Options{URL: address}, "env", kargo.Unavailable, "write to ADDRESS: env is not a plain file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			repository := open(t, c.opts)
@@ -178,7 +178,7 @@ func TestCommitIsRefused(t *testing.T) {
 	signed := open(t, gitsync.Options{URL: address, Signatures: signature.Rules{Required: signature.Commit, SSHSigners: content(nil)}})
 	_, _, err := signed.Commit(deadline(t), raise(o.head(), ".env", "STACKS=web\n"))
 	wantError(t, err, kargo.Invalid, address, "repository: Kargo's own commit would not be signed, and signatures are verified "+
-		"(take the newer tag over by hand, or do without --verify-signatures)")
+		"(set the newer tag by hand, or do not use --verify-signatures)")
 	wantText(t, "branch", o.git(o.bare, "rev-parse", "main"), o.head())
 }
 

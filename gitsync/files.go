@@ -24,10 +24,10 @@ type node struct {
 	size     int64
 	time     time.Time
 	hash     plumbing.Hash
-	objects  storer.EncodedObjectStorer // where the hash leads to
+	objects  storer.EncodedObjectStorer // which hold the hash
 	children []*node                    // of a directory, by name
-	// refused is why the node cannot be read: for what it is, or for what is
-	// directly in it.
+	// refused is the reason why the node cannot be read: because of what it is, or
+	// of what is directly in it.
 	refused error
 }
 
@@ -41,7 +41,7 @@ func (n *node) Sys() any                   { return nil }
 func (n *node) Info() (fs.FileInfo, error) { return n, nil }
 func (n *node) String() string             { return fs.FormatFileInfo(n) }
 
-// find gives a node that may be read.
+// find returns a node that may be read.
 func (t *tree) find(operation, name string) (*node, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: operation, Path: name, Err: fs.ErrInvalid}
@@ -66,7 +66,7 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	return n, nil
 }
 
-// ReadDir implements fs.ReadDirFS. Beside an error there are the entries.
+// ReadDir implements fs.ReadDirFS. Together with an error it returns the entries.
 func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	n, err := t.find("readdir", name)
 	if err != nil {
@@ -107,8 +107,8 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	return data, nil
 }
 
-// readBlob reads a content and holds it against its hash: what comes out is
-// what was committed, or an error.
+// readBlob reads a content and compares it with its hash: it returns what was
+// committed, or an error.
 func (t *tree) readBlob(n *node) ([]byte, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
@@ -187,8 +187,8 @@ func (d *openDirectory) ReadDir(count int) ([]fs.DirEntry, error) {
 	return entries, d.node.refused
 }
 
-// asked is what was asked of a tree, and what the answers came from: by name,
-// and by name and a slash for the listing of a directory.
+// asked records what was read of a tree and what it was: by name, and by name and a
+// slash for the list of a directory.
 type asked struct {
 	mu      sync.Mutex
 	answers map[string]string
@@ -206,7 +206,8 @@ func (a *asked) note(name string, n *node, list bool) {
 	}
 }
 
-// identity is what a node is: a directory is one, whatever is in it.
+// identity identifies what a node is. All directories are the same, whatever is in
+// them.
 func (n *node) identity() string {
 	switch {
 	case n == nil:
@@ -217,7 +218,7 @@ func (n *node) identity() string {
 	return fmt.Sprint(n.mode, " ", n.hash)
 }
 
-// listing is what a list of a directory shows.
+// listing returns what a list of a directory shows.
 func (n *node) listing() string {
 	if n == nil || !n.IsDir() {
 		return n.identity()
@@ -229,9 +230,9 @@ func (n *node) listing() string {
 	return text.String()
 }
 
-// answersAs reports whether everything that was asked of earlier files has the
-// same answer here: whoever reads these in the same way comes to the same
-// result. It compares hashes and reads no file.
+// answersAs reports whether everything that was read of earlier files is the same
+// here, so that whoever reads these in the same way gets the same result. It
+// compares hashes and reads no file.
 func (t *tree) answersAs(earlier fs.FS) bool {
 	before, isTree := earlier.(*tree)
 	if !isTree {

@@ -23,7 +23,7 @@ import (
 )
 
 // appHost is a forge as GitHub's documentation describes it to apps: it checks
-// who asks, and gives tokens that open the repository.
+// who asks, and returns tokens that open the repository.
 type appHost struct {
 	t        *testing.T
 	key      *rsa.PrivateKey

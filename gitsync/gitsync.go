@@ -1,16 +1,22 @@
-// Package gitsync turns a git remote into a [kargo.Revision] and an fs.FS of
-// that commit.
+// Package gitsync turns a git remote into a [kargo.Revision] and an fs.FS of its
+// files.
 //
-// A poll is a [Repository.Head], which lists the remote's refs and nothing
-// else. Only when the commit is new does [Repository.Fetch] download it: bare,
-// one commit deep, without tags, into a directory of its own that appears by
-// rename when it is complete. There is never a work tree, so nothing of the
-// repository is ever written out as a file, a link or a hook, and there is no
-// state between two fetches that a force-push could break. A commit that was
-// fetched before is read from disk, also while the remote is out of reach.
+// [Repository.Head] is one poll: it lists the remote's refs and downloads nothing.
+// If the commit is new, [Repository.Fetch] downloads it: bare, without history and
+// tags, into a directory of its own. The directory gets its name by a rename when
+// it is complete. There is no work tree. So nothing of the repository is ever
+// written as a file, a link or a hook, and no state between two fetches can be
+// broken by a forced push. A commit on disk is read from there, also while the
+// remote cannot be reached.
 //
-// How bytes come from a remote is the business of the package wire, who signed a
-// commit that of the package signature.
+// [Repository.Commit] pushes a change of files, [Pull] updates a person's clone.
+//
+// Errors are [kargo.Error] values: Unavailable where the next attempt may succeed,
+// Invalid where the commit or the options must change. They never hold a
+// credential.
+//
+// The package wire knows how a remote is reached, the package signature who signed
+// a commit.
 package gitsync
 
 import (
@@ -37,20 +43,23 @@ const (
 	defaultKeep    = 5
 )
 
-// origin is where the commits of a repository come from, and where they are kept. It
+// origin is where the commits of a repository come from and where they are kept. It
 // is one of [local], [snapshots] and [history].
 type origin interface {
 	// head returns what the tracked ref stands for now.
 	head(context.Context) (target, error)
 	// get returns the objects of a commit and what the commit is called. It fetches
-	// the commit if it is not on disk, or if seen names it by a tag that is not. If
-	// the ref has moved on, it is the ref's present commit that is fetched.
+	// the commit if it is not on disk, or if seen names it by a tag that is not on
+	// disk. If the ref has moved on, the commit that the ref is at now is fetched
+	// instead.
 	get(ctx context.Context, commit plumbing.Hash, seen target) (storer.EncodedObjectStorer, target, error)
-	// stored is get for a commit that must be on disk, to be written to.
+	// stored returns the same for a commit that must be on disk, because a change
+	// is to be based on it.
 	stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error)
-	// publish puts a commit on a branch that is still where the commit begins.
+	// publish moves a branch to a new commit, if the branch is still at made.base.
+	// Otherwise it returns errMoved.
 	publish(ctx context.Context, branch plumbing.ReferenceName, made made) error
-	// comesAfter returns whether a commit has another one among its ancestors.
+	// comesAfter reports whether ancestor is among the ancestors of a commit.
 	comesAfter(ctx context.Context, commit *object.Commit, ancestor plumbing.Hash) answer
 	// discard removes a damaged commit, and reports whether it can be fetched again.
 	discard(commit plumbing.Hash) (bool, error)
@@ -58,23 +67,23 @@ type origin interface {
 	protect(commits []string)
 }
 
-// Repository is one remote, followed at one ref. It is safe for concurrent
-// use; a Fetch waits for the one before it.
+// Repository is one remote, followed at one ref. It is safe for concurrent use; a
+// Fetch waits for the one before it.
 type Repository struct {
 	opts    Options
 	address wire.Address
-	remote  *wire.Remote // of a local repository: for its errors only
+	remote  *wire.Remote // for a local repository: only for error messages
 	tracked tracked
 	origin  origin
 
-	seen     atomic.Pointer[target] // by the last Head
+	seen     atomic.Pointer[target] // what the last Head returned
 	fetching sync.Mutex
-	last     target // of the last Fetch that ended well
+	last     target // what the last successful Fetch returned
 }
 
-// Open checks the options and clears Dir of what an interrupted fetch left
-// behind. It does not touch the network. What is wrong with the options is
-// Invalid, and the error never repeats the URL.
+// Open checks the options and removes what an interrupted fetch left in
+// Options.Dir. It does not touch the network. Wrong options are an Invalid error,
+// which never repeats the URL.
 func Open(opts Options) (*Repository, error) {
 	address, err := wire.ParseAddress(opts.URL)
 	if err != nil {
@@ -121,17 +130,16 @@ func Open(opts Options) (*Repository, error) {
 	return r, kept.removeUnfinished()
 }
 
-// Address is the remote as it may be shown: no user, no password, no query.
+// Address returns the remote as it may be shown: without user, password and query.
 func (r *Repository) Address() string { return r.address.String() }
 
-// Protect names the commits that must stay on disk however old they are: the
-// applied one, the last good one. It replaces what an earlier call named.
+// Protect names the commits that must stay on disk, however old they are: the
+// applied one and the last good one. It replaces the names of an earlier call.
 func (r *Repository) Protect(commits ...string) { r.origin.protect(commits) }
 
-// Head asks the remote for the commit that the ref is at, and nothing else. An
-// annotated tag counts as the commit it is for. A fixed commit is answered
-// without a question. Every error is Unavailable, a missing ref too: what was
-// fetched last stays in force.
+// Head returns the commit that the tracked ref is at. For an annotated tag this is
+// the tagged commit. A fixed commit is returned without a request. Every error is
+// Unavailable, also that of a missing ref: what was fetched last stays in force.
 func (r *Repository) Head(ctx context.Context) (string, error) {
 	if r.tracked.isCommit() {
 		return r.tracked.commit.String(), nil
@@ -151,18 +159,19 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 	return found.commit.String(), nil
 }
 
-// Fetch gives the revision and the files of a commit, as named by Head. The
-// files are read from disk as they are asked for; they stay readable while the
-// commit is protected or among the last Options.Keep.
+// Fetch returns the revision and the files of a commit that Head returned. The
+// files are read from disk when they are read; they stay readable while the commit
+// is protected or among the last Options.Keep.
 //
-// If the ref has moved on and the commit is not on disk, the ref's present
-// commit is fetched instead: what the Revision says is what the files are of.
+// If the ref has moved on and the commit is not on disk, the commit that the ref is
+// at now is fetched instead. The Revision always names the commit that the files
+// belong to.
 //
-// The commit's signatures are checked before anything else of it is read, with
-// the keys as they are now: also of a commit that is on disk.
+// The signatures are checked before anything else of the commit is read, with the
+// keys as they are now, also for a commit that is on disk.
 //
-// An error is Unavailable if the remote or the commit is out of reach, and
-// Invalid if the commit exceeds a limit, or is not signed as it has to be.
+// An error is Unavailable if the remote or the commit cannot be reached, and
+// Invalid if the commit exceeds a limit or is not signed as required.
 func (r *Repository) Fetch(ctx context.Context, commit string) (kargo.Revision, kargo.Files, error) {
 	if !plumbing.IsHash(commit) {
 		return kargo.Revision{}, kargo.Files{}, fmt.Errorf("fetch: %.50q is not the full hash of a commit", commit)
@@ -187,7 +196,7 @@ func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) (kargo.Rev
 			return kargo.Revision{}, nil, err
 		}
 		revision, tree, err := r.readCommit(ctx, objects, found)
-		// Errors that have a reason are not of the disk: what is there stays.
+		// Only an error without a known reason may be damage on disk.
 		if err == nil || attempt > 1 || errors.As(err, new(*kargo.Error)) || ctx.Err() != nil {
 			return revision, tree, err
 		}

@@ -18,15 +18,16 @@ import (
 )
 
 const (
-	// historyName is the repository that holds all history, where it is kept.
+	// historyName is the name of the repository that holds all history.
 	historyName = "history.git"
-	// mostPacks is after how many fetches it is made anew: each leaves a pack,
-	// and each pack makes every look a little slower.
+	// mostPacks is the number of packs after which the repository is fetched again
+	// as a whole: each fetch adds a pack, and each pack makes reading a little
+	// slower.
 	mostPacks = 200
 )
 
-// history is an upstream of which all history is kept: one repository that grows by
-// what is new at each fetch.
+// history is an upstream whose whole history is kept, in one repository to which
+// each fetch adds what is new.
 type history struct {
 	upstream
 	path string
@@ -41,12 +42,12 @@ func (h history) get(ctx context.Context, commit plumbing.Hash, seen target) (st
 		if commit, err = h.extend(ctx, storage); err != nil {
 			return nil, target{}, err
 		}
-		// Opened anew, because another pack is there.
+		// Open it again to see the new pack.
 		if storage, err = openHistory(h.path); err != nil {
 			return nil, target{}, err
 		}
 	}
-	if seen.commit == commit { // it may be back where it was before
+	if seen.commit == commit { // the ref may be back at an older commit
 		if err := nameTarget(storage, seen); err != nil {
 			return nil, target{}, err
 		}
@@ -63,13 +64,13 @@ func (h history) comesAfter(_ context.Context, commit *object.Commit, ancestor p
 	return lookThrough(commit, ancestor)
 }
 
-// discard removes nothing: what is damaged is in all of the history.
+// discard removes nothing: the damage may be anywhere in the history.
 func (h history) discard(plumbing.Hash) (bool, error) { return false, nil }
 
-// protect has nothing to do: everything stays.
+// protect does nothing: no commit is ever removed.
 func (h history) protect([]string) {}
 
-// openHistory opens the repository, and makes an empty one where there is none.
+// openHistory opens the repository, or creates an empty one.
 func openHistory(path string) (*filesystem.Storage, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func (h history) extend(ctx context.Context, storage *filesystem.Storage) (plumb
 			return err
 		}
 		if holds(storage, found.want) {
-			return nameTarget(storage, found) // back to where it was before
+			return nameTarget(storage, found) // the ref is back at an older commit
 		}
 		packs, err := storage.ObjectPacks()
 		if err != nil {
@@ -106,15 +107,15 @@ func (h history) extend(ctx context.Context, storage *filesystem.Storage) (plumb
 	return found.commit, err
 }
 
-// addPack puts a pack with what is new into a repository. The ref moves when
-// all of it is on the disk.
+// addPack adds a pack with what is new to a repository. The ref moves when all of
+// it is on the disk.
 func (h history) addPack(ctx context.Context, path string, storage *filesystem.Storage, session session, offered *capability.List, found target) error {
 	haves, err := tips(storage)
 	if err != nil {
 		return err
 	}
 	incoming := filepath.Join(path, "incoming.pack")
-	if err := os.RemoveAll(incoming); err != nil { // of a fetch that was killed
+	if err := os.RemoveAll(incoming); err != nil { // left by an interrupted fetch
 		return err
 	}
 	if _, err := requestPack(ctx, incoming, session, request{offered, found.want, haves, 0}); err != nil {
@@ -129,9 +130,9 @@ func (h history) addPack(ctx context.Context, path string, storage *filesystem.S
 	return errors.Join(syncAll(filepath.Join(path, "objects")), nameTarget(storage, found))
 }
 
-// renew fetches all of it into a new repository, which takes the place
-// of the old one. What a push by force took out of the branch is lost: a restart
-// that comes before the new head is accepted finds nothing to restore.
+// renew fetches everything into a new repository, which replaces the old one.
+// Commits that a forced push removed from the branch are lost: a restart before the
+// new head is accepted does not find the commit in force.
 func (h history) renew(ctx context.Context, session session, offered *capability.List, found target) error {
 	temporary := h.path + unfinished
 	if err := os.RemoveAll(temporary); err != nil {
@@ -147,8 +148,8 @@ func (h history) renew(ctx context.Context, session session, offered *capability
 	return errors.Join(os.RemoveAll(h.path), os.Rename(temporary, h.path), syncFile(filepath.Dir(h.path)))
 }
 
-// tips are the commits and tags that refs of the repository are at: the remote
-// leaves out what comes before them.
+// tips returns the commits and tags that the refs of the repository point to: the
+// remote does not send what comes before them.
 func tips(storage *filesystem.Storage) ([]plumbing.Hash, error) {
 	refs, err := storage.IterReferences()
 	if err != nil {

@@ -112,7 +112,7 @@ func TestMissingRepositoryOverHTTP(t *testing.T) {
 	address := strings.Replace(serve(t, gitHandler(t, o.root)), "workspace", "other", 1)
 	_, err := open(t, gitsync.Options{URL: address}).Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, address,
-		"list the refs of ADDRESS: repository not found (forges say so too where the account may not read it)")
+		"list the refs of ADDRESS: repository not found (or this account may not read it: many hosts give the same answer)")
 }
 
 // TestS12 holds the client to the host it was told.

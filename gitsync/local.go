@@ -17,8 +17,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport/server"
 )
 
-// local is a repository on this machine, which is read where it is. What is not
-// committed does not count.
+// local is a repository on this machine, which is read in place. Changes that are
+// not committed do not count.
 type local struct {
 	path    string
 	tracked tracked
@@ -30,7 +30,7 @@ func (l local) open() (*git.Repository, error) {
 		return nil, &kargo.Error{Fault: kargo.Unavailable, Hint: "give the directory that holds .git, or a bare repository", Err: err}
 	}
 	if errors.Is(err, git.ErrUnknownExtension) && strings.HasSuffix(err.Error(), "objectformat") {
-		return nil, wire.ObjectFormatError("sha256") // there is no other one
+		return nil, wire.ObjectFormatError("sha256") // git has no other one
 	}
 	return repository, err
 }
@@ -59,17 +59,17 @@ func (l local) get(_ context.Context, commit plumbing.Hash, _ target) (storer.En
 	}
 	found, err := l.target(repository)
 	if err != nil {
-		found = target{name: plumbing.HEAD} // the ref is gone, the commit may be there
+		found = target{name: plumbing.HEAD} // the ref was deleted, the commit may still exist
 	}
 	if found.commit != commit {
-		// The ref has moved on: no tag is known to be this commit's any more.
+		// The ref has moved on: no tag of this commit is known.
 		found.commit, found.want = commit, commit
 	}
 	return repository.Storer, found, nil
 }
 
-// stored refuses a branch that is checked out: it stays as it is, as with git,
-// because the files of whoever works there would seem to undo the commit.
+// stored refuses a branch that is checked out, as git does: the files of whoever
+// works there would seem to revert the commit.
 func (l local) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
 	repository, err := l.open()
 	if err != nil {
@@ -115,8 +115,8 @@ func checkedOut(repository *git.Repository, branch plumbing.ReferenceName) bool 
 	return err == nil && head.Target() == branch
 }
 
-// localRefs shows the refs of a local repository in the way in which a remote lists
-// its own, and what it can do.
+// localRefs calls visit with each ref of a local repository, as a remote lists its
+// own, and returns what it supports.
 func localRefs(r *git.Repository, visit func(wire.Ref)) (*capability.List, error) {
 	capabilities := capability.NewList()
 	head, err := r.Reference(plumbing.HEAD, false)
@@ -141,7 +141,7 @@ func localRefs(r *git.Repository, visit func(wire.Ref)) (*capability.List, error
 		}
 		commit, err := peel(r.Storer, ref.Hash())
 		if err != nil {
-			return nil // a broken ref that nobody may have asked for
+			return nil // a broken ref, which may not be the tracked one
 		}
 		shown := wire.Ref{Name: ref.Name().String(), Hash: ref.Hash()}
 		if commit != ref.Hash() {
@@ -153,18 +153,18 @@ func localRefs(r *git.Repository, visit func(wire.Ref)) (*capability.List, error
 	if err != nil {
 		return nil, err
 	}
-	// All objects are at hand here.
+	// Every object can be read here.
 	return capabilities, capabilities.Set(capability.AllowReachableSHA1InWant)
 }
 
-// localSession is a conversation with a local repository, in this process. It is for
-// go-git's own fetching, which needs the other side of a conversation.
+// localSession is a session with a local repository, in this process. go-git
+// fetches only from a session.
 type localSession struct {
 	transport.UploadPackSession
 	repository *git.Repository
 }
 
-// talk opens a conversation, hands it to talk, and ends it.
+// talk opens a session, calls talk with it, and closes it.
 func (l local) talk(talk func(session, storer.EncodedObjectStorer) error) error {
 	repository, err := l.open()
 	if err != nil {
@@ -182,7 +182,7 @@ func (s localSession) Refs(_ context.Context, visit func(wire.Ref)) (*capability
 	return localRefs(s.repository, visit)
 }
 
-// only is a server's loader that knows one repository.
+// only is a loader for go-git's server that knows one repository.
 type only struct{ storer.Storer }
 
 func (o only) Load(*transport.Endpoint) (storer.Storer, error) { return o.Storer, nil }

@@ -13,31 +13,31 @@ import (
 	"kargo/gitsync/wire"
 )
 
-// Options say where a repository is and how to get at it. The functions are
-// called at each use, so a credential may change while the program runs; nil
-// means there is none.
+// Options say where a repository is and how to reach it. The functions are called
+// at each use, so that a credential may change while the program runs; nil means
+// that there is none.
 type Options struct {
-	// URL is http(s)://, ssh://, scp-like (git@host:path), or the path of a
-	// local repository, bare or with a .git directory. It holds no password;
-	// http(s) URLs hold no user either.
+	// URL is http(s)://, ssh://, scp-like (git@host:path), or the path of a local
+	// repository, bare or with a .git directory. It holds no password; http(s) URLs
+	// hold no user either.
 	URL string
 	// Ref is a branch, a tag (a branch wins over a tag of the same name), a
 	// full name (refs/…), the highest tag of a range of versions
 	// ("semver:>=1.2 <2"), or the full hash of a commit. Empty means the
 	// remote's HEAD.
 	Ref string
-	// Path is the directory of the repository that is the workspace, with
-	// slashes and relative to the root; empty means the root. What lies
-	// outside does not exist.
+	// Path is the directory of the repository that is the workspace, with slashes
+	// and relative to the root; empty means the root. Files outside of it are not
+	// visible.
 	Path string
-	// SubmoduleHosts are the hosts, as NAME or NAME:PORT, from which submodules
-	// are fetched by https or ssh, at the commits that the main one names.
+	// SubmoduleHosts are the hosts, as NAME or NAME:PORT, from which submodules are
+	// fetched, by https or ssh, at the commits that the main repository names.
 	SubmoduleHosts []string
-	// History keeps all of a remote's history and fetches only what is new. It
-	// is for large repositories: the first fetch takes long, the others do not.
+	// History keeps all of the remote's history and fetches only what is new. It is
+	// for large repositories: the first fetch takes long, the others do not.
 	History bool
-	// Dir is where fetched commits are kept, a directory each. It belongs to
-	// one Repository of one process. A local repository does not need it.
+	// Dir is the directory where fetched commits are kept. It belongs to one
+	// Repository of one process. A local repository does not need it.
 	Dir string
 
 	// Access is how the host is reached. It is not needed for a local repository.
@@ -46,18 +46,19 @@ type Options struct {
 	// Signatures say what must be signed, and by whom.
 	Signatures signature.Rules
 
-	// AuthorName and AuthorEmail are those of a Commit.
+	// AuthorName and AuthorEmail are the author of a Commit.
 	AuthorName, AuthorEmail string
 
-	// Timeout bounds a Fetch, and a Commit, 2 minutes by default. Head has 20 seconds, or
-	// Timeout if that is shorter.
+	// Timeout is how long a Fetch or a Commit may take, 2 minutes by default. Head
+	// may take 20 seconds, or Timeout if that is shorter.
 	Timeout time.Duration
 	Limits  Limits
 	// Keep is how many commits stay on disk, 5 by default.
 	Keep int
 }
 
-// Limits bound what a repository may make Kargo hold. Zero means the default.
+// Limits bound what a repository may make Kargo store and read. Zero means the
+// default.
 type Limits struct {
 	Files int   // files and directories in the commit; 20,000
 	Bytes int64 // of all files, and of the download; 512 MiB
@@ -65,7 +66,7 @@ type Limits struct {
 	Depth int   // directories above a file; 32
 }
 
-// DefaultLimits are the limits that hold where no others are given.
+// DefaultLimits returns the limits that are used where none are given.
 func DefaultLimits() Limits {
 	return Limits{Files: 20_000, Bytes: 512 << 20, File: 32 << 20, Depth: 32}
 }

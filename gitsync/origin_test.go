@@ -135,7 +135,7 @@ func listing(t *testing.T, files fs.FS) string {
 	return text.String()
 }
 
-// walk reads every file, and gives the first error.
+// walk reads every file, and returns the first error.
 func walk(files fs.FS) error {
 	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {

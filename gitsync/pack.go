@@ -19,18 +19,18 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// request is what to ask a remote for.
+// request is a request for a pack.
 type request struct {
-	offered *capability.List // by the remote
+	offered *capability.List // what the remote supports
 	want    plumbing.Hash
-	haves   []plumbing.Hash // what comes before these is here
-	depth   int             // so many commits; 0 is all
+	haves   []plumbing.Hash // these and their ancestors are on disk
+	depth   int             // number of commits; 0 means all
 }
 
 func (r request) encode() (*packp.UploadPackRequest, error) {
 	request := packp.NewUploadPackRequestFromCapabilities(r.offered)
 	request.Wants, request.Haves = []plumbing.Hash{r.want}, r.haves
-	if len(r.haves) > 0 { // go-git does not understand the answers; see init
+	if len(r.haves) > 0 { // go-git cannot decode the answers to haves; see wire
 		request.Capabilities.Delete(capability.MultiACK)
 		request.Capabilities.Delete(capability.MultiACKDetailed)
 	}
@@ -45,8 +45,8 @@ func (r request) encode() (*packp.UploadPackRequest, error) {
 	return request, err
 }
 
-// requestPack writes the pack that is asked for to a file, and gives the
-// commits at which history was cut off.
+// requestPack writes the requested pack to a file, and returns the commits at which
+// the history is cut off.
 func requestPack(ctx context.Context, path string, session session, wanted request) ([]plumbing.Hash, error) {
 	request, err := wanted.encode()
 	if err != nil {
@@ -65,7 +65,7 @@ func requestPack(ctx context.Context, path string, session session, wanted reque
 	return response.Shallows, errors.Join(err, file.Close())
 }
 
-// unwrap takes the pack out of the band it came in.
+// unwrap takes the pack out of the sideband in which it may be sent.
 func unwrap(response io.Reader, agreed *capability.List) io.Reader {
 	switch {
 	case agreed.Supports(capability.Sideband64k):
@@ -85,10 +85,10 @@ func storePack(storage *filesystem.Storage, path string) error {
 	return packfile.UpdateObjectStorage(storage, file)
 }
 
-// checkPack refuses a pack that would unfold to more than the limits. go-git
-// holds every object of a pack in memory once, so this has to come first: a
-// few kilobytes can stand for gigabytes. Of a pack with history only the size
-// of each object is bounded: its files are not all there at once.
+// checkPack refuses a pack that would unpack to more than the limits. go-git holds
+// every object of a pack in memory once, and a few kilobytes can unpack to
+// gigabytes, so this comes first. With history, only the size of each object is
+// bounded: not all of its files exist at once.
 func checkPack(path string, limits Limits, history bool) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -100,7 +100,7 @@ func checkPack(path string, limits Limits, history bool) error {
 	if err != nil {
 		return err
 	}
-	// Beside files and directories there are the root, the commit and tags.
+	// The root, the commit and tags are objects, too.
 	const others = 16
 	if !history && int64(count) > int64(limits.Files)+others {
 		return tooMuch("%d files and directories, the limit is %d", count, limits.Files)
@@ -118,7 +118,7 @@ func checkPack(path string, limits Limits, history bool) error {
 	return nil
 }
 
-// objectSize is the size of the scanner's next object when it is unfolded.
+// objectSize returns the unpacked size of the next object of the scanner.
 func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
 	header, err := scanner.NextObjectHeader()
 	if err != nil {
@@ -132,7 +132,7 @@ func objectSize(scanner *packfile.Scanner, limit int64) (int64, error) {
 		}
 	}
 	if header.Type.IsDelta() && size <= limit {
-		// A delta begins with the sizes of what it starts from and makes.
+		// A delta begins with the size of its base and the size of its result.
 		varints := bytes.NewReader(start.kept)
 		_, err := binary.ReadUvarint(varints)
 		made, err2 := binary.ReadUvarint(varints)
@@ -158,7 +158,8 @@ func (h *head) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// tooMuch is a limit exceeded. That is the workspace's doing, so it is Invalid.
+// tooMuch is the error of an exceeded limit. It is Invalid: the workspace must
+// change.
 func tooMuch(format string, args ...any) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"},
 		Hint: "keep data out of the workspace, or raise the limit",

@@ -23,29 +23,30 @@ import (
 	"github.com/go-git/go-git/v5/utils/merkletrie"
 )
 
-// Pulled is what a Pull brought.
+// Pulled is the result of a Pull.
 type Pulled struct {
 	Branch        string
 	Before, After string           // commits; equal where there was nothing new
 	Commits       []kargo.Revision // those that are new, newest first
-	// Files that changed, as seen from the directory that was named: "changed
-	// deploy/app.yml". Those outside of it are not named.
+	// Files are the changes below the directory that was named: "changed
+	// deploy/app.yml".
 	Files []string
 }
 
-// maxHaves is how many commits the remote is told of, newest first, to find out
-// what is missing.
+// maxHaves is how many of our commits the remote is told, newest first, so that it
+// can send only what is missing.
 const maxHaves = 64
 
-// Pull brings the work tree that a directory lies in forward to where its
-// branch is at the remote, as `git pull --ff-only` does, and runs no program.
-// Options say how to get at the remote; where that is, and which branch, the
-// repository knows. What is not committed, and commits that the remote does not
-// have, are a Conflict, and nothing is changed. Untracked files are left alone.
+// Pull updates the work tree that contains a directory to where its branch is at
+// the remote, as `git pull --ff-only` does, without running a program. The
+// repository knows the remote and the branch; opts say how to reach it.
+//
+// Changes that are not committed, and commits that the remote does not have, are a
+// Conflict error, and nothing is changed. Untracked files are kept.
 func Pull(ctx context.Context, dir string, opts Options) (Pulled, error) {
 	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrRepositoryNotExists) {
-		return Pulled{}, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: dir}, Err: errors.New("is not in a git repository"), Hint: "clone one: kargo pull brings a clone up to date"}
+		return Pulled{}, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: dir}, Err: errors.New("is not in a git repository"), Hint: "kargo pull updates a clone: make one with git clone"}
 	}
 	if err != nil {
 		return Pulled{}, fmt.Errorf("open the repository of %s: %w", dir, err)
@@ -65,7 +66,7 @@ type pull struct {
 	below  string // the directory, from the root of the work tree, with a slash at its end; or ""
 }
 
-// prepare makes sure that nothing can be lost.
+// prepare makes sure that no work can be lost.
 func (p *pull) prepare(dir string) (err error) {
 	if p.tree, err = p.repo.Worktree(); err != nil {
 		return fmt.Errorf("open the work tree of %s: %w", dir, err)
@@ -90,7 +91,7 @@ func (p *pull) prepare(dir string) (err error) {
 	for name, file := range status {
 		if file.Worktree != git.Unmodified && file.Worktree != git.Untracked || file.Staging != git.Unmodified && file.Staging != git.Untracked {
 			return &kargo.Error{Fault: kargo.Conflict, Where: kargo.Place{File: dir}, Err: fmt.Errorf("%s was changed here and is not committed", name),
-				Hint: "commit it, or put it aside: git stash"}
+				Hint: "commit it, or put it away with git stash"}
 		}
 	}
 	return nil
@@ -101,7 +102,7 @@ func (p *pull) run(ctx context.Context, opts Options) (Pulled, error) {
 	if err != nil {
 		return Pulled{}, err
 	}
-	// What Open keeps commits in is not needed here.
+	// Open needs a directory, and nothing in it is needed afterwards.
 	if opts.Dir, err = os.MkdirTemp("", "kargo-pull-"); err != nil {
 		return Pulled{}, err
 	}
@@ -133,8 +134,8 @@ func (p *pull) run(ctx context.Context, opts Options) (Pulled, error) {
 	return p.advance(remote, found.commit)
 }
 
-// remote completes the options with where the branch comes from, and answers
-// what the remote is called.
+// remote sets the URL and the ref of opts to those of the branch's remote, and
+// returns the name of the remote.
 func (p *pull) remote(opts *Options) (string, error) {
 	short := p.branch.Name().Short()
 	settings, err := p.repo.Config()
@@ -156,8 +157,8 @@ func (p *pull) remote(opts *Options) (string, error) {
 	return name, nil
 }
 
-// talk opens a conversation with the remote. Where that is a local repository, its
-// objects come along.
+// talk opens a session with the remote. For a local repository, it passes the
+// objects of the repository, too.
 func (r *Repository) talk(ctx context.Context, talk func(session, storer.EncodedObjectStorer) error) error {
 	if local, isLocal := r.origin.(local); isLocal {
 		return local.talk(talk)
@@ -165,14 +166,14 @@ func (r *Repository) talk(ctx context.Context, talk func(session, storer.Encoded
 	return r.remote.Fetch(ctx, func(session *wire.Session) error { return talk(session, nil) })
 }
 
-// fetch gets what is missing of the target's history.
+// fetch downloads what is missing of the target's history.
 func (p *pull) fetch(ctx context.Context, session session, offered *capability.List, found target, theirs storer.EncodedObjectStorer) error {
 	if p.repo.Storer.HasEncodedObject(found.want) == nil {
 		return nil
 	}
 	request := packp.NewUploadPackRequestFromCapabilities(offered)
 	request.Wants = []plumbing.Hash{found.want}
-	// go-git cannot follow the longer dialogue of these.
+	// go-git cannot negotiate with these.
 	request.Capabilities.Delete(capability.MultiACK)
 	request.Capabilities.Delete(capability.MultiACKDetailed)
 	if offered.Supports(capability.NoProgress) {
@@ -188,7 +189,7 @@ func (p *pull) fetch(ctx context.Context, session session, offered *capability.L
 	for len(request.Haves) < maxHaves {
 		commit, err := commits.Next()
 		if err != nil {
-			break // the end, or that of a shallow history
+			break // the first commit, or the end of a shallow history
 		}
 		if theirs == nil || theirs.HasEncodedObject(commit.Hash) == nil {
 			request.Haves = append(request.Haves, commit.Hash)
@@ -202,7 +203,7 @@ func (p *pull) fetch(ctx context.Context, session session, offered *capability.L
 	return packfile.UpdateObjectStorage(p.repo.Storer, unwrap(response, request.Capabilities))
 }
 
-// advance moves the branch and the work tree on to a commit.
+// advance moves the branch and the work tree to a commit.
 func (p *pull) advance(remote string, next plumbing.Hash) (Pulled, error) {
 	pulled := Pulled{Branch: p.branch.Name().Short(), Before: p.branch.Hash().String(), After: next.String()}
 	before, err := p.repo.CommitObject(p.branch.Hash())
@@ -230,15 +231,15 @@ func (p *pull) advance(remote string, next plumbing.Hash) (Pulled, error) {
 	if err := p.repo.Storer.SetReference(tracking); err != nil {
 		return Pulled{}, err
 	}
-	// Nothing is modified, so this touches what the commits changed only.
+	// No file is modified, so only files that the commits changed are written.
 	if err := p.tree.Reset(&git.ResetOptions{Mode: git.MergeReset, Commit: next}); err != nil {
 		return Pulled{}, fmt.Errorf("check out %s: %w", next, err)
 	}
 	return pulled, nil
 }
 
-// newCommits are those from before (excluded) to after. If before is not among
-// the ancestors, somebody has commits that the other has not.
+// newCommits returns the commits from before (excluded) to after. It is a Conflict
+// if before is not an ancestor of after.
 func newCommits(before, after *object.Commit) ([]kargo.Revision, error) {
 	forward, err := before.IsAncestor(after)
 	if err != nil {
@@ -247,9 +248,9 @@ func newCommits(before, after *object.Commit) ([]kargo.Revision, error) {
 	if !forward {
 		message := "there are commits here that the remote does not have"
 		if backward, err := after.IsAncestor(before); err == nil && !backward {
-			message = "the histories here and at the remote have parted"
+			message = "the histories here and at the remote have diverged"
 		}
-		return nil, &kargo.Error{Fault: kargo.Conflict, Err: errors.New(message), Hint: "bring them together with git: push, or rebase"}
+		return nil, &kargo.Error{Fault: kargo.Conflict, Err: errors.New(message), Hint: "push or rebase them with git"}
 	}
 	var commits []kargo.Revision
 	seen := map[plumbing.Hash]bool{}
@@ -278,8 +279,8 @@ func (p *pull) changes(before, after *object.Commit) (object.Changes, error) {
 	return object.DiffTree(was, is)
 }
 
-// checkFiles names the changes, and refuses one that would write over a file
-// that nobody committed.
+// checkFiles returns the changes in words. A change that would overwrite an
+// untracked file is a Conflict.
 func (p *pull) checkFiles(changes object.Changes) ([]string, error) {
 	words := map[merkletrie.Action]string{merkletrie.Insert: "added", merkletrie.Delete: "removed", merkletrie.Modify: "changed"}
 	var files []string
@@ -291,7 +292,7 @@ func (p *pull) checkFiles(changes object.Changes) ([]string, error) {
 		name := cmp.Or(change.To.Name, change.From.Name)
 		if action == merkletrie.Insert {
 			if _, err := p.tree.Filesystem.Lstat(name); err == nil {
-				return nil, &kargo.Error{Fault: kargo.Conflict, Where: kargo.Place{File: name}, Err: errors.New("lies here and is not committed, and the remote brings a file of that name"),
+				return nil, &kargo.Error{Fault: kargo.Conflict, Where: kargo.Place{File: name}, Err: errors.New("is not committed here, and the remote adds a file of that name"),
 					Hint: "move it away"}
 			}
 		}

@@ -103,15 +103,15 @@ func TestPullLosesNothing(t *testing.T) {
 		want string
 	}{
 		{"a changed file", func(o *origin, dir string) { write(o.t, "mine\n", dir, "deploy/redis.yml") },
-			"DIR: deploy/redis.yml was changed here and is not committed (commit it, or put it aside: git stash)"},
+			"DIR: deploy/redis.yml was changed here and is not committed (commit it, or put it away with git stash)"},
 		{"a staged file", func(o *origin, dir string) {
 			write(o.t, "mine\n", dir, "staged.txt")
 			o.git(dir, "add", "staged.txt")
-		}, "DIR: staged.txt was changed here and is not committed (commit it, or put it aside: git stash)"},
+		}, "DIR: staged.txt was changed here and is not committed (commit it, or put it away with git stash)"},
 		{"an untracked file in the way", func(o *origin, dir string) { write(o.t, "mine\n", dir, "new.txt") },
-			"new.txt: lies here and is not committed, and the remote brings a file of that name (move it away)"},
+			"new.txt: is not committed here, and the remote adds a file of that name (move it away)"},
 		{"a commit of one's own", func(o *origin, dir string) { o.git(dir, "commit", "--quiet", "--allow-empty", "--message", "mine") },
-			"the histories here and at the remote have parted (bring them together with git: push, or rebase)"},
+			"the histories here and at the remote have diverged (push or rebase them with git)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := newOrigin(t)
@@ -141,7 +141,7 @@ func TestPullSaysWhatItCannotPull(t *testing.T) {
 		t.Errorf("no branch: %v", err)
 	}
 	o.git(dir, "switch", "--quiet", "--create", "mine")
-	if _, err := gitsync.Pull(deadline(t), dir, gitsync.Options{}); kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "couldn't find remote ref") {
+	if _, err := gitsync.Pull(deadline(t), dir, gitsync.Options{}); kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "the remote has no ref") {
 		t.Errorf("a branch that the remote does not have: %v", err)
 	}
 }

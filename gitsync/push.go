@@ -13,8 +13,8 @@ import (
 	"github.com/go-git/go-git/v5/storage/memory"
 )
 
-// refusedPush puts into words why a server did not take a push. Somebody who
-// pushes at the same moment is no reason to give up.
+// refusedPush returns the reason why a server refused a push. If somebody else
+// pushed at the same moment it is errMoved, and the push can be tried again.
 func refusedPush(report *packp.ReportStatus, err error) error {
 	if report == nil || err == nil {
 		return err
@@ -33,7 +33,7 @@ func refusedPush(report *packp.ReportStatus, err error) error {
 	return err
 }
 
-// packOf is the new objects of a commit as git sends them.
+// packOf returns the new objects of a commit as git sends them.
 func packOf(made made) ([]byte, error) {
 	storage := memory.NewStorage()
 	var hashes []plumbing.Hash

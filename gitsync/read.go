@@ -26,7 +26,7 @@ func peel(objects storer.EncodedObjectStorer, hash plumbing.Hash) (plumbing.Hash
 	return peel(objects, tag.Target)
 }
 
-// readCommit checks who signed a commit, and only then looks at its files.
+// readCommit checks who signed a commit, and only then reads its files.
 func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjectStorer, found target) (kargo.Revision, *tree, error) {
 	data, err := readObject(objects, plumbing.CommitObject, found.commit)
 	if err != nil {
@@ -59,9 +59,9 @@ func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjec
 	}, files, nil
 }
 
-// readObject reads an object and holds it against its hash: what comes out is
-// what was committed, or an error. Commits, tags and lists of files are bounded
-// by the pack's limits; contents are read by tree.readBlob.
+// readObject reads an object and compares it with its hash: it returns what was
+// committed, or an error. The size of commits, tags and directories is bounded by
+// the limits of a pack; contents are read by tree.readBlob.
 func readObject(objects storer.EncodedObjectStorer, kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
 	stored, err := objects.EncodedObject(kind, hash)
 	if err != nil {
@@ -81,7 +81,7 @@ func readObject(objects storer.EncodedObjectStorer, kind plumbing.ObjectType, ha
 	return data, nil
 }
 
-// encoded is bytes as an object that go-git can take apart.
+// encoded returns bytes as an object that go-git can decode.
 func encoded(kind plumbing.ObjectType, data []byte) plumbing.EncodedObject {
 	memory := &plumbing.MemoryObject{}
 	memory.SetType(kind)

@@ -14,21 +14,21 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 )
 
-// versionPrefix begins a ref that is a range of versions.
+// versionPrefix is the start of a ref that is a range of versions.
 const versionPrefix = "semver:"
 
-// tracked is what a Repository follows: Options.Ref, understood.
+// tracked is the ref that a Repository follows: Options.Ref, parsed.
 type tracked struct {
 	asked    string                   // Options.Ref
-	names    []plumbing.ReferenceName // best first; none means the remote's HEAD
-	versions *semver.Constraints      // the highest tag within
-	commit   plumbing.Hash            // this one, for ever
+	names    []plumbing.ReferenceName // in order of preference; none means the remote's HEAD
+	versions *semver.Constraints      // of which the highest tag is followed
+	commit   plumbing.Hash            // a fixed one
 }
 
-// target is what a ref stands for.
+// target is what a ref points to.
 type target struct {
-	name   plumbing.ReferenceName // the full name; HEAD if that is detached, or nothing names the commit
-	want   plumbing.Hash          // what to ask for: the tag object of an annotated tag
+	name   plumbing.ReferenceName // the full name; HEAD if it is detached, or if no ref names the commit
+	want   plumbing.Hash          // the object to request: of an annotated tag, the tag object
 	commit plumbing.Hash
 }
 
@@ -59,8 +59,8 @@ func parseRef(ref string) (tracked, error) {
 	return tracked{asked: ref, names: fullNames(ref)}, nil
 }
 
-// fullNames are what a ref may stand for, best first: as for `git clone -b`, a
-// branch comes before a tag.
+// fullNames returns the refs that a short name may mean, in order of preference. As
+// with `git clone -b`, a branch comes before a tag.
 func fullNames(ref string) []plumbing.ReferenceName {
 	if strings.HasPrefix(ref, "refs/") {
 		return []plumbing.ReferenceName{plumbing.ReferenceName(ref)}
@@ -68,8 +68,8 @@ func fullNames(ref string) []plumbing.ReferenceName {
 	return []plumbing.ReferenceName{plumbing.NewBranchReferenceName(ref), plumbing.NewTagReferenceName(ref)}
 }
 
-// shownAs is the ref of a revision: as it was asked for, if that is a name;
-// else as it was found. A fixed commit needs no other name.
+// shownAs returns the ref of a revision as people know it: the name that was asked
+// for, or else the name that was found. A fixed commit needs no other name.
 func (t tracked) shownAs(found target) string {
 	switch {
 	case t.isCommit():
@@ -82,8 +82,8 @@ func (t tracked) shownAs(found target) string {
 
 func (t tracked) isCommit() bool { return !t.commit.IsZero() }
 
-// choice picks what is tracked among the refs of a repository. It sees them one by
-// one and keeps one of them, since a list may be longer than the memory.
+// choice finds the tracked ref among the refs of a repository. It sees them one by
+// one and keeps one of them, because a list may be longer than the memory.
 type choice struct {
 	tracked
 
@@ -93,7 +93,7 @@ type choice struct {
 	version *semver.Version // of a tag
 }
 
-// see takes a ref into account.
+// see considers a ref.
 func (c *choice) see(ref wire.Ref) {
 	if ref.Name == plumbing.HEAD.String() {
 		c.head = &ref.Hash
@@ -116,16 +116,16 @@ func (c *choice) take(ref wire.Ref) {
 	c.found = &target{name: plumbing.ReferenceName(ref.Name), want: ref.Hash, commit: ref.Commit()}
 }
 
-// seeCommit looks for a ref by which a remote gives out the commit.
+// seeCommit looks for a ref through which a remote provides the commit.
 func (c *choice) seeCommit(ref wire.Ref) {
 	if ref.Hash == c.commit || ref.Commit() == c.commit && c.found == nil {
 		c.found = &target{name: plumbing.HEAD, want: ref.Hash, commit: c.commit}
 	}
 }
 
-// seeVersion looks for the highest version of a range. Tags are versions if they
-// have all three numbers, with or without a "v". Pre-releases count where the
-// range names one (">=2.0.0-0"), which is the rule of the semver library.
+// seeVersion looks for the highest version of a range. A tag is a version if it has
+// all three numbers, with or without a "v". Pre-releases count where the range
+// names one (">=2.0.0-0"): this is the rule of the semver library.
 func (c *choice) seeVersion(ref wire.Ref) {
 	tag, isTag := strings.CutPrefix(ref.Name, "refs/tags/")
 	if !isTag {
@@ -143,7 +143,7 @@ func (c *choice) seeVersion(ref wire.Ref) {
 	}
 }
 
-// choose returns what was picked, when all refs were seen.
+// choose returns the tracked ref, after all refs were seen.
 func (c *choice) choose(capabilities *capability.List) (target, error) {
 	switch {
 	case c.found != nil:
@@ -152,10 +152,10 @@ func (c *choice) choose(capabilities *capability.List) (target, error) {
 		return target{name: plumbing.HEAD, want: c.commit, commit: c.commit}, nil
 	case c.isCommit():
 		return target{}, &kargo.Error{Fault: kargo.Unavailable,
-			Hint: "make a tag of it, or allow it on the server: uploadpack.allowReachableSHA1InWant",
-			Err:  fmt.Errorf("the server does not give out commit %s: no branch or tag is at it", c.commit)}
+			Hint: "tag it, or set uploadpack.allowReachableSHA1InWant on the server",
+			Err:  fmt.Errorf("the server does not provide commit %s: no branch or tag points to it", c.commit)}
 	case c.versions != nil:
-		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "tags count that are versions: v1.2.3 or 1.2.3",
+		return target{}, &kargo.Error{Fault: kargo.Unavailable, Hint: "only tags such as v1.2.3 and 1.2.3 are versions",
 			Err: fmt.Errorf("no tag is a version of the range %q", strings.TrimPrefix(c.asked, versionPrefix))}
 	case len(c.names) == 0:
 		return c.chooseHead(capabilities)
@@ -180,5 +180,5 @@ func (c *choice) chooseHead(capabilities *capability.List) (target, error) {
 
 func missingRef(ref string) error {
 	return &kargo.Error{Fault: kargo.Unavailable, Hint: "was the branch renamed or deleted?",
-		Err: fmt.Errorf("couldn't find remote ref %q", ref)}
+		Err: fmt.Errorf("the remote has no ref %q", ref)}
 }

@@ -86,7 +86,7 @@ func TestFollowRefs(t *testing.T) {
 			expect(side, "side@"+short(orphan)+" “orphan”")
 			o.git(o.work, "push", "--quiet", "origin", ":side")
 			_, err := side.Head(deadline(t))
-			if err == nil || !strings.Contains(kargo.Explain(err), "couldn't find remote ref") || kargo.FaultOf(err) != kargo.Unavailable {
+			if err == nil || !strings.Contains(kargo.Explain(err), "the remote has no ref") || kargo.FaultOf(err) != kargo.Unavailable {
 				t.Errorf("deleted branch: error %v", err)
 			}
 		})
@@ -233,7 +233,7 @@ func TestFollowVersions(t *testing.T) {
 			verb = "read"
 		}
 		wantError(t, err, kargo.Unavailable, address, verb+" ADDRESS: no tag is a version of the range \">=3\" "+
-			"(tags count that are versions: v1.2.3 or 1.2.3)")
+			"(only tags such as v1.2.3 and 1.2.3 are versions)")
 	}
 	follower := open(t, gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Ref: "semver:1.x"})
 	sync(t, follower)
@@ -292,7 +292,7 @@ func TestHistoryGrowsByWhatIsNew(t *testing.T) {
 	}
 }
 
-// countedWriter counts what a server answers.
+// countedWriter counts the bytes that a server sends.
 type countedWriter struct {
 	http.ResponseWriter
 	sent *atomic.Int64
@@ -303,8 +303,8 @@ func (w countedWriter) Write(data []byte) (int, error) {
 	return w.ResponseWriter.Write(data)
 }
 
-// A fixed commit is fetched from a server that gives it out: because a ref is
-// there, or because it says that it gives out any that can be reached.
+// A fixed commit is fetched from a server that provides it: because a ref is
+// there, or because the server provides every commit that can be reached.
 func TestFixedCommit(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t)
@@ -334,8 +334,8 @@ func TestFixedCommit(t *testing.T) {
 		t.Errorf("in place: %v", err)
 	}
 	_, err := fetch(address, between)
-	wantError(t, err, kargo.Unavailable, address, "fetch from ADDRESS: the server does not give out commit "+between+
-		": no branch or tag is at it (make a tag of it, or allow it on the server: uploadpack.allowReachableSHA1InWant)")
+	wantError(t, err, kargo.Unavailable, address, "fetch from ADDRESS: the server does not provide commit "+between+
+		": no branch or tag points to it (tag it, or set uploadpack.allowReachableSHA1InWant on the server)")
 	o.git(o.bare, "config", "uploadpack.allowReachableSHA1InWant", "true")
 	if _, err := fetch(address, between); err != nil {
 		t.Errorf("from a server that allows it: %v", err)
@@ -369,7 +369,7 @@ func TestSubdirectory(t *testing.T) {
 			repository := open(t, gitsync.Options{URL: address, Path: path})
 			_, _, err := repository.Fetch(deadline(t), head(t, repository))
 			wantError(t, err, kargo.Invalid, address, "repository: the commit has no directory "+at+
-				" (the workspace is looked for there, by the setting of its path)")
+				" (the setting --path names it)")
 		}
 	}
 }

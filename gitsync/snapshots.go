@@ -16,8 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// snapshots is an upstream of which each commit that is fetched is kept in a
-// directory of its own, without history.
+// snapshots is an upstream of which each fetched commit is kept in a directory of
+// its own, without history.
 type snapshots struct {
 	upstream
 	store *store
@@ -44,7 +44,7 @@ func (s snapshots) get(ctx context.Context, commit plumbing.Hash, seen target) (
 	return s.open(fetched)
 }
 
-// open opens a commit on disk, as the one used last.
+// open opens a commit on disk and marks it as the one used last.
 func (s snapshots) open(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
 	if err := s.store.touch(commit.String()); err != nil {
 		return nil, target{}, err
@@ -52,14 +52,14 @@ func (s snapshots) open(commit plumbing.Hash) (storer.EncodedObjectStorer, targe
 	return s.stored(commit)
 }
 
-// has reports whether a commit is on disk, under the name that it was seen with.
+// has reports whether a commit is on disk, with the tag that it was seen with.
 func (s snapshots) has(commit plumbing.Hash, seen target) bool {
 	path := commit.String()
 	return s.store.has(path) && !namedAnew(openStorage(s.store.path(path)), commit, seen)
 }
 
-// namedAnew reports whether a commit on disk was since named by another tag: one
-// that is signed, perhaps. The tag's object is not here then.
+// namedAnew reports whether a commit on disk was seen with an annotated tag whose
+// object is not on disk. The tag is newer than the download, and may be signed.
 func namedAnew(storage *filesystem.Storage, commit plumbing.Hash, seen target) bool {
 	return seen.commit == commit && seen.want != seen.commit && !holds(storage, seen.want)
 }
@@ -68,7 +68,8 @@ func (s snapshots) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, tar
 	return storedIn(openStorage(s.store.path(commit.String())), commit)
 }
 
-// storedIn returns what a commit is called that must be in a repository.
+// storedIn returns the objects of a commit and what it is called, from a repository
+// that must have the commit.
 func storedIn(storage *filesystem.Storage, commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
 	if !holds(storage, commit) {
 		return nil, target{}, fmt.Errorf("commit %s is not on disk any more", commit)
@@ -77,8 +78,8 @@ func storedIn(storage *filesystem.Storage, commit plumbing.Hash) (storer.Encoded
 	return storage, found, err
 }
 
-// discard removes a commit that is damaged, by a full disk or a power cut: what can
-// be fetched again is not worth a repair.
+// discard removes a commit that was damaged by a full disk or a power cut. It is
+// fetched again and not repaired.
 func (s snapshots) discard(commit plumbing.Hash) (bool, error) {
 	return true, s.store.remove(commit.String())
 }
@@ -86,7 +87,7 @@ func (s snapshots) discard(commit plumbing.Hash) (bool, error) {
 func (s snapshots) protect(commits []string) { s.store.protect(commits) }
 
 // download fetches the commit that the ref is at now, unless it is on disk, and
-// returns which one that is.
+// returns its hash.
 func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
 	var found target
 	err := s.remote.Fetch(ctx, func(session *wire.Session) error {
@@ -105,7 +106,7 @@ func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
 	return found.commit, err
 }
 
-// downloadInto makes dir a bare repository that holds the target and no history.
+// downloadInto makes dir a bare repository that holds the target without history.
 func (s snapshots) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
 	pack := filepath.Join(dir, "incoming.pack")
 	shallows, err := requestPack(ctx, pack, session, request{offered, found.want, nil, 1})
@@ -128,8 +129,8 @@ func (s snapshots) downloadInto(ctx context.Context, dir string, session session
 	return errors.Join(storage.SetShallow(shallows), nameTarget(storage, found))
 }
 
-// nameTarget leaves a repository in which `git log` works, and remembers what
-// the commit was called: a tag keeps its object, which may be signed.
+// nameTarget records what the commit was called, so that `git log` works in the
+// repository. An annotated tag keeps its object, which may be signed.
 func nameTarget(storage *filesystem.Storage, found target) error {
 	if found.name != plumbing.HEAD {
 		if err := storage.SetReference(plumbing.NewHashReference(found.name, found.want)); err != nil {
@@ -142,8 +143,8 @@ func nameTarget(storage *filesystem.Storage, found target) error {
 	return storage.SetReference(plumbing.NewHashReference(plumbing.HEAD, found.commit))
 }
 
-// storedTarget is what a stored commit was called when it was fetched; see
-// nameTarget. A commit that no ref is at any more has no other name than HEAD.
+// storedTarget returns what a stored commit was called when it was fetched; see
+// nameTarget. A commit that no ref points to any more is called HEAD.
 func storedTarget(storage *filesystem.Storage, commit plumbing.Hash) (target, error) {
 	found := target{name: plumbing.HEAD, want: commit, commit: commit}
 	refs, err := storage.IterReferences()

@@ -181,9 +181,9 @@ func TestS10HostKeys(t *testing.T) {
 		{"empty", "",
 			"the host is not in known_hosts (print its line with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page)"},
 		{"changed", string(server.knownHosts(other.PublicKey())),
-			"the host key is not the one in known_hosts (somebody may be in between; ask the forge before you change known_hosts)"},
+			"the host key is not the one in known_hosts (this may be an attack: ask the forge before you change known_hosts)"},
 		{"other kind", string(server.knownHosts(otherKind)),
-			"the host shows no key of a kind that known_hosts has (print its other keys with `kargo known-hosts HOST`)"},
+			"the host has no key of a kind that is in known_hosts (print its other keys with `kargo known-hosts HOST`)"},
 		{"revoked", revoked, "the host key is revoked in known_hosts"},
 		{"garbage", "forge.example\n", "read known_hosts: knownhosts: line:1: knownhosts: missing host pattern"},
 	} {

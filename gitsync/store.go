@@ -17,12 +17,12 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// unfinished ends the name of everything that is not to be trusted after a
+// unfinished is the end of the names of everything that must be removed after a
 // restart.
 const unfinished = ".tmp"
 
-// store is the directory of fetched commits: a bare repository each, named by
-// the commit's hash. What has that name is complete.
+// store is the directory of fetched commits: a bare repository for each, named by
+// the hash of the commit. A repository with such a name is complete.
 type store struct {
 	dir  string
 	keep int
@@ -52,7 +52,7 @@ func (s *store) isProtected(commit string) bool {
 	return slices.Contains(s.protected, commit)
 }
 
-// add has a commit's directory filled, and lets it appear under its name when
+// add calls fill with a new directory, and gives the directory its final name when
 // it is complete and on the disk.
 func (s *store) add(commit string, fill func(dir string) error) error {
 	temporary := s.path(commit) + unfinished
@@ -66,7 +66,7 @@ func (s *store) add(commit string, fill func(dir string) error) error {
 	if err == nil {
 		err = syncAll(temporary)
 	}
-	if err == nil { // it may be there already, under another name
+	if err == nil { // it may exist already, fetched under another ref
 		err = os.RemoveAll(s.path(commit))
 	}
 	if err == nil {
@@ -78,14 +78,14 @@ func (s *store) add(commit string, fill func(dir string) error) error {
 	return syncFile(s.dir)
 }
 
-// touch makes a commit the one used last.
+// touch marks a commit as the one that was used last.
 func (s *store) touch(commit string) error {
 	now := time.Now()
 	return os.Chtimes(s.path(commit), now, now)
 }
 
-// prune removes all commits but the ones used last, the protected ones and the
-// given one.
+// prune removes all commits except the ones used last, the protected ones and
+// current.
 func (s *store) prune(current string) error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *store) prune(current string) error {
 	return nil
 }
 
-// removeUnfinished clears what a fetch that was killed has left.
+// removeUnfinished removes what an interrupted fetch has left.
 func (s *store) removeUnfinished() error {
 	leftovers, err := filepath.Glob(filepath.Join(s.dir, "*"+unfinished))
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *store) removeUnfinished() error {
 	return nil
 }
 
-// syncAll puts a directory and all that is in it on the disk.
+// syncAll flushes a directory and everything in it to the disk.
 func syncAll(dir string) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
@@ -149,8 +149,8 @@ func syncFile(path string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// openStorage opens the objects of a bare repository. They are read as they
-// are asked for; only small ones are kept in memory.
+// openStorage opens the objects of a bare repository. They are read when they are
+// needed; only small ones are kept in memory.
 func openStorage(dir string) *filesystem.Storage {
 	const memory = 8 << 20
 	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(memory), filesystem.Options{
@@ -158,8 +158,8 @@ func openStorage(dir string) *filesystem.Storage {
 	})
 }
 
-// holds tells whether an object is there. Storage.HasEncodedObject does not see
-// what is in a pack, if the storage is open for exclusive access.
+// holds reports whether an object is there. Storage.HasEncodedObject does not see
+// what is in a pack if the storage is open for exclusive access.
 func holds(storage *filesystem.Storage, hash plumbing.Hash) bool {
 	_, err := storage.EncodedObject(plumbing.AnyObject, hash)
 	return err == nil

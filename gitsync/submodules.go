@@ -23,38 +23,39 @@ import (
 )
 
 const (
-	// mostSubmodules bounds how many fetches one commit can cause.
+	// mostSubmodules is how many submodules one commit may have, because each is a
+	// fetch.
 	mostSubmodules = 32
-	// longestModulesFile bounds .gitmodules, which is read before the files are
-	// counted.
+	// longestModulesFile bounds .gitmodules in bytes; it is read before the files
+	// are checked.
 	longestModulesFile = 1 << 20
-	// keepOfSubmodule is how many commits of a submodule stay on disk: more than
-	// of the main repository, because nothing protects them.
+	// keepOfSubmodule is how many commits of a submodule stay on disk. It is larger
+	// than for the main repository because they are not protected.
 	keepOfSubmodule = 20
 )
 
-// submodules fetches what the gitlinks of one commit lead to, from the hosts
-// that the operator allows.
+// submodules fetches the submodules of one commit from the hosts that the operator
+// allows.
 type submodules struct {
 	ctx     context.Context
 	main    *Repository
 	objects storer.EncodedObjectStorer
 	root    plumbing.Hash // of the whole commit
 	fetched int
-	urls    map[string]string // by path from the root; read when first needed
+	urls    map[string]string // by path from the root; read at the first use
 }
 
-// submodule is the directory that a gitlink leads to.
+// submodule is the directory that a gitlink points to.
 type submodule struct {
 	objects storer.EncodedObjectStorer
 	tree    plumbing.Hash
 }
 
-// errNotAllowed is why a submodule is not fetched that nobody has allowed. Where
-// no workspace is read it does no harm.
+// errNotAllowed is the error of a submodule on a host that is not allowed. It
+// matters only inside the workspace's folders.
 var errNotAllowed = errors.New("the submodule is not fetched")
 
-// open gives the content of a submodule. An error is errNotAllowed, Invalid, or
+// open returns the content of a submodule. An error is errNotAllowed, Invalid, or
 // that of the fetch.
 func (s *submodules) open(where string, commit plumbing.Hash) (*submodule, error) {
 	if s == nil || len(s.main.opts.SubmoduleHosts) == 0 || s.main.opts.Dir == "" {
@@ -116,8 +117,8 @@ func (s *submodules) readURLs() error {
 	return nil
 }
 
-// repository is the one that an address of .gitmodules leads to, if the host is
-// allowed. It sees the main repository's credentials only on the same host.
+// repository opens the repository at an address of .gitmodules, if its host is
+// allowed. It gets the credentials of the main repository only on the same host.
 func (s *submodules) repository(address string, commit plumbing.Hash) (*Repository, error) {
 	if strings.HasPrefix(address, "./") || strings.HasPrefix(address, "../") {
 		address = s.main.address.Relative(address)
@@ -133,7 +134,8 @@ func (s *submodules) repository(address string, commit plumbing.Hash) (*Reposito
 	digest := sha256.Sum256([]byte(parsed.String()))
 	opts.URL, opts.Ref, opts.Path, opts.Keep = address, commit.String(), "", keepOfSubmodule
 	opts.Dir = filepath.Join(s.main.opts.Dir, "submodules", hex.EncodeToString(digest[:8]))
-	// What is signed is the commit that names this one by its hash.
+	// The signature covers the main commit, which names the submodule's commit by
+	// its hash.
 	opts.Signatures = signature.Rules{}
 	opts.SubmoduleHosts, opts.History = nil, false
 	return Open(opts)
@@ -156,8 +158,9 @@ func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodul
 	return &submodule{objects, decoded.TreeHash}, nil
 }
 
-// notFetched is a submodule where a workspace is read, and what can be done.
+// notFetched is the error of a submodule inside the workspace's folders that is not
+// fetched.
 func notFetched(where string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: where}, Err: errNotAllowed,
-		Hint: "commit the files themselves, or have the operator allow its host: --submodule-hosts"}
+		Hint: "commit the files themselves, or ask the operator to allow its host with --submodule-hosts"}
 }

@@ -65,7 +65,7 @@ func TestS08Submodules(t *testing.T) {
 		URL: address, Access: wire.Access{CA: content(append(ca, otherCA...)), Username: account, Password: secret(password)}, Dir: t.TempDir(),
 	}
 	o.withSubmodule("deploy/lib", elsewhere, pinned)
-	const refused = "deploy/lib: the submodule is not fetched (commit the files themselves, or have the operator allow its host: --submodule-hosts)"
+	const refused = "deploy/lib: the submodule is not fetched (commit the files themselves, or ask the operator to allow its host with --submodule-hosts)"
 	read := func(opts gitsync.Options) error {
 		repository := open(t, opts)
 		_, files, err := repository.Fetch(deadline(t), head(t, repository))
@@ -98,8 +98,8 @@ func TestS08Submodules(t *testing.T) {
 
 	o.withSubmodule("deploy/lib", elsewhere, strings.Repeat("1", 40))
 	wantError(t, read(opts), kargo.Unavailable, elsewhere, "fetch from "+address+": fetch submodule deploy/lib from ADDRESS: "+
-		"the server does not give out commit "+strings.Repeat("1", 40)+": no branch or tag is at it "+
-		"(make a tag of it, or allow it on the server: uploadpack.allowReachableSHA1InWant)")
+		"the server does not provide commit "+strings.Repeat("1", 40)+": no branch or tag points to it "+
+		"(tag it, or set uploadpack.allowReachableSHA1InWant on the server)")
 }
 
 // A relative address leads to the same host, with its credentials.

@@ -19,27 +19,28 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// tree is the files of one commit, or of one directory of it, as an fs.FS. The
-// names are read once, the contents each time they are asked for.
+// tree is the files of one commit, or of one directory of it, as an fs.FS. Names
+// are read once, contents each time they are read.
 //
-// What a workspace has no use for and an attacker has is refused where it
-// lies: a symbolic link or a name that means something else on another system
-// makes its directory unreadable, so that nobody who walks there can overlook
-// it, and leaves the rest alone. A submodule is a directory if it was fetched;
-// otherwise it is refused where a workspace is read, and not there elsewhere.
+// Some entries are useless for a workspace and useful for an attacker. They are
+// refused where they are: a symbolic link, or a name that means something else on
+// another system, makes its directory unreadable, so that nobody who reads the
+// directory can overlook it. Other directories stay readable. A submodule is a
+// directory if it was fetched. Otherwise it is refused inside the workspace's
+// folders, and invisible elsewhere.
 type tree struct {
 	limits Limits
 	nodes  map[string]*node // by path; "." is the root
 	bytes  int64            // of all files
 
-	submodules *submodules // nil where there are none to be had
+	submodules *submodules // nil where none can be fetched
 
-	reading sync.Mutex // go-git's storage is not made for concurrent reads
+	reading sync.Mutex // go-git's storage does not allow concurrent reads
 	asked   asked
 }
 
-// newTree reads the names of a commit below one of its directories, and stops
-// at a limit.
+// newTree reads the names of a commit below one of its directories. It is an error
+// to exceed a limit.
 func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules) (*tree, error) {
 	hash, err := findDirectory(objects, commit.TreeHash, below)
 	if err != nil {
@@ -51,8 +52,8 @@ func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below st
 	return t, t.read(root, ".", 0)
 }
 
-// findDirectory goes down from the root of a commit. Only directories lead on:
-// a link on the way would be a way out.
+// findDirectory returns the directory at a path of a commit. A symbolic link on the
+// way is an error: it could lead out of the repository.
 func findDirectory(objects storer.EncodedObjectStorer, root plumbing.Hash, below string) (plumbing.Hash, error) {
 	at := "."
 	for name := range strings.SplitSeq(below, "/") {
@@ -67,7 +68,7 @@ func findDirectory(objects storer.EncodedObjectStorer, root plumbing.Hash, below
 		i := slices.IndexFunc(listing.Entries, func(e object.TreeEntry) bool { return e.Name == name })
 		if i < 0 || listing.Entries[i].Mode != filemode.Dir {
 			return root, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"},
-				Hint: "the workspace is looked for there, by the setting of its path",
+				Hint: "the setting --path names it",
 				Err:  fmt.Errorf("the commit has no directory %s", at)}
 		}
 		root = listing.Entries[i].Hash
@@ -87,7 +88,7 @@ func readListing(objects storer.EncodedObjectStorer, hash plumbing.Hash, at stri
 	return listing, nil
 }
 
-// read fills a directory and all below it.
+// read reads a directory and everything below it.
 func (t *tree) read(directory *node, at string, depth int) error {
 	if depth > t.limits.Depth {
 		return tooMuch("directories nested deeper than %d", t.limits.Depth)
@@ -110,7 +111,7 @@ func (t *tree) read(directory *node, at string, depth int) error {
 	return nil
 }
 
-// add makes a node of one entry of a directory.
+// add adds one entry of a directory.
 func (t *tree) add(directory *node, entry object.TreeEntry, where string, depth int) error {
 	if len(t.nodes) > t.limits.Files {
 		return tooMuch("more than %d files and directories", t.limits.Files)
@@ -163,9 +164,9 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 	return n, nil
 }
 
-// submodule makes a directory of a gitlink. Where its content is not to be had
-// the node is refused, and so is the error. Submodules of submodules are none of
-// what .gitmodules is about, so they are not to be had either.
+// submodule turns a gitlink into a directory. If its content is not available, the
+// node is refused and the error returned. Submodules of submodules are not
+// available: .gitmodules does not name them.
 func (t *tree) submodule(n *node, where string, directory *node) (*node, error) {
 	modules := t.submodules
 	if directory.objects != t.nodes["."].objects {
@@ -180,18 +181,19 @@ func (t *tree) submodule(n *node, where string, directory *node) (*node, error) 
 	return n, nil
 }
 
-// checkName refuses names that are not one plain path element everywhere.
+// checkName refuses a name that is not one plain path element on every system.
 // folded holds the names of the directory so far, by their lower case.
 func checkName(name string, folded map[string]string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return fmt.Errorf("%q is no name for a file", name)
+		return fmt.Errorf("%q is not a name for a file", name)
 	case !utf8.ValidString(name):
 		return errors.New("the name is not UTF-8")
 	case strings.ContainsAny(name, `/\`):
 		return errors.New("the name holds a slash or a backslash")
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }):
-		// Of the second kind are those that turn the direction of writing.
+		// Characters of category Cf include those that change the direction of
+		// text.
 		return errors.New("the name holds a control character")
 	}
 	lower := strings.ToLower(name)

@@ -147,7 +147,7 @@ func TestHostileTrees(t *testing.T) {
 			return h.tree(entry{filemode.Symlink, "kargo.yml", h.blob("README.md")})
 		}, "kargo.yml: symbolic links are refused"},
 		{"parent", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "..")) },
-			`..: ".." is no name for a file`},
+			`..: ".." is not a name for a file`},
 		{"slash", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, "../../etc/cron.d/x")) },
 			"../../etc/cron.d/x: the name holds a slash or a backslash"},
 		{"backslash", gitsync.Limits{}, func(h *hostile) plumbing.Hash { return h.tree(file(h, `..\x`)) },

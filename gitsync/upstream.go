@@ -27,15 +27,15 @@ type upstream struct {
 	timeout time.Duration // of a download
 }
 
-// session is a conversation with whoever gives out commits: a [wire.Session], or a
-// local repository.
+// session is a conversation with a repository that provides commits: a
+// [wire.Session], or a local repository.
 type session interface {
 	Refs(ctx context.Context, visit func(wire.Ref)) (*capability.List, error)
 	UploadPack(ctx context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
 }
 
-// find lists the refs and picks what is tracked. It returns what the other side can
-// do, too.
+// find lists the refs and returns the tracked one. It returns what the other side
+// supports, too.
 func (t tracked) find(ctx context.Context, session session) (target, *capability.List, error) {
 	choice := &choice{tracked: t}
 	capabilities, err := session.Refs(ctx, choice.see)
@@ -54,7 +54,7 @@ func (u upstream) head(ctx context.Context) (found target, err error) {
 	return found, err
 }
 
-// comesAfter asks the remote, because the history is not here.
+// comesAfter asks the remote, because the history is not on disk.
 func (u upstream) comesAfter(ctx context.Context, commit *object.Commit, ancestor plumbing.Hash) answer {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -70,7 +70,7 @@ func (u upstream) comesAfter(ctx context.Context, commit *object.Commit, ancesto
 }
 
 // askAncestor asks the remote: a client that wants a commit and has another one is
-// answered "ready" as soon as what it wants comes after what it has, and only then
+// answered "ready" if the wanted commit comes after the one it has, and only then
 // (gitprotocol-pack(5), multi_ack_detailed). Nothing but these lines is sent.
 func askAncestor(ctx context.Context, session *wire.Session, commit, ancestor plumbing.Hash) (answer, error) {
 	offered, err := session.Refs(ctx, func(wire.Ref) {})
@@ -84,7 +84,7 @@ func askAncestor(ctx context.Context, session *wire.Session, commit, ancestor pl
 	lines := pktline.NewEncoder(&question)
 	err = errors.Join(
 		lines.Encodef("want %s %s %s\n", commit, capability.MultiACKDetailed, capability.Shallow),
-		lines.Encodef("shallow %s\n", ancestor), lines.Flush(), // or having the same parent would be enough
+		lines.Encodef("shallow %s\n", ancestor), lines.Flush(), // otherwise a common parent would be enough
 		lines.Encodef("have %s\n", ancestor), lines.Flush())
 	if err != nil {
 		return unknown, err
@@ -108,8 +108,7 @@ func askAncestor(ctx context.Context, session *wire.Session, commit, ancestor pl
 	return unknown, scanner.Err()
 }
 
-// publish sends a commit to the remote, which moves the branch if it is still where
-// the commit begins.
+// publish pushes a commit to a branch that is still at made.base.
 func (u upstream) publish(ctx context.Context, branch plumbing.ReferenceName, made made) error {
 	pack, err := packOf(made)
 	if err != nil {
@@ -129,7 +128,7 @@ func (u upstream) publish(ctx context.Context, branch plumbing.ReferenceName, ma
 			return errMoved
 		}
 		if !offered.Supports(capability.ReportStatus) {
-			return errors.New("the server does not tell what becomes of a push")
+			return errors.New("the server does not report the result of a push")
 		}
 		request := packp.NewReferenceUpdateRequestFromCapabilities(offered)
 		request.Commands = []*packp.Command{{Name: branch, Old: made.base, New: made.commit}}
@@ -140,7 +139,7 @@ func (u upstream) publish(ctx context.Context, branch plumbing.ReferenceName, ma
 	err = u.remote.Push(ctx, send)
 	if errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed) {
 		return &kargo.Error{Fault: kargo.Unavailable, Hint: "give credentials that may push to the branch",
-			Err: errors.New("the server does not let this account write")}
+			Err: errors.New("the server does not allow this account to write")}
 	}
 	return err
 }

@@ -131,7 +131,7 @@ func (o *origin) tagSigned(key signingKey, name string, args ...string) {
 	o.push(name)
 }
 
-// rewrite makes an object of the text of another, and answers its hash.
+// rewrite makes an object of the text of another, and returns its hash.
 func (o *origin) rewrite(kind, object string, edit func(string) string) string {
 	o.t.Helper()
 	command := exec.Command("git", "cat-file", kind, object)
@@ -157,7 +157,7 @@ func TestS09SignedCommits(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		allowed string
-		make    func(o *origin) string // answers the commit
+		make    func(o *origin) string // returns the commit
 		signer  string
 		want    string
 	}{
@@ -261,7 +261,7 @@ func TestS09OpenPGP(t *testing.T) {
 	o := newOrigin(t)
 	for _, c := range []struct {
 		name    string
-		make    func() string // answers the commit
+		make    func() string // returns the commit
 		allowed func() string // asked afterwards
 		signer  string
 		want    string

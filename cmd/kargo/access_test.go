@@ -15,7 +15,7 @@ func TestKnownHostsOfNobody(t *testing.T) {
 		want string
 	}{
 		{nil, 2, "kargo: which host? kargo known-hosts HOST[:PORT]"},
-		{[]string{"git@host"}, 2, "kargo: repository: that is no host"},
+		{[]string{"git@host"}, 2, "kargo: repository: this is not a host"},
 		{[]string{"127.0.0.1:1"}, 3, "kargo: ask 127.0.0.1:1 for its keys: "},
 		{[]string{"host", "--git-proxy", "ftp://proxy"}, 2, "kargo: repository: the proxy's URL has a scheme that is not supported"},
 	} {

@@ -17,13 +17,13 @@ import (
 // pgpAllowed are the keys of a keyring.
 type pgpAllowed openpgp.EntityList
 
-// parseKeyring reads armored public keys, in one block or one after another.
+// parseKeyring reads armored public keys, in one or more blocks.
 func parseKeyring(data []byte) (pgpAllowed, error) {
 	const begin = "-----BEGIN PGP"
 	var all pgpAllowed
 	for i, block := range bytes.Split(data, []byte(begin)) {
 		if i == 0 {
-			continue // words before the first one
+			continue // text before the first block
 		}
 		keys, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(append([]byte(begin), block...)))
 		if err != nil {
@@ -37,8 +37,8 @@ func parseKeyring(data []byte) (pgpAllowed, error) {
 	return all, nil
 }
 
-// verify checks an armored, detached signature. A key that has expired since it
-// signed counts, one that was revoked never does.
+// verify checks an armored, detached signature. A key that expired after it signed
+// is accepted, a revoked one never.
 func (a pgpAllowed) verify(payload, armored []byte) (signer string, err error) {
 	first, err := firstSignature(armored)
 	if err != nil {
@@ -74,9 +74,9 @@ func (a pgpAllowed) verify(payload, armored []byte) (signer string, err error) {
 	return key, nil
 }
 
-// wasValid tells whether a key that has expired by now had not when it signed.
-// The library looked at all else before it said that the key has expired, but
-// for the signature's own end.
+// wasValid reports whether a key that has expired was valid when it signed. The
+// library reports the expired key after it has checked everything else, except the
+// expiry of the signature.
 func wasValid(entity *openpgp.Entity, keys openpgp.EntityList, signature *packet.Signature) bool {
 	then := signature.CreationTime
 	primary, _ := entity.PrimarySelfSignature()
@@ -91,7 +91,7 @@ func wasValid(entity *openpgp.Entity, keys openpgp.EntityList, signature *packet
 	return true
 }
 
-// firstSignature is the first packet of an armored signature.
+// firstSignature returns the first packet of an armored signature.
 func firstSignature(armored []byte) (*packet.Signature, error) {
 	block, err := armor.Decode(bytes.NewReader(armored))
 	if err != nil {
@@ -108,7 +108,7 @@ func firstSignature(armored []byte) (*packet.Signature, error) {
 	return signature, nil
 }
 
-// issuerName is the key that a signature says it is by.
+// issuerName returns the name of the key that a signature claims to be made with.
 func issuerName(signature *packet.Signature) string {
 	if len(signature.IssuerFingerprint) > 0 {
 		return fmt.Sprintf("OpenPGP key %X", signature.IssuerFingerprint)

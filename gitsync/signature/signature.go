@@ -1,10 +1,10 @@
-// Package signature checks who signed a commit or a tag: by an SSH key, as
-// `ssh-keygen -Y` signs, or by an OpenPGP key. The operator's files say which keys
-// may sign; whatever other keys exist on the machine is irrelevant.
+// Package signature checks who signed a commit or a tag, with an SSH key (as `git
+// commit -S` does with gpg.format=ssh) or with an OpenPGP key. Files of the
+// operator say which keys may sign; other keys on the machine are not used.
 //
-// It reads no repository. It takes the bytes of a commit or of a tag and returns
-// the name of the signer and the very bytes that were signed, so that nothing else
-// of an object is believed.
+// It reads no repository. [Keys.CheckCommit] and [Keys.CheckTag] take the bytes of
+// an object and return the name of the signer. For a commit they return the bytes
+// that were signed, too: nothing else of the object may be read.
 package signature
 
 import (
@@ -27,11 +27,11 @@ type Required string
 const (
 	Nothing Required = ""
 	Commit  Required = "commit" // the commit itself; not those before it
-	Tag     Required = "tag"    // the tag that is followed, and through it the commit
+	Tag     Required = "tag"    // the tag that is followed, which names the commit
 	Both    Required = "both"
 )
 
-// Rules say what must be signed, and by whom.
+// Rules say what must be signed, and by which keys.
 type Rules struct {
 	Required Required
 	// SSHSigners returns an allowed signers file of OpenSSH, PGPKeys returns
@@ -119,18 +119,18 @@ func (k Keys) CheckCommit(hash plumbing.Hash, data []byte) (signer string, signe
 	return signer, signed, nil
 }
 
-// TagToCheck is a tag as it was found in a repository.
+// TagToCheck is a tag that was found in a repository.
 type TagToCheck struct {
 	Ref    plumbing.ReferenceName
 	Object []byte        // as git stores it; nil for a lightweight tag
-	Commit plumbing.Hash // the commit that the tag is taken for
-	// Peel returns the commit that an object leads to.
+	Commit plumbing.Hash // the commit that the tag is expected to name
+	// Peel follows tags and returns the commit that an object leads to.
 	Peel func(plumbing.Hash) (plumbing.Hash, error)
 }
 
 // CheckTag checks the signature of a tag and returns the signer. The name is part
-// of what was signed: an old tag does not become a new release by another name.
-// An error is Invalid.
+// of what was signed, so an old tag does not become a new release under another
+// name. An error is Invalid.
 func (k Keys) CheckTag(tag TagToCheck) (signer string, err error) {
 	name := tag.Ref.Short()
 	if !tag.Ref.IsTag() {
@@ -179,12 +179,13 @@ func refuse(what string, err error) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "signature"}, Hint: hint, Err: fmt.Errorf("%s: %w", what, err)}
 }
 
-// unknownKey is a key that made a signature and is not allowed to.
+// unknownKey is the error of a signature by a key that is not allowed.
 type unknownKey struct{ name string }
 
 func (u *unknownKey) Error() string { return "it is signed with a key that is not allowed: " + u.name }
 
-// check checks one signature of either kind, made at a time.
+// check verifies a signature of either kind. at is when it was made, by the
+// signer's clock.
 func (k Keys) check(payload, signature []byte, at time.Time) (signer string, err error) {
 	switch {
 	case len(signature) == 0:
@@ -197,7 +198,7 @@ func (k Keys) check(payload, signature []byte, at time.Time) (signer string, err
 	return "", errors.New("its signature is neither of SSH nor of OpenPGP")
 }
 
-// The first lines of signatures, by which git distinguishes their kinds.
+// The first lines of signatures, by which git recognizes their kind.
 const (
 	beginSSH        = "-----BEGIN SSH SIGNATURE-----"
 	beginPGP        = "-----BEGIN PGP SIGNATURE-----"
@@ -222,7 +223,7 @@ func splitCommit(data []byte) (payload, signature []byte, err error) {
 		switch within {
 		case "gpgsig":
 			signature = append(signature, value...)
-		case "gpgsig-sha256": // for the same commit under another hash
+		case "gpgsig-sha256": // signs the same commit in a SHA-256 repository
 		default:
 			payload = append(payload, line...)
 		}

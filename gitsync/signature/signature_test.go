@@ -18,7 +18,7 @@ func file(text string) func() ([]byte, error) {
 // Allowed keys that cannot be read allow nothing, and are no fault of the revision.
 func TestS09AllowedKeysAreUnreadable(t *testing.T) {
 	for _, c := range []struct{ name, ssh, pgp, want string }{
-		{"empty", "# nobody yet\n", "", "read the allowed signers: no key is in it"},
+		{"empty", "# nobody yet\n", "", "read the allowed signers: it holds no key"},
 		{"no key", "ada\n", "", `read the allowed signers: line 1: it is not "PRINCIPALS [OPTIONS] KEYTYPE KEY"`},
 		{"open quote", "\n\"ada " + public, "", "read the allowed signers: line 2: a quote is not closed"},
 		{"authority", "ada cert-authority " + public, "", "read the allowed signers: line 1: signatures by certificates are not supported; list the keys themselves"},

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// gitNamespace is what git signs under, so that a signature of a mail or a
-// file by the same key is none of a commit.
+// gitNamespace is the namespace of git's signatures: a signature of an e-mail or a
+// file by the same key is not one of a commit.
 const gitNamespace = "git"
 
 // sshAllowed is one line of an allowed signers file, as ssh-keygen(1)
 // describes it under ALLOWED SIGNERS.
 type sshAllowed struct {
-	principals    string // as written: whom the key belongs to
+	principals    string // whom the key belongs to, as written
 	key           ssh.PublicKey
 	namespaces    []string // patterns; none means all
 	after, before time.Time
@@ -44,7 +44,7 @@ func parseAllowedSigners(data []byte) ([]sshAllowed, error) {
 		all = append(all, allowed)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("no key is in it")
+		return nil, errors.New("it holds no key")
 	}
 	return all, nil
 }
@@ -79,8 +79,8 @@ func parseAllowedSigner(line string) (sshAllowed, error) {
 	return allowed, nil
 }
 
-// set takes one option. One that is not understood might narrow what the key is
-// allowed, so it is not passed over.
+// set applies one option. An unknown option is an error, because it might restrict
+// the key.
 func (a *sshAllowed) set(option string) (err error) {
 	name, value, _ := strings.Cut(option, "=")
 	value = strings.Trim(value, `"`)
@@ -114,8 +114,8 @@ func parseSignerTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time of the form YYYYMMDD[HHMM[SS]][Z]", text)
 }
 
-// verifySSH checks a signature that was made at a time, by the committer's
-// clock: a key may have been replaced since, and its old commits count.
+// verifySSH checks a signature. at is when it was made, by the committer's clock:
+// old commits of a key that was replaced since are accepted.
 func verifySSH(allowed []sshAllowed, payload, armored []byte, at time.Time) (signer string, err error) {
 	signature, err := sshsig.Unarmor(armored)
 	if err != nil {
@@ -156,8 +156,8 @@ func (a sshAllowed) permits(key string, at time.Time) error {
 	return nil
 }
 
-// signsForGit matches the namespaces as OpenSSH matches lists of patterns: one
-// that begins with "!" takes away what others give.
+// signsForGit matches the namespaces as OpenSSH matches pattern lists: a pattern
+// with "!" excludes what others include.
 func (a sshAllowed) signsForGit() bool {
 	allowed := len(a.namespaces) == 0
 	for _, pattern := range a.namespaces {
@@ -175,7 +175,7 @@ func (a sshAllowed) signsForGit() bool {
 
 func sshKeyName(key ssh.PublicKey) string { return "SSH key " + ssh.FingerprintSHA256(key) }
 
-// checkSSHAlgorithm refuses signatures over SHA-1, as the format demands.
+// checkSSHAlgorithm refuses signatures with SHA-1, as the format requires.
 func checkSSHAlgorithm(signature *sshsig.Signature) error {
 	if format := signature.Signature.Format; format == ssh.KeyAlgoRSA || format == "ssh-dss" {
 		return fmt.Errorf("its signature by %s uses %s, which is not safe", sshKeyName(signature.PublicKey), format)

@@ -13,18 +13,19 @@ import (
 	"kargo"
 )
 
-// Access says by what means a remote is reached, and what proves who asks and who
-// answers. The functions are called at each use, so that a credential may change
-// while the program runs; nil means that there is none.
+// Access says how a remote is reached, how Kargo authenticates itself and how it
+// verifies the other side. The functions are called at each use, so that a
+// credential may change while the program runs; nil means that there is none.
 type Access struct {
-	// Username is for HTTP; "git" where it is empty and there is a Password.
+	// Username is the user name for HTTP; "git" if it is empty and there is a
+	// Password.
 	Username string
 	// Password is a password or token for HTTP. BearerToken is for hosts that
 	// expect a token in this form. A line end is removed from either. GitHubApp
 	// gets tokens of its own. At most one of the three is given.
 	Password, BearerToken func() (string, error)
 	GitHubApp             *GitHubApp
-	// ClientCertificate and ClientKey, in PEM, prove to https hosts who asks.
+	// ClientCertificate and ClientKey, in PEM, authenticate Kargo to https hosts.
 	ClientCertificate, ClientKey func() ([]byte, error)
 
 	// SSHKey is a private key in PEM, KnownHosts the content of a known_hosts
@@ -34,7 +35,7 @@ type Access struct {
 	// CA is a PEM bundle to trust in addition to the system's.
 	CA func() ([]byte, error)
 
-	// Proxy is between here and the host.
+	// Proxy is the proxy through which the host is reached.
 	Proxy Proxy
 }
 
@@ -47,8 +48,8 @@ func (a Access) WithoutCredentials() Access {
 	return a
 }
 
-// check refuses to send a secret unencrypted, two ways to prove who asks, and SSH
-// without the means to know the other side.
+// check refuses to send a secret unencrypted, more than one way to authenticate,
+// and SSH without a key or without known hosts.
 func (a Access) check(to Address) error {
 	ways := 0
 	for _, given := range []bool{a.Password != nil, a.BearerToken != nil, a.GitHubApp != nil} {
@@ -65,7 +66,7 @@ func (a Access) check(to Address) error {
 	case certificate && to.scheme != schemeHTTPS:
 		return invalid("a client certificate is for https", "use https://")
 	case to.scheme == schemeHTTP && (!kargo.IsLoopback(to.host) || a.Proxy.URL != "") && (ways > 0 || a.Username != ""):
-		return invalid("credentials would travel unencrypted over http", "use https://")
+		return invalid("credentials would be sent unencrypted over http", "use https://")
 	case to.scheme == schemeSSH && a.SSHKey == nil:
 		return invalid("SSH needs a private key", "set the file that holds the key")
 	case to.scheme == schemeSSH && a.KnownHosts == nil:
@@ -74,11 +75,12 @@ func (a Access) check(to Address) error {
 	return a.Proxy.check()
 }
 
-// defaultHTTPUser is sent beside a token: the forges take any user name, but not
-// an empty one.
+// defaultHTTPUser is sent with a token: the forges accept any user name except an
+// empty one.
 const defaultHTTPUser = "git"
 
-// httpAuth reads the credential for HTTP and returns what puts it into a request.
+// httpAuth reads the credential for HTTP and returns a function that adds it to a
+// request.
 func (r *Remote) httpAuth(ctx context.Context) (authorize func(*http.Request), err error) {
 	switch {
 	case r.access.Password != nil:
@@ -110,7 +112,7 @@ func (r *Remote) basicAuth(user, password string) func(*http.Request) {
 	return func(request *http.Request) { request.SetBasicAuth(user, password) }
 }
 
-// readSecret reads a secret without the line end that files have.
+// readSecret reads a secret and removes the line end that files have.
 func readSecret(what string, read func() (string, error)) (string, error) {
 	secret, err := read()
 	if err != nil {

@@ -54,7 +54,7 @@ func ParseAddress(text string) (Address, error) {
 	case strings.HasPrefix(text, "-"):
 		return Address{}, invalid("the URL starts with a dash", "")
 	case strings.ContainsFunc(text, unicode.IsControl):
-		return Address{}, invalid("the URL holds a control character", "a line end at the end of a file, perhaps")
+		return Address{}, invalid("the URL holds a control character", "perhaps the line end of a file")
 	case strings.Contains(text, "://"):
 		return parseURL(text)
 	}
@@ -86,12 +86,12 @@ func parseURL(text string) (Address, error) {
 		return localAddress(u.Path)
 	case schemeHTTP, schemeHTTPS:
 		if u.User != nil {
-			return Address{}, invalid("the URL holds a user or a password", "give the user name and the token apart from the URL")
+			return Address{}, invalid("the URL holds a user or a password", "give the user name and the token separately")
 		}
 		found.path = u.EscapedPath()
 	case schemeSSH:
 		if hasPassword {
-			return Address{}, invalid("the URL holds a password", "SSH is by key here; take the password out of the URL")
+			return Address{}, invalid("the URL holds a password", "SSH uses a key; remove the password from the URL")
 		}
 		found.user = u.User.Username()
 	default:

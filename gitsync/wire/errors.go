@@ -65,7 +65,7 @@ func (r *Remote) reason(err error, limit time.Duration) (reason, hint string) {
 	case errors.Is(err, transport.ErrAuthorizationFailed):
 		return "the server denies access", "may this account read the repository?"
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return "repository not found", "forges say so too where the account may not read it"
+		return "repository not found", "or this account may not read it: many hosts give the same answer"
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return "the repository is empty", "push a commit"
 	case errors.Is(err, errRedirect):
@@ -75,9 +75,9 @@ func (r *Remote) reason(err error, limit time.Duration) (reason, hint string) {
 	case errors.As(err, &host) && len(host.Want) == 0:
 		return "the host is not in known_hosts", "print its line with `kargo known-hosts HOST`, and compare the fingerprints with the forge's page"
 	case errors.As(err, &host):
-		return "the host key is not the one in known_hosts", "somebody may be in between; ask the forge before you change known_hosts"
+		return "the host key is not the one in known_hosts", "this may be an attack: ask the forge before you change known_hosts"
 	case strings.Contains(err.Error(), "no common algorithm for host key"):
-		return "the host shows no key of a kind that known_hosts has", "print its other keys with `kargo known-hosts HOST`"
+		return "the host has no key of a kind that is in known_hosts", "print its other keys with `kargo known-hosts HOST`"
 	case errors.As(err, &certificate):
 		return certificate.Err.Error(), "give the CA of a private server; verification cannot be turned off"
 	case strings.Contains(err.Error(), "unable to authenticate"):

@@ -27,29 +27,29 @@ import (
 )
 
 // GitHubApp is an installation of an app at GitHub, or at a GitHub Enterprise
-// Server, that may read the repository. It gives a token for an hour at a time.
+// Server, that may read the repository. Each of its tokens is valid for an hour.
 type GitHubApp struct {
-	// ID is the app's ID or client ID, Installation the number of its
-	// installation; it is looked up by the repository where it is empty.
+	// ID is the app's ID or client ID. Installation is the number of its
+	// installation; if it is empty, it is looked up for the repository.
 	ID, Installation string
 	// Key is the app's private key in PEM.
 	Key func() ([]byte, error)
-	// API is the address of the API: https://api.github.com for repositories on
-	// github.com, https://HOST/api/v3 for others, where it is empty.
+	// API is the address of the API. If it is empty, it is https://api.github.com
+	// for repositories on github.com, and https://HOST/api/v3 for others.
 	API string
 }
 
 const (
-	// appUser is the user name that GitHub wants beside the token of an app.
+	// appUser is the user name that GitHub expects with the token of an app.
 	appUser = "x-access-token"
-	// tokenMargin is how long before its end a token is renewed: what began
-	// with it must be able to end.
+	// tokenMargin is how long before its end a token is renewed, so that it does
+	// not expire during a download.
 	tokenMargin = 5 * time.Minute
-	// maxAPIAnswer bounds what is read of an answer of the API.
+	// maxAPIAnswer is how much of an answer of the API is read, in bytes.
 	maxAPIAnswer = 1 << 20
 )
 
-// githubApp is a GitHubApp with the token it gave last.
+// githubApp is a GitHubApp with its last token.
 type githubApp struct {
 	GitHubApp
 	api               string // without a slash at its end
@@ -58,7 +58,7 @@ type githubApp struct {
 	mu      sync.Mutex
 	current string
 	expires time.Time
-	key     [sha256.Size]byte // of the key that it was got with
+	key     [sha256.Size]byte // of the key that the token was requested with
 }
 
 // newGitHubApp checks the options of an app.
@@ -70,9 +70,9 @@ func newGitHubApp(app GitHubApp, at Address) (*githubApp, error) {
 	case app.ID == "" || app.Key == nil:
 		return nil, invalid("a GitHub App needs its ID and its private key", "")
 	case !ok || strings.Contains(repository, "/"):
-		return nil, invalid("the path is none of a repository at GitHub", "https://github.com/OWNER/REPOSITORY.git")
+		return nil, invalid("the path is not that of a repository at GitHub", "https://github.com/OWNER/REPOSITORY.git")
 	case strings.ContainsFunc(app.Installation, func(r rune) bool { return r < '0' || '9' < r }):
-		return nil, invalid("the installation of the GitHub App is not a number", "leave it out to have it looked up")
+		return nil, invalid("the installation of the GitHub App is not a number", "leave it empty to look it up")
 	}
 	a := &githubApp{GitHubApp: app, api: strings.TrimSuffix(app.API, "/"), owner: owner, repository: repository}
 	if a.api == "" {
@@ -88,8 +88,8 @@ func newGitHubApp(app GitHubApp, at Address) (*githubApp, error) {
 	return a, nil
 }
 
-// token is an installation's token: the last one, unless it ends soon or the
-// key has changed since.
+// token returns the last token, or a new one if that expires soon or the key has
+// changed.
 func (a *githubApp) token(ctx context.Context, r *Remote) (string, error) {
 	data, err := a.Key()
 	if err != nil {
@@ -120,7 +120,8 @@ func (a *githubApp) forget() {
 	a.current = ""
 }
 
-// renew asks for a token that can read this repository's content, and no more.
+// renew requests a token that can read the content of this repository and nothing
+// else.
 func (a *githubApp) renew(ctx context.Context, r *Remote, key *rsa.PrivateKey) error {
 	identity, err := signIdentity(a.ID, key, time.Now())
 	if err != nil {
@@ -191,12 +192,12 @@ func (a *githubApp) call(ctx context.Context, client *http.Client, identity, met
 	return json.Unmarshal(data, into)
 }
 
-// refusedByAPI is what the API says against a call, with what can be done.
+// refusedByAPI returns the error of a refused call, with a hint.
 func refusedByAPI(status int, data []byte) error {
 	var said struct {
 		Message string `json:"message"`
 	}
-	_ = json.Unmarshal(data, &said) // a page of a proxy says less
+	_ = json.Unmarshal(data, &said) // the error page of a proxy is not JSON
 	hint := ""
 	switch status {
 	case http.StatusUnauthorized:
@@ -209,7 +210,7 @@ func refusedByAPI(status int, data []byte) error {
 	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("GitHub answers %d %s", status, kargo.PrintableLine(said.Message))}
 }
 
-// whileDoing says what an error was met at, and keeps its hint.
+// whileDoing adds to an error what was being done, and keeps its hint.
 func whileDoing(what string, err error) error {
 	var known *kargo.Error
 	if errors.As(err, &known) {
@@ -218,9 +219,9 @@ func whileDoing(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// signIdentity makes the token by which the app shows who it is: a JWT signed
-// with RS256, good for ten minutes at most. It begins a minute ago, because
-// clocks differ.
+// signIdentity creates the token with which the app authenticates itself: a JWT
+// signed with RS256, valid for ten minutes at most. It begins one minute ago,
+// because clocks differ.
 func signIdentity(id string, key *rsa.PrivateKey, now time.Time) (string, error) {
 	claims, err := json.Marshal(map[string]any{
 		"iss": id, "iat": now.Add(-time.Minute).Unix(), "exp": now.Add(8 * time.Minute).Unix(),
@@ -252,13 +253,13 @@ func parseRSAKey(data []byte) (*rsa.PrivateKey, error) {
 	}
 	key, isRSA := parsed.(*rsa.PrivateKey)
 	if !isRSA {
-		return nil, errors.New("it is no RSA key")
+		return nil, errors.New("it is not an RSA key")
 	}
 	return key, nil
 }
 
-// forgetRefused has a token of an app renewed next time that the host did not
-// take.
+// forgetRefused drops the app's token if the host refused it, so that the next
+// request uses a new one.
 func (r *Remote) forgetRefused(err error) error {
 	if r.app != nil && (errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)) {
 		r.app.forget()

@@ -19,16 +19,16 @@ import (
 // hostKeysTimeout is how long a host may take to show its keys.
 const hostKeysTimeout = 20 * time.Second
 
-// HostKey is a key that a host shows. Nobody has checked that it is the host's.
+// HostKey is a key that a host presents. Nobody has verified that it is the host's.
 type HostKey struct {
 	Line        string // of a known_hosts file
 	Kind        string // "ssh-ed25519"
 	Fingerprint string // "SHA256:…", as forges publish it
 }
 
-// HostKeys asks a host, as HOST or HOST:PORT, for its SSH keys of every kind,
-// best first. It logs in nowhere and trusts nothing. What is wrong with the host
-// as written is Invalid, a host that shows no key Unavailable.
+// HostKeys returns the SSH keys that a host presents, written as HOST or HOST:PORT,
+// best kind first. It does not log in and trusts nothing. A text that is not a host
+// is Invalid; a host that presents no key is Unavailable.
 func HostKeys(ctx context.Context, host string, proxy Proxy, timeout time.Duration) ([]HostKey, error) {
 	if err := proxy.check(); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func HostKeys(ctx context.Context, host string, proxy Proxy, timeout time.Durati
 	return keys, nil
 }
 
-// sshAddress is HOST or HOST:PORT as an address to dial.
+// sshAddress returns HOST or HOST:PORT as an address to dial.
 func sshAddress(text string) (string, error) {
 	a := Address{scheme: schemeSSH, host: strings.Trim(text, "[]"), path: "/"}
 	if host, port, err := net.SplitHostPort(text); err == nil {
@@ -70,15 +70,15 @@ func sshAddress(text string) (string, error) {
 	}
 	a.path = "/any" // an address has one
 	if _, err := checked(a); err != nil || strings.ContainsAny(a.host, "/@,*?!#\t\n") {
-		return "", invalid("that is no host", "give a name or an address, with a port if it is not 22: git.example.com:2222")
+		return "", invalid("this is not a host", "give a name or an address, with a port if it is not 22: git.example.com:2222")
 	}
 	return net.JoinHostPort(a.host, strconv.Itoa(cmp.Or(a.port, defaultSSHPort))), nil
 }
 
-// errSeen ends a handshake in which the key was all that was wanted.
+// errSeen ends a handshake after the key was presented.
 var errSeen = errors.New("the key was seen")
 
-// hostKey is a host's key of one kind, or nil if it has none.
+// hostKey returns the key of one kind that a host presents, or nil.
 func hostKey(ctx context.Context, address, kind string, proxy Proxy) (key ssh.PublicKey, err error) {
 	conn, err := proxy.dial(ctx, address)
 	if err != nil {

@@ -26,8 +26,8 @@ const maxRedirects = 5
 // errRedirect is a redirect that is not followed.
 var errRedirect = errors.New("the server redirects to another host")
 
-// overHTTP runs one conversation with a service of git's over HTTP. The client
-// lives as long as the conversation, so that a changed CA or token counts at once.
+// overHTTP runs one session over HTTP. Its client lives as long as the session, so
+// that a changed CA or token counts at once.
 func (r *Remote) overHTTP(ctx context.Context, service string, talk func(*Session) error) error {
 	transport, err := r.transport(true)
 	if err != nil {
@@ -44,8 +44,8 @@ func (r *Remote) overHTTP(ctx context.Context, service string, talk func(*Sessio
 	}}))
 }
 
-// httpCarrier carries a conversation over HTTP: a request for the list of refs,
-// and one for each question.
+// httpCarrier carries a session over HTTP: one request for the list of refs, and
+// one for each question.
 type httpCarrier struct {
 	client    *http.Client
 	service   string // "git-upload-pack"
@@ -53,7 +53,7 @@ type httpCarrier struct {
 	authorize func(*http.Request)
 }
 
-// listPath is where a service lists its refs.
+// listPath is the path at which a service lists its refs.
 const listPath = "/info/refs"
 
 func (c *httpCarrier) list(ctx context.Context) (io.ReadCloser, error) {
@@ -66,7 +66,7 @@ func (c *httpCarrier) list(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A repository that was moved is asked where it is now.
+	// If the repository was moved, the rest of the session is with its new address.
 	moved := *response.Request.URL
 	moved.RawQuery = ""
 	address, ok := strings.CutSuffix(moved.String(), listPath)
@@ -91,7 +91,7 @@ func (c *httpCarrier) ask(ctx context.Context, question []byte) (io.ReadCloser, 
 	return response.Body, nil
 }
 
-// do sends a request. An answer that is not a success is an error.
+// do sends a request. An answer that is not a success is returned as an error.
 func (c *httpCarrier) do(request *http.Request) (*http.Response, error) {
 	request.Header.Set("User-Agent", capability.DefaultAgent())
 	c.authorize(request)
@@ -153,7 +153,7 @@ func (r *Remote) trust() (*x509.CertPool, error) {
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		pool = x509.NewCertPool() // an image without certificates
+		pool = x509.NewCertPool() // the system has no certificates
 	}
 	if !pool.AppendCertsFromPEM(bundle) {
 		return nil, unreadable("the CA bundle", errors.New("it holds no certificate in PEM"))
@@ -163,8 +163,8 @@ func (r *Remote) trust() (*x509.CertPool, error) {
 
 // refuseOtherHosts follows redirects on one host, and from http to https, because
 // forges move repositories in this way. A redirect to another host is refused: the
-// operator has not said to trust that one. Only the list of refs is looked for where
-// a redirect leads: what is asked then is asked there.
+// operator has not decided to trust that host. Only the request for the list of
+// refs follows redirects; the questions after it go to the new address.
 func refuseOtherHosts(request *http.Request, via []*http.Request) error {
 	if request.Method != http.MethodGet || len(via) >= maxRedirects || via[0].Method != http.MethodGet {
 		return http.ErrUseLastResponse
@@ -177,7 +177,7 @@ func refuseOtherHosts(request *http.Request, via []*http.Request) error {
 	return errRedirect
 }
 
-// limitedTransport bounds what an answer may hold.
+// limitedTransport limits the size of each answer.
 type limitedTransport struct {
 	http.RoundTripper
 	limit int64

@@ -9,7 +9,7 @@ import (
 	"kargo"
 )
 
-// limitedReader fails, with an Invalid error, after so many bytes.
+// limitedReader returns an Invalid error after a number of bytes.
 type limitedReader struct {
 	from        io.Reader
 	left, limit int64
@@ -23,7 +23,8 @@ func (l *limitedReader) Read(into []byte) (int, error) {
 	if l.left < 0 {
 		return 0, l.tooMuch()
 	}
-	// One byte more than is allowed distinguishes "at the limit" from "beyond it".
+	// Reading one byte more than allowed distinguishes an answer at the limit from
+	// a longer one.
 	n, err := l.from.Read(into[:min(int64(len(into)), l.left+1)])
 	l.left -= int64(n)
 	if l.left < 0 {

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// Proxy is a proxy that stands between Kargo and the host. The zero value leaves
-// that to the environment: HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+// Proxy is a proxy through which hosts are reached. The zero value uses the
+// environment: HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 type Proxy struct {
 	// URL is http://, https://, socks5:// or socks5h://HOST:PORT. It holds no
 	// user and no password.
@@ -40,7 +40,7 @@ func (p Proxy) check() error {
 	}
 	switch {
 	case u.User != nil:
-		return invalid("the proxy's URL holds a user or a password", "give them apart from the URL")
+		return invalid("the proxy's URL holds a user or a password", "give them separately")
 	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" && u.Scheme != "socks5h":
 		return invalid("the proxy's URL has a scheme that is not supported", "use http://, https:// or socks5://")
 	case u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
@@ -49,7 +49,7 @@ func (p Proxy) check() error {
 	return nil
 }
 
-// find is the proxy for a target, with its credentials; nil means none.
+// find returns the proxy for a target, with its credentials; nil means none.
 func (p Proxy) find(target *url.URL) (*url.URL, error) {
 	if p.URL == "" {
 		return proxyOfEnvironment(target)
@@ -72,8 +72,8 @@ func (p Proxy) find(target *url.URL) (*url.URL, error) {
 	return u, nil
 }
 
-// proxyOfEnvironment follows the variables that curl and git follow, too. For
-// SSH there is ALL_PROXY alone.
+// proxyOfEnvironment uses the variables that curl and git use. For SSH this is
+// ALL_PROXY alone.
 func proxyOfEnvironment(target *url.URL) (*url.URL, error) {
 	all := cmp.Or(os.Getenv("ALL_PROXY"), os.Getenv("all_proxy"))
 	config := httpproxy.FromEnvironment()
@@ -85,7 +85,7 @@ func proxyOfEnvironment(target *url.URL) (*url.URL, error) {
 	return config.ProxyFunc()(target)
 }
 
-// dial connects to a host by TCP, through a proxy if there is one to go through.
+// dial connects to a host by TCP, through the proxy if there is one.
 func (p Proxy) dial(ctx context.Context, address string) (net.Conn, error) {
 	through, err := p.find(&url.URL{Scheme: schemeSSH, Host: address})
 	if err != nil {
@@ -152,7 +152,7 @@ func connectThrough(conn net.Conn, through *url.URL, address string) (net.Conn, 
 	return &bufferedConn{conn, reader}, nil
 }
 
-// bufferedConn is a connection of which some was read already.
+// bufferedConn is a connection whose first bytes are in a buffer already.
 type bufferedConn struct {
 	net.Conn
 	reader *bufio.Reader

@@ -1,10 +1,15 @@
-// Package wire carries git's protocol to a remote and back, over HTTP or SSH: the
-// address, the credentials, the proxy, the certificates and host keys to trust,
-// and how much an answer may hold. What the bytes mean is not known here.
+// Package wire carries git's protocol to a remote and back, over HTTP or SSH. It
+// knows the address, the credentials, the proxy, the certificates and host keys to
+// trust, and how large an answer may be. It does not know what the transferred
+// commits mean.
 //
-// No git binary is run. The messages are go-git's. The connections are opened
-// here: only in this way does a deadline hold against a peer that is silent, and is
-// a list of refs read that is longer than the memory.
+// [ParseAddress] checks an address, [New] makes a [Remote] of it, and a [Session]
+// is one conversation with the remote. Errors of a Session may hold credentials;
+// [Remote.Explain] makes them fit to be shown.
+//
+// No git binary is run. The messages are encoded and decoded by go-git. The
+// connections are opened here, because only then is a deadline kept with a peer
+// that is silent, and a list of refs can be read that is longer than the memory.
 package wire
 
 import (
@@ -15,14 +20,14 @@ import (
 )
 
 // go-git hides multi_ack by default, because it cannot negotiate with it. Azure
-// DevOps and CodeCommit refuse a client without it. A fetch into an empty
-// repository negotiates nothing, and every other request leaves it out, so it is
-// safe to ask for. The variable is go-git's and of the whole process.
+// DevOps and CodeCommit refuse a client that does not support it. A fetch into an
+// empty repository does not negotiate, and all other requests leave it out, so it
+// is safe to announce. The variable is go-git's and of the whole process.
 func init() {
 	transport.UnsupportedCapabilities = []capability.Capability{capability.ThinPack}
 }
 
-// Remote is a repository on another host, and the means to reach it. It is safe
+// Remote is a repository on another host, with the means to reach it. It is safe
 // for concurrent use.
 type Remote struct {
 	address Address
@@ -32,9 +37,9 @@ type Remote struct {
 	limit   int64
 }
 
-// New returns the remote at an address. No answer of it may hold more bytes than
-// limit. It does not touch the network. Access that makes no sense is an Invalid
-// error, which never repeats a credential.
+// New returns the remote at an address. limit is the largest answer in bytes. New
+// does not touch the network. Access that is not sound is an Invalid error, which
+// never repeats a credential.
 func New(address Address, access Access, limit int64) (*Remote, error) {
 	if err := access.check(address); err != nil {
 		return nil, err
@@ -50,14 +55,12 @@ func New(address Address, access Access, limit int64) (*Remote, error) {
 	return r, nil
 }
 
-// Fetch opens a conversation in which commits are fetched, hands it to talk, and
-// ends it.
+// Fetch opens a session for fetching commits, calls talk with it, and closes it.
 func (r *Remote) Fetch(ctx context.Context, talk func(*Session) error) error {
 	return r.talk(ctx, transport.UploadPackServiceName, talk)
 }
 
-// Push opens a conversation in which commits are sent, hands it to talk, and ends
-// it.
+// Push opens a session for sending commits, calls talk with it, and closes it.
 func (r *Remote) Push(ctx context.Context, talk func(*Session) error) error {
 	return r.talk(ctx, transport.ReceivePackServiceName, talk)
 }

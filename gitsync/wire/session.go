@@ -18,15 +18,15 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
-// Session is a conversation with one of git's services at a remote. Refs comes
-// first, everything else after it. A session is for one goroutine.
+// Session is one conversation with a git service of a remote. Refs must be called
+// first. A session is for one goroutine.
 type Session struct{ carrier carrier }
 
-// carrier takes the bytes of a conversation to a service and back.
+// carrier sends the requests of a session and returns the answers.
 type carrier interface {
-	// list opens what the service says first: the list of its refs.
+	// list returns the first thing that the service sends: the list of its refs.
 	list(ctx context.Context) (io.ReadCloser, error)
-	// ask sends a request and opens the answer.
+	// ask sends a request and returns the answer, which the caller closes.
 	ask(ctx context.Context, request []byte) (io.ReadCloser, error)
 }
 
@@ -46,7 +46,7 @@ func (r Ref) Commit() plumbing.Hash {
 }
 
 // Refs reads the list of refs, calls visit with each, and returns what the remote
-// can do. It keeps no ref: a list may be longer than the memory. A remote without
+// supports. It keeps no ref: a list may be longer than the memory. A remote without
 // refs is [transport.ErrEmptyRemoteRepository].
 func (s *Session) Refs(ctx context.Context, visit func(Ref)) (*capability.List, error) {
 	answer, err := s.carrier.list(ctx)
@@ -62,7 +62,7 @@ func (s *Session) Refs(ctx context.Context, visit func(Ref)) (*capability.List, 
 	return capabilities, nil
 }
 
-// UploadPack asks for a pack. The caller closes the response.
+// UploadPack requests a pack. The caller closes the response.
 func (s *Session) UploadPack(ctx context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
 	var text bytes.Buffer
 	if err := errors.Join(request.Validate(), request.UploadRequest.Encode(&text), request.UploadHaves.Encode(&text, false),
@@ -80,7 +80,7 @@ func (s *Session) UploadPack(ctx context.Context, request *packp.UploadPackReque
 	return response, nil
 }
 
-// ReceivePack sends a pack and returns what became of it.
+// ReceivePack sends a pack and returns the result.
 func (s *Session) ReceivePack(ctx context.Context, request *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
 	var text bytes.Buffer
 	if err := request.Encode(&text); err != nil {
@@ -98,7 +98,7 @@ func (s *Session) ReceivePack(ctx context.Context, request *packp.ReferenceUpdat
 	return report, report.Error()
 }
 
-// Ask sends a request for which go-git has no words. The caller closes the answer.
+// Ask sends a request that go-git cannot encode. The caller closes the answer.
 func (s *Session) Ask(ctx context.Context, request []byte) (io.ReadCloser, error) {
 	return s.carrier.ask(ctx, request)
 }
@@ -126,7 +126,7 @@ func readRefs(from io.Reader, visit func(Ref)) (*capability.List, error) {
 	if err := checkObjectFormat(capabilities); err != nil {
 		return nil, err
 	}
-	var last Ref // may be followed by the commit it is for
+	var last Ref // the next line may be the commit of this tag
 	for line = ref; ; {
 		next, err := parseRef(line)
 		switch {
@@ -156,8 +156,8 @@ func visitNamed(ref Ref, visit func(Ref)) {
 	}
 }
 
-// firstLine returns the first ref, with the capabilities. Over HTTP the name of
-// the service comes before it.
+// firstLine returns the line of the first ref, with the capabilities. Over HTTP the
+// name of the service comes before it.
 func firstLine(lines *pktline.Scanner) (string, error) {
 	if !lines.Scan() {
 		if err := lines.Err(); err != nil {
@@ -211,7 +211,7 @@ func parseRef(line string) (Ref, error) {
 	return ref, nil
 }
 
-// objectFormat is the capability that says how a repository computes hashes.
+// objectFormat is the capability that names the hash function of a repository.
 const objectFormat = capability.Capability("object-format")
 
 // checkObjectFormat refuses a repository whose hashes are not SHA-1.
@@ -224,8 +224,8 @@ func checkObjectFormat(capabilities *capability.List) error {
 	return nil
 }
 
-// ObjectFormatError returns the error of a repository in another object format
-// than SHA-1, which is the one that Kargo reads.
+// ObjectFormatError returns the error of a repository in another object format than
+// SHA-1, the only one that Kargo reads.
 func ObjectFormatError(format string) error {
 	return &kargo.Error{Fault: kargo.Unavailable,
 		Hint: "make the repository in git's usual format: git init --object-format=sha1",

@@ -26,9 +26,9 @@ const (
 	defaultSSHUser = "git"
 )
 
-// overSSH runs one conversation with a service of git's at the other end.
-// go-git's own transport dials without the caller's context, reads ~/.ssh/config
-// and asks an agent; this one does what it was told and ends with its context.
+// overSSH runs one session with a git service over SSH. go-git's own transport
+// dials without the caller's context, reads ~/.ssh/config and uses an agent. This
+// one uses only what it is given and ends with its context.
 func (r *Remote) overSSH(ctx context.Context, service string, talk func(*Session) error) error {
 	address := net.JoinHostPort(r.address.host, strconv.Itoa(cmp.Or(r.address.port, defaultSSHPort)))
 	config, err := r.sshConfig(address)
@@ -40,7 +40,7 @@ func (r *Remote) overSSH(ctx context.Context, service string, talk func(*Session
 		return err
 	}
 	defer conn.Close()
-	// Every read below ends with the connection, and the connection with ctx.
+	// Every read below ends when the connection is closed, and ctx closes it.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
@@ -79,7 +79,7 @@ func (r *Remote) talkOver(conn net.Conn, address string, config *ssh.ClientConfi
 	return carrier.explain(talk(&Session{carrier}), shell)
 }
 
-// sshConfig reads the key and the known hosts anew.
+// sshConfig reads the key and the known hosts.
 func (r *Remote) sshConfig(address string) (*ssh.ClientConfig, error) {
 	signer, err := r.sshSigner()
 	if err != nil {
@@ -89,8 +89,8 @@ func (r *Remote) sshConfig(address string) (*ssh.ClientConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Asking for the kinds of key that are known, and no other, keeps a host
-	// with several keys from showing one that is not. SHA-1 signatures are out.
+	// Only kinds of key are requested that known_hosts has: a host with several
+	// keys could present another one. SHA-1 signatures are not accepted.
 	secure := ssh.SupportedAlgorithms().HostKeys
 	algorithms := slices.DeleteFunc(hosts.HostKeyAlgorithms(address), func(name string) bool {
 		return !slices.Contains(secure, name)
@@ -126,8 +126,8 @@ func (r *Remote) sshSigner() (ssh.Signer, error) {
 	return signer, nil
 }
 
-// knownHosts reads the host keys that count. The parser takes files only, so they
-// are handed to it in one that is in memory.
+// knownHosts reads the host keys to trust. The parser only takes files, so it gets
+// one in memory.
 func (r *Remote) knownHosts() (*knownhosts.HostKeyDB, error) {
 	content, err := r.access.KnownHosts()
 	if err != nil {
@@ -149,13 +149,13 @@ func (r *Remote) knownHosts() (*knownhosts.HostKeyDB, error) {
 	return hosts, nil
 }
 
-// quote makes one word of a path for the shell at the other end.
+// quote quotes a path for the shell of the other side.
 func quote(path string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(path) + "'"
 }
 
-// sshCarrier carries a conversation over SSH, with a service of git's that runs at
-// the other end. All contexts of a conversation are the connection's.
+// sshCarrier carries a session over SSH, with a git service that runs on the other
+// side. The contexts are not used: the connection has one.
 type sshCarrier struct {
 	in     io.WriteCloser
 	out    io.ReadCloser
@@ -169,16 +169,16 @@ func (s *sshCarrier) ask(_ context.Context, request []byte) (io.ReadCloser, erro
 	return s.out, err
 }
 
-// explain adds what the other end said on its standard error, which is where a
-// forge says why it closed the connection.
+// explain adds what the other side wrote to its standard error: forges write there
+// why they closed the connection.
 func (s *sshCarrier) explain(err error, shell *ssh.Session) error {
 	if err == nil {
-		_, _ = s.in.Write(pktline.FlushPkt) // nothing more to ask; the other end may have gone already
+		_, _ = s.in.Write(pktline.FlushPkt) // the end of the session; the other side may have closed it already
 		return nil
 	}
 	s.in.Close()
 	if errors.Is(err, packp.ErrEmptyInput) {
-		_ = shell.Wait() // so that all of it has arrived; the status says less
+		_ = shell.Wait() // until all of standard error has arrived
 	}
 	if said := s.errors.String(); said != "" {
 		return fmt.Errorf("%w: %s", err, said)
