@@ -123,6 +123,9 @@ func (m maker) make() kargo.Plan {
 	add(late, heldRemovals)
 	add(nil, m.endingTasks())
 	add(m.objectRemovals(m.usage(removed)))
+	var waiting []kargo.Hold
+	plan.Changes, waiting = m.inTurn(plan.Changes)
+	plan.Held = append(plan.Held, waiting...)
 	return plan
 }
 

@@ -71,50 +71,6 @@ func Ended(task kargo.Task) bool {
 	return false
 }
 
-// splitByPorts separates the removals that must come first from the rest: those
-// of services that publish a port which a wanted service is about to publish.
-func splitByPorts(removals []kargo.Change, index Index, stacks []stackPlan) (early, late []kargo.Change) {
-	needed := map[publishedPort]bool{}
-	for _, stack := range stacks {
-		for _, change := range stack.changes {
-			if change.Service != nil {
-				for _, port := range publishedPorts(*change.Service) {
-					needed[port] = true
-				}
-			}
-		}
-	}
-	for _, removal := range removals {
-		leaving, _ := index.Service(removal.Name)
-		ports := publishedPorts(leaving.Spec)
-		if slices.ContainsFunc(ports, func(port publishedPort) bool { return needed[port] }) {
-			early = append(early, removal)
-		} else {
-			late = append(late, removal)
-		}
-	}
-	return early, late
-}
-
-// publishedPort is a port that one service at most can publish.
-type publishedPort struct {
-	protocol swarm.PortConfigProtocol
-	number   uint32
-}
-
-func publishedPorts(spec swarm.ServiceSpec) []publishedPort {
-	var ports []publishedPort
-	if spec.EndpointSpec != nil {
-		for _, port := range spec.EndpointSpec.Ports {
-			if port.PublishedPort != 0 {
-				protocol := cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP) // as the daemon fills it in
-				ports = append(ports, publishedPort{protocol, port.PublishedPort})
-			}
-		}
-	}
-	return ports
-}
-
 // usage says what still needs the things that are to go: services that stay,
 // and tasks and services that are on their way out.
 type usage struct {
