@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kargo"
 	"kargo/controller"
@@ -17,7 +18,7 @@ import (
 )
 
 func applyCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &operationFlags{}
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "apply", Short: "Do one round: read, plan, carry out, record", GroupID: "swarm", Args: noArgs,
@@ -33,15 +34,12 @@ goes on until everything has settled, or fails.`,
 			return s.apply(cmd, env, wait)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
-	s.repoFlags(cmd.Flags())
-	s.swarmFlags(cmd.Flags())
-	cmd.Flags().DurationVar(&wait, "wait", 0, "go on until all has settled, at most this `long`")
+	s.flags(cmd.Flags())
+	cmd.Flags().DurationVar(&wait, "wait", 0, "time to go on until everything has settled; 0 does one round")
 	return cmd
 }
 
-func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Duration) error {
+func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait time.Duration) error {
 	source, address, err := s.source()
 	if err != nil {
 		return err
@@ -65,6 +63,17 @@ func (s *settings) apply(cmd *cobra.Command, env map[string]string, wait time.Du
 	return sayApplied(cmd.OutOrStdout(), r.Status(), o.store)
 }
 
+// operationFlags are those of a command that works on the Swarm with a workspace.
+type operationFlags struct {
+	sourceFlags
+	swarmFlags
+}
+
+func (s *operationFlags) flags(flags *pflag.FlagSet) {
+	s.sourceFlags.flags(flags)
+	s.swarmFlags.flags(flags)
+}
+
 // operation is a reconciler that a command runs round by round, with all that
 // it works on.
 type operation struct {
@@ -74,7 +83,7 @@ type operation struct {
 }
 
 // operate opens what an operation needs; stacks are those that a person named.
-func (s *settings) operate(cmd *cobra.Command, env map[string]string, source controller.Source, address string, stacks ...string) (*operation, error) {
+func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, source controller.Source, address string, stacks ...string) (*operation, error) {
 	client, err := s.docker(env)
 	if err != nil {
 		return nil, err
@@ -84,7 +93,6 @@ func (s *settings) operate(cmd *cobra.Command, env map[string]string, source con
 		return nil, errors.Join(err, client.Close())
 	}
 	o := &operation{client: client, store: store}
-	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
 	parts, err := s.parts(cmd.Context(), source, address, s.ownKey(client), store)
 	if err != nil {
 		o.close()

@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kargo"
 	"kargo/recipe"
 )
 
 func buildCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
-	var push bool
+	s := &buildFlags{}
 	cmd := &cobra.Command{
 		Use: "build [NAME]", Short: "Build an image of the workspace, and push it", GroupID: "swarm",
 		Long: `Build makes an image from the recipe build/NAME of the merged configuration
@@ -34,17 +34,26 @@ hooks are allowed (--allow-hooks).`,
 			if len(args) == 0 {
 				return s.listRecipes(cmd)
 			}
-			return s.build(cmd, env, args[0], push)
+			return s.build(cmd, env, args[0])
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
-	s.registryFlag(cmd.Flags())
-	cmd.Flags().BoolVar(&push, "push", true, "push the image, if its recipe says so")
+	s.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *settings) listRecipes(cmd *cobra.Command) error {
+type buildFlags struct {
+	workspaceFlags
+	registryFlags
+	push bool
+}
+
+func (s *buildFlags) flags(flags *pflag.FlagSet) {
+	s.workspaceFlags.flags(flags)
+	s.registryFlags.flags(flags)
+	flags.BoolVar(&s.push, "push", true, "push the image, if its recipe says so")
+}
+
+func (s *buildFlags) listRecipes(cmd *cobra.Command) error {
 	workspace, err := s.readForScripts(cmd)
 	if err != nil {
 		return err
@@ -55,7 +64,7 @@ func (s *settings) listRecipes(cmd *cobra.Command) error {
 	return nil
 }
 
-func (s *settings) build(cmd *cobra.Command, env map[string]string, name string, push bool) error {
+func (s *buildFlags) build(cmd *cobra.Command, env map[string]string, name string) error {
 	workspace, err := s.readForScripts(cmd)
 	if err != nil {
 		return err
@@ -74,7 +83,7 @@ func (s *settings) build(cmd *cobra.Command, env map[string]string, name string,
 	if err := refuse(cmd, problems); err != nil {
 		return err
 	}
-	if image.Push = image.Push && push; image.Push {
+	if image.Push = image.Push && s.push; image.Push {
 		if variable := recipe.Foreign(workspace, name); variable != "" {
 			return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s is the catalogue's own image, and not yours to push", image.Tags[0]),
 				Hint: fmt.Sprintf("set %s, as in %s=localhost:5000/%s; or say --push=false", variable, variable, name)}
@@ -84,7 +93,7 @@ func (s *settings) build(cmd *cobra.Command, env map[string]string, name string,
 }
 
 // carryOut builds and pushes.
-func (s *settings) carryOut(cmd *cobra.Command, env map[string]string, image kargo.Build) error {
+func (s *buildFlags) carryOut(cmd *cobra.Command, env map[string]string, image kargo.Build) error {
 	client, err := s.docker(env)
 	if err != nil {
 		return err

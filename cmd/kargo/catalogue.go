@@ -8,13 +8,14 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kargo"
 	"kargo/spelling"
 )
 
 func catalogueCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &catalogueFlags{}
 	var output string
 	cmd := &cobra.Command{
 		Use: "catalogue", Short: "List the services that Kargo brings along", GroupID: "workspace", Args: noArgs,
@@ -37,13 +38,14 @@ workspace's .env makes changes of another version wait for approval.`,
 			return printCatalogue(cmd.OutOrStdout(), listed)
 		},
 	}
-	s.catalogueFlags(cmd, &output)
+	s.flags(cmd.Flags())
+	outputFlag(cmd, &output, "text", "json")
 	cmd.AddCommand(showCommand(env))
 	return cmd
 }
 
 func showCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &catalogueFlags{}
 	var output string
 	cmd := &cobra.Command{
 		Use: "show SERVICE…", Short: "Print services of the catalogue with all their variables",
@@ -74,14 +76,20 @@ func showCommand(env map[string]string) *cobra.Command {
 			return nil
 		},
 	}
-	s.catalogueFlags(cmd, &output)
+	s.flags(cmd.Flags())
+	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }
 
-func (s *settings) catalogueFlags(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVar(&s.config, "config", "", "settings `file`")
-	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
-	outputFlag(cmd, output, "text", "json")
+// catalogueFlags are those of the commands that read the catalogue alone.
+type catalogueFlags struct {
+	program
+	defaultsFlag
+}
+
+func (s *catalogueFlags) flags(flags *pflag.FlagSet) {
+	s.program.flags(flags)
+	s.defaultsFlag.flags(flags)
 }
 
 // choose finds services by name.

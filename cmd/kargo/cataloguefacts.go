@@ -61,11 +61,11 @@ type catalogueVariable struct {
 // catalogue describes every service of the catalogue: the guide has the words,
 // and what the services need and offer is read from their own rendering, so
 // that it is true of another catalogue (--defaults), too.
-func (s *settings) catalogue(cmd *cobra.Command, env map[string]string) (catalogueList, error) {
+func (s *catalogueFlags) catalogue(cmd *cobra.Command, env map[string]string) (catalogueList, error) {
 	if err := s.prepare(cmd, env); err != nil {
 		return catalogueList{}, err
 	}
-	compiler, err := s.compiler()
+	compiler, err := (&workspaceFlags{program: s.program, compileFlags: compileFlags{defaultsFlag: s.defaultsFlag}}).compiler()
 	if err != nil {
 		return catalogueList{}, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func checkCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "check [STACK…]", Short: "Say everything that is wrong with a workspace", GroupID: "workspace",
 		Long: `Check reads a workspace as the controller would and prints every problem, one a
@@ -36,18 +36,8 @@ files are encrypted and which keys opened them.`,
 			return said(desired.Problems)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
-}
-
-// prepare completes the settings and makes their paths absolute.
-func (s *settings) prepare(cmd *cobra.Command, env map[string]string) error {
-	s.env = env
-	if err := s.resolve(cmd, env); err != nil {
-		return err
-	}
-	return s.absolute()
 }
 
 func printProblems(out io.Writer, problems kargo.Problems) {

@@ -20,21 +20,21 @@ import (
 // longestCleaning is how long a clean-up of all nodes may take.
 const longestCleaning = 15 * time.Minute
 
-// cleanSettings say when old images leave the nodes; never, unless asked for.
-type cleanSettings struct {
+// cleanFlags say when old images leave the nodes; never, unless asked for.
+type cleanFlags struct {
 	schedule string
 	image    string
 	age      time.Duration
 }
 
-func (s *settings) cleanFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&s.clean.schedule, "clean-images", "", "cron `expression` by which nodes remove old images of services (\"0 4 * * *\"); never if empty")
-	flags.StringVar(&s.clean.image, "clean-image", "", "`image` of Kargo itself, which does that on each node; needed with --clean-images")
-	flags.DurationVar(&s.clean.age, "clean-images-age", 24*time.Hour, "how long a node must have had an image before it may go")
+func (c *cleanFlags) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&c.schedule, "clean-images", "", "cron `expression` for the times at which nodes remove old images of services (\"0 4 * * *\"); by default never")
+	flags.StringVar(&c.image, "clean-image", "", "`name` of Kargo's own image, which removes the images on each node; --clean-images needs it")
+	flags.DurationVar(&c.age, "clean-images-age", 24*time.Hour, "age of an image on a node from which on it may be removed")
 }
 
 // cleanImages completes a controller's configuration.
-func (s *settings) cleanImages(parts *controller.Parts, client *swarm.Client) error {
+func (s *serveFlags) cleanImages(parts *controller.Parts, client *swarm.Client) error {
 	if s.clean.schedule == "" {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (s *settings) cleanImages(parts *controller.Parts, client *swarm.Client) er
 
 // cleanCommand is what the job runs on each node.
 func cleanCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &registryFlags{}
 	var told string
 	cmd := &cobra.Command{
 		Use: "clean-images", Short: "Remove images that a node does not need", Hidden: true, Args: noArgs,
@@ -80,7 +80,7 @@ func cleanCommand(env map[string]string) *cobra.Command {
 			return cleanNode(cmd.Context(), client, cleaning, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&told, "cleaning", "", "what may go and what must stay, as `JSON`")
+	cmd.Flags().StringVar(&told, "cleaning", "", "images that may be removed, and those that must stay, as `JSON`")
 	return cmd
 }
 

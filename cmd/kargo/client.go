@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kargo"
 	"kargo/server"
@@ -34,7 +35,22 @@ var errNoController = &kargo.Error{
 	Hint: "is `kargo serve` running? name its data directory with --data, or its address with --url",
 }
 
-func (s *settings) client() (*client, error) {
+// remoteFlags are those of a command that talks to a running controller.
+type remoteFlags struct {
+	program
+	dataDir
+	clientFlags
+}
+
+func (r *remoteFlags) flags(flags *pflag.FlagSet) {
+	r.program.flags(flags)
+	r.dataDir.flags(flags)
+	r.clientFlags.flags(flags)
+}
+
+// client returns the client of the controller at --url, or of that with the
+// same data directory.
+func (s *clientFlags) client(data dataDir) (*client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	c := &client{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: strings.TrimSuffix(s.url, "/")}
 	// A token must not travel to wherever somebody points.
@@ -42,7 +58,7 @@ func (s *settings) client() (*client, error) {
 	if c.base != "" {
 		return c, s.authorise(c)
 	}
-	socket := s.state("kargo.sock")
+	socket := data.state("kargo.sock")
 	if _, err := os.Stat(socket); err != nil {
 		return nil, errNoController
 	}
@@ -55,8 +71,8 @@ func (s *settings) client() (*client, error) {
 }
 
 // controllerRuns reports whether a controller answers in the data directory.
-func (s *settings) controllerRuns() bool {
-	connection, err := net.DialTimeout("unix", s.state("kargo.sock"), time.Second)
+func (d *dataDir) controllerRuns() bool {
+	connection, err := net.DialTimeout("unix", d.state("kargo.sock"), time.Second)
 	if err != nil {
 		return false
 	}
@@ -65,7 +81,7 @@ func (s *settings) controllerRuns() bool {
 
 // authorise gives the client its token, which it never sends in the clear
 // beyond this machine.
-func (s *settings) authorise(c *client) error {
+func (s *clientFlags) authorise(c *client) error {
 	address, err := url.Parse(c.base)
 	if err != nil || address.Host == "" {
 		return usagef("--url takes an address like https://kargo.example")
@@ -80,11 +96,11 @@ func (s *settings) authorise(c *client) error {
 
 // ask sends one request of a command to the controller that its settings name,
 // and decodes the answer.
-func (s *settings) ask(cmd *cobra.Command, env map[string]string, method, path string, body, answer any) error {
-	if err := s.prepare(cmd, env); err != nil {
+func (r *remoteFlags) ask(cmd *cobra.Command, env map[string]string, method, path string, body, answer any) error {
+	if err := r.prepare(cmd, env); err != nil {
 		return err
 	}
-	controller, err := s.client()
+	controller, err := r.client(r.dataDir)
 	if err != nil {
 		return err
 	}

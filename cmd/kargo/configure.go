@@ -9,7 +9,7 @@ import (
 )
 
 func configureCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "configure", Short: "Write the merged configuration to .kargo", GroupID: "workspace", Args: noArgs,
 		Long: `Configure lays the workspace over the defaults and writes the result to .kargo in
@@ -33,7 +33,6 @@ see deploy, and labels.`,
 			return err
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kargo"
 )
@@ -19,12 +20,18 @@ const allStacks = "all"
 
 // stackFlags are those of the commands that work on stacks a person names.
 type stackFlags struct {
+	operationFlags
 	wait      time.Duration
-	keepGoing bool
+	keepGoing bool // of some
+}
+
+func (s *stackFlags) flags(flags *pflag.FlagSet) {
+	s.operationFlags.flags(flags)
+	flags.DurationVar(&s.wait, "wait", 15*time.Minute, "longest time that a stack may take")
 }
 
 func deployCommand(env map[string]string) *cobra.Command {
-	s, f := &settings{}, &stackFlags{}
+	s := &stackFlags{}
 	cmd := &cobra.Command{
 		Use: "deploy STACK|all [DELAY]", Short: "Deploy one stack, or all in their order", GroupID: "swarm",
 		Long: `Deploy does for the named stack what apply does for all: it reads the workspace,
@@ -45,17 +52,17 @@ has come up; DELAY is how long to wait at least between two (10, or 1m30s).`,
 				return err
 			}
 			return s.onStacks(cmd, env, name, func(o *operation, stacks []string) error {
-				return o.deploy(cmd, f, delay, stacks)
+				return o.deploy(cmd, s, delay, stacks)
 			})
 		},
 	}
-	s.onStacksFlags(cmd, f)
-	cmd.Flags().BoolVar(&f.keepGoing, "keep-going", false, "with all: go on with the next stack when one has failed")
+	s.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&s.keepGoing, "keep-going", false, "go on with the next stack after one has failed (with \"all\")")
 	return cmd
 }
 
 func redeployCommand(env map[string]string) *cobra.Command {
-	s, f := &settings{}, &stackFlags{}
+	s := &stackFlags{}
 	cmd := &cobra.Command{
 		Use: "redeploy STACK|all", Short: "Remove one stack or all, and deploy them anew", GroupID: "swarm",
 		Long: `Redeploy removes the stack, waits until its tasks, networks and configs are gone,
@@ -70,24 +77,16 @@ checked first: where it is not sound nothing is removed.`,
 				return err
 			}
 			return s.onStacks(cmd, env, name, func(o *operation, stacks []string) error {
-				if err := o.remove(cmd, f, stacks); err != nil {
+				if err := o.remove(cmd, s, stacks); err != nil {
 					return err
 				}
-				return o.deploy(cmd, f, 0, stacks)
+				return o.deploy(cmd, s, 0, stacks)
 			})
 		},
 	}
-	s.onStacksFlags(cmd, f)
-	cmd.Flags().BoolVar(&f.keepGoing, "keep-going", false, "with all: go on with the next stack when one has failed")
+	s.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&s.keepGoing, "keep-going", false, "go on with the next stack after one has failed (with \"all\")")
 	return cmd
-}
-
-func (s *settings) onStacksFlags(cmd *cobra.Command, f *stackFlags) {
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
-	s.repoFlags(cmd.Flags())
-	s.swarmFlags(cmd.Flags())
-	cmd.Flags().DurationVar(&f.wait, "wait", 15*time.Minute, "how `long` a stack may take at most")
 }
 
 func stackArgument(cmd *cobra.Command, args []string, most int) (string, error) {
@@ -117,7 +116,7 @@ func delayArgument(args []string) (time.Duration, error) {
 
 // onStacks reads the workspace, refuses it where the named stacks are not
 // sound, and hands them over in the order of STACKS.
-func (s *settings) onStacks(cmd *cobra.Command, env map[string]string, name string, do func(*operation, []string) error) error {
+func (s *operationFlags) onStacks(cmd *cobra.Command, env map[string]string, name string, do func(*operation, []string) error) error {
 	if err := s.prepare(cmd, env); err != nil {
 		return err
 	}
@@ -267,7 +266,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // warnOfController says so if what runs came from a repository, while a person
 // works on it from a directory: a controller may follow that repository, and
 // would put things back.
-func (s *settings) warnOfController(cmd *cobra.Command, o *operation) error {
+func (s *operationFlags) warnOfController(cmd *cobra.Command, o *operation) error {
 	if s.repo != "" {
 		return nil
 	}

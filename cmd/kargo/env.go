@@ -14,7 +14,7 @@ import (
 )
 
 func envCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "env [VARIABLE…]", Short: "Print the environment in force, and where each value comes from", GroupID: "workspace",
 		Long: `Env prints every variable that stacks and templates of a workspace can see, with
@@ -58,13 +58,12 @@ bash-process, for files that run programs (--allow-hooks).`,
 			return table.Flush()
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 
 func infoCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "info", Short: "Print the stacks of a workspace and their services", GroupID: "workspace", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -84,7 +83,6 @@ func infoCommand(env map[string]string) *cobra.Command {
 			return refuse(cmd, desired.Problems)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func execCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "exec SCRIPT [ARGUMENT…]", Short: "Run a script of the merged configuration", GroupID: "workspace",
 		Long: `Exec runs .kargo/scripts/SCRIPT.sh in its directory, by bash, with the variables
@@ -37,8 +37,7 @@ Settings of Kargo come before the name of the script.`,
 			return s.runScript(cmd, workspace, "scripts", args[0], words(args[1:]))
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
@@ -54,7 +53,7 @@ func words(args []string) []string {
 
 // readForScripts reads a workspace whose environment is sound. Its stacks need
 // not be for a script to run or an image to be built.
-func (s *settings) readForScripts(cmd *cobra.Command) (kargo.Workspace, error) {
+func (s *workspaceFlags) readForScripts(cmd *cobra.Command) (kargo.Workspace, error) {
 	desired, err := s.read(cmd.Context())
 	if err == nil && desired.Workspace.Env["STACKS"] == "" {
 		err = refuse(cmd, desired.Problems)
@@ -63,7 +62,7 @@ func (s *settings) readForScripts(cmd *cobra.Command) (kargo.Workspace, error) {
 }
 
 // runScript runs a script of one folder of the merged configuration.
-func (s *settings) runScript(cmd *cobra.Command, workspace kargo.Workspace, folder, name string, args []string) error {
+func (s *workspaceFlags) runScript(cmd *cobra.Command, workspace kargo.Workspace, folder, name string, args []string) error {
 	return hooks.Script{
 		Dir: filepath.Join(s.root(), folder), Name: name, Args: args, Env: personal(workspace.Env, s.env),
 		In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr(),

@@ -20,7 +20,7 @@ import (
 )
 
 func historyCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &remoteFlags{}
 	var output string
 	var asked deploymentsFlags
 	cmd := &cobra.Command{
@@ -57,9 +57,8 @@ kept; --before prints earlier ones.`,
 			return printDeployments(cmd.OutOrStdout(), deployments)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
-	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "how many deployments to print at most; 0 prints all")
+	s.flags(cmd.Flags())
+	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "largest `number` of deployments to print; 0 prints all")
 	cmd.Flags().Uint64Var(&asked.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
@@ -101,12 +100,12 @@ type records interface {
 
 // records returns the controller's, and the file's where no controller runs.
 // The caller calls done when it has read them.
-func (s *settings) records() (_ records, done func(), err error) {
-	controller, err := s.client()
+func (s *remoteFlags) records() (_ records, done func(), err error) {
+	controller, err := s.client(s.dataDir)
 	if !errors.Is(err, errNoController) {
 		return remoteRecords{controller}, func() {}, err
 	}
-	if _, err := s.takeUsed(); err != nil {
+	if _, err := s.useRemembered(); err != nil {
 		return nil, nil, err
 	}
 	store, err := s.openHistory()

@@ -9,30 +9,30 @@ import (
 	"kargo/hooks"
 )
 
-// hookSettings say whether the workspace's own scripts may run.
-type hookSettings struct {
+// hookFlags say whether the workspace's own scripts may run.
+type hookFlags struct {
 	allowed bool
 	timeout time.Duration
 	runner  *hooks.Runner // one for all: it remembers what ran
 }
 
-func (s *settings) hookFlags(flags *pflag.FlagSet) {
-	flags.BoolVar(&s.hooks.allowed, "allow-hooks", false, "run the workspace's hooks (deploy/*_before.sh, *_after.sh), and its environment files where they run programs")
-	flags.DurationVar(&s.hooks.timeout, "hook-timeout", hooks.DefaultTimeout, "how `long` one of these may take")
+func (h *hookFlags) flags(flags *pflag.FlagSet) {
+	flags.BoolVar(&h.allowed, "allow-hooks", false, "run the workspace's hooks (deploy/*_before.sh, *_after.sh), and its environment files that run programs")
+	flags.DurationVar(&h.timeout, "hook-timeout", hooks.DefaultTimeout, "time limit of one hook or environment file")
 }
 
-// setHooks lets a compiler run a workspace's hooks, if they are allowed.
-func (s *settings) setHooks(compiler *compile.Compiler) {
+// set lets a compiler run a workspace's hooks, if they are allowed.
+func (h *hookFlags) set(compiler *compile.Compiler) {
 	compiler.Hooks = hooks.Refuse
-	if runner := s.hookRunner(); runner != nil {
+	if runner := h.theRunner(); runner != nil {
 		compiler.Hooks, compiler.Shell = runner.Before, runner.Environment
 	}
 }
 
-// hookRunner returns the one runner of hooks; nil where none may run.
-func (s *settings) hookRunner() *hooks.Runner {
-	if s.hooks.allowed && s.hooks.runner == nil {
-		s.hooks.runner = &hooks.Runner{Timeout: s.hooks.timeout}
+// theRunner returns the one runner of hooks; nil where none may run.
+func (h *hookFlags) theRunner() *hooks.Runner {
+	if h.allowed && h.runner == nil {
+		h.runner = &hooks.Runner{Timeout: h.timeout}
 	}
-	return s.hooks.runner
+	return h.runner
 }

@@ -21,24 +21,20 @@ import (
 	"kargo/registry"
 )
 
-// imageSettings say how the tags of images are followed, where a workspace asks
+// imageFlags say how the tags of images are followed, where a workspace asks
 // for it.
-type imageSettings struct {
+type imageFlags struct {
 	interval time.Duration
 	insecure []string
-	author   mailbox
 }
 
-func (s *settings) imageFlags(flags *pflag.FlagSet) {
-	i := &s.images
-	i.author = mailbox{Name: "Kargo", Address: "kargo@localhost"}
-	flags.DurationVar(&i.interval, "images-interval", time.Hour, "how often registries are asked for newer tags, where kargo.yml follows some; 0 for never")
-	flags.StringArrayVar(&i.insecure, "insecure-registry", nil, "`host` of a registry that may be asked without encryption, as image names have it; may be repeated")
-	flags.Var(&i.author, "commit-author", "`name <address>` in commits that Kargo makes where kargo.yml has newer tags written")
+func (i *imageFlags) flags(flags *pflag.FlagSet) {
+	flags.DurationVar(&i.interval, "images-interval", time.Hour, "time between two requests to registries for newer tags, where kargo.yml follows some; 0 asks never")
+	flags.StringArrayVar(&i.insecure, "insecure-registry", nil, "`host` of a registry that may be asked without encryption, written as in image names; can be repeated")
 }
 
 // followImages completes a controller's configuration.
-func (s *settings) followImages(parts *controller.Parts) error {
+func (s *serveFlags) followImages(parts *controller.Parts) error {
 	if s.images.interval == 0 {
 		return nil
 	}
@@ -75,7 +71,7 @@ func (m *mailbox) Set(text string) error {
 }
 
 func imagesCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &remoteFlags{}
 	var output string
 	cmd := &cobra.Command{
 		Use: "images", Short: "Print which image tags are followed, and which are behind", GroupID: "controller", Args: noArgs,
@@ -98,8 +94,7 @@ written to the repository. "kargo sync" has the registries asked at once.`,
 			return nil
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }

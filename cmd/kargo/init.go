@@ -16,7 +16,7 @@ import (
 )
 
 func initCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &catalogueFlags{}
 	var services []string
 	cmd := &cobra.Command{
 		Use: "init [DIR]", Short: "Write a workspace for chosen services", GroupID: "workspace",
@@ -46,8 +46,7 @@ there already, nothing is written at all.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&services, "services", nil, "`names` of services of the catalogue, separated by commas")
-	cmd.Flags().StringVar(&s.config, "config", "", "settings `file`")
-	cmd.Flags().StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
+	s.flags(cmd.Flags())
 	return cmd
 }
 

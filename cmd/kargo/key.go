@@ -30,7 +30,7 @@ type instanceKey struct {
 
 // ownKey is the instance's key for whoever changes something: it is made where
 // there is none.
-func (s *settings) ownKey(client *swarm.Client) *instanceKey {
+func (s *swarmFlags) ownKey(client *swarm.Client) *instanceKey {
 	return &instanceKey{client: client, instance: s.instance, create: true}
 }
 

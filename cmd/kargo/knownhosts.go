@@ -9,7 +9,10 @@ import (
 )
 
 func knownHostsCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &struct {
+		program
+		proxyFlags
+	}{}
 	cmd := &cobra.Command{
 		Use: "known-hosts HOST[:PORT]", Short: "Print the SSH keys of a git host, to be checked", GroupID: "workspace",
 		Long: `Known-hosts prints the keys that a host shows, as lines for --known-hosts-file with
@@ -25,7 +28,7 @@ it was not given.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			keys, err := wire.HostKeys(cmd.Context(), args[0], s.git.through(), 0)
+			keys, err := wire.HostKeys(cmd.Context(), args[0], s.proxy(), 0)
 			if err != nil {
 				return err
 			}
@@ -36,7 +39,7 @@ it was not given.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&s.config, "config", "", "settings `file`")
-	s.git.proxyFlags(cmd.Flags())
+	s.program.flags(cmd.Flags())
+	s.proxyFlags.flags(cmd.Flags())
 	return cmd
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func labelsCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &operationFlags{}
 	var apply bool
 	cmd := &cobra.Command{
 		Use: "labels", Short: "Print the labels of nodes, and what the workspace would change", GroupID: "swarm", Args: noArgs,
@@ -35,15 +35,12 @@ that need them.`,
 			return s.showLabels(cmd, env)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
-	s.repoFlags(cmd.Flags())
-	s.swarmFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&apply, "apply", false, "make the labels what the workspace says")
+	s.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&apply, "apply", false, "change the labels to what the workspace says")
 	return cmd
 }
 
-func (s *settings) showLabels(cmd *cobra.Command, env map[string]string) error {
+func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string) error {
 	desired, err := s.readSource(cmd.Context())
 	if err != nil {
 		return err
@@ -87,7 +84,7 @@ func printLabels(out io.Writer, nodes []kargo.LiveNode, mask kargo.Mask) {
 }
 
 // applyLabels runs rounds in which no stack is touched.
-func (s *settings) applyLabels(cmd *cobra.Command, env map[string]string) error {
+func (s *operationFlags) applyLabels(cmd *cobra.Command, env map[string]string) error {
 	return s.onStacks(cmd, env, allStacks, func(o *operation, _ []string) error {
 		o.reconciler.Select()
 		changes, err := o.rounds(cmd.Context(), "labels", time.Minute)

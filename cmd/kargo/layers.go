@@ -17,33 +17,33 @@ import (
 // directoryLayer begins the address of a layer that is a plain directory.
 const directoryLayer = "dir:"
 
-// layerSettings say where the shared layers come from. Each but the first
+// layerFlags say where the shared layers come from. Each but the first
 // names the layer that it is for: NAME=VALUE.
-type layerSettings struct {
+type layerFlags struct {
 	layers        []string // NAME=ADDRESS[#REF], lowest first
 	usernames     []string
 	passwordFiles []string
 	sshKeyFiles   []string
 }
 
-func (s *settings) layerFlags(flags *pflag.FlagSet) {
-	l := &s.layer
-	flags.StringArrayVar(&l.layers, "layer", nil, "shared layer below the workspace, as `NAME=ADDRESS`[#REF], or NAME=dir:DIRECTORY; lowest first, may be repeated")
-	flags.StringArrayVar(&l.usernames, "layer-username", nil, "user name of a layer for https, as `NAME=USER`")
-	flags.StringArrayVar(&l.passwordFiles, "layer-password-file", nil, "file with the password of a layer for https, as `NAME=FILE`; the workspace repository's where both are on one host")
-	flags.StringArrayVar(&l.sshKeyFiles, "layer-ssh-key-file", nil, "file with the private key of a layer, as `NAME=FILE`; the workspace repository's where both are on one host")
+func (l *layerFlags) flags(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&l.layers, "layer", nil, "shared layer below the workspace as `NAME=ADDRESS`[#REF] or NAME=dir:PATH; can be repeated, the lowest layer first")
+	flags.StringArrayVar(&l.usernames, "layer-username", nil, "user name of a layer for https as `NAME=USER`")
+	flags.StringArrayVar(&l.passwordFiles, "layer-password-file", nil, "file with the password of a layer for https as `NAME=PATH`; by default that of the workspace repository, if both are on one host")
+	flags.StringArrayVar(&l.sshKeyFiles, "layer-ssh-key-file", nil, "file with the private key of a layer for ssh as `NAME=PATH`; by default that of the workspace repository, if both are on one host")
 }
 
-// withLayers puts the shared layers below a source.
-func (s *settings) withLayers(source compile.Repository) (controller.Source, error) {
+// withLayers puts the shared layers below a source. git are the options of the
+// workspace repository.
+func (w *workspaceFlags) withLayers(source compile.Repository, git gitsync.Options) (controller.Source, error) {
 	var shared []compile.SharedLayer
 	names := map[string]bool{}
-	for _, text := range s.layer.layers {
+	for _, text := range w.layers.layers {
 		name, address, ok := strings.Cut(text, "=")
 		if !ok || address == "" {
 			return nil, usagef("--layer takes NAME=ADDRESS, not %q", name)
 		}
-		layer, err := s.layerSource(name, address)
+		layer, err := w.layerSource(name, address, git)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +51,7 @@ func (s *settings) withLayers(source compile.Repository) (controller.Source, err
 		shared = append(shared, compile.SharedLayer{Name: name, Repository: layer})
 	}
 	for flag, list := range map[string][]string{
-		"layer-username": s.layer.usernames, "layer-password-file": s.layer.passwordFiles, "layer-ssh-key-file": s.layer.sshKeyFiles,
+		"layer-username": w.layers.usernames, "layer-password-file": w.layers.passwordFiles, "layer-ssh-key-file": w.layers.sshKeyFiles,
 	} {
 		for _, entry := range list {
 			if name, _, _ := strings.Cut(entry, "="); !names[name] {
@@ -63,26 +63,25 @@ func (s *settings) withLayers(source compile.Repository) (controller.Source, err
 }
 
 // layerSource opens one layer: a plain directory, or a repository.
-func (s *settings) layerSource(name, address string) (compile.Repository, error) {
+func (w *workspaceFlags) layerSource(name, address string, options gitsync.Options) (compile.Repository, error) {
 	if path, ok := strings.CutPrefix(address, directoryLayer); ok {
 		path, err := filepath.Abs(path)
 		return directory.Repository{Path: path, Reads: merge.Reads}, err
 	}
 	address, ref, _ := strings.Cut(address, "#")
-	options := s.gitOptions()
-	if !wire.SameHost(address, s.repo) {
+	if !wire.SameHost(address, options.URL) {
 		// What the workspace's host may see is none of another host's business.
 		options.Access = options.Access.WithoutCredentials()
 	}
-	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", s.state(filepath.Join("layers", name))
-	if user, ok := valueFor(name, s.layer.usernames); ok {
+	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", w.state(filepath.Join("layers", name))
+	if user, ok := valueFor(name, w.layers.usernames); ok {
 		options.Username = user
 	}
-	if file, ok := valueFor(name, s.layer.passwordFiles); ok {
-		options.Password, options.BearerToken, options.GitHubApp = secretSource{file: file}.text(), nil, nil
+	if file, ok := valueFor(name, w.layers.passwordFiles); ok {
+		options.Password, options.BearerToken, options.GitHubApp = (&secretSource{file: file}).text(), nil, nil
 	}
-	if file, ok := valueFor(name, s.layer.sshKeyFiles); ok {
-		options.SSHKey, options.SSHPassphrase = secretSource{file: file}.optional(), nil
+	if file, ok := valueFor(name, w.layers.sshKeyFiles); ok {
+		options.SSHKey, options.SSHPassphrase = (&secretSource{file: file}).optional(), nil
 	}
 	return gitsync.Open(options)
 }

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kargo"
 	"kargo/compile"
@@ -17,7 +16,7 @@ import (
 )
 
 func planCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &planFlags{}
 	var output string
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Print what apply would change, and why", GroupID: "swarm", Args: noArgs,
@@ -41,18 +40,25 @@ controller that plans: what the plan says is what its next round does. With
 			return showPreview(cmd, output, preview)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
-	s.repoFlags(cmd.Flags())
-	s.swarmFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }
 
+// planFlags are those of the command plan.
+type planFlags struct {
+	operationFlags
+	clientFlags
+}
+
+func (s *planFlags) flags(flags *pflag.FlagSet) {
+	s.operationFlags.flags(flags)
+	s.clientFlags.flags(flags)
+}
+
 // preview returns the plan of the next round: from the controller that runs, or
 // made here in the same way.
-func (s *settings) preview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
+func (s *planFlags) preview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
 	named := s.workspace != "" || s.repo != ""
 	if s.url != "" && named {
 		return kargo.Preview{}, usagef("--url asks a controller, which has its own workspace; leave --workspace and --repo away")
@@ -64,8 +70,8 @@ func (s *settings) preview(cmd *cobra.Command, env map[string]string) (kargo.Pre
 }
 
 // askPreview asks the controller.
-func (s *settings) askPreview(ctx context.Context) (preview kargo.Preview, err error) {
-	controller, err := s.client()
+func (s *planFlags) askPreview(ctx context.Context) (preview kargo.Preview, err error) {
+	controller, err := s.client(s.dataDir)
 	if err != nil {
 		return preview, err
 	}
@@ -74,7 +80,7 @@ func (s *settings) askPreview(ctx context.Context) (preview kargo.Preview, err e
 }
 
 // makePreview does what a round does, up to its plan. It makes no file.
-func (s *settings) makePreview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
+func (s *operationFlags) makePreview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
 	source, address, err := s.source()
 	if err != nil {
 		return kargo.Preview{}, err
@@ -92,7 +98,6 @@ func (s *settings) makePreview(cmd *cobra.Command, env map[string]string) (kargo
 	if err != nil {
 		return kargo.Preview{}, err
 	}
-	s.interval, s.verify = time.Hour, time.Hour // nothing falls due
 	instance := &instanceKey{client: client, instance: s.instance}
 	if store == nil {
 		parts, err := s.partsWith(randomKey(), instance, client)
@@ -124,32 +129,12 @@ func showPreview(cmd *cobra.Command, output string, preview kargo.Preview) error
 }
 
 // readSource reads the head of the repository or directory.
-func (s *settings) readSource(ctx context.Context) (compile.Desired, error) {
+func (s *sourceFlags) readSource(ctx context.Context) (compile.Desired, error) {
 	source, _, err := s.source()
 	if err != nil {
 		return compile.Desired{}, err
 	}
 	return s.readHead(ctx, source)
-}
-
-// maskKey returns the key of the digests of secrets: that of the history, or one
-// made up where there is none or a controller uses it.
-func (s *settings) maskKey() ([]byte, error) {
-	store, err := s.openHistoryToRead()
-	if err == nil && store != nil {
-		defer store.Close()
-		return store.Key()
-	}
-	if err != nil && kargo.FaultOf(err) != kargo.Unavailable {
-		return nil, err
-	}
-	return randomKey(), nil
-}
-
-func randomKey() []byte {
-	key := make([]byte, 32)
-	rand.Read(key) // never fails
-	return key
 }
 
 func printPlan(out io.Writer, next kargo.Plan) error {

@@ -14,26 +14,26 @@ import (
 	"kargo/permit"
 )
 
-// policySettings say what the operator permits a workspace.
-type policySettings struct {
+// policyFlags say what the operator permits a workspace.
+type policyFlags struct {
 	name  string
 	file  string
 	rules []string // RULE=VALUE
 }
 
-func (s *settings) policyFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&s.policy.name, "policy", "", "what a workspace may ask of Docker: `open` (warns only), baseline or restricted; see docs/policy.md")
-	flags.StringVar(&s.policy.file, "policy-file", "", "YAML `file` with a policy, its rules and exceptions for single services")
-	flags.StringArrayVar(&s.policy.rules, "policy-rule", nil, "one rule on top, as `RULE=VALUE`: allow, warn, deny or what it permits (bind-mounts=/srv/*); may be repeated")
+func (p *policyFlags) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&p.name, "policy", "", "`name` of the policy for what a workspace may ask of Docker: open (only warns, the default), baseline or restricted; see docs/policy.md")
+	flags.Var((*pathValue)(&p.file), "policy-file", "YAML file with a policy, its rules and exceptions for single services")
+	flags.StringArrayVar(&p.rules, "policy-rule", nil, "one more rule as `RULE=VALUE`, where the value is allow, warn, deny or what the rule permits (bind-mounts=/srv/*); can be repeated")
 }
 
-// permitted is the operator's policy: that of the file, with flags on top.
-func (s *settings) permitted() (permit.Policy, error) {
-	file, err := readPolicyFile(s.policy.file)
+// policy returns the operator's policy: that of the file, with flags on top.
+func (p *policyFlags) policy() (permit.Policy, error) {
+	file, err := readPolicyFile(p.file)
 	if err != nil {
 		return permit.Policy{}, err
 	}
-	policy, err := permit.New(cmp.Or(s.policy.name, file.name, permit.Open))
+	policy, err := permit.New(cmp.Or(p.name, file.name, permit.Open))
 	if err != nil {
 		return policy, err
 	}
@@ -44,7 +44,7 @@ func (s *settings) permitted() (permit.Policy, error) {
 	}
 	// What is said of one rule adds up.
 	values := map[string][]string{}
-	for _, text := range s.policy.rules {
+	for _, text := range p.rules {
 		rule, value, ok := strings.Cut(text, "=")
 		if !ok {
 			return policy, usagef("--policy-rule takes RULE=VALUE, not %q", text)

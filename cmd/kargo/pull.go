@@ -14,7 +14,7 @@ import (
 )
 
 func pullCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &sourceFlags{}
 	cmd := &cobra.Command{
 		Use: "pull", Short: "Bring the workspace's clone up to date, and say what changed", GroupID: "workspace", Args: noArgs,
 		Long: `Pull brings the git clone that the workspace directory lies in forward to where its
@@ -32,13 +32,11 @@ their kin.`,
 			return s.pull(cmd)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
-	s.repoFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *settings) pull(cmd *cobra.Command) error {
+func (s *sourceFlags) pull(cmd *cobra.Command) error {
 	if s.repo != "" {
 		return usagef("--repo names no clone; kargo pull works on --workspace")
 	}
@@ -61,7 +59,7 @@ func (s *settings) pull(cmd *cobra.Command) error {
 		return err
 	}
 	printPulled(cmd.OutOrStdout(), pulled)
-	desired, err := s.read(cmd.Context())
+	desired, err := s.readWith(cmd.Context(), s.gitOptions())
 	if err != nil {
 		return err
 	}
@@ -73,8 +71,8 @@ func (s *settings) pull(cmd *cobra.Command) error {
 }
 
 // digests are those of the workspace's stacks, by name.
-func (s *settings) digests(ctx context.Context) (map[string]string, error) {
-	desired, err := s.read(ctx)
+func (s *sourceFlags) digests(ctx context.Context) (map[string]string, error) {
+	desired, err := s.readWith(ctx, s.gitOptions())
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func removeCommand(env map[string]string) *cobra.Command {
-	s, f := &settings{}, &stackFlags{}
+	s := &stackFlags{}
 	cmd := &cobra.Command{
 		Use: "remove STACK|all", Short: "Remove one stack, or all in reverse order", GroupID: "swarm",
 		Long: `Remove takes a stack off the Swarm: its services, and then, once the last task
@@ -30,14 +30,14 @@ A controller that still follows a repository which names the stack puts it back.
 			if err != nil {
 				return err
 			}
-			return s.removeStacks(cmd, env, f, name)
+			return s.removeStacks(cmd, env, name)
 		},
 	}
-	s.onStacksFlags(cmd, f)
+	s.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *settings) removeStacks(cmd *cobra.Command, env map[string]string, f *stackFlags, name string) error {
+func (s *stackFlags) removeStacks(cmd *cobra.Command, env map[string]string, name string) error {
 	if err := s.prepare(cmd, env); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *settings) removeStacks(cmd *cobra.Command, env map[string]string, f *st
 	if err != nil {
 		return err
 	}
-	return o.remove(cmd, f, stacks)
+	return o.remove(cmd, s, stacks)
 }
 
 // remove takes stacks off the Swarm, and waits until nothing is left of them.
@@ -84,7 +84,7 @@ func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) e
 
 // stacksToRemove are the named stack, or all that run or are known, less the
 // protected ones.
-func (s *settings) stacksToRemove(cmd *cobra.Command, o *operation, name string) ([]string, error) {
+func (s *operationFlags) stacksToRemove(cmd *cobra.Command, o *operation, name string) ([]string, error) {
 	services, err := o.client.Services(cmd.Context())
 	if err != nil {
 		return nil, err

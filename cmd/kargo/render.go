@@ -15,7 +15,7 @@ import (
 )
 
 func renderCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	var output string
 	var showSecrets bool
 	cmd := &cobra.Command{
@@ -47,8 +47,7 @@ on the Swarm; here, where none is at hand, it is another one.`,
 			return encode(cmd.OutOrStdout(), output, document)
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	outputFlag(cmd, &output, "yaml", "json")
 	cmd.Flags().BoolVar(&showSecrets, "show-secrets", false, "print secret values as they are")
 	return cmd
@@ -143,7 +142,7 @@ func renderDocument(stacks []kargo.Stack) renderedStacks {
 
 // outputFlag adds -o; the first form is the default.
 func outputFlag(cmd *cobra.Command, output *string, forms ...string) {
-	cmd.Flags().StringVarP(output, "output", "o", forms[0], fmt.Sprintf("`form` of the output: %s or %s", forms[0], forms[1]))
+	cmd.Flags().StringVarP(output, "output", "o", forms[0], fmt.Sprintf("`kind` of output: %s or %s", forms[0], forms[1]))
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		for _, form := range forms {
 			if *output == form {

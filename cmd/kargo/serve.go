@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/mail"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,7 +32,7 @@ import (
 const graceful = 1500 * time.Millisecond
 
 func serveCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &serveFlags{}
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the controller", GroupID: "swarm", Args: noArgs,
 		Long: `Serve keeps the Swarm equal to a workspace repository: it asks git on a schedule
@@ -49,27 +50,91 @@ and DOCKER_CERT_PATH. It must be a manager.`,
 			return s.serve(cmd.Context(), cmd.ErrOrStderr(), env, sameFlags(cmd.Flags()))
 		},
 	}
-	s.serveSettings(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 
-// serveSettings are all settings of a running controller.
-func (s *settings) serveSettings(flags *pflag.FlagSet) {
-	s.dataFlags(flags)
-	flags.StringVar(&s.defaults, "defaults", "", "`directory` that takes the place of the embedded catalogue")
-	s.secretFlags(flags)
-	s.hookFlags(flags)
-	s.repoFlags(flags)
-	s.layerFlags(flags)
-	s.policyFlags(flags)
-	s.swarmFlags(flags)
-	s.serveFlags(flags)
+// serveFlags are all settings of a running controller.
+type serveFlags struct {
+	operationFlags // without --workspace: a controller follows a repository
+	paceFlags
+	serverFlags
+	images imageFlags
+	clean  cleanFlags
+	notify notifyFlags
+	log    logFlags
+}
+
+func (s *serveFlags) flags(flags *pflag.FlagSet) {
+	s.program.flags(flags)
+	s.dataDir.flags(flags)
+	s.compileFlags.flags(flags)
+	s.repositoryFlags.flags(flags)
+	s.author = mail.Address{Name: "Kargo", Address: "kargo@localhost"}
+	flags.Var((*mailbox)(&s.author), "commit-author", "`name` and address (\"NAME <ADDRESS>\") in the commits that Kargo makes, where kargo.yml tells it to write newer tags")
+	s.swarmFlags.flags(flags)
+	s.paceFlags.flags(flags)
+	s.serverFlags.flags(flags)
+	s.images.flags(flags)
+	s.clean.flags(flags)
+	s.notify.flags(flags)
+	s.log.flags(flags)
+}
+
+// paceFlags say when the controller looks, and what it may take for that.
+type paceFlags struct {
+	interval   time.Duration
+	schedule   string
+	verify     time.Duration
+	readMemory int
+}
+
+func (p *paceFlags) flags(flags *pflag.FlagSet) {
+	flags.DurationVar(&p.interval, "interval", time.Minute, "time between two requests to git")
+	flags.StringVar(&p.schedule, "schedule", "", "cron `expression` for the times at which git is asked (\"*/5 * * * *\"); it replaces --interval")
+	flags.DurationVar(&p.verify, "verify", 5*time.Minute, "time between two looks at the whole Swarm, even if nothing has changed")
+	flags.IntVar(&p.readMemory, "read-memory", 0,
+		"`number` of MiB of memory that reading one revision may take; a revision that needs more is refused; 0 stands for 1024, or half of the container's memory if that is less")
+}
+
+// serverFlags say what the controller serves over HTTP.
+type serverFlags struct {
+	listen      string
+	openMetrics bool
+	webhook     secretSource
+	apiToken    secretSource
+}
+
+func (s *serverFlags) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` for webhooks, API, metrics and the page")
+	flags.BoolVar(&s.openMetrics, "open-metrics", true, "serve /metrics without the token")
+	secretFlag(flags, &s.webhook, "webhook-secret", "file with the secret of webhooks; without one webhooks are refused")
+	apiTokenFlag(flags, &s.apiToken)
+}
+
+// notifyFlags say who is told how a deployment ended.
+type notifyFlags struct {
+	url    string
+	secret secretSource
+}
+
+func (n *notifyFlags) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&n.url, "notify-url", "", "`address` that receives the outcome of each deployment (signed JSON)")
+	secretFlag(flags, &n.secret, "notify-secret", "file with the secret that signs notifications")
+}
+
+// logFlags say how the controller logs.
+type logFlags struct{ format, level string }
+
+func (l *logFlags) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&l.format, "log-format", "text", "`kind` of log: text or json")
+	flags.StringVar(&l.level, "log-level", "info", "`kind` of records to log from: debug, info, warn or error")
 }
 
 // serve puts the parts together and runs them until ctx ends. args are its
 // settings, for children.
-func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]string, args []string) error {
-	log, err := s.logger(stderr)
+func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string]string, args []string) error {
+	log, err := s.log.logger(stderr)
 	if err != nil {
 		return err
 	}
@@ -101,7 +166,7 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 	if err != nil {
 		return err
 	}
-	parts.Behavior.Poll, parts.Log = schedule, log
+	parts.Behavior.Poll, parts.Behavior.Verify, parts.Log = schedule, s.verify, log
 	parts.Effects.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 		return s.tryRevision(ctx, args, revision, protect...)
 	}
@@ -115,14 +180,14 @@ func (s *settings) serve(ctx context.Context, stderr io.Writer, env map[string]s
 }
 
 // runServices runs the loop and its servers. The first to fail ends them all.
-func (s *settings) runServices(ctx context.Context, parts controller.Parts, client *swarm.Client, store *history.Store) error {
+func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, client *swarm.Client, store *history.Store) error {
 	log := parts.Log
 	parts.Source.Protect(parts.Memory.Applied.Revision.ID())
 	var loop *controller.Loop
 	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
 	parts.Effects.Measure = measure(metrics)
 	var err error
-	if parts.Effects.Notify, err = s.notifier(log); err != nil {
+	if parts.Effects.Notify, err = s.notify.notifier(log); err != nil {
 		return err
 	}
 	loop = controller.New(parts)
@@ -205,14 +270,14 @@ func hangups(ctx context.Context, loop *controller.Loop) error {
 }
 
 // poll is when git is asked.
-func (s *settings) poll() (controller.Schedule, error) {
-	if s.schedule == "" {
-		if s.interval < time.Second {
-			return nil, usagef("--interval %s is shorter than a second", s.interval)
+func (p *paceFlags) poll() (controller.Schedule, error) {
+	if p.schedule == "" {
+		if p.interval < time.Second {
+			return nil, usagef("--interval %s is shorter than a second", p.interval)
 		}
-		return controller.Every(s.interval), nil
+		return controller.Every(p.interval), nil
 	}
-	return cronSchedule("--schedule", s.schedule)
+	return cronSchedule("--schedule", p.schedule)
 }
 
 // cronSchedule reads the cron expression of a flag.
@@ -232,19 +297,19 @@ func cronSchedule(flag, expression string) (schedule controller.Schedule, err er
 	return schedule, nil
 }
 
-func (s *settings) logger(stderr io.Writer) (*slog.Logger, error) {
+func (l *logFlags) logger(stderr io.Writer) (*slog.Logger, error) {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		return nil, usagef("--log-level takes debug, info, warn or error, not %q", s.logLevel)
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return nil, usagef("--log-level takes debug, info, warn or error, not %q", l.level)
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: explained}
-	switch s.logFormat {
+	switch l.format {
 	case "text":
 		return slog.New(slog.NewTextHandler(stderr, options)), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(stderr, options)), nil
 	}
-	return nil, usagef("--log-format takes text or json, not %q", s.logFormat)
+	return nil, usagef("--log-format takes text or json, not %q", l.format)
 }
 
 // explained has the log print an error with its hint.
@@ -257,7 +322,7 @@ func explained(_ []string, attribute slog.Attr) slog.Attr {
 
 // makeToken makes the token of API and page where none was given. There is no
 // default one.
-func (s *settings) makeToken() error {
+func (s *serveFlags) makeToken() error {
 	if s.apiToken.given() {
 		return nil
 	}
@@ -272,11 +337,11 @@ func (s *settings) makeToken() error {
 
 // notifier tells --notify-url how a deployment ended. What it cannot say it logs:
 // a deployment does not fail for it.
-func (s *settings) notifier(log *slog.Logger) (func(context.Context, kargo.Deployment), error) {
-	if s.notifyURL == "" {
+func (n *notifyFlags) notifier(log *slog.Logger) (func(context.Context, kargo.Deployment), error) {
+	if n.url == "" {
 		return nil, nil
 	}
-	webhook := &notify.Webhook{URL: s.notifyURL, Secret: s.notifySecret.optional()}
+	webhook := &notify.Webhook{URL: n.url, Secret: n.secret.optional()}
 	if err := webhook.Validate(); err != nil {
 		return nil, err
 	}

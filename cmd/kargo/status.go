@@ -15,7 +15,7 @@ import (
 )
 
 func statusCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &remoteFlags{}
 	var output string
 	cmd := &cobra.Command{
 		Use: "status", Short: "Print what is in force and how it is", GroupID: "controller", Args: noArgs,
@@ -30,8 +30,7 @@ func statusCommand(env map[string]string) *cobra.Command {
 			return printStatus(cmd.OutOrStdout(), status, clock())
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
 }

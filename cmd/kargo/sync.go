@@ -9,7 +9,7 @@ import (
 )
 
 func syncCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &remoteFlags{}
 	cmd := &cobra.Command{
 		Use: "sync", Short: "Ask the controller for a round now", GroupID: "controller", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -20,13 +20,12 @@ func syncCommand(env map[string]string) *cobra.Command {
 			return err
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 
 func approveCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &remoteFlags{}
 	cmd := &cobra.Command{
 		Use: "approve PLAN", Short: "Let the held removals of one plan happen", GroupID: "controller",
 		Long: `Approve lifts the holds of the pending plan that wait for a person: the removal of
@@ -43,8 +42,7 @@ no other: if anything changes meanwhile, the approval does nothing.`,
 			return err
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 
@@ -70,7 +68,7 @@ workspace <STACK>_ADOPT=true says the same.`,
 // stackCommand completes a command that asks the controller to do something
 // about one stack.
 func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra.Command {
-	s := &settings{}
+	s := &remoteFlags{}
 	cmd.GroupID = "controller"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -82,8 +80,7 @@ func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "asked to %s stack %s\n", verb, args[0])
 		return err
 	}
-	s.dataFlags(cmd.Flags())
-	s.clientFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 

@@ -40,7 +40,7 @@ const (
 )
 
 // memoryToRead is --read-memory in MiB, or what is usual in this container.
-func (s *settings) memoryToRead() (int, error) {
+func (s *serveFlags) memoryToRead() (int, error) {
 	switch {
 	case s.readMemory == 0:
 		return usualMemoryToRead(os.DirFS("/sys/fs/cgroup")), nil
@@ -92,7 +92,7 @@ func sameFlags(flags *pflag.FlagSet) []string {
 // tryRevision reads a revision in a child. An error is Invalid and says what
 // became of the child, or ctx has ended. A child that ends in good order with an
 // error did no harm: the controller will meet the same, and say so.
-func (s *settings) tryRevision(ctx context.Context, args []string, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
+func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 	told, err := json.Marshal(trial{revision, protect})
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *settings) tryRevision(ctx context.Context, args []string, revision karg
 	if err != nil {
 		return err
 	}
-	limit := s.gitTimeout + readingTime
+	limit := s.timeout + readingTime
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	child := exec.CommandContext(limited, program, append([]string{"try"}, args...)...)
@@ -129,14 +129,14 @@ func (s *settings) tryRevision(ctx context.Context, args []string, revision karg
 	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // what a crash says may quote what was read
 }
 
-func (s *settings) notRead(why string) error {
+func (s *serveFlags) notRead(why string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Err: errors.New("this revision cannot be read: " + why),
 		Hint: "if it is sound, raise --read-memory; it is tried again when everything is verified"}
 }
 
 // tryCommand is the child.
 func tryCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &serveFlags{}
 	cmd := &cobra.Command{
 		Use: "try", Short: "Read one revision and say nothing of it", Hidden: true, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -146,11 +146,11 @@ func tryCommand(env map[string]string) *cobra.Command {
 			return s.try(cmd.Context(), cmd.InOrStdin())
 		},
 	}
-	s.serveSettings(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *settings) try(ctx context.Context, in io.Reader) error {
+func (s *serveFlags) try(ctx context.Context, in io.Reader) error {
 	var told trial
 	if err := json.NewDecoder(in).Decode(&told); err != nil {
 		return fmt.Errorf("read what to try: %w", err)

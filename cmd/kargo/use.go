@@ -20,7 +20,7 @@ import (
 const usedFile = ".workspace"
 
 func useCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &useFlags{}
 	cmd := &cobra.Command{
 		Use: "use DIRECTORY", Short: "Remember the workspace that commands work on", GroupID: "workspace",
 		Long: `Use remembers a workspace in the data directory; commands that are given neither
@@ -39,11 +39,17 @@ own. That of the first is the data directory itself; those of others lie below
 			return s.use(cmd, args[0])
 		},
 	}
-	s.dataFlags(cmd.Flags())
+	s.program.flags(cmd.Flags())
+	s.dataDir.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *settings) use(cmd *cobra.Command, dir string) error {
+type useFlags struct {
+	program
+	dataDir
+}
+
+func (s *useFlags) use(cmd *cobra.Command, dir string) error {
 	workspace, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ const ownerFile = "workspace"
 
 // used is the workspace that `use` remembered, or "". A relative path, which
 // the historic tool kept as it was typed, is one below the data directory.
-func (s *settings) used() (string, error) {
+func (s *dataDir) used() (string, error) {
 	path := filepath.Join(s.data, usedFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,7 +113,7 @@ func (s *settings) used() (string, error) {
 
 // dataOf is the data directory of a workspace in use: switching from one to
 // another must not give one the certificates and the history of the other.
-func (s *settings) dataOf(workspace string) (string, error) {
+func (s *dataDir) dataOf(workspace string) (string, error) {
 	owner, err := os.ReadFile(s.state(ownerFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.data, nil
@@ -122,21 +128,19 @@ func (s *settings) dataOf(workspace string) (string, error) {
 	return s.state(filepath.Join("workspaces", filepath.Base(workspace)+"-"+hex.EncodeToString(sum[:4]))), nil
 }
 
-// takeUsed makes the workspace in use, if there is one, the one to work on, and
-// answers whether there is.
-func (s *settings) takeUsed() (bool, error) {
-	workspace, err := s.used()
+// useRemembered makes the data directory that of the workspace in use, and
+// returns that workspace; "" where none is in use.
+func (s *dataDir) useRemembered() (workspace string, err error) {
+	workspace, err = s.used()
 	if err != nil || workspace == "" {
-		return false, err
+		return "", err
 	}
 	if _, err := os.Stat(workspace); err != nil {
-		return false, &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: filepath.Join(s.data, usedFile)},
+		return "", &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: filepath.Join(s.data, usedFile)},
 			Err: fmt.Errorf("the workspace in use is gone: %s", workspace), Hint: "kargo use DIRECTORY"}
 	}
-	data, err := s.dataOf(workspace)
-	if err != nil {
-		return false, err
+	if s.data, err = s.dataOf(workspace); err != nil {
+		return "", err
 	}
-	s.workspace, s.data = workspace, data
-	return true, os.MkdirAll(data, 0o700)
+	return workspace, os.MkdirAll(s.data, 0o700)
 }

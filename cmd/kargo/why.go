@@ -14,7 +14,7 @@ import (
 )
 
 func whyCommand(env map[string]string) *cobra.Command {
-	s := &settings{}
+	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "why VARIABLE|FILE|STACK|SERVICE[.FIELD…]", Short: "Say where a value comes from", GroupID: "workspace",
 		Long: `Why says which layer, file and line a value comes from: a variable of the
@@ -43,8 +43,7 @@ variables show as digests.`,
 			return e.explain(args[0])
 		},
 	}
-	s.dataFlags(cmd.Flags())
-	s.workspaceFlags(cmd.Flags())
+	s.flags(cmd.Flags())
 	return cmd
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -17,8 +16,6 @@ import (
 	"kargo/directory"
 	"kargo/dotkargo"
 	"kargo/gitsync"
-	"kargo/gitsync/signature"
-	"kargo/gitsync/wire"
 	"kargo/history"
 	"kargo/merge"
 	"kargo/plan"
@@ -27,35 +24,8 @@ import (
 
 const catalogueVersion = defaults.Version
 
-// Places in the data directory.
-func (s *settings) root() string { return filepath.Join(s.data, ".kargo") }
-
-func (s *settings) state(name string) string { return filepath.Join(s.data, ".kargo-state", name) }
-
-// makeState makes the data directory and what is Kargo's own in it.
-func (s *settings) makeState() error {
-	if err := os.MkdirAll(s.state(""), 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
-	}
-	return nil
-}
-
-// absolute makes the paths that end up in specs and in records independent of
-// the current directory.
-func (s *settings) absolute() (err error) {
-	for _, path := range []*string{&s.data, &s.workspace, &s.defaults, &s.policy.file, &s.secrets.directory} {
-		if *path == "" {
-			continue
-		}
-		if *path, err = filepath.Abs(*path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // compiler is how files become stacks, the same for every command.
-func (s *settings) compiler() (compile.Compiler, error) {
+func (s *workspaceFlags) compiler() (compile.Compiler, error) {
 	compiler := compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: s.root(),
 		// Where the workspace comes from a repository it lies nowhere on
@@ -63,9 +33,9 @@ func (s *settings) compiler() (compile.Compiler, error) {
 		Workspace: filepath.Join(s.data, "workspace"),
 		UserID:    os.Getuid(), GroupID: os.Getgid(),
 	}
-	s.setHooks(&compiler)
+	s.hooks.set(&compiler)
 	var err error
-	if compiler.Policy, err = s.permitted(); err != nil {
+	if compiler.Policy, err = s.policy.policy(); err != nil {
 		return compiler, err
 	}
 	options, err := s.secrets.options(s.env)
@@ -91,26 +61,26 @@ func (s *settings) compiler() (compile.Compiler, error) {
 }
 
 // source is where revisions come from: the repository, or a plain directory.
-func (s *settings) source() (controller.Source, string, error) {
+func (s *sourceFlags) source() (controller.Source, string, error) {
 	if s.repo != "" && s.workspace != "" {
 		return nil, "", usagef("--repo and --workspace exclude each other")
 	}
 	if s.repo == "" {
-		if s.path != "" || s.signatures != "" {
+		if s.path != "" || s.signatures.required != "" {
 			return nil, "", usagef("--path and --verify-signatures are about a repository; give --repo")
 		}
 		if err := s.findWorkspace(); err != nil {
 			return nil, "", err
 		}
-		source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads})
+		source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads}, s.gitOptions())
 		return source, s.workspace, err
 	}
 	return s.repository()
 }
 
-// repository opens the workspace repository, and what lies below it. Its
-// address is fit to be shown.
-func (s *settings) repository() (source controller.Source, address string, err error) {
+// repository opens the workspace repository, and the layers below it. The
+// address has no secret in it.
+func (s *sourceFlags) repository() (source controller.Source, address string, err error) {
 	if s.repo == "" {
 		return nil, "", usagef("which repository? give --repo or KARGO_REPO")
 	}
@@ -121,31 +91,21 @@ func (s *settings) repository() (source controller.Source, address string, err e
 	if err != nil {
 		return nil, "", err
 	}
-	source, err = s.withLayers(repository)
+	source, err = s.withLayers(repository, s.gitOptions())
 	return source, repository.Address(), err
 }
 
-// gitOptions are how to get at the workspace repository.
-func (s *settings) gitOptions() gitsync.Options {
-	return s.git.complete(gitsync.Options{
-		URL: s.repo, Ref: s.ref, Path: s.path, Dir: s.state("git"),
-		Access: wire.Access{
-			Username: s.gitUsername, Password: s.gitPassword.text(), CA: s.gitCA.optional(),
-			SSHKey: s.sshKey.optional(), SSHPassphrase: s.sshPassword.optional(), KnownHosts: s.knownHosts.optional(),
-		},
-		Signatures: signature.Rules{Required: signature.Required(s.signatures), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional()},
-		AuthorName: s.images.author.Name, AuthorEmail: s.images.author.Address,
-		Timeout: s.gitTimeout, Limits: s.limits, SubmoduleHosts: s.submodules, History: s.depth == 0,
-	})
-}
+func (s *sourceFlags) gitOptions() gitsync.Options { return s.options(s.state("git")) }
 
 // findWorkspace takes the workspace in use, or else the current directory,
 // where none was named.
-func (s *settings) findWorkspace() error {
+func (s *workspaceFlags) findWorkspace() error {
 	if s.workspace != "" {
 		return nil
 	}
-	if found, err := s.takeUsed(); found || err != nil {
+	used, err := s.useRemembered()
+	if used != "" || err != nil {
+		s.workspace = used
 		return err
 	}
 	current, err := os.Getwd()
@@ -159,13 +119,19 @@ func (s *settings) findWorkspace() error {
 	return nil
 }
 
-// read is the workspace of a local directory, rendered. Problems are in the
-// answer; the caller says what they mean.
-func (s *settings) read(ctx context.Context, stacks ...string) (compile.Desired, error) {
+// read returns the workspace of a local directory, rendered. Problems are in the
+// result; the caller says what they mean.
+func (s *workspaceFlags) read(ctx context.Context, stacks ...string) (compile.Desired, error) {
+	return s.readWith(ctx, (&repositoryFlags{}).options(""), stacks...)
+}
+
+// readWith is read with the options of the workspace repository, which may be
+// those of layers, too.
+func (s *workspaceFlags) readWith(ctx context.Context, git gitsync.Options, stacks ...string) (compile.Desired, error) {
 	if err := s.findWorkspace(); err != nil {
 		return compile.Desired{}, err
 	}
-	source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads})
+	source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads}, git)
 	if err != nil {
 		return compile.Desired{}, err
 	}
@@ -173,7 +139,7 @@ func (s *settings) read(ctx context.Context, stacks ...string) (compile.Desired,
 }
 
 // readHead reads the head of a source as the controller would.
-func (s *settings) readHead(ctx context.Context, source controller.Source, stacks ...string) (compile.Desired, error) {
+func (s *workspaceFlags) readHead(ctx context.Context, source controller.Source, stacks ...string) (compile.Desired, error) {
 	compiler, err := s.compiler()
 	if err != nil {
 		return compile.Desired{}, err
@@ -190,7 +156,7 @@ func (s *settings) readHead(ctx context.Context, source controller.Source, stack
 }
 
 // docker opens the way to the Swarm, by Docker's own variables.
-func (s *settings) docker(env map[string]string) (*swarm.Client, error) {
+func (s *registryFlags) docker(env map[string]string) (*swarm.Client, error) {
 	options := swarm.Options{
 		Host: env["DOCKER_HOST"], TLSVerify: env["DOCKER_TLS_VERIFY"] != "", Credentials: s.registryCredentials(env),
 	}
@@ -202,7 +168,7 @@ func (s *settings) docker(env map[string]string) (*swarm.Client, error) {
 
 // registryCredentials reads the file that was named, or the one that `docker
 // login` writes, if it is there.
-func (s *settings) registryCredentials(env map[string]string) func() ([]byte, error) {
+func (s *registryFlags) registryCredentials(env map[string]string) func() ([]byte, error) {
 	if s.registryAuth.given() {
 		return s.registryAuth.read
 	}
@@ -222,28 +188,10 @@ func (s *settings) registryCredentials(env map[string]string) func() ([]byte, er
 	}
 }
 
-// openHistory opens the history of the data directory.
-func (s *settings) openHistory() (*history.Store, error) {
-	if err := s.makeState(); err != nil {
-		return nil, err
-	}
-	return history.Open(s.state("history.db"))
-}
-
-// openHistoryToRead opens the history where there is one, and returns nil where
-// there is none: reading makes no file. It is Unavailable while a controller
-// uses it.
-func (s *settings) openHistoryToRead() (*history.Store, error) {
-	if _, err := os.Stat(s.state("history.db")); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return s.openHistory()
-}
-
 // parts are what every controller of this program has in common, whether it
 // runs for one round or for years. The instance's key is made at the first need
 // where instance says so.
-func (s *settings) parts(ctx context.Context, source controller.Source, address string, instance *instanceKey, store *history.Store) (controller.Parts, error) {
+func (s *operationFlags) parts(ctx context.Context, source controller.Source, address string, instance *instanceKey, store *history.Store) (controller.Parts, error) {
 	memory, err := store.Memory()
 	if err != nil {
 		return controller.Parts{}, err
@@ -266,8 +214,9 @@ func (s *settings) parts(ctx context.Context, source controller.Source, address 
 	return parts, err
 }
 
-// partsWith are the parts that need no data directory.
-func (s *settings) partsWith(key []byte, instance *instanceKey, client *swarm.Client) (controller.Parts, error) {
+// partsWith are the parts that need no data directory. Nothing falls due by the
+// clock until the caller sets a schedule.
+func (s *operationFlags) partsWith(key []byte, instance *instanceKey, client *swarm.Client) (controller.Parts, error) {
 	compiler, err := s.compiler()
 	if err != nil {
 		return controller.Parts{}, err
@@ -277,14 +226,14 @@ func (s *settings) partsWith(key []byte, instance *instanceKey, client *swarm.Cl
 		Credential: func(image string) (kargo.Credential, error) { return client.Credential(key, image) },
 		Write:      func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
 	}
-	if runner := s.hookRunner(); runner != nil {
+	if runner := s.hooks.theRunner(); runner != nil {
 		effects.After = runner.After
 	}
 	return controller.Parts{
 		Swarm: client, Watcher: client, Compiler: compiler, Effects: effects,
 		Behavior: controller.Behavior{
 			Instance: s.instance, Version: version,
-			Poll: controller.Every(s.interval), Verify: s.verify,
+			Poll: controller.Every(time.Hour), Verify: time.Hour,
 			Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent}, MaskKey: key,
 		},
 		Log: slog.New(slog.DiscardHandler),

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"kargo"
+	"kargo/history"
+)
+
+// dataDir is the group of commands that use the data directory.
+type dataDir struct{ data string }
+
+func (d *dataDir) flags(flags *pflag.FlagSet) {
+	d.data = "."
+	flags.Var((*pathValue)(&d.data), "data", "directory for the merged configuration (.kargo) and Kargo's own state (.kargo-state)")
+}
+
+// root is the directory of the merged configuration.
+func (d *dataDir) root() string { return filepath.Join(d.data, ".kargo") }
+
+// state is the path of a file of Kargo's own state.
+func (d *dataDir) state(name string) string { return filepath.Join(d.data, ".kargo-state", name) }
+
+// makeState makes the data directory and the one for Kargo's own state.
+func (d *dataDir) makeState() error {
+	if err := os.MkdirAll(d.state(""), 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	return nil
+}
+
+// openHistory opens the history of the data directory.
+func (d *dataDir) openHistory() (*history.Store, error) {
+	if err := d.makeState(); err != nil {
+		return nil, err
+	}
+	return history.Open(d.state("history.db"))
+}
+
+// openHistoryToRead opens the history where there is one, and returns nil where
+// there is none: reading makes no file. It is Unavailable while a controller
+// uses it.
+func (d *dataDir) openHistoryToRead() (*history.Store, error) {
+	if _, err := os.Stat(d.state("history.db")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return d.openHistory()
+}
+
+// maskKey returns the key of the digests of secrets: that of the history, or one
+// made up where there is none or a controller uses it.
+func (d *dataDir) maskKey() ([]byte, error) {
+	store, err := d.openHistoryToRead()
+	if err == nil && store != nil {
+		defer store.Close()
+		return store.Key()
+	}
+	if err != nil && kargo.FaultOf(err) != kargo.Unavailable {
+		return nil, err
+	}
+	return randomKey(), nil
+}
+
+func randomKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return key
+}
