@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"kargo"
-	"kargo/plan"
 )
 
 // maxConflicts is how often one round plans anew because Swarm moved on under
@@ -109,9 +108,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 
 func (r *Reconciler) noteRefused(change kargo.Change, err error) {
 	r.parts.Log.Error("change failed", "change", change.String(), "error", r.mask().Text(kargo.Explain(err)))
-	if kargo.FaultOf(err) == kargo.Invalid {
-		r.memory.Refused[change.Key()] = plan.Refusal{Digest: change.Digest, Words: kargo.Explain(err)}
-	}
+	r.memory.NoteFailure(change, err)
 }
 
 func (r *Reconciler) noteSent(change kargo.Change) {

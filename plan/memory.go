@@ -1,8 +1,10 @@
 package plan
 
 import (
-	"kargo"
+	"errors"
 	"maps"
+
+	"kargo"
 )
 
 // Memory is everything that is remembered from earlier rounds and bears on a
@@ -31,8 +33,8 @@ type Session struct {
 	// Adopted are the stacks, by name, that a person told to adopt objects
 	// without an owner.
 	Adopted map[string]bool
-	// Refused are changes that Docker refused as invalid, by Change.Key. Each
-	// is held as long as the same change is wanted.
+	// Refused are changes that Docker refused, see NoteFailure. Each is held as
+	// long as the same change is wanted.
 	Refused map[kargo.ObjectKey]Refusal
 	// Drifts are the corrections of drift, by service name.
 	Drifts map[string]DriftBackoff
@@ -46,10 +48,24 @@ func NewSession() Session {
 	}
 }
 
-// Refusal is Docker's answer to a change that it refused as invalid.
+// Refusal is Docker's answer to a change that it would refuse again.
 type Refusal struct {
-	Digest string // of the service's spec; "" for another kind
-	Words  string // Docker's own
+	Digest string      // of the service's spec; "" for another kind
+	Words  string      // Docker's own
+	Until  kargo.Until // what may lift it
+}
+
+// NoteFailure remembers a change that failed where it would fail again the same
+// way: Docker refused it as invalid, or it is the removal of a network that
+// somebody's container uses. A plan then holds the same change.
+func (s Session) NoteFailure(change kargo.Change, err error) {
+	var inUse *kargo.InUseError
+	switch {
+	case errors.As(err, &inUse):
+		s.Refused[change.Key()] = Refusal{Words: inUse.Error() + "; " + inUse.Remedy(), Until: kargo.UntilOutside}
+	case kargo.FaultOf(err) == kargo.Invalid:
+		s.Refused[change.Key()] = Refusal{Digest: change.Digest, Words: kargo.Explain(err), Until: kargo.UntilRevision}
+	}
 }
 
 // images returns what registries said of images for one revision: a tag means

@@ -141,13 +141,17 @@ func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Ho
 		}
 	}
 	changes = slices.DeleteFunc(changes, func(removal kargo.Change) bool {
-		if m.live.TasksKnown && !u.ending[kargo.StackPrefix+removal.Stack] {
+		hold := kargo.Hold{Kind: removal.Kind, Stack: removal.Stack, Name: removal.Name}
+		refusal, refused := m.Memory.Refused[removal.Key()]
+		switch {
+		case !m.live.TasksKnown, u.ending[kargo.StackPrefix+removal.Stack]:
+			hold.Reason, hold.Until = "its removal waits for the last task to end", kargo.UntilSettled
+		case refused:
+			hold.Reason, hold.Until = "its removal waits: "+m.Mask.Text(refusal.Words), refusal.Until
+		default:
 			return false
 		}
-		holds = append(holds, kargo.Hold{
-			Kind: removal.Kind, Stack: removal.Stack, Name: removal.Name,
-			Reason: "its removal waits for the last task to end", Until: kargo.UntilSettled,
-		})
+		holds = append(holds, hold)
 		return true
 	})
 	slices.SortFunc(changes, func(a, b kargo.Change) int {

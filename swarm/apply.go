@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -206,10 +208,41 @@ func (w writer) removeNetwork(ctx context.Context, change kargo.Change) error {
 	if lingers(err, change.ID) {
 		err = nil
 	}
+	if err != nil && strings.Contains(err.Error(), inUse) {
+		err = w.whoUses(ctx, change, err)
+	}
 	if err == nil {
 		w.names.put(goneNetworks, change.ID, change.Name)
 	}
 	return err
+}
+
+// taskContainer ends the name of a container that is a task of Swarm's.
+var taskContainer = regexp.MustCompile(`\.[a-z0-9]{25}$`)
+
+// whoUses returns the refusal to remove a network with the names of the
+// containers that use it and that no service made, as far as they are on the
+// manager's node. Swarm itself names a task that no list has.
+func (w writer) whoUses(ctx context.Context, change kargo.Change, refusal error) error {
+	found, err := call(ctx, w.Client, "NetworkInspect", func(ctx context.Context) (network.Inspect, error) {
+		return w.api.NetworkInspect(ctx, change.ID, network.InspectOptions{})
+	})
+	if err != nil {
+		return refusal // the network is gone, or Docker is: the next look shows it
+	}
+	var containers []string
+	for id, user := range found.Containers {
+		balancer := strings.HasPrefix(id, "lb-") // Swarm's own end of the network
+		if !balancer && !taskContainer.MatchString(user.Name) {
+			containers = append(containers, user.Name)
+		}
+	}
+	if len(containers) == 0 {
+		return refusal
+	}
+	slices.Sort(containers)
+	inUse := &kargo.InUseError{Network: change.Name, Containers: containers}
+	return &kargo.Error{Fault: kargo.Conflict, Err: inUse, Hint: inUse.Remedy()}
 }
 
 // lingers reports that Swarm has no such network any more, although the node that

@@ -299,6 +299,15 @@ var clientContracts = []contract{
 			same(t, "words", task.State+": "+task.Err, "rejected: No such image: kargo/missing:1")
 		}
 	}},
+	{"a network that somebody's container uses is not removed, and the container is named", func(t *testing.T, b *bed) {
+		b.apply(t, b.network("net"))
+		b.attach(t, "net", "holder")
+		i := slices.IndexFunc(b.observe(t).Networks, func(n kargo.LiveNetwork) bool { return n.Name == b.name("net") })
+		remove := kargo.RemoveNetwork("s", b.observe(t).Networks[i], "no longer used")
+		same(t, "in use", b.apply(t, remove), "remove network net: conflict: remove network net: network net is in use by container holder\n= conflict")
+		b.detach(t, "net", "holder")
+		b.until(t, "it can be removed", func() bool { return b.apply(t, remove) == "remove network net: ok" })
+	}},
 	{"changes stir the watch until it ends", func(t *testing.T, b *bed) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
@@ -298,6 +299,34 @@ func (b *bed) createNetwork(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return made.ID
+}
+
+// attach runs a person's container on a network.
+func (b *bed) attach(t *testing.T, networkName, name string) {
+	t.Helper()
+	if b.engine != nil {
+		b.engine.Attach(b.name(networkName), b.name(name))
+		return
+	}
+	made, err := b.api.ContainerCreate(t.Context(), &container.Config{Image: b.image},
+		&container.HostConfig{NetworkMode: container.NetworkMode(b.name(networkName))}, nil, nil, b.name(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.api.ContainerStart(t.Context(), made.ID, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bed) detach(t *testing.T, networkName, name string) {
+	t.Helper()
+	if b.engine != nil {
+		b.engine.Detach(b.name(networkName), b.name(name))
+		return
+	}
+	if err := b.api.ContainerRemove(t.Context(), b.name(name), container.RemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (b *bed) createConfig(t *testing.T, name, data string) string {

@@ -1,6 +1,7 @@
 package swarmtest
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -130,7 +131,38 @@ func (e *Engine) networkInUse(id string) error {
 			return refuse(http.StatusBadRequest, refusal, id, "task", t.ID)
 		}
 	}
+	for _, n := range e.networks {
+		if n.ID == id && len(n.Containers) > 1 { // one is Swarm's own
+			return refuse(http.StatusBadRequest, refusal, id, "task", e.newID())
+		}
+	}
 	return nil
+}
+
+// Attach connects a person's container of this name to an attachable network, as
+// `docker run --network` does. Its task is in no list, and keeps the network.
+func (e *Engine) Attach(networkName, container string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, n := range e.networks {
+		if n.Name == networkName {
+			if n.Containers == nil {
+				n.Containers = map[string]network.EndpointResource{"lb-" + n.Name: {Name: n.Name + "-endpoint"}}
+			}
+			n.Containers[e.newID()] = network.EndpointResource{Name: container}
+		}
+	}
+}
+
+// Detach removes a person's container again.
+func (e *Engine) Detach(networkName, container string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, n := range e.networks {
+		if n.Name == networkName {
+			maps.DeleteFunc(n.Containers, func(_ string, user network.EndpointResource) bool { return user.Name == container })
+		}
+	}
 }
 
 func attached(networks []swarm.NetworkAttachmentConfig, id string) bool {
