@@ -1,11 +1,11 @@
-// Package dotkargo is the merged configuration on disk, the directory .kargo:
-// what existing scripts and bind mounts of a workspace expect to find there.
+// Package dotkargo writes the merged configuration to a disk, as the directory
+// .kargo, where scripts and bind mounts of existing workspaces expect it.
 //
-// It is switched as a whole: a reader sees the old tree or the new one, never
-// a mixture, even if the process is killed. Directories have mode 0700, files
-// 0600, because the tree holds what the repository holds in plain. What is
-// encrypted there is so here, and what was made of it is left out: no secret
-// is written to a disk.
+// [Write] replaces the directory as a whole: a reader sees the old tree or the new
+// one, never a mixture, even if the process is killed. Directories have mode 0700
+// and files 0600, because the tree holds the plain content of the repository. Files
+// that are encrypted in the repository are encrypted here, and files made from them
+// are left out: no secret is written to a disk.
 package dotkargo
 
 import (
@@ -21,11 +21,11 @@ import (
 	"kargo"
 )
 
-// Write makes dir hold the workspace's files and nothing else, its state
-// directories excepted. Where it does already, nothing is touched.
+// Write makes dir hold the workspace's files and nothing else, except its state
+// directories. If it does already, nothing is written.
 func Write(dir string, workspace kargo.Workspace) error {
 	if err := recoverState(dir); err != nil {
-		return fmt.Errorf("tidy up beside %s: %w", dir, err)
+		return fmt.Errorf("clean up beside %s: %w", dir, err)
 	}
 	if same(dir, workspace) {
 		return seed(dir, workspace)
@@ -43,12 +43,12 @@ func Write(dir string, workspace kargo.Workspace) error {
 	if err := swap(next, dir); err != nil {
 		return errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
 	}
-	// next is the old tree now, with its state.
+	// next is now the old tree, with its state.
 	return errors.Join(recoverState(dir), seed(dir, workspace))
 }
 
-// seed writes files of the workspace that lie in a state directory, each only
-// if there is none yet: acme.json is a beginning, not a wish.
+// seed writes files of the workspace that belong to a state directory, each only if
+// it does not exist yet: acme.json is only the initial content.
 func seed(dir string, workspace kargo.Workspace) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -79,8 +79,8 @@ func write(root *os.Root, name string, data []byte) error {
 	return root.WriteFile(local, data, 0o600)
 }
 
-// fill writes the tree. Every name was checked by the source it came from;
-// os.Root makes sure of it all the same.
+// fill writes the tree. The source checked every name; os.Root makes sure that none
+// leads out of the directory.
 func fill(dir string, workspace kargo.Workspace) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -104,8 +104,8 @@ func fill(dir string, workspace kargo.Workspace) error {
 	return nil
 }
 
-// swap puts next in the place of dir and dir in the place of next, in one
-// step. Where the file system cannot, or there is no dir yet, it renames.
+// swap exchanges next and dir in one step. If the file system cannot, or dir does
+// not exist yet, it renames.
 func swap(next, dir string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
 	switch {
@@ -120,8 +120,8 @@ func swap(next, dir string) error {
 	return err
 }
 
-// recoverState moves the state directories out of trees that a switch, or a
-// process killed in one, left behind, and removes those trees.
+// recoverState moves the state directories out of trees that a switch, or a process
+// killed during one, left behind, and removes those trees.
 func recoverState(dir string) error {
 	leftovers, err := filepath.Glob(dir + ".new-*")
 	if err != nil {
@@ -140,8 +140,8 @@ func recoverState(dir string) error {
 	return nil
 }
 
-// keepState moves every entry of one state directory that the other lacks.
-// What a running container has bound keeps its inode.
+// keepState moves every entry of one state directory that the other does not have.
+// Entries that a running container has bound keep their inodes.
 func keepState(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if errors.Is(err, fs.ErrNotExist) || len(entries) == 0 {
@@ -150,8 +150,8 @@ func keepState(from, to string) error {
 	if err != nil {
 		return err
 	}
-	// Swapping the directories themselves keeps a bind mount of "acme" or
-	// "logs" as a whole pointing at the right place.
+	// Exchanging the directories themselves keeps bind mounts of "acme" or "logs"
+	// valid.
 	if present, err := os.ReadDir(to); err == nil && len(present) == 0 {
 		if err := os.Remove(to); err != nil {
 			return err
@@ -169,7 +169,8 @@ func keepState(from, to string) error {
 	return nil
 }
 
-// same tells whether dir holds exactly the workspace's files, state aside.
+// same reports whether dir holds exactly the workspace's files, apart from its
+// state.
 func same(dir string, workspace kargo.Workspace) bool {
 	missing := map[string]bool{}
 	for name, file := range workspace.Files {
@@ -211,7 +212,7 @@ func same(dir string, workspace kargo.Workspace) bool {
 
 var errDiffers = errors.New("differs")
 
-// checkDir looks at a directory's mode, and skips state.
+// checkDir checks the mode of a directory, and skips state directories.
 func checkDir(name string, entry fs.DirEntry) error {
 	info, err := entry.Info()
 	if err != nil {

@@ -21,7 +21,7 @@ func workspace(files ...string) kargo.Workspace {
 	return ws
 }
 
-// tree is the directory as text: mode, path, content.
+// tree returns the directory as text: mode, path, content.
 func tree(t *testing.T, dir string) string {
 	t.Helper()
 	var text strings.Builder
@@ -92,7 +92,7 @@ func TestWrite(t *testing.T) {
 `)
 }
 
-func TestWriteTouchesNothingThatIsThere(t *testing.T) {
+func TestWriteTouchesNothingThatIsRight(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), ".kargo")
 	ws := workspace(".env=A=1", "acme.x=1")
 	write(t, dir, ws)
@@ -110,7 +110,7 @@ func TestWriteTouchesNothingThatIsThere(t *testing.T) {
 	}
 }
 
-func TestWriteMendsModes(t *testing.T) {
+func TestWriteRepairsModes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), ".kargo")
 	ws := workspace(".env=A=1")
 	write(t, dir, ws)
@@ -135,8 +135,8 @@ func TestWriteKeepsState(t *testing.T) {
 	check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n0600 logs/access line\n")
 }
 
-// A process killed between the switch and the tidying leaves the old tree
-// behind, with the state in it.
+// A process killed between the switch and the cleaning leaves the old tree behind,
+// with the state in it.
 func TestWriteAfterAKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), ".kargo")
 	ws := workspace(".env=A=2")

@@ -22,18 +22,19 @@ import (
 const (
 	// maxOutput is how much of the end of an output is kept, in bytes.
 	maxOutput = 16 << 10
-	// maxReport bounds what a child reports of its variables.
+	// maxReport is the size in bytes of the largest report of a child.
 	maxReport = 16 << 20
-	// afterwards is how long a child's output is waited for once it has ended:
-	// something that it left in the background may still hold it open.
+	// afterwards is how long to wait for the rest of a child's output after its
+	// end: a process that it left in the background may keep the output open.
 	afterwards = time.Second
 )
 
-// standardPath is where programs are looked for unless the workspace says.
+// standardPath is PATH if the workspace does not set it.
 const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// reporting ends a program for bash. `report` writes the exported variables to
-// file descriptor 3, NUL-separated, with nothing but what bash itself has.
+// reporting comes before a program for bash. kargo_report writes the exported
+// variables to file descriptor 3, separated by zero bytes, with builtins of bash
+// only.
 const reporting = `
 kargo_report() {
 	local IFS=$' \t\n' kargo_name
@@ -49,34 +50,33 @@ type child struct {
 	args    []string // $0, $1, …
 	env     kargo.Environment
 	timeout time.Duration
-	files   [][]byte // what it finds in /proc/self/fd from firstFile on
+	files   [][]byte // readable as /proc/self/fd/N, from firstFile on
 }
 
-// firstFile is the first file descriptor of a child's files. 3 is its report.
+// firstFile is the first file descriptor of a child's files. Its report is 3.
 const firstFile = 4
 
-// outcome is how it ended.
+// outcome is the result of a child.
 type outcome struct {
-	output string // the end of what it said
-	// variables are the exported ones at its end; nil where it did not come
-	// so far as to report them.
+	output string // the end of its output
+	// variables are those exported at its end; nil if it did not report them.
 	variables kargo.Environment
 	failures  []failure
 	code      int
 	took      time.Duration
-	// ended is why Kargo ended it before its own end; empty where it did not.
+	// ended says why Kargo stopped it; empty if it ended by itself.
 	ended string
 }
 
-// failure is a command that failed, as an ERR trap tells of it.
+// failure is a failed command, as an ERR trap reports it.
 type failure struct {
 	file string
 	line string
 	code string
 }
 
-// run runs the child to its end, and ends whatever it has started. The error is
-// of the machine: bash is not there, or cannot be run.
+// run runs the child to its end, and kills every process that it started. An error
+// is the machine's: bash is missing or cannot be run.
 func (c child) run(caller context.Context) (outcome, error) {
 	ctx, cancel := context.WithTimeout(caller, c.timeout)
 	defer cancel()
@@ -102,7 +102,7 @@ func (c child) run(caller context.Context) (outcome, error) {
 	if err == nil {
 		report.begin()
 		err = cmd.Wait()
-		// What it left behind may not outlive it.
+		// Kill what it left in the background.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	said := report.end()
@@ -118,21 +118,22 @@ func (c child) run(caller context.Context) (outcome, error) {
 	return result, nil
 }
 
-// whyEnded says why a child was ended, in words for a message.
+// whyEnded says why a child was stopped, in words for a message.
 func (c child) whyEnded(caller, limited context.Context) string {
 	switch {
 	case caller.Err() != nil:
-		return "was ended with Kargo"
+		return "was stopped because Kargo stopped"
 	case limited.Err() != nil:
 		return fmt.Sprintf("did not end within %s", c.timeout)
 	}
 	return ""
 }
 
-// hintLonger is for a script that needs more time.
+// hintLonger is the hint for a script that needs more time.
 const hintLonger = "it may take longer with --hook-timeout"
 
-// memoryFile is a file that is on no disk: it may have been encrypted.
+// memoryFile returns a file that exists in memory only: its content may have been
+// encrypted.
 func memoryFile(data []byte) (*os.File, error) {
 	descriptor, err := unix.MemfdCreate("environment", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -145,14 +146,15 @@ func memoryFile(data []byte) (*os.File, error) {
 	return file, nil
 }
 
-// inGroup gives a child a process group of its own, which ends with it.
+// inGroup runs a child in a process group of its own, so that all of it can be
+// killed.
 func inGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = afterwards
 }
 
-// environ is an environment as a process is given it, in order.
+// environ returns an environment in the form of os/exec, sorted.
 func environ(env kargo.Environment) []string {
 	list := make([]string, 0, len(env))
 	for name, value := range env {
@@ -162,8 +164,7 @@ func environ(env kargo.Environment) []string {
 	return list
 }
 
-// report is the pipe on which a child tells of its variables: its file
-// descriptor 3.
+// report is the pipe on which a child reports its variables, its file descriptor 3.
 type report struct {
 	read, write *os.File
 	mu          sync.Mutex
@@ -183,14 +184,14 @@ func attachReport(cmd *exec.Cmd) (*report, error) {
 func (r *report) begin() {
 	go func() {
 		defer close(r.done)
-		said, _ := io.ReadAll(io.LimitReader(r.read, maxReport)) // what is cut off has no end and is not believed
+		said, _ := io.ReadAll(io.LimitReader(r.read, maxReport)) // a report that was cut off has no end and is not used
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.said = said
 	}()
 }
 
-// end answers what was said. The child must have ended, or never begun.
+// end returns the report. The child must have ended, or not have started.
 func (r *report) end() []byte {
 	_ = r.write.Close()
 	select {
@@ -203,8 +204,7 @@ func (r *report) end() []byte {
 	return r.said
 }
 
-// parseReport takes a report apart. Without its end the variables are not
-// believed.
+// parseReport parses a report. Variables are nil if it is incomplete.
 func parseReport(said []byte) (kargo.Environment, []failure) {
 	variables := kargo.Environment{}
 	var failures []failure

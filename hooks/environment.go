@@ -14,8 +14,9 @@ import (
 	"kargo"
 )
 
-// evaluating sources environment files, each in the directory of its layer,
-// which is WORKSPACE then, exports what they assign, and tells of commands that fail.
+// evaluating sources environment files, each in the directory of its layer, which
+// is WORKSPACE at that time. It exports what they assign and reports failed
+// commands.
 const evaluating = `
 set -o allexport -o errtrace
 trap 'kargo_code=$?; printf "failed\t%s\t%s\t%s\0" "${BASH_SOURCE[0]}" "$LINENO" "$kargo_code" >&3' ERR
@@ -29,10 +30,10 @@ unset kargo_code kargo_file
 kargo_report
 `
 
-// Environment is a [kargo.Shell] that is bash, in a child: the variables of
-// base and the files are all it sees, and it works on a scratch copy of the
-// layers. A command that fails is a problem, with its line: a password that
-// was not to be had must not become an empty one.
+// Environment is a [kargo.Shell] that runs bash in a child. The child sees only the
+// variables of base and the files, and works on a scratch copy of the layers. A
+// failed command is a problem with its line: a password that could not be read must
+// not become an empty one.
 func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files []kargo.EnvFile) (env kargo.Environment, problems kargo.Problems, err error) {
 	s, err := newScratch()
 	if err != nil {
@@ -60,7 +61,7 @@ func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files 
 	}
 	output := named(result.output, files, layers)
 	for _, failed := range result.failures {
-		// A failure shows once more in whatever it fails.
+		// A failure is reported again for each command around it.
 		problem := blame(failed, files, layers, output)
 		if failed.file != "" && !slices.Contains(problems, problem) {
 			problems = append(problems, problem)
@@ -68,8 +69,8 @@ func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files 
 	}
 	if result.variables == nil && len(problems) == 0 {
 		problems = append(problems, kargo.Problem{Where: kargo.Place{File: files[len(files)-1].Name},
-			Message: fmt.Sprintf("ends the reading of the environment with exit code %d%s", result.code, inWords(output)),
-			Hint:    "an environment file is sourced: it must not say exit"})
+			Message: fmt.Sprintf("ended with exit code %d%s", result.code, inWords(output)),
+			Hint:    "an environment file is sourced: it must not call exit"})
 	}
 	env, _ = s.exported(base, given, result.variables, base["KARGO_BUILD_PATH"])
 	env["WORKSPACE"] = workspace
@@ -82,16 +83,16 @@ func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files 
 	return env, problems, nil
 }
 
-// envPath is where the child finds an environment file.
+// envPath is the path at which the child reads an environment file.
 func envPath(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstFile+i) }
 
-// layers writes the trees that the files may source from, and answers their
+// layers writes the trees that the files may source from, and returns their
 // directories.
 func (s *scratch) layers(files []kargo.EnvFile) ([]string, error) {
 	dirs := make([]string, len(files))
 	for i := len(files) - 1; i >= 0; i-- {
 		if files[i].Files.FS == nil && i+1 < len(files) {
-			dirs[i] = dirs[i+1] // the defaults know no place but the workspace
+			dirs[i] = dirs[i+1] // the defaults source from the workspace
 			continue
 		}
 		dir := filepath.Join(s.dir, "layer-"+strconv.Itoa(i))
@@ -103,8 +104,7 @@ func (s *scratch) layers(files []kargo.EnvFile) ([]string, error) {
 	return dirs, nil
 }
 
-// copyTree copies plain files, up to the limits; what lies beyond them cannot
-// be sourced.
+// copyTree copies plain files, up to the limits. Other files cannot be sourced.
 func copyTree(dir string, files kargo.Files) error {
 	tree := files.FS
 	if err := os.Mkdir(dir, 0o700); err != nil || tree == nil {
@@ -137,19 +137,19 @@ func copyTree(dir string, files kargo.Files) error {
 		data, err := fs.ReadFile(tree, name)
 		var fault *kargo.Error
 		if errors.As(err, &fault) && fault.Fault == kargo.Invalid {
-			return nil // one that cannot be opened cannot be sourced
+			return nil // a file that cannot be opened cannot be sourced
 		}
 		if err != nil {
 			return err
 		}
 		if _, secret := files.OpenedFrom(name); secret {
-			return nil // it must not be written to a disk
+			return nil // a decrypted file must not be written to a disk
 		}
 		return writeFile(root, name, data, 0o600|info.Mode()&0o100)
 	})
 }
 
-// named is what bash said, with the names of files as people know them.
+// named returns the output of bash with the names of files as people know them.
 func named(output string, files []kargo.EnvFile, layers []string) string {
 	for i, file := range files {
 		output = strings.ReplaceAll(output, envPath(i), file.Name)
@@ -158,7 +158,7 @@ func named(output string, files []kargo.EnvFile, layers []string) string {
 	return output
 }
 
-// blame is the problem of a command that failed.
+// blame returns the problem of a failed command.
 func blame(failed failure, files []kargo.EnvFile, layers []string, output string) kargo.Problem {
 	problem := kargo.Problem{Where: kargo.Place{File: failed.file}, Message: "a command failed with exit code " + failed.code + inWords(output)}
 	problem.Where.Line, _ = strconv.Atoi(failed.line) // 0 is none

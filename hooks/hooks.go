@@ -1,13 +1,16 @@
-// Package hooks runs what a workspace brings along to be run: the scripts
-// deploy/<service>_before.sh and _after.sh around a deployment, environment
-// files that need a real shell, and the scripts of the commands exec and build.
+// Package hooks runs the scripts of a workspace: deploy/<service>_before.sh and
+// _after.sh before and after a deployment, environment files that need a real
+// shell, and the scripts of the commands exec and build.
 //
-// They are the only code of a workspace that runs where Kargo runs, so they run
-// only where the operator lets them ([Runner]); without that a stack that has
-// hooks is refused ([Refuse]) rather than deployed without what they would have
-// prepared. What runs is a child, bash, with the environment that the workspace
+// They are the only code of a workspace that runs where Kargo runs, so hooks run
+// only if the operator allows them ([Runner]). Otherwise a stack that has hooks is
+// refused ([Refuse]): without what its hooks prepare it would be wrong.
+//
+// A script runs in bash, a child process, with the environment that the workspace
 // declares and nothing of Kargo's own, in a scratch copy of the merged
-// configuration, for a limited time; nothing that it started is left running.
+// configuration, and for a limited time. Every process that it leaves is killed.
+// Only [Script], which a person starts, runs in the person's own terminal and
+// environment.
 package hooks
 
 import (
@@ -21,35 +24,35 @@ import (
 	"kargo"
 )
 
-// The ends of the names of hooks.
+// The ends of the file names of hooks.
 const (
 	before = "_before.sh"
 	after  = "_after.sh"
 )
 
 // Refuse reports the hooks of services that one of the stacks lists; no stacks
-// means all. Scripts that no stack lists do no harm and are ignored. It has the
-// signature of [Runner.Before].
+// means all. Scripts that no stack lists are ignored. It has the signature of
+// [Runner.Before].
 func Refuse(_ context.Context, workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
 	var problems kargo.Problems
 	for _, suffix := range []string{before, after} {
 		for _, hook := range hooksOf(workspace, suffix, stacks...) {
 			problems = append(problems, kargo.Problem{
 				Where: kargo.Place{File: hook.path, Line: 1}, Message: "service " + hook.service + " has a hook, and hooks are not allowed to run",
-				Hint: "put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks",
+				Hint: "commit what it prepares, or allow hooks with --allow-hooks",
 			})
 		}
 	}
 	return workspace, problems.Sort(), nil
 }
 
-// hook is one script that is to run for a stack.
+// hook is one script to run for a stack.
 type hook struct {
 	stack, service, path string
 }
 
-// hooksOf are the hooks of one kind in the order of the stacks, which is that
-// of STACKS where none is named, and of their services.
+// hooksOf returns the hooks of one kind, in the order of the stacks and of their
+// services. If no stack is named, the order is that of STACKS.
 func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook {
 	if len(stacks) == 0 || slices.Contains(stacks, kargo.AllStacks) {
 		stacks = workspace.Env.List("STACKS")
@@ -66,11 +69,11 @@ func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook 
 	return found
 }
 
-// composeList is the list of compose files that hooks of the historic tool
-// could append to. There is no such list here.
+// composeList is the list to which hooks of the historic tool could add compose
+// files. It does not exist here.
 const composeList = "SERVICES_TO_DEPLOY"
 
-// unsupported reports what hooks cannot do here and would be missed.
+// unsupported reports what hooks cannot do here and would do in the historic tool.
 func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
 	var problems kargo.Problems
 	for _, hook := range hooks {
@@ -78,7 +81,7 @@ func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
 		if workspace.Files[hook.path].Secret {
 			problems = append(problems, kargo.Problem{
 				Where: kargo.Place{File: hook.path, Line: 1}, Message: "a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one",
-				Hint: "leave the script in plain, and encrypt the variables that it reads",
+				Hint: "keep the script unencrypted, and encrypt the variables that it reads",
 			})
 			continue
 		}
@@ -93,7 +96,7 @@ func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
 	return problems
 }
 
-// lastLines is the end of an output, in one line.
+// lastLines returns the last lines of an output, in one line.
 func lastLines(output string, count int) string {
 	lines := strings.FieldsFunc(output, func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Join(lines[max(0, len(lines)-count):], " / ")

@@ -17,10 +17,10 @@ import (
 	"kargo/hooks"
 )
 
-// Hooks are run by real bash here, as anywhere.
+// Hooks are run by real bash here.
 
-// workspace has stacks dbs (postgis redis) and my-apps (kano), and files as
-// "name=content".
+// workspace returns one with stacks dbs (postgis redis) and my-apps (kano), and
+// files given as "name=content".
 func workspace(files ...string) kargo.Workspace {
 	ws := kargo.Workspace{
 		Revision: kargo.Revision{Commit: "c1"}, Root: "/data/.kargo",
@@ -68,7 +68,7 @@ func TestRefuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const hint = "hooks are not allowed to run (put what it prepares into the workspace itself, or let Kargo run hooks: --allow-hooks)"
+	const hint = "hooks are not allowed to run (commit what it prepares, or allow hooks with --allow-hooks)"
 	if _, all, _ := hooks.Refuse(t.Context(), workspace("deploy/kano_after.sh="), "all"); len(all) != 1 {
 		t.Errorf("of all stacks: %v", all)
 	}
@@ -131,7 +131,7 @@ func TestAFailingHookIsAProblem(t *testing.T) {
 		{"set -e", "set -e\nfalse\necho not reached", "deploy/postgis_before.sh: hook ended with exit code 1"},
 		{"exit 0 is no failure", "exit 0", ""},
 		{"a list of compose files", "echo\nSERVICES_TO_DEPLOY+=' -c x.yml'", "deploy/postgis_before.sh:2: a hook cannot add compose files by SERVICES_TO_DEPLOY (name the file in POSTGIS_EXTENSION)"},
-		{"a link out", "ln -s /etc/passwd configs", "configs: a hook left this, and it is no plain file"},
+		{"a link out", "ln -s /etc/passwd configs", "configs: a hook left this, and it is not a plain file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, problems := before(t, workspace("deploy/postgis_before.sh="+test.script))
@@ -147,10 +147,10 @@ func TestAnEncryptedHookIsAProblem(t *testing.T) {
 	ws.Files["deploy/postgis_before.sh"] = script
 	_, problems := before(t, ws)
 	same(t, "problems", problems, "deploy/postgis_before.sh:1: a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one "+
-		"(leave the script in plain, and encrypt the variables that it reads)")
+		"(keep the script unencrypted, and encrypt the variables that it reads)")
 }
 
-func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
+func TestAHookThatHangsIsKilledWithItsProcesses(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "pid")
 	runner := &hooks.Runner{Timeout: 500 * time.Millisecond}
 	_, _, err := runner.Before(t.Context(), workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark+"\necho waiting\nsleep 1000"))
@@ -159,7 +159,7 @@ func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 	}
 	gone(t, mark)
 
-	// And when Kargo itself ends.
+	// The same is true when Kargo itself ends.
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	begun := filepath.Join(t.TempDir(), "begun")
@@ -171,12 +171,12 @@ func TestAHookThatHangsIsEndedWithAllItStarted(t *testing.T) {
 		stop()
 	}()
 	_, _, err = (&hooks.Runner{}).Before(ctx, workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark+"\necho begun > "+begun+"\nwait"))
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "hook was ended with Kargo") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "hook was stopped because Kargo stopped") {
 		t.Errorf("the error of a hook that ended with Kargo is %v", err)
 	}
 	gone(t, mark)
 
-	// And so is what one that ends has left behind.
+	// A hook that ends by itself leaves no process behind, either.
 	_, problems, err := (&hooks.Runner{}).Before(t.Context(), workspace("deploy/postgis_before.sh=sleep 1000 & echo $! > "+mark))
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
@@ -231,7 +231,7 @@ func TestHooksRunOnceARevision(t *testing.T) {
 	}
 }
 
-func TestSecretFilesAreNotWrittenOut(t *testing.T) {
+func TestSecretFilesAreNotWrittenToADisk(t *testing.T) {
 	ws := workspace("deploy/postgis_before.sh=ls configs; export A=1", "configs/open.txt=open")
 	ws.Files["configs/key.txt"] = kargo.File{Data: []byte("hunter22"), Origin: kargo.OriginUser, Secret: true}
 	next, problems := before(t, ws)
@@ -294,5 +294,5 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("in a sourced file: %s", problems)
 	}
 	_, problems = evaluate("exit 0\n")
-	same(t, "exit", problems, ".env: ends the reading of the environment with exit code 0 (an environment file is sourced: it must not say exit)")
+	same(t, "exit", problems, ".env: ended with exit code 0 (an environment file is sourced: it must not call exit)")
 }

@@ -18,8 +18,8 @@ import (
 // DefaultTimeout is how long one script may take.
 const DefaultTimeout = time.Minute
 
-// sourcing runs a hook as the historic tool did, by sourcing it: what its last
-// command answers counts for nothing, `exit` with another number than 0 does.
+// sourcing runs a hook as the historic tool did, by sourcing it: the status of its
+// last command is ignored, `exit` with another status than 0 is not.
 const sourcing = `. "./$1" "$2"
 kargo_report
 exit 0
@@ -34,16 +34,16 @@ type Runner struct {
 	runs []run // the newest last
 }
 
-// run is what hooks made of a workspace. They run once a revision, not once a
-// round: what they make of it is to be the same.
+// run is a workspace as its hooks left it. They run once a revision and not once a
+// round, so that their result is the same in each round.
 type run struct {
 	of        string
 	workspace kargo.Workspace
 	problems  kargo.Problems
 }
 
-// keptRuns is for how many revisions that is remembered: the one in force, and
-// the next.
+// keptRuns is for how many revisions the result is kept: the one in force, the
+// next, and two more.
 const keptRuns = 4
 
 func (r *Runner) timeout() time.Duration {
@@ -53,13 +53,15 @@ func (r *Runner) timeout() time.Duration {
 	return DefaultTimeout
 }
 
-// Before runs the before hooks of stacks, of all in STACKS if none is named, in
-// their order, and returns the workspace as they left it: with the files that
-// they made or changed, the variables that they exported, and their output.
-// A hook that fails is a problem of the workspace. One that does not end in time
-// or is ended with ctx is an error, Unavailable: it may have waited for something
-// that comes back. Before runs once for each revision and selection of stacks,
-// and returns the same afterwards.
+// Before runs the before hooks of stacks, in their order, or of all stacks in
+// STACKS if none is named. It returns the workspace as they left it: with the files
+// that they created or changed, the variables that they exported, and their output.
+// It runs them once for each revision and selection of stacks, and returns the same
+// result afterwards.
+//
+// A failed hook is a problem of the workspace. A hook that does not end in time, or
+// is stopped because ctx has ended, is an Unavailable error: it may have waited for
+// something.
 func (r *Runner) Before(ctx context.Context, workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
 	hooks := hooksOf(workspace, before, stacks...)
 	if problems := unsupported(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
@@ -82,7 +84,7 @@ func (r *Runner) Before(ctx context.Context, workspace kargo.Workspace, stacks .
 	return next, problems, nil
 }
 
-// valuesOf identifies the values of an environment: some may lie outside the
+// valuesOf identifies the values of an environment: some may come from outside the
 // repository, and change without another revision.
 func valuesOf(env kargo.Environment) string {
 	hash := sha256.New()
@@ -110,7 +112,7 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 		next.Ran = append(next.Ran, result.HookRun)
 		if result.Err != "" {
 			problems = append(problems, kargo.Problem{Where: kargo.Place{File: hook.path}, Message: result.Err + inWords(result.Output)})
-			return next, problems, nil // the next one may need what this one should have done
+			return next, problems, nil // the next hook may depend on this one
 		}
 		take(&next, s, hook, result)
 	}
@@ -118,7 +120,7 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 	return next, problems, err
 }
 
-// cloned is a workspace whose environment may be changed.
+// cloned returns a workspace whose environment may be changed.
 func cloned(workspace kargo.Workspace) kargo.Workspace {
 	workspace.Lines, workspace.Assignments = maps.Clone(workspace.Lines), maps.Clone(workspace.Assignments)
 	if workspace.Lines == nil {
@@ -130,10 +132,10 @@ func cloned(workspace kargo.Workspace) kargo.Workspace {
 	return workspace
 }
 
-// take takes over what a hook exported.
+// take takes the variables that a hook exported.
 func take(next *kargo.Workspace, s *scratch, hook hook, result hookResult) {
 	if result.variables == nil {
-		return // it said exit 0
+		return // it ended with exit 0
 	}
 	env, changed := s.exported(next.Env, result.given, result.variables, next.Root)
 	next.Env = env
@@ -150,7 +152,7 @@ func inWords(output string) string {
 	return ""
 }
 
-// hookResult is a run with what it reported.
+// hookResult is a run with the variables that it started and ended with.
 type hookResult struct {
 	kargo.HookRun
 	given, variables kargo.Environment
@@ -178,9 +180,9 @@ func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Worksp
 	return done, nil
 }
 
-// After runs the after hooks of one stack, once all of it was submitted. What
-// they do to the scratch copy of the merged configuration is lost. It answers
-// what each said, and an error if one failed.
+// After runs the after hooks of one stack, after all of it was submitted. It
+// returns the run of each, and an error if one failed. Changes of the scratch copy
+// are lost.
 func (r *Runner) After(ctx context.Context, workspace kargo.Workspace, stack string) (runs []kargo.HookRun, err error) {
 	hooks := hooksOf(workspace, after, stack)
 	if len(hooks) == 0 {

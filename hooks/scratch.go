@@ -13,7 +13,7 @@ import (
 	"kargo"
 )
 
-// Limits of what hooks may leave, as of what a repository may hold.
+// Limits of what hooks may leave, the same as for a repository.
 const (
 	maxFiles = 20_000
 	maxBytes = 64 << 20
@@ -41,8 +41,8 @@ func newScratch() (*scratch, error) {
 
 func (s *scratch) remove() error { return os.RemoveAll(s.dir) }
 
-// fill writes the merged configuration. Files that were encrypted in the
-// repository stay out: what is secret there is not written to a disk here.
+// fill writes the merged configuration. Files that were encrypted in the repository
+// are left out: no secret is written to a disk.
 func (s *scratch) fill(files map[string]kargo.File) error {
 	root, err := os.OpenRoot(s.tree)
 	if err != nil {
@@ -77,9 +77,9 @@ func writeFile(root *os.Root, name string, data []byte, mode fs.FileMode) error 
 	return root.WriteFile(local, data, mode)
 }
 
-// variables are those that a script sees: the declared ones, with the scratch
-// tree in the place of the merged configuration, and what no program can do
-// without.
+// variables returns the variables that a script sees: the declared ones, with the
+// scratch tree in place of the merged configuration, and those that every program
+// needs.
 func (s *scratch) variables(declared kargo.Environment, root string) kargo.Environment {
 	env := kargo.Environment{
 		"PATH": standardPath, "HOME": filepath.Join(s.dir, "home"), "TMPDIR": filepath.Join(s.dir, "tmp"), "LANG": "C.UTF-8",
@@ -90,11 +90,11 @@ func (s *scratch) variables(declared kargo.Environment, root string) kargo.Envir
 	return env
 }
 
-// back turns paths in the scratch tree into those of the merged configuration.
+// back replaces paths of the scratch tree by those of the merged configuration.
 func (s *scratch) back(text, root string) string { return strings.ReplaceAll(text, s.tree, root) }
 
-// collect answers the files as scripts left them. Problems say what is wrong
-// with them.
+// collect returns the files as scripts left them. Problems say what is wrong with
+// them.
 func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]kargo.File, kargo.Problems, error) {
 	files := map[string]kargo.File{}
 	for name, file := range was {
@@ -110,7 +110,7 @@ func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]ka
 			return err
 		}
 		if !entry.Type().IsRegular() {
-			problems = append(problems, kargo.Problem{Where: kargo.Place{File: name}, Message: "a hook left this, and it is no plain file"})
+			problems = append(problems, kargo.Problem{Where: kargo.Place{File: name}, Message: "a hook left this, and it is not a plain file"})
 			return nil
 		}
 		file, err := s.readFile(tree, name, was[name], root)
@@ -126,8 +126,8 @@ func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]ka
 	return files, problems, err
 }
 
-// readFile reads a file that a script left, or answers what it was if the
-// script did not change it.
+// readFile reads a file that a script left. It returns the original if the script
+// did not change the file.
 func (s *scratch) readFile(tree fs.FS, name string, was kargo.File, root string) (kargo.File, error) {
 	data, err := fs.ReadFile(tree, name)
 	if err != nil {
@@ -145,8 +145,8 @@ func (s *scratch) readFile(tree fs.FS, name string, was kargo.File, root string)
 	return kargo.File{Data: data, Origin: kargo.OriginHook, Source: name, Executable: executable}, nil
 }
 
-// exported takes over what a script exported: every variable that is new or
-// has another value now. Those of the shell itself stay out.
+// exported returns the environment with what a script exported: each variable that
+// is new or was changed. Variables of the shell itself are left out.
 func (s *scratch) exported(declared, given, reported kargo.Environment, root string) (next kargo.Environment, changed []string) {
 	next = maps.Clone(declared)
 	for name, value := range reported {
@@ -164,5 +164,5 @@ func (s *scratch) exported(declared, given, reported kargo.Environment, root str
 	return next, changed
 }
 
-// own are variables that bash makes or changes by itself.
+// own are the variables that bash itself sets.
 var own = map[string]bool{"PWD": true, "OLDPWD": true, "SHLVL": true, "_": true, "PATH": true, "HOME": true, "TMPDIR": true, "LANG": true}

@@ -15,8 +15,8 @@ import (
 	"kargo/spelling"
 )
 
-// Script is one that a person asked for, on the commands exec and build. It
-// runs where they are, for as long as it takes, and talks to them.
+// Script is a script that a person runs with the commands exec and build. It runs
+// without a time limit and with the person's terminal.
 type Script struct {
 	Dir  string // absolute; the scripts are in it, and it is the current directory
 	Name string // without .sh
@@ -27,13 +27,13 @@ type Script struct {
 	Err  io.Writer
 }
 
-// ExitError is the exit code of a script that ended with another than 0.
+// ExitError is the exit status of a script, if it is not 0.
 type ExitError int
 
 func (e ExitError) Error() string { return fmt.Sprintf("ended with exit code %d", int(e)) }
 
-// Run runs the script to its end. A script that is not there is Invalid, with
-// the nearest one that is.
+// Run runs the script to its end. A script that does not exist is an Invalid error
+// that suggests the most similar name.
 func (s Script) Run(ctx context.Context) error {
 	file := s.Name + ".sh"
 	if !fs.ValidPath(file) {
@@ -45,7 +45,8 @@ func (s Script) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "bash", append([]string{"--noprofile", "--norc", "--", "./" + file}, s.Args...)...)
 	cmd.Dir, cmd.Env = s.Dir, environ(s.Env)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
-	// It stays in the group of the terminal: a person's ^C is for it as well.
+	// It stays in the process group of the terminal, so that a Ctrl-C of the person
+	// reaches it, too.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = afterwards
 	err := cmd.Run()

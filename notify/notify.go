@@ -1,9 +1,10 @@
-// Package notify tells others how a deployment ended: one JSON document, posted
-// to one address and signed. Chat services that take a "text" field (Slack,
-// Mattermost, Rocket.Chat) show its one-line summary as it is; everything else
-// can verify the signature and read the rest.
+// Package notify reports how deployments ended: it posts one JSON document to one
+// address, signed. Chat services that read a "text" field (Slack, Mattermost,
+// Rocket.Chat) show its summary of one line; other receivers can verify the
+// signature and read the rest.
 //
-// A notification that fails is the caller's to log. It never fails a deployment.
+// A notification that fails is for the caller to log. It does not fail a
+// deployment.
 package notify
 
 import (
@@ -28,25 +29,26 @@ import (
 
 const (
 	timeout    = 10 * time.Second
-	remembered = 256 // notices, so that none is sent twice
+	remembered = 256 // notices that are not sent again
 )
 
-// Webhook sends notices to one address. It is used by pointer and safe for
-// concurrent use; notices leave one after the other. What was sent before it
-// remembers in memory only, so a restart may repeat the last one.
+// Webhook sends notices to one address. It is used by pointer and is safe for
+// concurrent use; notices are sent one after the other. It remembers in memory what
+// was sent, so the last notice may be repeated after a restart.
 type Webhook struct {
-	// URL is https://, or http:// to this machine. It may itself be the
-	// secret, as Slack's are: of it, errors show the host and no more.
+	// URL is https://, or http:// on this machine. It may itself be a secret, as
+	// Slack's are, so errors show only its host.
 	URL string
-	// Secret signs the body. It is read at each use; nil means unsigned.
+	// Secret returns the key that signs the body, and is called at each use; nil
+	// means unsigned.
 	Secret func() ([]byte, error)
-	// Client is for its Transport; nil means the default. Redirects are never
+	// Client provides the Transport; nil means the default. Redirects are never
 	// followed.
 	Client *http.Client
 
 	mu      sync.Mutex
 	sent    []string // newest last
-	failing bool     // the last notice said "failed"
+	failing bool     // the last notice was "failed"
 }
 
 // Notice is the body of a notification.
@@ -66,8 +68,8 @@ type Notice struct {
 	Error      string         `json:"error,omitempty"`
 }
 
-// Validate tells whether the address can be used at all. Its errors are
-// Invalid and do not repeat the URL.
+// Validate returns an Invalid error if the address cannot be used. It does not
+// repeat the URL.
 func (w *Webhook) Validate() error {
 	_, err := w.address()
 	return err
@@ -79,21 +81,21 @@ func (w *Webhook) address() (*url.URL, error) {
 	case err != nil || address.Host == "":
 		return nil, invalid("the URL cannot be parsed", "give https://host/path")
 	case address.User != nil:
-		return nil, invalid("the URL holds a user or a password", "sign with a secret instead")
+		return nil, invalid("the URL holds a user or a password", "use a secret to sign instead")
 	case address.Scheme == "https", address.Scheme == "http" && kargo.IsLoopback(address.Hostname()):
 		return address, nil
 	}
-	return nil, invalid("the URL is not https", "plain http is for this machine only")
+	return nil, invalid("the URL is not https", "plain http is allowed on this machine only")
 }
 
 func invalid(message, hint string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "notification"}, Hint: hint, Err: errors.New(message)}
 }
 
-// Deployment sends how a deployment ended: succeeded or failed. Other outcomes
-// are no news yet, and each is sent once, however often this is called. After
-// an error nothing counts as sent. Errors are Invalid for an address that
-// cannot be used and Unavailable otherwise, and hold no secret.
+// Deployment sends how a deployment ended: succeeded or failed. Other outcomes are
+// not sent. Each deployment is sent once, however often this is called; after an
+// error it counts as not sent. An error is Invalid if the address cannot be used,
+// and Unavailable otherwise. It holds no secret.
 func (w *Webhook) Deployment(ctx context.Context, deployment kargo.Deployment) error {
 	if deployment.Outcome != kargo.OutcomeSucceeded && deployment.Outcome != kargo.OutcomeFailed {
 		return nil
@@ -163,7 +165,7 @@ func (w *Webhook) send(ctx context.Context, id string, notice Notice) error {
 		return unavailable(address, w.reason(err))
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be reused
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return unavailable(address, "the answer is "+response.Status)
 	}
@@ -185,7 +187,8 @@ func (w *Webhook) sign(request *http.Request, body []byte) error {
 	return nil
 }
 
-// client is the one given, which must not carry the notice elsewhere.
+// client returns the given client without redirects, which could send the notice to
+// another host.
 func (w *Webhook) client() *http.Client {
 	client := http.Client{}
 	if w.Client != nil {
@@ -195,7 +198,7 @@ func (w *Webhook) client() *http.Client {
 	return &client
 }
 
-// reason is an error of the client without the URL.
+// reason returns the reason of the client's error without the URL.
 func (w *Webhook) reason(err error) string {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

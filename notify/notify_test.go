@@ -21,10 +21,10 @@ import (
 
 const secret = "pl4nt3d-s3cret"
 
-// path stands for the secret part of a chat service's URL.
+// path is the secret part of a chat service's URL.
 const path = "/services/T000/B000/pl4nt3d-p4th?key=pl4nt3d-k3y"
 
-// inbox is a receiver that verifies as any receiver should.
+// inbox is a receiver that verifies signatures.
 type inbox struct {
 	t       *testing.T
 	status  atomic.Int32
@@ -62,7 +62,7 @@ func (i *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// received is the texts of what came in since the last call.
+// received returns the texts that arrived since the last call.
 func (i *inbox) received() string {
 	var texts []string
 	for {
@@ -133,7 +133,7 @@ func TestNotice(t *testing.T) {
 }`)
 }
 
-// Each outcome is told once, and the end of a failure is told as such.
+// Each outcome is sent once, and a success after a failure says so.
 func TestOncePerOutcomeAndRecovery(t *testing.T) {
 	i := newInbox(t)
 	webhook := i.webhook()
@@ -189,7 +189,7 @@ func wantError(t *testing.T, err error, fault kargo.Fault, want string) {
 	}
 }
 
-// TestS12 never takes a notice to somewhere else.
+// A redirect must not take a notice to another host.
 func TestS12RedirectIsNotFollowed(t *testing.T) {
 	var asked atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
@@ -212,7 +212,7 @@ func statusLine(status int) string {
 	return recorder.Result().Status
 }
 
-// TestS19 keeps the URL's own secret out of every error.
+// The URL itself may be a secret, and no error shows it.
 func TestS19ErrorsHoldNoSecret(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see that the client has gone
@@ -241,10 +241,10 @@ func TestAddresses(t *testing.T) {
 		"https://hooks.example" + path:           "",
 		"http://localhost:8080" + path:           "",
 		"http://[::1]:8080" + path:               "",
-		"http://hooks.example" + path:            "notification: the URL is not https (plain http is for this machine only)",
-		"http://127.0.0.1.example" + path:        "notification: the URL is not https (plain http is for this machine only)",
-		"ftp://hooks.example" + path:             "notification: the URL is not https (plain http is for this machine only)",
-		"https://u:pl4nt3d@hooks.example" + path: "notification: the URL holds a user or a password (sign with a secret instead)",
+		"http://hooks.example" + path:            "notification: the URL is not https (plain http is allowed on this machine only)",
+		"http://127.0.0.1.example" + path:        "notification: the URL is not https (plain http is allowed on this machine only)",
+		"ftp://hooks.example" + path:             "notification: the URL is not https (plain http is allowed on this machine only)",
+		"https://u:pl4nt3d@hooks.example" + path: "notification: the URL holds a user or a password (use a secret to sign instead)",
 		"https://":                               "notification: the URL cannot be parsed (give https://host/path)",
 		"https://hooks.example/%zz" + path:       "notification: the URL cannot be parsed (give https://host/path)",
 		"pl4nt3d":                                "notification: the URL cannot be parsed (give https://host/path)",

@@ -15,15 +15,15 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// guard stands between the library and the network for one question to one
-// registry. Requests go to the registry, and to the token service that it names,
-// and nowhere else. A credential goes no further than the registry's own site
-// (docker.io for index.docker.io and auth.docker.io), and never unencrypted
-// beyond this machine unless the operator named the registry.
+// guard limits the requests that are sent to list the tags at one registry.
+// Requests go to the registry and to the token service that it names, and to no
+// other host. A credential is sent only to hosts of the registry's own site
+// (docker.io for index.docker.io and auth.docker.io), and never unencrypted to
+// another machine unless the operator named the registry.
 type guard struct {
 	wire     *http.Transport
 	registry string // host, with the port if it has one
-	plain    bool   // no encryption needed
+	plain    bool   // need not be encrypted
 
 	mu     sync.Mutex
 	realms map[string]bool // hosts of token services
@@ -41,12 +41,12 @@ func newGuard(registry string, insecure bool) *guard {
 	}
 }
 
-// refusal is a request that was not made.
+// refusal is the error of a request that was not sent.
 type refusal struct{ words, hint string }
 
 func (r *refusal) Error() string { return r.words }
 
-// RoundTrip makes a request, or refuses to.
+// RoundTrip sends a request, or refuses to.
 func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err := g.check(request); err != nil {
 		if request.Body != nil {
@@ -91,7 +91,7 @@ func (g *guard) check(request *http.Request) error {
 
 var realm = regexp.MustCompile(`(?i)realm="([^"]*)"`)
 
-// learn notes where the registry says that tokens are to be had.
+// learn records the token service that the registry names.
 func (g *guard) learn(challenges []string) {
 	for _, challenge := range challenges {
 		for _, match := range realm.FindAllStringSubmatch(challenge, -1) {
@@ -104,8 +104,8 @@ func (g *guard) learn(challenges []string) {
 	}
 }
 
-// sameSite tells whether two hosts are run by the same people, as far as names
-// can tell: registry.example.org and git.example.org.
+// sameSite reports whether two hosts belong to the same organization, judged by
+// their names: registry.example.org and git.example.org.
 func sameSite(a, b string) bool {
 	if a == b {
 		return true

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What the guard lets through, by the registry it stands before.
+// TestGuard checks which requests are sent for which registry.
 func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		name, registry, realm string

@@ -34,19 +34,19 @@ const (
 	maxPage  = 8 << 20 // bytes
 )
 
-// Client asks registries.
+// Client lists tags at registries.
 type Client struct {
-	// Credentials is the content of Docker's config.json, read at each use;
-	// nil where there is none.
+	// Credentials returns the content of Docker's config.json, and is called at
+	// each use; nil means that there is none.
 	Credentials func() ([]byte, error)
-	// Insecure are registries, as image names have them, that may be spoken to
-	// without encryption. Those on this machine always may.
+	// Insecure are registries, as image names write them, that may be reached
+	// without encryption. Registries on this machine always may.
 	Insecure []string
 }
 
-// Tags are the tags of an image's repository, in no order that means anything.
-// Every error is Unavailable, but for a name that no image can have; none
-// holds a credential. It takes 30 seconds at most.
+// Tags returns the tags of an image's repository, in no particular order. It takes
+// 30 seconds at most. A name that is not an image's is Invalid, every other error
+// Unavailable. No error holds a credential.
 func (c *Client) Tags(ctx context.Context, image string) ([]string, error) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *Client) Tags(ctx context.Context, image string) ([]string, error) {
 	return tags, nil
 }
 
-// login is the credential for one registry.
+// login returns the credential for one registry.
 func (c *Client) login(domain string) (authn.Authenticator, error) {
 	if c.Credentials == nil {
 		return authn.Anonymous, nil
@@ -92,7 +92,7 @@ func (c *Client) login(domain string) (authn.Authenticator, error) {
 	return authn.FromConfig(authn.AuthConfig{Username: found.Username, Password: found.Password, IdentityToken: found.IdentityToken}), nil
 }
 
-// list reads page after page, and gives up on what has no end.
+// list reads all pages of a list. A list that is too long is an error.
 func list(ctx context.Context, repository name.Repository, options ...remote.Option) ([]string, error) {
 	puller, err := remote.NewPuller(options...)
 	if err != nil {
@@ -116,8 +116,8 @@ func list(ctx context.Context, repository name.Repository, options ...remote.Opt
 	return tags, nil
 }
 
-// explain puts errors that have a known remedy into words, and takes no more
-// than a line of what a server says.
+// explain returns the reason of an error, with a hint where a remedy is known. It
+// quotes at most one line of a server.
 func explain(image, domain string, err error) error {
 	var refused *refusal
 	var answer *transport.Error

@@ -28,8 +28,8 @@ func login(host string) func() ([]byte, error) {
 	return func() ([]byte, error) { return fmt.Appendf(nil, `{"auths": {%q: {"auth": %q}}}`, host, auth), nil }
 }
 
-// serve serves a registry, and answers its host and what was asked of it: the
-// path, and the kind of credential that came along.
+// serve serves a registry, and returns its host and the requests: the path, and the
+// kind of credential that was sent.
 func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request)) (host string, asked *[]string) {
 	t.Helper()
 	asked = &[]string{}
@@ -42,7 +42,7 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request)) (h
 	return strings.TrimPrefix(server.URL, "http://"), asked
 }
 
-// paged serves four tags on two pages, to whoever is let in.
+// paged serves four tags on two pages.
 func paged(next string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -87,7 +87,7 @@ func TestPageAfterPage(t *testing.T) {
 	wantAsked(t, asked, "/v2/", "/v2/team/app/tags/list?n=1000 Basic", "/v2/team/app/tags/list?last=1.1&n=1000 Basic")
 }
 
-// Without end there is an end.
+// A list without an end is an error.
 func TestPagesWithoutEnd(t *testing.T) {
 	pages := 0
 	host, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +122,7 @@ func TestTokens(t *testing.T) {
 		"list tags of "+host+"/team/app at "+host+": the registry refuses access (do its credentials allow reading? see --registry-auth-file)")
 }
 
-// TestS12 for registries: whatever one says, a credential is for its own site.
+// Whatever a registry names, a credential is sent to hosts of its own site only.
 func TestS12CredentialsStayWithTheRegistry(t *testing.T) {
 	stranger, got := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"token": "t", "tags": ["9"]}`) })
 	// The same machine by another name is another site.
@@ -179,8 +179,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRealRegistry asks Debian's docker-registry, to which git and an engine
-// are no strangers: tags are made by hand, as a push leaves them.
+// TestRealRegistry asks Debian's docker-registry. Its tags are created by hand, in
+// the form in which a push stores them.
 func TestRealRegistry(t *testing.T) {
 	if _, err := exec.LookPath("docker-registry"); err != nil {
 		t.Skip("no docker-registry is installed: test/bed/install registry")

@@ -17,13 +17,13 @@ import (
 // maxPlain is the size in bytes of the largest file that is opened.
 const maxPlain = 16 << 20
 
-// isAge knows whole files of age, binary or armored.
+// isAge reports whether a whole file is encrypted with age, binary or armored.
 func isAge(data []byte) bool {
 	return bytes.HasPrefix(data, []byte("age-encryption.org/v1\n")) || bytes.HasPrefix(data, []byte(armor.Header))
 }
 
-// openAge opens a file that is encrypted as a whole. Its recipients cannot be
-// told from outside.
+// openAge opens a file that is encrypted as a whole. The file does not name its
+// recipients.
 func (t *tree) openAge(name string, data []byte) ([]byte, kargo.Opened, error) {
 	keys, err := t.keys()
 	if err != nil {
@@ -47,25 +47,25 @@ const hintAge = "name the file with the private key in --sops-age-key-file"
 
 var errNoKey = errors.New("no key is given")
 
-// ageKey is a private key, and what it is called.
+// ageKey is a private key and its name in messages.
 type ageKey struct {
 	age.Identity
 	name string
 }
 
-// parseAgeKeys reads private keys of age, a line each, or one SSH key.
+// parseAgeKeys reads private keys of age, one a line, or one SSH key.
 func parseAgeKeys(data []byte) ([]ageKey, error) {
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		identity, err := agessh.ParseIdentity(data)
 		if err != nil {
-			return nil, errors.New("it is no SSH private key without a passphrase")
+			return nil, errors.New("it is not an SSH private key without a passphrase")
 		}
 		return []ageKey{{identity, "the SSH key"}}, nil
 	}
 	identities, err := age.ParseIdentities(bytes.NewReader(data))
 	if err != nil {
-		// The library quotes what it cannot read.
-		return nil, errors.New("a line of it is no private key of age")
+		// The library quotes the line, which may be a key.
+		return nil, errors.New("a line of it is not a private key of age")
 	}
 	keys := make([]ageKey, 0, len(identities))
 	for _, identity := range identities {
@@ -81,7 +81,7 @@ func parseAgeKeys(data []byte) ([]ageKey, error) {
 	return keys, nil
 }
 
-// decryptAge decrypts with the first key that fits, and names it.
+// decryptAge decrypts with the first key that fits, and returns its name.
 func (k *keyring) decryptAge(data []byte) (plain []byte, key string, err error) {
 	if len(k.age) == 0 {
 		return nil, "", errNoKey

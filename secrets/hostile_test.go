@@ -11,8 +11,8 @@ import (
 	"kargo/secrets/secretstest"
 )
 
-// YAML can name a part of itself, and SOPS writes the part out each time: a
-// few lines must not become gigabytes.
+// YAML can refer to a part of itself, and SOPS writes the part out each time. A few
+// lines must not become gigabytes.
 func TestS05_AliasesThatGrow(t *testing.T) {
 	key := secretstest.NewAgeKey(t)
 	var text strings.Builder

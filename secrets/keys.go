@@ -13,13 +13,13 @@ import (
 	"kargo"
 )
 
-// keyring are the operator's private keys, as they are for one revision.
+// keyring holds the operator's private keys, as they were read for one revision.
 type keyring struct {
 	age []ageKey
 	pgp openpgp.EntityList
 }
 
-// keys reads the operator's keys at their first need. The caller holds mu.
+// keys reads the operator's keys at the first use. The caller holds mu.
 func (t *tree) keys() (*keyring, error) {
 	if t.keyring != nil {
 		return t.keyring, nil
@@ -47,33 +47,33 @@ func (t *tree) keys() (*keyring, error) {
 	return ring, nil
 }
 
-// keyService answers SOPS's requests for the key of one file. It takes the
-// place of SOPS's own, which would run gpg, look for keys in the home
-// directory, and send credentials to whatever address the file names.
+// keyService answers SOPS's requests for the key of one file. It replaces SOPS's
+// own service, which would run gpg, look for keys in the home directory, and send
+// credentials to any address that the file names.
 type keyService struct {
-	ctx     context.Context // SOPS hands on none of its caller's
+	ctx     context.Context // SOPS does not pass its caller's context
 	keys    *keyring
 	kms     []KMS
 	vault   func() (*vaultClient, error)
 	timeout time.Duration
 
 	used     string    // the key that opened the file
-	attempts []attempt // those that did not
+	attempts []attempt // the keys that did not
 }
 
 // attempt is a key that a file names and that did not open it.
 type attempt struct {
 	key, hint string
-	err       error // nil where the operator has not given the key
-	away      bool  // worth another try
+	err       error // nil if the operator has not given the key
+	away      bool  // another attempt may succeed
 }
 
-// Encrypt is never asked for.
+// Encrypt is never called.
 func (s *keyService) Encrypt(context.Context, *keyservice.EncryptRequest) (*keyservice.EncryptResponse, error) {
 	return nil, errors.New("files are opened only")
 }
 
-// Decrypt opens the key of the file with one of the keys that the file names.
+// Decrypt decrypts the key of the file with one of the keys that the file names.
 func (s *keyService) Decrypt(_ context.Context, request *keyservice.DecryptRequest) (*keyservice.DecryptResponse, error) {
 	if len(s.attempts) >= maxFileKeys {
 		return nil, fmt.Errorf("names more than %d keys", maxFileKeys)
@@ -96,22 +96,22 @@ func (s *keyService) Decrypt(_ context.Context, request *keyservice.DecryptReque
 	}
 	if plain == nil {
 		s.attempts = append(s.attempts, tried)
-		return nil, errors.New("no key") // the words are in attempts
+		return nil, errors.New("no key") // attempts says why
 	}
 	s.used = tried.key
 	return &keyservice.DecryptResponse{Plaintext: plain}, nil
 }
 
-// maxFileKeys bounds what one file can make Kargo try.
+// maxFileKeys is how many keys of one file are tried.
 const maxFileKeys = 64
 
-// failure says why no key opened a file.
+// failure returns the error that says why no key opened a file.
 func (s *keyService) failure(name string) error {
 	var keys, words []string
 	hint := ""
 	for _, attempt := range s.attempts {
 		if attempt.away {
-			return away(name, attempt.hint, "is encrypted with SOPS for %s, which cannot be asked: %w", attempt.key, attempt.err)
+			return away(name, attempt.hint, "is encrypted with SOPS for %s, and that key is not available: %w", attempt.key, attempt.err)
 		}
 		keys = append(keys, attempt.key)
 		if attempt.err != nil && !errors.Is(attempt.err, errNoKey) && !isOtherKey(attempt.err) {
@@ -124,7 +124,7 @@ func (s *keyService) failure(name string) error {
 	if len(keys) == 0 {
 		return refuse(name, "", "is encrypted with SOPS and names no key")
 	}
-	message := "is encrypted with SOPS for " + strings.Join(keys, ", ") + ", and no key at hand opens it"
+	message := "is encrypted with SOPS for " + strings.Join(keys, ", ") + ", and none of the given keys opens it"
 	if len(words) > 0 {
 		message += ": " + strings.Join(words, "; ")
 	}

@@ -14,20 +14,20 @@ import (
 	"github.com/getsops/sops/v3/kms"
 )
 
-// KMS is a key service of a cloud that files may name, or those of its keys
-// whose names begin with Prefix. It is asked with the credentials that its own
-// library finds in the controller's surroundings.
+// KMS is a key service of a cloud that files may name, or those of its keys whose
+// names begin with Prefix. Its own library finds the credentials in the environment
+// of the controller.
 type KMS struct {
 	Kind   string // "aws", "azure", "gcp" or "huawei"
 	Prefix string
 }
 
-// kmsKinds are the kinds, and what their keys are called.
+// kmsKinds maps the kinds to the names of their keys in messages.
 var kmsKinds = map[string]string{"aws": "AWS KMS", "azure": "Azure Key Vault", "gcp": "GCP KMS", "huawei": "Huawei Cloud KMS"}
 
-// ParseKMS reads a list of "KIND" or "KIND=PREFIX", as in "gcp" and
-// "aws=arn:aws:kms:eu-west-1:123456789012:key/". Azure needs a prefix: its keys
-// name the host that is asked.
+// ParseKMS parses a list of "KIND" or "KIND=PREFIX", as in "gcp" and
+// "aws=arn:aws:kms:eu-west-1:123456789012:key/". Azure needs a prefix, because its
+// keys name the host that is asked.
 func ParseKMS(list []string) ([]KMS, error) {
 	var all []KMS
 	for _, entry := range list {
@@ -43,21 +43,22 @@ func ParseKMS(list []string) ([]KMS, error) {
 	return all, nil
 }
 
-// allows tells whether a key may be asked for. The prefix ends at a boundary:
-// "https://a.example" is no prefix of "https://a.example.com".
+// allows reports whether a key may be used. The prefix ends at a boundary:
+// "https://a.example" is not a prefix of "https://a.example.com".
 func (k KMS) allows(kind, key string) bool {
 	rest, matches := strings.CutPrefix(key, k.Prefix)
 	return k.Kind == kind && matches &&
 		(k.Prefix == "" || rest == "" || strings.ContainsAny(rest[:1], ":/") || strings.ContainsAny(k.Prefix[len(k.Prefix)-1:], ":/"))
 }
 
-// cloudKey is a key of a cloud's service that a file names.
+// cloudKey is a key of a cloud's key service that a file names.
 type cloudKey struct {
 	kind, name string
 	decrypt    func(context.Context) ([]byte, error)
 }
 
-// askCloud opens the key of a file at a key service, if the operator allows.
+// askCloud decrypts the key of a file at a key service, if the operator allows that
+// service.
 func (s *keyService) askCloud(ctx context.Context, key *keyservice.Key, ciphertext []byte) ([]byte, attempt) {
 	cloud, err := cloudKeyOf(key, string(ciphertext))
 	tried := attempt{key: strings.TrimSpace(kmsKinds[cloud.kind] + " " + cloud.name), err: err}
@@ -70,8 +71,8 @@ func (s *keyService) askCloud(ctx context.Context, key *keyservice.Key, cipherte
 	}
 	plain, err := cloud.decrypt(ctx)
 	if err != nil {
-		// Denied or out of reach: either is the operator's to mend, and may
-		// be mended by the next try.
+		// Access was denied or the service is not reachable. The operator can
+		// correct either, so another attempt may succeed.
 		tried.err, tried.away = fmt.Errorf("ask %s: %w", tried.key, err), true
 		return nil, tried
 	}
@@ -83,7 +84,7 @@ func cloudKeyOf(key *keyservice.Key, ciphertext string) (cloudKey, error) {
 	case *keyservice.Key_KmsKey:
 		k := key.KmsKey
 		if k.AwsProfile != "" {
-			return cloudKey{kind: "aws", name: k.Arn}, errors.New("an AWS profile is not taken from a repository")
+			return cloudKey{kind: "aws", name: k.Arn}, errors.New("Kargo does not use an AWS profile that a repository names")
 		}
 		encryption := map[string]*string{}
 		for name, value := range k.Context {
@@ -101,7 +102,7 @@ func cloudKeyOf(key *keyservice.Key, ciphertext string) (cloudKey, error) {
 	case *keyservice.Key_HckmsKey:
 		master, err := hckms.NewMasterKey(key.HckmsKey.KeyId)
 		if err != nil {
-			return cloudKey{kind: "huawei", name: key.HckmsKey.KeyId}, errors.New("is no key of Huawei Cloud")
+			return cloudKey{kind: "huawei", name: key.HckmsKey.KeyId}, errors.New("is not a key of Huawei Cloud")
 		}
 		master.EncryptedKey = ciphertext
 		return cloudKey{"huawei", master.KeyID, master.DecryptContext}, nil

@@ -17,8 +17,8 @@ import (
 	"kargo/secrets/secretstest"
 )
 
-// A key service that the operator allows opens files. A server on loopback
-// stands in for AWS; what is real is AWS's own library on the way there.
+// A key service that the operator allows opens files. The service is a server on
+// loopback; the library that asks it is AWS's own.
 func TestSOPSByKMS(t *testing.T) {
 	const arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 	denied := false
@@ -56,7 +56,7 @@ func TestSOPSByKMS(t *testing.T) {
 	}
 }
 
-// awsKey encrypts as the stand-in does: not at all.
+// awsKey encrypts as that server does: not at all.
 type awsKey struct{ *kms.MasterKey }
 
 // Encrypt encrypts the key of a file.

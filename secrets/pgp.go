@@ -10,11 +10,11 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 )
 
-// maxDataKey is the size in bytes of the longest key of a file that is
-// believed; SOPS makes 32, and somewhat more where several must come together.
+// maxDataKey is the size in bytes of the longest key of a file that is accepted.
+// SOPS makes keys of 32 bytes, and longer ones where several parts are combined.
 const maxDataKey = 1 << 10
 
-// parsePGPKeys reads private keys, and unlocks those with a passphrase.
+// parsePGPKeys parses private keys, and decrypts those with a passphrase.
 func parsePGPKeys(data, passphrase []byte) (openpgp.EntityList, error) {
 	if len(data) == 0 {
 		return nil, nil
@@ -25,7 +25,7 @@ func parsePGPKeys(data, passphrase []byte) (openpgp.EntityList, error) {
 	}
 	entities, err := read(bytes.NewReader(data))
 	if err != nil {
-		return nil, errors.New("they are no OpenPGP keys")
+		return nil, errors.New("they are not OpenPGP keys")
 	}
 	for _, entity := range entities {
 		if entity.PrivateKey == nil {
@@ -38,8 +38,8 @@ func parsePGPKeys(data, passphrase []byte) (openpgp.EntityList, error) {
 	return entities, nil
 }
 
-// decryptPGP decrypts an armored message, such as SOPS keeps the key of a file
-// in.
+// decryptPGP decrypts an armored message, the form in which SOPS keeps the key of a
+// file.
 func (k *keyring) decryptPGP(data []byte) ([]byte, error) {
 	if len(k.pgp) == 0 {
 		return nil, errNoKey
@@ -55,5 +55,5 @@ func (k *keyring) decryptPGP(data []byte) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(message.UnverifiedBody, maxDataKey))
 }
 
-// pgpName is a fingerprint as people write it.
+// pgpName returns a fingerprint as people write it.
 func pgpName(fingerprint string) string { return "PGP " + strings.ToUpper(fingerprint) }

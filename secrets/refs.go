@@ -22,22 +22,23 @@ import (
 //	DB_PASSWORD=ref+env:KARGO_SECRET_DB
 //	DB_PASSWORD=ref+vault:secret/platform/db#password
 //
-// It is resolved before anything reads the file, so that other variables,
-// templates and stacks see the value.
+// It is resolved before the file is read as an environment, so that other
+// variables, templates and stacks see the value.
 
 var (
 	anyReference = regexp.MustCompile(`=["']?[^#\n]*\bref\+[a-z]+:`)
 	reference    = regexp.MustCompile(`^([ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=)(?:ref\+([a-z]+):([^"'\s]+)|"ref\+([a-z]+):([^"\s]+)"|'ref\+([a-z]+):([^'\s]+)')([ \t]+#.*|[ \t]*)\r?$`)
 )
 
-// maxReferences bounds the requests that one file can cause.
+// maxReferences is how many references one file may have, because each may be a
+// request.
 const maxReferences = 500
 
-// maxReferred is the size in bytes of the longest value that is taken.
+// maxReferred is the size in bytes of the longest value that is accepted.
 const maxReferred = 128 << 10
 
-// resolve replaces the references of an environment file. Each stays on its
-// line, so that messages go on naming the right one.
+// resolve replaces the references of an environment file by their values. No line
+// moves, so that messages name the right ones.
 func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) ([]byte, kargo.Opened, error) {
 	if !bytes.Contains(plain, []byte("ref+")) {
 		return plain, opened, nil
@@ -51,7 +52,7 @@ func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) (
 		}
 		match := reference.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if match == nil {
-			return nil, opened, refuseAt(name, i+1, "give it a variable of its own, and use that one here", "a reference must be the whole value of a variable")
+			return nil, opened, refuseAt(name, i+1, "assign it to a variable of its own, and use that variable here", "a reference must be the whole value of a variable")
 		}
 		if found++; found > maxReferences {
 			return nil, opened, refuseAt(name, i+1, "", "there are more than %d references", maxReferences)
@@ -79,7 +80,7 @@ func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) (
 	return []byte(strings.Join(lines, "")), opened, nil
 }
 
-// blameReference is the error of one reference, with its line.
+// blameReference returns the error of one reference, with its line.
 func (t *tree) blameReference(name string, line int, variable, kind, target string, err error) error {
 	var hinted *hintedError
 	hint := ""
@@ -90,7 +91,7 @@ func (t *tree) blameReference(name string, line int, variable, kind, target stri
 		Err: fmt.Errorf("%s: cannot resolve ref+%s:%s: %w", variable, kind, target, err)}
 }
 
-// hintedError is an error of which the operator can mend the cause.
+// hintedError is an error with a hint for the operator.
 type hintedError struct {
 	error
 	hint string
@@ -98,13 +99,13 @@ type hintedError struct {
 
 func (h *hintedError) Unwrap() error { return h.error }
 
-// closed is the error of a door that the operator has not opened. It is the
-// revision's: it asks for what is not there.
-func closed(message, hint string) error {
+// notAllowed returns the error of a reference to something that the operator has
+// not enabled or that does not exist. It is the revision's fault.
+func notAllowed(message, hint string) error {
 	return &hintedError{fmt.Errorf("%s: %w", message, errNoSecret), hint}
 }
 
-// referred reads the value that a reference names.
+// referred returns the value that a reference names.
 func (t *tree) referred(kind, target string) (value string, err error) {
 	switch kind {
 	case "file":
@@ -114,7 +115,7 @@ func (t *tree) referred(kind, target string) (value string, err error) {
 	case "vault":
 		value, err = t.fromVault(target)
 	default:
-		return "", closed("no such kind of reference", "ref+file:, ref+env: or ref+vault:")
+		return "", notAllowed("no such kind of reference", "ref+file:, ref+env: or ref+vault:")
 	}
 	switch {
 	case err != nil:
@@ -127,11 +128,11 @@ func (t *tree) referred(kind, target string) (value string, err error) {
 	return value, nil
 }
 
-// fromFile reads a file below the operator's directory. Nothing leads out of
-// it.
+// fromFile reads a file below the operator's directory. No path leads out of the
+// directory.
 func (t *tree) fromFile(name string) (string, error) {
 	if t.options.Directory == "" {
-		return "", closed("no directory of secrets is given", "the operator names one in --secrets-dir")
+		return "", notAllowed("no directory of secrets is given", "the operator names one in --secrets-dir")
 	}
 	root, err := os.OpenRoot(t.options.Directory)
 	if err != nil {
@@ -139,26 +140,26 @@ func (t *tree) fromFile(name string) (string, error) {
 	}
 	defer root.Close()
 	if !fs.ValidPath(name) {
-		return "", closed("it leads out of the directory of secrets", "")
+		return "", notAllowed("it leads out of the directory of secrets", "")
 	}
 	info, err := root.Stat(name)
 	if err == nil && info.Size() > maxReferred {
 		return "", fmt.Errorf("the file is longer than %d bytes: %w", maxReferred, errNoSecret)
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		return "", closed("it is no file", "")
+		return "", notAllowed("it is not a file", "")
 	}
 	data, readErr := root.ReadFile(name)
 	switch err = errors.Join(err, readErr); {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", closed("the directory of secrets has no such file", "")
+		return "", notAllowed("the directory of secrets has no such file", "")
 	case err != nil:
 		return "", withoutPath(readErr)
 	}
 	return strings.TrimRight(string(data), "\r\n"), nil
 }
 
-// withoutPath is what the system says, without the operator's paths.
+// withoutPath returns the reason of an error without the operator's paths.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -173,7 +174,7 @@ func (t *tree) fromVariable(name string) (string, error) {
 		value, open = t.options.Variable(name)
 	}
 	if !open {
-		return "", closed("the controller has no such variable for repositories",
+		return "", notAllowed("there is no such variable that repositories may read",
 			"its name begins with KARGO_SECRET_, or the operator lists it in --ref-variables")
 	}
 	return value, nil
@@ -182,11 +183,11 @@ func (t *tree) fromVariable(name string) (string, error) {
 func (t *tree) fromVault(target string) (string, error) {
 	path, key, ok := strings.Cut(target, "#")
 	if !ok || key == "" || !fs.ValidPath(path) {
-		return "", closed("it is not PATH#KEY", "as in ref+vault:secret/platform/db#password")
+		return "", notAllowed("it is not PATH#KEY", "as in ref+vault:secret/platform/db#password")
 	}
 	client, err := t.vault()
 	if errors.Is(err, errNoVault) {
-		return "", closed("no Vault is given", "the operator names one in --vault-address")
+		return "", notAllowed("no Vault is given", "the operator names one in --vault-address")
 	}
 	if err != nil {
 		return "", err
@@ -196,7 +197,7 @@ func (t *tree) fromVault(target string) (string, error) {
 	return client.value(ctx, path, key)
 }
 
-// quote writes a value on one line as every reader of environment files
+// quote quotes a value on one line so that every reader of environment files
 // understands it.
 func quote(value string) string {
 	if !strings.ContainsAny(value, "'\n\r") {

@@ -19,7 +19,7 @@ import (
 	"kargo/secrets/secretstest"
 )
 
-// stores are a directory, variables and a Vault with something in each.
+// stores returns a directory, variables and a Vault with something in each.
 func stores(t *testing.T) (secrets.Options, *secretstest.Vault, string) {
 	t.Helper()
 	vault := secretstest.NewVault(t)
@@ -53,8 +53,8 @@ func stores(t *testing.T) (secrets.Options, *secretstest.Vault, string) {
 	}, vault, dir
 }
 
-// References are resolved in environment files, each on its line, in words that
-// every reader of such files understands.
+// References are resolved in environment files, each on its line, and quoted so
+// that every reader of such files understands them.
 func TestReferences(t *testing.T) {
 	options, _, _ := stores(t)
 	const text = "STACKS=web\n# A=ref+file:nothing\nA=ref+file:db\nexport B=\"ref+env:KARGO_SECRET_A\" # why\n  C='ref+vault:secret/platform/db#password'\n" +
@@ -78,9 +78,9 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// References stand in environment files at the top of a workspace, encrypted
-// or not, and are text elsewhere.
-func TestReferencesStandInEnvironmentFiles(t *testing.T) {
+// References are resolved in environment files at the top of a workspace, encrypted
+// or not. Elsewhere they are text.
+func TestReferencesAreResolvedInEnvironmentFilesOnly(t *testing.T) {
 	options, _, _ := stores(t)
 	key := secretstest.NewAgeKey(t)
 	options.AgeKeys = given(key.String())
@@ -99,9 +99,9 @@ func TestReferencesStandInEnvironmentFiles(t *testing.T) {
 	}
 }
 
-// What a revision asks for and nobody has is its fault; a store that is away is
-// not, and is worth another try. Neither shows what it read, or the operator's
-// paths.
+// A reference to what does not exist is the revision's fault. A store that is not
+// available is not, and another attempt may succeed. No error shows a value, or the
+// operator's paths.
 func TestReferencesThatCannotBeResolved(t *testing.T) {
 	options, vault, dir := stores(t)
 	sealed := func() secrets.Options { vault.Seal(true); return options }
@@ -120,12 +120,12 @@ func TestReferencesThatCannotBeResolved(t *testing.T) {
 		{"A=ref+file:../outside", asIs, kargo.Invalid, "it leads out of the directory of secrets"},
 		{"A=ref+file:/etc/passwd", asIs, kargo.Invalid, "it leads out of the directory of secrets"},
 		{"A=ref+file:link", asIs, kargo.Unavailable, "path escapes from parent"},
-		{"A=ref+file:sub", asIs, kargo.Invalid, "it is no file"},
+		{"A=ref+file:sub", asIs, kargo.Invalid, "it is not a file"},
 		{"A=ref+file:binary", asIs, kargo.Invalid, "the value is not text"},
 		{"A=ref+file:db", nothing, kargo.Invalid, "no directory of secrets is given"},
 		{"A=ref+file:db", with(func(o *secrets.Options) { o.Directory = dir + "-gone" }), kargo.Unavailable, "open the directory of secrets: no such file or directory"},
-		{"A=ref+env:HOME", asIs, kargo.Invalid, "the controller has no such variable for repositories"},
-		{"A=ref+env:KARGO_SECRET_A", nothing, kargo.Invalid, "the controller has no such variable for repositories"},
+		{"A=ref+env:HOME", asIs, kargo.Invalid, "there is no such variable that repositories may read"},
+		{"A=ref+env:KARGO_SECRET_A", nothing, kargo.Invalid, "there is no such variable that repositories may read"},
 		{"A=ref+vault:secret/platform/db#nosuch", asIs, kargo.Invalid, `secret/platform/db has no key "nosuch"`},
 		{"A=ref+vault:secret/platform/db#list", asIs, kargo.Invalid, `the value of "list" is not text`},
 		{"A=ref+vault:secret/nosuch#a", asIs, kargo.Invalid, "there is no secret secret/nosuch"},
@@ -162,7 +162,7 @@ func TestReferencesThatCannotBeResolved(t *testing.T) {
 	}
 }
 
-// One revision asks for each secret once, and logs in once.
+// One revision reads each secret once, and logs in once.
 func TestVaultIsAskedOnce(t *testing.T) {
 	options, vault, _ := stores(t)
 	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
@@ -198,14 +198,14 @@ func TestSOPSByVault(t *testing.T) {
 	}
 	vault.Seal(true)
 	_, err := read(t, options, "a.env", sealed)
-	want := "a.env: is encrypted with SOPS for Vault " + vault.Address + "/v1/transit/keys/kargo, which cannot be asked: Vault answers 503: Vault is sealed"
+	want := "a.env: is encrypted with SOPS for Vault " + vault.Address + "/v1/transit/keys/kargo, and that key is not available: Vault answers 503: Vault is sealed"
 	if kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != want {
 		t.Errorf("got  %s: %v\nwant %s", kargo.FaultOf(err), err, want)
 	}
 }
 
-// Every request to a Vault that says nothing ends with the context of the
-// reading, and not with the request's own deadline.
+// Every request to a Vault that does not answer ends with the context of the
+// reading, and not with the deadline of the request.
 func TestASilentVaultIsLeftWhenTheReadingEnds(t *testing.T) {
 	token := given("planted-token")
 	for name, test := range map[string]struct {
@@ -238,7 +238,7 @@ func TestASilentVaultIsLeftWhenTheReadingEnds(t *testing.T) {
 	}
 }
 
-// A Vault that sends elsewhere does not get its token there.
+// A Vault that redirects to another host does not get its token sent there.
 func TestS12_VaultTokenStaysWithItsVault(t *testing.T) {
 	asked := 0
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
@@ -269,13 +269,13 @@ func TestVaultSettings(t *testing.T) {
 		{secrets.Vault{Address: "https://vault.example:8200", Token: token}, "<nil>"},
 		{secrets.Vault{Address: "http://127.0.0.1:8200", Token: token}, "<nil>"},
 		{secrets.Vault{Address: "http://localhost:8200", RoleID: "r", SecretID: token}, "<nil>"},
-		{secrets.Vault{Address: "http://vault.example", Token: token}, "the address of Vault is https://HOST[:PORT]: a token is not sent in the clear"},
+		{secrets.Vault{Address: "http://vault.example", Token: token}, "the address of Vault is https://HOST[:PORT]: a token is not sent unencrypted"},
 		{secrets.Vault{Address: "https://user:pass@vault.example", Token: token}, "the address of Vault is https://HOST[:PORT]"},
 		{secrets.Vault{Address: "https://vault.example/v1", Token: token}, "the address of Vault is https://HOST[:PORT]"},
 		{secrets.Vault{Address: "vault.example", Token: token}, "the address of Vault is https://HOST[:PORT]"},
-		{secrets.Vault{Address: "https://vault.example"}, "Vault wants a token, or a role id and a secret id"},
-		{secrets.Vault{Address: "https://vault.example", RoleID: "r"}, "Vault wants a token, or a role id and a secret id"},
-		{secrets.Vault{Token: token}, "credentials for Vault want its address"},
+		{secrets.Vault{Address: "https://vault.example"}, "Vault needs a token, or a role id and a secret id"},
+		{secrets.Vault{Address: "https://vault.example", RoleID: "r"}, "Vault needs a token, or a role id and a secret id"},
+		{secrets.Vault{Token: token}, "credentials for Vault need its address"},
 	} {
 		if got := fmt.Sprint(test.vault.Validate()); got != test.want {
 			t.Errorf("%s: %s, want %s", test.vault.Address, got, test.want)

@@ -1,12 +1,15 @@
-// Package secrets stands between the files of a revision and the merge: it
-// hands on an fs.FS in which everything can be read as plain text, or says
-// which file cannot, and why. A file that looks encrypted is never deployed as
-// it is.
+// Package secrets opens the encrypted files of a revision: [Options.Open] returns
+// an fs.FS in which every file can be read as plain text. A file that cannot be
+// opened is an error, with the reason. It is never deployed encrypted.
 //
-// Files are opened in memory only, with the operator's keys and nobody else's:
-// the repository names keys and key services, but which of them are asked, and
-// with which credentials, is never its choice. No program is run, no home
-// directory is looked into. Keys are read anew for each revision.
+// It opens whole files of age, files of SOPS with keys of age, SSH, OpenPGP, Vault
+// and the key services of clouds, and references in environment files to values
+// outside the repository.
+//
+// Files are opened in memory only, and only with the operator's keys. The
+// repository names keys and key services; the operator decides which of them are
+// used, and with which credentials. No program is run and no home directory is
+// read. Keys are read again for each revision.
 package secrets
 
 import (
@@ -24,33 +27,33 @@ import (
 // DefaultTimeout is the deadline of one request to a key service or store.
 const DefaultTimeout = 10 * time.Second
 
-// Options are the operator's keys and stores. Functions are nil where nothing
-// is given; they are called anew for each revision.
+// Options are the operator's keys and stores. Functions are nil where nothing is
+// given; they are called again for each revision.
 type Options struct {
-	// AgeKeys are private keys of age, a line each, or one SSH private key.
+	// AgeKeys returns private keys of age, one a line, or one SSH private key.
 	AgeKeys func() ([]byte, error)
-	// PGPKeys are OpenPGP private keys, armored or not; PGPPassphrase is the
-	// passphrase of those that have one.
+	// PGPKeys returns OpenPGP private keys, armored or not. PGPPassphrase returns
+	// the passphrase of those that have one.
 	PGPKeys, PGPPassphrase func() ([]byte, error)
-	// KMS are the key services of clouds that files may name; see ParseKMS.
+	// KMS are the key services of clouds that files may name; see [ParseKMS].
 	KMS []KMS
-	// Vault is the one OpenBao or Vault that is ever asked: for keys of SOPS
-	// and for references. The zero value is none.
+	// Vault is the only OpenBao or Vault that is used, for keys of SOPS and for
+	// references. The zero value means none.
 	Vault Vault
-	// Directory holds the files of ref+file:; empty where there is none.
+	// Directory holds the files of ref+file:; empty means none.
 	Directory string
-	// Variable answers the variables of ref+env: that are open to a
-	// repository.
+	// Variable returns a variable of ref+env:. open reports whether repositories
+	// may read it.
 	Variable func(name string) (value string, open bool)
 	// Timeout is the deadline of one request; 0 means DefaultTimeout.
 	Timeout time.Duration
 }
 
 // Open returns files with every encrypted file opened and every reference of an
-// environment file resolved, each at its first reading. A file that cannot be
-// opened is an error: Invalid if that is the revision's fault, Unavailable if a
-// key service or a store cannot be asked, or ctx has ended. The result is for
-// one revision; ctx must live as long as it is read from.
+// environment file resolved, each when it is first read. A file that cannot be
+// opened is an error: Invalid if that is the revision's fault, Unavailable if a key
+// service or a store is not available, or ctx has ended. The result is for one
+// revision; ctx must live as long as it is read from.
 func (o Options) Open(ctx context.Context, files kargo.Files) kargo.Files {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -62,25 +65,25 @@ func (o Options) Open(ctx context.Context, files kargo.Files) kargo.Files {
 
 // tree is a revision's files, opened.
 type tree struct {
-	ctx     context.Context // of the reading of one revision: fs.FS has no place for it
+	ctx     context.Context // of the reading of one revision; the methods of fs.FS take none
 	files   fs.FS
 	options Options
 
 	mu      sync.Mutex
-	results map[string]result // of files that were not plain
-	plain   map[string]bool   // files that were
-	keyring *keyring          // read at the first need
-	store   *vaultClient      // made at the first need
+	results map[string]result // of files that were not plain text
+	plain   map[string]bool   // files that were plain text
+	keyring *keyring          // read at the first use
+	store   *vaultClient      // opened at the first use
 }
 
-// result is what came of a file that was not plain.
+// result is a file that was not plain text, opened.
 type result struct {
 	data   []byte
 	opened kargo.Opened
 	err    error
 }
 
-// ReadFile reads a whole file, opened.
+// ReadFile returns the plain content of a file.
 func (t *tree) ReadFile(name string) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,12 +111,12 @@ func (t *tree) Opened(name string) (kargo.Opened, bool) {
 	return known.opened, ok && known.err == nil
 }
 
-// Stat is that of the file as it reads: its size is that of the plain content.
+// Stat implements fs.StatFS. The size is that of the plain content.
 func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	t.mu.Lock()
 	plain := t.plain[name]
 	t.mu.Unlock()
-	if plain { // it was read already, and need not be read again
+	if plain { // it was read before, and its size is known
 		return fs.Stat(t.files, name)
 	}
 	file, err := t.Open(name)
@@ -124,7 +127,7 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	return info, errors.Join(err, file.Close())
 }
 
-// Open opens one file. Its size is that of the plain content.
+// Open implements fs.FS. The size is that of the plain content.
 func (t *tree) Open(name string) (fs.File, error) {
 	file, err := t.files.Open(name)
 	if err != nil {
@@ -147,7 +150,7 @@ func (t *tree) Open(name string) (fs.File, error) {
 	return &plainFile{bytes.NewReader(data), plainInfo{info, int64(len(data))}}, nil
 }
 
-// ReadDir is that of the files below: names are not encrypted.
+// ReadDir implements fs.ReadDirFS: names are not encrypted.
 func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.files, name) }
 
 // plainFile is a file that was opened.
@@ -168,7 +171,7 @@ func (i plainInfo) Size() int64 { return i.size }
 
 var _ io.Seeker = (*plainFile)(nil)
 
-// open makes a file plain. Opened.Sealed is nil where it was all the time.
+// open makes a file plain. Opened.Sealed is nil if it was plain before.
 func (t *tree) open(name string, data []byte) (plain []byte, opened kargo.Opened, err error) {
 	switch {
 	case isGitCrypt(data):
@@ -194,5 +197,5 @@ func (t *tree) open(name string, data []byte) (plain []byte, opened kargo.Opened
 	return plain, opened, nil
 }
 
-// isGitCrypt knows files by what git-crypt leaves at their start.
+// isGitCrypt reports whether a file begins as git-crypt writes it.
 func isGitCrypt(data []byte) bool { return bytes.HasPrefix(data, []byte("\x00GITCRYPT\x00")) }

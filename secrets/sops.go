@@ -27,7 +27,7 @@ import (
 	"kargo"
 )
 
-// SOPS logs to standard error, comments of the files included.
+// SOPS logs to standard error, including comments of the files.
 func init() {
 	for _, logger := range logging.Loggers {
 		logger.SetOutput(io.Discard)
@@ -37,12 +37,12 @@ func init() {
 // sopsValue begins a value that SOPS encrypted.
 var sopsValue = []byte("ENC[AES256_GCM,data:")
 
-// sopsMarks are what SOPS's own part of a file looks like, by format.
+// sopsMarks are how SOPS's own part of a file begins, by format.
 var sopsMarks = map[string][]byte{
 	"yaml": []byte("\nsops:"), "json": []byte(`"sops":`), "dotenv": []byte("\nsops_"), "ini": []byte("\n[sops]"),
 }
 
-// isSOPS knows files of SOPS by its values and its own part.
+// isSOPS reports whether a file has encrypted values and SOPS's own part.
 func isSOPS(data []byte) bool {
 	if !bytes.Contains(data, []byte("ENC[AES256_GCM,")) {
 		return false
@@ -55,11 +55,11 @@ func isSOPS(data []byte) bool {
 	return false
 }
 
-// openSOPS opens a file of SOPS. Errors of the library quote the file, so that
-// none is passed on.
+// openSOPS opens a file of SOPS. Errors of the library quote the file, so they are
+// not passed on.
 func (t *tree) openSOPS(name string, data []byte) (plain []byte, opened kargo.Opened, err error) {
 	defer func() {
-		if recover() != nil { // the library on a file that somebody made up
+		if recover() != nil { // the library may panic with a file that SOPS did not write
 			plain, opened, err = nil, kargo.Opened{}, refuse(name, "", "is encrypted with SOPS and damaged")
 		}
 	}()
@@ -78,7 +78,7 @@ func (t *tree) openSOPS(name string, data []byte) (plain []byte, opened kargo.Op
 	}
 	encrypted := encryptedLeaves(file.Branches)
 	if err := decrypt(&file, key); err != nil {
-		return nil, opened, refuse(name, "edit it with `sops edit`; after a merge by hand, encrypt it anew",
+		return nil, opened, refuse(name, "edit it with `sops edit`; after a merge by hand, encrypt it again",
 			"is encrypted with SOPS and was changed without it")
 	}
 	if plain, err = store.EmitPlainFile(file.Branches); err != nil {
@@ -93,8 +93,8 @@ func (t *tree) openSOPS(name string, data []byte) (plain []byte, opened kargo.Op
 	return plain, opened, nil
 }
 
-// load reads a file of SOPS. SOPS writes aliases of YAML out, and bounds that in
-// the first document only; the decoder here bounds it in all of them.
+// load reads a file of SOPS. SOPS expands aliases of YAML and bounds that in the
+// first document only; the decoder here bounds it in all of them.
 func load(store sops.EncryptedFileLoader, format string, data []byte) (sops.Tree, error) {
 	if format == "yaml" {
 		documents := yaml.NewDecoder(bytes.NewReader(data))
@@ -110,8 +110,8 @@ func load(store sops.EncryptedFileLoader, format string, data []byte) (sops.Tree
 	return store.LoadEncryptedFile(data)
 }
 
-// fileKey is the key that the values of a file are encrypted with, and the
-// names of the keys that it was opened with.
+// fileKey returns the key that the values of a file are encrypted with, and the
+// names of the keys that decrypted it.
 func (t *tree) fileKey(name string, file *sops.Tree) (key []byte, used string, err error) {
 	keys, err := t.keys()
 	if err != nil {
@@ -119,7 +119,7 @@ func (t *tree) fileKey(name string, file *sops.Tree) (key []byte, used string, e
 	}
 	service := &keyService{ctx: t.ctx, keys: keys, kms: t.options.KMS, vault: t.vault, timeout: t.options.Timeout}
 	client := keyservice.NewCustomLocalClient(service)
-	// Keys at hand first, and no service is asked in vain.
+	// Local keys come first, so that no service is asked without need.
 	key, err = file.Metadata.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{client}, []string{"age", "pgp"})
 	if err != nil {
 		return nil, "", service.failure(name)
@@ -127,8 +127,8 @@ func (t *tree) fileKey(name string, file *sops.Tree) (key []byte, used string, e
 	return key, service.used, nil
 }
 
-// decrypt makes the values of a file plain, and proves that all of it is as
-// SOPS wrote it.
+// decrypt decrypts the values of a file, and verifies that the file is as SOPS
+// wrote it.
 func decrypt(file *sops.Tree, key []byte) error {
 	cipher := aes.NewCipher()
 	code, err := file.Decrypt(key, cipher)
@@ -146,8 +146,8 @@ func decrypt(file *sops.Tree, key []byte) error {
 	return nil
 }
 
-// formatOf is the format of a file: by its name, as SOPS itself has it, or by
-// its content where the name does not tell.
+// formatOf returns the format of a file: by its name, as SOPS does, or by its
+// content if the name does not say.
 func formatOf(name string, data []byte) string {
 	extension := path.Ext(strings.TrimSuffix(name, ".tpl"))
 	if extension != ".json" && isBinary(data) {
@@ -168,7 +168,7 @@ func formatOf(name string, data []byte) string {
 	return "binary"
 }
 
-// isBinary knows a file that was encrypted as a whole.
+// isBinary reports whether a file was encrypted as a whole.
 func isBinary(data []byte) bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil || len(fields) != 2 {
@@ -177,7 +177,7 @@ func isBinary(data []byte) bool {
 	return fields["data"] != nil && fields["sops"] != nil
 }
 
-// newStore is SOPS's reader and writer of a format.
+// newStore returns SOPS's reader and writer of a format.
 func newStore(format string) interface {
 	sops.EncryptedFileLoader
 	sops.PlainFileEmitter
@@ -196,5 +196,5 @@ func newStore(format string) interface {
 	return jsonstore.NewBinaryStore(&settings.JSONBinary)
 }
 
-// isOtherKey knows that a key simply is not the one a file was encrypted for.
+// isOtherKey reports whether the file was encrypted for another key.
 func isOtherKey(err error) bool { return errors.As(err, new(*age.NoIdentityMatchError)) }

@@ -95,7 +95,7 @@ func TestSOPS(t *testing.T) {
 	}
 }
 
-// given answers a key as a setting does.
+// given returns a key as a setting does.
 func given(data string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(data), nil }
 }
@@ -181,7 +181,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// What cannot be opened is an error that says which key it wants, and never
+// A file that cannot be opened is an error that names the key it needs, and never
 // text.
 func TestS18_WhatCannotBeOpenedIsRefused(t *testing.T) {
 	key, other := secretstest.NewAgeKey(t), secretstest.NewAgeKey(t)
@@ -191,26 +191,26 @@ func TestS18_WhatCannotBeOpenedIsRefused(t *testing.T) {
 	mine := secrets.Options{AgeKeys: given(key.String())}
 	const ageHint = " (name the file with the private key in --sops-age-key-file)"
 	const sopsHint = " (restore the file as `sops encrypt` wrote it)"
-	const edited = "is encrypted with SOPS and was changed without it (edit it with `sops edit`; after a merge by hand, encrypt it anew)"
+	const edited = "is encrypted with SOPS and was changed without it (edit it with `sops edit`; after a merge by hand, encrypt it again)"
 	for _, test := range []struct {
 		name, file string
 		data       string
 		options    secrets.Options
 		want       string
 	}{
-		{name: "no key", file: "a.yaml", data: sealed, want: "a.yaml: is encrypted with SOPS for " + recipient + ", and no key at hand opens it" + ageHint},
+		{name: "no key", file: "a.yaml", data: sealed, want: "a.yaml: is encrypted with SOPS for " + recipient + ", and none of the given keys opens it" + ageHint},
 		{
 			name: "another key", file: "a.yaml", data: sealed, options: secrets.Options{AgeKeys: given(other.String())},
-			want: "a.yaml: is encrypted with SOPS for " + recipient + ", and no key at hand opens it" + ageHint,
+			want: "a.yaml: is encrypted with SOPS for " + recipient + ", and none of the given keys opens it" + ageHint,
 		},
 		{
 			name: "PGP without a key", file: "a.env", data: string(secretstest.For(secretstest.ForPGP(entity)).Seal(t, "a.env", "", "A=b\n")),
-			options: mine, want: "a.env: is encrypted with SOPS for PGP " + secretstest.Fingerprint(entity) + ", and no key at hand opens it (name the file with the private key in --sops-pgp-key-file)",
+			options: mine, want: "a.env: is encrypted with SOPS for PGP " + secretstest.Fingerprint(entity) + ", and none of the given keys opens it (name the file with the private key in --sops-pgp-key-file)",
 		},
 		{
 			name: "one of two groups", file: "a.env", options: mine,
 			data: string(secretstest.Sealer{Threshold: 2, Groups: []sops.KeyGroup{{secretstest.ForAge(t, recipient)}, {secretstest.ForAge(t, otherRecipient)}}}.Seal(t, "a.env", "", "A=b\n")),
-			want: "a.env: is encrypted with SOPS for " + otherRecipient + ", and no key at hand opens it" + ageHint,
+			want: "a.env: is encrypted with SOPS for " + otherRecipient + ", and none of the given keys opens it" + ageHint,
 		},
 		{
 			name: "a value taken out", file: "a.yaml", data: strings.Join(slices.DeleteFunc(strings.SplitAfter(sealed, "\n"), func(line string) bool {
@@ -246,8 +246,8 @@ func after(text, sep string) string {
 	return rest
 }
 
-// A file names key services; none is asked that the operator has not allowed,
-// and no other address of one that was.
+// A file names key services. None is asked that the operator has not allowed, and
+// no other address of one that is allowed.
 func TestS12_KeyServicesAreTheOperatorsChoice(t *testing.T) {
 	allow := func(list ...string) secrets.Options {
 		services, err := secrets.ParseKMS(list)
@@ -258,7 +258,7 @@ func TestS12_KeyServicesAreTheOperatorsChoice(t *testing.T) {
 	}
 	const hint = " (allow the key service in --sops-kms)"
 	wanted := func(key, why string) string {
-		return "a.env: is encrypted with SOPS for " + key + ", and no key at hand opens it" + why
+		return "a.env: is encrypted with SOPS for " + key + ", and none of the given keys opens it" + why
 	}
 	const arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 	profile := kms.NewMasterKey(arn, "", nil)
@@ -272,7 +272,7 @@ func TestS12_KeyServicesAreTheOperatorsChoice(t *testing.T) {
 	}{
 		{"AWS", kms.NewMasterKey(arn, "", nil), secrets.Options{}, wanted("AWS KMS "+arn, hint)},
 		{"AWS, other keys allowed", kms.NewMasterKey(arn, "", nil), allow("aws=arn:aws:kms:eu-west-1:999999999999:key"), wanted("AWS KMS "+arn, hint)},
-		{"AWS, a profile", profile, allow("aws"), wanted("AWS KMS "+arn, ": AWS KMS "+arn+": an AWS profile is not taken from a repository")},
+		{"AWS, a profile", profile, allow("aws"), wanted("AWS KMS "+arn, ": AWS KMS "+arn+": Kargo does not use an AWS profile that a repository names")},
 		{"GCP", gcpkms.NewMasterKeyFromResourceID("projects/p/k"), allow("aws"), wanted("GCP KMS projects/p/k", hint)},
 		{
 			"Azure, an address that only begins alike", azkv.NewMasterKey("https://mine.vault.azure.net.evil.example", "k", "1"),
@@ -311,7 +311,7 @@ func TestParseKMS(t *testing.T) {
 	}
 }
 
-// Keys are read anew for each revision, and only if it has a use for them.
+// Keys are read again for each revision, and only if it needs them.
 func TestKeysAreReadForEachRevision(t *testing.T) {
 	key := secretstest.NewAgeKey(t)
 	sealed := secretstest.For(secretstest.ForAge(t, key.Recipient().String())).Seal(t, "a.env", "", "A=hunter22\n")
@@ -335,7 +335,7 @@ func TestKeysAreReadForEachRevision(t *testing.T) {
 	}
 	current = "hunter22 is no key"
 	_, err := read(t, options, "a.env", sealed)
-	if kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != "read the age keys: a line of it is no private key of age" {
+	if kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != "read the age keys: a line of it is not a private key of age" {
 		t.Errorf("with nonsense: %s %v", kargo.FaultOf(err), err)
 	}
 }
@@ -355,7 +355,7 @@ func TestOpenIsAnFS(t *testing.T) {
 	}
 }
 
-// What reads like a description of encryption is none.
+// A text about encryption is not an encrypted file.
 func TestPlainFilesStayPlain(t *testing.T) {
 	for _, text := range []string{"how sops: works, without ENC[…]\n", "sops_mac is a variable\n", "age-encryption.org/v1 is a format\n", ""} {
 		files := secrets.Options{}.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"configs/a.md": {Data: []byte(text)}}})
@@ -368,7 +368,7 @@ func TestPlainFilesStayPlain(t *testing.T) {
 	}
 }
 
-// FuzzOpen: a stranger's file may be anything; it ends in text or in a refusal.
+// FuzzOpen opens files that may hold anything: the result is text or an error.
 func FuzzOpen(f *testing.F) {
 	key := secretstest.NewAgeKey(f)
 	options := secrets.Options{AgeKeys: given(key.String())}

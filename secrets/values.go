@@ -11,7 +11,7 @@ import (
 	"github.com/getsops/sops/v3"
 )
 
-// leaves tell, for each value of a file in the order of the file, whether SOPS
+// leaves says for each value of a file, in the order of the file, whether SOPS
 // encrypted it.
 type leaves []bool
 
@@ -26,8 +26,8 @@ func encryptedLeaves(branches sops.TreeBranches) leaves {
 	return found
 }
 
-// secrets are the values that were encrypted, now that they are plain. In an
-// environment file those of names that show anyhow are left out.
+// secrets returns the values that were encrypted, and in an environment file the
+// names of their variables. Variables that openNames lists are left out.
 func (l leaves) secrets(branches sops.TreeBranches, format string) (names, values []string) {
 	i := -1
 	for _, branch := range branches {
@@ -51,8 +51,8 @@ func (l leaves) secrets(branches sops.TreeBranches, format string) (names, value
 	return names, values
 }
 
-// walk visits the values below a part of a file, in order, each with the name
-// of the nearest mapping entry.
+// walk calls visit with each value below a part of a file, in order, and the name
+// of the nearest key above it.
 func walk(name string, value any, visit func(name string, value any)) {
 	switch value := value.(type) {
 	case sops.TreeBranch:
@@ -69,24 +69,24 @@ func walk(name string, value any, visit func(name string, value any)) {
 	}
 }
 
-// openNames end the names of variables that say which stacks and services
-// there are. These words show wherever Swarm's own names do: hiding them would
-// blot out every plan and hide nothing.
+// openNames are the ends of names of variables that list stacks and services. Their
+// words are part of Swarm's own names: masking them would make every plan
+// unreadable and hide nothing.
 var openNames = []string{"STACKS", "_STACK", "_NEEDS", "_EXTENSION"}
 
 func isOpenName(name string) bool {
 	return name == "KARGO_SECRETS" || slices.ContainsFunc(openNames, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
-// plainWords are no secrets, encrypted or not.
+// plainWords are never secrets, encrypted or not.
 var plainWords = []string{"true", "false", "null", "none", "<nil>"}
 
-// longLine is the length in bytes from which one line of a longer value is
-// looked for by itself.
+// longLine is the length in bytes from which a line of a longer value is masked by
+// itself.
 const longLine = 8
 
-// valueForms are a value as it may occur in texts: whole, without its quotes,
-// and line by line.
+// valueForms returns the forms in which a value may occur in texts: whole, without
+// its quotes, and line by line.
 func valueForms(value string) []string {
 	if slices.Contains(plainWords, strings.ToLower(value)) || !utf8.ValidString(value) {
 		return nil
@@ -107,7 +107,7 @@ func valueForms(value string) []string {
 
 var assignmentLine = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=`)
 
-// assignedNames are the variables that an environment file sets which was
+// assignedNames returns the variables that an environment file sets which was
 // encrypted as a whole.
 func assignedNames(name string, plain []byte) []string {
 	if path.Ext(name) != ".env" {
@@ -122,11 +122,11 @@ func assignedNames(name string, plain []byte) []string {
 	return names
 }
 
-// keyAndValue splits the lines of most configurations.
+// keyAndValue matches an assignment in most configuration formats.
 var keyAndValue = regexp.MustCompile(`^\s*(?:export\s+)?["']?([\w.-]+)["']?\s*[=:]\s*(\S.*?),?\s*$`)
 
-// textValues are the secret values of a text that was encrypted as a whole:
-// the text, its lines, and what they assign.
+// textValues returns the secret values of a text that was encrypted as a whole: the
+// text, its lines, and the values that it assigns.
 func textValues(plain []byte) []string {
 	if !utf8.Valid(plain) {
 		return nil
@@ -141,6 +141,6 @@ func textValues(plain []byte) []string {
 	return values
 }
 
-// isEnvironment knows the environment file of a workspace and those beside it
-// that it may source.
+// isEnvironment reports whether a file is the environment file of a workspace, or
+// one beside it that may be sourced.
 func isEnvironment(name string) bool { return path.Ext(name) == ".env" && !strings.Contains(name, "/") }

@@ -18,27 +18,27 @@ import (
 	"kargo"
 )
 
-// Vault says how to reach an OpenBao or Vault. Functions are nil where nothing
-// is given.
+// Vault says how to reach an OpenBao or Vault. Functions are nil where nothing is
+// given.
 type Vault struct {
-	// Address is https://host:port; http:// is for this machine only.
+	// Address is https://host:port; http:// is allowed on this machine only.
 	Address string
-	// Token answers a token. Where there is none, RoleID and SecretID are
-	// exchanged for one by AppRole, mounted at AuthPath.
+	// Token returns a token. If it is nil, RoleID and SecretID are exchanged for
+	// one by AppRole, which is mounted at AuthPath.
 	Token            func() ([]byte, error)
 	RoleID, AuthPath string
 	SecretID         func() ([]byte, error)
-	// Namespace is sent along; empty for none.
+	// Namespace is sent with each request; empty means none.
 	Namespace string
-	// CA are certificates to trust beside the system's.
+	// CA returns certificates to trust in addition to the system's.
 	CA func() ([]byte, error)
 }
 
-// Validate is an error where the settings make no sense.
+// Validate returns an error if the settings contradict each other.
 func (v Vault) Validate() error {
 	if v.Address == "" {
 		if v.Token != nil || v.RoleID != "" || v.SecretID != nil {
-			return errors.New("credentials for Vault want its address")
+			return errors.New("credentials for Vault need its address")
 		}
 		return nil
 	}
@@ -48,16 +48,15 @@ func (v Vault) Validate() error {
 		return errors.New("the address of Vault is https://HOST[:PORT]")
 	case address.Scheme == "http" && kargo.IsLoopback(address.Hostname()):
 	case address.Scheme != "https":
-		return errors.New("the address of Vault is https://HOST[:PORT]: a token is not sent in the clear")
+		return errors.New("the address of Vault is https://HOST[:PORT]: a token is not sent unencrypted")
 	}
 	if v.Token == nil && (v.RoleID == "" || v.SecretID == nil) {
-		return errors.New("Vault wants a token, or a role id and a secret id")
+		return errors.New("Vault needs a token, or a role id and a secret id")
 	}
 	return nil
 }
 
-// vaultClient asks one Vault, for one revision: what was read is not read
-// again.
+// vaultClient reads from one Vault, for one revision. It reads each secret once.
 type vaultClient struct {
 	api   *api.Client
 	http  *http.Client
@@ -65,7 +64,7 @@ type vaultClient struct {
 	read  map[string]map[string]any // by path
 }
 
-// vault logs in at the first need. The caller holds mu.
+// vault logs in at the first use. The caller holds mu.
 func (t *tree) vault() (*vaultClient, error) {
 	if t.store != nil {
 		return t.store, nil
@@ -93,7 +92,7 @@ func (v Vault) open(ctx context.Context, timeout time.Duration) (*vaultClient, e
 	if err != nil {
 		return nil, err
 	}
-	c.api.SetToken("") // not that of VAULT_TOKEN
+	c.api.SetToken("") // ignore VAULT_TOKEN
 	if c.token, err = v.login(ctx, c.api, timeout); err != nil {
 		return nil, err
 	}
@@ -101,8 +100,8 @@ func (v Vault) open(ctx context.Context, timeout time.Duration) (*vaultClient, e
 	return c, nil
 }
 
-// transport verifies certificates always, and speaks to one host only: a
-// redirect takes the token nowhere else.
+// transport always verifies certificates, and sends to one host only: a redirect
+// must not take the token to another one.
 func (v Vault) transport() (http.RoundTripper, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
@@ -113,7 +112,7 @@ func (v Vault) transport() (http.RoundTripper, error) {
 		return nil, err
 	}
 	if ca != nil && !pool.AppendCertsFromPEM(ca) {
-		return nil, errors.New("the certificates to trust are none")
+		return nil, errors.New("there is no certificate among those to trust")
 	}
 	address, err := url.Parse(v.Address)
 	if err != nil {
@@ -134,16 +133,16 @@ type oneHost struct {
 
 func (o oneHost) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != o.scheme || request.URL.Host != o.host {
-		return nil, errors.New("Vault sends to another address; the token stays here")
+		return nil, errors.New("Vault redirects to another address, which does not get the token")
 	}
-	if o.namespace != "" { // for SOPS's own client, too
+	if o.namespace != "" { // also in requests of SOPS's client
 		request = request.Clone(request.Context())
 		request.Header.Set(api.NamespaceHeaderName, o.namespace)
 	}
 	return o.RoundTripper.RoundTrip(request)
 }
 
-// login answers the operator's token, or one for the operator's role.
+// login returns the operator's token, or one for the operator's role.
 func (v Vault) login(ctx context.Context, client *api.Client, timeout time.Duration) (string, error) {
 	token, err := readKeys("the token for Vault", v.Token)
 	if err != nil || token != nil {
@@ -165,12 +164,12 @@ func (v Vault) login(ctx context.Context, client *api.Client, timeout time.Durat
 		return "", fmt.Errorf("log in: %w", vaultError(err))
 	}
 	if answer == nil || answer.Auth == nil {
-		return "", errors.New("log in: Vault answers no token")
+		return "", errors.New("log in: Vault returns no token")
 	}
 	return answer.Auth.ClientToken, nil
 }
 
-// vaultError is an error in words fit for a log: the library's own repeats the
+// vaultError returns an error that is fit for a log: the library's own repeats the
 // whole request.
 func vaultError(err error) error {
 	var answer *api.ResponseError
@@ -183,10 +182,10 @@ func vaultError(err error) error {
 	return fmt.Errorf("Vault answers %d: %s", answer.StatusCode, strings.TrimSpace(strings.Join(answer.Errors, "; ")))
 }
 
-// errNoSecret is that the store is there and has no such value.
+// errNoSecret is the error of a store that is available and has no such value.
 var errNoSecret = errors.New("there is no such value")
 
-// value reads one key of a secret of the KV engine, version 1 or 2.
+// value returns one key of a secret of the KV engine, version 1 or 2.
 func (c *vaultClient) value(ctx context.Context, path, key string) (string, error) {
 	fields, known := c.read[path]
 	if !known {
@@ -208,8 +207,8 @@ func (c *vaultClient) value(ctx context.Context, path, key string) (string, erro
 	}
 }
 
-// fields reads a secret. Which version of the engine is mounted, Vault says to
-// whoever may read below the mount.
+// fields reads a secret. Vault tells which version of the engine is mounted to
+// everyone who may read below the mount.
 func (c *vaultClient) fields(ctx context.Context, path string) (map[string]any, error) {
 	mount, err := c.api.Logical().ReadWithContext(ctx, "sys/internal/ui/mounts/"+path)
 	if err != nil {
@@ -242,8 +241,8 @@ func (c *vaultClient) fields(ctx context.Context, path string) (map[string]any, 
 	return secret.Data, nil
 }
 
-// askVault opens the key of a file of SOPS at the operator's Vault. The file
-// names an address, too: any other one is never spoken to.
+// askVault decrypts the key of a file of SOPS at the operator's Vault. If the file
+// names another address, that address is not used.
 func (s *keyService) askVault(ctx context.Context, key *keyservice.VaultKey, ciphertext []byte) ([]byte, attempt) {
 	master := hcvault.NewMasterKey(key.VaultAddress, key.EnginePath, key.KeyName)
 	tried := attempt{key: "Vault " + master.ToString(), hint: "name that Vault in --vault-address"}
@@ -271,8 +270,8 @@ func sameAddress(a, b string) bool {
 	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
 }
 
-// fault tells a revision that asks for what is not there from a store that
-// cannot be asked.
+// faultOf returns Invalid if the revision asks for what does not exist, and
+// Unavailable if the store cannot be used.
 func faultOf(err error) kargo.Fault {
 	if errors.Is(err, errNoSecret) {
 		return kargo.Invalid

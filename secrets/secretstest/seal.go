@@ -1,6 +1,6 @@
-// Package secretstest makes encrypted files for tests, with the libraries that
-// people's tools are made of, and a server that speaks Vault's API. Its keys
-// are made for one test and end with it.
+// Package secretstest creates encrypted files for tests, with the libraries that
+// SOPS and age use, and a server that speaks Vault's API. Its keys are created for
+// one test and end with it.
 package secretstest
 
 import (
@@ -32,7 +32,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// NewAgeKey is a private key of age.
+// NewAgeKey returns a private key of age.
 func NewAgeKey(t testing.TB) *age.X25519Identity {
 	t.Helper()
 	identity, err := age.GenerateX25519Identity()
@@ -42,7 +42,7 @@ func NewAgeKey(t testing.TB) *age.X25519Identity {
 	return identity
 }
 
-// NewSSHKey is a private key in OpenSSH's form and the public one.
+// NewSSHKey returns a private key in OpenSSH's form and the public one.
 func NewSSHKey(t testing.TB) (private []byte, public string) {
 	t.Helper()
 	publicKey, privateKey, err := ed25519.GenerateKey(rand.Reader)
@@ -60,7 +60,7 @@ func NewSSHKey(t testing.TB) (private []byte, public string) {
 	return pem.EncodeToMemory(block), string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(authorized)))
 }
 
-// NewPGPKey is a private key of OpenPGP.
+// NewPGPKey returns a private key of OpenPGP.
 func NewPGPKey(t testing.TB) *openpgp.Entity {
 	t.Helper()
 	entity, err := openpgp.NewEntity("test", "", "test@example.org", nil)
@@ -70,8 +70,8 @@ func NewPGPKey(t testing.TB) *openpgp.Entity {
 	return entity
 }
 
-// PrivatePGP is a private key, armored, locked with a passphrase if there is
-// one.
+// PrivatePGP returns a private key, armored, and encrypted if there is a
+// passphrase.
 func PrivatePGP(t testing.TB, entity *openpgp.Entity, passphrase string) []byte {
 	t.Helper()
 	var text bytes.Buffer
@@ -135,10 +135,10 @@ type Sealer struct {
 	Change func(*sops.Metadata)
 }
 
-// For is the Sealer of one group of keys: any of them opens the file.
+// For returns the Sealer of one group of keys: any of them opens the file.
 func For(keys ...keys.MasterKey) Sealer { return Sealer{Groups: []sops.KeyGroup{keys}} }
 
-// ForAge is a recipient of SOPS.
+// ForAge returns a recipient of SOPS.
 func ForAge(t testing.TB, recipient string) keys.MasterKey {
 	t.Helper()
 	key, err := sopsage.MasterKeyFromRecipient(recipient)
@@ -154,12 +154,12 @@ type pgpKey struct {
 	entity *openpgp.Entity
 }
 
-// ForPGP is a recipient of SOPS.
+// ForPGP returns a recipient of SOPS.
 func ForPGP(entity *openpgp.Entity) keys.MasterKey {
 	return &pgpKey{pgp.NewMasterKeyFromFingerprint(Fingerprint(entity)), entity}
 }
 
-// Fingerprint names a key of OpenPGP.
+// Fingerprint returns the name of a key of OpenPGP.
 func Fingerprint(entity *openpgp.Entity) string {
 	const digits = "0123456789ABCDEF"
 	var text []byte
@@ -196,7 +196,7 @@ func (k *pgpKey) Encrypt(dataKey []byte) error {
 	return nil
 }
 
-// Seal encrypts one file; the format is "" where the name says it.
+// Seal encrypts one file; the format is "" if the name says it.
 func (s Sealer) Seal(t testing.TB, name, format, plain string) []byte {
 	t.Helper()
 	store := storeOf(cmp.Or(format, strings.TrimPrefix(path.Ext(name), ".")))
@@ -235,7 +235,7 @@ func (s Sealer) Seal(t testing.TB, name, format, plain string) []byte {
 	return data
 }
 
-// storeOf is SOPS's reader and writer of a format, or of an extension.
+// storeOf returns SOPS's reader and writer of a format, or of an extension.
 func storeOf(format string) sops.Store {
 	settings := config.NewStoresConfig()
 	switch format {
@@ -251,7 +251,7 @@ func storeOf(format string) sops.Store {
 	return jsonstore.NewBinaryStore(&settings.JSONBinary)
 }
 
-// dataKey makes the key of a file, and encrypts it for all who may open it.
+// dataKey creates the key of a file, and encrypts it for every recipient.
 func (s Sealer) dataKey(t testing.TB, tree *sops.Tree) []byte {
 	t.Helper()
 	if len(s.Groups) > 1 {
@@ -277,7 +277,7 @@ type Key interface {
 	SetEncryptedDataKey([]byte)
 }
 
-// Unasked is a key that is not asked to encrypt: there is no service.
+// Unasked is a key that is never asked to encrypt, because there is no service.
 type Unasked struct{ Key }
 
 // Master is the key as SOPS writes it down.

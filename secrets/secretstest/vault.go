@@ -14,10 +14,10 @@ import (
 	"github.com/getsops/sops/v3/keys"
 )
 
-// Vault is a server on loopback that answers the part of Vault's HTTP API which
-// Kargo uses, over TLS with a certificate of its own: AppRole, the KV engine in
-// both versions, and the decryption of the transit engine. It is a stand-in and
-// no Vault: its answers are those of Vault 1.21, seen once.
+// Vault is a server on loopback that implements the part of Vault's HTTP API which
+// Kargo uses, over TLS with a certificate of its own: AppRole, both versions of the
+// KV engine, and the decryption of the transit engine. Its answers were recorded
+// from Vault 1.21.
 type Vault struct {
 	Address string
 	CA      []byte // the certificate to trust, in PEM
@@ -52,15 +52,14 @@ func (v *Vault) Put(path string, fields map[string]any) {
 	v.secrets[path] = fields
 }
 
-// Seal makes the server answer as a Vault does that was started and not
-// unsealed.
+// Seal makes the server answer as a Vault that was started and not unsealed.
 func (v *Vault) Seal(sealed bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.sealed = sealed
 }
 
-// Requests are the requests so far: "GET /v1/secret/data/db".
+// Requests returns the requests so far: "GET /v1/secret/data/db".
 func (v *Vault) Requests() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -109,7 +108,7 @@ func (v *Vault) login(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"auth": map[string]any{"client_token": v.Token}})
 }
 
-// mount answers which engine a path lies in.
+// mount returns the engine that a path belongs to.
 func (v *Vault) mount(w http.ResponseWriter, path string) {
 	for mount, version := range mounts {
 		if strings.HasPrefix(path, mount) {
@@ -136,8 +135,8 @@ func (v *Vault) secretV2(w http.ResponseWriter, path string) {
 	}
 }
 
-// ForVault is a recipient of SOPS: the transit engine of a stand-in, whose
-// cipher is no cipher at all.
+// ForVault returns a recipient of SOPS: the transit engine of this server, which
+// does not really encrypt.
 func ForVault(address string) keys.MasterKey {
 	return transitKey{hcvault.NewMasterKey(address, "transit", "kargo")}
 }
