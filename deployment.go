@@ -27,12 +27,15 @@ type Deployment struct {
 	Revision Revision `json:"revision"`
 	// Trigger is what started the round: "interval", "webhook github",
 	// "swarm event", "sync", "start", "apply".
-	Trigger  string        `json:"trigger"`
-	Started  time.Time     `json:"started"`
-	Finished time.Time     `json:"finished,omitzero"`
-	Outcome  Outcome       `json:"outcome"`
-	PlanID   string        `json:"plan"`
-	Changes  []Change      `json:"changes"`
+	Trigger  string    `json:"trigger"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished,omitzero"`
+	Outcome  Outcome   `json:"outcome"`
+	PlanID   string    `json:"plan"`
+	Changes  []Change  `json:"changes"`
+	// UnderWay is the change that was sent last and whose answer was not
+	// recorded. After the deployment has ended there is none.
+	UnderWay *Change       `json:"underWay,omitempty"`
 	Held     []Hold        `json:"held,omitempty"`
 	Stacks   []StackResult `json:"stacks"`
 	// Hooks are the scripts of the workspace that ran for it.

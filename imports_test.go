@@ -80,7 +80,6 @@ var oneHome = map[string]string{
 	"github.com/google/go-containerregistry":      "registry",
 	"github.com/joho/godotenv":                    "merge",
 	"github.com/docker/cli/":                      "render",
-	"go.etcd.io/bbolt":                            "history",
 	"github.com/prometheus/":                      "server",
 	"github.com/spf13/":                           "cmd/kargo",
 	"github.com/robfig/cron":                      "cmd/kargo",

@@ -37,10 +37,13 @@ type Status struct {
 	Applied Revision `json:"applied"`
 	// Fault and Message say what keeps the controller from its work, if
 	// anything does; Problems list what is wrong with Head.
-	Fault    string        `json:"fault,omitempty"`
-	Message  string        `json:"message,omitempty"`
-	Problems Problems      `json:"problems,omitempty"`
-	Stacks   []StackStatus `json:"stacks"`
+	Fault    string   `json:"fault,omitempty"`
+	Message  string   `json:"message,omitempty"`
+	Problems Problems `json:"problems,omitempty"`
+	// HistoryTrouble says what is wrong with the file of the history, if
+	// anything is. The work goes on without it.
+	HistoryTrouble string        `json:"historyTrouble,omitempty"`
+	Stacks         []StackStatus `json:"stacks"`
 	// Removed are the stacks that the applied revision took away.
 	Removed []string `json:"removed,omitempty"`
 	// Images are the tags that the workspace follows.

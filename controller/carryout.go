@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kargo"
@@ -37,6 +38,7 @@ func (r *Reconciler) carryOut(ctx context.Context, this *round) (goOn bool, err 
 // carryOutOnce does what a plan says and records it; an empty plan may still
 // bring an open deployment to its end. It returns which look should follow.
 func (r *Reconciler) carryOutOnce(ctx context.Context, trigger string, next kargo.Plan) (after depth, err error) {
+	r.resolveUnderWay(next)
 	if next.Empty() && !r.work.fresh {
 		return lookNowhere, r.finishRound(ctx, next)
 	}
@@ -89,17 +91,24 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 	}
 	sent := map[string]bool{}
 	defer func() { r.startClocks(sent, next) }()
+	r.noteUnderWay(first(next.Changes))
 	_, err = measured(r.parts, "apply", func() (struct{}, error) {
+		rest := next.Changes
 		return struct{}{}, r.parts.Swarm.Apply(ctx, next, func(change kargo.Change, err error) {
+			// Changes before it were left out: a change of their stack failed.
+			rest = rest[1+slices.IndexFunc(rest, func(c kargo.Change) bool { return c.Key() == change.Key() }):]
+			following := first(rest)
 			if err != nil {
 				failed = append(failed, change)
 				r.noteRefused(change, err)
+				r.noteUnderWay(following)
 				return
 			}
 			sent[change.Stack] = true
-			r.noteSent(change)
+			r.noteSent(change, following)
 		})
 	})
+	r.record.open.UnderWay = nil
 	for _, hold := range next.Held {
 		r.parts.Log.Info(hold.String())
 	}
@@ -111,14 +120,55 @@ func (r *Reconciler) noteRefused(change kargo.Change, err error) {
 	r.memory.NoteFailure(change, err)
 }
 
-func (r *Reconciler) noteSent(change kargo.Change) {
+// noteSent notes a change that was made, and the one that is under way now. It
+// is recorded at once: the process may be killed before the next change.
+func (r *Reconciler) noteSent(change kargo.Change, following *kargo.Change) {
 	r.parts.Log.Info(change.String())
-	r.record.open.Changes = append(r.record.open.Changes, change)
+	open := r.record.open
+	open.Changes, open.UnderWay = append(open.Changes, change), following
 	r.remember(change)
-	// At once: the process may be killed before the next change.
-	if err := r.keepRecord(); err != nil {
+	var remembered *kargo.SentSpec
+	if sent, known := r.memory.Sent[change.Name]; known {
+		remembered = &sent
+	}
+	if err := r.parts.Store.Made(open.Number, change, remembered, following); err != nil {
 		r.parts.Log.Error("change not recorded", "change", change.String(), "error", err)
 	}
+}
+
+// noteUnderWay notes the change that is sent now, if there is one.
+func (r *Reconciler) noteUnderWay(change *kargo.Change) {
+	r.record.open.UnderWay = change
+	if change == nil {
+		return
+	}
+	if err := r.parts.Store.Sending(r.record.open.Number, *change); err != nil {
+		r.parts.Log.Error("change not recorded", "change", change.String(), "error", err)
+	}
+}
+
+// resolveUnderWay decides what became of a change that was under way when an
+// earlier process ended: what the plan does not want again was made.
+func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
+	open := r.record.open
+	if open == nil || open.UnderWay == nil || open.Revision.ID() != next.Revision.ID() {
+		return
+	}
+	change := *open.UnderWay
+	open.UnderWay = nil
+	again := slices.ContainsFunc(next.Changes, func(c kargo.Change) bool { return c.Key() == change.Key() })
+	held := slices.ContainsFunc(next.Held, func(h kargo.Hold) bool { return h.Kind == change.Kind && h.Name == change.Name })
+	if !again && !held {
+		r.noteSent(change, nil)
+	}
+}
+
+// first returns the first of some changes, or nil.
+func first(changes []kargo.Change) *kargo.Change {
+	if len(changes) == 0 {
+		return nil
+	}
+	return &changes[0]
 }
 
 // remember keeps what was sent: the one thing that Swarm cannot tell.

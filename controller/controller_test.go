@@ -507,3 +507,50 @@ func TestAFailedWriteOfTheMergedConfigurationStopsTheRound(t *testing.T) {
 		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
 	})
 }
+
+// TestKilledWhileDockerWorksOnAChange ends the process between a change and its
+// answer. The next one finds out whether it was made, and says so in the history.
+func TestKilledWhileDockerWorksOnAChange(t *testing.T) {
+	for _, test := range []struct {
+		about string
+		made  bool
+		want  string
+	}{
+		{"it was made", true, "1 c1 by start: succeeded, 4 changes, web added"},
+		{"it was not", false, "1 c1 by start: succeeded, 4 changes, web added"},
+	} {
+		run(t, func(w *world) {
+			killed := false
+			w.swarm.fail = func(change kargo.Change) error {
+				if change.Name != "kargo-web_web" || killed {
+					return nil
+				}
+				killed = true
+				if test.made {
+					w.swarm.carryOut(change)
+				}
+				w.left = w.records.copy() // what is on the disk now
+				return kargo.Errorf(kargo.Unavailable, "connection lost")
+			}
+			w.repo.commit("c1", app("app:1", "web")...)
+			w.start()
+			w.stop()
+			if under := w.left.deployments[0].UnderWay; under == nil || under.Name != "kargo-web_web" {
+				t.Fatalf("%s: under way was %v", test.about, under)
+			}
+			*w.records = *w.left
+			if !test.made {
+				delete(w.swarm.services, "kargo-web_web")
+			}
+			w.start()
+			w.wantHistory(test.want)
+			d := w.records.deployments[0]
+			if last := d.Changes[len(d.Changes)-1]; last.Name != "kargo-web_web" || d.UnderWay != nil {
+				t.Errorf("%s: the last change is %v, under way %v", test.about, last, d.UnderWay)
+			}
+			if w.records.memory.Sent["kargo-web_web"].Digest == "" {
+				t.Errorf("%s: what was sent is not remembered", test.about)
+			}
+		})
+	}
+}

@@ -204,6 +204,7 @@ func (r *Reconciler) failedHooks() error {
 // cannot be recorded.
 func (r *Reconciler) finish(failure error) error {
 	ended := *r.record.clone().open
+	ended.UnderWay = nil
 	for i, stack := range ended.Stacks {
 		ended.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -253,6 +254,31 @@ func (r *records) Record(d kargo.Deployment, memory kargo.Memory) error {
 	return nil
 }
 
+// copy returns what a process that ends now leaves on the disk.
+func (r *records) copy() *records {
+	left := *r
+	left.deployments = slices.Clone(r.deployments)
+	left.memory.Sent, left.memory.Rollouts = maps.Clone(r.memory.Sent), maps.Clone(r.memory.Rollouts)
+	return &left
+}
+
+func (r *records) Sending(number uint64, next kargo.Change) error {
+	r.deployments[number-1].UnderWay = &next
+	return nil
+}
+
+func (r *records) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error {
+	d := &r.deployments[number-1]
+	d.Changes, d.UnderWay = append(slices.Clone(d.Changes), change), next
+	if r.memory.Sent == nil {
+		r.memory.Sent = kargo.Sent{}
+	}
+	if sent != nil {
+		r.memory.Sent[change.Name] = *sent
+	}
+	return nil
+}
+
 func (r *records) KeepGood(stack kargo.Stack) error {
 	r.good[stack.Name] = stack
 	return nil
@@ -323,6 +349,7 @@ type world struct {
 	repo    *repository
 	swarm   *cluster
 	records *records
+	left    *records // what a killed process left
 	written []string // commits whose merged configuration was written
 	events  stirring
 	parts   controller.Parts

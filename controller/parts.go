@@ -50,7 +50,15 @@ type Watcher interface {
 
 // Recorder keeps deployments and what must be remembered.
 type Recorder interface {
+	// Begin records a new deployment and returns it with its number.
 	Begin(kargo.Deployment) (kargo.Deployment, error)
+	// Sending records which change of a deployment is under way.
+	Sending(deployment uint64, next kargo.Change) error
+	// Made records that a change was made, what is remembered of its service
+	// (nil: nothing), and which change is under way now (nil: none). It costs
+	// the same however large the deployment is.
+	Made(deployment uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error
+	// Record records a deployment and the memory as a whole.
 	Record(kargo.Deployment, kargo.Memory) error
 }
 
@@ -212,11 +220,15 @@ func (s readOnly) Approved(at time.Time) (string, error) {
 }
 
 func (readOnly) Begin(d kargo.Deployment) (kargo.Deployment, error) { return d, nil }
+func (readOnly) Sending(uint64, kargo.Change) error                 { return nil }
 func (readOnly) Record(kargo.Deployment, kargo.Memory) error        { return nil }
-func (readOnly) KeepGood(kargo.Stack) error                         { return nil }
-func (readOnly) Attempt(string) (int, error)                        { return 1, nil }
-func (readOnly) Survived(string) error                              { return nil }
-func (readOnly) Approve(plan, by string, at time.Time) error        { return nil }
+func (readOnly) Made(uint64, kargo.Change, *kargo.SentSpec, *kargo.Change) error {
+	return nil
+}
+func (readOnly) KeepGood(kargo.Stack) error                  { return nil }
+func (readOnly) Attempt(string) (int, error)                 { return 1, nil }
+func (readOnly) Survived(string) error                       { return nil }
+func (readOnly) Approve(plan, by string, at time.Time) error { return nil }
 
 // unprotected is a source in which what is protected stays as it is.
 type unprotected struct{ Source }

@@ -43,13 +43,26 @@ func (s *Store) KeepGood(stack kargo.Stack) error {
 	}
 	path := s.goodPath(stack.Name)
 	next := path + ".new"
-	if err := os.WriteFile(next, data, 0o600); err != nil {
-		return wrap("keep good rendering", err)
+	if err := writeDurably(next, data); err != nil {
+		return wrap("keep good rendering", errors.Join(err, os.Remove(next)))
 	}
 	return wrap("keep good rendering", os.Rename(next, path))
 }
 
-// Good is the last good rendering of a stack, or nil.
+// writeDurably writes a file that is whole after a crash once it was renamed.
+func writeDurably(path string, data []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// Good returns the last good rendering of a stack, or nil.
 func (s *Store) Good(stack string) (*kargo.Stack, error) {
 	data, err := os.ReadFile(s.goodPath(stack))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,7 +85,7 @@ func (s *Store) Good(stack string) (*kargo.Stack, error) {
 	return &good, nil
 }
 
-// seal is the cipher of good renderings: AES-256-GCM with a random nonce, the
+// seal returns the cipher of good renderings: AES-256-GCM with a random nonce, the
 // stack's name authenticated along.
 func (s *Store) seal() (cipher.AEAD, error) {
 	if s.sealKey == nil {

@@ -36,7 +36,7 @@ func begin(t *testing.T, store *history.Store, commit string) kargo.Deployment {
 }
 
 func TestStoreKeepsWhatItWasTold(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.db")
+	path := filepath.Join(t.TempDir(), "history.journal")
 	store := open(t, path)
 	d := begin(t, store, "aaa")
 	if d.Number != 1 {
@@ -82,7 +82,7 @@ func TestStoreKeepsWhatItWasTold(t *testing.T) {
 }
 
 func TestUnfinished(t *testing.T) {
-	store := open(t, filepath.Join(t.TempDir(), "history.db"))
+	store := open(t, filepath.Join(t.TempDir(), "history.journal"))
 	if d, err := store.Unfinished(); d != nil || err != nil {
 		t.Fatalf("empty history: %v, %v", d, err)
 	}
@@ -100,7 +100,7 @@ func TestUnfinished(t *testing.T) {
 }
 
 func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
-	store := open(t, filepath.Join(t.TempDir(), "history.db"))
+	store := open(t, filepath.Join(t.TempDir(), "history.journal"))
 	for range history.Keep + 3 {
 		begin(t, store, "aaa")
 	}
@@ -141,7 +141,7 @@ func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
 }
 
 func TestAttempts(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.db")
+	path := filepath.Join(t.TempDir(), "history.journal")
 	store := open(t, path)
 	reopen := func() *history.Store {
 		t.Helper()
@@ -178,7 +178,7 @@ func TestAttempts(t *testing.T) {
 }
 
 func TestOpenTwiceSaysWhoHasIt(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.db")
+	path := filepath.Join(t.TempDir(), "history.journal")
 	open(t, path)
 	_, err := history.Open(path)
 	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "is `kargo serve` running with the same data directory?") {
@@ -186,26 +186,9 @@ func TestOpenTwiceSaysWhoHasIt(t *testing.T) {
 	}
 }
 
-func TestOpenPutsAnUnreadableFileAside(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.db")
-	if err := os.WriteFile(path, bytes.Repeat([]byte("not a database "), 1000), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	store := open(t, path)
-	if store.Recovered == "" {
-		t.Fatal("nothing was put aside")
-	}
-	if data, err := os.ReadFile(store.Recovered); err != nil || !bytes.HasPrefix(data, []byte("not a database")) {
-		t.Errorf("the unreadable file is lost: %v", err)
-	}
-	if d := begin(t, store, "aaa"); d.Number != 1 {
-		t.Errorf("new history begins with %d", d.Number)
-	}
-}
-
 func TestGoodRenderings(t *testing.T) {
 	dir := t.TempDir()
-	store := open(t, filepath.Join(dir, "history.db"))
+	store := open(t, filepath.Join(dir, "history.journal"))
 	if good, err := store.Good("web"); good != nil || err != nil {
 		t.Fatalf("before any: %v, %v", good, err)
 	}
@@ -243,7 +226,7 @@ func TestGoodRenderings(t *testing.T) {
 // sealed with a key that is lost, is not used.
 func TestS16_GoodRenderingsAreSealed(t *testing.T) {
 	dir := t.TempDir()
-	store := open(t, filepath.Join(dir, "history.db"))
+	store := open(t, filepath.Join(dir, "history.journal"))
 	stack := kargo.Stack{Name: "web", Configs: []kargo.Config{{Name: "s", Secret: true, Data: []byte("planted-secret")}}}
 	if err := store.KeepGood(stack); err == nil {
 		t.Fatal("it is kept without a key")
@@ -287,7 +270,7 @@ func TestS16_GoodRenderingsAreSealed(t *testing.T) {
 }
 
 func TestFileIsPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.db")
+	path := filepath.Join(t.TempDir(), "history.journal")
 	open(t, path)
 	info, err := os.Stat(path)
 	if err != nil {

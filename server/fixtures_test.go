@@ -91,6 +91,7 @@ func healthy() kargo.Status {
 func troubled() kargo.Status {
 	status := healthy()
 	status.Applied = older
+	status.HistoryTrouble = "the history cannot be written and is kept in memory: write /data/.kargo-state/history.journal: no space left on device"
 	status.Fault, status.Message = "invalid", "the newest revision cannot be applied"
 	status.Problems = kargo.Problems{
 		{Where: kargo.Place{File: "deploy/redis.yml", Line: 12}, Message: `services.redis.deploy.replicas must be an integer, not "three"`, Hint: "write a number without quotes"},

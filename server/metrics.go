@@ -98,6 +98,7 @@ var (
 	serviceTasks   = describe("service_tasks", "Tasks of a service, running and desired.", "stack", "service", "state")
 	readyGauge     = describe("ready", "Whether a revision was ever applied.")
 	faultGauge     = describe("fault", "Whether this fault keeps the controller from its work.", "fault")
+	historyGauge   = describe("history_trouble", "Whether the file of the history was damaged or cannot be written.")
 	problemsGauge  = describe("revision_problems", "What is wrong, or odd, in the newest revision.", "severity")
 	pendingGauge   = describe("pending_changes", "Changes that the last look would still make.")
 	heldGauge      = describe("held_changes", "Changes that are held back, and whether a person can lift that.", "approvable")
@@ -132,6 +133,7 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 	for _, fault := range []kargo.Fault{kargo.Internal, kargo.Invalid, kargo.Unavailable, kargo.Conflict} {
 		gauge(faultGauge, truth(status.Fault == fault.String()), fault.String())
 	}
+	gauge(historyGauge, truth(status.HistoryTrouble != ""))
 	errors := len(status.Problems)
 	for _, problem := range status.Problems {
 		if problem.Warning {

@@ -22,7 +22,7 @@ func TestProblemsTravel(t *testing.T) {
 	}{
 		{"with a hint", &kargo.Error{Fault: kargo.Conflict, Err: errors.New("plan x is not the pending one"), Hint: "the pending one is y"}, http.StatusConflict},
 		{"with a place", &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: ".env", Line: 2}, Err: errors.New("no such stack")}, http.StatusUnprocessableEntity},
-		{"wrapped", fmt.Errorf("read: %w", &kargo.Error{Fault: kargo.Unavailable, Where: kargo.Place{File: "history.db"}, Err: errors.New("locked"), Hint: "is another one running?"}), http.StatusServiceUnavailable},
+		{"wrapped", fmt.Errorf("read: %w", &kargo.Error{Fault: kargo.Unavailable, Where: kargo.Place{File: "history.journal"}, Err: errors.New("locked"), Hint: "is another one running?"}), http.StatusServiceUnavailable},
 		{"problems", fmt.Errorf("read: %w", problems), http.StatusUnprocessableEntity},
 		{"joined", errors.Join(kargo.Errorf(kargo.Invalid, "a"), kargo.Errorf(kargo.Internal, "b")), http.StatusInternalServerError},
 		{"of nobody", errors.New("a bug"), http.StatusInternalServerError},

@@ -41,14 +41,14 @@ func (d *dataDir) openHistory() (*history.Store, error) {
 	if err := d.makeState(); err != nil {
 		return nil, err
 	}
-	return history.Open(d.state("history.db"))
+	return history.Open(d.state("history.journal"))
 }
 
 // openHistoryToRead opens the history where there is one, and returns nil where
 // there is none: reading makes no file. It is Unavailable while a controller
 // uses it.
 func (d *dataDir) openHistoryToRead() (*history.Store, error) {
-	if _, err := os.Stat(d.state("history.db")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(d.state("history.journal")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return d.openHistory()

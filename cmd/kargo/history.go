@@ -210,6 +210,9 @@ func printDeployment(out io.Writer, d kargo.Deployment) error {
 	for _, change := range d.Changes {
 		fmt.Fprintln(out, change)
 	}
+	if d.UnderWay != nil {
+		fmt.Fprintf(out, "under way: %s\n", d.UnderWay)
+	}
 	for _, hold := range d.Held {
 		fmt.Fprintln(out, hold)
 	}

@@ -159,8 +159,8 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 		return err
 	}
 	defer store.Close()
-	if store.Recovered != "" {
-		log.Warn("the history could not be read; a new one is begun", "kept", store.Recovered)
+	if trouble := store.Trouble(); trouble != "" {
+		log.Warn(trouble)
 	}
 	parts, err := s.parts(ctx, source, address, s.ownKey(client), store)
 	if err != nil {
@@ -184,19 +184,21 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	log := parts.Log
 	parts.Source.Protect(parts.Memory.Applied.Revision.ID())
 	var loop *controller.Loop
-	metrics := server.NewMetrics(func() kargo.Status { return loop.Status() }, client.Calls)
+	var shown withHistory
+	metrics := server.NewMetrics(func() kargo.Status { return shown.Status() }, client.Calls)
 	parts.Effects.Measure = measure(metrics)
 	var err error
 	if parts.Effects.Notify, err = s.notify.notifier(log); err != nil {
 		return err
 	}
 	loop = controller.New(parts)
+	shown = withHistory{loop, store}
 
 	if err := s.makeToken(); err != nil {
 		return err
 	}
 	web := &server.Server{
-		Controller: loop, History: store,
+		Controller: shown, History: store,
 		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}
@@ -221,6 +223,19 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	err = group.Wait()
 	log.Info("kargo ends")
 	return err
+}
+
+// withHistory is the loop with a status that knows how the history's file is.
+type withHistory struct {
+	*controller.Loop
+	store *history.Store
+}
+
+// Status returns the loop's status and the trouble of the history, if any.
+func (w withHistory) Status() kargo.Status {
+	status := w.Loop.Status()
+	status.HistoryTrouble = w.store.Trouble()
+	return status
 }
 
 // measure hands the durations of the loop to the metrics.

@@ -51,6 +51,9 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	if status.Fault != "" {
 		row("fault", status.Fault+": "+firstLine(status.Message))
 	}
+	if status.HistoryTrouble != "" {
+		row("history", status.HistoryTrouble)
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}

@@ -182,7 +182,7 @@ func TestLabelsOfNodes(t *testing.T) {
 
 		delete(w.env, "SITE_CONSTRAINTS")
 		w.set(variable, "").write(t, p.workspace)
-		if err := os.RemoveAll(filepath.Join(p.root, ".kargo-state", "history.db")); err != nil {
+		if err := os.RemoveAll(filepath.Join(p.root, ".kargo-state", "history.journal")); err != nil {
 			t.Fatal(err)
 		}
 		p.want(0, `update node `+name+`: labels: `+key+`: "a" -> \(none\)`, "labels", "--apply")

@@ -1,0 +1,137 @@
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"kargo"
+)
+
+// made is a change that was made for a deployment.
+type made struct {
+	Number uint64 `json:"number"` // of the deployment
+	// Change is nil where only another one got under way.
+	Change *kargo.Change `json:"change,omitempty"`
+	// Next is the change that was under way from then on.
+	Next *kargo.Change `json:"next,omitempty"`
+}
+
+// Begin records a new deployment and returns it with its number.
+func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.Number = s.newest + 1
+	if err := s.record(entry{Deployment: &d}); err != nil {
+		return d, err
+	}
+	s.newest = d.Number
+	s.forgetOld()
+	return d, nil
+}
+
+// Made records that a change of a deployment was made. It is one small entry,
+// however large the deployment is. sent is what is remembered of a service from
+// now on; nil forgets it. next is the change that is under way from now on, or
+// nil: it is known of if the process ends before it is reported.
+func (s *Store) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := entry{Made: &made{Number: number, Change: &change, Next: next}}
+	if change.Kind == kargo.KindService {
+		value, err := json.Marshal(sent)
+		if err != nil {
+			return fmt.Errorf("record in history: %w", err)
+		}
+		e.Set = map[string]json.RawMessage{sentPrefix + change.Name: value}
+	}
+	return s.record(e)
+}
+
+// Sending records which change of a deployment is under way from now on.
+func (s *Store) Sending(number uint64, next kargo.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.record(entry{Made: &made{Number: number, Next: &next}})
+}
+
+// Record records how far a deployment has come, and with it, in one entry, what
+// must be remembered.
+func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set, err := s.changed(memory)
+	if err != nil {
+		return err
+	}
+	return s.record(entry{Deployment: &d, Set: set})
+}
+
+// Deployment returns the deployment with that number, or nil where there is
+// none: it never was, or it is older than those that are kept.
+func (s *Store) Deployment(number uint64) (*kargo.Deployment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entries[number] == nil {
+		return nil, nil
+	}
+	return s.assemble(number)
+}
+
+// Deployments returns the deployments with numbers below before, the newest
+// first. 0 for before begins with the newest of all. limit is how many it
+// returns at most; 0 means all. One that cannot be read is left out.
+func (s *Store) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if before == 0 || before > s.newest {
+		before = s.newest + 1
+	}
+	deployments := []kargo.Deployment{}
+	for number := before - 1; number > 0 && number+Keep > s.newest; number-- {
+		if limit > 0 && len(deployments) == limit {
+			break
+		}
+		if s.entries[number] == nil {
+			continue
+		}
+		if deployment, err := s.assemble(number); err == nil {
+			deployments = append(deployments, *deployment)
+		}
+	}
+	return deployments, nil
+}
+
+// Unfinished returns the deployment that an earlier process left in the middle,
+// or nil. Only the newest can be one.
+func (s *Store) Unfinished() (*kargo.Deployment, error) {
+	newest, err := s.Deployments(0, 1)
+	if err != nil || len(newest) == 0 || !newest[0].Finished.IsZero() {
+		return nil, err
+	}
+	return &newest[0], nil
+}
+
+// assemble reads a deployment and the changes that were made since it was
+// recorded as a whole.
+func (s *Store) assemble(number uint64) (*kargo.Deployment, error) {
+	var deployment *kargo.Deployment
+	for _, at := range s.entries[number] {
+		data, err := s.journal.read(at)
+		if err != nil {
+			return nil, fmt.Errorf("read deployment %d: %w", number, err)
+		}
+		var read entry
+		if err := json.Unmarshal(data, &read); err != nil {
+			return nil, fmt.Errorf("read deployment %d: %w", number, err)
+		}
+		if read.Deployment != nil {
+			deployment = read.Deployment
+			continue
+		}
+		if read.Made.Change != nil {
+			deployment.Changes = append(deployment.Changes, *read.Made.Change)
+		}
+		deployment.UnderWay = read.Made.Next
+	}
+	return deployment, nil
+}

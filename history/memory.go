@@ -1,0 +1,191 @@
+package history
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"kargo"
+)
+
+// Keys of the values. What is remembered of each service and each stack has a
+// key of its own, so that one of them can be recorded without the others.
+const (
+	appliedKey     = "applied"
+	resolvedKey    = "resolved"
+	approvalKey    = "approval"
+	attemptsKey    = "readings"
+	maskKey        = "mask-key"
+	sentPrefix     = "sent/"     // and the name of the service
+	rolloutsPrefix = "rollouts/" // and the name of the stack
+)
+
+// Key returns the key of masked secrets, made once for each history.
+func (s *Store) Key() ([]byte, error) {
+	var key []byte
+	return key, s.get(maskKey, &key)
+}
+
+// Memory returns what was recorded last; it is empty where nothing ever was.
+func (s *Store) Memory() (kargo.Memory, error) {
+	memory := kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}}
+	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return memory, errors.Join(err,
+		decodeAll(s.values, sentPrefix, memory.Sent),
+		decodeAll(s.values, rolloutsPrefix, memory.Rollouts))
+}
+
+// decodeAll adds the values whose keys begin with a prefix.
+func decodeAll[V any](values map[string]json.RawMessage, prefix string, into map[string]V) error {
+	for key, data := range values {
+		name, found := strings.CutPrefix(key, prefix)
+		if !found {
+			continue
+		}
+		var value V
+		if err := json.Unmarshal(data, &value); err != nil {
+			return fmt.Errorf("read %s: %w", key, err)
+		}
+		into[name] = value
+	}
+	return nil
+}
+
+// changed returns what of the memory is not recorded yet.
+func (s *Store) changed(memory kargo.Memory) (map[string]json.RawMessage, error) {
+	set := map[string]json.RawMessage{}
+	err := errors.Join(
+		s.compare(set, appliedKey, memory.Applied),
+		s.compare(set, resolvedKey, memory.Resolved),
+		compareAll(s, set, sentPrefix, memory.Sent),
+		compareAll(s, set, rolloutsPrefix, memory.Rollouts))
+	return set, err
+}
+
+// compare puts a value into set if another one is recorded.
+func (s *Store) compare(set map[string]json.RawMessage, key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", key, err)
+	}
+	if !bytes.Equal(data, s.values[key]) {
+		set[key] = data
+	}
+	return nil
+}
+
+// compareAll does the same with each value of a map, and removes those that are
+// recorded and are not in it any more.
+func compareAll[V any](s *Store, set map[string]json.RawMessage, prefix string, values map[string]V) error {
+	for name, value := range values {
+		if err := s.compare(set, prefix+name, value); err != nil {
+			return err
+		}
+	}
+	for key := range s.values {
+		if name, found := strings.CutPrefix(key, prefix); found {
+			if _, stays := values[name]; !stays {
+				set[key] = json.RawMessage("null")
+			}
+		}
+	}
+	return nil
+}
+
+// approval of one plan by a person.
+type approval struct {
+	Plan string    `json:"plan"`
+	By   string    `json:"by"`
+	Time time.Time `json:"time"`
+}
+
+// approvalLasts is how long an approval waits for its plan. What was right an
+// hour ago may be wrong by now.
+const approvalLasts = time.Hour
+
+// Approve notes that a person, by name, approved one plan. It takes the place of
+// any earlier approval.
+func (s *Store) Approve(plan, by string, at time.Time) error {
+	return s.put(approvalKey, approval{Plan: plan, By: by, Time: at})
+}
+
+// Approved returns the ID of the plan whose approval is in force at a time, or
+// "". An approval is in force for an hour.
+func (s *Store) Approved(at time.Time) (plan string, err error) {
+	var last approval
+	if err := s.get(approvalKey, &last); err != nil || at.Sub(last.Time) > approvalLasts {
+		return "", err
+	}
+	return last.Plan, nil
+}
+
+// Attempt notes that a reading begins, such as that of a revision, and returns
+// how often it has begun without ending. A number above two means that it kills
+// the controller.
+func (s *Store) Attempt(reading string) (int, error) {
+	begun, err := s.attempts()
+	if err != nil {
+		return 0, err
+	}
+	begun[reading]++
+	return begun[reading], s.put(attemptsKey, begun)
+}
+
+// Survived notes that a reading has ended. Others that have begun stay counted:
+// the revision in force is read at every start, before the one that may kill
+// the controller.
+func (s *Store) Survived(reading string) error {
+	begun, err := s.attempts()
+	if _, counted := begun[reading]; err != nil || !counted {
+		return err
+	}
+	delete(begun, reading)
+	return s.put(attemptsKey, begun)
+}
+
+// mostAttempts is how many readings are counted; all are forgotten when there
+// are more.
+const mostAttempts = 32
+
+// attempts returns how often readings have begun without ending.
+func (s *Store) attempts() (map[string]int, error) {
+	begun := map[string]int{}
+	if err := s.get(attemptsKey, &begun); err != nil {
+		return nil, err
+	}
+	if len(begun) > mostAttempts {
+		clear(begun)
+	}
+	return begun, nil
+}
+
+// get decodes a value, and leaves into as it is where none is recorded.
+func (s *Store) get(key string, into any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.values[key] == nil {
+		return nil
+	}
+	return wrap("read "+key, json.Unmarshal(s.values[key], into))
+}
+
+// put records one value.
+func (s *Store) put(key string, value any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set(key, value)
+}
+
+// set records one value. The caller has the lock.
+func (s *Store) set(key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", key, err)
+	}
+	return s.record(entry{Set: map[string]json.RawMessage{key: data}})
+}
