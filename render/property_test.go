@@ -291,3 +291,37 @@ func TestFilesOfBinds(t *testing.T) {
 		t.Errorf("problems are %s", got)
 	}
 }
+
+// Whatever files write labels of the two families of Traefik, a service is left
+// with one family, and with the value of the last file: its traefik.swarm.network
+// where it has both.
+func TestOneFamilyOfTraefikLabels(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		env := kargo.Environment{"STACKS": "web", "WEB_STACK": "a b c"}
+		files := map[string]string{}
+		want := ""
+		for _, file := range []string{"a", "b", "c"} {
+			text := "services:\n  app:\n    image: app\n    deploy:\n      labels:\n"
+			asList := rapid.Bool().Draw(t, file+" is a list")
+			labels := map[bool]string{true: "        - other=1\n", false: "        other: \"1\"\n"}[asList]
+			for _, name := range []string{"traefik.docker.network", "traefik.swarm.network"} {
+				if !rapid.Bool().Draw(t, file+" has "+name) {
+					continue
+				}
+				want = file + "-" + name
+				if asList {
+					labels += fmt.Sprintf("        - %s=%s\n", name, want)
+				} else {
+					labels += fmt.Sprintf("        %s: %s\n", name, want)
+				}
+			}
+			files["deploy/"+file+".yml"] = text + labels
+		}
+		labels := valid(t, tree(env, files))[0].Services[0].Spec.Labels
+		docker, hasDocker := labels["traefik.docker.network"]
+		swarm, hasSwarm := labels["traefik.swarm.network"]
+		if hasDocker && hasSwarm || docker+swarm != want {
+			t.Fatalf("labels are %v, want the network %q in one family", labels, want)
+		}
+	})
+}

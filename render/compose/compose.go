@@ -91,6 +91,8 @@ var stages = []struct {
 	// Translates each file by itself, before files are merged: so old labels of
 	// an extension override new labels of a default service.
 	{run: translateRoutes},
+	// Comes after the translation, which adds labels of one of the families.
+	{run: joinFamilies},
 	// Rewrites what the loader refuses, or would answer from this machine. It is
 	// the last change, as the stages above read the file as it was written.
 	{run: normalise, ends: true},

@@ -74,8 +74,8 @@ func deployLabels(f *File, service string, env kargo.Environment) map[string]str
 		}
 	case []any:
 		for _, entry := range declared {
-			name, value, _ := strings.Cut(fmt.Sprint(entry), "=")
-			labels[name] = substitute(value, env)
+			name, value, _ := strings.Cut(substitute(fmt.Sprint(entry), env), "=")
+			labels[name] = value
 		}
 	}
 	return labels

@@ -7,7 +7,7 @@ import (
 
 // oldPatterns are the labels that only Traefik 1.7 knew. Labels of segments,
 // such as "traefik.<segment>.port", are among them.
-var oldPatterns = regexp.MustCompile(`^traefik\.(?:port|protocol|weight|domain|tags|backend|backend\..+|frontend\..+|docker\.network|` +
+var oldPatterns = regexp.MustCompile(`^traefik\.(?:port|protocol|weight|domain|tags|backend|backend\..+|frontend\..+|` +
 	`[^.]+\.(?:port|protocol|weight|frontend|frontend\..+|backend))$`)
 
 // newSections are the second parts of labels that version 3 knows.
@@ -75,8 +75,6 @@ func (r *Route) translate(label, value string) (counts []string, ok bool) {
 	switch name {
 	case "backend":
 		return nil, true // it named the router
-	case "docker.network":
-		return []string{r.set("traefik.swarm.network", value)}, true
 	case "backend.loadbalancer.swarm":
 		return []string{r.set("traefik.swarm.lbswarm", value)}, true
 	case "backend.loadbalancer.stickiness", "backend.loadbalancer.sticky":
