@@ -96,6 +96,6 @@ var stages = []struct {
 	// Rewrites what the loader refuses, or would answer from this machine. It is
 	// the last change, as the stages above read the file as it was written.
 	{run: normalise, ends: true},
-	// Loads each file alone, so that an error has a file, then all together.
+	// Loads each file alone, so that an error has a file, and merges them.
 	{run: load, ends: true},
 }

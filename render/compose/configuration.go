@@ -45,7 +45,11 @@ func (c *Configuration) Substituted(text string) string { return substitute(text
 // highest file that has it, for that one counts; or the place of the nearest
 // part of the path that any file has.
 func (c *Configuration) Place(path ...string) kargo.Place {
-	for _, f := range slices.Backward(c.Files) {
+	return placeIn(c.Files, path...)
+}
+
+func placeIn(files []*File, path ...string) kargo.Place {
+	for _, f := range slices.Backward(files) {
 		if !f.Generated() && f.has(path...) {
 			return f.At(path...)
 		}
@@ -53,7 +57,7 @@ func (c *Configuration) Place(path ...string) kargo.Place {
 	if len(path) == 0 {
 		return kargo.Place{File: "deploy"}
 	}
-	return c.Place(path[:len(path)-1]...)
+	return placeIn(files, path[:len(path)-1]...)
 }
 
 // VolumePlace returns the place where a service mounts a volume, named by its

@@ -3,7 +3,8 @@ package compose
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,7 @@ import (
 func normalise(s *reading) {
 	for _, f := range s.files {
 		delete(f.dict, "version") // workspace contract, section 16, item 17
-		for _, section := range []string{"networks", "volumes", "configs", "secrets"} {
+		for _, section := range objectSections {
 			for _, entry := range f.section(section) {
 				if entry, ok := entry.(map[string]any); ok {
 					plainExternal(entry)
@@ -63,17 +64,24 @@ func refuseHome(s *reading, f *File, service string) {
 	}
 }
 
-// load merges the files into one configuration. It loads each file alone first:
-// only so can an error be attributed to its file.
+// load loads each file alone, for only so can an error be attributed to its
+// file, and merges the results into one configuration.
 func load(s *reading) {
 	l := loading{directory: s.tree.Directory(), env: s.ws.Env, report: s.report}
 	before := s.report.Errors()
+	loaded := make([]*types.Config, 0, len(s.files))
 	for _, f := range s.files {
-		l.alone(f)
+		loaded = append(loaded, l.alone(f))
 	}
-	if s.report.Errors() == before {
-		s.config = l.together(s.files)
+	if s.report.Errors() > before {
+		return
 	}
+	config := l.objects(s.files, mergeObjects(s))
+	if s.report.Errors() > before {
+		return
+	}
+	config.Services = mergeServices(s, loaded)
+	s.config = config
 }
 
 // loading calls Docker's loader and explains its errors.
@@ -83,37 +91,43 @@ type loading struct {
 	report    *Report
 }
 
-// together loads all files as one; nil where they cannot be merged.
-func (l loading) together(files []*File) *types.Config {
-	sources := make([]types.ConfigFile, 0, len(files))
-	for _, f := range files {
-		sources = append(sources, types.ConfigFile{Filename: f.Path, Config: f.dict})
+// objects loads the merged declarations of networks, volumes, configs and
+// secrets.
+func (l loading) objects(files []*File, merged map[string]any) *types.Config {
+	skip := func(o *loader.Options) { o.SkipValidation = true } // each file was validated
+	config, err := l.run([]types.ConfigFile{{Config: merged}}, skip)
+	if err == nil {
+		return config
 	}
-	config, err := l.run(sources, func(o *loader.Options) { o.SkipValidation = true })
-	if err != nil {
-		l.blameMerge(files, err)
-		return nil
+	for _, section := range objectSections {
+		entries, _ := merged[section].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(entries)) {
+			only := map[string]any{section: map[string]any{name: entries[name]}}
+			if _, err := l.run([]types.ConfigFile{{Config: only}}, skip); err != nil {
+				l.report.Fail(placeIn(files, section, name), "", "%s.%s: %s", section, name, oneLine(err.Error()))
+			}
+		}
 	}
-	sort.Slice(config.Services, func(i, j int) bool { return config.Services[i].Name < config.Services[j].Name })
-	return config
+	return nil
 }
 
 // maxErrors of one file are reported at once; the rest at the next try.
 const maxErrors = 50
 
-// alone loads one file. The loader stops at its first error, so the offending
-// part is removed and the rest is tried again.
-func (l loading) alone(f *File) {
+// alone loads one file; nil where it has errors. The loader stops at its first
+// error, so the offending part is removed and the rest is tried again.
+func (l loading) alone(f *File) *types.Config {
 	dict := copyValue(f.dict).(map[string]any)
 	for range maxErrors {
-		_, err := l.run([]types.ConfigFile{{Filename: f.Path, Config: dict}})
+		config, err := l.run([]types.ConfigFile{{Filename: f.Path, Config: dict}})
 		if err == nil {
-			return
+			return config
 		}
 		if !cut(dict, l.blame(f, dict, err)) {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // cut deletes a path from nested mappings, or the list that it leads into.

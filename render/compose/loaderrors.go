@@ -125,14 +125,5 @@ func decoded(path []string, message string) ([]string, string) {
 	return append(path, strings.Split(fields, ".")...), match[2]
 }
 
-// blameMerge reports an error that appears only when the files are merged.
-func (l loading) blameMerge(files []*File, err error) {
-	if match := mergeError.FindStringSubmatch(err.Error()); match != nil {
-		l.report.Fail(kargo.Place{File: match[2]}, "", "cannot be merged with the files below it: %s", oneLine(match[3]))
-		return
-	}
-	l.report.Fail(kargo.Place{File: files[0].Path}, "", "cannot be merged: %s", oneLine(err.Error()))
-}
-
 // oneLine returns a message without line breaks.
 func oneLine(message string) string { return strings.Join(strings.Fields(message), " ") }
