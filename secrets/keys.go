@@ -78,6 +78,7 @@ func (s *keyService) Decrypt(_ context.Context, request *keyservice.DecryptReque
 	if len(s.attempts) >= maxFileKeys {
 		return nil, fmt.Errorf("names more than %d keys", maxFileKeys)
 	}
+	// SOPS has no context to hand on; that of the caller is in s.
 	ctx, cancel := context.WithTimeout(s.ctx, s.timeout)
 	defer cancel()
 	var plain []byte
@@ -90,9 +91,9 @@ func (s *keyService) Decrypt(_ context.Context, request *keyservice.DecryptReque
 		tried = attempt{key: pgpName(key.PgpKey.Fingerprint), hint: "name the file with the private key in --sops-pgp-key-file"}
 		plain, tried.err = s.keys.decryptPGP(request.Ciphertext)
 	case *keyservice.Key_VaultKey:
-		plain, tried = s.askVault(ctx, key.VaultKey, request.Ciphertext)
+		plain, tried = s.askVault(ctx, key.VaultKey, request.Ciphertext) //nolint:contextcheck // see above
 	default:
-		plain, tried = s.askCloud(ctx, request.Key, request.Ciphertext)
+		plain, tried = s.askCloud(ctx, request.Key, request.Ciphertext) //nolint:contextcheck // see above
 	}
 	if plain == nil {
 		s.attempts = append(s.attempts, tried)

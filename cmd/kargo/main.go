@@ -31,9 +31,9 @@ func main() {
 }
 
 // run is the whole program with everything it takes from the process as an
-// argument. It answers the exit code.
+// argument. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	root := newRoot(environ)
+	root := newRoot(environ) //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
