@@ -127,6 +127,16 @@ type Task struct {
 	StateAt  time.Time // when it came into its state
 }
 
+// Ended reports whether the task has ended, with success or without.
+func (t Task) Ended() bool {
+	switch swarm.TaskState(t.State) {
+	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed,
+		swarm.TaskStateRejected, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+		return true
+	}
+	return false
+}
+
 // Event is something that stirred in Swarm, whoever did it.
 type Event struct {
 	Kind   Kind   // KindService, …; Docker's own word for what is no Kind

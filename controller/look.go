@@ -91,7 +91,7 @@ func (r *Reconciler) lookAtEverything(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look at tasks: %w", err)
 		}
-		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, plan.Ended), true
+		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, kargo.Task.Ended), true
 	}
 	r.sight.cluster, r.sight.verified = cluster, time.Now()
 	return nil

@@ -11,10 +11,10 @@ import (
 	"kargo"
 )
 
-// withSameContent is the desired spec with the live one's name of each config
-// that has the wanted content under another name: one that `docker stack
-// deploy` made has no digest in its name, and a new name would replace every
-// task for nothing.
+// withSameContent returns the desired spec with the names of configs that the
+// live spec uses, where those have the wanted content. A config that `docker
+// stack deploy` made has no digest in its name, and another name would replace
+// every task without need.
 func (m maker) withSameContent(desired, live swarm.ServiceSpec, stack kargo.Stack) swarm.ServiceSpec {
 	wanted, running := desired.TaskTemplate.ContainerSpec, live.TaskTemplate.ContainerSpec
 	if wanted == nil || running == nil || len(wanted.Configs) == 0 {
@@ -33,8 +33,8 @@ func (m maker) withSameContent(desired, live swarm.ServiceSpec, stack kargo.Stac
 	return desired
 }
 
-// sameContent is the name under which the content of a reference is mounted at
-// the same place already, or "".
+// sameContent returns the name of the config that is mounted at the same place
+// already and has the wanted content, or "".
 func (m maker) sameContent(wanted *swarm.ConfigReference, running []*swarm.ConfigReference, stack kargo.Stack) string {
 	i := slices.IndexFunc(stack.Configs, func(c kargo.Config) bool { return !c.Secret && c.Name == wanted.ConfigName })
 	if i < 0 || stack.Configs[i].External || stack.Configs[i].Driver != "" {

@@ -6,8 +6,8 @@ import (
 	"kargo"
 )
 
-// untilApproved holds every change of a stack that needs approval, and says
-// what it would be.
+// untilApproved turns every change of a stack that needs approval into a hold,
+// which names the change.
 func (m maker) untilApproved(stack kargo.Stack, p stackPlan) stackPlan {
 	if stack.NeedsApproval == "" || m.approved {
 		return p
@@ -22,8 +22,8 @@ func (m maker) untilApproved(stack kargo.Stack, p stackPlan) stackPlan {
 	return p
 }
 
-// unapprovedRemovals returns, by stack name, why the services that a stack wants
-// no longer stay: the stack needs approval.
+// unapprovedRemovals returns the stacks that need approval and have services to
+// remove: by stack name, the reason why these stay.
 func (m maker) unapprovedRemovals() map[string]string {
 	held := map[string]string{}
 	for _, service := range m.live.Services {

@@ -12,9 +12,11 @@ import (
 	"kargo"
 )
 
-// Cleaning is what nodes may clean away, so that whatever runs goes on and
-// whatever may be rolled back to can be: every spec and previous spec in the
-// Swarm, theirs and other people's, and the good renderings count.
+// Cleaning returns what nodes may remove: images of the repositories that this
+// instance's services use, unused for longer than olderThan. It keeps every
+// image that runs or that a rollback may need. For that it counts the specs and
+// previous specs of all services, also of those that are not Kargo's, and the
+// good renderings.
 func Cleaning(live kargo.Cluster, good []kargo.Stack, instance string, olderThan time.Duration) kargo.Cleaning {
 	keep, repositories := map[string]bool{}, map[string]bool{}
 	for _, service := range live.Services {
@@ -46,7 +48,7 @@ func imageOf(spec swarm.ServiceSpec) string {
 	return spec.TaskTemplate.ContainerSpec.Image
 }
 
-// repositoryOf is the name of an image without tag and digest, or "".
+// repositoryOf returns the name of an image without tag and digest, or "".
 func repositoryOf(image string) string {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
@@ -55,8 +57,8 @@ func repositoryOf(image string) string {
 	return reference.FamiliarName(named)
 }
 
-// MayGo are the images of a node that may be removed. One that has a name of
-// another repository, too, is somebody else's as well, and stays.
+// MayGo returns the images of a node that may be removed. An image that also has
+// a name in another repository stays: somebody else may need it.
 func MayGo(cleaning kargo.Cleaning, images []kargo.LocalImage, now time.Time) []kargo.LocalImage {
 	kept := map[string]bool{}
 	for _, image := range cleaning.Keep {
@@ -72,8 +74,8 @@ func MayGo(cleaning kargo.Cleaning, images []kargo.LocalImage, now time.Time) []
 	})
 }
 
-// namesOf are the names under which a node may have an image: of
-// "redis:7@sha256:…" it may have either part.
+// namesOf returns the names under which a node may have an image. For
+// "redis:7@sha256:…" these are "redis:7" and "redis@sha256:…".
 func namesOf(image string) []string {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {

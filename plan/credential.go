@@ -9,12 +9,11 @@ import (
 	"kargo"
 )
 
-// renewCredential decides on a service that runs as it should. It sends the
-// service as it is where the credential has changed with which nodes pull its
-// image: Swarm keeps the old one with the spec, and a node that has to start a
-// task would pull in vain. Tasks that run are not touched. Nothing is sent where
-// no change of the credential is known, during an update, and for jobs, which
-// Swarm would run again.
+// renewCredential decides on a service that runs as it should. Where the
+// credential for its image has changed, the service is sent again as it is: Swarm
+// keeps the old credential with the spec, so a node that starts a task later
+// could not pull the image. No task is restarted. Nothing is sent during an
+// update, and for jobs, because Swarm would run them again.
 func (m maker) renewCredential(c comparison) decision {
 	live := c.live
 	now, before := m.Credentials[live.Name], m.Memory.Sent[live.Name].Credential

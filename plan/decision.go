@@ -2,8 +2,8 @@ package plan
 
 import "kargo"
 
-// decision is what a plan makes of one object: exactly one of a change, a hold,
-// unchanged, and skipped. The functions below make one.
+// decision is what the plan decides on one object: exactly one of a change, a
+// hold, unchanged and skipped. The functions below make one.
 type decision struct {
 	outcome outcome
 	change  kargo.Change // where the outcome is change
@@ -14,7 +14,7 @@ type decision struct {
 type outcome int
 
 const (
-	// outcomeSkipped: nothing is done to the object, and nobody need read why.
+	// outcomeSkipped: nothing is done to the object, and the plan does not show it.
 	outcomeSkipped outcome = iota
 	// outcomeUnchanged: the object is as it should be.
 	outcomeUnchanged
@@ -32,7 +32,7 @@ func asItShouldBe() decision { return decision{outcome: outcomeUnchanged} }
 
 func skipped(why string) decision { return decision{outcome: outcomeSkipped, why: why} }
 
-// decisions are those of several objects, in order.
+// decisions are the decisions on several objects, in order.
 type decisions []decision
 
 func (all decisions) changes() []kargo.Change {

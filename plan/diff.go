@@ -16,11 +16,11 @@ import (
 	"kargo"
 )
 
-// Diff says how the live spec must change to become the desired one, a line a
-// field, sorted: `Mode.Replicated.Replicas: 1 -> 2`. No line means that the two
-// are the same to Swarm: the daemon fills in defaults, drops empty lists and
-// keeps some lists in an order of its own (swarm-facts A1), and none of that
-// is a difference. Secret values are masked.
+// Diff returns how the live spec must change to become the desired one, one line
+// for each field, sorted: `Mode.Replicated.Replicas: 1 -> 2`. It returns nothing
+// where the two are the same to Swarm: the daemon fills in defaults, drops empty
+// lists and reorders others, and none of that is a difference. Secret values are
+// masked.
 func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
 	var lines []string
 	for _, d := range differences(live, desired, mask) {
@@ -29,7 +29,7 @@ func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
 	return lines
 }
 
-// difference is one field in which two specs differ, and the line about it.
+// difference is one field in which two specs differ, and its line in the plan.
 type difference struct{ path, text string }
 
 func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference {
@@ -46,7 +46,7 @@ func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference 
 	return all
 }
 
-// environmentOf is what the containers of a service find in theirs.
+// environmentOf returns the environment of a service's containers.
 func environmentOf(spec swarm.ServiceSpec) kargo.Environment {
 	env := kargo.Environment{}
 	if container := spec.TaskTemplate.ContainerSpec; container != nil {
@@ -58,8 +58,8 @@ func environmentOf(spec swarm.ServiceSpec) kargo.Environment {
 	return env
 }
 
-// SpecDigest identifies a spec: two specs that Diff calls the same have the
-// same digest.
+// SpecDigest returns a digest (SHA-256, hex) that identifies a spec. Two specs
+// that Diff calls the same have the same digest.
 func SpecDigest(spec swarm.ServiceSpec) string {
 	data, err := json.Marshal(normalise(spec))
 	if err != nil {
@@ -69,10 +69,10 @@ func SpecDigest(spec swarm.ServiceSpec) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// daemonDefaults are what the daemon writes into a field that was left empty.
-// An absent field and one of these values are the same. Found by reading back
-// what was sent to engine 20.10; a newer engine with a further default shows
-// up as a change that does not converge, and belongs here.
+// daemonDefaults has the values that the daemon writes into fields that were left
+// empty. An absent field and the default of the field are the same. They were
+// found by reading back what was sent to engine 20.10. A default that only a
+// newer engine has shows as a change that does not converge; add it here.
 var daemonDefaults = map[string]any{
 	"EndpointSpec.Mode":                    "vip",
 	"EndpointSpec.Ports[].Protocol":        "tcp",
@@ -90,20 +90,20 @@ var daemonDefaults = map[string]any{
 	"Mode.ReplicatedJob.TotalCompletions":  float64(1),
 }
 
-// notCompared are fields in which the workspace has no say.
+// notCompared has the fields that the workspace does not set.
 var notCompared = map[string]bool{
 	// The restart counter of `docker service update --force`.
 	"TaskTemplate.ForceUpdate": true,
 	// Docker's client derives it from the image when it asks the registry.
 	"TaskTemplate.Placement.Platforms": true,
-	// Says again what the image is.
+	// Repeats the image.
 	"Labels." + kargo.LabelImage: true,
-	// Says who changed the service last; must never cause a change.
+	// Names the revision that changed the service last. It must never cause a change.
 	"Labels." + kargo.LabelRevision: true,
 }
 
-// keyedLists are lists whose order means nothing to Swarm. They are compared
-// as maps: by the key of each entry.
+// keyedLists has the lists whose order means nothing to Swarm, with the key of an
+// entry. They are compared as maps.
 var keyedLists = map[string]func(entry any) string{
 	"TaskTemplate.ContainerSpec.Env":     func(entry any) string { name, _, _ := strings.Cut(entry.(string), "="); return name },
 	"TaskTemplate.ContainerSpec.Mounts":  byField("Target"),
@@ -115,7 +115,7 @@ var keyedLists = map[string]func(entry any) string{
 	"EndpointSpec.Ports":                 byField("PublishedPort", "TargetPort", "Protocol", "PublishMode"),
 }
 
-// byField is the key made of an entry's fields; a dot goes one level down.
+// byField returns a key made of an entry's fields. A dot goes one level down.
 func byField(paths ...string) func(any) string {
 	return func(entry any) string {
 		var parts []string
@@ -128,7 +128,7 @@ func byField(paths ...string) func(any) string {
 	}
 }
 
-// firstField is the key made of the first of the fields that an entry has.
+// firstField returns a key made of the first of the fields that an entry has.
 func firstField(paths ...string) func(any) string {
 	return func(entry any) string {
 		for _, path := range paths {
@@ -148,17 +148,17 @@ func fieldAt(value any, path string) any {
 	return value
 }
 
-// normalise is the spec as a tree of JSON values without anything that makes
-// no difference to Swarm.
+// normalise returns the spec as a tree of JSON values, without what makes no
+// difference to Swarm.
 func normalise(spec swarm.ServiceSpec) map[string]any {
 	clean, _ := simplify("", asTree(spec)).(map[string]any)
-	// The modes differ in which of their structures is there, and an empty
-	// structure is no difference to simplify.
+	// The modes differ only in which structure is set, and simplify drops empty
+	// structures.
 	clean["ModeName"] = modeName(spec.Mode)
 	return clean
 }
 
-// simplify answers nil for what makes no difference.
+// simplify returns a value without what makes no difference; nil where nothing is left.
 func simplify(path string, value any) any {
 	if notCompared[path] {
 		return nil
@@ -182,7 +182,7 @@ func simplifyMap(path string, fields map[string]any) any {
 	clean := map[string]any{}
 	for name, field := range fields {
 		if isFreeMap(path) {
-			// Labels, options: an empty value is a value.
+			// In labels and options an empty value is a value.
 			if !notCompared[join(path, name)] {
 				clean[name] = field
 			}
@@ -204,7 +204,7 @@ func simplifyList(path string, list []any) any {
 	}
 	clean := map[string]any{}
 	for _, entry := range list {
-		// First, so that a default in the key makes no difference either.
+		// Before the key is made, so that a default in it makes no difference either.
 		if fields, isMap := entry.(map[string]any); isMap {
 			entry = simplifyMap(path+"[]", fields)
 		}
@@ -217,7 +217,8 @@ func simplifyList(path string, list []any) any {
 	return clean
 }
 
-// isFreeMap tells maps whose keys are the user's from Docker's own structures.
+// isFreeMap reports whether the keys of a map are the user's, and not the fields of
+// a structure of Docker's.
 func isFreeMap(path string) bool {
 	last := path[strings.LastIndexByte(path, '.')+1:]
 	switch last {
@@ -245,7 +246,7 @@ func isZero(value any) bool {
 	return false
 }
 
-// join writes a path in a spec. Keys of labels may hold anything.
+// join returns the path of a field in a spec. Keys of labels may have any character.
 func join(path, name string) string {
 	name = kargo.Printable(name)
 	if path == "" || strings.HasPrefix(name, "[") {
@@ -254,7 +255,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// compare calls differ for each deepest path at which the trees are not equal.
+// compare calls differ for each leaf in which the trees are not equal.
 func compare(path string, was, is any, differ func(path string, was, is any)) {
 	before, okBefore := was.(map[string]any)
 	after, okAfter := is.(map[string]any)
@@ -276,9 +277,9 @@ func compare(path string, was, is any, differ func(path string, was, is any)) {
 	}
 }
 
-// showBoth are the two sides of a difference as a plan prints them. Where either
-// holds a secret that is known, one of them may hold the secret of yesterday as
-// well, which nobody knows: so only what both have in common is shown.
+// showBoth returns the two sides of a difference as a plan prints them. Where one
+// side has a known secret, the other may have the same secret in an older value,
+// which no mask knows. So only what both sides have in common is shown.
 func showBoth(path string, was, is any, mask kargo.Mask) (before, after string) {
 	before, hidBefore := show(path, was, mask)
 	after, hidAfter := show(path, is, mask)
@@ -293,14 +294,14 @@ func showBoth(path string, was, is any, mask kargo.Mask) (before, after string) 
 	return fmt.Sprintf("%q", mask.Digest(before)), fmt.Sprintf("%q", mask.Digest(after))
 }
 
-// digests are what masks put in the place of secrets.
+// digests matches what masks put in place of secrets.
 var digests = regexp.MustCompile(`\*\*\*[0-9a-f]{8}`)
 
-// skeleton is a masked text but for its secrets.
+// skeleton returns a masked text without the digests of its secrets.
 func skeleton(text string) string { return digests.ReplaceAllString(text, "***") }
 
-// showCommon is a list with the entries that another one has, too; digests
-// stand for the rest.
+// showCommon returns a list as text, with digests in place of the entries that the
+// other list lacks.
 func showCommon(list, other []any, mask kargo.Mask) string {
 	common := map[string]bool{}
 	for _, entry := range other {
@@ -318,7 +319,7 @@ func showCommon(list, other []any, mask kargo.Mask) string {
 	return "[" + strings.Join(shown, ",") + "]"
 }
 
-// show is a value as a plan prints it, and whether something of it was hidden.
+// show returns a value as a plan prints it, and reports whether part of it was hidden.
 func show(path string, value any, mask kargo.Mask) (text string, hid bool) {
 	if value == nil {
 		standard, known := daemonDefaults[path]
@@ -330,7 +331,7 @@ func show(path string, value any, mask kargo.Mask) (text string, hid bool) {
 	if plain, isText := value.(string); isText {
 		return showText(path, plain, mask)
 	}
-	// Masked before it is encoded: what JSON makes of a secret is not found.
+	// Masked before it is encoded, because JSON may write a secret differently.
 	masked := maskTexts(value, mask)
 	data, err := json.Marshal(masked)
 	if err != nil {
@@ -339,7 +340,7 @@ func show(path string, value any, mask kargo.Mask) (text string, hid bool) {
 	return string(data), !reflect.DeepEqual(value, masked)
 }
 
-// maskTexts is a tree of JSON values with every text in it masked.
+// maskTexts returns a tree of JSON values with every text in it masked.
 func maskTexts(value any, mask kargo.Mask) any {
 	switch v := value.(type) {
 	case string:

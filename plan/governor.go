@@ -9,18 +9,18 @@ import (
 	"kargo"
 )
 
-// Governor bounds what may be removed without a person's word: removing every
-// stack is always held, and so is removing more than Stacks of them that are
-// also more than Percent of all.
+// Governor limits how many stacks may be removed without approval. The removal of
+// every stack is always held. So is the removal of more than Stacks stacks that
+// are also more than Percent of all that run.
 type Governor struct {
 	Stacks, Percent int
 }
 
-// DefaultGovernor lets two stacks go, or a fifth of all.
+// DefaultGovernor allows the removal of two stacks, or of a fifth of all.
 var DefaultGovernor = Governor{Stacks: 2, Percent: 20}
 
-// heldRemovals names the stacks that may not be removed without a person's
-// word, each with the reason. A slip of the pen must not empty a cluster.
+// heldRemovals returns the stacks that must not be removed without approval, by
+// name, with the reason. A typing error must not empty a cluster.
 func (m maker) heldRemovals() map[string]string {
 	if m.approved || m.Only != nil {
 		return nil
@@ -50,7 +50,7 @@ func (m maker) heldRemovals() map[string]string {
 	return held
 }
 
-// tooMany is the reason for holding the removal of so many stacks, or "".
+// tooMany returns the reason for holding the removal of so many stacks, or "".
 func (m maker) tooMany(gone, live int) string {
 	limit := DefaultGovernor
 	if m.Governor != nil {

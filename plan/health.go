@@ -66,8 +66,9 @@ func ServiceHealth(service kargo.LiveService, index Index) (health kargo.Health,
 	return kargo.HealthProgressing, words
 }
 
-// ServiceOperation is what a service is about, given its health. A rollback of
-// Swarm's own is one; whether Kargo takes a stack back the stack tells.
+// ServiceOperation returns what is going on with a service of that health: a
+// rollout, or a rollback by Swarm. A rollback by Kargo shows in the stack, see
+// StandIn.
 func ServiceOperation(service kargo.LiveService, health kargo.Health) kargo.Operation {
 	switch {
 	case service.Update != nil && service.Update.State == swarm.UpdateStateRollbackStarted:
@@ -80,9 +81,9 @@ func ServiceOperation(service kargo.LiveService, health kargo.Health) kargo.Oper
 
 func isJob(mode swarm.ServiceMode) bool { return mode.ReplicatedJob != nil || mode.GlobalJob != nil }
 
-// jobHealth: a job is healthy once it is complete. Of a global job Swarm does
-// not say how many tasks there will be, so it is complete when none runs and
-// some have completed.
+// jobHealth returns the health of a job, which is healthy once it is complete.
+// Swarm does not say how many tasks a global job will have, so that is complete
+// when no task runs and some have completed.
 func jobHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, string) {
 	total := service.Desired
 	if job := service.Spec.Mode.ReplicatedJob; job != nil && job.TotalCompletions != nil {
@@ -98,15 +99,15 @@ func jobHealth(service kargo.LiveService, tasks []kargo.Task) (kargo.Health, str
 	return kargo.HealthProgressing, words
 }
 
-// mayFinish tells whether the tasks of a service may come to an end: jobs, and
-// services that are not restarted when they do.
+// mayFinish reports whether the tasks of a service may end by themselves: those of
+// jobs, and of services that Swarm does not restart.
 func mayFinish(service kargo.LiveService) bool {
 	restart := service.Spec.TaskTemplate.RestartPolicy
 	return isJob(service.Spec.Mode) ||
 		restart != nil && (restart.Condition == swarm.RestartPolicyConditionNone || restart.Condition == swarm.RestartPolicyConditionOnFailure)
 }
 
-// finished counts those of a service's tasks that have done what they were for.
+// finished counts the tasks of a service that have ended with success.
 func finished(service kargo.LiveService, tasks []kargo.Task) uint64 {
 	count := uint64(0)
 	for _, task := range tasks {
@@ -117,16 +118,16 @@ func finished(service kargo.LiveService, tasks []kargo.Task) uint64 {
 	return count
 }
 
-// hasFailed tells whether a task has failed. One that ended well although its
-// service is to run for ever has failed, too: Swarm tells so of tasks that it
-// stopped because they were unhealthy.
+// hasFailed reports whether a task has failed. A task that ended with success has
+// failed as well if its service should run without end: this is how Swarm reports
+// tasks that it stopped because they were unhealthy.
 func hasFailed(service kargo.LiveService, task kargo.Task) bool {
 	return task.State == "failed" || task.State == "rejected" || task.State == "complete" && !mayFinish(service)
 }
 
-// cannotStart reports whether a task that has not run yet says why it cannot: no
-// node takes it, or its image cannot be pulled. From engine 29 on such a task
-// stays preparing and tries again by itself, where earlier ones rejected it.
+// cannotStart reports whether a task that has not run yet has an error: no node
+// takes it, or its image cannot be pulled. Since engine 29 a task whose image
+// cannot be pulled stays in this state and tries again; older engines reject it.
 func cannotStart(task kargo.Task) bool {
 	switch swarm.TaskState(task.State) {
 	case swarm.TaskStateNew, swarm.TaskStateAllocated, swarm.TaskStatePending, swarm.TaskStateAssigned,
@@ -136,7 +137,7 @@ func cannotStart(task kargo.Task) bool {
 	return false
 }
 
-// lastFailure is what the newest failed task of a service says, if one is known.
+// lastFailure returns what the newest failed task of a service says, or "".
 func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	var newest *kargo.Task
 	for i, task := range tasks {
@@ -154,7 +155,7 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	return taskWords(*newest)
 }
 
-// taskWords returns what a task says of its end, or of why it does not start.
+// taskWords returns what a task says about its end, or about why it does not start.
 func taskWords(task kargo.Task) string {
 	said := cmp.Or(task.Err, task.Message)
 	if task.ExitCode != 0 {
@@ -163,8 +164,8 @@ func taskWords(task kargo.Task) string {
 	return said
 }
 
-// Settled reports whether nothing of the stacks is still on its way. Degraded
-// services are settled: waiting does not mend them.
+// Settled reports whether no stack is progressing any more. Degraded stacks are
+// settled: waiting does not repair them.
 func Settled(stacks []kargo.Stack, index Index) bool {
 	for _, stack := range stacks {
 		if health, _ := StackHealth(stack, index); health == kargo.HealthProgressing {

@@ -8,10 +8,11 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// withIgnored is the desired spec with the live one's value in every field in
-// which others have the say, so that neither a comparison nor an update for
-// another reason touches it. Pointers are RFC 6901, into the service:
-// "/Spec/Mode/Replicated/Replicas". One that leads nowhere is ignored.
+// withIgnored returns the desired spec with the live value of every field that
+// someone else manages, so that neither a comparison nor an update for another
+// reason touches it. Pointers are JSON pointers (RFC 6901) into the service:
+// "/Spec/Mode/Replicated/Replicas". A pointer to a field that does not exist has
+// no effect.
 func withIgnored(desired, live swarm.ServiceSpec, pointers []string) swarm.ServiceSpec {
 	if len(pointers) == 0 {
 		return desired
@@ -34,8 +35,8 @@ func withIgnored(desired, live swarm.ServiceSpec, pointers []string) swarm.Servi
 	return merged
 }
 
-// pointersTo are the JSON pointers under which a stack's IGNORE leaves the
-// differing fields to others, in order and each once.
+// pointersTo returns the JSON pointers to the differing fields, as a stack's
+// IGNORE has them: sorted, each once.
 func pointersTo(different []difference) []string {
 	var pointers []string
 	for _, d := range different {
@@ -45,8 +46,8 @@ func pointersTo(different []difference) []string {
 	return slices.Compact(pointers)
 }
 
-// pointerTo is the pointer to the field of a difference; to the whole list
-// where it is an entry of one, because entries have no place of their own.
+// pointerTo returns the pointer to the field of a difference. For an entry of a
+// list it is the pointer to the list, because entries have no fixed position.
 func pointerTo(path string) string {
 	if path == "ModeName" {
 		return "/Spec/Mode"
@@ -66,7 +67,7 @@ func pointerTo(path string) string {
 	return pointer
 }
 
-// pointerPath takes a pointer into a service apart.
+// pointerPath returns the names in a pointer into a service, nil for another.
 func pointerPath(pointer string) []string {
 	rest, ok := strings.CutPrefix(pointer, "/Spec/")
 	if !ok {
@@ -79,8 +80,8 @@ func pointerPath(pointer string) []string {
 	return path
 }
 
-// copyField puts the value at path of one tree into another, or takes it away
-// there where there is none.
+// copyField copies the value at a path from one tree to another. Where the first
+// has none, the value is deleted in the other.
 func copyField(to, from map[string]any, path []string) {
 	name := path[0]
 	if len(path) == 1 {

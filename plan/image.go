@@ -15,8 +15,7 @@ type chosenImage struct {
 	// name is the image to run. It is empty where the one in the spec is sent
 	// as it is written.
 	name string
-	// platforms are those that the image is built for, and known says whether
-	// anybody knows them.
+	// platforms are those that the image is built for, where they are known.
 	platforms []swarm.Platform
 	known     bool
 	// resolved is name where a registry said what the tag means.
@@ -27,8 +26,8 @@ type chosenImage struct {
 	missing string
 }
 
-// newImage chooses an image that is new to its service: the one that is known to
-// run well, or what its registry says that the tag means.
+// newImage returns the image for a service whose image changes: the one that is
+// known to run well, or the one that its registry returned for the tag.
 func (m maker) newImage(stack kargo.Stack, service kargo.Service) chosenImage {
 	container := service.Spec.TaskTemplate.ContainerSpec
 	switch {
@@ -51,8 +50,8 @@ func (m maker) newImage(stack kargo.Stack, service kargo.Service) chosenImage {
 	return chosenImage{} // the registry is out of reach
 }
 
-// sameImage chooses the image that runs, with its digest, for a service whose
-// image has not changed by name: an update for another reason never rolls out
+// sameImage returns the image that runs, with its digest, for a service whose
+// image has not changed by name: an update for another reason must not roll out
 // another build of the same tag. ok reports whether the image is the same.
 func sameImage(wanted swarm.ServiceSpec, live kargo.LiveService) (image chosenImage, ok bool) {
 	before, after := live.Spec.TaskTemplate.ContainerSpec, wanted.TaskTemplate.ContainerSpec
@@ -66,8 +65,8 @@ func sameImage(wanted swarm.ServiceSpec, live kargo.LiveService) (image chosenIm
 	return image, true
 }
 
-// into returns a spec that runs the image, only on nodes that it is built for.
-// The spec itself belongs to the caller and stays as it is.
+// into returns a copy of a spec that runs the image, on nodes of its platforms
+// only.
 func (i chosenImage) into(spec swarm.ServiceSpec) swarm.ServiceSpec {
 	if i.name != "" {
 		container := *spec.TaskTemplate.ContainerSpec
@@ -85,8 +84,8 @@ func (i chosenImage) into(spec swarm.ServiceSpec) swarm.ServiceSpec {
 	return spec
 }
 
-// holdMissing holds a service whose image its registry does not have: the
-// version that runs is not given up for one that no node can pull.
+// holdMissing holds a service whose image its registry does not have. The version
+// that runs stays, because no node could pull the new one.
 func (m maker) holdMissing(stack kargo.Stack, service kargo.Service, image chosenImage) decision {
 	held := serviceHold(stack, service.Name, kargo.UntilOutside, fmt.Sprintf(
 		"there is no image %s (%s), so the stack stays as it is; the registry is asked again later; to send the image without asking, set %s=never",

@@ -2,16 +2,16 @@ package plan
 
 import "kargo"
 
-// Index is what one look at the Swarm saw, indexed by the names of services. Make
-// it once for all stacks: to search the lists again for each of them takes time
-// that grows with the square of their number.
+// Index has the services and tasks of one look at the Swarm by the service's name.
+// Make it once for all stacks: to search the lists for each stack takes time that
+// grows with the square of their number.
 type Index struct {
 	services map[string]*kargo.LiveService
 	tasks    map[string][]kargo.Task // in the order of the look
 }
 
-// NewIndex indexes what a look saw. The index points into live,
-// which must not change while the index is used.
+// NewIndex returns the index of a look. It points into live, which must not change
+// while the index is used.
 func NewIndex(live kargo.Cluster) Index {
 	index := Index{
 		services: make(map[string]*kargo.LiveService, len(live.Services)),

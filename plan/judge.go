@@ -12,34 +12,38 @@ import (
 )
 
 const (
-	// manyFailures of one service are no accident any more: waiting for the
-	// deadline would only lengthen the outage.
+	// manyFailures is how many tasks of a service fail before its rendering has
+	// failed: to wait for the deadline would only lengthen the outage.
 	manyFailures = 3
 	// skew is how far the clocks of nodes may be apart.
 	skew = 30 * time.Second
-	// preparingTooLong is how old a task is whose image cannot be pulled, and
-	// that tries again by itself, when it counts as failed: that is as long as
-	// three tasks take that are rejected one after the other.
+	// preparingTooLong is the age at which a task that still cannot pull its
+	// image counts as failed. Three tasks that are rejected one after the other
+	// take about as long.
 	preparingTooLong = 30 * time.Second
 )
 
-// Judgement is how a rendering fares: Healthy once it is good, Degraded once
-// it has failed, InProgress before.
+// Judgement is the state of a rendering that was sent.
 type Judgement struct {
+	// Health is HealthHealthy once the rendering is good, HealthDegraded once it
+	// has failed, and HealthProgressing before.
 	Health kargo.Health
+	// Reason says why it is not good. It may have secrets.
 	Reason string
-	// Up tells that all tasks run and nothing but time is wanting; ProvenAt is
-	// when they will have run for long enough, if the tasks are known.
+	// Up reports that all tasks run and only have to go on running. ProvenAt is
+	// when they will have run for long enough, or zero if the tasks are not known.
 	Up       bool
 	ProvenAt time.Time
 }
 
-// Judge says how a stack's rendering fares that is on its way since a time.
-// Only what happened since then counts. It is good when all its tasks have
-// run for the stack's stable time; for that the index must have the tasks of its
-// services. It has failed when Swarm paused an update or rolled it back,
-// when a service's tasks fail again and again or cannot be prepared, when a job cannot complete, or
-// when its deadline has passed.
+// Judge returns the state of a stack's rendering that was sent at a time (since).
+// Only what happened after that counts.
+//
+// The rendering is good when all its tasks have run for the stack's stable time.
+// To find that, the index must have the tasks of the stack's services. It has
+// failed when Swarm paused an update or rolled it back, when tasks of a service
+// fail three times or cannot pull their image, when a job cannot complete, or
+// when the stack's deadline has passed.
 func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 	worst := Judgement{Health: kargo.HealthHealthy}
 	for _, service := range stack.Services {
@@ -57,8 +61,9 @@ func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 	return worst
 }
 
-// worse of two judgements: what does not run before what has not run for long
-// enough, and of that what needs longest.
+// worse returns the worse of two judgements. A service that does not run is worse
+// than one that has not run for long enough; of the latter, the one that needs
+// longer.
 func worse(a, b Judgement) Judgement {
 	rank := func(j Judgement) int {
 		if j.Health == kargo.HealthProgressing && !j.Up {
@@ -116,7 +121,7 @@ func judgeService(service kargo.LiveService, index Index, stable time.Duration, 
 	return Judgement{Health: kargo.HealthHealthy}
 }
 
-// stuck returns a task that has tried for too long to pull its image, or nil.
+// stuck returns a task that has tried too long to pull its image, or nil.
 func stuck(tasks []kargo.Task, now time.Time) *kargo.Task {
 	for i, task := range tasks {
 		preparing := swarm.TaskState(task.State) == swarm.TaskStatePreparing && task.Desired != "shutdown" && task.Desired != "remove"
@@ -144,8 +149,8 @@ func countFailures(service kargo.LiveService, tasks []kargo.Task) int {
 	return count
 }
 
-// givenUp tells that Swarm will not start another task in the place of the
-// failed ones.
+// givenUp reports whether Swarm will not start another task in place of the failed
+// ones.
 func givenUp(service kargo.LiveService, failures int) bool {
 	if service.Running > 0 {
 		return false
@@ -160,9 +165,9 @@ func givenUp(service kargo.LiveService, failures int) bool {
 	return restart.MaxAttempts != nil && *restart.MaxAttempts > 0 && uint64(failures) > *restart.MaxAttempts
 }
 
-// provenAt is when every task that runs will have done so for long enough, if
-// the tasks are known. A service that should have no task proves nothing and
-// needs no proof; nor does one whose tasks have done what they were for.
+// provenAt returns when every task that runs will have run for long enough. known
+// reports whether the tasks are known. A service that should have no task, or
+// whose tasks have ended with success, has nothing to prove.
 func provenAt(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, now time.Time) (at time.Time, known bool) {
 	if service.Desired == 0 || isJob(service.Spec.Mode) {
 		return now, true

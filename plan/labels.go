@@ -10,10 +10,9 @@ import (
 	"kargo"
 )
 
-// nodeLabels makes the labels of nodes what their variables say (workspace
-// contract, section 16, item 2). What a variable names is Kargo's from then on,
-// and is removed when the variable no longer names it; of all other labels
-// nothing is known here.
+// nodeLabels decides on the labels of each node, which its variable sets
+// (<NODE>_LABELS). Kargo manages the labels that a variable names, and removes
+// them when the variable no longer does. It does not touch other labels.
 func (m maker) nodeLabels() (all decisions) {
 	wanted, named := map[string]kargo.NodeLabels{}, map[string][]string{}
 	for _, labels := range m.Labels {
@@ -41,7 +40,7 @@ func (m maker) nodeLabels() (all decisions) {
 
 func labelsVariable(node kargo.LiveNode) string { return kargo.SuffixLabels.Of(node.Hostname) }
 
-// labelsOfNobody holds the labels of variables that are for no node that exists.
+// labelsOfNobody holds the labels of variables that no node belongs to.
 func (m maker) labelsOfNobody(named map[string][]string) (all decisions) {
 	if m.live.Nodes == nil {
 		return nil
@@ -57,7 +56,7 @@ func (m maker) labelsOfNobody(named map[string][]string) (all decisions) {
 	return all
 }
 
-// labelsOf compares the labels of one node.
+// labelsOf decides on the labels of one node.
 func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) decision {
 	record := kargo.LabelNodeLabels + m.Instance
 	next := maps.Clone(node.Spec.Labels)
@@ -86,7 +85,7 @@ func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) decision 
 	return toChange(kargo.UpdateNode(node, spec, "labels: "+m.labelDifferences(node.Spec.Labels, next, record)))
 }
 
-// labelOwner is another instance that has noted a label of a node as its own.
+// labelOwner returns the other instance that manages a label of a node, or "".
 func (m maker) labelOwner(node kargo.LiveNode, key string) string {
 	for label, keys := range node.Spec.Labels {
 		instance, isRecord := strings.CutPrefix(label, kargo.LabelNodeLabels)
@@ -97,8 +96,8 @@ func (m maker) labelOwner(node kargo.LiveNode, key string) string {
 	return ""
 }
 
-// labelDifferences says what becomes of each label that does not stay as it
-// is. The note of ownership speaks only where nothing else does.
+// labelDifferences returns how each label changes. The label that records which
+// labels Kargo manages is named only where no other changes.
 func (m maker) labelDifferences(was, is map[string]string, record string) string {
 	show := func(labels map[string]string, key string) string {
 		value, exists := labels[key]
@@ -122,7 +121,7 @@ func (m maker) labelDifferences(was, is map[string]string, record string) string
 	return strings.Join(differences, "; ")
 }
 
-// OwnsLabels tells whether any node has labels of the instance.
+// OwnsLabels reports whether the instance manages a label of any node.
 func OwnsLabels(nodes []kargo.LiveNode, instance string) bool {
 	return slices.ContainsFunc(nodes, func(node kargo.LiveNode) bool {
 		return node.Spec.Labels[kargo.LabelNodeLabels+instance] != ""

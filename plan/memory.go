@@ -7,15 +7,14 @@ import (
 	"kargo"
 )
 
-// Memory is everything that is remembered from earlier rounds and bears on a
-// plan. It is one value so that whoever makes a plan passes all of it: a plan
-// made without a part of it may repeat what has failed. Its zero value is the
-// memory of an instance that has never run.
+// Memory is everything from earlier rounds that a plan depends on. It is one value
+// so that a caller passes all of it: a plan made without a part of it may repeat
+// what has failed. The zero value is the memory of an instance that has never run.
 type Memory struct {
 	// Memory is what survives a restart, as the history keeps it.
 	kargo.Memory
-	// Good are the last good renderings by stack name, those that NeedGood
-	// names at least.
+	// Good has last good renderings by stack name: at least those that NeedGood
+	// names, as far as they can be read.
 	Good map[string]kargo.Stack
 	// Approved is the ID of the plan that a person approved last. It lifts the
 	// approvable holds of that plan and of no other.
@@ -27,16 +26,16 @@ type Memory struct {
 // Session is what is remembered until the process ends. Losing it costs one
 // more attempt at what did not work.
 type Session struct {
-	// Absent are the holds of stacks that want an image that is not available,
-	// by stack name.
+	// Absent has, by stack name, the hold of each stack that wants an image that
+	// is not available.
 	Absent map[string]kargo.Hold
-	// Adopted are the stacks, by name, that a person told to adopt objects
-	// without an owner.
+	// Adopted has the names of the stacks that a person allowed to take over
+	// objects without an owner.
 	Adopted map[string]bool
-	// Refused are changes that Docker refused, see NoteFailure. Each is held as
-	// long as the same change is wanted.
+	// Refused has the changes that Docker refused, see NoteFailure. Each is held
+	// as long as the same change is wanted.
 	Refused map[kargo.ObjectKey]Refusal
-	// Drifts are the corrections of drift, by service name.
+	// Drifts has the corrections of drift, by service name.
 	Drifts map[string]DriftBackoff
 }
 
@@ -55,9 +54,10 @@ type Refusal struct {
 	Until  kargo.Until // what may lift it
 }
 
-// NoteFailure remembers a change that failed where it would fail again the same
-// way: Docker refused it as invalid, or it is the removal of a network that
-// somebody's container uses. A plan then holds the same change.
+// NoteFailure remembers a change that failed and would fail again in the same way:
+// Docker refused it as invalid, or it is the removal of a network that somebody's
+// container uses. From then on a plan holds the change. Other failures are not
+// remembered.
 func (s Session) NoteFailure(change kargo.Change, err error) {
 	var inUse *kargo.InUseError
 	switch {
@@ -68,8 +68,8 @@ func (s Session) NoteFailure(change kargo.Change, err error) {
 	}
 }
 
-// images returns what registries said of images for one revision: a tag means
-// one image as long as the revision stays.
+// images returns what registries said about images for a revision. A tag means one
+// image as long as the revision stays.
 func (m Memory) images(revision kargo.Revision) map[string]kargo.Image {
 	if m.Resolved.Revision != revision.ID() {
 		return nil
@@ -77,8 +77,8 @@ func (m Memory) images(revision kargo.Revision) map[string]kargo.Image {
 	return m.Resolved.Images
 }
 
-// positions returns the positions of stacks in STACKS, by name: in order, or
-// else in the STACKS that was in force.
+// positions returns the positions of stacks by name: in order, else in the STACKS
+// of the revision in force.
 func (m Memory) positions(order []string) map[string]int {
 	positions := m.Applied.Positions()
 	for i, stack := range order {

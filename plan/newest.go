@@ -29,7 +29,7 @@ func NewestTag(rule kargo.ImageRule, current string, tags []string) (newest stri
 		if !ok {
 			continue
 		}
-		// Of equals the longest says most exactly what it is.
+		// Of equal tags the longest is the most exact.
 		order := found.compare(best)
 		if newest == "" || order > 0 || order == 0 && (len(tag) > len(newest) || len(tag) == len(newest) && tag > newest) {
 			newest, best = tag, found
@@ -81,8 +81,7 @@ func candidates(rule kargo.ImageRule) (func(tag string) (rank, bool), error) {
 	}, nil
 }
 
-// rank is what tags are ordered by: a version, or text, which is less than any
-// version.
+// rank orders tags: by version, or by text, which is less than any version.
 type rank struct {
 	version *semver.Version
 	text    string
@@ -107,7 +106,7 @@ func (r rank) compare(other rank) int {
 	return compareNaturally(r.text, other.text)
 }
 
-// compareNaturally orders as people do: runs of digits by their value, all else
+// compareNaturally compares runs of digits by their value, and everything else
 // letter by letter.
 func compareNaturally(a, b string) int {
 	for a != "" && b != "" {
@@ -128,7 +127,7 @@ func compareNaturally(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// digits are those that a text begins with.
+// digits returns the digits that a text begins with.
 func digits(text string) string {
 	return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
 }

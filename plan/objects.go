@@ -14,8 +14,7 @@ import (
 	"kargo"
 )
 
-// stackObjects are the decisions on the objects of a stack that its services
-// need.
+// stackObjects has the decisions on the networks and configs of a stack.
 type stackObjects struct{ networks, configs decisions }
 
 // objects decides on the networks and configs of a stack.
@@ -29,9 +28,9 @@ func (m maker) objects(stack kargo.Stack) (o stackObjects) {
 	return o
 }
 
-// obstacles returns the reasons why a stack cannot be touched as a whole: an
-// object of its name that is somebody else's, or one that should exist and does
-// not.
+// obstacles returns the holds that keep a whole stack from being changed: an object
+// with one of its names belongs to somebody else, or an object that should exist
+// does not.
 func (m maker) obstacles(stack kargo.Stack, o stackObjects) []kargo.Hold {
 	var holds []kargo.Hold
 	for _, service := range stack.Services {
@@ -94,8 +93,8 @@ func (m maker) config(stack kargo.Stack, config kargo.Config) decision {
 	return toChange(kargo.CreateConfig(stack.Name, config, "new content"))
 }
 
-// predefined are Docker's own networks of a node, which services may use all
-// the same.
+// predefined has the networks that Docker makes on each node. Services may use
+// them although they are local.
 var predefined = []string{"bridge", "host", "none"}
 
 // unusable returns why a network of the wanted name that exists is not what is
@@ -113,10 +112,10 @@ func unusable(wanted kargo.Network, live kargo.LiveNetwork) string {
 	return ""
 }
 
-// notOurs returns why an object that exists with these labels must not be
-// touched, and what would change that; "" where it may be. An object without an
-// owner is taken over where the workspace asks for it, unless Docker's own label
-// puts it into another stack.
+// notOurs returns why an existing object with these labels must not be changed, and
+// what would lift that; "" where it may be changed. An object without an owner is
+// taken over where the workspace allows it, unless Docker's own label says that it
+// belongs to another stack.
 func (m maker) notOurs(stack kargo.Stack, labels map[string]string) (reason string, until kargo.Until) {
 	switch other := labels[kargo.LabelInstance]; {
 	case m.owns(labels):
@@ -129,8 +128,8 @@ func (m maker) notOurs(stack kargo.Stack, labels map[string]string) (reason stri
 	return "exists and is not Kargo's; set " + kargo.SuffixAdopt.Of(stack.Name) + "=true to take it over", kargo.UntilRevision
 }
 
-// sharedNetworks creates the networks that join stacks where they are missing.
-// One that exists is used as it is, whoever made it.
+// sharedNetworks returns the creations of the networks that stacks share and that
+// do not exist. An existing one is used as it is, whoever made it.
 func (m maker) sharedNetworks() []kargo.Change {
 	var changes []kargo.Change
 	seen := map[string]bool{}
@@ -152,7 +151,7 @@ func (m maker) createNetwork(stack string, network kargo.Network, reason string)
 	return kargo.CreateNetwork(stack, network, reason)
 }
 
-// networkDigest covers all that is fixed at a network's creation.
+// networkDigest returns a digest of what is fixed when a network is created.
 func networkDigest(network kargo.Network) string {
 	data, err := json.Marshal(network)
 	if err != nil {
@@ -162,7 +161,7 @@ func networkDigest(network kargo.Network) string {
 	return hex.EncodeToString(sum[:])[:12]
 }
 
-// neededBy returns the configs and secrets to create that the changing services
+// neededBy returns the creations of the configs and secrets that changing services
 // need.
 func (o stackObjects) neededBy(services []kargo.Change) []kargo.Change {
 	needed := map[kargo.ObjectKey]bool{}

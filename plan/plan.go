@@ -8,7 +8,7 @@ import (
 	"kargo"
 )
 
-// Options are the inputs of a plan beside what is wanted and what is there.
+// Options are the inputs of a plan beside the desired stacks and the live objects.
 type Options struct {
 	// Instance is the name under which this controller owns objects.
 	Instance string
@@ -16,20 +16,20 @@ type Options struct {
 	Revision kargo.Revision
 	// Now is the time at which the plan is made.
 	Now time.Time
-	// Only bounds the plan to stacks that a person named, if it is not nil:
-	// others are neither changed nor removed. Those of them that are not
-	// desired leave, and need no further approval.
+	// Only limits the plan to the stacks that a person named, if it is not nil:
+	// others are neither changed nor removed. A named stack that is not desired
+	// is removed, without further approval.
 	Only []string
-	// Order has the names of all stacks in the order of STACKS, where desired
-	// lacks some of them. Stacks that leave do so in reverse: a later one may
-	// need an earlier one.
+	// Order has the names of all stacks in the order of STACKS. It may be nil
+	// where desired has all of them. Stacks are removed in reverse order, because
+	// a later one may need an earlier one.
 	Order []string
 	// Governor bounds removals; nil means DefaultGovernor.
 	Governor *Governor
 	// Labels are those that nodes should have.
 	Labels []kargo.NodeLabels
-	// Credentials are those that are sent with services now, by service name.
-	// One that is not known is not in it.
+	// Credentials has, by service name, the credential that an update of the
+	// service would send now. Credentials that are not known are left out.
 	Credentials map[string]kargo.Credential
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
@@ -37,10 +37,16 @@ type Options struct {
 	Memory Memory
 }
 
-// Make returns the plan that turns live into desired. Stacks come in the order
-// of STACKS. In the place of a rendering that failed comes what StandIn returns
-// for it. An empty desired list is a plan to remove everything and therefore
-// held; callers must not pass one because something could not be read.
+// Make returns the plan that turns the live objects into the desired stacks, which
+// are in the order of STACKS. In place of a rendering that failed it takes what
+// StandIn returns.
+//
+// If desired is empty, the plan is to remove everything, and held. Callers must
+// not pass an empty list because something could not be read.
+//
+// plan.Unresolved names images whose registries were not asked yet. Ask them, put
+// the answers into opts.Memory.Resolved, and call Make again before the plan is
+// carried out.
 func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
 	m := newMaker(StandIn(desired, opts.Memory), live, opts)
 	plan := m.make()
@@ -51,8 +57,8 @@ func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
 	return plan
 }
 
-// maker holds the arguments of Make, indexed. Its methods return decisions; they
-// do not change it.
+// maker has the arguments of Make, indexed. Its methods return decisions and do
+// not change it.
 type maker struct {
 	Options
 	approved  bool
@@ -97,9 +103,9 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 	return m
 }
 
-// make decides in this order: what each stack wants by itself, what must wait
-// for others, and what nobody wants any more. Then it puts the changes in the
-// order that the package comment explains.
+// make decides first what each stack wants and what nobody wants any more. Then it
+// puts the changes in the order that the package comment explains, and holds those
+// that must wait for others.
 func (m maker) make() kargo.Plan {
 	perStack := make([]stackPlan, len(m.desired))
 	for i, stack := range m.desired {
@@ -141,10 +147,10 @@ func (m maker) owns(labels map[string]string) bool {
 type stackPlan struct {
 	changes []kargo.Change
 	holds   []kargo.Hold
-	// unresolved are the images that are new to their services and that no
-	// registry was asked for.
+	// unresolved has the images that are new to their services and whose
+	// registries were not asked yet.
 	unresolved []string
-	// unchanged are the services that run as they should.
+	// unchanged has the names of the services that run as they should.
 	unchanged []string
 }
 
@@ -166,9 +172,8 @@ func unchangedServices(stacks []stackPlan) []string {
 	return services
 }
 
-// stack compares one stack with what runs. An object in the way, or one that
-// should exist and does not, holds the stack as a whole: half a stack is worse
-// than yesterday's.
+// stack decides on one stack. One obstacle holds the whole stack: to change half of
+// a stack is worse than to leave all of it as it is.
 func (m maker) stack(stack kargo.Stack) stackPlan {
 	if reason, frozen := m.frozen[stack.Name]; frozen {
 		return stackPlan{holds: []kargo.Hold{
@@ -199,7 +204,7 @@ func failedHolds(holds []kargo.Hold) []kargo.Hold {
 	return slices.DeleteFunc(holds, func(h kargo.Hold) bool { return !h.Failed })
 }
 
-// standIn says that another rendering than the wanted one is in force.
+// standIn returns the hold which says that the last good rendering runs, if it does.
 func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
 	hold, standsIn := m.standIns[stack.Name]
 	if !standsIn {
@@ -209,8 +214,8 @@ func (m maker) standIn(stack kargo.Stack) []kargo.Hold {
 	return []kargo.Hold{hold}
 }
 
-// withoutRefused ends a stack's changes at the first one that Docker refused
-// before: what comes after it may depend on it.
+// withoutRefused holds the first change of a stack that Docker refused before, and
+// drops the changes after it: they may depend on it.
 func (m maker) withoutRefused(p stackPlan) stackPlan {
 	for i, change := range p.changes {
 		refusal, refused := m.Memory.Refused[change.Key()]
@@ -228,8 +233,8 @@ func (m maker) withoutRefused(p stackPlan) stackPlan {
 	return p
 }
 
-// afterNeeds holds a stack's changes until the stacks it needs have nothing to
-// change and have settled.
+// afterNeeds holds the changes of a stack until the stacks that it needs have
+// nothing to change and are healthy.
 func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]kargo.Change, []kargo.Hold) {
 	if len(p.changes) == 0 {
 		return p.changes, p.holds

@@ -26,14 +26,13 @@ type publishedPort struct {
 	host bool // on the nodes that its tasks run on, not on all
 }
 
-// conflicts reports whether two services cannot publish these ports at the same
-// time. Whether two tasks meet on one node is for Swarm's scheduler to avoid.
+// conflicts reports whether Swarm refuses that two services publish these ports. It
+// allows two host ports of one number, and its scheduler keeps the tasks apart.
 func (p publishedPort) conflicts(other publishedPort) bool {
 	return p.portNumber == other.portNumber && !(p.host && other.host)
 }
 
-// publishedPorts returns the ports that a service publishes under a number of its
-// own choice.
+// publishedPorts returns the ports that a service publishes under a fixed number.
 func publishedPorts(spec swarm.ServiceSpec) []publishedPort {
 	var ports []publishedPort
 	if spec.EndpointSpec != nil {
@@ -116,9 +115,9 @@ func (m maker) portTraffic(changes []kargo.Change) portTraffic {
 	return traffic
 }
 
-// blockers returns the ports that a change wants and that services publish which
-// are to give them up. A port that another service is to keep is not in it: then
-// Docker says what is wrong.
+// blockers returns the ports that a change wants and that another service publishes
+// now and is to release. It leaves out ports that the other service keeps: Docker
+// refuses those, and its words say what is wrong.
 func (t portTraffic) blockers(change kargo.Change) []blocker {
 	var blockers []blocker
 	if change.Service == nil {
@@ -137,14 +136,14 @@ func (t portTraffic) blockers(change kargo.Change) []blocker {
 	return blockers
 }
 
-// gives reports whether a service is to give a port up.
+// gives reports whether a service of this instance is to release a port.
 func (t portTraffic) gives(service string, port publishedPort) bool {
 	wanted, ours := t.wanted[service]
 	return ours && !slices.ContainsFunc(wanted, port.conflicts)
 }
 
-// waitsForItself reports whether the services that block a change wait, over
-// however many others, for the change itself.
+// waitsForItself reports whether a change waits for services that wait for the
+// change itself, directly or through others.
 func (t portTraffic) waitsForItself(change kargo.Change) bool {
 	seen := map[string]bool{}
 	var reaches func(of kargo.Change) bool
@@ -165,7 +164,7 @@ func (t portTraffic) waitsForItself(change kargo.Change) bool {
 	return reaches(change)
 }
 
-// carriedOut follows a change.
+// carriedOut notes that a change was carried out.
 func (t portTraffic) carriedOut(change kargo.Change) {
 	switch {
 	case change.Kind != kargo.KindService:
@@ -190,10 +189,9 @@ func (t portTraffic) publish(service string, ports []publishedPort) {
 	}
 }
 
-// inTurn holds the changes that want a port which another service is about to
-// release: they follow in the next round. Of services that exchange ports, each
-// waiting for the other, the first one is changed in two steps: without the port
-// that is not free yet, and later with it.
+// inTurn holds each change that wants a port which another service has not released
+// yet: it follows in the next round. Of services that exchange ports, the first one
+// is changed in two steps: now without the port that is not free, later with it.
 func (m maker) inTurn(changes []kargo.Change) (now []kargo.Change, holds []kargo.Hold) {
 	traffic := m.portTraffic(changes)
 	for _, change := range changes {

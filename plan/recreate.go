@@ -12,12 +12,12 @@ import (
 	"kargo"
 )
 
-// Swarm cannot change a service's mode, nor a network or a volume. What differs
-// in one of them is held, or made anew where the workspace allows it.
+// Swarm cannot change the mode of a service, a network or a volume. A difference in
+// one of them is held. Where the workspace allows it (<STACK>_RECREATE), services
+// and networks are removed and created again.
 
-// otherMode removes a service whose mode is to change, where the workspace
-// allows it, so that it can be created again. Else it holds the service: Swarm
-// cannot change a service's mode.
+// otherMode decides on a service whose mode is to change: it is removed, so that the
+// next round creates it again, or held.
 func (m maker) otherMode(c comparison) (d decision, decided bool) {
 	was, is := modeName(c.live.Spec.Mode), modeName(c.spec.Mode)
 	switch {
@@ -31,10 +31,10 @@ func (m maker) otherMode(c comparison) (d decision, decided bool) {
 		was, is, kargo.SuffixRecreate.Of(c.stack.Name))), true
 }
 
-// otherVolume holds a service that mounts a volume with other options than
-// before: a volume that exists keeps those it was made with, on each node, and
-// Docker does not say so. It is never removed here, for it holds data; where the
-// workspace allows it, a person has done that.
+// otherVolume holds a service that mounts a volume with other options than before.
+// A volume keeps the options that it was created with on each node, and Docker
+// reports no error. Kargo never removes a volume, because it has data. With
+// <STACK>_RECREATE a person says that the volume was removed by hand.
 func (m maker) otherVolume(c comparison) (d decision, decided bool) {
 	if c.stack.Options.Recreate {
 		return decision{}, false
@@ -72,9 +72,9 @@ func volumeDrivers(spec swarm.ServiceSpec) map[string]string {
 	return drivers
 }
 
-// recreateNetworks removes the services on a network whose options differ, where
-// the workspace allows it, so that the network can be removed and both can be
-// created again. It returns nothing where no network is to be recreated.
+// recreateNetworks decides on the networks whose options differ, where the workspace
+// allows to recreate them: their services are removed first, then the networks, and
+// the next rounds create both again. It returns nothing for other stacks.
 func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 	if !stack.Options.Recreate {
 		return nil
@@ -97,7 +97,7 @@ func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 	return all
 }
 
-// differs reports whether a network of this instance was made with other options.
+// differs reports whether this instance created the network with other options.
 func (m maker) differs(network kargo.Network) bool {
 	live, exists := m.networks[network.Name]
 	return exists && !network.Shared && !network.External && m.owns(live.Labels) &&

@@ -13,8 +13,9 @@ import (
 
 const notWanted = "no longer in the workspace"
 
-// serviceRemovals are the services of this instance that nobody wants any
-// more, last stack first, less those the governor holds.
+// serviceRemovals returns the removals of the services of this instance that nobody
+// wants any more, the last stack first, and the holds of those that the governor
+// does not allow.
 func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 	held := m.heldRemovals()
 	var changes []kargo.Change
@@ -40,8 +41,9 @@ func (m maker) whyRemoved(stack string) string {
 	return notWanted
 }
 
-// endingTasks holds the end of a removal that a person asked for until the last
-// task has ended: what comes next may want its ports and its files.
+// endingTasks returns a hold for each stack that a person asked to remove and that
+// has tasks which have not ended: what is started next may need their ports and
+// files.
 func (m maker) endingTasks() (holds []kargo.Hold) {
 	for _, stack := range m.Only {
 		if _, wanted := m.stackAt[stack]; wanted {
@@ -61,22 +63,12 @@ func (m maker) endingTasks() (holds []kargo.Hold) {
 	return holds
 }
 
-// Ended tells whether a task has come to its end, one way or another.
-func Ended(task kargo.Task) bool {
-	switch swarm.TaskState(task.State) {
-	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed,
-		swarm.TaskStateRejected, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
-		return true
-	}
-	return false
-}
-
-// usage says what still needs the things that are to go: services that stay,
-// and tasks and services that are on their way out.
+// usage has the objects that are still needed, and the stacks whose tasks are
+// ending.
 type usage struct {
 	networks map[string]bool
 	configs  map[kargo.ObjectKey]bool
-	// ending has the namespaces of tasks whose service is gone, and of
+	// ending has the namespaces of tasks whose service no longer exists, and of
 	// services that this plan removes.
 	ending map[string]bool
 }
@@ -93,10 +85,10 @@ func (u usage) add(spec *swarm.ServiceSpec) {
 	}
 }
 
-// usage is what the services that stay, theirs and foreign ones, mention in
-// the spec they run or in the one a rollback would return to. Swarm guards the
-// first only (swarm-facts A5). What a stack wants is used, too: a held service
-// will need it.
+// usage returns what services that stay use, also those that are not Kargo's: in
+// the spec that runs and in the one that a rollback returns to. Swarm protects only
+// what the first uses. What a desired stack wants counts as used as well, because a
+// held service will need it.
 func (m maker) usage(removals []kargo.Change) usage {
 	u := usage{map[string]bool{}, map[kargo.ObjectKey]bool{}, map[string]bool{}}
 	for _, stack := range m.desired {
@@ -162,12 +154,11 @@ func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Ho
 }
 
 // mayRemove reports whether an object with these labels is removed once nothing
-// uses it: one that this instance made for a stack that the plan may touch. A
-// network that stacks share has no stack, and stays.
+// uses it: this instance created it, for a stack that the plan may touch. Networks
+// that stacks share belong to no stack and stay.
 func (m maker) mayRemove(labels map[string]string) bool {
 	return m.owns(labels) && labels[kargo.LabelStack] != "" && m.concerns(labels[kargo.LabelStack])
 }
 
-// removalOrder is the order in which kinds are removed: what is used after what
-// uses it. Nodes are never removed.
+// removalOrder has the kinds in the order of their removal. Nodes are never removed.
 var removalOrder = []kargo.Kind{kargo.KindService, kargo.KindNetwork, kargo.KindConfig, kargo.KindSecret}

@@ -12,16 +12,16 @@ import (
 	"kargo"
 )
 
-// servicePlan is what a stack's services need.
+// servicePlan has the decisions on the services of a stack.
 type servicePlan struct {
 	decisions
-	// unchanged are the names of the services that run as they should.
+	// unchanged has the names of the services that run as they should.
 	unchanged []string
-	// unresolved are the images that registries should be asked for first.
+	// unresolved has the images whose registries are to be asked first.
 	unresolved []string
 }
 
-// stackServices decides on each service of a stack, after those it needs.
+// stackServices decides on each service of a stack, in the order of their needs.
 func (m maker) stackServices(stack kargo.Stack) servicePlan {
 	var p servicePlan
 	moving := map[string]bool{} // has a change or a hold
@@ -72,8 +72,8 @@ func needsFirst(services []kargo.Service) []kargo.Service {
 	return sorted
 }
 
-// unmetNeed returns the first condition on another service that does not hold
-// yet, or "". That a service is started is a matter of order alone.
+// unmetNeed returns the first condition on another service that is not met yet, or
+// "". The condition that a service is started needs no more than the order.
 func (m maker) unmetNeed(service kargo.Service, moving map[string]bool) string {
 	for _, need := range service.Needs {
 		if need.Condition == kargo.NeedStarted {
@@ -101,14 +101,14 @@ func serviceHold(stack kargo.Stack, name string, until kargo.Until, reason strin
 	return kargo.Hold{Kind: kargo.KindService, Stack: stack.Name, Name: name, Reason: reason, Until: until}
 }
 
-// comparison is a service of the workspace set against the one that runs.
+// comparison is a service of the workspace beside the one that runs.
 type comparison struct {
 	stack   kargo.Stack
 	service kargo.Service
 	live    kargo.LiveService
 	// wanted is the spec as the workspace has it; its digest identifies it.
 	wanted swarm.ServiceSpec
-	// spec is the wanted one, with what the live one may keep.
+	// spec is wanted, with what the live spec is allowed to keep.
 	spec swarm.ServiceSpec
 	// different are the fields in which the live spec and spec differ.
 	different []difference
@@ -116,7 +116,7 @@ type comparison struct {
 	digest string
 }
 
-// compare sets a service against the one of its name that runs.
+// compare compares a service with the one of its name that runs.
 func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.LiveService) comparison {
 	wanted := m.stamp(stack, service.Spec)
 	spec := m.withSameContent(wanted, live.Spec, stack)
@@ -141,8 +141,8 @@ func (c comparison) holdUntil(until kargo.Until, reason string) decision {
 	return toHold(serviceHold(c.stack, c.live.Name, until, reason))
 }
 
-// service decides on one service: first whether anything may be done, then what
-// exactly is sent.
+// service decides on one service: first whether it may be changed, then what is
+// sent.
 func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 	live, exists := m.index.Service(service.Name)
 	if !exists {
@@ -164,7 +164,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 }
 
 // update returns the update that makes a service what it should be. It keeps the
-// restart counter of `docker service update --force`, which is a person's.
+// restart counter of `docker service update --force`, which a person sets.
 func (m maker) update(c comparison) decision {
 	image, same := sameImage(c.spec, c.live)
 	if !same {
@@ -225,8 +225,8 @@ func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpe
 	return spec
 }
 
-// sentBefore holds an update that was sent already, where to send it again
-// would do no good: Swarm rolled it back, or took it and still differs.
+// sentBefore holds an update that was sent before and would not help if it were
+// sent again: Swarm rolled it back, or accepted it and the service still differs.
 func (m maker) sentBefore(c comparison) (d decision, decided bool) {
 	sent, known := m.Memory.Sent[c.live.Name]
 	switch {
@@ -242,15 +242,15 @@ func (m maker) sentBefore(c comparison) (d decision, decided bool) {
 	return decision{}, false
 }
 
-// isDrift reports whether a service that differs from the spec with that digest
-// was as wanted before, so that somebody else changed it and not the workspace.
+// isDrift reports whether a service that differs from the spec with that digest was
+// as wanted before. Then somebody else changed it, and not the workspace.
 func (m maker) isDrift(service string, update *swarm.UpdateStatus, digest string) bool {
 	sent := m.Memory.Sent[service]
 	return sent.Digest == digest && sent.Seen && !rolledBack(update)
 }
 
-// drifted leaves drift as it is where it is not to be corrected now, and says
-// what to write to leave it for good.
+// drifted decides on drift that is not to be corrected now. The hold says what to
+// write into the workspace so that the difference is left for good.
 func (m maker) drifted(c comparison) (d decision, decided bool) {
 	if !m.isDrift(c.live.Name, c.live.Update, c.digest) {
 		return decision{}, false

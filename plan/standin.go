@@ -6,19 +6,18 @@ import (
 	"kargo"
 )
 
-// StandIns is what should run in place of what the workspace asks for, while
-// some of that cannot run.
+// StandIns is what should run while some desired renderings cannot run.
 type StandIns struct {
 	// Stacks are the stacks that should run, in the order of the desired ones.
 	// Each is the desired rendering or the last good one.
 	Stacks []kargo.Stack
 	// Holds says, by stack name, why the last good rendering is in Stacks.
 	Holds map[string]kargo.Hold
-	// Frozen says, by stack name, why nothing is done to a stack: its desired
-	// rendering failed, and no good one takes its place.
+	// Frozen says, by stack name, why a stack is not changed: its desired
+	// rendering failed, and no good one runs in its place.
 	Frozen map[string]string
-	// Unusable says, by stack name, why the last good rendering of a stack that
-	// needs it cannot take the place of the desired one.
+	// Unusable says, by stack name, why a last good rendering that is needed
+	// cannot be used.
 	Unusable map[string]string
 }
 
@@ -37,7 +36,7 @@ func StandIn(desired []kargo.Stack, memory Memory) StandIns {
 	return s
 }
 
-// choose returns the rendering of a stack that should run, and notes why.
+// choose returns the rendering of a stack that should run, and notes the reason.
 func (s StandIns) choose(stack kargo.Stack, memory Memory) kargo.Stack {
 	hold, out := notToRun(stack, memory)
 	if !out {

@@ -7,9 +7,9 @@ import (
 	"kargo"
 )
 
-// Verdicts sets the stacks of a revision against the digests of the revision
-// that was applied before: which are new, which changed, which stayed, which
-// are gone. Stacks come in the order of STACKS, removed ones last, by name.
+// Verdicts compares the stacks of a revision with those of the revision before,
+// which are given as digests by name. It returns for each stack whether it is added,
+// changed, unchanged or removed: in the order of desired, removed ones last, by name.
 func Verdicts(before map[string]string, desired []kargo.Stack) []kargo.StackResult {
 	var results []kargo.StackResult
 	gone := maps.Clone(before)

@@ -97,19 +97,11 @@ func (c *Client) awaitJob(ctx context.Context, name string) ([]kargo.Task, error
 		if err != nil {
 			return nil, err
 		}
-		if len(tasks) > 0 && len(tasks) == before && !slices.ContainsFunc(tasks, func(task kargo.Task) bool { return !ended(task) }) {
+		if len(tasks) > 0 && len(tasks) == before && !slices.ContainsFunc(tasks, func(task kargo.Task) bool { return !task.Ended() }) {
 			return tasks, nil
 		}
 		before = len(tasks)
 	}
-}
-
-func ended(task kargo.Task) bool {
-	switch swarm.TaskState(task.State) {
-	case swarm.TaskStateComplete, swarm.TaskStateFailed, swarm.TaskStateRejected, swarm.TaskStateShutdown, swarm.TaskStateOrphaned:
-		return true
-	}
-	return false
 }
 
 // reports are what the tasks of a job said, by the name of their node.

@@ -365,20 +365,12 @@ func mentioned(spec *swarm.ServiceSpec) []string {
 	return names
 }
 
-// notable are the tasks that have not ended, and the failed ones of the services
-// short of tasks. Tasks come and go newest first.
+// notable returns the tasks that have not ended, and the failed ones of the
+// services short of tasks, in the order of tasks.
 func notable(tasks []kargo.Task, short map[string]bool) []kargo.Task {
-	kept := make([]kargo.Task, 0, len(tasks))
-	for _, task := range tasks {
-		switch swarm.TaskState(task.State) {
-		case swarm.TaskStateFailed, swarm.TaskStateRejected:
-			if short[task.Service] {
-				kept = append(kept, task)
-			}
-		case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
-		default:
-			kept = append(kept, task)
-		}
-	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool {
+		state := swarm.TaskState(task.State)
+		failed := state == swarm.TaskStateFailed || state == swarm.TaskStateRejected
+		return task.Ended() && !(failed && short[task.Service])
+	})
 }
