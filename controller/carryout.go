@@ -47,7 +47,7 @@ func (r *Reconciler) carryOutOnce(ctx context.Context, trigger string, next karg
 	}
 	failed, err := r.apply(ctx, next)
 	if err != nil {
-		r.record.open.Err = r.mask().Text(kargo.Explain(err))
+		r.record.open.Err = r.view.mask(r.parts).Text(kargo.Explain(err))
 	}
 	r.record.lasting = lasting(err)
 	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
@@ -73,11 +73,11 @@ func (r *Reconciler) finishRound(ctx context.Context, next kargo.Plan) error {
 	if open := r.record.open; open != nil {
 		open.Err = ""
 		if r.record.lasting != nil {
-			open.Err = r.mask().Text(kargo.Explain(r.record.lasting))
+			open.Err = r.view.mask(r.parts).Text(kargo.Explain(r.record.lasting))
 		}
 	}
 	r.markSeen(next)
-	r.startClocks(nil, next)
+	r.rollouts().startClocks(nil, next)
 	r.runAfter(ctx, next)
 	err := r.settle(ctx, next)
 	r.noteRemaining(next)
@@ -90,7 +90,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 		r.interest.ignore(change)
 	}
 	sent := map[string]bool{}
-	defer func() { r.startClocks(sent, next) }()
+	defer func() { r.rollouts().startClocks(sent, next) }()
 	r.noteUnderWay(first(next.Changes))
 	_, err = measured(r.parts, "apply", func() (struct{}, error) {
 		rest := next.Changes
@@ -116,7 +116,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 }
 
 func (r *Reconciler) noteRefused(change kargo.Change, err error) {
-	r.parts.Log.Error("change failed", "change", change.String(), "error", r.mask().Text(kargo.Explain(err)))
+	r.parts.Log.Error("change failed", "change", change.String(), "error", r.view.mask(r.parts).Text(kargo.Explain(err)))
 	r.memory.NoteFailure(change, err)
 }
 
@@ -176,27 +176,41 @@ func (r *Reconciler) remember(change kargo.Change) {
 	if change.Kind != kargo.KindService {
 		return
 	}
+	sent := r.memory.Sent
 	if change.Action == kargo.Remove {
-		delete(r.memory.Sent, change.Name)
+		delete(sent, change.Name)
 		return
 	}
-	if r.rememberCredential(change); change.Renews {
+	before := sent[change.Name]
+	after := kargo.SentSpec{Digest: change.Digest, Reason: change.Reason, Credential: before.Credential}
+	if change.Renews {
+		after = before
+	}
+	if credential, known := r.parts.credentialOf(change); known {
+		after.Credential = credential
+	}
+	sent[change.Name] = after
+	if change.Renews {
 		return
 	}
-	if before := r.memory.Sent[change.Name]; before.Digest != change.Digest {
+	if before.Digest != change.Digest {
 		delete(r.memory.Drifts, change.Name) // another spec, another count
 	} else if before.Seen {
 		r.memory.Drifts[change.Name] = r.memory.Drifts[change.Name].Corrected(time.Now())
 	}
-	r.memory.Sent[change.Name] = kargo.SentSpec{
-		Digest: change.Digest, Reason: change.Reason, Credential: r.memory.Sent[change.Name].Credential,
-	}
 }
 
 // markSeen notes which of the sent specs arrived: the same difference seen
-// again is drift from now on.
+// again is drift from now on. Credentials that services go with now are taken for
+// what they were sent with, where that is not known, as after the data directory
+// was lost.
 func (r *Reconciler) markSeen(next kargo.Plan) {
-	r.noteCredentials()
+	for name, credential := range r.sight.credentials() {
+		if sent := r.memory.Sent[name]; sent.Credential == "" {
+			sent.Credential = credential.Digest
+			r.memory.Sent[name] = sent
+		}
+	}
 	for _, name := range next.Unchanged {
 		if sent, known := r.memory.Sent[name]; known && !sent.Seen {
 			sent.Seen = true
@@ -225,7 +239,7 @@ func (r *Reconciler) runAfter(ctx context.Context, next kargo.Plan) {
 			r.record.open.Hooks = append(r.record.open.Hooks, r.maskedRuns(runs)...)
 		}
 		if err != nil {
-			r.parts.Log.Error("after hook failed", "stack", stack.Name, "error", r.mask().Text(kargo.Explain(err)))
+			r.parts.Log.Error("after hook failed", "stack", stack.Name, "error", r.view.mask(r.parts).Text(kargo.Explain(err)))
 			r.record.hookFailure = errors.Join(r.record.hookFailure, err)
 		}
 	}
@@ -233,7 +247,7 @@ func (r *Reconciler) runAfter(ctx context.Context, next kargo.Plan) {
 
 // maskedRuns are runs of hooks as they may be shown and kept.
 func (r *Reconciler) maskedRuns(runs []kargo.HookRun) []kargo.HookRun {
-	mask := r.mask()
+	mask := r.view.mask(r.parts)
 	var shown []kargo.HookRun
 	for _, run := range runs {
 		if r.selection.has(run.Stack) {

@@ -97,43 +97,49 @@ func (r *Reconciler) verdicts() []kargo.StackResult {
 // putInForce notes what is in force now. Of the stacks that are not selected
 // what was in force stays so.
 func (r *Reconciler) putInForce(revision kargo.Revision, results []kargo.StackResult) {
-	inForce := r.memory.Applied
-	next := inForce.Next(revision, results)
-	if !r.selection.isAll() {
-		order := inForce.Positions()
-		for i, stack := range r.view.workspace.Env.List("STACKS") {
-			order[stack] = i
-		}
-		for name, stack := range next.Stacks {
-			stack.Position = order[name]
+	r.memory.Applied = r.selection.inForce(r.memory.Applied, revision, results, r.view.workspace.Env.List("STACKS"))
+}
+
+// inForce returns what is in force after a revision was carried out for the
+// selected stacks. Order is that of STACKS.
+func (s selection) inForce(before kargo.Applied, revision kargo.Revision, results []kargo.StackResult, order []string) kargo.Applied {
+	next := before.Next(revision, results)
+	if s.isAll() {
+		return next
+	}
+	positions := before.Positions()
+	for i, stack := range order {
+		positions[stack] = i
+	}
+	for name, stack := range next.Stacks {
+		stack.Position = positions[name]
+		next.Stacks[name] = stack
+	}
+	for name, stack := range before.Stacks {
+		if !s.has(name) {
 			next.Stacks[name] = stack
 		}
-		for name, stack := range inForce.Stacks {
-			if !r.selection.has(name) {
-				next.Stacks[name] = stack
-			}
-		}
 	}
-	r.memory.Applied = next
+	return next
 }
 
 // settle closes the open deployment once nothing is on its way any more, or
 // asks for another look.
 func (r *Reconciler) settle(ctx context.Context, next kargo.Plan) error {
 	in := r.standIns()
-	r.recovered(in)
+	r.rollouts().recovered(in)
 	alive := slices.DeleteFunc(slices.Clone(in.Stacks), func(stack kargo.Stack) bool {
 		_, stoodIn := in.Holds[stack.Name]
 		return r.memory.Rollouts[stack.Name].Failed != nil && !stoodIn
 	})
 	r.pace.lookAgain(time.Now()) // unless all is decided, below
-	decided, err := r.prove(ctx, next)
+	decided, err := r.rollouts().prove(ctx, next)
 	if err != nil || !decided || passing(next) || !plan.Settled(alive, plan.NewIndex(r.sight.cluster)) {
 		return err
 	}
 	if r.record.open != nil {
 		r.record.open.Held = next.Held
-		if err := r.finish(errors.Join(r.degraded(in), notAvailable(next), r.failedHooks())); err != nil {
+		if err := r.finish(errors.Join(r.rollouts().degraded(in), notAvailable(next), r.failedHooks())); err != nil {
 			return err
 		}
 	}
@@ -173,9 +179,9 @@ func notAvailable(next kargo.Plan) error {
 }
 
 // degraded says which stacks did not come up, if any.
-func (r *Reconciler) degraded(in plan.StandIns) error {
+func (r rollouts) degraded(in plan.StandIns) error {
 	var errs []error
-	index := plan.NewIndex(r.sight.cluster)
+	index := plan.NewIndex(*r.cluster)
 	for _, stack := range in.Stacks {
 		failed := r.memory.Rollouts[stack.Name].Failed
 		health, words := plan.StackHealth(stack, index)
@@ -186,7 +192,7 @@ func (r *Reconciler) degraded(in plan.StandIns) error {
 		case failed != nil:
 			errs = append(errs, fmt.Errorf("stack %s failed: %s", stack.Name, failed.Reason))
 		case health == kargo.HealthDegraded:
-			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, r.mask().Text(words)))
+			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, r.view.mask(r.parts).Text(words)))
 		}
 	}
 	return errors.Join(errs...)
@@ -197,7 +203,7 @@ func (r *Reconciler) failedHooks() error {
 	if r.record.hookFailure == nil {
 		return nil
 	}
-	return errors.New(r.mask().Text(kargo.Explain(r.record.hookFailure)))
+	return errors.New(r.view.mask(r.parts).Text(kargo.Explain(r.record.hookFailure)))
 }
 
 // finish closes the open deployment with its outcome. It stays open where it

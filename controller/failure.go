@@ -15,9 +15,9 @@ import (
 const logLines = 10
 
 // fail quarantines a stack's rendering, with the words of its tasks.
-func (r *Reconciler) fail(ctx context.Context, stack kargo.Stack, reason string) {
+func (r rollouts) fail(ctx context.Context, stack kargo.Stack, reason string) {
 	rollout := r.memory.Rollouts[stack.Name]
-	mask := r.mask()
+	mask := r.view.mask(r.parts)
 	tasks := r.failedTasks(ctx, stack, rollout.Since)
 	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
 		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
@@ -32,7 +32,7 @@ func (r *Reconciler) fail(ctx context.Context, stack kargo.Stack, reason string)
 
 // failedTasks are the tasks of a stack that failed since a time, the newest
 // first. A failure has happened whether they can be read or not.
-func (r *Reconciler) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
+func (r rollouts) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
 	names := make([]string, 0, len(stack.Services))
 	for _, service := range stack.Services {
 		names = append(names, service.Name)
@@ -57,8 +57,8 @@ func lastWords(task kargo.Task) string {
 
 // words are what the newest failed tasks say, and how the log of the last of
 // them ends.
-func (r *Reconciler) words(ctx context.Context, tasks []kargo.Task) []string {
-	mask := r.mask()
+func (r rollouts) words(ctx context.Context, tasks []kargo.Task) []string {
+	mask := r.view.mask(r.parts)
 	var words []string
 	for _, task := range tasks[:min(len(tasks), 3)] {
 		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(task))))
@@ -69,12 +69,12 @@ func (r *Reconciler) words(ctx context.Context, tasks []kargo.Task) []string {
 	return words
 }
 
-func (r *Reconciler) logTail(ctx context.Context, task string) []string {
+func (r rollouts) logTail(ctx context.Context, task string) []string {
 	lines, err := r.parts.Swarm.LogTail(ctx, task, logLines)
 	if err != nil {
 		r.parts.Log.Debug("cannot read the log of a failed task", "task", task, "error", err)
 	}
-	mask := r.mask()
+	mask := r.view.mask(r.parts)
 	for i, line := range lines {
 		lines[i] = "log: " + mask.Text(line)
 	}

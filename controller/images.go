@@ -18,7 +18,7 @@ func (r *Reconciler) planResolved(ctx context.Context) (kargo.Plan, error) {
 		return next, err
 	}
 	if len(next.Unresolved) > 0 {
-		images, err := r.askRegistries(ctx, next.Unresolved)
+		images, err := r.parts.askRegistries(ctx, next.Unresolved)
 		if err != nil {
 			return next, err
 		}
@@ -27,14 +27,14 @@ func (r *Reconciler) planResolved(ctx context.Context) (kargo.Plan, error) {
 			return next, err
 		}
 	}
-	if r.noteAbsent(next) {
+	if noteAbsent(r.memory.Absent, next) {
 		return r.makePlan()
 	}
 	return next, nil
 }
 
-func (r *Reconciler) askRegistries(ctx context.Context, names []string) (map[string]kargo.Image, error) {
-	images, err := measured(r.parts, "images", func() (map[string]kargo.Image, error) { return r.parts.Swarm.Images(ctx, names...) })
+func (p Parts) askRegistries(ctx context.Context, names []string) (map[string]kargo.Image, error) {
+	images, err := measured(p, "images", func() (map[string]kargo.Image, error) { return p.Swarm.Images(ctx, names...) })
 	if err != nil {
 		return nil, fmt.Errorf("ask registries: %w", err)
 	}
@@ -44,10 +44,10 @@ func (r *Reconciler) askRegistries(ctx context.Context, names []string) (map[str
 // noteAbsent notes which stacks want an image that is not available, and reports
 // whether any does: their last good rendering stands in, so that its drift is
 // put right.
-func (r *Reconciler) noteAbsent(next kargo.Plan) (any bool) {
+func noteAbsent(absent map[string]kargo.Hold, next kargo.Plan) (any bool) {
 	for _, hold := range next.Held {
-		if _, known := r.memory.Absent[hold.Stack]; hold.Failed && !known {
-			r.memory.Absent[hold.Stack], any = hold, true
+		if _, known := absent[hold.Stack]; hold.Failed && !known {
+			absent[hold.Stack], any = hold, true
 		}
 	}
 	return any
@@ -86,7 +86,7 @@ func (r *Reconciler) followTags(ctx context.Context, _ *round) (goOn bool, err e
 		maps.Copy(latest, r.memory.Resolved.Latest) // of stacks that are not selected
 	}
 	if names := compile.TagsToFollow(r.view.rendered); len(names) > 0 {
-		images, err := r.askRegistries(ctx, names)
+		images, err := r.parts.askRegistries(ctx, names)
 		if err != nil {
 			return false, err
 		}
@@ -103,20 +103,20 @@ func (r *Reconciler) followTags(ctx context.Context, _ *round) (goOn bool, err e
 }
 
 // credentials are those that services go with now, by service name.
-func (r *Reconciler) credentials() map[string]kargo.Credential {
+func (s *sight) credentials() map[string]kargo.Credential {
 	known := map[string]kargo.Credential{}
-	credential := r.parts.Effects.Credential
+	credential := s.parts.Effects.Credential
 	if credential == nil {
 		return known
 	}
-	for _, service := range r.sight.cluster.Services {
+	for _, service := range s.cluster.Services {
 		container := service.Spec.TaskTemplate.ContainerSpec
-		if container == nil || service.Spec.Labels[kargo.LabelInstance] != r.parts.Behavior.Instance {
+		if container == nil || service.Spec.Labels[kargo.LabelInstance] != s.parts.Behavior.Instance {
 			continue
 		}
 		found, err := credential(container.Image)
 		if err != nil {
-			r.parts.Log.Debug("cannot tell the credential of a service", "service", service.Name, "error", err)
+			s.parts.Log.Debug("cannot tell the credential of a service", "service", service.Name, "error", err)
 			continue
 		}
 		known[service.Name] = found
@@ -124,28 +124,12 @@ func (r *Reconciler) credentials() map[string]kargo.Credential {
 	return known
 }
 
-// rememberCredential notes what a service was sent with.
-func (r *Reconciler) rememberCredential(change kargo.Change) {
-	credential := r.parts.Effects.Credential
-	if credential == nil || change.Service == nil || change.Service.TaskTemplate.ContainerSpec == nil {
-		return
+// credentialOf returns the digest of what a changed service was sent with; false
+// where that is not known.
+func (p Parts) credentialOf(change kargo.Change) (digest string, known bool) {
+	if p.Effects.Credential == nil || change.Service == nil || change.Service.TaskTemplate.ContainerSpec == nil {
+		return "", false
 	}
-	found, err := credential(change.Service.TaskTemplate.ContainerSpec.Image)
-	if err != nil {
-		return // it was not sent either
-	}
-	sent := r.memory.Sent[change.Name]
-	sent.Credential = found.Digest
-	r.memory.Sent[change.Name] = sent
-}
-
-// noteCredentials takes what services go with now for what they were sent with,
-// where that is not known, as after the data directory was lost.
-func (r *Reconciler) noteCredentials() {
-	for name, credential := range r.credentials() {
-		if sent := r.memory.Sent[name]; sent.Credential == "" {
-			sent.Credential = credential.Digest
-			r.memory.Sent[name] = sent
-		}
-	}
+	found, err := p.Effects.Credential(change.Service.TaskTemplate.ContainerSpec.Image)
+	return found.Digest, err == nil // where it cannot be read it was not sent either
 }

@@ -13,6 +13,7 @@ import (
 
 // sight is what was seen of Swarm.
 type sight struct {
+	parts   Parts
 	cluster kargo.Cluster
 	// verified is when everything was last looked at, and by stack, when such a
 	// look last found the stack as it is wanted.
@@ -22,8 +23,8 @@ type sight struct {
 	unlabelled bool
 }
 
-func (s sight) clone() sight {
-	s.verifiedStacks = maps.Clone(s.verifiedStacks)
+func (s sight) clone(parts Parts) sight {
+	s.parts, s.verifiedStacks = parts, maps.Clone(s.verifiedStacks)
 	return s
 }
 
@@ -48,83 +49,87 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 		r.work.lookAt(lookEverywhere)
 	}
 	if light := r.work.look < lookEverywhere && !r.work.fresh && time.Since(r.sight.verified) < longestLight; light {
-		next, err := r.lookAtServices(ctx)
+		if err := r.sight.lookAtServices(ctx); err != nil {
+			return kargo.Plan{}, err
+		}
+		r.rollouts().judge(ctx)
+		next, err := r.makePlan()
 		if err != nil || next.Empty() && !passing(next) {
 			return next, err
 		}
 	}
-	if err := r.lookAtEverything(ctx); err != nil {
+	if err := r.sight.lookAtEverything(ctx, len(r.view.labels) > 0, r.selection.removing); err != nil {
 		return kargo.Plan{}, err
 	}
-	r.judge(ctx)
+	r.rollouts().judge(ctx)
 	next, err := r.planResolved(ctx)
 	if err != nil {
 		return next, err
 	}
 	r.work.look = min(r.work.look, lookServices)
-	r.noteVerified(next)
+	r.sight.noteVerified(r.view.stacks, next)
 	return next, nil
 }
 
-func (r *Reconciler) lookAtServices(ctx context.Context) (kargo.Plan, error) {
-	services, err := measured(r.parts, "observe", func() ([]kargo.LiveService, error) { return r.parts.Swarm.Services(ctx) })
+// lookAtServices is the light look, one call.
+func (s *sight) lookAtServices(ctx context.Context) error {
+	services, err := measured(s.parts, "observe", func() ([]kargo.LiveService, error) { return s.parts.Swarm.Services(ctx) })
 	if err != nil {
-		return kargo.Plan{}, fmt.Errorf("look at services: %w", err)
+		return fmt.Errorf("look at services: %w", err)
 	}
-	cluster := &r.sight.cluster
-	cluster.Services, cluster.Tasks, cluster.TasksKnown = services, nil, false
-	r.judge(ctx)
-	return r.makePlan()
+	s.cluster.Services, s.cluster.Tasks, s.cluster.TasksKnown = services, nil, false
+	return nil
 }
 
-func (r *Reconciler) lookAtEverything(ctx context.Context) error {
-	cluster, err := measured(r.parts, "observe", func() (kargo.Cluster, error) { return r.parts.Swarm.Observe(ctx) })
+// lookAtEverything is the full look. With stacks that are removed it includes
+// all tasks: the services are gone before their tasks.
+func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing bool) error {
+	cluster, err := measured(s.parts, "observe", func() (kargo.Cluster, error) { return s.parts.Swarm.Observe(ctx) })
 	if err != nil {
 		return fmt.Errorf("look at swarm: %w", err)
 	}
-	if cluster.Nodes, err = r.nodes(ctx); err != nil {
-		return fmt.Errorf("look at nodes: %w", err)
-	}
-	if r.selection.removing && !cluster.TasksKnown {
-		// The services of stacks that are removed are gone before their tasks.
-		tasks, err := r.parts.Swarm.Tasks(ctx)
+	if !removing {
+		if cluster.Nodes, err = s.nodes(ctx, labelsWanted); err != nil {
+			return fmt.Errorf("look at nodes: %w", err)
+		}
+	} else if !cluster.TasksKnown {
+		tasks, err := s.parts.Swarm.Tasks(ctx)
 		if err != nil {
 			return fmt.Errorf("look at tasks: %w", err)
 		}
 		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, kargo.Task.Ended), true
 	}
-	r.sight.cluster, r.sight.verified = cluster, time.Now()
+	s.cluster, s.verified = cluster, time.Now()
 	return nil
 }
 
 // nodes reads the nodes where their labels matter: where a variable wants some,
 // where this instance has left some, and once in a process to find that out.
 // It returns nil where they do not.
-func (r *Reconciler) nodes(ctx context.Context) ([]kargo.LiveNode, error) {
-	wanted := len(r.view.labels) > 0
-	if r.selection.removing || r.sight.unlabelled && !wanted {
+func (s *sight) nodes(ctx context.Context, wanted bool) ([]kargo.LiveNode, error) {
+	if s.unlabelled && !wanted {
 		return nil, nil
 	}
-	nodes, err := r.parts.Swarm.Nodes(ctx)
+	nodes, err := s.parts.Swarm.Nodes(ctx)
 	if err != nil && !wanted {
 		// A proxy before Docker's socket may not let it through.
-		r.parts.Log.Debug("cannot look for labels of nodes", "error", err)
+		s.parts.Log.Debug("cannot look for labels of nodes", "error", err)
 		return nil, nil
 	}
-	r.sight.unlabelled = err == nil && !plan.OwnsLabels(nodes, r.parts.Behavior.Instance)
+	s.unlabelled = err == nil && !plan.OwnsLabels(nodes, s.parts.Behavior.Instance)
 	return nodes, err
 }
 
 // noteVerified keeps when a full look found each stack as it is wanted.
-func (r *Reconciler) noteVerified(next kargo.Plan) {
+func (s *sight) noteVerified(stacks []kargo.Stack, next kargo.Plan) {
 	verified := map[string]time.Time{}
-	for _, stack := range r.view.stacks {
-		verified[stack.Name] = r.sight.verifiedStacks[stack.Name]
+	for _, stack := range stacks {
+		verified[stack.Name] = s.verifiedStacks[stack.Name]
 		if inSync(stack.Name, next) {
-			verified[stack.Name] = r.sight.verified
+			verified[stack.Name] = s.verified
 		}
 	}
-	r.sight.verifiedStacks = verified
+	s.verifiedStacks = verified
 }
 
 // makePlan plans with what was seen last.
@@ -147,8 +152,8 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		Order:       order,
 		Governor:    behavior.Governor,
 		Labels:      r.view.labels,
-		Credentials: r.credentials(),
-		Mask:        r.mask(),
+		Credentials: r.sight.credentials(),
+		Mask:        r.view.mask(r.parts),
 		Memory:      r.memory,
 	}), nil
 }

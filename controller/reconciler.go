@@ -13,6 +13,10 @@ import (
 )
 
 // Reconciler runs single rounds. It belongs to one goroutine.
+//
+// Its methods are the stages of a round and what commands ask of it; what a stage
+// works on is a value of its own: the source, what was seen of Swarm, the
+// renderings on their way, the deployment under way, the work that is due.
 type Reconciler struct {
 	parts    Parts
 	board    *board
@@ -36,7 +40,7 @@ func NewReconciler(parts Parts) *Reconciler {
 	r := &Reconciler{
 		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
 		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
-		record: record{open: parts.Unfinished},
+		source: source{parts: parts}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
 	}
 	if r.memory.Sent == nil {
 		r.memory.Sent = kargo.Sent{}
@@ -215,10 +219,6 @@ func (r *Reconciler) desire(desired compile.Desired) {
 	r.view = newView(desired, r.selection, r.memory.Resolved.Latest)
 }
 
-// mask hides the secrets of the desired revision. What the daemon or a task
-// says may quote them.
-func (r *Reconciler) mask() kargo.Mask { return r.view.workspace.Mask(r.parts.Behavior.MaskKey) }
-
 // withoutEffects returns a copy that may be run without changing anything:
 // neither this reconciler, nor what lies on a disk or in Swarm.
 func (r *Reconciler) withoutEffects() *Reconciler {
@@ -227,7 +227,8 @@ func (r *Reconciler) withoutEffects() *Reconciler {
 	copied.board, copied.interest = newBoard(copied.parts), &interest{}
 	copied.notify = func(kargo.Deployment) {}
 	copied.memory = r.memory.Clone()
-	copied.sight = r.sight.clone()
+	copied.sight, copied.source = r.sight.clone(copied.parts), r.source
+	copied.source.parts = copied.parts
 	copied.record = r.record.clone()
 	return &copied
 }

@@ -13,12 +13,33 @@ import (
 // longRollout is when a rollout is no longer taken for a swift one.
 const longRollout = 10 * time.Second
 
+// rollouts follows the renderings that are on their way, until they are good or
+// have failed. It works on what the reconciler knows, and changes what is
+// remembered of renderings and nothing else.
+type rollouts struct {
+	parts     Parts
+	view      *view
+	selection selection
+	memory    plan.Memory    // Rollouts is changed
+	cluster   *kargo.Cluster // Tasks may be filled in
+	pace      *pace
+}
+
+func (r *Reconciler) rollouts() rollouts {
+	return rollouts{r.parts, r.view, r.selection, r.memory, &r.sight.cluster, &r.pace}
+}
+
 // followRenderings begins to follow each rendering that is wanted anew, and
 // forgets those of stacks that nobody wants any more.
 func (r *Reconciler) followRenderings(context.Context, *round) (goOn bool, err error) {
 	if !r.work.fresh && r.work.look == lookNowhere {
 		return false, nil
 	}
+	r.rollouts().follow()
+	return true, nil
+}
+
+func (r rollouts) follow() {
 	wanted := map[string]bool{}
 	for _, stack := range r.view.stacks {
 		wanted[stack.Name] = true
@@ -36,7 +57,6 @@ func (r *Reconciler) followRenderings(context.Context, *round) (goOn bool, err e
 			delete(r.memory.Rollouts, name)
 		}
 	}
-	return true, nil
 }
 
 // underway reports whether a stack's rendering was sent and is neither good nor
@@ -48,7 +68,7 @@ func underway(rollout kargo.Rollout) bool {
 // startClocks notes since when renderings are on their way: those that a
 // change was sent for, and those that need none. What is sent for a stack whose
 // rendering is not available restores the one that stands in.
-func (r *Reconciler) startClocks(sent map[string]bool, next kargo.Plan) {
+func (r rollouts) startClocks(sent map[string]bool, next kargo.Plan) {
 	waiting := stacksOf(next)
 	for name, rollout := range r.memory.Rollouts {
 		_, absent := r.memory.Absent[name]
@@ -73,9 +93,9 @@ func stacksOf(p kargo.Plan) map[string]bool {
 
 // judge looks for renderings that have failed, with what the last look saw,
 // and quarantines them.
-func (r *Reconciler) judge(ctx context.Context) {
+func (r rollouts) judge(ctx context.Context) {
 	r.readTasks(ctx)
-	index := plan.NewIndex(r.sight.cluster)
+	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) {
@@ -89,12 +109,12 @@ func (r *Reconciler) judge(ctx context.Context) {
 
 // readTasks reads the tasks of rollouts that take long: what the services say
 // alone does not tell a slow one from one that fails again and again.
-func (r *Reconciler) readTasks(ctx context.Context) {
-	if r.sight.cluster.TasksKnown {
+func (r rollouts) readTasks(ctx context.Context) {
+	if r.cluster.TasksKnown {
 		return
 	}
 	var names []string
-	index := plan.NewIndex(r.sight.cluster)
+	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		health, _ := plan.StackHealth(stack, index)
@@ -112,12 +132,12 @@ func (r *Reconciler) readTasks(ctx context.Context) {
 		r.parts.Log.Debug("cannot read the tasks of a long rollout", "error", err)
 		return
 	}
-	r.sight.cluster.Tasks = tasks
+	r.cluster.Tasks = tasks
 }
 
 // prove looks at the tasks of renderings that seem to have come up, and calls
 // those good that have stayed up. It reports whether all are decided.
-func (r *Reconciler) prove(ctx context.Context, next kargo.Plan) (decided bool, err error) {
+func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err error) {
 	candidates, services, earliest := r.candidates(next)
 	if len(candidates) == 0 {
 		return true, nil
@@ -126,7 +146,7 @@ func (r *Reconciler) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 		r.pace.lookAt(earliest)
 		return false, nil
 	}
-	seen := r.sight.cluster
+	seen := *r.cluster
 	if seen.Tasks, err = r.parts.Swarm.Tasks(ctx, services...); err != nil {
 		return false, err
 	}
@@ -154,12 +174,12 @@ func (r *Reconciler) prove(ctx context.Context, next kargo.Plan) (decided bool, 
 // candidates are the stacks whose rendering may be called good by now, whatever
 // others do, their services, and the time by which all of them can have run
 // long enough.
-func (r *Reconciler) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
+func (r rollouts) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
 	waiting, tasked := stacksOf(next), map[string]bool{}
-	for _, service := range r.sight.cluster.Services {
+	for _, service := range r.cluster.Services {
 		tasked[service.Name] = service.Desired > 0
 	}
-	index := plan.NewIndex(r.sight.cluster)
+	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) || waiting[stack.Name] {
@@ -182,11 +202,11 @@ func (r *Reconciler) candidates(next kargo.Plan) (stacks []kargo.Stack, services
 // keepWhatRan calls the rendering good that another one is about to replace,
 // if it came up, has not run long enough to be proven, and there is none better
 // to return to.
-func (r *Reconciler) keepWhatRan() error {
+func (r rollouts) keepWhatRan() error {
 	if r.view == nil {
 		return nil
 	}
-	index := plan.NewIndex(r.sight.cluster)
+	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if !underway(rollout) || rollout.Good != "" {
@@ -203,7 +223,7 @@ func (r *Reconciler) keepWhatRan() error {
 
 // keepGood remembers a rendering that came up and stayed up, with the images
 // that it runs.
-func (r *Reconciler) keepGood(stack kargo.Stack, index plan.Index) error {
+func (r rollouts) keepGood(stack kargo.Stack, index plan.Index) error {
 	rollout := r.memory.Rollouts[stack.Name]
 	rollout.Good, rollout.GoodRevision = rollout.Digest, rollout.Revision
 	stack.Services = slices.Clone(stack.Services)
@@ -220,8 +240,8 @@ func (r *Reconciler) keepGood(stack kargo.Stack, index plan.Index) error {
 
 // recovered lifts the quarantine of renderings that are in force all the same
 // and have come up after all.
-func (r *Reconciler) recovered(in plan.StandIns) {
-	index := plan.NewIndex(r.sight.cluster)
+func (r rollouts) recovered(in plan.StandIns) {
+	index := plan.NewIndex(*r.cluster)
 	for _, stack := range in.Stacks {
 		rollout := r.memory.Rollouts[stack.Name]
 		if _, stoodIn := in.Holds[stack.Name]; rollout.Failed == nil || stoodIn {

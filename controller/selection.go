@@ -71,4 +71,8 @@ func (v *view) withoutStacks(inForce kargo.Revision) *view {
 	return nothing
 }
 
+// mask hides the secrets of the desired revision. What the daemon or a task says
+// may quote them.
+func (v *view) mask(parts Parts) kargo.Mask { return v.workspace.Mask(parts.Behavior.MaskKey) }
+
 func (v *view) revision() kargo.Revision { return v.workspace.Revision }

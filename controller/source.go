@@ -12,8 +12,9 @@ import (
 	"kargo/compile"
 )
 
-// source is what is known of the newest revision.
+// source reads revisions, and is what is known of the newest one.
 type source struct {
+	parts    Parts
 	head     kargo.Revision // sound or not
 	problems kargo.Problems // of the head
 	unsound  bool           // the head could not be fetched, or has problems
@@ -93,7 +94,7 @@ func (r *Reconciler) restore(ctx context.Context) error {
 		r.parts.Log.Error("reading the last good revision ended Kargo; it is left alone", "revision", inForce.Short(), "times", attempt-1)
 		return nil
 	}
-	desired, err := r.read(ctx, inForce.ID())
+	desired, err := r.source.read(ctx, inForce.ID(), r.view)
 	if err == nil {
 		err = desired.Problems.Err()
 	}
@@ -114,12 +115,12 @@ func (r *Reconciler) advance(ctx context.Context, id kargo.RevisionID, trigger s
 		return err
 	}
 	if attempt > maxAttempts {
-		r.noteHead(id.Revision(), kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
+		r.source.note(id.Revision(), kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
 			Hint: "push another commit, and please report this one"}})
 		r.source.unsound = false // it is not tried again, whatever a person asks for
 		return nil
 	}
-	desired, err := r.readTried(ctx, id)
+	desired, err := r.source.readTried(ctx, id, r.memory.Applied.Revision.ID(), r.view)
 	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
 		return errors.Join(err, r.parts.Store.Survived(attempted))
 	}
@@ -127,25 +128,26 @@ func (r *Reconciler) advance(ctx context.Context, id kargo.RevisionID, trigger s
 		desired = compile.Desired{Workspace: kargo.Workspace{Revision: id.Revision()}, Problems: problemsOf(err)}
 	}
 	if desired.Problems.Err() == nil {
-		if err := r.keepWhatRan(); err != nil {
+		if err := r.rollouts().keepWhatRan(); err != nil {
 			return errors.Join(err, r.parts.Store.Survived(attempted))
 		}
 		r.accept(desired, trigger)
 	}
-	r.noteHead(desired.Workspace.Revision, desired.Problems)
+	r.source.note(desired.Workspace.Revision, desired.Problems)
 	return r.parts.Store.Survived(attempted)
 }
 
-func (r *Reconciler) noteHead(head kargo.Revision, problems kargo.Problems) {
-	r.source.head, r.source.problems, r.source.unsound = head, problems, problems.Err() != nil
+func (s *source) note(head kargo.Revision, problems kargo.Problems) {
+	s.head, s.problems, s.unsound = head, problems, problems.Err() != nil
 }
 
-// readTried reads a revision once it was read elsewhere without harm.
-func (r *Reconciler) readTried(ctx context.Context, id kargo.RevisionID) (compile.Desired, error) {
-	if try := r.parts.Effects.Try; try != nil {
-		_, err := measured(r.parts, "try", func() (struct{}, error) {
+// readTried reads a revision once it was read elsewhere without harm. InForce is
+// the revision in force, which that must not lose.
+func (s *source) readTried(ctx context.Context, id, inForce kargo.RevisionID, known *view) (compile.Desired, error) {
+	if try := s.parts.Effects.Try; try != nil {
+		_, err := measured(s.parts, "try", func() (struct{}, error) {
 			var protect []kargo.RevisionID
-			if inForce := r.memory.Applied.Revision.ID(); inForce != "" {
+			if inForce != "" {
 				protect = append(protect, inForce)
 			}
 			return struct{}{}, try(ctx, id, protect...)
@@ -154,24 +156,32 @@ func (r *Reconciler) readTried(ctx context.Context, id kargo.RevisionID) (compil
 			return compile.Desired{}, err
 		}
 	}
-	return r.read(ctx, id)
+	return s.read(ctx, id, known)
 }
 
 // read reads a revision. Where its files say the same as those that were read
-// before, it is not rendered: rendering is pure.
-func (r *Reconciler) read(ctx context.Context, id kargo.RevisionID) (compile.Desired, error) {
-	tree, err := r.fetch(ctx, id)
+// before, which are known, it is not rendered: rendering is pure.
+func (s *source) read(ctx context.Context, id kargo.RevisionID, known *view) (compile.Desired, error) {
+	tree, err := s.fetch(ctx, id)
 	if err != nil {
-		return compile.Desired{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
+		return compile.Desired{}, err
 	}
-	if r.view != nil && r.view.whole != nil && r.view.whole.UnchangedIn(tree) {
-		return r.view.whole.At(tree.Revision), nil
+	if known != nil && known.whole != nil && known.whole.UnchangedIn(tree) {
+		return known.whole.At(tree.Revision), nil
 	}
-	return measured(r.parts, "render", func() (compile.Desired, error) { return r.parts.Compiler.Compile(ctx, tree) })
+	return s.compile(ctx, tree)
 }
 
-func (r *Reconciler) fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
-	return measured(r.parts, "fetch", func() (kargo.Tree, error) { return r.parts.Source.Fetch(ctx, id) })
+func (s *source) fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
+	tree, err := measured(s.parts, "fetch", func() (kargo.Tree, error) { return s.parts.Source.Fetch(ctx, id) })
+	if err != nil {
+		return kargo.Tree{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
+	}
+	return tree, nil
+}
+
+func (s *source) compile(ctx context.Context, tree kargo.Tree) (compile.Desired, error) {
+	return measured(s.parts, "render", func() (compile.Desired, error) { return s.parts.Compiler.Compile(ctx, tree) })
 }
 
 // accept makes a sound revision the desired one.
@@ -236,11 +246,11 @@ func (r *Reconciler) valuesChanged(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	in := r.view.revision()
-	tree, err := r.fetch(ctx, in.ID())
+	tree, err := r.source.fetch(ctx, in.ID())
 	if err != nil {
-		return false, fmt.Errorf("fetch %s: %w", in.Short(), err)
+		return false, err
 	}
-	desired, err := measured(r.parts, "render", func() (compile.Desired, error) { return r.parts.Compiler.Compile(ctx, tree) })
+	desired, err := r.source.compile(ctx, tree)
 	if err != nil {
 		return false, fmt.Errorf("read values outside the repository, those of before stay in force: %w", err)
 	}
@@ -253,7 +263,7 @@ func (r *Reconciler) valuesChanged(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	r.parts.Log.Info(valuesChanged, "revision", in.Short())
-	if err := r.keepWhatRan(); err != nil {
+	if err := r.rollouts().keepWhatRan(); err != nil {
 		return false, err
 	}
 	r.desire(desired)

@@ -64,7 +64,7 @@ func (r *Reconciler) report() {
 // Remaining is what is still to be done, or held.
 func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 	r.interest.note(r.view.stacks, r.sight.cluster, r.parts.Behavior.Instance)
-	stacks := StackStatuses(r.standIns().Stacks, r.sight.cluster, remaining, r.memory.Memory, r.mask())
+	stacks := StackStatuses(r.standIns().Stacks, r.sight.cluster, remaining, r.memory.Memory, r.view.mask(r.parts))
 	for i := range stacks {
 		stacks[i].LastVerified = r.sight.verifiedStacks[stacks[i].Name]
 	}
