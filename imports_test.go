@@ -169,6 +169,34 @@ func TestPackageCommentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
+// inMap is a path with its folder in the prose of ARCHITECTURE.md, in code quotes.
+var inMap = regexp.MustCompile("`([a-z]+(?:/[A-Za-z_]+)*/(?:[a-z_]+\\.go|testdata/[a-z]+|)|[a-z_]+\\.go)`")
+
+// TestMapNamesWhatExists holds ARCHITECTURE.md to the tree: a reader who follows
+// it must arrive.
+func TestMapNamesWhatExists(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number, line := range strings.Split(string(text), "\n") {
+		for _, match := range inMap.FindAllStringSubmatch(line, -1) {
+			name := match[1]
+			if _, err := os.Stat(name); err == nil {
+				continue
+			}
+			// A file without its folder is one of the room that the line is about.
+			if found, _ := filepath.Glob("*/" + name); len(found) > 0 {
+				continue
+			}
+			if found, _ := filepath.Glob("*/*/" + name); len(found) > 0 {
+				continue
+			}
+			t.Errorf("ARCHITECTURE.md:%d names %s, which does not exist", number+1, name)
+		}
+	}
+}
+
 func ownPackage(imported string) (dir string, ours bool) {
 	if imported == "kargo" {
 		return "", true

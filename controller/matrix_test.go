@@ -340,16 +340,23 @@ func someRendering(t *rapid.T, last rendering) rendering {
 }
 
 func TestWhateverHappensItEndsWhereItShould(t *testing.T) {
+	checkInBubbles(t, func(m *matrix, rt *rapid.T) {
+		m.repo.commit("c0", fine.files()...)
+		m.begin()
+		m.push(fine)
+		rt.Repeat(m.actions())
+	})
+}
+
+// checkInBubbles checks a property, each case in a bubble of virtual time.
+func checkInBubbles(t *testing.T, property func(*matrix, *rapid.T)) {
 	rapid.Check(t, func(rt *rapid.T) {
-		var caught any // what rapid ends a failed run with must not end the bubble
+		var caught any
 		synctest.Test(t, func(t *testing.T) {
 			m := newMatrix(t)
 			defer func() { m.stop() }()
 			defer func() { caught = recover() }()
-			m.repo.commit("c0", fine.files()...)
-			m.begin()
-			m.push(fine)
-			rt.Repeat(m.actions())
+			property(m, rt)
 		})
 		// Rapid tells failures apart by the line, and one that it meets on the way to
 		// the least must not be taken for the first.

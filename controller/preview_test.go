@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -30,27 +29,19 @@ func (w *witness) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Ch
 // renderings that failed and were rolled back, images that are not available,
 // drift, restarts. And it changes nothing.
 func TestPreviewIsWhatTheNextRoundDoes(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		var caught any
-		synctest.Test(t, func(t *testing.T) {
-			m := newMatrix(t)
-			defer func() { caught = recover() }()
-			p := newPreviewed(m)
-			p.push(fine)
-			rt.Repeat(map[string]func(*rapid.T){
-				"push":    func(rt *rapid.T) { p.push(someRendering(rt, m.last)); p.compare(rt) },
-				"by hand": func(rt *rapid.T) { m.someHand(rt); p.compare(rt) },
-				"restart": func(rt *rapid.T) { p.restart(); p.compare(rt) },
-				"retry":   func(rt *rapid.T) { p.reconciler.Retry("web"); p.compare(rt) },
-				"rest": func(rt *rapid.T) {
-					p.rest(rapid.IntRange(1, 90).Draw(rt, "seconds"))
-					p.compare(rt)
-				},
-			})
+	checkInBubbles(t, func(m *matrix, rt *rapid.T) {
+		p := newPreviewed(m)
+		p.push(fine)
+		rt.Repeat(map[string]func(*rapid.T){
+			"push":    func(rt *rapid.T) { p.push(someRendering(rt, m.last)); p.compare(rt) },
+			"by hand": func(rt *rapid.T) { m.someHand(rt); p.compare(rt) },
+			"restart": func(rt *rapid.T) { p.restart(); p.compare(rt) },
+			"retry":   func(rt *rapid.T) { p.reconciler.Retry("web"); p.compare(rt) },
+			"rest": func(rt *rapid.T) {
+				p.rest(rapid.IntRange(1, 90).Draw(rt, "seconds"))
+				p.compare(rt)
+			},
 		})
-		if caught != nil {
-			panic(caught)
-		}
 	})
 }
 

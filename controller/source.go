@@ -21,6 +21,31 @@ type source struct {
 	fetched  time.Time      // when git last answered
 	// unrestorable: reading the last good revision ended Kargo too often.
 	unrestorable bool
+	// ended is a reading that has ended where that could not be recorded.
+	ended string
+}
+
+// attempt notes that a reading begins, and returns how often it has begun
+// without ending.
+func (s *source) attempt(reading string) (int, error) {
+	if s.ended != "" {
+		if err := s.survived(s.ended); err != nil {
+			return 0, err
+		}
+	}
+	return s.parts.Store.Attempt(reading)
+}
+
+// survived notes that a reading has ended. Where that cannot be recorded it is
+// done before the next one: what this process survived must not count against a
+// revision.
+func (s *source) survived(reading string) error {
+	s.ended = reading
+	err := s.parts.Store.Survived(reading)
+	if err == nil {
+		s.ended = ""
+	}
+	return err
 }
 
 // readNewest asks git for the newest revision, where that is due, and reads it,
@@ -85,7 +110,7 @@ func (r *Reconciler) restore(ctx context.Context) error {
 	// A newer program may fail to read what an older one read: then the head
 	// must still have its turn.
 	attempted := "restore " + string(inForce.ID())
-	attempt, err := r.parts.Store.Attempt(attempted)
+	attempt, err := r.source.attempt(attempted)
 	if err != nil {
 		return err
 	}
@@ -100,17 +125,17 @@ func (r *Reconciler) restore(ctx context.Context) error {
 	}
 	if err != nil {
 		r.parts.Log.Warn("cannot restore the last good revision", "revision", inForce.Short(), "error", err)
-		return r.parts.Store.Survived(attempted)
+		return r.source.survived(attempted)
 	}
 	r.desire(desired)
-	return r.parts.Store.Survived(attempted)
+	return r.source.survived(attempted)
 }
 
 // advance reads a new head. If it is sound it becomes what is desired. The head
 // moves last: where anything fails before, the next round tries it again.
 func (r *Reconciler) advance(ctx context.Context, id kargo.RevisionID, trigger string) error {
 	attempted := string(id)
-	attempt, err := r.parts.Store.Attempt(attempted)
+	attempt, err := r.source.attempt(attempted)
 	if err != nil {
 		return err
 	}
@@ -122,19 +147,19 @@ func (r *Reconciler) advance(ctx context.Context, id kargo.RevisionID, trigger s
 	}
 	desired, err := r.source.readTried(ctx, id, r.memory.Applied.Revision.ID(), r.view)
 	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
-		return errors.Join(err, r.parts.Store.Survived(attempted))
+		return errors.Join(err, r.source.survived(attempted))
 	}
 	if err != nil { // the tree itself is unsound
 		desired = compile.Desired{Workspace: kargo.Workspace{Revision: id.Revision()}, Problems: problemsOf(err)}
 	}
 	if desired.Problems.Err() == nil {
 		if err := r.rollouts().keepWhatRan(); err != nil {
-			return errors.Join(err, r.parts.Store.Survived(attempted))
+			return errors.Join(err, r.source.survived(attempted))
 		}
 		r.accept(desired, trigger)
 	}
 	r.source.note(desired.Workspace.Revision, desired.Problems)
-	return r.parts.Store.Survived(attempted)
+	return r.source.survived(attempted)
 }
 
 func (s *source) note(head kargo.Revision, problems kargo.Problems) {

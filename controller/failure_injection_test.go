@@ -1,0 +1,178 @@
+package controller_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"kargo"
+	"kargo/controller"
+)
+
+// faults makes effects fail, each as often as it was told.
+type faults struct {
+	failing map[string]int // by effect
+	met     []string
+}
+
+var errDiskFull = errors.New("no space left on device")
+
+func (f *faults) meet(effect string) error {
+	if f.failing[effect] == 0 {
+		return nil
+	}
+	f.failing[effect]--
+	f.met = append(f.met, effect)
+	switch effect {
+	case "head", "fetch", "images":
+		return kargo.Errorf(kargo.Unavailable, "out of reach")
+	}
+	return fmt.Errorf("%s: %w", effect, errDiskFull)
+}
+
+// effects are all that a round does outside of its own memory, but for writes
+// to Swarm, whose failures other properties have.
+var effects = []string{"head", "fetch", "begin", "record", "keep good", "good", "attempt", "survived", "approved", "write", "images"}
+
+// faultyStore is a store whose disk may be full.
+type faultyStore struct {
+	*records
+	*faults
+}
+
+func (s faultyStore) Begin(d kargo.Deployment) (kargo.Deployment, error) {
+	if err := s.meet("begin"); err != nil {
+		return d, err
+	}
+	return s.records.Begin(d)
+}
+
+func (s faultyStore) Record(d kargo.Deployment, memory kargo.Memory) error {
+	if err := s.meet("record"); err != nil {
+		return err
+	}
+	return s.records.Record(d, memory)
+}
+
+func (s faultyStore) KeepGood(stack kargo.Stack) error {
+	if err := s.meet("keep good"); err != nil {
+		return err
+	}
+	return s.records.KeepGood(stack)
+}
+
+func (s faultyStore) Good(stack string) (*kargo.Stack, error) {
+	if err := s.meet("good"); err != nil {
+		return nil, err
+	}
+	return s.records.Good(stack)
+}
+
+func (s faultyStore) Attempt(reading string) (int, error) {
+	if err := s.meet("attempt"); err != nil {
+		return 0, err
+	}
+	return s.records.Attempt(reading)
+}
+
+func (s faultyStore) Survived(reading string) error {
+	if err := s.meet("survived"); err != nil {
+		return err
+	}
+	return s.records.Survived(reading)
+}
+
+func (s faultyStore) Approved(at time.Time) (string, error) {
+	if err := s.meet("approved"); err != nil {
+		return "", err
+	}
+	return s.records.Approved(at)
+}
+
+type faultySource struct {
+	controller.Source
+	*faults
+}
+
+func (s faultySource) Head(ctx context.Context) (kargo.RevisionID, error) {
+	if err := s.meet("head"); err != nil {
+		return "", err
+	}
+	return s.Source.Head(ctx)
+}
+
+func (s faultySource) Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
+	if err := s.meet("fetch"); err != nil {
+		return kargo.Tree{}, err
+	}
+	return s.Source.Fetch(ctx, id)
+}
+
+type faultySwarm struct {
+	controller.Swarm
+	*faults
+}
+
+func (s faultySwarm) Images(ctx context.Context, names ...string) (map[string]kargo.Image, error) {
+	if err := s.meet("images"); err != nil {
+		return nil, err
+	}
+	return s.Swarm.Images(ctx, names...)
+}
+
+// Whatever effect of a round fails, and however often, the next rounds come to
+// the same end without a restart: a revision is never lost.
+func TestNoFailureLosesARevision(t *testing.T) {
+	checkInBubbles(t, func(m *matrix, rt *rapid.T) {
+		f := &faults{failing: map[string]int{}}
+		write := m.parts.Effects.Write
+		m.parts.Effects.Write = func(ws kargo.Workspace) error { return errors.Join(f.meet("write"), write(ws)) }
+		m.parts.Source = faultySource{m.parts.Source, f}
+		m.parts.Swarm = faultySwarm{m.parts.Swarm, f}
+		m.parts.Store = faultyStore{m.records, f}
+		m.repo.commit("c0", fine.files()...)
+		m.begin()
+		for range rapid.IntRange(1, 4).Draw(rt, "pushes") {
+			for range rapid.IntRange(1, 3).Draw(rt, "kinds") {
+				f.failing[rapid.SampledFrom(effects).Draw(rt, "effect")] += rapid.IntRange(1, 3).Draw(rt, "times")
+			}
+			next := fine
+			next.greeting, next.replicas = rapid.IntRange(0, 3).Draw(rt, "greeting"), rapid.IntRange(1, 3).Draw(rt, "replicas")
+			m.pushes++
+			m.last = next
+			m.repo.commit(fmt.Sprint("c", m.pushes), next.files()...)
+			m.loop.Nudge("webhook test")
+			m.live(rapid.IntRange(0, 40).Draw(rt, "seconds"))
+		}
+		clear(f.failing) // the disk has space again
+		m.live(700)
+		for _, problem := range m.lost() {
+			rt.Errorf("%s; failed had %q", problem, f.met)
+		}
+	})
+}
+
+// lost is what of the last push did not arrive.
+func (m *matrix) lost() (problems []string) {
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	status := m.loop.Status()
+	if got, want := status.Applied.Commit, fmt.Sprint("c", m.pushes); got != want {
+		problem("in force is %s, and %s was pushed last; fault %q: %s", got, want, status.Fault, status.Message)
+	}
+	if got, want := m.runningImages(), m.last.want(); got != want {
+		problem("running are %s, want %s", got, want)
+	}
+	for _, stack := range status.Stacks {
+		if !stack.InSync || stack.Health != kargo.HealthHealthy {
+			problem("stack %s is %s, in sync %v: %s", stack.Name, stack.Health, stack.InSync, stack.Message)
+		}
+	}
+	if last := m.records.deployments[len(m.records.deployments)-1]; last.Outcome != kargo.OutcomeSucceeded {
+		problem("the last deployment has %s: %s", last.Outcome, last.Err)
+	}
+	return problems
+}
