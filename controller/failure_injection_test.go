@@ -36,7 +36,7 @@ func (f *faults) meet(effect string) error {
 
 // effects are all that a round does outside of its own memory, but for writes
 // to Swarm, whose failures other properties have.
-var effects = []string{"head", "fetch", "begin", "record", "keep good", "good", "attempt", "survived", "approved", "write", "images"}
+var effects = []string{"head", "fetch", "begin", "sending", "made", "record", "keep good", "good", "attempt", "survived", "approved", "write", "images"}
 
 // faultyStore is a store whose disk may be full.
 type faultyStore struct {
@@ -49,6 +49,20 @@ func (s faultyStore) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 		return d, err
 	}
 	return s.records.Begin(d)
+}
+
+func (s faultyStore) Sending(deployment uint64, next kargo.Change) error {
+	if err := s.meet("sending"); err != nil {
+		return err
+	}
+	return s.records.Sending(deployment, next)
+}
+
+func (s faultyStore) Made(deployment uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error {
+	if err := s.meet("made"); err != nil {
+		return err
+	}
+	return s.records.Made(deployment, change, sent, next)
 }
 
 func (s faultyStore) Record(d kargo.Deployment, memory kargo.Memory) error {
@@ -136,12 +150,15 @@ func TestNoFailureLosesARevision(t *testing.T) {
 		m.parts.Store = faultyStore{m.records, f}
 		m.repo.commit("c0", fine.files()...)
 		m.begin()
+		m.push(fine)
 		for range rapid.IntRange(1, 4).Draw(rt, "pushes") {
 			for range rapid.IntRange(1, 3).Draw(rt, "kinds") {
 				f.failing[rapid.SampledFrom(effects).Draw(rt, "effect")] += rapid.IntRange(1, 3).Draw(rt, "times")
 			}
-			next := fine
-			next.greeting, next.replicas = rapid.IntRange(0, 3).Draw(rt, "greeting"), rapid.IntRange(1, 3).Draw(rt, "replicas")
+			next := m.last
+			if rapid.Bool().Draw(rt, "moves something") {
+				next.greeting, next.replicas = rapid.IntRange(0, 3).Draw(rt, "greeting"), rapid.IntRange(1, 3).Draw(rt, "replicas")
+			}
 			m.pushes++
 			m.last = next
 			m.repo.commit(fmt.Sprint("c", m.pushes), next.files()...)
