@@ -25,7 +25,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestHardening holds whatever the values are.
+// TestHardening checks what must be true whatever the values are.
 func TestHardening(t *testing.T) {
 	for _, name := range valuesFiles {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestHardening(t *testing.T) {
 	}
 }
 
-// The parts of a release find each other by labels and names.
+// The parts of a release refer to each other by labels and names.
 func TestPartsMatch(t *testing.T) {
 	for _, name := range valuesFiles {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestPartsMatch(t *testing.T) {
 	}
 }
 
-// A changed setting must reach the program, which reads them at its start.
+// A changed setting must reach the program, which reads its settings at the start.
 func TestSettingsRollThePod(t *testing.T) {
 	values := readValues(t, "https.yaml")
 	checksum := func(settings map[string]any) string {
@@ -119,7 +119,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestRefusals: each case starts from values that are good and spoils one.
+// TestRefusals starts each case from good values and changes one.
 func TestRefusals(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -169,14 +169,14 @@ func TestRefusals(t *testing.T) {
 func TestLint(t *testing.T) {
 	result := lint.All(chartDir, readValues(t, "https.yaml"), "ops", true)
 	for _, message := range result.Messages {
-		// An icon is a matter of taste.
+		// The chart has no icon.
 		if message.Severity > support.InfoSev {
 			t.Error(message)
 		}
 	}
 }
 
-// set assigns a value at a path of keys parted by dots.
+// set assigns a value at a path of keys separated by dots.
 func set(values chartutil.Values, path string, value any) {
 	keys := strings.Split(path, ".")
 	at := map[string]any(values)

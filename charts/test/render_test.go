@@ -22,14 +22,14 @@ import (
 
 const chartDir = "../kargo"
 
-// manifest is what a release of the chart consists of.
+// manifest holds the objects of a release.
 type manifest struct {
 	objects    []runtime.Object
 	deployment *appsv1.Deployment
 	notes      string
 }
 
-// container is the only one of the deployment.
+// container returns the only container of the deployment.
 func (m manifest) container() corev1.Container {
 	return m.deployment.Spec.Template.Spec.Containers[0]
 }
@@ -53,7 +53,7 @@ func readValues(t *testing.T, name string) map[string]any {
 	return values
 }
 
-// renderFile renders the chart with a values file that must be good.
+// renderFile renders the chart with a values file, which must be good.
 func renderFile(t *testing.T, name string) manifest {
 	t.Helper()
 	result, err := render(t, readValues(t, name))
@@ -63,8 +63,9 @@ func renderFile(t *testing.T, name string) manifest {
 	return result
 }
 
-// render does what `helm template` does: check the values against the schema,
-// run the templates, part the documents. Each is then read into its type.
+// render does what `helm template` does: it checks the values against the schema,
+// executes the templates and splits the documents. Then it decodes each document
+// into its type.
 func render(t *testing.T, values map[string]any) (manifest, error) {
 	t.Helper()
 	chart, err := loader.Load(chartDir)
@@ -103,8 +104,8 @@ func render(t *testing.T, values map[string]any) (manifest, error) {
 	return result, nil
 }
 
-// decode reads a document into the type it claims to be. A field that the type
-// does not have, or that is there twice, is an error: Kubernetes would drop it.
+// decode decodes a document into the type that it names. A field that the type does
+// not have, or that occurs twice, is an error: Kubernetes would drop it.
 func decode(document []byte) (runtime.Object, error) {
 	var kind struct{ APIVersion, Kind string }
 	if err := yaml.Unmarshal(document, &kind); err != nil {
@@ -134,7 +135,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// summary tells what a release does, in lines that a person can check.
+// summary describes what a release does, in lines that a person can check.
 func (m manifest) summary() string {
 	var out strings.Builder
 	for _, object := range m.objects {

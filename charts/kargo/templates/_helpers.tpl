@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release's name, which is enough where it already says what it is. */}}
+{{/* The name of the release, alone if it contains the name of the chart. */}}
 {{- define "kargo.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
@@ -13,7 +13,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Never changes during the life of a release: a Deployment's selector cannot. */}}
+{{/* Must not change during the life of a release: the selector of a Deployment is immutable. */}}
 {{- define "kargo.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "kargo.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -39,9 +39,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/*
-The secrets of a release: name of the volume -> the Secret, and which of its keys
-becomes which file; all of them under their own names if that is not said. They are mounted below /etc/kargo, one directory each; a value
-in the environment would be seen by whoever may read the pod.
+The secrets of a release: the name of the volume, the Secret, and which of its keys
+becomes which file; without "files", all keys under their own names. Each is mounted
+as a directory below /etc/kargo, because everyone who may read the pod could read a
+value in the environment.
 */}}
 {{- define "kargo.secrets" -}}
 docker:
@@ -95,12 +96,12 @@ references:
 {{- end }}
 {{- end }}
 
-{{/* KARGO_SOPS_AGE_KEY lies in the volume file-sops-age-key. */}}
+{{/* The volume of a variable: KARGO_SOPS_AGE_KEY is in file-sops-age-key. */}}
 {{- define "kargo.fileVolume" -}}
 file-{{ trimPrefix "KARGO_" . | lower | replace "_" "-" }}
 {{- end }}
 
-{{/* Refuses what could never work, in words that say what to do. */}}
+{{/* Refuses values that cannot work, with messages that say what to change. */}}
 {{- define "kargo.validate" -}}
 {{- $repo := required "set repo to the workspace repository, such as https://git.example.com/team/workspace.git" .Values.repo }}
 {{- $_ := required "set docker.host to a manager of the Swarm, such as tcp://manager.example.com:2376" .Values.docker.host }}
