@@ -22,8 +22,7 @@ import (
 	"kargo/gitsync/wire"
 )
 
-// clientPair is a certificate for clients with its key, and an authority that
-// vouches for it: itself.
+// clientPair returns a client certificate with its key, and a pool that trusts it.
 func clientPair(t *testing.T) (certificate, key []byte, pool *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -108,8 +107,8 @@ func TestBearerToken(t *testing.T) {
 		"list the refs of ADDRESS: the server refuses the user name or the password (is the token still valid?)")
 }
 
-// A host's keys are shown with the fingerprints that forges publish, and nobody
-// is logged in anywhere for it.
+// The keys of a host are printed with the fingerprints that forges publish, without
+// logging in.
 func TestS10HostKeysAreShownNotTrusted(t *testing.T) {
 	o := newOrigin(t)
 	client, clientPEM := newKey(t, "")

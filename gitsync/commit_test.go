@@ -11,13 +11,13 @@ import (
 	"kargo/gitsync/wire"
 )
 
-// raise is the edit of one file.
+// raise returns the edit of one file.
 func raise(base, name, content string) kargo.Edit {
 	return kargo.Edit{Base: base, Files: map[string][]byte{name: []byte(content)},
 		Message: "Raise REDIS_TAG from 7.0 to 7.2\n\nBecause it is newer.\n"}
 }
 
-// writable is an origin with a history behind its head, to which may be pushed.
+// writable returns an origin with several commits to which one can push.
 func writable(t *testing.T) *origin {
 	o := newOrigin(t)
 	o.git(o.bare, "config", "http.receivepack", "true")
@@ -28,8 +28,8 @@ func writable(t *testing.T) *origin {
 	return o
 }
 
-// wantRaised wants a commit on main that changes one line and is what git
-// itself finds sound.
+// wantRaised checks that main has a commit that changes one line, and that git
+// finds it sound.
 func (o *origin) wantRaised(commit, base, files string) {
 	o.t.Helper()
 	wantText(o.t, "branch", o.git(o.bare, "rev-parse", "main"), commit)
@@ -53,7 +53,7 @@ func TestCommitOverHTTP(t *testing.T) {
 	wantText(t, "branch", branch, "main")
 	o.wantRaised(commit, base.Commit, ".env | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)")
 
-	// What it wrote it reads, and writes again upon that.
+	// Its own commit can be read, and be the base of the next.
 	next, files := sync(t, repository)
 	wantText(t, "revision", next.String(), "main@"+commit[:12]+" “Raise REDIS_TAG from 7.0 to 7.2”")
 	wantText(t, "files", listing(t, files), ".env: STACKS=web\nREADME: read me\ndeploy/redis.yml: services: {}\nenv/more.env: A=1\nenv/script.sh: exit\n")
@@ -81,8 +81,8 @@ func TestCommitOverSSH(t *testing.T) {
 	wantText(t, "mode", o.git(o.bare, "ls-tree", "--format=%(objectmode)", commit, "env/script.sh"), "100755")
 }
 
-// Where all history is kept, a commit comes upon that.
-func TestCommitUponHistory(t *testing.T) {
+// A commit is based on the kept history.
+func TestCommitWithHistory(t *testing.T) {
 	o := writable(t)
 	repository := open(t, gitsync.Options{URL: serve(t, gitHandler(t, o.root)), History: true, AuthorName: "Kargo", AuthorEmail: "kargo@example.org"})
 	base, _ := sync(t, repository)
@@ -110,7 +110,7 @@ func TestCommitToALocalRepository(t *testing.T) {
 	wantError(t, err, kargo.Invalid, o.work, "repository: the branch is checked out in the repository's own directory (follow a bare repository)")
 }
 
-// Somebody was faster: nothing is lost of theirs, and nothing is forced.
+// If somebody else has pushed, nothing of theirs is lost and nothing is forced.
 func TestCommitNeverOverwrites(t *testing.T) {
 	o := writable(t)
 	address := serve(t, gitHandler(t, o.root))
@@ -122,7 +122,7 @@ func TestCommitNeverOverwrites(t *testing.T) {
 	wantError(t, err, kargo.Conflict, address, "write to ADDRESS: the branch has moved on")
 	wantText(t, "branch", o.git(o.bare, "rev-parse", "main"), theirs)
 
-	// Between the look and the push, too.
+	// The same is true between listing the refs and pushing.
 	next, _ := sync(t, repository)
 	late := ""
 	racing := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +182,8 @@ func TestCommitIsRefused(t *testing.T) {
 	wantText(t, "branch", o.git(o.bare, "rev-parse", "main"), o.head())
 }
 
-// A branch that a hook protects stays as it is, and the server's words say why.
+// A branch that a git hook protects stays as it is, and the error has the server's
+// words.
 func TestCommitToAProtectedBranch(t *testing.T) {
 	o := writable(t)
 	o.hook("update", "exit 1")

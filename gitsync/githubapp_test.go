@@ -22,8 +22,8 @@ import (
 	"kargo/gitsync/wire"
 )
 
-// appHost is a forge as GitHub's documentation describes it to apps: it checks
-// who asks, and returns tokens that open the repository.
+// appHost is a git host with the API for apps that GitHub documents: it
+// authenticates the app, and returns tokens that may read the repository.
 type appHost struct {
 	t        *testing.T
 	key      *rsa.PrivateKey
@@ -45,7 +45,7 @@ func (h *appHost) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(h.key)})
 }
 
-// identified checks the signature and the claims of who asks.
+// identified checks the signature and the claims of a request.
 func (h *appHost) identified(r *http.Request) bool {
 	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")
 	if len(parts) != 3 {

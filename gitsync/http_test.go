@@ -26,7 +26,7 @@ const (
 	password = "s3cr3t-pl4nt3d!"
 )
 
-// gitHandler is git's own smart HTTP server.
+// gitHandler returns git's own smart HTTP server.
 func gitHandler(t *testing.T, root string) http.Handler {
 	t.Helper()
 	execPath, err := exec.Command("git", "--exec-path").Output()
@@ -40,7 +40,7 @@ func gitHandler(t *testing.T, root string) http.Handler {
 	}
 }
 
-// private asks for the account.
+// private requires the account.
 func private(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, given, _ := r.BasicAuth()
@@ -115,7 +115,7 @@ func TestMissingRepositoryOverHTTP(t *testing.T) {
 		"list the refs of ADDRESS: repository not found (or this account may not read it: many hosts give the same answer)")
 }
 
-// TestS12 holds the client to the host it was told.
+// Credentials and requests stay with the host that the operator named.
 func TestS12RedirectToAnotherHostIsNotFollowed(t *testing.T) {
 	o := newOrigin(t)
 	var asked atomic.Int32
@@ -150,7 +150,7 @@ func TestRedirectOnTheSameHostIsFollowed(t *testing.T) {
 	wantText(t, "commit", revision.Commit, o.head())
 }
 
-// A peer that accepts and says nothing must not hold anybody up.
+// A peer that accepts a connection and does not answer must not block a poll.
 func TestSilentHTTPServer(t *testing.T) {
 	address := "http://" + silentPeer(t) + "/team/workspace.git"
 	repository := open(t, gitsync.Options{URL: address, Timeout: 50 * time.Millisecond})
@@ -164,7 +164,7 @@ func TestSilentHTTPServer(t *testing.T) {
 	wantError(t, err, kargo.Unavailable, address, "list the refs of ADDRESS: context canceled")
 }
 
-// silentPeer is the address of a listener that never answers.
+// silentPeer returns the address of a listener that never answers.
 func silentPeer(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -175,8 +175,8 @@ func silentPeer(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// The server stops in the middle of a pack: nothing may be left that looks
-// like a commit, and the next fetch works.
+// If the server stops in the middle of a pack, nothing is left that looks like a
+// commit, and the next fetch works.
 func TestAnswerBreaksOff(t *testing.T) {
 	o := newOrigin(t)
 	handler := gitHandler(t, o.root)
@@ -204,7 +204,7 @@ func TestAnswerBreaksOff(t *testing.T) {
 	wantText(t, "commit", revision.Commit, o.head())
 }
 
-// TestS11 has no way to turn verification off: a private server needs its CA.
+// Verification of certificates cannot be turned off: a private server needs its CA.
 func TestS11PrivateCA(t *testing.T) {
 	o := newOrigin(t)
 	server := httptest.NewUnstartedServer(private(gitHandler(t, o.root)))
@@ -230,7 +230,7 @@ func TestS11PrivateCA(t *testing.T) {
 	wantText(t, "commit", revision.Commit, o.head())
 }
 
-// TestS13 plants the password wherever a server can echo it.
+// The server repeats the password wherever it can, and no error shows it.
 func TestS13ErrorsHoldNoCredentials(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 418, 500, 200} {
 		address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,9 +17,8 @@ import (
 	"kargo/gitsync"
 )
 
-// What a large repository is: more than three hundred megabytes in fifty
-// thousand commits. Each changes a file that no compression makes smaller, and a
-// line of one that has much in common with others.
+// A large repository: more than 300 MB in 50,000 commits. Each changes a file that
+// cannot be compressed, and a line of a file that is similar to others.
 const (
 	largeCommits   = 50_000
 	largeBinaries  = 4_000
@@ -28,8 +27,8 @@ const (
 	largeTextLines = 150
 )
 
-// needLarge leaves the measuring to `make bench`: making the repository takes a
-// minute.
+// needLarge skips the test except in `make bench`: it takes a minute to create the
+// repository.
 func needLarge(t *testing.T) {
 	t.Helper()
 	if os.Getenv("KARGO_TEST_LARGE") == "" {
@@ -37,7 +36,7 @@ func needLarge(t *testing.T) {
 	}
 }
 
-// writeLarge writes what git fast-import reads.
+// writeLarge writes the input of git fast-import.
 func writeLarge(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<20)
 	random := rand.NewChaCha8([32]byte{1})
@@ -58,8 +57,8 @@ func writeLarge(w io.Writer) error {
 	return out.Flush()
 }
 
-// largeText is one version of a text: lines that other texts have, too, and one
-// of its own.
+// largeText returns one version of a text: lines that other versions have, too, and
+// one of its own.
 func largeText(file, version int) []byte {
 	var text []byte
 	for line := range largeTextLines {
@@ -85,7 +84,7 @@ func newLargeOrigin(t *testing.T) *origin {
 	return o
 }
 
-// changeLarge commits another content of one file, without a work tree.
+// changeLarge commits a change of one file without a work tree.
 func (o *origin) changeLarge(content string) {
 	o.t.Helper()
 	blob := strings.TrimSpace(runProgram(o.t, nil, content, "git", "-C", o.work, "hash-object", "-w", "--stdin"))
@@ -93,14 +92,14 @@ func (o *origin) changeLarge(content string) {
 	o.git(o.work, "commit", "--quiet", "--message", "change")
 }
 
-// used is what a process took.
+// used is what a process has used.
 type used struct {
 	cpu  time.Duration
 	peak int64 // resident memory, bytes
 }
 
-// measure runs this test binary as a process of its own that does one thing
-// with a repository, and reads what it took from the kernel.
+// measure runs this test binary as a process of its own that does one thing with a
+// repository. The kernel says what it used.
 func measure(t *testing.T, opts gitsync.Options, what string, times int) used {
 	t.Helper()
 	command := exec.Command(os.Args[0], "-test.run=^TestMeasured$")
@@ -138,8 +137,8 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
-// TestLargeRepository measures a repository of more than 300 MB and 50,000
-// commits over HTTP. What docs/repository.md says of it comes from here.
+// TestLargeRepository measures a repository of more than 300 MB and 50,000 commits
+// over HTTP. The numbers in docs/repository.md come from here.
 func TestLargeRepository(t *testing.T) {
 	needLarge(t)
 	o := newLargeOrigin(t)

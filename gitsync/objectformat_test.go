@@ -10,8 +10,8 @@ import (
 	"kargo/gitsync/wire"
 )
 
-// A repository whose hashes are SHA-256 cannot be read yet. Whoever has one is
-// told this, and not that a line of the protocol is odd.
+// A repository with SHA-256 hashes cannot be read. The error says so, and not that
+// a line of the protocol is wrong.
 func TestAnotherObjectFormatIsNamed(t *testing.T) {
 	o := newOrigin(t)
 	other := filepath.Join(o.root, "team", "other.git")

@@ -85,8 +85,8 @@ func TestFetchTakesHashesOnly(t *testing.T) {
 	}
 }
 
-// FuzzOpenOptions holds Open to its word: it does not panic, its errors are
-// Invalid, and an address never shows a user or a query.
+// FuzzOpenOptions checks that Open does not panic, that its errors are Invalid, and
+// that an address never shows a user or a query.
 func FuzzOpenOptions(f *testing.F) {
 	for _, url := range []string{"https://user:pw@host/r?q#f", "git@host:r", "ssh://git@[::1]:22/r", "file:///r", "/r", "h:-r", "::"} {
 		f.Add(url, "main")

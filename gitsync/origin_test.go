@@ -22,7 +22,7 @@ type origin struct {
 	work string
 }
 
-// newOrigin makes a repository with one commit on main.
+// newOrigin creates a repository with one commit on main.
 func newOrigin(t *testing.T) *origin {
 	t.Helper()
 	root := t.TempDir()
@@ -71,7 +71,7 @@ func (o *origin) commit(subject string, files ...string) string {
 
 func (o *origin) head() string { return o.git(o.work, "rev-parse", "HEAD") }
 
-// push pushes, by force: what the refs were before never matters here.
+// push pushes by force.
 func (o *origin) push(refs ...string) {
 	o.t.Helper()
 	o.git(o.work, append([]string{"push", "--quiet", "--force", "origin"}, refs...)...)
@@ -110,14 +110,14 @@ func head(t *testing.T, repository *gitsync.Repository) string {
 	return commit
 }
 
-// deadline is long enough to never be met by what works.
+// deadline is longer than anything takes that works.
 func deadline(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// listing is every file of a tree with its content, a line each.
+// listing returns every file of a tree with its content, a line each.
 func listing(t *testing.T, files fs.FS) string {
 	t.Helper()
 	var text strings.Builder
@@ -173,7 +173,7 @@ func wantError(t *testing.T, err error, fault kargo.Fault, address, want string)
 	wantText(t, "error", strings.ReplaceAll(kargo.Explain(err), address, "ADDRESS"), want)
 }
 
-// hook gives the served repository a hook of git's.
+// hook installs a git hook in the served repository.
 func (o *origin) hook(name, script string) {
 	o.t.Helper()
 	if err := os.WriteFile(filepath.Join(o.bare, "hooks", name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {

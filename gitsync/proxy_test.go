@@ -18,7 +18,7 @@ import (
 
 const proxyPassword = "pr0xy-pl4nt3d"
 
-// visits are the addresses that a proxy was asked for.
+// visits are the addresses that were requested from a proxy.
 type visits struct {
 	mu   gosync.Mutex
 	list []string
@@ -42,7 +42,7 @@ func (v *visits) count(address string) int {
 	return count
 }
 
-// httpProxy makes tunnels for who has the password.
+// httpProxy opens tunnels for clients with the password.
 func httpProxy(t *testing.T) (address string, seen *visits) {
 	seen = &visits{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +82,7 @@ func pipe(client net.Conn, fromClient io.Reader, upstream net.Conn) {
 	both.Wait()
 }
 
-// socksProxy speaks as much of SOCKS 5 (RFC 1928, RFC 1929) as a client needs.
+// socksProxy implements what a client needs of SOCKS 5 (RFC 1928, RFC 1929).
 func socksProxy(t *testing.T) (address string, seen *visits) {
 	t.Helper()
 	seen = &visits{}
@@ -141,8 +141,8 @@ func serveSocks(conn net.Conn, seen *visits) {
 	pipe(conn, conn, upstream)
 }
 
-// Both kinds of proxy lead to both kinds of host, and are told nothing that is
-// the host's.
+// Both kinds of proxy work with both kinds of host, and do not see the credentials
+// for the host.
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t)
@@ -179,8 +179,8 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// The environment's proxies lead to hosts elsewhere; those named in NO_PROXY
-// are reached without.
+// The proxies of the environment are used for hosts elsewhere, except those in
+// NO_PROXY.
 func TestProxiesOfTheEnvironment(t *testing.T) {
 	proxy, seen := httpProxy(t)
 	through := strings.Replace(proxy, "http://", "http://kargo:"+proxyPassword+"@", 1)

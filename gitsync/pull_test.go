@@ -10,7 +10,7 @@ import (
 	"kargo/gitsync"
 )
 
-// clone is a clone as people have one, made by git.
+// clone is a clone made by git.
 func (o *origin) clone(address string) string {
 	o.t.Helper()
 	dir := filepath.Join(o.t.TempDir(), "clone")
@@ -44,7 +44,7 @@ func pull(t *testing.T, dir string) gitsync.Pulled {
 	return pulled
 }
 
-func TestPullBringsACloneForward(t *testing.T) {
+func TestPullUpdatesAClone(t *testing.T) {
 	for _, over := range []string{"a local path", "HTTP"} {
 		t.Run(over, func(t *testing.T) {
 			o := newOrigin(t)
@@ -75,7 +75,7 @@ func TestPullBringsACloneForward(t *testing.T) {
 			wantText(t, "files", strings.Join(got.Files, "\n"), "added configs/new/page.txt\nremoved deploy/old.yml\nchanged deploy/redis.yml\nchanged scripts/run.sh")
 			wantText(t, "a changed file", read(t, dir, "deploy/redis.yml"), "services: {redis: {}}\n")
 			wantText(t, "an untracked file", read(t, dir, "notes.txt"), "mine\n")
-			// git itself finds all as it should be.
+			// git itself finds nothing wrong.
 			wantText(t, "git status", o.git(dir, "status", "--porcelain", "--branch"), "## main...origin/main\n?? notes.txt")
 			wantText(t, "git log", o.git(dir, "rev-parse", "HEAD"), after)
 			o.git(dir, "fsck", "--strict")

@@ -16,7 +16,7 @@ import (
 	"kargo/gitsync"
 )
 
-// names lists a directory, "" if it is empty.
+// names returns the names in a directory.
 func names(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -30,7 +30,8 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(list, " ")
 }
 
-// Every history a branch can have is followed, over HTTP and in place.
+// A branch is followed whatever happens to its history, over HTTP and in a local
+// repository.
 func TestFollowRefs(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []string{"http", "http with history", "local"} {
@@ -93,8 +94,8 @@ func TestFollowRefs(t *testing.T) {
 	}
 }
 
-// The ref moves between Head and Fetch: what comes is what the remote has now,
-// and it says so.
+// If the ref moves between Head and Fetch, the revision is the newer commit and
+// says so.
 func TestRefMovesBeforeFetch(t *testing.T) {
 	o := newOrigin(t)
 	dir := t.TempDir()
@@ -111,8 +112,8 @@ func TestRefMovesBeforeFetch(t *testing.T) {
 	wantText(t, "on disk", names(t, dir), after)
 }
 
-// What was fetched is there after a restart, without the remote, and what a
-// killed fetch left is not.
+// A fetched commit can be read after a restart without the remote. The remains of
+// an interrupted fetch are gone.
 func TestRestartOffline(t *testing.T) {
 	o := newOrigin(t)
 	dir := t.TempDir()
@@ -187,7 +188,7 @@ func TestHeadOfTheRemoteNamesNoBranch(t *testing.T) {
 		"list the refs of ADDRESS: the remote's HEAD names a branch that does not exist (name the branch to follow)")
 }
 
-// In a local work tree the committed state counts.
+// In a local work tree, only commits count.
 func TestLocalWorkTree(t *testing.T) {
 	o := newOrigin(t)
 	if err := os.WriteFile(filepath.Join(o.work, ".env"), []byte("STACKS=uncommitted\n"), 0o644); err != nil {
@@ -244,8 +245,8 @@ func TestFollowVersions(t *testing.T) {
 	wantText(t, "after the next release", revision.String(), "v1.11.0@"+o.head()[:12]+" “next”")
 }
 
-// With history kept, a fetch brings what is new, and nothing else; what was
-// fetched is there after a restart without the remote.
+// With history, a fetch downloads only what is new. Fetched commits can be read
+// after a restart without the remote.
 func TestHistoryGrowsByWhatIsNew(t *testing.T) {
 	o := newOrigin(t)
 	var much []string
@@ -346,7 +347,7 @@ func TestFixedCommit(t *testing.T) {
 	}
 }
 
-// Of a monorepo one directory is the workspace, and nothing else exists.
+// One directory of a repository is the workspace, and nothing else is visible.
 func TestSubdirectory(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t)
@@ -374,7 +375,8 @@ func TestSubdirectory(t *testing.T) {
 	}
 }
 
-// What was read of one commit is the same in another, if nothing of it moved.
+// Everything that was read of one commit is the same in another if none of it
+// changed.
 func TestUnchanged(t *testing.T) {
 	o := newOrigin(t)
 	o.commit("more", "README.md", "hello", "docs/a", "a", "configs/b", "b")
@@ -419,9 +421,9 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
-// A forced push is followed, and said where it is certain. One commit deep,
-// over HTTP and SSH, the server is asked.
-func TestForcedPushIsSaid(t *testing.T) {
+// A forced push is followed, and reported where it is certain. With one commit
+// only, the server is asked, over HTTP and SSH.
+func TestForcedPushIsReported(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []string{"http", "ssh", "http with history", "ssh with history", "local"} {
 		t.Run(remote, func(t *testing.T) {

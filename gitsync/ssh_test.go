@@ -22,7 +22,7 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// sshServer runs git-upload-pack for whoever has the right key.
+// sshServer runs git-upload-pack for clients with the right key.
 type sshServer struct {
 	t       *testing.T
 	root    string
@@ -108,7 +108,7 @@ func (s *sshServer) knownHosts(key ssh.PublicKey) []byte {
 	return []byte(knownhosts.Line([]string{s.address}, key) + "\n")
 }
 
-// newKey makes a key pair, encrypted if there is a passphrase.
+// newKey creates a key pair, encrypted if there is a passphrase.
 func newKey(t *testing.T, passphrase string) (ssh.Signer, []byte) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -155,7 +155,7 @@ func TestFetchOverSSH(t *testing.T) {
 	wantText(t, "revision of the tag", revision.String(), "v1@"+o.head()[:12]+" “first”")
 }
 
-// TestS10 lets nobody in between.
+// Only a host with a key in known_hosts is talked to.
 func TestS10HostKeys(t *testing.T) {
 	o := newOrigin(t)
 	client, clientPEM := newKey(t, "")
@@ -250,7 +250,8 @@ func TestMissingRepositoryOverSSH(t *testing.T) {
 		"ERROR: The project you were looking for could not be found")
 }
 
-// A peer that accepts and says nothing is why SSH is not left to go-git.
+// A peer that accepts a connection and does not answer must not block a poll:
+// go-git's own transport would.
 func TestSilentSSHServer(t *testing.T) {
 	_, clientPEM := newKey(t, "")
 	host, _ := newKey(t, "")
@@ -263,5 +264,5 @@ func TestSilentSSHServer(t *testing.T) {
 		"list the refs of ADDRESS: no answer within 50ms (is the host up, and does a firewall let it through?)")
 }
 
-// publicLine is a key as known_hosts has it.
+// publicLine returns a key as known_hosts writes it.
 func publicLine(key ssh.Signer) string { return string(ssh.MarshalAuthorizedKey(key.PublicKey())) }

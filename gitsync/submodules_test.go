@@ -12,7 +12,7 @@ import (
 	"kargo/gitsync/wire"
 )
 
-// withSubmodule commits a gitlink, and a .gitmodules that says where it leads.
+// withSubmodule commits a gitlink, and a .gitmodules with its address.
 func (o *origin) withSubmodule(path, address, commit string) {
 	o.t.Helper()
 	o.commit("modules", ".gitmodules", "[submodule \"lib\"]\n\tpath = "+path+"\n\turl = "+address+"\n")
@@ -21,7 +21,7 @@ func (o *origin) withSubmodule(path, address, commit string) {
 	o.push("main")
 }
 
-// fetched is the listing of what a fetch gave, or its error.
+// fetched returns the files of a fetch, or its error.
 func fetched(t *testing.T, opts gitsync.Options) (string, error) {
 	t.Helper()
 	repository := open(t, opts)
@@ -32,8 +32,8 @@ func fetched(t *testing.T, opts gitsync.Options) (string, error) {
 	return listing(t, files.FS), nil
 }
 
-// TestS08Submodules: off unless their host is allowed, and a host gets the
-// credentials that are its own.
+// Submodules are fetched from allowed hosts only, and each host gets its own
+// credentials only.
 func TestS08Submodules(t *testing.T) {
 	library := newOrigin(t)
 	library.commit("library", "shared.yml", "services: {shared: {}}\n")
@@ -102,7 +102,7 @@ func TestS08Submodules(t *testing.T) {
 		"(tag it, or set uploadpack.allowReachableSHA1InWant on the server)")
 }
 
-// A relative address leads to the same host, with its credentials.
+// A relative address is on the same host, with its credentials.
 func TestSubmoduleBesideTheRepository(t *testing.T) {
 	o := newOrigin(t)
 	address, ca := serveTLS(t, private(gitHandler(t, o.root)), nil)
@@ -120,9 +120,9 @@ func TestSubmoduleBesideTheRepository(t *testing.T) {
 	}
 }
 
-// Addresses of .gitmodules are a stranger's: none is a command, an option or a
-// file, whatever hosts are allowed, and outside a workspace's directories they
-// do no harm.
+// Addresses in .gitmodules come from strangers. None is used as a command, an
+// option or a file, whatever hosts are allowed. Outside a workspace's directories
+// they are ignored.
 func TestS03S08HostileSubmodules(t *testing.T) {
 	for _, address := range []string{
 		"ext::sh -c touch% /tmp/pwned", "--upload-pack=touch /tmp/pwned", "file:///etc", "/etc", "git://127.0.0.1/x", "http://127.0.0.1/x",

@@ -49,7 +49,7 @@ func TestTreeModes(t *testing.T) {
 	}
 }
 
-// hostile makes commits that git itself would refuse to make.
+// hostile creates commits that git would refuse to create.
 type hostile struct {
 	t       *testing.T
 	dir     string
@@ -107,7 +107,7 @@ func (h *hostile) tree(entries ...entry) plumbing.Hash {
 }
 
 // read commits a tree and reads all of it. The error is that of Fetch, or of
-// walking the files and reading each.
+// reading the files.
 func (h *hostile) read(limits gitsync.Limits, root plumbing.Hash, message string) (fs.FS, error) {
 	h.t.Helper()
 	const who = "Ada <ada@example.org> 1700000000 +0000"
@@ -193,8 +193,8 @@ func TestHostileTrees(t *testing.T) {
 	}
 }
 
-// What is refused in one directory does not keep another from being read, and
-// no way leads to a link.
+// What is refused in one directory does not prevent reading another, and no path
+// leads through a link.
 func TestRefusalIsLocal(t *testing.T) {
 	h := newHostile(t)
 	root := h.tree(
@@ -235,7 +235,7 @@ func TestCommitTextIsPrintable(t *testing.T) {
 	wantText(t, "subject", revision.Subject, `red \x1b[31malert\a\u202e`)
 }
 
-// A content that does not match its hash never comes out.
+// A content that does not match its hash is never returned.
 func TestDamagedBlob(t *testing.T) {
 	h := newHostile(t)
 	blob, other := h.blob("good"), h.blob("evil")
@@ -257,8 +257,8 @@ func TestDamagedBlob(t *testing.T) {
 	wantError(t, err, kargo.Unavailable, "ADDRESS", "a: blob "+blob.String()+" is damaged on disk")
 }
 
-// TestPackBombs sends over HTTP what unfolds to more than the limits: it has
-// to be refused before go-git takes it into memory.
+// TestPackBombs sends over HTTP what unpacks to more than the limits: it must be
+// refused before go-git reads it into memory.
 func TestPackBombs(t *testing.T) {
 	t.Parallel()
 	zeros := strings.Repeat("\x00", 1<<20)

@@ -13,7 +13,7 @@ import (
 	"kargo/gitsync/signature"
 )
 
-// signingKey is a key made by ssh-keygen or gpg, as git is told to use it.
+// signingKey is a key made by ssh-keygen or gpg, in the form that git takes.
 type signingKey struct {
 	config  []string // of git
 	name    string   // as messages have it
@@ -63,8 +63,8 @@ func needGPG(t *testing.T) {
 	}
 }
 
-// pgpSigningKey makes a key that is valid for a time ("never", "1d"). A made-up
-// time, if any, stands for the clock of gpg.
+// pgpSigningKey creates a key that is valid for a time ("never", "1d"). now, if
+// given, replaces the clock of gpg.
 func pgpSigningKey(t *testing.T, identity, expires, now string) signingKey {
 	t.Helper()
 	home, err := os.MkdirTemp("", "gpg") // short: it holds sockets
@@ -87,7 +87,7 @@ func pgpSigningKey(t *testing.T, identity, expires, now string) signingKey {
 	return key
 }
 
-// setClock has gpg believe that it is then: 20240506T000000.
+// setClock replaces the clock of gpg: 20240506T000000.
 func (k signingKey) setClock(t *testing.T, then string) {
 	t.Helper()
 	options := "--batch --quiet --homedir " + filepath.Dir(k.program)
@@ -106,14 +106,14 @@ func (k signingKey) export(t *testing.T) string {
 	return runProgram(t, nil, "", k.program, "--armor", "--export", k.fingerprint())
 }
 
-// revoke is the public key with the revocation that gpg made along with it.
+// revoke returns the public key with the revocation that gpg created with it.
 func (k signingKey) revoke(t *testing.T) string {
 	t.Helper()
 	certificate, err := os.ReadFile(filepath.Join(filepath.Dir(k.program), "openpgp-revocs.d", k.fingerprint()+".rev"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// gpg puts a colon before the block, so that nobody imports it by a slip.
+	// gpg writes a colon before the block, so that nobody imports it by mistake.
 	runProgram(t, nil, strings.Replace(string(certificate), ":---", "---", 1), k.program, "--import")
 	return k.export(t)
 }
@@ -131,7 +131,7 @@ func (o *origin) tagSigned(key signingKey, name string, args ...string) {
 	o.push(name)
 }
 
-// rewrite makes an object of the text of another, and returns its hash.
+// rewrite creates an object from the edited text of another, and returns its hash.
 func (o *origin) rewrite(kind, object string, edit func(string) string) string {
 	o.t.Helper()
 	command := exec.Command("git", "cat-file", kind, object)
@@ -148,8 +148,8 @@ const (
 	unknownHint = " (if you know that key and trust it, add it to the allowed ones)"
 )
 
-// TestS09 in its many forms: a revision that is not signed as it has to be is
-// Invalid, over HTTP and in place, and says which key signed it.
+// A revision that is not signed as required is Invalid, over HTTP and in a local
+// repository, and the error names the key.
 func TestS09SignedCommits(t *testing.T) {
 	t.Parallel()
 	ada, stranger, rsa := sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "rsa", "-b", "2048")
@@ -233,7 +233,7 @@ func TestS09SignedCommits(t *testing.T) {
 	}
 }
 
-// expectSigned fetches the head and wants a signer, or else an error.
+// expectSigned fetches the head and checks the signer, or else the error.
 func expectSigned(t *testing.T, opts gitsync.Options, signer, want string) {
 	t.Helper()
 	repository := open(t, opts)
@@ -357,7 +357,7 @@ func TestS09SignedTags(t *testing.T) {
 	}
 }
 
-// A tag that is signed later, at the same commit, is seen.
+// A tag is signed later, at the same commit: this is noticed.
 func TestS09TagIsSignedLater(t *testing.T) {
 	ada := sshSigningKey(t, "-t", "ed25519")
 	o := newOrigin(t)
@@ -373,8 +373,8 @@ func TestS09TagIsSignedLater(t *testing.T) {
 	wantText(t, "signer", revision.Signer, "ada ("+ada.name+")")
 }
 
-// A commit that is on disk stays there while the keys cannot be read: the remote
-// may be away by then, too.
+// A commit on disk stays there while the keys cannot be read: the remote may be
+// unreachable, too.
 func TestS09KeysThatAreAwayCostNoCommit(t *testing.T) {
 	t.Parallel()
 	ada := sshSigningKey(t, "-t", "ed25519")
@@ -399,8 +399,8 @@ func TestS09KeysThatAreAwayCostNoCommit(t *testing.T) {
 	}
 }
 
-// Whoever is taken out of the allowed signers is out: a commit that was fetched
-// and accepted before, the target of a rollback, is verified like a new one.
+// A key that was removed from the allowed signers no longer counts, also for a
+// commit that was fetched and accepted before.
 func TestS09StoredCommitsAreVerifiedAgain(t *testing.T) {
 	t.Parallel()
 	ada, bob := sshSigningKey(t, "-t", "ed25519"), sshSigningKey(t, "-t", "ed25519")

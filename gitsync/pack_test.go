@@ -14,8 +14,8 @@ import (
 	"kargo"
 )
 
-// A few bytes of delta can say "the base, a million times". git does not make
-// such a pack, so this one is made by hand.
+// A few bytes of a delta can repeat its base a million times. git does not make
+// such a pack, so the test does.
 func TestCheckPackSeesWhatADeltaMakes(t *testing.T) {
 	for _, c := range []struct {
 		makes uint64
@@ -49,7 +49,7 @@ func TestCheckPackSeesWhatADeltaMakes(t *testing.T) {
 	}
 }
 
-// packed is one object of a pack, shorter than 16 bytes.
+// packed returns one object of a pack, shorter than 16 bytes.
 func packed(kind plumbing.ObjectType, reference, data []byte) []byte {
 	var object bytes.Buffer
 	object.WriteByte(byte(kind)<<4 | byte(len(data)))
