@@ -9,8 +9,10 @@
 package dotkargo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -178,36 +180,47 @@ func same(dir string, workspace kargo.Workspace) bool {
 			missing[name] = true
 		}
 	}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		relative, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(relative)
-		if entry.IsDir() {
+		case entry.IsDir():
 			return checkDir(name, entry)
-		}
-		file := workspace.Files[name]
-		content, wanted := file.OnDisk()
-		_, listed := workspace.Files[name]
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		if !listed || !wanted || string(data) != string(content) || info.Mode() != 0o600 {
+		case !missing[name] || !entry.Type().IsRegular():
 			return errDiffers
 		}
 		delete(missing, name)
-		return nil
+		content, _ := workspace.Files[name].OnDisk()
+		return checkFile(root, name, content)
 	})
 	return err == nil && len(missing) == 0
+}
+
+// checkFile compares a file with what it should hold. Somebody may have put a pipe
+// or a huge file in its place: only a regular file of the right size is read.
+func checkFile(root *os.Root, name string, content []byte) error {
+	file, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode() != 0o600 || info.Size() != int64(len(content)) {
+		return errDiffers
+	}
+	data, err := io.ReadAll(io.LimitReader(file, int64(len(content))))
+	if err == nil && !bytes.Equal(data, content) {
+		return errDiffers
+	}
+	return err
 }
 
 var errDiffers = errors.New("differs")

@@ -1,11 +1,13 @@
 package dotkargo_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"kargo"
@@ -119,6 +121,29 @@ func TestWriteRepairsModes(t *testing.T) {
 	}
 	write(t, dir, ws)
 	check(t, dir, "0700 .\n0600 .env A=1\n0700 acme\n0700 logs\n")
+}
+
+// Whoever can write to the directory could keep Kargo waiting at a pipe, or have it
+// read a file of a terabyte.
+func TestS44WhatIsNotAFileOfTheRightSizeIsNotRead(t *testing.T) {
+	ws := workspace(".env=A=1", "deploy/a.yml=x")
+	for name, replace := range map[string]func(path string) error{
+		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"huge file": func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40)) },
+		"link":      func(path string) error { return os.Symlink("/proc/self/maps", path) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), ".kargo")
+			write(t, dir, ws)
+			path := filepath.Join(dir, "deploy", "a.yml")
+			if err := errors.Join(os.Remove(path), replace(path)); err != nil {
+				t.Fatal(err)
+			}
+			write(t, dir, ws)
+			check(t, dir, "0700 .\n0600 .env A=1\n0700 acme\n0700 deploy\n0600 deploy/a.yml x\n0700 logs\n")
+		})
+	}
 }
 
 func TestWriteKeepsState(t *testing.T) {
