@@ -6,50 +6,49 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// Labels that Kargo puts on what it makes. An object without LabelInstance, or
-// with another instance's name in it, is somebody else's and never touched.
+// Labels of the objects that Kargo creates. An object without LabelInstance, or with
+// the name of another instance in it, belongs to somebody else and is not touched.
 const (
 	LabelInstance = "kargo.instance"
 	LabelStack    = "kargo.stack"
 	// LabelRevision says which commit last *changed* the object. It never
 	// causes a change itself.
 	LabelRevision = "kargo.revision"
-	// LabelDigest, on a network, is the digest of what was asked for: Swarm
-	// cannot change a network, so a difference must be reported.
+	// LabelDigest, on a network, is the digest of the network as it was wanted:
+	// Swarm cannot change a network, so a difference must be reported.
 	LabelDigest = "kargo.digest"
-	// LabelFiles, on a container, is the digest of the files it binds from
-	// the merged configuration: their change must roll the service
-	// (workspace contract, section 16, item 13).
+	// LabelFiles, on a container, is the digest of the files that it binds from
+	// the merged configuration. A change of a file must roll the service.
 	LabelFiles = "kargo.files"
 
 	// LabelProtect, on a service, says that its stack was protected when it
 	// was deployed.
 	LabelProtect = "kargo.protect"
 
-	// LabelJob, on a service, is the instance whose job on all nodes it is. It
-	// is not part of any stack and leaves when it is done.
+	// LabelJob, on a service, is the instance that runs it as a job on all nodes.
+	// The service belongs to no stack and is removed when it has ended.
 	LabelJob = "kargo.job"
 
-	// LabelNamespace and LabelImage are Docker's, so that `docker stack ls`
-	// and its friends go on working.
+	// LabelNamespace and LabelImage are Docker's own. `docker stack ls` and
+	// similar commands read them.
 	LabelNamespace = "com.docker.stack.namespace"
 	LabelImage     = "com.docker.stack.image"
 )
 
-// Cluster is what one look at Swarm saw. It answers in names where Swarm keeps
-// ids, so that it can be set against what should run.
+// Cluster is what one look at Swarm saw. It has names where Swarm keeps ids, so that
+// it can be compared with what should run.
 type Cluster struct {
 	Services []LiveService
 	Networks []LiveNetwork
 	Configs  []LiveConfig // Swarm configs and secrets
-	// Nodes are read only where labels of nodes are wanted, or may be left
-	// over; nil means they were not.
+	// Nodes are read only where a node has labels of Kargo, or should have; nil
+	// means that they were not read.
 	Nodes []LiveNode
-	// Tasks are tasks that have not ended, and the last failures of services
-	// that are short of tasks. They are read only where they can matter.
+	// Tasks has tasks that have not ended, and the last failures of services that
+	// are short of tasks. They are read only where they can matter.
 	Tasks []Task
-	// TasksKnown says that Tasks has every task that has not ended, those of
-	// removed services included.
+	// TasksKnown reports that Tasks has every task that has not ended, also those
+	// of removed services.
 	TasksKnown bool
 }
 
@@ -58,8 +57,8 @@ type LiveService struct {
 	ID      string
 	Name    string
 	Version uint64 // changes with every update; a write names it (compare-and-swap)
-	// Spec has names in the place of ids, and in ContainerSpec.Image the
-	// image as it was asked for. Image is the one that runs, with its digest.
+	// Spec has names in place of ids, and in ContainerSpec.Image the image as it
+	// was wanted. Image is the one that runs, with its digest.
 	Spec  swarm.ServiceSpec
 	Image string
 	// Previous is the spec that a rollback would return to, if there is one.
@@ -67,9 +66,9 @@ type LiveService struct {
 	// PreviousImage is the image of Previous with its digest.
 	PreviousImage string
 	Update        *swarm.UpdateStatus
-	// Updated is when anything about the service was written last, by whomever.
+	// Updated is when anybody last wrote the service.
 	Updated time.Time
-	// Running of Desired tasks run; Completed counts the ended ones of a job.
+	// Running of Desired tasks run. Completed counts the ended tasks of a job.
 	Running, Desired, Completed uint64
 }
 
@@ -77,26 +76,26 @@ type LiveService struct {
 type LiveNetwork struct {
 	ID, Name, Driver              string
 	Attachable, Internal, Ingress bool
-	// Local networks are of the manager's own node: no service can use one,
-	// and one that has the name of a wanted network stands in its way.
+	// Local networks exist on the manager's own node only. No service can use
+	// one, and no other network can have its name.
 	Local   bool
 	Labels  map[string]string
 	Created time.Time
 }
 
-// LiveConfig is a Swarm config or secret that exists. Its content is not kept:
-// the name says what it is.
+// LiveConfig is a Swarm config or secret that exists. Its content is not kept,
+// because its name ends in a digest of it.
 type LiveConfig struct {
 	ID, Name string
-	// Digest of a config's content (SHA-256, hex), for those whose name does
-	// not tell. Swarm does not show the content of secrets.
+	// Digest of a config's content (SHA-256, hex), for configs whose name has
+	// none. Swarm does not show the content of secrets.
 	Digest  string
 	Secret  bool
 	Version uint64
 	Labels  map[string]string
 }
 
-// Kind of the Swarm object: KindConfig or KindSecret.
+// Kind returns KindConfig or KindSecret.
 func (c LiveConfig) Kind() Kind {
 	if c.Secret {
 		return KindSecret
@@ -107,21 +106,22 @@ func (c LiveConfig) Kind() Kind {
 // Key returns the key of the object.
 func (c LiveConfig) Key() ObjectKey { return ObjectKey{c.Kind(), c.Name} }
 
-// Task is one container of a service, as Swarm tells of it.
+// Task is one container of a service, as Swarm reports it.
 type Task struct {
 	ID string
 	// Service is the service's name, or its id once the service is gone.
 	Service string
-	// Namespace is the stack's name in Swarm ("kargo-dbs"), from the task's
-	// own labels: it is still known once the service is gone.
+	// Namespace is the stack's name in Swarm ("kargo-dbs"). It comes from the
+	// task's own labels, which remain when the service is removed.
 	Namespace      string
 	Slot           int
 	Node           string // the node's id, or its name where the task failed
 	State, Desired string // swarm's words: "running", "failed", "shutdown", …
-	// Message and Err are the task's own words; ExitCode is 0 while it runs.
+	// Message and Err are the task's own words. ExitCode is 0 while it runs.
 	Message, Err string
 	ExitCode     int
-	// Networks the task is attached to, by name or, if gone, id.
+	// Networks that the task is attached to, by name; by id where the network is
+	// removed.
 	Networks []string
 	Time     time.Time // when it was made
 	StateAt  time.Time // when it came into its state
@@ -137,7 +137,7 @@ func (t Task) Ended() bool {
 	return false
 }
 
-// Event is something that stirred in Swarm, whoever did it.
+// Event is a change of an object in Swarm, whoever made it.
 type Event struct {
 	Kind   Kind   // KindService, …; Docker's own word for what is no Kind
 	Name   string // of the object, or its id where Docker tells no name
@@ -147,12 +147,12 @@ type Event struct {
 // Key returns the key of the object.
 func (e Event) Key() ObjectKey { return ObjectKey{e.Kind, e.Name} }
 
-// String is the event for the log: "service update kargo-dbs_redis".
+// String returns the event for the log: "service update kargo-dbs_redis".
 func (e Event) String() string { return string(e.Kind) + " " + e.Action + " " + e.Name }
 
-// Sent is what Kargo remembers of the specs it sent, by service name. It is
-// the only thing that Swarm cannot tell (swarm-facts A6); losing it costs one
-// repeated attempt at something that Swarm had rolled back.
+// Sent is what Kargo remembers of the specs that it sent, by service name. Swarm
+// itself does not keep it: after a rollback it forgets the spec that failed. If Sent
+// is lost, a change that Swarm rolled back is tried once more.
 type Sent map[string]SentSpec
 
 // SentSpec is the last spec sent for one service.
@@ -161,20 +161,20 @@ type SentSpec struct {
 	Digest string `json:"digest"`
 	// Reason of that change, as the plan printed it.
 	Reason string `json:"reason"`
-	// Seen is set once a later look found nothing to change any more: the
-	// spec did arrive. The same difference after that is drift, before that
-	// it does not converge.
+	// Seen is set once a later look found nothing more to change: the spec has
+	// arrived. A difference after that is drift. The same difference before that
+	// means that the spec does not converge.
 	Seen bool `json:"seen,omitempty"`
-	// Credential is the digest of the registry's credential that went with it:
-	// "" where that is not known, NoCredential where there was none.
+	// Credential is the digest of the registry's credential that was sent with
+	// the spec: "" where that is not known, NoCredential where there was none.
 	Credential string `json:"credential,omitempty"`
 }
 
-// Credential is what nodes get with a service to pull its image: for which
-// registry, and its digest, keyed, or NoCredential.
+// Credential is what nodes receive with a service to pull its image: the registry,
+// and a keyed digest of the credential, or NoCredential.
 type Credential struct {
 	Registry, Digest string
 }
 
-// NoCredential stands for a registry of which none is known.
+// NoCredential is the digest where no credential for the registry is known.
 const NoCredential = "none"

@@ -2,10 +2,9 @@ package kargo
 
 import "github.com/docker/docker/api/types/swarm"
 
-// LabelNodeLabels begins the label, on a node, under which an instance notes
-// the keys of the labels that are its own: "kargo.labels.default" is
-// "ssd zone". It stands on the node itself, so that it is not lost with a data
-// directory.
+// LabelNodeLabels begins the label of a node in which an instance records the keys
+// of the labels that it manages: "kargo.labels.default" is "ssd zone". The record
+// is on the node itself, so that it is not lost with a data directory.
 const LabelNodeLabels = "kargo.labels."
 
 // NodeLabels is one variable <NODE>_LABELS: the labels that a node should have.

@@ -7,27 +7,26 @@ import (
 	"strings"
 )
 
-// Plan is all that one round will do, in order, and all that it will not do.
-// Its text is the product: the terminal, the page, the log, the history and
-// the tests show the same lines.
+// Plan is what one round will do, in order, and what it will not do. Its text is
+// what people read: the terminal, the page, the log, the history and the tests
+// show the same lines.
 type Plan struct {
 	Revision Revision `json:"revision"`
 	Changes  []Change `json:"changes"`
 	Held     []Hold   `json:"held,omitempty"`
-	// Unresolved are the images whose registries should be asked before
-	// anything is carried out, those of changes that have to wait included:
-	// sorted, each once.
+	// Unresolved has the images whose registries should be asked before the plan
+	// is carried out, also those of changes that have to wait: sorted, each once.
 	Unresolved []string `json:"-"`
-	// Unchanged are the services that run as they should, by name, sorted. A
-	// service that is changed, held or left as it is on request is not in it.
+	// Unchanged has the names of the services that run as they should, sorted. A
+	// service that is changed or held, or whose drift is left, is not in it.
 	Unchanged []string `json:"-"`
 }
 
-// Empty reports whether there is nothing to do. Holds may remain.
+// Empty reports whether there is no change. There may be holds.
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
-// String is the plan, a line a change, then a line a hold; "nothing to do" if
-// there are neither.
+// String returns the plan as text: one line for each change, then one for each
+// hold, or "nothing to do".
 func (p Plan) String() string {
 	var text strings.Builder
 	for _, change := range p.Changes {
@@ -42,8 +41,8 @@ func (p Plan) String() string {
 	return text.String()
 }
 
-// ID identifies this plan and no other: a digest of its text and of the object
-// versions it was made from. An approval names it.
+// ID returns the plan's identity: a digest of its text and of the versions of the
+// objects that it was made from. An approval names it.
 func (p Plan) ID() string {
 	hash := sha256.New()
 	fmt.Fprintln(hash, p.Revision.ID())
@@ -56,7 +55,7 @@ func (p Plan) ID() string {
 	return hex.EncodeToString(hash.Sum(nil))[:12]
 }
 
-// Count is the number of changes of one action and kind; an empty argument
+// Count returns the number of changes of an action and a kind. An empty argument
 // matches all.
 func (p Plan) Count(action Action, kind Kind) int {
 	count := 0
@@ -68,7 +67,8 @@ func (p Plan) Count(action Action, kind Kind) int {
 	return count
 }
 
-// Summary counts the changes for one line: "1 to create, 2 to update, 1 held".
+// Summary returns the numbers of changes and holds in one line: "1 to create, 2 to
+// update, 1 held".
 func (p Plan) Summary() string {
 	var parts []string
 	for _, action := range []Action{Create, Update, Remove} {

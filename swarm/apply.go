@@ -15,19 +15,19 @@ import (
 	"kargo"
 )
 
-// Apply carries out the plan's changes in their order, one write each, and
-// calls done after each of them; done may be nil. It decides nothing, repeats
-// nothing and waits for nothing.
+// Apply carries out the changes of a plan in order, one write for each, and calls
+// done after each; done may be nil. It decides nothing, repeats nothing and waits
+// for nothing.
 //
-// An error ends the work on its stack: later changes of that stack may need
-// the one that failed. They are skipped, without a call of done; other stacks
-// go on. Exceptions: after a shared network (one without a stack) the rest goes
-// on, and so it does after an object that cannot be removed because it is in
-// use. What is gone already counts as removed.
+// After an error it skips the later changes of the same stack, without a call of
+// done, because they may need the one that failed. It goes on with other stacks.
+// It also goes on after an object without a stack, such as a shared network, and
+// after the removal of an object that is in use. The removal of an object that is
+// gone already succeeds.
 //
-// When Docker is out of reach or ctx ends Apply returns at once. The error
-// holds those of all changes and has the fault that matters most to the loop:
-// Unavailable, else Conflict (look again now), else Internal, else Invalid.
+// Apply returns at once when Docker is out of reach or ctx ends. The error joins
+// those of all changes, and kargo.FaultOf returns the fault that matters most to
+// the loop.
 func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
 	failed := map[string]bool{}
 	var errs []error
@@ -58,8 +58,8 @@ func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Cha
 	return errors.Join(errs...)
 }
 
-// stillInUse tells a removal that Swarm refuses for now, as when tasks or a
-// rolling update still need the object, from a failure.
+// stillInUse reports whether Swarm refuses a removal only for now: tasks or a
+// rolling update still need the object.
 func stillInUse(change kargo.Change, err error) bool {
 	return change.Action == kargo.Remove && change.Kind != kargo.KindService && kargo.FaultOf(err) == kargo.Conflict
 }
@@ -67,7 +67,7 @@ func stillInUse(change kargo.Change, err error) bool {
 // writer carries out changes.
 type writer struct{ *Client }
 
-// carryOut makes the one write that a change is.
+// carryOut makes the write of one change.
 func (w writer) carryOut(ctx context.Context, change kargo.Change) error {
 	if err := change.Check(); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (w writer) updateService(ctx context.Context, change kargo.Change) error {
 	if err != nil {
 		return err
 	}
-	// Without a credential of ours Swarm keeps the one that it has.
+	// If no credential is sent, Swarm keeps the one that it has.
 	err = w.write(ctx, "ServiceUpdate", func(ctx context.Context) error {
 		_, err := w.api.ServiceUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, spec,
 			swarm.ServiceUpdateOptions{EncodedRegistryAuth: auth})
@@ -217,12 +217,12 @@ func (w writer) removeNetwork(ctx context.Context, change kargo.Change) error {
 	return err
 }
 
-// taskContainer ends the name of a container that is a task of Swarm's.
+// taskContainer matches the names of containers that are tasks of services.
 var taskContainer = regexp.MustCompile(`\.[a-z0-9]{25}$`)
 
-// whoUses returns the refusal to remove a network with the names of the
-// containers that use it and that no service made, as far as they are on the
-// manager's node. Swarm itself names a task that no list has.
+// whoUses returns the refusal to remove a network with the names of the containers
+// that a person attached to it, as far as they run on the manager's node. Swarm
+// itself names a task that is in no list.
 func (w writer) whoUses(ctx context.Context, change kargo.Change, refusal error) error {
 	found, err := call(ctx, w.Client, "NetworkInspect", func(ctx context.Context) (network.Inspect, error) {
 		return w.api.NetworkInspect(ctx, change.ID, network.InspectOptions{})
@@ -245,10 +245,9 @@ func (w writer) whoUses(ctx context.Context, change kargo.Change, refusal error)
 	return &kargo.Error{Fault: kargo.Conflict, Err: inUse, Hint: inUse.Remedy()}
 }
 
-// lingers reports that Swarm has no such network any more, although the node that
-// was asked still has its own copy: until the last container that used it is
-// cleared away, Docker lists the network and refuses to remove it, with
-// status 500.
+// lingers reports whether Swarm has removed a network of which the manager's node
+// still has a copy. Until the last container that used it is cleaned up, Docker
+// lists the network and refuses its removal with status 500.
 func lingers(err error, id string) bool {
 	return err != nil && strings.HasSuffix(err.Error(), "network "+id+" not found")
 }

@@ -13,9 +13,9 @@ import (
 	"kargo/dockerauth"
 )
 
-// registryAuth is the credential for an image's registry, encoded as Docker's
-// API wants it; empty where there is none. It is read anew each time, so a
-// renewed one counts at once.
+// registryAuth returns the credential for an image's registry, encoded for Docker's
+// API; "" where there is none. It is read at each call, so that a renewed credential
+// counts at once.
 func (c *Client) registryAuth(image string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
@@ -28,7 +28,7 @@ func (c *Client) registryAuth(image string) (string, error) {
 	return registry.EncodeAuthConfig(*auth)
 }
 
-// credential is the one for a registry now, or nil.
+// credential returns the credential for a registry, or nil.
 func (c *Client) credential(domain string) (*registry.AuthConfig, error) {
 	if c.credentials == nil {
 		return nil, nil
@@ -40,8 +40,8 @@ func (c *Client) credential(domain string) (*registry.AuthConfig, error) {
 	return credentialFor(config, domain)
 }
 
-// credentialFor is the entry of a registry in Docker's config.json as the
-// daemon wants it, or nil.
+// credentialFor returns the entry of a registry in Docker's config.json in the form
+// of the API, or nil.
 func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
 	found, err := dockerauth.For(config, domain)
 	if err != nil || found == nil {
@@ -52,8 +52,9 @@ func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
 	}, nil
 }
 
-// Credential is what nodes get with a service of this image now, as a digest
-// under a key: that it changed shows, what it is does not.
+// Credential returns what nodes would receive now with a service of this image: the
+// registry, and a digest of the credential under the key. The digest shows that a
+// credential has changed, and not what it is.
 func (c *Client) Credential(key []byte, image string) (kargo.Credential, error) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {

@@ -22,8 +22,9 @@ import (
 	"kargo/dockerauth"
 )
 
-// Build makes an image on the node that Kargo talks to, and tells of it on out: as it goes on a terminal, in plain lines
-// elsewhere. A build that fails is Invalid.
+// Build builds an image on the manager's node and writes its progress to out: with
+// live updates on a terminal, in plain lines elsewhere. The error of a build that
+// fails is Invalid.
 func (c *Client) Build(ctx context.Context, wanted kargo.Build, out io.Writer) error {
 	files, err := archive(wanted.Files)
 	if err != nil {
@@ -52,8 +53,8 @@ func (c *Client) Build(ctx context.Context, wanted kargo.Build, out io.Writer) e
 	return nil
 }
 
-// Push sends an image to the registry that its name says, with the credential
-// that is known for it. A registry that does not take it is Unavailable.
+// Push sends an image to the registry in its name, with the credential that is known
+// for it. The error of a registry that does not accept it is Unavailable.
 func (c *Client) Push(ctx context.Context, tag string, out io.Writer) error {
 	named, err := reference.ParseNormalizedNamed(tag)
 	if err != nil {
@@ -76,7 +77,7 @@ func (c *Client) Push(ctx context.Context, tag string, out io.Writer) error {
 	return nil
 }
 
-// show prints what the daemon tells of its progress; its error is the daemon's.
+// show prints the progress that the daemon reports. Its error is the daemon's.
 func show(stream io.Reader, out io.Writer) error {
 	descriptor, isTerminal := term.GetFdInfo(out)
 	err := jsonmessage.DisplayJSONMessagesStream(stream, out, descriptor, isTerminal, nil)
@@ -87,8 +88,8 @@ func show(stream io.Reader, out io.Writer) error {
 	return err
 }
 
-// archive packs a context. It is the same for the same files, so that layers of
-// an earlier build can be used again.
+// archive packs a build context. Equal files give equal bytes, so that layers of an
+// earlier build are used again.
 func archive(files map[string]kargo.File) (io.Reader, error) {
 	var packed bytes.Buffer
 	writer := tar.NewWriter(&packed)
@@ -108,8 +109,8 @@ func archive(files map[string]kargo.File) (io.Reader, error) {
 	return &packed, writer.Close()
 }
 
-// allAuths are all credentials of registries: which of them a build needs, its
-// Dockerfile says.
+// allAuths returns all credentials of registries, because only the Dockerfile says
+// which of them a build needs.
 func (c *Client) allAuths() (map[string]registry.AuthConfig, error) {
 	if c.credentials == nil {
 		return nil, nil

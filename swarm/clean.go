@@ -13,8 +13,8 @@ import (
 	"kargo"
 )
 
-// LocalImages are the images of the node whose Docker this is, and whether
-// containers are of them.
+// LocalImages returns the images of the node that the client talks to, and reports
+// which of them containers use.
 func (c *Client) LocalImages(ctx context.Context) ([]kargo.LocalImage, error) {
 	summaries, err := call(ctx, c, "ImageList", func(ctx context.Context) ([]image.Summary, error) {
 		return c.api.ImageList(ctx, image.ListOptions{})
@@ -22,7 +22,7 @@ func (c *Client) LocalImages(ctx context.Context) ([]kargo.LocalImage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list images: %w", err)
 	}
-	// Listed after the images: a container that is made meanwhile counts.
+	// Listed after the images, so that a container that is created meanwhile counts.
 	containers, err := call(ctx, c, "ContainerList", func(ctx context.Context) ([]container.Summary, error) {
 		return c.api.ContainerList(ctx, container.ListOptions{All: true})
 	})
@@ -43,7 +43,7 @@ func (c *Client) LocalImages(ctx context.Context) ([]kargo.LocalImage, error) {
 	return images, nil
 }
 
-// since is when an image was tagged here last, or made.
+// since returns when an image was last tagged on this node, else when it was made.
 func (c *Client) since(ctx context.Context, summary image.Summary) (time.Time, error) {
 	found, err := call(ctx, c, "ImageInspect", func(ctx context.Context) (image.InspectResponse, error) {
 		return c.api.ImageInspect(ctx, summary.ID)
@@ -61,15 +61,15 @@ func (c *Client) since(ctx context.Context, summary image.Summary) (time.Time, e
 	return made, nil
 }
 
-// imageNames are the names of an image without Docker's placeholders.
+// imageNames returns the names of an image without Docker's placeholders.
 func imageNames(summary image.Summary) []string {
 	return slices.DeleteFunc(slices.Concat(summary.RepoTags, summary.RepoDigests), func(name string) bool {
 		return strings.Contains(name, "<none>")
 	})
 }
 
-// RemoveImage takes an image off the node by its names, never by force: one
-// that a container has come to use meanwhile stays.
+// RemoveImage removes an image from the node by its names and without force: an
+// image that a container uses meanwhile stays.
 func (c *Client) RemoveImage(ctx context.Context, local kargo.LocalImage) error {
 	for _, name := range local.Names {
 		err := c.write(ctx, "ImageRemove", func(ctx context.Context) error {

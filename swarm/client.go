@@ -1,13 +1,40 @@
-// Package swarm is the one place where Kargo talks to Docker. It looks
-// ([Client.Observe], [Client.Services]), carries out plans ([Client.Apply]) and
-// listens ([Client.Watch]); it decides nothing.
+// Package swarm is the only package that talks to Docker. It reads what runs,
+// carries out plans and listens to events. It decides nothing.
 //
-// Swarm keeps ids where specs had names and writes defaults and image digests
-// into what it was sent. Everything that leaves this package speaks in names
-// and in images as they were asked for, so that the planner never sees an id.
+// # What to call
 //
-// Every error carries a [kargo.Fault] and the daemon's own words, and never a
-// spec: specs hold secrets.
+//   - [Open] makes a [Client] of one manager; [New] makes one of a client of
+//     Docker's library, such as that of package swarmtest.
+//   - [Client.Observe] reads all objects, [Client.Services] the services only,
+//     [Client.Tasks] and [Client.LogTail] what tasks say, [Client.Nodes] the nodes.
+//   - [Client.Apply] carries out a plan of package plan. [Client.Watch] calls back
+//     for each event.
+//   - [Client.Images] and [Client.Credential] say what a service would be sent with.
+//   - [Client.Key] keeps the secret key of an instance in Swarm.
+//   - [Client.Build], [Client.Push], [Client.LocalImages], [Client.RemoveImage] and
+//     [Client.RunOnNodes] work with the images of nodes.
+//
+// A client may be used from any goroutine. Each call to Docker has a deadline of
+// its own (Options.Timeout), and ends at once when its context does.
+//
+// # Names
+//
+// Swarm keeps ids where specs had names, and writes defaults and image digests into
+// what it was sent. This package returns names, and images as they were wanted, so
+// that the planner sees no id. The defaults stay: package plan compares without
+// them.
+//
+// # Errors
+//
+// Every error has a [kargo.Fault] and the daemon's own words, and no spec, because
+// specs have secrets:
+//
+//   - Unavailable: the daemon, a proxy in front of it, or the Swarm's leader cannot
+//     be reached, or the daemon failed. Try again later.
+//   - Conflict: Swarm has changed since the plan was made, or an object is in use.
+//     Look and plan again.
+//   - Invalid: Docker refuses what the workspace asks for.
+//   - Internal: a bug of Kargo, such as a change without an object.
 package swarm
 
 import (
@@ -23,11 +50,11 @@ import (
 	"kargo"
 )
 
-// DefaultTimeout is the deadline of one call to Docker where Options name none.
+// DefaultTimeout is the deadline of one call to Docker where Options have none.
 const DefaultTimeout = 30 * time.Second
 
-// minimumAPI is Docker 20.10's, the first that counts the tasks of all services
-// in one call.
+// minimumAPI is the version of Docker 20.10, the first that counts the tasks of all
+// services in one call.
 const minimumAPI = "1.41"
 
 // Options say how to reach Docker.
@@ -35,23 +62,23 @@ type Options struct {
 	// Host is the daemon's address ("unix:///var/run/docker.sock",
 	// "tcp://10.0.0.1:2376"); empty for Docker's default.
 	Host string
-	// CertPath is a directory with ca.pem, cert.pem and key.pem. If set, TLS
-	// is used and the daemon's certificate is always verified: who answers is
-	// handed every secret of the workspace.
+	// CertPath is a directory with ca.pem, cert.pem and key.pem. If it is set, TLS
+	// is used and the daemon's certificate is always verified, because the daemon
+	// receives every secret of the workspace.
 	CertPath string
-	// TLSVerify demands TLS; it needs CertPath.
+	// TLSVerify requires TLS; it needs CertPath.
 	TLSVerify bool
-	// Credentials is the content of Docker's config.json, whose "auths" are
-	// the credentials of registries; nil where there is none. It is called at
-	// each use. Credential helpers are programs and not run.
+	// Credentials returns the content of Docker's config.json, whose "auths" are
+	// the credentials of registries. It is called at each use, and may be nil.
+	// Credential helpers are not run, because they are programs.
 	Credentials func() ([]byte, error)
-	// Timeout is the deadline of each single call, since a daemon that is
-	// silent must not hang the loop. 0 means DefaultTimeout. Watch has none.
+	// Timeout is the deadline of each call, so that a silent daemon does not block
+	// the loop. 0 means DefaultTimeout. Watch has none.
 	Timeout time.Duration
 }
 
-// Client looks at one Swarm and writes to it, through one of its managers. It
-// is safe for concurrent use.
+// Client reads one Swarm and writes to it, through one of its managers. It is safe
+// for concurrent use.
 type Client struct {
 	api         *dockerclient.Client
 	timeout     time.Duration
@@ -62,8 +89,8 @@ type Client struct {
 	calls map[string]uint64
 }
 
-// Open makes a client without touching the network; the API version is
-// negotiated with the first call. Wrong options are Invalid.
+// Open returns a client. It does not use the network: the API version is negotiated
+// with the first call. Its error is Invalid: the options are wrong.
 func Open(opts Options) (*Client, error) {
 	host := opts.Host
 	if host == "" {
@@ -96,17 +123,17 @@ func Open(opts Options) (*Client, error) {
 	return client, nil
 }
 
-// New makes a client of one that Docker's own library made, such as
-// swarmtest's, with the default timeout.
+// New returns a client that uses a client of Docker's library, such as that of
+// swarmtest, with the default timeout and without credentials.
 func New(api *dockerclient.Client) *Client {
 	return &Client{api: api, timeout: DefaultTimeout, calls: map[string]uint64{}}
 }
 
-// Close ends idle connections.
+// Close closes idle connections.
 func (c *Client) Close() error { return c.api.Close() }
 
-// Calls is how often each operation of Docker's API was called so far, by the
-// operation's name in Docker's library: "ServiceList": 12.
+// Calls returns how often each operation of Docker's API was called so far, by the
+// name of the operation in Docker's library: "ServiceList": 12.
 func (c *Client) Calls() map[string]uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,8 +146,8 @@ func (c *Client) count(operation string) {
 	c.calls[operation]++
 }
 
-// call makes one call to Docker: counted, under a deadline of its own, its
-// error classified.
+// call makes one call to Docker: it counts the call, gives it a deadline and
+// classifies its error.
 func call[T any](ctx context.Context, c *Client, operation string, do func(context.Context) (T, error)) (T, error) {
 	c.count(operation)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -129,7 +156,7 @@ func call[T any](ctx context.Context, c *Client, operation string, do func(conte
 	return answer, classify(err)
 }
 
-// write is call for operations that answer nothing of interest.
+// write is call for operations that return nothing of interest.
 func (c *Client) write(ctx context.Context, operation string, do func(context.Context) error) error {
 	_, err := call(ctx, c, operation, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, do(ctx)

@@ -15,10 +15,10 @@ import (
 	"kargo"
 )
 
-// Docker has no typed error for most of what Swarm says: gRPC codes arrive as
-// status 500 and a text. So where the type says nothing, these words do.
+// Docker has no error type for most of what Swarm says: gRPC codes arrive as status
+// 500 with a text. Where the type says nothing, these words decide.
 var (
-	// noQuorum: the daemon runs, and its raft does not.
+	// noQuorum: the daemon runs, and the managers have no leader.
 	noQuorum = []string{
 		"does not have a leader", "lost leader status", "code = DeadlineExceeded", "context deadline exceeded",
 		"code = Unavailable", "code = Canceled",
@@ -30,16 +30,16 @@ var (
 	movedOn = []string{
 		"update out of sequence", inUse, "already exists", "name conflicts",
 	}
-	// missing: a plan named an object that was gone by the time Swarm read it.
+	// missing: an object of the plan did not exist any more when Swarm read it.
 	missing = regexp.MustCompile(`(configs?|secrets?) not found: |(network|service) \S+ not found`)
-	// malformed: the daemon judged the spec, but without the code for it.
+	// malformed: the daemon refused the spec, but without the status for it.
 	malformed = regexp.MustCompile(`constraint expected|invalid expr|(key|value) '.*' is invalid`)
 
-	// decoration is what the library and gRPC put before the daemon's words.
+	// decoration matches what the library and gRPC put before the daemon's words.
 	decoration = regexp.MustCompile(`^(Error response from daemon: )?(rpc error: code = \w+ desc = )?`)
 )
 
-// inUse is in the refusal to remove what a service or task uses.
+// inUse is part of the refusal to remove an object that a service or task uses.
 const inUse = "is in use by"
 
 const tooOld = "Kargo needs Docker 20.10, API " + minimumAPI + ", or newer"
@@ -47,14 +47,14 @@ const tooOld = "Kargo needs Docker 20.10, API " + minimumAPI + ", or newer"
 // daemonError is an error of Docker's in the daemon's own words.
 type daemonError struct {
 	err error
-	// outOfReach: no call of any kind would do better now.
+	// outOfReach reports that other calls would fail as well.
 	outOfReach bool
 }
 
 func (e daemonError) Error() string { return decoration.ReplaceAllString(e.err.Error(), "") }
 func (e daemonError) Unwrap() error { return e.err }
 
-// classify gives an error of Docker's library its fault. nil stays nil.
+// classify returns an error of Docker's library with its fault; nil for nil.
 func classify(err error) error {
 	if err == nil {
 		return nil
@@ -63,16 +63,16 @@ func classify(err error) error {
 	return &kargo.Error{Fault: fault, Hint: hint, Err: daemonError{err, fault == kargo.Unavailable && outOfReach(err)}}
 }
 
-// isOutOfReach reports whether a classified error says that no call of any kind
-// would do better now.
+// isOutOfReach reports whether a classified error means that other calls would fail
+// as well.
 func isOutOfReach(err error) bool {
 	var daemon daemonError
 	return errors.As(err, &daemon) && daemon.outOfReach
 }
 
-// judge returns the fault of an error of Docker's library, and a hint. What the
-// daemon says and nobody here knows is Unavailable, and tried again later: it
-// happens outside, be it a moment's trouble or a bug of the daemon.
+// judge returns the fault of an error of Docker's library, and a hint. An unknown
+// failure of the daemon is Unavailable and is tried again later: its cause is
+// outside Kargo, either for a moment or as a bug of the daemon.
 func judge(err error) (kargo.Fault, string) {
 	text := err.Error()
 	switch {

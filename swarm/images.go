@@ -12,11 +12,11 @@ import (
 	"kargo"
 )
 
-// Images asks the registries of images what their tags mean, through Docker,
-// which knows its mirrors and whom it trusts. Each name has an answer; that of
-// an image whose registry cannot be asked is empty, which is no error: the tag
-// then goes out as it is, as with Docker's own tools. A registry that lets a
-// deadline pass is not asked again here, or it would cost each image the same.
+// Images asks the registries of images what their tags mean. It asks through Docker,
+// which knows its mirrors and certificates. The result has an entry for each name.
+// The entry is empty where the registry cannot be asked. That is no error: the tag
+// is then sent as it is, as Docker's own tools do. A registry that misses a deadline
+// is not asked again in this call.
 //
 // An error means that the credentials cannot be read, or that ctx ended.
 func (c *Client) Images(ctx context.Context, names ...string) (map[string]kargo.Image, error) {
@@ -47,9 +47,9 @@ func isCanonical(named reference.Named) bool {
 	return pinned
 }
 
-// askRegistry looks one image up. Only a registry that says that it has no
-// such image makes it missing: one that wants other credentials, or is away,
-// does not know what the nodes have.
+// askRegistry looks up one image. The image is missing only if the registry says so.
+// A registry that refuses the credentials or cannot be reached says nothing about
+// the images that the nodes have.
 func (c *Client) askRegistry(ctx context.Context, named reference.Named, auth string) (kargo.Image, error) {
 	found, err := call(ctx, c, "DistributionInspect", func(ctx context.Context) (registry.DistributionInspect, error) {
 		return c.api.DistributionInspect(ctx, reference.FamiliarString(named), auth)

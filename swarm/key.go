@@ -21,13 +21,13 @@ const LabelKey = "kargo.key"
 
 const keyLength = 32 // bytes
 
-// Key is the secret key of a Kargo instance. It lies in Swarm, as a config of
-// its own, for two reasons: every controller of the instance has the same one
-// after its data directory was lost, and it does not lie beside what is sealed
-// with it. Whoever can read it can read every spec and mount every secret. The
-// config carries no mark of ownership, so that no plan ever removes it.
+// Key returns the secret key of a Kargo instance, which is in Swarm as a config of
+// its own. This has two reasons: a controller that lost its data directory finds the
+// same key again, and the key is not beside what is sealed with it. Everybody who can
+// read the config can also read every spec and mount every secret. The config has no
+// label of ownership, so that no plan removes it.
 //
-// Where there is none it is made if create is set, else the answer is nil.
+// Where there is no key, Key creates one if create is set, and returns nil otherwise.
 func (c *Client) Key(ctx context.Context, instance string, create bool) ([]byte, error) {
 	name := keyName(instance)
 	key, err := c.readKey(ctx, name)
@@ -46,14 +46,14 @@ func (c *Client) Key(ctx context.Context, instance string, create bool) ([]byte,
 	if err != nil && kargo.FaultOf(err) != kargo.Conflict {
 		return nil, fmt.Errorf("keep the key of the instance: %w", err)
 	}
-	// Another controller may have been faster; what Swarm has is what counts.
+	// Another controller may have been faster: the key that Swarm has counts.
 	if key, err = c.readKey(ctx, name); err == nil && key == nil {
-		err = kargo.Errorf(kargo.Conflict, "the key of the instance, config %s, is gone again", name)
+		err = kargo.Errorf(kargo.Conflict, "the key of the instance, config %s, was removed again", name)
 	}
 	return key, err
 }
 
-// readKey answers nil where there is no such config.
+// readKey returns nil where there is no such config.
 func (c *Client) readKey(ctx context.Context, name string) ([]byte, error) {
 	config, err := call(ctx, c, "ConfigInspect", func(ctx context.Context) (swarm.Config, error) {
 		config, _, err := c.api.ConfigInspectWithRaw(ctx, name)
@@ -71,8 +71,8 @@ func (c *Client) readKey(ctx context.Context, name string) ([]byte, error) {
 	key := make([]byte, keyLength)
 	if text := bytes.TrimSpace(config.Spec.Data); len(text) != hex.EncodedLen(keyLength) || !decodes(key, text) {
 		return nil, &kargo.Error{
-			Fault: kargo.Unavailable, Err: fmt.Errorf("read the key of the instance: config %s is no key", name),
-			Hint: "remove it: another one is made, and services with secrets roll once",
+			Fault: kargo.Unavailable, Err: fmt.Errorf("read the key of the instance: config %s does not hold a key", name),
+			Hint: "remove the config: Kargo makes a new key, and services with secrets are updated once",
 		}
 	}
 	return key, nil
@@ -83,8 +83,8 @@ func decodes(key, text []byte) bool {
 	return err == nil
 }
 
-// keyName is the name of the config. Names of instances may be longer, or have
-// other characters, than those of configs: a digest stands for such a one.
+// keyName returns the name of the config. Names of instances may be longer than
+// those of configs, or have other characters: then a digest takes their place.
 func keyName(instance string) string {
 	if plainInstance.MatchString(instance) {
 		return "kargo-key-" + instance

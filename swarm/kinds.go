@@ -8,14 +8,13 @@ import (
 	"kargo"
 )
 
-// kinds has what this package does with each kind of object. A new kind gets a
-// row here, a list in Observe and a name in package swarmtest; a test holds the
-// rows to kargo.Kinds.
+// kinds has what this package does with each kind of object. A new kind needs a row
+// here, a list in Observe and a place in package swarmtest. A test compares the rows
+// with kargo.Kinds.
 var kinds = map[kargo.Kind]struct {
 	// events is Docker's word for the events of such objects.
 	events events.Type
-	// The writes of each action; nil where Swarm has none, or Kargo does not
-	// make it.
+	// The writes of each action; nil where Swarm has none or Kargo makes none.
 	create, update, remove writeFunc
 }{
 	// Nodes join and leave by themselves.

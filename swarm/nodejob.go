@@ -19,15 +19,15 @@ import (
 const (
 	// jobRest is the pause between two looks at a job on all nodes.
 	jobRest = 2 * time.Second
-	// jobLines of each node's log are reported.
+	// jobLines is how many lines of each node's log are reported.
 	jobLines = 20
-	// dockerSocket is where nodes have theirs.
+	// dockerSocket is the path of Docker's socket on nodes.
 	dockerSocket = "/var/run/docker.sock"
 )
 
-// RunOnNodes runs a program once on every node that takes tasks, waits until it
-// has ended everywhere or ctx ends, and answers what it said, by node. The job
-// is gone then, and so is one that an earlier process left.
+// RunOnNodes runs a program once on every node that accepts tasks. It waits until the
+// program has ended everywhere or ctx ends, and returns what it printed, by node. It
+// removes the job then, and any job that an earlier process left.
 func (c *Client) RunOnNodes(ctx context.Context, job kargo.NodeJob) (reports []kargo.NodeReport, err error) {
 	if err := c.removeJobs(ctx, job.Instance); err != nil {
 		return nil, err
@@ -49,8 +49,8 @@ func (c *Client) RunOnNodes(ctx context.Context, job kargo.NodeJob) (reports []k
 	return c.reports(ctx, tasks)
 }
 
-// jobSpec is a global job that Docker's socket is handed to. It needs root for
-// that, and nothing else.
+// jobSpec returns the spec of a global job that has Docker's socket. It needs root to
+// open the socket, and no other right.
 func jobSpec(job kargo.NodeJob) swarm.ServiceSpec {
 	return swarm.ServiceSpec{
 		Annotations: swarm.Annotations{Name: job.Name, Labels: map[string]string{kargo.LabelJob: job.Instance}},
@@ -83,8 +83,8 @@ func (c *Client) removeJobs(ctx context.Context, instance string) error {
 	return nil
 }
 
-// awaitJob looks until all tasks of a job have ended. A job has its tasks as
-// soon as Swarm has looked at it, so two looks in a row must agree.
+// awaitJob looks until all tasks of a job have ended. Swarm may not have created all
+// of them at the first look, so two looks in a row must have the same number.
 func (c *Client) awaitJob(ctx context.Context, name string) ([]kargo.Task, error) {
 	before := 0
 	for {
@@ -104,7 +104,7 @@ func (c *Client) awaitJob(ctx context.Context, name string) ([]kargo.Task, error
 	}
 }
 
-// reports are what the tasks of a job said, by the name of their node.
+// reports returns what the tasks of a job printed, by the name of their node.
 func (c *Client) reports(ctx context.Context, tasks []kargo.Task) ([]kargo.NodeReport, error) {
 	nodes, err := c.Nodes(ctx)
 	if err != nil {

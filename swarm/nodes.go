@@ -11,8 +11,8 @@ import (
 	"kargo"
 )
 
-// Nodes are the nodes of the Swarm, by host name: what labels they have, and
-// what a change of those must leave as it is. One call.
+// Nodes returns the nodes of the Swarm with their whole specs, sorted by host name.
+// It makes one call.
 func (c *Client) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 	nodes, err := call(ctx, c, "NodeList", func(ctx context.Context) ([]swarm.Node, error) {
 		return c.api.NodeList(ctx, swarm.NodeListOptions{})
@@ -31,9 +31,9 @@ func (c *Client) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 	return live, nil
 }
 
-// updateNode writes the whole spec of a node, as Swarm wants it. Somebody who
-// drained the node meanwhile gave it another version, so nothing of that is
-// undone.
+// updateNode writes the whole spec of a node, because Swarm takes no less. It undoes
+// nothing: if somebody drained the node meanwhile, its version is another one and
+// Swarm refuses the write.
 func (w writer) updateNode(ctx context.Context, change kargo.Change) error {
 	return w.write(ctx, "NodeUpdate", func(ctx context.Context) error {
 		return w.api.NodeUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, *change.Node)

@@ -20,15 +20,16 @@ import (
 	"kargo"
 )
 
-// Observe is the full look: four calls to Docker, and one more for the tasks
-// where they can matter. Its lists are sorted by name.
+// Observe reads all services, networks, configs and secrets. It makes four calls to
+// Docker, and one more for tasks where they can matter. Its lists are sorted by name.
+// Nodes are not read.
 //
-// All tasks are read, and TasksKnown set, if a stack of Kargo's has a network,
-// config or secret that no service names: it may be gone only after the tasks
-// that still hold it. Those are there even if their service is not, with their
-// networks in [kargo.Task].Networks. Else only the tasks of services short of
-// them are read, if there are any. Of those services the newest failed task of
-// each slot is there too; other tasks that have ended never are.
+// It reads all tasks, and sets TasksKnown, if a stack of Kargo has a network, config
+// or secret that no service uses: the object can be removed only after the tasks that
+// use it have ended. These tasks are in the result even if their service was removed,
+// with their networks in [kargo.Task].Networks. Otherwise it reads only the tasks of
+// services that are short of tasks. Of those services the result also has the failed
+// tasks that Swarm remembers. It has no other tasks that have ended.
 func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
 	services, err := c.listServices(ctx)
 	if err != nil {
@@ -57,9 +58,9 @@ func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
 	return cluster, nil
 }
 
-// Services is the light look: one call to Docker, services only, sorted by
-// name and translated as in Observe. Only a network that no look has met
-// before costs one call more, once.
+// Services reads the services only, sorted by name and with the same content as in
+// Observe. It makes one call, and one more for each network that it meets for the
+// first time.
 func (c *Client) Services(ctx context.Context) ([]kargo.LiveService, error) {
 	services, err := c.listServices(ctx)
 	if err != nil {
@@ -68,7 +69,7 @@ func (c *Client) Services(ctx context.Context) ([]kargo.LiveService, error) {
 	return c.translateServices(ctx, services)
 }
 
-// listServices reads all services and learns their names.
+// listServices reads all services and notes their names.
 func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
 	services, err := call(ctx, c, "ServiceList", func(ctx context.Context) ([]swarm.Service, error) {
 		return c.api.ServiceList(ctx, swarm.ServiceListOptions{Status: true})
@@ -106,9 +107,9 @@ func (c *Client) translateServices(ctx context.Context, services []swarm.Service
 	return live, nil
 }
 
-// learnNetworks asks for the name of each network of a spec that is not known:
-// one made since the last Observe, one that Docker leaves out of its list
-// ("host"), or one that is gone and only a PreviousSpec remembers.
+// learnNetworks asks for the names of the networks of a spec that are not known: they
+// were created after the last Observe, Docker does not list them ("host"), or they
+// were removed and only a PreviousSpec has them.
 func (c *Client) learnNetworks(ctx context.Context, spec *swarm.ServiceSpec) error {
 	if spec == nil {
 		return nil
@@ -139,8 +140,8 @@ func (c *Client) networkName(ctx context.Context, id string) (string, error) {
 	return found.Name, nil
 }
 
-// observeNetworks leaves out those that linger on the node after they were
-// removed from Swarm, see lingers.
+// observeNetworks leaves out networks that were removed from Swarm and are still on
+// the manager's node, see lingers.
 func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, error) {
 	networks, err := call(ctx, c, "NetworkList", func(ctx context.Context) ([]network.Summary, error) {
 		return c.api.NetworkList(ctx, network.ListOptions{})
@@ -168,8 +169,8 @@ func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, erro
 	return live, nil
 }
 
-// observeConfigs drops the contents at once: Docker has no way to leave them
-// out, and the name already says what they are.
+// observeConfigs does not keep the contents, which Docker always sends: the names
+// have digests of them.
 func (c *Client) observeConfigs(ctx context.Context) ([]kargo.LiveConfig, error) {
 	configs, err := call(ctx, c, "ConfigList", func(ctx context.Context) ([]swarm.Config, error) {
 		return c.api.ConfigList(ctx, swarm.ConfigListOptions{})
@@ -215,7 +216,7 @@ func (c *Client) observeSecrets(ctx context.Context) ([]kargo.LiveConfig, error)
 	return live, nil
 }
 
-// observeTasks reads the tasks if they can matter.
+// observeTasks reads the tasks where they can matter, see Observe.
 func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error {
 	short := map[string]bool{}
 	only := filters.NewArgs()
@@ -233,7 +234,7 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 	}
 	tasks, err := c.listTasks(ctx, only)
 	if isNotFound(err) {
-		// One of the services was removed just now.
+		// One of the services was removed after it was listed.
 		tasks, err = c.listTasks(ctx, filters.NewArgs())
 	}
 	if err != nil {
@@ -243,7 +244,7 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 	return nil
 }
 
-// listTasks answers the newest first.
+// listTasks returns tasks, the newest first.
 func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task, error) {
 	tasks, err := call(ctx, c, "TaskList", func(ctx context.Context) ([]swarm.Task, error) {
 		return c.api.TaskList(ctx, swarm.TaskListOptions{Filters: only})
@@ -259,9 +260,9 @@ func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task
 	return translated, nil
 }
 
-// Tasks are all tasks of the services that Swarm remembers, the newest first,
-// with what they say of themselves. One call, and one more for the names of
-// the nodes on which tasks failed.
+// Tasks returns all tasks of services that Swarm remembers, the newest first; the
+// tasks of all services if none is named. It makes one call, and one more where it
+// does not know the name of a node on which a task failed.
 func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {
 	only := filters.NewArgs()
 	for _, service := range services {
@@ -274,9 +275,8 @@ func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, e
 	return tasks, c.nameNodes(ctx, tasks)
 }
 
-// nameNodes puts the names of nodes in the place of their ids, where a task
-// failed or cannot start: only then does a person want to know. One call for a
-// node that was never asked for.
+// nameNodes replaces the ids of nodes by names where a task failed or cannot start,
+// because only there people read them. It makes one call if a name is not known.
 func (c *Client) nameNodes(ctx context.Context, tasks []kargo.Task) error {
 	for i, task := range tasks {
 		state := swarm.TaskState(task.State)
@@ -296,11 +296,11 @@ func (c *Client) nameNodes(ctx context.Context, tasks []kargo.Task) error {
 	return nil
 }
 
-// maxLog bounds what is read of a log, in bytes.
+// maxLog is how much of a log is read at most, in bytes.
 const maxLog = 16 << 10
 
-// LogTail is the end of a task's log, at most so many lines, as the task wrote
-// them. What it says may be secret.
+// LogTail returns the end of a task's log, at most so many lines and 16 KiB, as the
+// task wrote them. They may have secrets.
 func (c *Client) LogTail(ctx context.Context, task string, lines int) ([]string, error) {
 	text, err := call(ctx, c, "TaskLogs", func(ctx context.Context) (string, error) {
 		stream, err := c.api.TaskLogs(ctx, task, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lines)})
@@ -318,7 +318,7 @@ func (c *Client) LogTail(ctx context.Context, task string, lines int) ([]string,
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), nil
 }
 
-// shortOfTasks tells whether fewer tasks run, or have completed, than should.
+// shortOfTasks reports whether fewer tasks run, or have completed, than should.
 func shortOfTasks(service kargo.LiveService) bool {
 	if job := service.Spec.Mode.ReplicatedJob; job != nil {
 		return job.TotalCompletions != nil && service.Completed < *job.TotalCompletions
@@ -326,9 +326,9 @@ func shortOfTasks(service kargo.LiveService) bool {
 	return service.Running < service.Desired
 }
 
-// hasLeftovers tells whether a stack of Kargo's has a network, config or secret
-// that no service names, in its spec or in the one it would roll back to.
-// Whether that can go is a question to all tasks.
+// hasLeftovers reports whether a stack of Kargo has a network, config or secret that
+// no service uses, in its spec or in the one that a rollback returns to. All tasks
+// must be read to know whether such an object can be removed.
 func hasLeftovers(cluster kargo.Cluster) bool {
 	used := map[string]bool{}
 	for _, service := range cluster.Services {
@@ -348,7 +348,7 @@ func hasLeftovers(cluster kargo.Cluster) bool {
 		slices.ContainsFunc(cluster.Configs, func(c kargo.LiveConfig) bool { return leftover(c.Name, c.Labels) })
 }
 
-// mentioned are the names of the networks, configs and secrets of a spec.
+// mentioned returns the names of the networks, configs and secrets of a spec.
 func mentioned(spec *swarm.ServiceSpec) []string {
 	var names []string
 	for _, attachment := range slices.Concat(spec.TaskTemplate.Networks, deprecatedNetworks(spec)) {

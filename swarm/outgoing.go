@@ -9,13 +9,13 @@ import (
 	"kargo"
 )
 
-// outgoing is the spec as it is sent: a copy of the plan's, with the ids of
-// configs and secrets. The daemon itself turns the names of networks into ids.
+// outgoing returns the spec that is sent: a copy of the plan's, with the ids of
+// configs and secrets. The daemon itself replaces the names of networks by ids.
 func (w writer) outgoing(ctx context.Context, change kargo.Change) (swarm.ServiceSpec, error) {
 	spec := *change.Service
-	// A manager that finds a task with a placement of a service without one
-	// dereferences nil and dies, and dies again whenever it starts (seen with
-	// 20.10, and still in swarmkit 2.0): so there always is one.
+	// A service must have a placement. If it has none and one of its tasks has
+	// one, the manager dereferences nil and crashes, at each start (seen with
+	// 20.10, and in the source of swarmkit 2.0).
 	if spec.TaskTemplate.Placement == nil {
 		spec.TaskTemplate.Placement = &swarm.Placement{}
 	}
@@ -43,7 +43,7 @@ func (w writer) outgoing(ctx context.Context, change kargo.Change) (swarm.Servic
 	return spec, nil
 }
 
-// auth is the credential that the nodes need for the image of a change.
+// auth returns the credential that nodes need for the image of a change.
 func (w writer) auth(change kargo.Change) (string, error) {
 	if change.Service.TaskTemplate.ContainerSpec == nil {
 		return "", nil
@@ -78,7 +78,7 @@ func (c *Client) secretID(ctx context.Context, name string) (string, error) {
 	})
 }
 
-// lookUp finds an id in the table, else asks Docker.
+// lookUp returns an id from the table, else asks Docker.
 func (c *Client) lookUp(ctx context.Context, kind, name string, in table, operation string, ask func(context.Context) (string, error)) (string, error) {
 	if id, ok := c.names.get(in, name); ok {
 		return id, nil
@@ -91,8 +91,8 @@ func (c *Client) lookUp(ctx context.Context, kind, name string, in table, operat
 	return id, nil
 }
 
-// forgetReferences drops what is known of the configs and secrets of a spec
-// that Swarm refused: one of them may have been made anew under its old name.
+// forgetReferences removes the configs and secrets of a spec that Swarm refused from
+// the table: one of them may have been removed and created again.
 func (c *Client) forgetReferences(spec swarm.ServiceSpec) {
 	container := spec.TaskTemplate.ContainerSpec
 	if container == nil {

@@ -12,9 +12,9 @@ import (
 	"kargo"
 )
 
-// names is what is known of which id means which name. Swarm's ids are random
-// and never used again, so an entry can be old but never wrong; one that Swarm
-// does not know any more maps to itself, so that it is asked about only once.
+// names has the names of ids, and the ids of names, that were met so far. Swarm never
+// uses an id again, so an entry may be old and is never wrong. An id that Swarm does
+// not know any more maps to itself, so that it is asked for only once.
 type names struct {
 	mu       sync.Mutex
 	networks map[string]string // names by id
@@ -25,7 +25,7 @@ type names struct {
 	nodes    map[string]string // names by id
 }
 
-// table picks one of the maps.
+// table selects one of the maps.
 type table func(*names) *map[string]string
 
 func networkNames(n *names) *map[string]string { return &n.networks }
@@ -64,7 +64,7 @@ func (n *names) replace(of table, entries map[string]string) {
 	*of(n) = maps.Clone(entries)
 }
 
-// name is the name behind an id, or the id itself.
+// name returns the name of an id, or the id itself.
 func (n *names) name(of table, id string) string {
 	if name, ok := n.get(of, id); ok {
 		return name
@@ -72,8 +72,8 @@ func (n *names) name(of table, id string) string {
 	return id
 }
 
-// liveService translates what Docker says of a service. The networks it names
-// must be in the table already.
+// liveService translates a service of Docker's. The networks that it uses must be in
+// the table already.
 func (n *names) liveService(service swarm.Service) kargo.LiveService {
 	live := kargo.LiveService{
 		ID:      service.ID,
@@ -100,9 +100,8 @@ func (n *names) liveService(service swarm.Service) kargo.LiveService {
 	return live
 }
 
-// translateSpec undoes, in place, what was done to a spec between the workspace
-// and Swarm's store, as far as this package did it or knows more than the
-// planner can: ids and digests. Docker's defaults are the planner's.
+// translateSpec replaces ids by names, and images with digests by those that were
+// wanted, in place. Docker's defaults stay: the planner knows them.
 func (n *names) translateSpec(spec *swarm.ServiceSpec) {
 	n.nameNetworks(spec.TaskTemplate.Networks)
 	n.nameNetworks(deprecatedNetworks(spec))
@@ -125,15 +124,15 @@ func (n *names) nameNetworks(networks []swarm.NetworkAttachmentConfig) {
 	}
 }
 
-// deprecatedNetworks are the ones that services of old clients still have in
-// the spec itself rather than in the task template.
+// deprecatedNetworks returns the networks that services of old clients have in the
+// spec itself, and not in the task template.
 func deprecatedNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
 	//nolint:staticcheck // read, never written
 	return spec.Networks
 }
 
-// askedImage is the image as the workspace wrote it, if the label that
-// remembers it still speaks of the image that runs.
+// askedImage returns the image as the workspace has it, if the label that records it
+// is still about the image that runs.
 func askedImage(image, label string) string {
 	if label == "" {
 		return image
@@ -145,8 +144,8 @@ func askedImage(image, label string) string {
 	return image
 }
 
-// familiar is an image as Docker's library writes it on the way to the daemon:
-// with a tag, without the default registry.
+// familiar returns an image as Docker's library sends it to the daemon: with a tag,
+// without the default registry.
 func familiar(image string) string {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
@@ -155,7 +154,7 @@ func familiar(image string) string {
 	return reference.FamiliarString(reference.TagNameOnly(named))
 }
 
-// task translates what Docker says of a task.
+// task translates a task of Docker's.
 func (n *names) task(task swarm.Task) kargo.Task {
 	translated := kargo.Task{
 		ID:      task.ID,
@@ -182,7 +181,7 @@ func (n *names) task(task swarm.Task) kargo.Task {
 		}
 		translated.Networks = append(translated.Networks, name)
 	}
-	// A task that is not placed yet has no attachments, but will take them.
+	// A task that has no node yet has no attachments, but will get them.
 	if len(task.NetworksAttachments) == 0 {
 		for _, network := range task.Spec.Networks {
 			translated.Networks = append(translated.Networks, n.name(networkNames, network.Target))

@@ -16,9 +16,9 @@ import (
 // Unavailable error. It is for the caller to call it again, and to look at what
 // it missed meanwhile.
 func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
-	// Docker's library reads the version in Events before it is agreed on, while
-	// another call may be agreeing on it; and Events has no deadline to notice
-	// that the daemon is silent.
+	// Docker's library reads the version in Events before it is negotiated, while
+	// another call may be negotiating it. And Events has no deadline, so it would
+	// not notice a silent daemon.
 	if err := c.agreeOnVersion(ctx); err != nil {
 		return fmt.Errorf("watch swarm events: %w", err)
 	}
@@ -27,7 +27,7 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	for _, kind := range kinds {
 		only.Add("type", string(kind.events))
 	}
-	// Docker's library leaves a goroutine behind until this context ends.
+	// Docker's library keeps a goroutine until this context ends.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages, broken := c.api.Events(ctx, events.ListOptions{Filters: only})
