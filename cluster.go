@@ -140,7 +140,7 @@ func (t Task) Ended() bool {
 // Event is a change of an object in Swarm, whoever made it.
 type Event struct {
 	Kind   Kind   // KindService, …; Docker's own word for what is no Kind
-	Name   string // of the object, or its id where Docker tells no name
+	Name   string // of the object, or its id where Docker sends no name
 	Action string // "create", "update", "remove"
 }
 

@@ -105,7 +105,7 @@ func TestStandIn(t *testing.T) {
 	}
 }
 
-// describe tells what StandIn returned for stack web.
+// describe returns what StandIn returned for stack web, as text.
 func describe(needed []string, in plan.StandIns) string {
 	var parts []string
 	if len(needed) > 0 {

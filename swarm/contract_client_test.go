@@ -41,7 +41,7 @@ func (b *bed) service(t *testing.T) kargo.LiveService {
 	return services[0]
 }
 
-// apply carries out changes and answers what became of each, a line each, then
+// apply carries out changes and returns the outcome of each, a line each, then
 // the error's fault.
 func (b *bed) apply(t *testing.T, changes ...kargo.Change) string {
 	t.Helper()
@@ -229,7 +229,7 @@ var clientContracts = []contract{
 		spec.TaskTemplate.ContainerSpec.Configs = []*dockerswarm.ConfigReference{configFile("", b.name("config"), "/config")}
 		same(t, "config", b.apply(t, serviceChange(spec)),
 			"create service one: conflict: create service one: look up config config: config config not found\n= conflict")
-		// One made anew under its name has another id than the client knows.
+		// One that was created again has another id than the client knows.
 		b.apply(t, b.config("config", false))
 		if err := b.api.ConfigRemove(t.Context(), b.name("config")); err != nil {
 			t.Fatal(err)

@@ -1,15 +1,21 @@
-// Package swarmtest is a Swarm in memory that speaks Docker's HTTP API, so that
-// Docker's own client, and the kargo binary over a socket, run against it as
-// they run against a manager. It obeys what was seen on a real engine: the
-// contract test of package swarm runs the same cases against both.
+// Package swarmtest is a Swarm in memory for tests. It speaks Docker's HTTP API, so
+// that Docker's own client works with it as with a manager, and so does the kargo
+// program over a socket. It behaves as a real engine was seen to: the contract test
+// of package swarm runs the same cases against both.
 //
-// Time does not pass by itself. In an engine of [New] nothing happens to tasks,
-// updates and rollbacks until [Engine.Step] or [Engine.Settle]; with
-// [AutoSettle] every write has run its course by the time it is answered. So
-// tests need no clock. Ids and times are the same in every run.
+// # What to call
 //
-// People's actions (scaling by hand, removing a network) are done with Docker's
-// client, as people do them.
+//   - [New] makes an engine; [Engine.Client] returns a Docker client of it. The
+//     engine is an [http.Handler] as well.
+//   - [Engine.Step] and [Engine.Settle] let time pass. Until then nothing happens to
+//     tasks, updates and rollbacks. With [AutoSettle] each write has its full effect
+//     before it returns. So tests need no clock.
+//   - [Engine.Image] says what the containers of an image do.
+//   - [Engine.Fail] makes requests fail; [Engine.Disconnect] ends event streams.
+//   - [Engine.Writes] and [Engine.Calls] return what was done.
+//
+// Do the actions of people, such as to scale a service by hand, with Docker's client.
+// Ids and times are the same in every run.
 package swarmtest
 
 import (
@@ -28,8 +34,8 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// Engine is a Swarm and the manager that answers for it. It is an
-// [http.Handler] and safe for concurrent use.
+// Engine is a Swarm and its manager. It is an [http.Handler] and safe for concurrent
+// use.
 type Engine struct {
 	mux *http.ServeMux
 
@@ -58,10 +64,10 @@ type Engine struct {
 // Option changes an engine that New makes.
 type Option func(*Engine)
 
-// AutoSettle lets every write run its course before it is answered.
+// AutoSettle lets every write have its full effect before it returns.
 func AutoSettle(e *Engine) { e.autoSettle = true }
 
-// Nodes gives the Swarm nodes of these names in place of the one manager
+// Nodes makes the Swarm of nodes with these names, in place of the one manager
 // "node-1". The first is the manager, the others are workers.
 func Nodes(names ...string) Option {
 	return func(e *Engine) {
@@ -72,16 +78,16 @@ func Nodes(names ...string) Option {
 	}
 }
 
-// Clock gives the Swarm the time of others in the place of its own, for tests
-// of those who compare the two. It must not go back.
+// Clock sets the clock of the Swarm, for tests that compare its times with their own.
+// The clock must not go back.
 func Clock(now func() time.Time) Option { return func(e *Engine) { e.clock = now } }
 
-// Newest makes the engine do as engine 29 does, where that differs from the
-// older ones: the filter of networks by name finds any part of a name, and a
-// task whose image cannot be pulled tries again by itself.
+// Newest makes the engine behave like engine 29 where that differs from older ones:
+// the name filter of networks matches any part of a name, and a task whose image
+// cannot be pulled stays preparing and tries again.
 func Newest(e *Engine) { e.newest = true }
 
-// New makes a Swarm with one node, its ingress network, and nothing else.
+// New returns a Swarm with one node, its ingress network, and nothing else.
 func New(options ...Option) *Engine {
 	e := &Engine{
 		images:    map[string]Behaviour{},
@@ -97,21 +103,22 @@ func New(options ...Option) *Engine {
 	return e
 }
 
-// Behaviour is what containers of an image do. The zero value pulls, starts,
-// turns healthy and runs for ever; as a job it ends at once without error.
+// Behaviour is what the containers of an image do. With the zero value the image is
+// pulled, and its containers start, become healthy and run without end; as a job they
+// end at once with success.
 type Behaviour struct {
-	// Missing: no node has it and no registry knows it.
+	// Missing: no node and no registry has the image.
 	Missing bool
 	// Unhealthy: its health check fails, so its tasks fail before they run.
 	Unhealthy bool
-	// Exits: it ends by itself after it ran for one step, with ExitCode.
+	// Exits: it ends by itself with ExitCode after it ran for one step.
 	Exits    bool
 	ExitCode int
 	// Unknown: its registry says that it has no such image.
 	Unknown bool
 	// Unlisted: nodes have it, but no registry can be asked for its digest.
 	Unlisted bool
-	// Digest is what the registry answers, if not the usual one.
+	// Digest is the digest that the registry returns, in place of the usual one.
 	Digest string
 }
 
@@ -124,7 +131,7 @@ func (e *Engine) Image(image string, behaviour Behaviour) {
 
 func (e *Engine) behaviour(image string) Behaviour { return e.images[unpinned(image)] }
 
-// Calls counts the requests so far, by "METHOD /path" with the path as in
+// Calls returns the numbers of requests so far, by "METHOD /path" with the path as in
 // Docker's reference: "POST /services/{id}/update".
 func (e *Engine) Calls() map[string]int {
 	e.mu.Lock()
@@ -132,20 +139,20 @@ func (e *Engine) Calls() map[string]int {
 	return maps.Clone(e.calls)
 }
 
-// Writes lists what was written so far and not refused: "create network net".
+// Writes returns the writes so far that were not refused: "create network net".
 func (e *Engine) Writes() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.writes)
 }
 
-// bump starts a change: it answers the version of the changed object.
+// bump starts a change and returns the version of the changed object.
 func (e *Engine) bump() swarm.Version {
 	e.index++
 	return swarm.Version{Index: e.index}
 }
 
-// now is the engine's own time, which moves with every change.
+// now returns the engine's own time, which moves with every change.
 func (e *Engine) now() time.Time {
 	if e.clock != nil {
 		return e.clock()
@@ -153,26 +160,27 @@ func (e *Engine) now() time.Time {
 	return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(e.index) * time.Millisecond)
 }
 
-// newID looks as random as a real one, for prefixes of ids match too.
+// newID returns an id that looks as random as a real one, because requests may name
+// an object by the start of its id.
 func (e *Engine) newID() string {
 	e.made++
 	sum := sha256.Sum256(fmt.Append(nil, e.made))
 	return new(big.Int).SetBytes(sum[:]).Text(36)[:25]
 }
 
-// newMeta is that of an object just made.
+// newMeta returns the metadata of a new object.
 func (e *Engine) newMeta() swarm.Meta {
 	version := e.bump()
 	return swarm.Meta{Version: version, CreatedAt: e.now(), UpdatedAt: e.now()}
 }
 
-// touch renews the version of an object just changed.
+// touch gives a changed object a new version.
 func (e *Engine) touch(meta *swarm.Meta) {
 	meta.Version = e.bump()
 	meta.UpdatedAt = e.now()
 }
 
-// wrote notes a write that was carried out and lets it run its course.
+// wrote records a write, and with AutoSettle lets it have its full effect.
 func (e *Engine) wrote(kind events.Type, action events.Action, id, name string) {
 	e.writes = append(e.writes, fmt.Sprintf("%s %s %s", action, kind, name))
 	e.tell(kind, action, id, name)
@@ -181,9 +189,8 @@ func (e *Engine) wrote(kind events.Type, action events.Action, id, name string) 
 	}
 }
 
-// find picks an object by id, by name (Swarm's names ignore case), or by the
-// start of its id, in the order that Docker tries them. It answers -1 if there
-// is none.
+// find returns the position of an object by its id, its name (Swarm ignores case) or
+// the start of its id, in the order in which Docker tries them; -1 if there is none.
 func find[T any](objects []T, wanted string, id, name func(T) string) int {
 	for _, matches := range []func(T) bool{
 		func(object T) bool { return id(object) == wanted },

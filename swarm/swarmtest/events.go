@@ -17,7 +17,7 @@ type listener struct {
 	gone chan struct{} // closed by Disconnect
 }
 
-// Disconnect ends all streams of events, as a restart of the daemon does.
+// Disconnect ends all event streams, as a restart of the daemon does.
 func (e *Engine) Disconnect() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -110,7 +110,7 @@ func wanted(only filters.Args, message events.Message) bool {
 		only.ExactMatch("event", string(message.Action))
 }
 
-// sinceOf reads the time as Docker's client writes it: seconds, a dot, nanos.
+// sinceOf reads the time as Docker's client writes it: seconds, a dot, nanoseconds.
 func sinceOf(r *http.Request) (time.Time, bool) {
 	raw := r.URL.Query().Get("since")
 	if raw == "" {

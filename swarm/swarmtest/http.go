@@ -16,25 +16,25 @@ import (
 	"github.com/docker/docker/api/types/system"
 )
 
-// apiVersion is that of the engine whose behaviour this is: Docker 20.10.
+// apiVersion is the version of Docker 20.10, whose behaviour this is.
 const apiVersion = "1.41"
 
-// Fault decides what happens to a request: a status above zero answers the
-// message with it, 0 lets the request pass, and the others are below. The
-// request's path has no version in front.
+// Fault decides what happens to a request. A status above zero is returned with the
+// message, 0 lets the request pass, and the others are below. The path of the request
+// has no version in front.
 type Fault func(r *http.Request) (status int, message string)
 
-// What else than answering an error a Fault can ask for.
+// What a Fault can return beside an HTTP status.
 const (
-	// Cut ends the connection without an answer; nothing is carried out.
+	// Cut closes the connection without an answer. Nothing is carried out.
 	Cut = -1 - iota
-	// CutAfter carries the request out and ends the connection then.
+	// CutAfter carries the request out and closes the connection without an answer.
 	CutAfter
-	// Silent answers nothing until the client gives up.
+	// Silent sends no answer until the client gives up.
 	Silent
 )
 
-// Fail asks the fault what to do with each request from now on; nil ends that.
+// Fail calls the fault for each request from now on; nil ends that.
 func (e *Engine) Fail(fault Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -53,7 +53,7 @@ func refuse(status int, format string, args ...any) error {
 	return &apiError{status, fmt.Sprintf(format, args...)}
 }
 
-// invalid is how Swarm's own refusals arrive: as gRPC errors.
+// invalid returns a refusal of Swarm's own, which arrives as a gRPC error.
 func invalid(format string, args ...any) error {
 	return refuse(http.StatusBadRequest, "rpc error: code = InvalidArgument desc = "+format, args...)
 }
@@ -113,7 +113,7 @@ func (e *Engine) routes() {
 	e.mux.HandleFunc("GET /events", e.streamEvents)
 }
 
-// answering makes an http handler of one that answers or refuses.
+// answering makes an HTTP handler of a function that returns an answer or an error.
 func (e *Engine) answering(handler func(*http.Request) (answer, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		status, body := e.handle(handler, r)
@@ -123,8 +123,8 @@ func (e *Engine) answering(handler func(*http.Request) (answer, error)) http.Han
 	}
 }
 
-// handle runs a handler alone, and encodes its answer while nothing changes:
-// it is made of the engine's own state.
+// handle runs one handler at a time, and encodes its answer under the same lock,
+// because the answer shares the engine's state.
 func (e *Engine) handle(handler func(*http.Request) (answer, error), r *http.Request) (int, []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -182,7 +182,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mux.ServeHTTP(w, r)
 }
 
-// discard is where an answer goes whose connection is cut.
+// discard takes an answer that nobody receives.
 type discard struct{}
 
 func (discard) Header() http.Header            { return http.Header{} }
@@ -219,7 +219,7 @@ func filtersOf(r *http.Request) (filters.Args, error) {
 	return args, nil
 }
 
-// matches tells whether an object passes the filters that all kinds share.
+// matches reports whether an object passes the filters that all kinds share.
 func matches(only filters.Args, id, name string, labels map[string]string) bool {
 	prefixOf := func(text string) func(string) bool {
 		return func(wanted string) bool { return strings.HasPrefix(text, wanted) }
@@ -233,7 +233,7 @@ func matches(only filters.Args, id, name string, labels map[string]string) bool 
 	return only.MatchKVList("label", labels)
 }
 
-// versionOf is the version that a write names, as ServiceUpdate and its kin do.
+// versionOf returns the version that a write names, such as ServiceUpdate.
 func versionOf(r *http.Request, kind string) (uint64, error) {
 	raw := r.URL.Query().Get("version")
 	version, err := strconv.ParseUint(raw, 10, 64)

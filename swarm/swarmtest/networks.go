@@ -12,7 +12,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// predefined marks Swarm's own "host": it takes services, yet no list has it.
+// predefined marks Swarm's own network "host": services can use it, and no list has it.
 const predefined = "com.docker.swarm.predefined"
 
 func (e *Engine) addPredefinedNetworks() {
@@ -51,8 +51,8 @@ func (e *Engine) listNetworks(r *http.Request) (answer, error) {
 	return ok(listed)
 }
 
-// matchesNetwork: unlike those of other kinds, networks are found by their whole
-// name, or from engine 29 on by any part of it.
+// matchesNetwork reports whether a network passes the filters. Unlike objects of other
+// kinds, networks match by their whole name, or since engine 29 by any part of it.
 func (e *Engine) matchesNetwork(only filters.Args, n *network.Inspect) bool {
 	named := only.ExactMatch("name", n.Name)
 	if e.newest {
@@ -117,8 +117,9 @@ func (e *Engine) removeNetwork(r *http.Request) (answer, error) {
 	return done(http.StatusNoContent)
 }
 
-// networkInUse refuses the removal of a network that the Spec of a service
-// names, or a task that is meant to run. Tasks of removed services do not count.
+// networkInUse refuses the removal of a network that the Spec of a service names, that
+// a task which should run uses, or that a person's container is attached to. Tasks of
+// removed services do not count.
 func (e *Engine) networkInUse(id string) error {
 	const refusal = "rpc error: code = FailedPrecondition desc = network %s is in use by %s %s"
 	for _, s := range e.services {
@@ -140,7 +141,8 @@ func (e *Engine) networkInUse(id string) error {
 }
 
 // Attach connects a person's container of this name to an attachable network, as
-// `docker run --network` does. Its task is in no list, and keeps the network.
+// `docker run --network` does. Its task is in no list, and the network cannot be
+// removed.
 func (e *Engine) Attach(networkName, container string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,7 +156,7 @@ func (e *Engine) Attach(networkName, container string) {
 	}
 }
 
-// Detach removes a person's container again.
+// Detach removes a container that Attach connected.
 func (e *Engine) Detach(networkName, container string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -169,8 +171,8 @@ func attached(networks []swarm.NetworkAttachmentConfig, id string) bool {
 	return slices.ContainsFunc(networks, func(n swarm.NetworkAttachmentConfig) bool { return n.Target == id })
 }
 
-// resolveNetworks turns the names of networks in a spec into ids. Like the
-// daemon it answers 500, and not 404, to a name it does not know.
+// resolveNetworks replaces the names of networks in a spec by ids. Like the daemon it
+// returns 500, and not 404, for a name that does not exist.
 func (e *Engine) resolveNetworks(spec *swarm.ServiceSpec) error {
 	networks := spec.TaskTemplate.Networks
 	if len(networks) == 0 {
@@ -186,7 +188,7 @@ func (e *Engine) resolveNetworks(spec *swarm.ServiceSpec) error {
 	return nil
 }
 
-// specNetworks are those of clients that still set them outside the template.
+// specNetworks returns the networks that old clients set outside the task template.
 func specNetworks(spec *swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
 	//nolint:staticcheck // what old clients sent must be read back
 	return spec.Networks

@@ -27,8 +27,8 @@ func (e *Engine) addNode(name string) {
 	e.nodes = append(e.nodes, node)
 }
 
-// NodeDown takes a node off the Swarm without a word, or back. Its tasks stay
-// as they were last heard of; others take their place elsewhere.
+// NodeDown makes a node unreachable, or reachable again. Its tasks keep their last
+// state; others are started elsewhere in their place.
 func (e *Engine) NodeDown(name string, down bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,7 +125,7 @@ var (
 	constraintValue = regexp.MustCompile(`^(?i)[a-z0-9:\-_\s\.\*\(\)\?\+\[\]\\\^\$\|\/]+$`)
 )
 
-// parseConstraint refuses what Swarm refuses; it does so without a gRPC code.
+// parseConstraint refuses what Swarm refuses, without a gRPC code.
 func parseConstraint(text string) (constraint, error) {
 	const unknown = "rpc error: code = Unknown desc = "
 	key, value, equal := strings.Cut(text, "==")
@@ -169,7 +169,7 @@ func (c constraint) holds(node *swarm.Node) bool {
 	return strings.EqualFold(actual, c.value) == c.equal
 }
 
-// fits tells whether a node is up, takes tasks, and satisfies the placement.
+// fits reports whether a node is up, accepts tasks and satisfies the placement.
 func fits(node *swarm.Node, placement *swarm.Placement) bool {
 	if node == nil || node.Status.State != swarm.NodeStateReady || node.Spec.Availability != swarm.NodeAvailabilityActive {
 		return false
@@ -177,7 +177,7 @@ func fits(node *swarm.Node, placement *swarm.Placement) bool {
 	return meets(node, placement)
 }
 
-// meets tells whether a node satisfies the constraints of a placement.
+// meets reports whether a node satisfies the constraints of a placement.
 func meets(node *swarm.Node, placement *swarm.Placement) bool {
 	return placement == nil || !slices.ContainsFunc(placement.Constraints, func(text string) bool {
 		parsed, err := parseConstraint(text)

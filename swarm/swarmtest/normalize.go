@@ -12,8 +12,8 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// normalize does to a spec what the way into Swarm's store and back does to it:
-// some defaults are written in, empty things vanish.
+// normalize changes a spec as Swarm's store does: it writes some defaults into it and
+// drops what is empty.
 func normalize(spec *swarm.ServiceSpec) error {
 	spec.Labels = labelsOrEmpty(spec.Labels)
 	task := &spec.TaskTemplate
@@ -51,7 +51,7 @@ func normalizeContainer(spec *swarm.ContainerSpec) error {
 		if options == nil {
 			continue
 		}
-		// Only these two fields are understood; without them nothing is left.
+		// Swarm knows these two fields only; without them nothing is left.
 		bound.BindOptions = nil
 		if options.Propagation != "" || options.NonRecursive {
 			bound.BindOptions = &mount.BindOptions{Propagation: options.Propagation, NonRecursive: options.NonRecursive}
@@ -163,7 +163,7 @@ func normalizeMode(mode *swarm.ServiceMode) error {
 	return nil
 }
 
-// unpinned is an image as Docker writes it for people, without its digest.
+// unpinned returns an image as Docker shows it to people, without its digest.
 func unpinned(image string) string {
 	image, _, _ = strings.Cut(image, "@")
 	named, err := reference.ParseNormalizedNamed(image)

@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// Limits of Swarm; the sizes themselves are refused too.
+// Limits of Swarm. Content of exactly this size is refused as well.
 const (
 	maxConfigSize = 1000 * 1024
 	maxSecretSize = 500 * 1024
@@ -37,8 +37,8 @@ func alreadyExists(kind, name string) error {
 
 func onlyLabels() error { return invalid("only updates to Labels are allowed") }
 
-// inUse refuses the removal of a config or secret that the Spec of a service
-// names. Swarm does not look at PreviousSpec here.
+// inUse refuses the removal of a config or secret that the Spec of a service names.
+// Swarm does not check PreviousSpec.
 func (e *Engine) inUse(kind, name string, references func(*swarm.ContainerSpec) bool) error {
 	var users []string
 	for _, s := range e.services {
@@ -160,12 +160,12 @@ func (e *Engine) removeConfig(r *http.Request) (answer, error) {
 	return done(http.StatusNoContent)
 }
 
-// Secrets. What they hold is never read back.
+// Secrets. Their content cannot be read back.
 
 func secretID(s *swarm.Secret) string   { return s.ID }
 func secretName(s *swarm.Secret) string { return s.Spec.Name }
 
-// hidden is a secret as it is answered.
+// hidden returns a secret without its content.
 func hidden(secret *swarm.Secret) *swarm.Secret {
 	shown := *secret
 	shown.Spec.Data = nil

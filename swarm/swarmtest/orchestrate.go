@@ -6,18 +6,18 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// patience is how often in a row a slot may fail while the Swarm settles.
+// patience is how often in a row a slot may fail before Settle gives up on it.
 const patience = 3
 
 // slot is a place for one task of a service: a number, or the node of a global
-// service. Its tasks are in the order they were made.
+// service. Its tasks are in the order in which they were made.
 type slot struct {
 	number int
 	node   string
 	tasks  []*task
 }
 
-// wanted is the newest task that is meant to run, or nil.
+// wanted returns the newest task that should run, or nil.
 func (s *slot) wanted() *task {
 	for _, t := range slices.Backward(s.tasks) {
 		if t.wanted() {
@@ -39,8 +39,8 @@ func (s *slot) failures(generation uint64) int {
 	return count
 }
 
-// orchestrate makes the tasks that a service lacks, removes those that it has
-// too many, replaces those that ended, and carries its update on.
+// orchestrate creates the tasks that a service lacks, removes those that it has too
+// many, replaces those that ended, and continues its update.
 func (e *Engine) orchestrate(s *service, settling bool) {
 	if isJob(s.Spec.Mode) {
 		e.orchestrateJob(s, settling)
@@ -58,7 +58,7 @@ func (e *Engine) orchestrate(s *service, settling bool) {
 		case current.ended():
 			e.restart(s, at, current, settling)
 		case !e.reachable(current):
-			// The node is gone or drained: the task goes elsewhere.
+			// The node is removed or drained: the task is started elsewhere.
 			e.shutDown(current)
 			if at.node == "" {
 				e.newTask(s, at.number, "", nil)
@@ -67,7 +67,7 @@ func (e *Engine) orchestrate(s *service, settling bool) {
 	}
 }
 
-// spent tells whether a slot stays empty: its last task ended for good.
+// spent reports whether a slot stays empty because its last task ended for good.
 func (s *slot) spent(of *service) bool {
 	if len(s.tasks) == 0 {
 		return false
@@ -76,7 +76,7 @@ func (s *slot) spent(of *service) bool {
 	return last.generation == of.generation && last.ended() && last.Status.State != swarm.TaskStateShutdown
 }
 
-// reachable tells whether a placed task's node is up and takes tasks.
+// reachable reports whether the node of a task is up and accepts tasks.
 func (e *Engine) reachable(t *task) bool {
 	return t.NodeID == "" || fits(e.node(t.NodeID), nil)
 }
@@ -86,8 +86,7 @@ func (e *Engine) shutDown(t *task) {
 	t.DesiredState = swarm.TaskStateShutdown
 }
 
-// slots are the slots that a service should have; tasks outside of them are
-// taken down.
+// slots returns the slots that a service should have. Tasks in others are stopped.
 func (e *Engine) slots(s *service) []*slot {
 	var slots []*slot
 	byNumber, byNode := map[int]*slot{}, map[string]*slot{}
@@ -137,8 +136,8 @@ func (e *Engine) restart(s *service, at *slot, ended *task, settling bool) {
 	}
 }
 
-// filled tells whether a task of the spec in force lives in the slot: the old
-// one, where an update that starts the new task first was rolled back.
+// filled reports whether the slot has a task of the spec in force. This may be the old
+// task, where an update that starts the new task first was rolled back.
 func (e *Engine) filled(at *slot, of *service) bool {
 	return slices.ContainsFunc(at.tasks, func(t *task) bool { return t.wanted() && !t.ended() && e.current(t, of) })
 }
@@ -159,8 +158,8 @@ func shouldRestart(policy *swarm.RestartPolicy, ended *task, failures int) bool 
 	return true
 }
 
-// orchestrateJob makes tasks until enough of them have completed in this run,
-// and removes those of earlier runs.
+// orchestrateJob creates tasks until enough of them have completed in this run, and
+// removes those of earlier runs.
 func (e *Engine) orchestrateJob(s *service, settling bool) {
 	run := s.JobStatus.JobIteration.Index
 	slots := e.jobSlots(s)
@@ -191,7 +190,7 @@ func (e *Engine) orchestrateJob(s *service, settling bool) {
 	}
 }
 
-// jobSlots are a slot for each completion that a job needs in this run.
+// jobSlots returns a slot for each completion that a job needs in this run.
 func (e *Engine) jobSlots(s *service) []*slot {
 	var slots []*slot
 	if job := s.Spec.Mode.ReplicatedJob; job != nil {

@@ -7,21 +7,21 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// rollout is an update, or rollback, on its way.
+// rollout is an update or rollback that has not ended.
 type rollout struct {
-	// replaced are the tasks that it made. Their failure counts, until it is
-	// over; failed are those that did.
+	// replaced has the tasks that it made, whose failure counts until it ends;
+	// failed has those that failed.
 	replaced, failed map[string]bool
-	// slots is how many it has to replace.
+	// slots is how many slots it has to replace.
 	slots int
 	// watched counts the steps since the last task was replaced.
 	watched int
 }
 
-// monitor is for how many steps a rollout watches its last tasks.
+// monitor is how many steps a rollout watches its last tasks.
 const monitor = 2
 
-// update carries the update of a service on by one step.
+// update continues the update of a service by one step.
 func (e *Engine) update(s *service, slots []*slot) {
 	var dirty []*slot
 	for _, at := range slots {
@@ -81,7 +81,7 @@ func (e *Engine) roll(s *service, slots, dirty []*slot) {
 		r.watched = 0
 		return
 	}
-	// Swarm goes on watching for a while before it calls an update complete.
+	// Swarm watches for a while before an update is complete.
 	if r.watched++; r.watched < monitor {
 		e.bump()
 		return
@@ -89,7 +89,7 @@ func (e *Engine) roll(s *service, slots, dirty []*slot) {
 	e.completeRollout(s)
 }
 
-// startFirst takes down the old task of each slot whose new one runs.
+// startFirst stops the old task of each slot whose new one runs.
 func (e *Engine) startFirst(s *service, slots []*slot) {
 	for _, at := range slots {
 		newest := at.wanted()
@@ -104,15 +104,15 @@ func (e *Engine) startFirst(s *service, slots []*slot) {
 	}
 }
 
-// replaces tells whether a task stands in for others in its slot: the rollout
-// made it, or a restart did while an old task lived beside the one that failed.
+// replaces reports whether a task replaces others in its slot: the rollout made it, or
+// a restart did while an old task ran beside the one that failed.
 func (e *Engine) replaces(s *service, at *slot, t *task) bool {
 	return s.rollout.replaced[t.ID] || e.current(t, s) &&
 		slices.ContainsFunc(at.tasks, func(other *task) bool { return other != t && other.wanted() && !other.ended() })
 }
 
-// rolloutConfig is what the spec says of updates, or of rollbacks, with
-// Swarm's own defaults.
+// rolloutConfig returns the configuration of updates, or of rollbacks, with Swarm's
+// own defaults.
 func rolloutConfig(s *service) swarm.UpdateConfig {
 	config := s.Spec.UpdateConfig
 	if s.UpdateStatus.State == swarm.UpdateStateRollbackStarted {
@@ -124,8 +124,8 @@ func rolloutConfig(s *service) swarm.UpdateConfig {
 	return *config
 }
 
-// rolloutFailed counts the tasks of this rollout that failed, and acts once
-// they are too many.
+// rolloutFailed counts the failed tasks of a rollout, and pauses it or rolls it back
+// once they are too many.
 func (e *Engine) rolloutFailed(s *service, config swarm.UpdateConfig) bool {
 	r := &s.rollout
 	for _, t := range e.tasks {
@@ -161,8 +161,8 @@ func (e *Engine) pauseRollout(s *service, failed *task) {
 	e.changedService(s)
 }
 
-// rollBack copies PreviousSpec over Spec and clears it: what was asked for is
-// nowhere to be seen any more. A rollback that fails is not rolled back.
+// rollBack copies PreviousSpec over Spec and clears it, so that the spec that failed is
+// lost. A rollback that fails is not rolled back.
 func (e *Engine) rollBack(s *service, failed *task) {
 	if s.PreviousSpec == nil || s.UpdateStatus.State == swarm.UpdateStateRollbackStarted {
 		e.pauseRollout(s, failed)

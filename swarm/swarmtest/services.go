@@ -13,29 +13,29 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// service is a service with what Swarm keeps but does not tell.
+// service is a service with what Swarm keeps and does not show.
 type service struct {
 	swarm.Service
-	// generation counts the specs. previous is that of PreviousSpec: a
-	// rollback goes back to tasks of that generation.
+	// generation counts the specs. previous is the generation of PreviousSpec: a
+	// rollback returns to tasks of that generation.
 	generation, previous uint64
-	// template is the task template and ports in one text: a task made from
-	// another one is to be replaced.
+	// template is the task template and the ports as one text. A task made from
+	// another template is replaced.
 	template string
-	// allocated is set once the service has its addresses, a change by itself.
+	// allocated is set once the service has its addresses, which is a change of its own.
 	allocated bool
 	rollout   rollout
 }
 
-// setSpec puts another spec in force.
+// setSpec replaces the spec in force.
 func (s *service) setSpec(spec swarm.ServiceSpec, generation uint64) {
 	s.Spec, s.generation = spec, generation
 	s.template = templateOf(spec)
 	s.rollout = rollout{}
 }
 
-// templateOf covers what makes Swarm replace tasks. Placement does not: a task
-// that is where it may be stays.
+// templateOf returns the parts of a spec whose change makes Swarm replace tasks. The
+// placement is not in it: a task on a node that meets the placement stays.
 func templateOf(spec swarm.ServiceSpec) string {
 	task := spec.TaskTemplate
 	task.Placement = nil
@@ -83,8 +83,8 @@ func (e *Engine) listServices(r *http.Request) (answer, error) {
 	return ok(listed)
 }
 
-// status counts tasks as Swarm does, who counts those of a job's current run
-// only and those of a global service by what is desired.
+// status counts tasks as Swarm does: of a job those of the current run only, of a
+// global service as many as are desired.
 func (e *Engine) status(s *service) *swarm.ServiceStatus {
 	var status swarm.ServiceStatus
 	switch mode := s.Spec.Mode; {
@@ -143,7 +143,7 @@ func (e *Engine) createService(r *http.Request) (answer, error) {
 	return created(swarm.ServiceCreateResponse{ID: s.ID})
 }
 
-// accept checks a spec and writes into it what Swarm writes into it.
+// accept checks a spec and writes Swarm's defaults into it.
 func (e *Engine) accept(spec *swarm.ServiceSpec, current *service) error {
 	if err := e.resolveNetworks(spec); err != nil {
 		return err
@@ -199,8 +199,8 @@ func (e *Engine) updateService(r *http.Request) (answer, error) {
 	return ok(swarm.ServiceUpdateResponse{})
 }
 
-// replaceSpec keeps the spec in force as PreviousSpec and wipes UpdateStatus,
-// whether anything differs or not. A job runs again.
+// replaceSpec keeps the spec in force as PreviousSpec and clears UpdateStatus, also
+// where nothing differs. A job runs again.
 func (e *Engine) replaceSpec(s *service, spec swarm.ServiceSpec, rollback bool) {
 	previous, previousGeneration := s.Spec, s.generation
 	e.touch(&s.Meta)
@@ -236,8 +236,7 @@ func modeName(mode swarm.ServiceMode) string {
 	return "replicated"
 }
 
-// removeService forgets the service at once. That its tasks have to go is
-// noticed later.
+// removeService removes the service at once, and its tasks at a later step.
 func (e *Engine) removeService(r *http.Request) (answer, error) {
 	i, err := e.serviceAt(r.PathValue("id"))
 	if err != nil {
@@ -250,7 +249,7 @@ func (e *Engine) removeService(r *http.Request) (answer, error) {
 	return done(http.StatusOK)
 }
 
-// inspectDistribution answers for the registry: the digest behind a tag.
+// inspectDistribution returns the digest of a tag in place of the registry.
 func (e *Engine) inspectDistribution(r *http.Request) (answer, error) {
 	image := strings.TrimSuffix(r.PathValue("rest"), "/json")
 	behaviour := e.behaviour(image)

@@ -9,7 +9,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// task is a task with what Swarm keeps but does not tell.
+// task is a task with what Swarm keeps and does not show.
 type task struct {
 	swarm.Task
 	generation uint64 // of the spec it was made from
@@ -19,7 +19,7 @@ type task struct {
 	ran   int // steps it has been running
 }
 
-// ended tells whether the container is no more.
+// ended reports whether the task has ended.
 func (t *task) ended() bool {
 	switch t.Status.State {
 	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed,
@@ -33,15 +33,15 @@ func (t *task) failed() bool {
 	return t.Status.State == swarm.TaskStateFailed || t.Status.State == swarm.TaskStateRejected
 }
 
-// wanted tells whether the orchestrator means this task to run, or to have run.
+// wanted reports whether the task should run, or should have run.
 func (t *task) wanted() bool {
 	return t.DesiredState == swarm.TaskStateRunning || t.DesiredState == swarm.TaskStateComplete
 }
 
-// current tells whether the task needs no replacement for the service's spec:
-// nothing about it has changed, or nothing but constraints that its node meets.
-// It panics where a real manager does: on a placed task with a placement, if
-// the service has none any more and nothing else has changed.
+// current reports whether the task fits the service's spec and is not replaced: nothing
+// has changed, or only constraints that its node meets. It panics where a real manager
+// does: the task has a placement and a node, the service has no placement any more, and
+// nothing else has changed.
 func (e *Engine) current(t *task, s *service) bool {
 	if t.generation == s.generation {
 		return true
@@ -58,19 +58,19 @@ func (e *Engine) current(t *task, s *service) bool {
 // history is how many ended tasks of one slot Swarm remembers.
 const history = 5
 
-// steps is far more than anything takes to settle; who needs more never will.
+// steps is many more than anything needs to settle.
 const steps = 1000
 
-// Step lets time pass once: every task takes one step of its life, then
-// missing tasks are made and updates go on. It tells whether anything changed.
+// Step lets time pass once: every task takes one step of its life, then missing tasks
+// are created and updates continue. It reports whether anything changed.
 func (e *Engine) Step() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.step(false)
 }
 
-// Settle steps until nothing changes any more. A task that fails again and
-// again is not started a fourth time: the service stays short of it.
+// Settle calls Step until nothing changes any more. A task that fails three times in a
+// row is not started again, and the service stays short of it.
 func (e *Engine) Settle() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,7 +101,7 @@ func (e *Engine) step(settling bool) bool {
 	return e.index != changed
 }
 
-// removeOrphans notices the tasks of services that are gone.
+// removeOrphans stops the tasks of removed services.
 func (e *Engine) removeOrphans() {
 	exists := map[string]bool{}
 	for _, s := range e.services {
@@ -115,8 +115,8 @@ func (e *Engine) removeOrphans() {
 	}
 }
 
-// allocate gives a service its addresses, which is a change that its maker
-// does not see coming: a version read before is out of sequence.
+// allocate gives a service its addresses. This changes its version, so a write with the
+// version from its creation is out of sequence.
 func (e *Engine) allocate(s *service) {
 	if s.allocated {
 		return
@@ -140,13 +140,13 @@ func sameEndpoints(a, b swarm.ServiceSpec) bool {
 	return fmt.Sprint(a.EndpointSpec, a.TaskTemplate.Networks) == fmt.Sprint(b.EndpointSpec, b.TaskTemplate.Networks)
 }
 
-// changedService is for changes that Swarm itself makes.
+// changedService notes a change that Swarm itself makes.
 func (e *Engine) changedService(s *service) {
 	e.touch(&s.Meta)
 	e.tell(events.ServiceEventType, events.ActionUpdate, s.ID, s.Spec.Name)
 }
 
-// newTask makes a task of the spec in force.
+// newTask returns a new task of the spec in force.
 func (e *Engine) newTask(s *service, slot int, node string, after *task) *task {
 	t := &task{generation: s.generation, template: s.template, after: after}
 	t.ID, t.Meta = e.newID(), e.newMeta()
@@ -167,7 +167,7 @@ func (e *Engine) newTask(s *service, slot int, node string, after *task) *task {
 	return t
 }
 
-// swarmNetwork is a network as tasks tell of it.
+// swarmNetwork returns a network as tasks show it.
 func (e *Engine) swarmNetwork(id string) swarm.Network {
 	found := swarm.Network{ID: id}
 	if i := find(e.networks, id, networkID, networkName); i >= 0 {
@@ -176,15 +176,15 @@ func (e *Engine) swarmNetwork(id string) swarm.Network {
 	return found
 }
 
-// become moves a task on to another state.
+// become puts a task into another state.
 func (e *Engine) become(t *task, state swarm.TaskState, message, err string, exitCode int) {
 	e.touch(&t.Meta)
 	t.Status.State, t.Status.Message, t.Status.Err, t.Status.Timestamp = state, message, err, e.now()
 	t.Status.ContainerStatus = &swarm.ContainerStatus{ExitCode: exitCode}
 }
 
-// advance takes one step in the life of a task: new, preparing, starting,
-// running, ended. A node that is down tells nothing.
+// advance takes one step in the life of a task: new, preparing, starting, running,
+// ended. Tasks on a node that is down keep their state.
 func (e *Engine) advance(t *task) {
 	if node := e.node(t.NodeID); node != nil && node.Status.State == swarm.NodeStateDown {
 		return
@@ -199,7 +199,7 @@ func (e *Engine) advance(t *task) {
 	}
 }
 
-// enforce takes a task off a node that has lost what the task asked for.
+// enforce stops a task on a node that no longer meets the task's constraints.
 func (e *Engine) enforce(t *task) {
 	if node := e.node(t.NodeID); node != nil && t.wanted() && !t.ended() && !meets(node, t.Spec.Placement) {
 		e.become(t, swarm.TaskStateRejected, "task rejected by constraint enforcer", "assigned node no longer meets constraints", 0)
@@ -238,7 +238,7 @@ func (e *Engine) live(t *task) {
 	}
 }
 
-// place finds a node: the one that it was made for, or the one with the fewest
+// place gives a task a node: the one that it was made for, or the one with the fewest
 // tasks.
 func (e *Engine) place(t *task) {
 	var best *swarm.Node
@@ -276,8 +276,8 @@ func (e *Engine) load(node *swarm.Node) int {
 	return count
 }
 
-// dropRemoved forgets tasks that have ended and are to be removed, and the
-// oldest of a slot that has more of them than Swarm remembers.
+// dropRemoved forgets tasks that have ended and are to be removed, and the oldest tasks
+// of slots that have more than Swarm remembers.
 func (e *Engine) dropRemoved() {
 	type slot struct {
 		service, node string

@@ -11,7 +11,7 @@ import (
 	dockerclient "github.com/docker/docker/client"
 )
 
-// Client is a Docker client of this engine, without a socket in between.
+// Client returns a Docker client of the engine that uses no socket.
 func (e *Engine) Client() *dockerclient.Client {
 	client, err := dockerclient.NewClientWithOpts(
 		dockerclient.WithHost("tcp://swarmtest:2375"),
@@ -24,7 +24,7 @@ func (e *Engine) Client() *dockerclient.Client {
 	return client
 }
 
-// transport hands requests to the engine directly.
+// transport passes requests to the engine directly.
 type transport struct{ engine *Engine }
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -48,8 +48,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// serve runs the handler; a connection that it cuts becomes an error, as it
-// would be at the other end of a socket.
+// serve runs the handler. A connection that it cuts becomes an error, as at the other
+// end of a socket.
 func (t transport) serve(w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		switch reason := recover(); {
@@ -66,7 +66,7 @@ func (t transport) serve(w http.ResponseWriter, r *http.Request) (err error) {
 	return nil
 }
 
-// stream answers while the handler still writes.
+// stream returns a response while the handler still writes.
 func (t transport) stream(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	reader, writer := io.Pipe()

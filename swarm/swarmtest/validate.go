@@ -24,7 +24,7 @@ func validateName(name string) error {
 	return nil
 }
 
-// validateSpec checks what can be judged without looking at other objects.
+// validateSpec checks what does not depend on other objects.
 func validateSpec(spec *swarm.ServiceSpec) error {
 	if err := validateName(spec.Name); err != nil {
 		return err
@@ -98,8 +98,8 @@ func validateContainer(container *swarm.ContainerSpec) error {
 	return nil
 }
 
-// validateReferences checks that references are whole and that no two of a
-// kind are put at the same path.
+// validateReferences checks that references are complete and that no two of a kind have
+// the same path.
 func validateReferences(container *swarm.ContainerSpec) error {
 	const conflict = "%s references '%s' and '%s' have a conflicting target: '%s'"
 	targets := map[string]string{}
@@ -128,7 +128,7 @@ func validateReferences(container *swarm.ContainerSpec) error {
 	return nil
 }
 
-// port is what two services cannot both publish.
+// port is a port that two services cannot both publish.
 type port struct {
 	number   uint32
 	protocol swarm.PortConfigProtocol
@@ -161,8 +161,8 @@ func (e *Engine) checkIngress(spec *swarm.ServiceSpec) error {
 	return nil
 }
 
-// checkPorts refuses ports that another service publishes. Two services may
-// have the same port on their nodes: that is left to the scheduler.
+// checkPorts refuses ports that another service publishes. It allows two host ports of
+// the same number, which the scheduler keeps apart.
 func (e *Engine) checkPorts(spec *swarm.ServiceSpec, current *service) error {
 	if spec.EndpointSpec == nil {
 		return nil
@@ -189,8 +189,8 @@ func (e *Engine) checkPorts(spec *swarm.ServiceSpec, current *service) error {
 	return nil
 }
 
-// checkReferences refuses configs and secrets that do not exist, or not under
-// the name that is said.
+// checkReferences refuses configs and secrets that do not exist, or not under the name
+// in the reference.
 func (e *Engine) checkReferences(container *swarm.ContainerSpec) error {
 	var lost []string
 	for _, ref := range container.Secrets {
