@@ -34,7 +34,7 @@ func tasks(service, state string, at time.Time, n int) []kargo.Task {
 	return all
 }
 
-// waiting is a task that has not run and says why.
+// waiting returns a task that has not run and has an error.
 func waiting(service, state string, made time.Time) []kargo.Task {
 	return []kargo.Task{{Service: service, State: state, Desired: "running", Time: made, StateAt: made, Err: "boom"}}
 }

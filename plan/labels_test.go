@@ -59,7 +59,7 @@ func TestNodeLabels(t *testing.T) {
 			left:   pairs("a", "1", ours, "a"),
 		},
 		{
-			name:  "what was Kargo's goes when no variable names it, what others set stays",
+			name:  "a label of Kargo is removed when no variable names it, other labels stay",
 			nodes: []kargo.LiveNode{node("worker-0", "rack", "7", "zone", "a", ours, "zone")},
 			want:  "update node worker-0: labels: zone: \"a\" -> (none)\n",
 			left:  pairs("rack", "7"),
@@ -78,19 +78,19 @@ func TestNodeLabels(t *testing.T) {
 			want:   "hold node worker-0: label zone belongs to the Kargo instance other\n",
 		},
 		{
-			name:   "nodes that share a variable are told",
+			name:   "the plan names nodes that share a variable",
 			nodes:  []kargo.LiveNode{node("worker-0"), node("worker.0", "zone", "a", ours, "zone")},
 			wanted: []kargo.NodeLabels{variable("WORKER_0_LABELS", "zone", "a")},
 			want:   "update node worker-0: labels: zone: (none) -> \"a\" (WORKER_0_LABELS sets the labels of worker-0 and worker.0)\n",
 		},
 		{
-			name:   "a variable for a node that is not there is said to do nothing",
+			name:   "a variable without a node is held",
 			nodes:  []kargo.LiveNode{node("worker-0")},
 			wanted: []kargo.NodeLabels{variable("WORKER_9_LABELS", "zone", "a"), variable("WORKER_8_LABELS")},
 			want:   "hold node WORKER_9: WORKER_9_LABELS (.env:3) is for a node of that name, and no node has it\n",
 		},
 		{
-			name:   "of nodes that were not looked at nothing is said",
+			name:   "nothing is planned for nodes that were not read",
 			wanted: []kargo.NodeLabels{variable("WORKER_9_LABELS", "zone", "a")},
 			want:   "nothing to do\n",
 		},

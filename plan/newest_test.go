@@ -58,8 +58,8 @@ func TestNewestTag(t *testing.T) {
 	}
 }
 
-// The order in which a registry lists its tags says nothing, a tag that was
-// chosen stays chosen, and nobody is ever sent back.
+// The order in which a registry lists its tags has no effect, a tag that was chosen
+// is chosen again, and no tag is older than the current one.
 func TestNewestTagIsSteady(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tags := rapid.SliceOfN(rapid.StringMatching(`v?[0-9]{1,2}(\.0?[0-9]){0,2}(-[a-z][0-9])?`), 1, 8).Draw(t, "tags")

@@ -53,14 +53,14 @@ func TestStackOptions(t *testing.T) {
 		want    string
 	}{
 		{
-			name:    "drift is put right",
+			name:    "drift is corrected",
 			desired: []kargo.Stack{app()},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "update service kargo-web_a: Mode.Replicated.Replicas: 5 -> 1\n",
 		},
 		{
-			name:    "since when it is there is said where Swarm tells",
+			name:    "the plan has the time of the drift, where Swarm has it",
 			desired: []kargo.Stack{app()},
 			live:    cluster(updatedAt(scaled(live("web", "kargo-web_a", "app:1"), 5), "2026-03-01T10:04:05Z")),
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
@@ -81,7 +81,7 @@ func TestStackOptions(t *testing.T) {
 				"to let others manage it, set WEB_IGNORE=\"/Spec/Labels/team.of~1web /Spec/Mode/Replicated/Replicas /Spec/TaskTemplate/ContainerSpec/Env\"\n",
 		},
 		{
-			name:    "or told",
+			name:    "or only reported",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
@@ -89,7 +89,7 @@ func TestStackOptions(t *testing.T) {
 				"to let others manage it, set WEB_IGNORE=\"/Spec/Mode/Replicated/Replicas\"\n",
 		},
 		{
-			name:    "or left in silence",
+			name:    "or left without a word",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftOff})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
@@ -102,7 +102,7 @@ func TestStackOptions(t *testing.T) {
 			want:    "create service kargo-web_a: somebody else removed it\n",
 		},
 		{
-			name:    "unless that is only to be told",
+			name:    "unless drift is only reported",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Drift: kargo.DriftWarn})},
 			options: func(o *plan.Options) { o.Memory.Sent = arrived("kargo-web_a", "app:1") },
 			want:    "hold service kargo-web_a: somebody else removed it; nothing is done (WEB_DRIFT=warn)\n",
@@ -137,7 +137,7 @@ func TestStackOptions(t *testing.T) {
 				"the registry is asked again later; to send the image without asking, set WEB_RESOLVE=never\n",
 		},
 		{
-			name:    "unless the workspace goes without asking",
+			name:    "unless the workspace sends images without asking",
 			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_b", "nosuch:1")), kargo.StackOptions{Resolve: kargo.ResolveNever})},
 			live:    cluster(),
 			options: func(o *plan.Options) {
@@ -146,13 +146,13 @@ func TestStackOptions(t *testing.T) {
 			want: "create service kargo-web_b: new\n",
 		},
 		{
-			name:    "in an ignored field others have the say",
+			name:    "a field that someone else manages is no difference",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{Ignore: []string{"/Spec/Mode/Replicated/Replicas"}})},
 			live:    cluster(scaled(live("web", "kargo-web_a", "app:1"), 5)),
 			want:    "nothing to do\n",
 		},
 		{
-			name:    "a service is made anew where the workspace allows it",
+			name:    "a service is recreated where the workspace allows it",
 			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} })), kargo.StackOptions{Recreate: true})},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			want:    "remove service kargo-web_a: recreated because its mode changes: replicated -> global\n",
@@ -165,19 +165,19 @@ func TestStackOptions(t *testing.T) {
 				"give it another name, or remove it by hand and set WEB_RECREATE=true\n",
 		},
 		{
-			name:    "what Docker takes for granted is no option",
+			name:    "a default of Docker is no option",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:1", mounting("data", "local")))},
 			live:    cluster(changed(live("web", "kargo-web_a", "app:1"), mounting("data", ""))),
 			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Mounts[/data].VolumeOptions.DriverConfig.Name: (none) -> \"local\"\n",
 		},
 		{
-			name:    "a person may have seen to the volume",
+			name:    "a person may have removed the volume",
 			desired: []kargo.Stack{withOptions(stack("web", service("kargo-web_a", "app:1", mounting("data", "nfs", "device=:/b"))), kargo.StackOptions{Recreate: true})},
 			live:    cluster(changed(live("web", "kargo-web_a", "app:1"), mounting("data", "nfs", "device=:/a"))),
 			want:    "update service kargo-web_a: TaskTemplate.ContainerSpec.Mounts[/data].VolumeOptions.DriverConfig.Options.device: \":/a\" -> \":/b\"\n",
 		},
 		{
-			name:    "a protected stack does not leave without a person's word",
+			name:    "a protected stack is not removed without approval",
 			desired: []kargo.Stack{stack("dbs", service("kargo-dbs_r", "redis:7"))},
 			live:    cluster(live("dbs", "kargo-dbs_r", "redis:7"), protected(live("web", "kargo-web_a", "app:1"))),
 			want:    "hold stack web: its removal waits for approval: the stack is protected\n",
@@ -190,7 +190,7 @@ func TestStackOptions(t *testing.T) {
 			want:    "hold stack b: its removal waits for approval: 1 of 2 stacks would be removed\n",
 		},
 		{
-			name:    "a quarantine is said, and the last good rendering stands in",
+			name:    "the last good rendering runs while the desired one is in quarantine",
 			desired: []kargo.Stack{withOptions(app(), kargo.StackOptions{OnFailure: kargo.FailureRollback}), needing(stack("b", service("kargo-b_b", "b:1")), "web")},
 			live:    cluster(live("web", "kargo-web_a", "app:1")),
 			options: func(o *plan.Options) {
@@ -343,7 +343,7 @@ func TestARollbackRunsTheImageThatRanWell(t *testing.T) {
 	}
 }
 
-// A stack that needs approval changes in nothing, and says what it would do.
+// A stack that needs approval is not changed, and its holds name the changes.
 func TestApproval(t *testing.T) {
 	pinned := stack("web", service("kargo-web_a", "app:2"), service("kargo-web_c", "new:1"))
 	pinned.NeedsApproval = "this is catalogue 4"
@@ -370,8 +370,8 @@ remove service kargo-web_gone: no longer in the workspace
 	}
 }
 
-// A config of the wanted content under another name, as `docker stack deploy`
-// makes it, is no difference; another content is.
+// A config with the wanted content under another name, such as one of `docker stack
+// deploy`, is no difference. Another content is one.
 func TestSameContentUnderAnotherName(t *testing.T) {
 	page := kargo.Config{Name: "kargo-web_page-77aa01be", Data: []byte("page\n")}
 	sum := sha256.Sum256(page.Data)

@@ -57,8 +57,8 @@ func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
 	return plan
 }
 
-// maker has the arguments of Make, indexed. Its methods return decisions and do
-// not change it.
+// maker has the arguments of Make, indexed. Its methods return decisions and do not
+// change it. There are many of them, because every decision reads several fields.
 type maker struct {
 	Options
 	approved  bool

@@ -111,7 +111,7 @@ func TestMake(t *testing.T) {
 				"create service kargo-dbs_redis: new\n",
 		},
 		{
-			name:    "what runs as it should is left alone, whatever revision changed it last",
+			name:    "what runs as it should is not changed, whatever revision changed it last",
 			desired: []kargo.Stack{stack("web", service("kargo-web_app", "app:1"))},
 			live:    cluster(live("web", "kargo-web_app", "app:1")),
 			want:    "nothing to do\n",
@@ -218,7 +218,7 @@ func TestMake(t *testing.T) {
 			want: "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:3\"\n",
 		},
 		{
-			name:    "a change that Swarm took and that is still to be made is not made for ever",
+			name:    "a change that Swarm accepted and that is still needed is not sent again and again",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:1", env("A=2")))},
 			live:    cluster(live("web", "kargo-web_a", "app:1", env("A=1"))),
 			options: func(o *plan.Options) {
@@ -340,7 +340,7 @@ func TestNetworksAndConfigs(t *testing.T) {
 		check(t, plan.Make([]kargo.Stack{changed}, there, options()),
 			"hold network kargo-web_inner: its options differ, and Swarm cannot change a network; give it another name, or set WEB_RECREATE=true\n")
 	})
-	t.Run("a network that only has the name stands in the way", func(t *testing.T) {
+	t.Run("a network that has the name only is an obstacle", func(t *testing.T) {
 		s := web("conf-1")
 		s.Networks = append(s.Networks, kargo.Network{Name: "corp", External: true}, kargo.Network{Name: "host", External: true})
 		wrong := cluster()
@@ -352,7 +352,7 @@ func TestNetworksAndConfigs(t *testing.T) {
 			"hold network kargo-front: a network of this name exists with the driver macvlan, and stacks are joined by an overlay one; remove it, or choose another name\n"+
 				"hold network corp: a network of this name exists on the manager's node only, where services cannot use it; remove it: docker network rm corp\n")
 	})
-	t.Run("what is external must be there", func(t *testing.T) {
+	t.Run("what is external must exist", func(t *testing.T) {
 		s := stack("web", service("kargo-web_b", "app:1"))
 		s.Networks = []kargo.Network{{Name: "corp", External: true}}
 		s.Configs = []kargo.Config{{Name: "ca", External: true}, {Name: "key", External: true, Secret: true}}
@@ -448,7 +448,7 @@ func TestPortsOfTheLongSyntax(t *testing.T) {
 	if plan.Make(desired, cluster(keep, live("web", "kargo-web_app", "app:1", udp)), options()).Empty() {
 		t.Error("another protocol is no change")
 	}
-	// Who holds the port has to go before who wants it comes.
+	// The service with the port is removed before the one that wants it is created.
 	check(t, plan.Make(desired, cluster(keep, live("old", "kargo-old_app", "app:1", kept)), options()), `
 remove service kargo-old_app: no longer in the workspace
 create service kargo-web_app: new

@@ -44,7 +44,7 @@ func TestServicesThatExchangePorts(t *testing.T) {
 				"hold service kargo-web_a: waits for port 80/tcp, which kargo-web_b still publishes\n",
 		},
 		{
-			name:    "a port that another service is to keep is for Docker to refuse",
+			name:    "Docker refuses a port that another service keeps",
 			desired: []kargo.Service{service("kargo-web_a", "app:1", publishes(80)), service("kargo-web_b", "app:1", publishes(80))},
 			live:    []kargo.LiveService{publishing("kargo-web_b", 80)},
 			want:    "create service kargo-web_a: new\n",

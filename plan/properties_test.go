@@ -163,8 +163,8 @@ func TestApplyThenPlanIsEmptyAndWhatRunsIsWhatWasWanted(t *testing.T) {
 	})
 }
 
-// checkRuns sets what Docker answers against what was wanted, without the
-// planner's own idea of a difference.
+// checkRuns compares what Docker returns with what was wanted, without the planner's
+// own comparison.
 func (w *world) checkRuns(desired []kargo.Stack) {
 	w.Helper()
 	services, err := w.api.ServiceList(w.Context(), dockerswarm.ServiceListOptions{Status: true})
@@ -249,9 +249,9 @@ func shuffle[T any](random *rand.Rand, list []T) {
 	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
 
-// Others have services, networks and configs on the same Swarm, some under
-// names that Kargo would use, some of another instance. What is in the way
-// holds a stack; nothing of it is ever written to.
+// Others have services, networks and configs in the same Swarm, some under names that
+// Kargo would use, some of another instance. Such an object may hold a stack, and is
+// never written.
 func TestNothingUnownedIsTouched(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
@@ -347,8 +347,8 @@ func TestNeverMoreRemovalsThanTheGovernorAllows(t *testing.T) {
 	})
 }
 
-// Swarm keeps the spec before an update as the one to roll back to, so an
-// update that changes nothing costs a service its way back.
+// Swarm keeps the spec before an update as the rollback target, so an update that
+// changes nothing loses the target.
 func TestPreviousSpecIsNeverTheSpec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)

@@ -10,8 +10,8 @@ import (
 	"kargo/plan"
 )
 
-// A renewed secret must not show what it was before, which no environment of
-// today knows any more.
+// A plan must not show the old value of a renewed secret, which is in no environment
+// any more.
 func TestDiffHidesTheSecretOfYesterday(t *testing.T) {
 	const old, renewed = `yester"day&<1>`, `to"day&<2>`
 	mask := kargo.NewMask([]byte("key"), kargo.Environment{"DB_PASSWORD": renewed})

@@ -32,7 +32,7 @@ func TestStandIn(t *testing.T) {
 			want: "runs app:2",
 		},
 		{
-			name: "the last good rendering stands in for one that failed",
+			name: "the last good rendering runs in place of one that failed",
 			then: kargo.FailureRollback, rollout: failed, good: func(*kargo.Stack) {},
 			want: "needs the good rendering, runs app:1, " +
 				"hold stack web: the rendering of c2 failed: 3 tasks failed; the one of c1 runs instead until the workspace changes, or `kargo retry web`",
@@ -43,7 +43,7 @@ func TestStandIn(t *testing.T) {
 			want: "runs app:2, frozen: the rendering of c2 failed: 3 tasks failed; nothing is done until the workspace changes, or `kargo retry web`",
 		},
 		{
-			name: "or the failure passed over",
+			name: "or the failure ignored",
 			then: kargo.FailureContinue, rollout: failed, good: func(*kargo.Stack) {},
 			want: "runs app:2",
 		},
@@ -76,7 +76,7 @@ func TestStandIn(t *testing.T) {
 				"unusable: it was permitted by another policy than today's",
 		},
 		{
-			name: "the last good rendering stands in where an image is not available, whatever is done after failures",
+			name: "the last good rendering runs where an image is not available, whatever ON_FAILURE says",
 			then: kargo.FailureHold, rollout: kargo.Rollout{Digest: "of app:2", Good: good.Digest()}, absent: true, good: func(*kargo.Stack) {},
 			want: "needs the good rendering, runs app:1, hold service kargo-web_a: there is no image app:2",
 		},
@@ -124,8 +124,7 @@ func describe(needed []string, in plan.StandIns) string {
 	return strings.Join(parts, ", ")
 }
 
-// Treated as it wants to be treated now: a stack that stands in has the options
-// and needs of the desired one.
+// A good rendering runs with the options and needs that the stack has now.
 func TestStandInHasTodaysOptions(t *testing.T) {
 	good := stack("web", service("kargo-web_a", "app:1"))
 	desired := needing(withOptions(stack("web", service("kargo-web_a", "app:2")), kargo.StackOptions{OnFailure: kargo.FailureRollback, Protect: true}), "dbs")

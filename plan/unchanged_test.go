@@ -8,7 +8,7 @@ import (
 	"kargo/plan"
 )
 
-// Whoever remembers which specs have arrived takes the plan's word for it.
+// The loop remembers as arrived what the plan calls unchanged.
 func TestUnchangedServices(t *testing.T) {
 	opts := options()
 	opts.Memory.Sent = kargo.Sent{"kargo-off_a": {Digest: plan.Make(

@@ -78,7 +78,8 @@ type Options struct {
 }
 
 // Client reads one Swarm and writes to it, through one of its managers. It is safe
-// for concurrent use.
+// for concurrent use. It has a method for each of the operations above, and many small
+// ones, because they share the connection and the table of names.
 type Client struct {
 	api         *dockerclient.Client
 	timeout     time.Duration

@@ -69,7 +69,7 @@ func TestSilentDaemon(t *testing.T) {
 	if kargo.FaultOf(err) != kargo.Unavailable || !strings.HasSuffix(message(err), "(the Docker daemon did not answer in time)") {
 		t.Errorf("%s: %v", kargo.FaultOf(err), err)
 	}
-	// The version is agreed on once the daemon speaks.
+	// The version is negotiated once the daemon answers.
 	engine.Fail(nil)
 	if _, err := client.Services(t.Context()); err != nil {
 		t.Error(err)
@@ -208,7 +208,7 @@ func TestApplyHasTheFaultThatMatters(t *testing.T) {
 	}
 	same(t, "one", fault(invalid), "= invalid")
 	same(t, "two", fault(invalid, conflict), "= conflict")
-	// A daemon that fails on one stack is asked to go on with the others.
+	// After a failure of the daemon in one stack, Apply goes on with the others.
 	same(t, "three", b.apply(t, failing, conflict), ""+
 		"create network net: unavailable: create network net: something odd\n"+
 		"update service odd: conflict: update service odd: service gone not found\n= unavailable")

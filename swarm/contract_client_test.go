@@ -180,7 +180,7 @@ var clientContracts = []contract{
 		end := b.observe(t)
 		same(t, "left", fmt.Sprint(len(end.Services), len(end.Networks), len(end.Configs)), "0 0 0")
 	}},
-	{"Swarm moved on", func(t *testing.T, b *bed) {
+	{"Swarm has changed since the plan", func(t *testing.T, b *bed) {
 		b.apply(t, b.everything()...)
 		live := b.service(t)
 		live.Version--
@@ -220,7 +220,7 @@ var clientContracts = []contract{
 			same(t, "another removal", b.apply(t, remove), "remove network net: ok")
 		}
 	}},
-	{"something that a spec names is gone", func(t *testing.T, b *bed) {
+	{"an object that a spec names does not exist any more", func(t *testing.T, b *bed) {
 		spec := b.spec("one")
 		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: b.name("net")}}
 		same(t, "network", b.apply(t, serviceChange(spec)),
@@ -278,7 +278,7 @@ var clientContracts = []contract{
 		b.apply(t, b.config("config", false))
 		same(t, "known", fmt.Sprint(b.observe(t).TasksKnown), "true")
 	}},
-	{"tasks tell why a service is short of them", func(t *testing.T, b *bed) {
+	{"tasks say why a service is short of them", func(t *testing.T, b *bed) {
 		spec := b.spec("one")
 		spec.TaskTemplate.ContainerSpec.Image = "kargo/missing:1"
 		b.apply(t, serviceChange(spec))
@@ -308,7 +308,7 @@ var clientContracts = []contract{
 		b.detach(t, "net", "holder")
 		b.until(t, "it can be removed", func() bool { return b.apply(t, remove) == "remove network net: ok" })
 	}},
-	{"changes stir the watch until it ends", func(t *testing.T, b *bed) {
+	{"the watch reports changes until it ends", func(t *testing.T, b *bed) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		stirred, ended := make(chan string, 100), make(chan error)
@@ -330,7 +330,7 @@ var clientContracts = []contract{
 			case what := <-stirred:
 				want = slices.DeleteFunc(want, func(w string) bool { return w == what })
 			case <-time.After(time.Minute):
-				t.Fatalf("not told: %q", want)
+				t.Fatalf("not reported: %q", want)
 			}
 		}
 		cancel()

@@ -50,7 +50,7 @@ var nodeContracts = []contract{
 			t.Errorf("tasks %v, update status %+v", tasks, status)
 		}
 	}},
-	{"a task is taken off a node that has lost what it asked for", func(t *testing.T, b *bed) {
+	{"a task is stopped on a node that no longer meets its constraints", func(t *testing.T, b *bed) {
 		b.label(t, "disk", "fast")
 		spec := b.spec("one")
 		spec.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.labels." + b.name("disk") + " == fast"}}

@@ -204,7 +204,7 @@ var objectContracts = []contract{
 		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Configs = nil })
 		same(t, "error", message(b.api.ConfigRemove(t.Context(), configID)), "no error")
 	}},
-	{"tasks outlive their service but not their claim on its network", func(t *testing.T, b *bed) {
+	{"tasks of a removed service run on, and do not keep its network", func(t *testing.T, b *bed) {
 		netID := b.createNetwork(t, "net")
 		spec := b.spec("one")
 		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: netID}}

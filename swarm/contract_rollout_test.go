@@ -43,7 +43,7 @@ var rolloutContracts = []contract{
 			t.Errorf("tasks %v, update status %+v", tasks, status)
 		}
 	}},
-	{"no replicas are a state like any other", func(t *testing.T, b *bed) {
+	{"zero replicas are a valid state", func(t *testing.T, b *bed) {
 		b.create(t, b.spec("one"))
 		b.running(t, "one", 1)
 		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.Mode.Replicated.Replicas = new(uint64) })
@@ -65,7 +65,7 @@ var rolloutContracts = []contract{
 		}
 		b.running(t, "one", 1)
 	}},
-	{"a failed update pauses unless told otherwise", func(t *testing.T, b *bed) {
+	{"a failed update pauses by default", func(t *testing.T, b *bed) {
 		b.create(t, b.spec("one"))
 		b.running(t, "one", 1)
 		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { b.exiting(s, 3) })
@@ -80,7 +80,7 @@ var rolloutContracts = []contract{
 		same(t, "spec", b.whatRuns(service.Spec), b.whatRuns(failing))
 		same(t, "previous", service.PreviousSpec.TaskTemplate.ContainerSpec.Image, b.image)
 	}},
-	{"a person can roll back to PreviousSpec and forth again", func(t *testing.T, b *bed) {
+	{"a person can roll back to PreviousSpec, and forward again", func(t *testing.T, b *bed) {
 		b.create(t, b.spec("one"))
 		b.running(t, "one", 1)
 		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1"} })
@@ -110,7 +110,7 @@ var rolloutContracts = []contract{
 			}
 		}
 	}},
-	{"a task that ends tells its exit code", func(t *testing.T, b *bed) {
+	{"a task that ends has its exit code", func(t *testing.T, b *bed) {
 		spec := b.spec("one")
 		b.exiting(&spec, 3)
 		spec.TaskTemplate.RestartPolicy.Condition = dockerswarm.RestartPolicyConditionNone

@@ -140,7 +140,7 @@ var specContracts = []contract{
 			return service.UpdatedAt.After(service.CreatedAt)
 		})
 	}},
-	{"an update without a difference costs the way back", func(t *testing.T, b *bed) {
+	{"an update without a difference loses the rollback target", func(t *testing.T, b *bed) {
 		b.create(t, b.spec("one"))
 		b.running(t, "one", 1)
 		b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1"} })

@@ -42,7 +42,8 @@ func readAllowList(t *testing.T) []*allowed {
 	return list
 }
 
-// proxy lets pass what the list allows, as HAProxy would, and notes both.
+// proxy passes what the list allows, as HAProxy would, and records what it passed and
+// denied.
 type proxy struct {
 	list   []*allowed
 	mu     sync.Mutex
