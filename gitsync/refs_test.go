@@ -135,6 +135,36 @@ func TestRestartOffline(t *testing.T) {
 	wantText(t, "files", listing(t, files.FS), ".env: STACKS=redis\ndeploy/redis.yml: services: {}\n")
 }
 
+// A revision is read in a child before the controller reads it: what the child has
+// fetched is not fetched again.
+func TestWhatAChildFetchedIsNotFetchedAgain(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	var packs atomic.Int32
+	handler := gitHandler(t, o.root)
+	opts := gitsync.Options{Dir: t.TempDir(), URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			packs.Add(1)
+		}
+		handler.ServeHTTP(w, r)
+	}))}
+	controller := open(t, opts)
+	for range 2 {
+		commit := head(t, controller)
+		if _, _, err := open(t, opts).Fetch(deadline(t), commit); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := controller.Fetch(deadline(t), commit); err != nil {
+			t.Fatal(err)
+		}
+		o.commit("next", "deploy/redis.yml", "services: {redis: {}}\n")
+		o.push("main")
+	}
+	if got := packs.Load(); got != 2 {
+		t.Errorf("%d requests for a pack, want one for each of 2 commits", got)
+	}
+}
+
 // A damaged directory is fetched again.
 func TestDamagedCommitIsFetchedAgain(t *testing.T) {
 	o := newOrigin(t)
