@@ -108,11 +108,26 @@ func (s *remoteFlags) records() (_ records, done func(), err error) {
 	if _, err := s.useRemembered(); err != nil {
 		return nil, nil, err
 	}
-	store, err := s.openHistory()
-	if err != nil {
-		return nil, nil, err
+	store, err := s.openHistoryToRead()
+	if store == nil || err != nil {
+		return noRecords{}, func() {}, err
 	}
 	return localRecords{store}, func() { store.Close() }, nil
+}
+
+// noRecords is where nothing was ever recorded.
+type noRecords struct{}
+
+func (noRecords) Deployment(_ context.Context, number uint64) (*kargo.Deployment, error) {
+	return nil, noDeployment(number)
+}
+
+func (noRecords) Deployments(context.Context, uint64, int) ([]kargo.Deployment, error) {
+	return []kargo.Deployment{}, nil
+}
+
+func noDeployment(number uint64) error {
+	return kargo.Errorf(kargo.Invalid, "there is no deployment %d", number)
 }
 
 type localRecords struct{ store *history.Store }
@@ -120,7 +135,7 @@ type localRecords struct{ store *history.Store }
 func (r localRecords) Deployment(_ context.Context, number uint64) (*kargo.Deployment, error) {
 	deployment, err := r.store.Deployment(number)
 	if err == nil && deployment == nil {
-		err = usagef("there is no deployment %d", number)
+		err = noDeployment(number)
 	}
 	return deployment, err
 }
