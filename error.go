@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Fault says what happens next after an error. Each package classifies at its
-// own edge; one switch turns a fault into the loop's timing, one into HTTP,
-// one into an exit code.
+// Fault says what happens after an error. Each package classifies the errors
+// that come from outside. One switch makes a fault the loop's timing, one a
+// status code of HTTP, one an exit code.
 type Fault int
 
 // The four faults.
@@ -22,7 +22,7 @@ const (
 	Invalid
 	// Unavailable: git or Swarm is out of reach. Try again, with back-off.
 	Unavailable
-	// Conflict: Swarm moved on since it was looked at. Look and plan again.
+	// Conflict: Swarm changed since it was looked at. Look and plan again.
 	Conflict
 )
 

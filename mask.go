@@ -18,20 +18,19 @@ var DefaultSecretNames = []string{
 	"PASSWORD", "TOKEN", "SECRET", "DB_URL", "*_DB_URL", "*_WEBHOOK_URL",
 }
 
-// shortestSecret is the length in bytes of the shortest value that is looked
-// for in texts. A shorter one would blot out innocent text and cannot be a
-// secret worth the name.
+// shortestSecret is the length in bytes of the shortest value that is hidden in
+// texts. A shorter one would hide ordinary text as well, and is no real secret.
 const shortestSecret = 4
 
 // urlPassword finds the password in addresses: scheme://user:password@host.
 // The user's name may be missing.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
 
-// Mask replaces secret values by digests, so that one sees *that* a value
-// changed and not what it is. The digest is keyed: it cannot be guessed from
-// outside, and the same value has the same digest as long as the key lives.
-// The zero Mask hides by name only, with an empty key. Passwords in addresses
-// are hidden wherever they stand.
+// Mask replaces secret values by digests: a reader sees that a value changed, and
+// not what it is. The digest is keyed, so a value cannot be guessed from it; the
+// same value has the same digest as long as the key is the same. The zero Mask
+// hides by name only, with an empty key. Passwords in addresses are always
+// hidden.
 type Mask struct {
 	key      []byte
 	patterns []string
@@ -47,8 +46,8 @@ func NewMask(key []byte, env Environment, patterns ...string) Mask {
 	return Mask{key: key, patterns: patterns}.With(env)
 }
 
-// With hides the values of another environment as well: those that a service
-// runs with may be older than the workspace's.
+// With returns a Mask that hides the values of another environment as well: a
+// service may run with older values than the workspace has.
 func (m Mask) With(env Environment) Mask {
 	var values []string
 	for name, value := range env {
@@ -62,8 +61,8 @@ func (m Mask) With(env Environment) Mask {
 	return m.withValues(values)
 }
 
-// WithSecrets hides what is known to be secret by other means than a name's
-// pattern: the variables of these names, and these values.
+// WithSecrets returns a Mask that hides what is known to be secret for other
+// reasons than its name: the variables of these names, and these values.
 func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
 	m.names = map[string]bool{}
 	values = slices.Clone(values)
@@ -88,14 +87,14 @@ func (m Mask) withValues(values []string) Mask {
 	return m
 }
 
-// Blanked hides the same without digests, for where no key is at hand: a digest
-// without one could be guessed.
+// Blanked returns a Mask that hides the same without digests. It is for use
+// without a key: from a digest without a key, a value could be guessed.
 func (m Mask) Blanked() Mask {
 	m.blank = true
 	return m
 }
 
-// Value is the value of a named variable or label as it may be shown.
+// Value returns the value of a variable or label as it may be shown.
 func (m Mask) Value(name, value string) string {
 	if value != "" && m.secretName(name) {
 		return m.Digest(value)
@@ -103,7 +102,7 @@ func (m Mask) Value(name, value string) string {
 	return m.Text(value)
 }
 
-// Text is any text with every known secret value replaced.
+// Text returns a text in which each known secret value is replaced.
 func (m Mask) Text(text string) string {
 	for _, value := range m.values {
 		if strings.Contains(text, value) {
@@ -134,10 +133,10 @@ func (m Mask) secretName(name string) bool {
 	})
 }
 
-// hidden begins whatever stands for a secret.
+// hidden is how each replacement of a secret begins.
 const hidden = "***"
 
-// Digest stands for a value that is secret as a whole.
+// Digest returns the replacement of a value that is secret as a whole.
 func (m Mask) Digest(value string) string {
 	if m.blank {
 		return hidden

@@ -16,10 +16,10 @@ import (
 // maxRequest is how many bytes a request to the API may have.
 const maxRequest = 64 << 10
 
-// alive answers as long as the process does.
+// alive responds with 200 as long as the process lives.
 func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }
 
-// ready answers 200 once a revision was brought to Swarm.
+// ready responds with 200 once a revision is in force.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if !s.Controller.Status().Ready() {
 		say(w, http.StatusServiceUnavailable, "not ready: no revision was applied yet")
@@ -84,7 +84,8 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stackOf is the stack that a request names, if there is such a stack.
+// stackOf returns the stack that a request names. Where there is no such stack it
+// answers the request itself and reports false.
 func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) {
 	var request struct {
 		Stack string `json:"stack"`
@@ -100,8 +101,8 @@ func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) 
 	return request.Stack, known
 }
 
-// decode reads the JSON of a request, which holds what is asked for and
-// nothing else.
+// decode reads the JSON of a request and reports whether it has the wanted form,
+// and nothing besides.
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	decoder.DisallowUnknownFields()
@@ -124,8 +125,8 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, result{"approved"})
 }
 
-// who names the person behind a request, for the history: the user name that
-// came with the token, which nothing vouches for.
+// who returns the name of the person behind a request, for the history: the user
+// name that was sent with the token. Nothing proves it.
 func who(r *http.Request) string {
 	if r.Header.Get("Authorization") == "" {
 		return "local" // only the local socket lets a request without one this far
@@ -143,7 +144,7 @@ func who(r *http.Request) string {
 	return name
 }
 
-// result is the answer to a request that has no other.
+// result is the body of a response that has no other.
 type result struct {
 	Result string `json:"result"`
 }

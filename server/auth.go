@@ -10,11 +10,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// requireToken lets through who has the token: as a bearer token, or, for
-// browsers, as the password of any user name.
+// requireToken lets requests through that have the token: as a bearer token, or,
+// from browsers, as the password of any user name.
 func (s *Server) requireToken(next http.Handler) http.Handler {
-	// Guesses are slowed down for all guessers together. The right token is
-	// never held up, so nobody can be locked out.
+	// Wrong tokens are slowed down for all clients together. The right one
+	// never waits, so nobody can be locked out.
 	guesses := rate.NewLimiter(5, 20)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := readSecret(s.Token)
@@ -47,13 +47,14 @@ func givenToken(r *http.Request) []byte {
 	return []byte(password)
 }
 
-// sameSecret takes the same time for every wrong guess, whatever its length.
+// sameSecret reports whether two secrets are equal. It takes the same time for
+// each wrong one, whatever its length.
 func sameSecret(given, want []byte) bool {
 	a, b := sha256.Sum256(given), sha256.Sum256(want)
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// readSecret reads a secret without its line end; nil where there is none.
+// readSecret returns a secret without its line end, or nil where there is none.
 func readSecret(read func() ([]byte, error)) []byte {
 	if read == nil {
 		return nil

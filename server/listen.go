@@ -15,9 +15,10 @@ import (
 // graceful is how long requests may take to end when the server has to.
 const graceful = 1500 * time.Millisecond
 
-// Listen listens on host:port, or on a unix socket where the address is
-// "unix:" and a path. A socket can be opened by its owner only, from the moment
-// it is there; one that a process left behind is replaced.
+// Listen listens on host:port, or on a unix socket where the address is "unix:"
+// and a path. Only its owner can open a socket, from its first moment on. A
+// socket that a dead process left behind is replaced; it is an error if a living
+// one answers there.
 func Listen(address string) (net.Listener, error) {
 	path, isSocket := strings.CutPrefix(address, "unix:")
 	if !isSocket {
@@ -72,8 +73,9 @@ func (s socket) Close() error {
 	return errors.Join(os.Remove(s.path), s.UnixListener.Close())
 }
 
-// Serve answers until the context ends, then lets requests finish for a
-// moment. It closes the listener. The error is nil where it was told to stop.
+// Serve serves requests until the context ends, and then lets those that have
+// begun finish for a moment. It closes the listener. It returns nil if the
+// context ended.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -94,7 +96,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
 	defer cancel()
 	if err := server.Shutdown(waiting); err != nil {
-		// Somebody is slow; nothing that is served here is worth waiting for.
+		// A client is slow; nothing that is served here is worth waiting for.
 		_ = server.Close()
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {

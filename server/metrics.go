@@ -16,10 +16,11 @@ import (
 // PhaseRound is the phase of a whole round; the other phases are its parts.
 const PhaseRound = "round"
 
-// Metrics are Kargo's, in a registry of their own. What is known from the
-// status is read from it at each scrape, so a stack that has gone leaves no
-// series behind. No label holds a secret or an address, and none but those of
-// *_info a commit. A nil *Metrics takes everything and shows nothing.
+// Metrics are Kargo's metrics, in a registry of their own. What the status has is
+// read from it at each scrape, so a stack that was removed leaves no series
+// behind. No label holds a secret or an address, and only those of *_info hold a
+// commit. A nil *Metrics accepts everything and shows nothing. Its methods may be
+// called from any goroutine.
 type Metrics struct {
 	handler  http.Handler
 	phases   *prometheus.HistogramVec
@@ -28,8 +29,8 @@ type Metrics struct {
 	webhooks *prometheus.CounterVec
 }
 
-// NewMetrics makes the metrics. status is what the controller knows, calls the
-// number of requests to Swarm so far by operation.
+// NewMetrics makes the metrics. status returns what the controller knows. calls
+// returns the number of requests to Swarm so far, by operation.
 func NewMetrics(status func() kargo.Status, calls func() map[string]uint64) *Metrics {
 	buckets := prometheus.ExponentialBucketsRange(0.01, 600, 12)
 	m := &Metrics{
@@ -54,8 +55,8 @@ func NewMetrics(status func() kargo.Status, calls func() map[string]uint64) *Met
 	return m
 }
 
-// Round records how long a phase of a round took, and how it ended: "ok" or a
-// fault. Of [PhaseRound] it counts the rounds.
+// Round records how long a phase of a round took, and how it ended: "ok" or the
+// name of a fault. [PhaseRound] counts rounds.
 func (m *Metrics) Round(phase, result string, took time.Duration) {
 	if m == nil {
 		return
@@ -79,7 +80,7 @@ func (m *Metrics) webhook(provider, result string) {
 	}
 }
 
-// statusCollector shows the status of the moment.
+// statusCollector collects from the present status.
 type statusCollector struct {
 	status func() kargo.Status
 	calls  func() map[string]uint64
@@ -97,7 +98,7 @@ var (
 	stackCondition = describe("stack_condition", "Whether a condition of a stack holds.", "stack", "type")
 	serviceTasks   = describe("service_tasks", "Tasks of a service, running and desired.", "stack", "service", "state")
 	readyGauge     = describe("ready", "Whether a revision was ever applied.")
-	faultGauge     = describe("fault", "Whether this fault keeps the controller from its work.", "fault")
+	faultGauge     = describe("fault", "Whether this fault stops the controller's work now.", "fault")
 	historyGauge   = describe("history_trouble", "Whether the file of the history was damaged or cannot be written.")
 	problemsGauge  = describe("revision_problems", "What is wrong, or odd, in the newest revision.", "severity")
 	pendingGauge   = describe("pending_changes", "Changes that the last look would still make.")

@@ -31,7 +31,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"tone":      tone,
 }).ParseFS(pageFiles, "page/*.html"))
 
-// overview is what the page shows.
+// overview is what the first page shows.
 type overview struct {
 	kargo.Status
 	Summary    summary
@@ -55,7 +55,7 @@ func newCard(name, tone string, revision kargo.Revision) card {
 	return card{name, tone, revision}
 }
 
-// summary is the state of everything in one word.
+// summary is the state of everything, in one word and a sentence.
 type summary struct {
 	Tone string // "good", "busy", "warn", "bad", "idle": a colour
 	Word string
@@ -84,7 +84,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 	s.render(w, "overview.html", view)
 }
 
-// render writes a page only when all of it could be made.
+// render writes a page, but only if all of it could be made.
 func (s *Server) render(w http.ResponseWriter, name string, view any) {
 	now := s.now()
 	page, err := pages.Clone()
@@ -111,12 +111,12 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 	http.StripPrefix("/static/", http.FileServerFS(files)).ServeHTTP(w, r)
 }
 
-// textLines takes a text apart at its line breaks.
+// textLines splits a text at its line breaks.
 func textLines(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 }
 
-// summarize puts first what needs a person.
+// summarize returns the state of everything. What needs a person comes first.
 func summarize(status kargo.Status) summary {
 	worst := kargo.HealthHealthy
 	for _, stack := range status.Stacks {
@@ -141,13 +141,13 @@ func summarize(status kargo.Status) summary {
 	case status.Problems.Err() != nil:
 		return summary{"bad", "Invalid", "The newest revision is not applied. The last good one stays in force."}
 	case status.Fault != "":
-		return summary{"bad", title(status.Fault), "Something keeps the controller from its work."}
+		return summary{"bad", title(status.Fault), "The controller cannot do its work; the message below says why."}
 	case !status.Ready():
 		return summary{"idle", "Starting", "No revision was applied yet."}
 	case len(failed) > 0:
-		return summary{"bad", "Failed", "The newest rendering did not come up: " + strings.Join(failed, ", ") + "."}
+		return summary{"bad", "Failed", "The newest rendering did not start or did not stay up: " + strings.Join(failed, ", ") + "."}
 	case worst == kargo.HealthDegraded:
-		return summary{"bad", "Degraded", "Not every service runs as it should."}
+		return summary{"bad", "Degraded", "At least one service does not run as it should."}
 	case pending > 0 || worst == kargo.HealthProgressing:
 		return summary{"busy", "Rolling out", count(pending, "change") + " to go."}
 	case held > 0:
@@ -156,12 +156,12 @@ func summarize(status kargo.Status) summary {
 	return summary{"good", "In sync", "What runs is what the repository says."}
 }
 
-// tone is the colour of a health or an outcome.
+// tone returns the colour of a health or an outcome.
 func tone(word any) string {
 	switch word {
 	case kargo.HealthHealthy, kargo.OutcomeSucceeded:
 		return "good"
-	case kargo.HealthProgressing, kargo.OutcomeRunning, kargo.OutcomeProgressing: // one word is in both
+	case kargo.HealthProgressing, kargo.OutcomeRunning, kargo.OutcomeProgressing:
 		return "busy"
 	case kargo.HealthDegraded, kargo.OutcomeFailed:
 		return "bad"
@@ -189,8 +189,8 @@ func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 
 var marks = map[kargo.Action]string{kargo.Create: "+", kargo.Update: "~", kargo.Remove: "−"}
 
-// stackNews names the stacks that a deployment changed; none where it put
-// right what somebody else had changed.
+// stackNews returns the names of the stacks that a deployment changed. It is
+// empty where the deployment corrected what somebody else had changed.
 func stackNews(results []kargo.StackResult) string {
 	var names []string
 	for _, stack := range results {
@@ -207,12 +207,12 @@ func stackNews(results []kargo.StackResult) string {
 	return strings.Join(names, ", ")
 }
 
-// isOpen tells whether an outcome may still change.
+// isOpen reports whether an outcome may still change.
 func isOpen(outcome kargo.Outcome) bool {
 	return outcome == kargo.OutcomeRunning || outcome == kargo.OutcomeProgressing
 }
 
-// image shortens a digest: its first characters tell it from others.
+// image returns an image's name with a shortened digest.
 func image(name string) string {
 	name, digest, pinned := strings.Cut(name, "@sha256:")
 	if pinned && len(digest) > 12 {
@@ -227,7 +227,8 @@ func count(n int, noun string) string {
 
 func timestamp(when time.Time) string { return when.UTC().Format(time.RFC3339) }
 
-// duration is how long something took, as exact as anybody wants to know.
+// duration returns how long something took: short times exactly, long ones
+// roughly.
 func duration(from, to time.Time) string {
 	took := to.Sub(from)
 	if took < 10*time.Second {
@@ -236,7 +237,7 @@ func duration(from, to time.Time) string {
 	return roughly(took)
 }
 
-// ago is a time as people say it; of one to come, too.
+// ago returns a time as people say it, also one in the future.
 func ago(now, then time.Time) string {
 	if then.IsZero() {
 		return "never"

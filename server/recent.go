@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// recent remembers the last so many things that were added.
+// recent remembers the things that were added last, up to a limit.
 type recent struct {
 	mu    sync.Mutex
 	limit int
@@ -17,7 +17,7 @@ func newRecent(limit int) *recent {
 	return &recent{limit: limit, order: list.New(), known: map[string]bool{}}
 }
 
-// add tells whether the thing is new.
+// add adds a thing and reports whether it is new.
 func (r *recent) add(thing string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,10 +1,19 @@
-// Package server answers over HTTP: webhooks that nudge the controller, a
-// small JSON API, metrics, and a page for people. It reads the controller's
-// status and the history and changes nothing itself.
+// Package server serves HTTP: webhooks that ask the controller for a round, a
+// JSON API, metrics, and a page for people. It reads the controller's status and
+// the history. It changes nothing itself; what a person asks for it hands to the
+// controller.
+//
+// A [Server] makes handlers, [Listen] opens an address or a socket, and [Serve]
+// serves a handler there until its context ends. Handlers may be called from any
+// number of goroutines; so must the [Controller] and the [History] behind them.
 //
 // Access is decided in one table, [Server.routes]. A route that says nothing
-// needs the token, and so does every path that is not in the table: without
-// the token, what exists cannot be told from what does not.
+// needs the token, and so does each path that is not in the table: without the
+// token, a path that exists looks like one that does not.
+//
+// Every error is a [Problem] in JSON. Its status code follows from the fault:
+// 422 invalid, 503 unavailable, 409 conflict, 500 internal. What is wrong with
+// the request itself is invalid with 400, 401, 404 or 413.
 package server
 
 import (
@@ -16,26 +25,30 @@ import (
 	"kargo"
 )
 
-// Controller is what the server needs of the loop.
+// Controller is what the server needs of the loop. Its methods are called from
+// many goroutines. All but Preview return at once.
 type Controller interface {
-	// Status is what the controller knows now.
+	// Status returns what the controller knows now.
 	Status() kargo.Status
 	// Preview returns the plan that a round would carry out now. It may take as
 	// long as reading git and Swarm does.
 	Preview(ctx context.Context) (kargo.Preview, error)
-	// Nudge asks for a round soon, and names the reason for the history. It
-	// returns at once; nudges that come close together are one.
+	// Nudge asks for a round soon. trigger is the reason that the history
+	// gives. Nudges that come close together are one.
 	Nudge(trigger string)
-	// Approve lifts the approvable holds of the plan with that ID, and of no
-	// other. by names who did it.
+	// Approve lifts the holds of the plan with that ID that wait for a person,
+	// and of no other plan. by is the person's name. It is a Conflict where
+	// that plan is not the pending one.
 	Approve(plan, by string) error
-	// Retry lifts the quarantine of a stack's failed rendering, Adopt takes
-	// over what carries no owner under its names; both soon, not at once.
+	// Retry has the next round send a stack's failed rendering again.
 	Retry(stack string)
+	// Adopt has the next round take over objects under a stack's names that
+	// have no owner.
 	Adopt(stack string)
 }
 
-// History is what the server needs of the records.
+// History is what the server needs of the records. Its methods are called from
+// many goroutines.
 type History interface {
 	// Deployment returns the deployment with that number, or nil where none
 	// is kept.
@@ -45,19 +58,21 @@ type History interface {
 	Deployments(before uint64, limit int) ([]kargo.Deployment, error)
 }
 
-// Server makes the handlers. Its fields are set once, before.
+// Server makes the handlers. Its fields are set before the first one is made,
+// and stay as they are.
 type Server struct {
 	Controller Controller
 	History    History
 
-	// Token is read at each request. Where it is nil, fails or is empty,
-	// everything that needs it answers 503.
+	// Token returns the token of API and page. It is read at each request.
+	// Where it is nil, fails or is empty, each route that needs it responds
+	// with 503.
 	Token func() ([]byte, error)
 	// WebhookSecret is read at each request. Where it is nil, fails or is
-	// empty, webhooks answer 503: there are no unsigned ones.
+	// empty, webhooks get 503: there are no unsigned ones.
 	WebhookSecret func() ([]byte, error)
 	// Ref is the tracked branch or tag. A push of another one is acknowledged
-	// and does not nudge. Empty means that every push nudges.
+	// and asks for no round. Empty means that each push does.
 	Ref string
 	// OpenMetrics serves /metrics without the token, for a network where only
 	// Prometheus can reach it.
@@ -68,13 +83,13 @@ type Server struct {
 	Now     func() time.Time // nil: time.Now
 }
 
-// access is what a route asks of a request.
+// access is what a request needs for a route.
 type access int
 
 const (
 	needsToken     access = iota // the zero value: deny by default
 	needsSignature               // a webhook; its handler verifies the body
-	open                         // says nothing about the installation
+	open                         // shows nothing of the installation
 )
 
 // route is one line of the table. The pattern is http.ServeMux's.
@@ -116,17 +131,17 @@ func (s *Server) routes() []route {
 	return routes
 }
 
-// Handler serves everything, to whoever has the token.
+// Handler returns a handler of all routes, for requests with the token.
 func (s *Server) Handler() http.Handler { return s.handler(s.requireToken) }
 
-// LocalHandler serves the same without the token. It is for a unix socket that
+// LocalHandler returns the same without the token. It is for a unix socket that
 // only the owner can open, see [Listen].
 func (s *Server) LocalHandler() http.Handler {
 	return s.handler(func(next http.Handler) http.Handler { return next })
 }
 
-// handler puts the table behind its guards. guard is what stands before the
-// routes that need the token.
+// handler returns a handler of the table. guard wraps the routes that need the
+// token.
 func (s *Server) handler(guard func(http.Handler) http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range s.routes() {
@@ -136,12 +151,13 @@ func (s *Server) handler(guard func(http.Handler) http.Handler) http.Handler {
 		}
 		mux.Handle(route.pattern, handler)
 	}
-	// A browser sends the password along with what another site makes it
-	// post; that is refused by where the request says it comes from.
+	// A browser sends the password along with a request that another site
+	// makes it post. Such a request is refused by its origin.
 	return s.recoverPanics(secureHeaders(http.NewCrossOriginProtection().Handler(mux)))
 }
 
-// secureHeaders says what a browser may do with an answer: as good as nothing.
+// secureHeaders forbids a browser nearly everything that it could do with a
+// response.
 func secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A webhook says "look now" and no more. Nothing of it is believed beyond
-// that: the ref only decides whether to look.
+// A webhook asks for a round and does nothing else. Its content is not trusted:
+// the ref only decides whether git is asked now.
 const (
 	maxWebhook         = 1 << 20 // bytes
 	webhooksAtOnce     = 8
@@ -169,8 +169,9 @@ func refs(names ...string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
-// signedIn verifies an HMAC-SHA256 of the body, in hexadecimal after a prefix,
-// in the first of the headers that is there.
+// signedIn returns a function that verifies an HMAC-SHA256 of the body. It is
+// expected in hexadecimal after a prefix, in the first of the headers that the
+// request has.
 func signedIn(prefix string, headers ...string) func([]byte, http.Header, []byte) bool {
 	return func(secret []byte, header http.Header, body []byte) bool {
 		for _, name := range headers {
@@ -188,7 +189,7 @@ func signedIn(prefix string, headers ...string) func([]byte, http.Header, []byte
 	}
 }
 
-// receiver takes webhooks, not more than it can chew.
+// receiver takes webhooks, so many a second and so many at once.
 type receiver struct {
 	server *Server
 	places chan struct{}
@@ -205,7 +206,7 @@ func newReceiver(s *Server) *receiver {
 	}
 }
 
-// outcome is the answer to a webhook, and its label in the metrics.
+// outcome is the response to a webhook, and its label in the metrics.
 type outcome struct {
 	label  string
 	status int
@@ -243,8 +244,8 @@ func (h *receiver) handler(p provider) http.HandlerFunc {
 	}
 }
 
-// receive does the cheap checks first, and reads nothing into the body before
-// its signature is right.
+// receive does the cheap checks first. It does not parse a body before its
+// signature was verified.
 func (h *receiver) receive(w http.ResponseWriter, r *http.Request, p provider) outcome {
 	if !h.pace.Allow() {
 		return webhookLimited

@@ -20,7 +20,7 @@ import (
 // longestCleaning is how long a clean-up of all nodes may take.
 const longestCleaning = 15 * time.Minute
 
-// cleanFlags say when old images leave the nodes; never, unless asked for.
+// cleanFlags say when nodes remove old images; by default they never do.
 type cleanFlags struct {
 	schedule string
 	image    string
@@ -33,7 +33,7 @@ func (c *cleanFlags) flags(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.age, "clean-images-age", 24*time.Hour, "age of an image on a node from which on it may be removed")
 }
 
-// cleanImages completes a controller's configuration.
+// cleanImages sets the parts of a controller that have nodes remove old images.
 func (s *serveFlags) cleanImages(parts *controller.Parts, client *swarm.Client) error {
 	if s.clean.schedule == "" {
 		return nil
@@ -84,7 +84,7 @@ func cleanCommand(env map[string]string) *cobra.Command {
 	return cmd
 }
 
-// cleanNode removes what may go, and says what that was.
+// cleanNode removes the images that may be removed, and prints how many they were.
 func cleanNode(ctx context.Context, client *swarm.Client, cleaning kargo.Cleaning, out io.Writer) error {
 	images, err := client.LocalImages(ctx)
 	if err != nil {

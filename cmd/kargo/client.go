@@ -53,7 +53,7 @@ func (r *remoteFlags) flags(flags *pflag.FlagSet) {
 func (s *clientFlags) client(data dataDir) (*client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	c := &client{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: strings.TrimSuffix(s.url, "/")}
-	// A token must not travel to wherever somebody points.
+	// A redirection must not carry the token to another host.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if c.base != "" {
 		return c, s.authorise(c)
@@ -79,23 +79,23 @@ func (d *dataDir) controllerRuns() bool {
 	return connection.Close() == nil
 }
 
-// authorise gives the client its token, which it never sends in the clear
-// beyond this machine.
+// authorise gives the client its token. It is never sent unencrypted to another
+// machine.
 func (s *clientFlags) authorise(c *client) error {
 	address, err := url.Parse(c.base)
 	if err != nil || address.Host == "" {
 		return usagef("--url takes an address like https://kargo.example")
 	}
 	if ip := net.ParseIP(address.Hostname()); address.Scheme != "https" && address.Hostname() != "localhost" && !ip.IsLoopback() {
-		return usagef("--url: the token would travel in the clear; use https://")
+		return usagef("--url: the token would be sent unencrypted; use https://")
 	}
 	token, err := s.apiToken.read()
 	c.token = string(token)
 	return err
 }
 
-// ask sends one request of a command to the controller that its settings name,
-// and decodes the answer.
+// ask sends one request to the controller that the settings of a command name,
+// and decodes the response.
 func (r *remoteFlags) ask(cmd *cobra.Command, env map[string]string, method, path string, body, answer any) error {
 	if err := r.prepare(cmd, env); err != nil {
 		return err
@@ -107,8 +107,8 @@ func (r *remoteFlags) ask(cmd *cobra.Command, env map[string]string, method, pat
 	return controller.call(cmd.Context(), method, path, body, answer)
 }
 
-// call sends one request and decodes the answer. Faults come back as the
-// controller's own.
+// call sends one request and decodes the response. Its error is the
+// controller's own where the controller returned one.
 func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
 	var content io.Reader
 	if body != nil {
@@ -143,8 +143,8 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	return nil
 }
 
-// refusal returns the error that the controller answered. Its fault is the
-// answer's own; the status code only serves where something else answers.
+// refusal returns the error in a response. The fault is the controller's own. The
+// status code counts only where something else than a controller responded.
 func refusal(response *http.Response) error {
 	var problem server.Problem
 	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))

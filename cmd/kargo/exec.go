@@ -14,14 +14,15 @@ func execCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "exec SCRIPT [ARGUMENT…]", Short: "Run a script of the merged configuration", GroupID: "workspace",
-		Long: `Exec runs .kargo/scripts/SCRIPT.sh in its directory, by bash, with the variables
-that the workspace declares and what programs need of yours (PATH, HOME, the
-terminal, Docker's own variables). The merged configuration must have been
-written (kargo configure, or a deployment). It ends with the script's exit code.
+		Long: `Exec runs .kargo/scripts/SCRIPT.sh with bash, in the directory of the script. The
+script gets the variables that the workspace declares, and those of yours that
+programs need (PATH, HOME, the terminal, Docker's own variables). The merged
+configuration must have been written before (kargo configure, or a deployment).
+Exec ends with the script's exit code.
 
-Arguments are handed on as they are. A single one with blanks in it is taken
-apart at them, as the historic tool did: kargo exec seed-cache "-t osm -z 0,9".
-Settings of Kargo come before the name of the script.`,
+Arguments are passed on as they are. A single argument with blanks is split at
+the blanks, as the historic tool did: kargo exec seed-cache "-t osm -z 0,9".
+Flags of Kargo come before the name of the script.`,
 		Example: "  kargo exec clear-cache osm",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -42,8 +43,8 @@ Settings of Kargo come before the name of the script.`,
 	return cmd
 }
 
-// words are the arguments of a script: the historic tool took one, and handed
-// on its words.
+// words returns the arguments of a script. The historic tool took one argument
+// and passed on its words.
 func words(args []string) []string {
 	if len(args) == 1 {
 		return strings.Fields(args[0])
@@ -69,9 +70,9 @@ func (s *workspaceFlags) runScript(cmd *cobra.Command, workspace kargo.Workspace
 	}.Run(cmd.Context())
 }
 
-// personal adds to the declared variables those of a person that programs need
-// to run at all, to find Docker and to talk to a terminal. What is declared
-// counts more.
+// personal returns the declared variables and those of the person that programs
+// need: to run at all, to find Docker, to use a terminal. A declared variable
+// wins.
 func personal(declared kargo.Environment, env map[string]string) kargo.Environment {
 	all := kargo.Environment{}
 	for name, value := range env {

@@ -21,7 +21,7 @@ import (
 	"kargo/registry"
 )
 
-// imageFlags say how the tags of images are followed, where a workspace asks
+// imageFlags say how newer tags of images are looked for, where a workspace asks
 // for it.
 type imageFlags struct {
 	interval time.Duration
@@ -33,7 +33,7 @@ func (i *imageFlags) flags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&i.insecure, "insecure-registry", nil, "`host` of a registry that may be asked without encryption, written as in image names; can be repeated")
 }
 
-// followImages completes a controller's configuration.
+// followImages sets the parts of a controller that follow the tags of images.
 func (s *serveFlags) followImages(parts *controller.Parts) error {
 	if s.images.interval == 0 {
 		return nil
@@ -59,7 +59,7 @@ func (m *mailbox) String() string {
 
 func (m *mailbox) Type() string { return "mailbox" }
 
-// Set takes what a commit can hold: git ends a name at "<".
+// Set accepts what git can store in a commit: a name must not hold "<".
 func (m *mailbox) Set(text string) error {
 	parsed, err := mail.ParseAddress(text)
 	bad := func(r rune) bool { return r == '<' || r == '>' || unicode.IsControl(r) }
@@ -99,7 +99,7 @@ written to the repository. "kargo sync" has the registries asked at once.`,
 	return cmd
 }
 
-// printImages is a table of the tags that are followed.
+// printImages prints a table of the tags that are followed.
 func printImages(out io.Writer, images []kargo.ImageStatus, now time.Time) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "VARIABLE\tIMAGE\tFITS\tCURRENT\tNEWEST\tBEHIND\tASKED\tWRITTEN")
@@ -123,7 +123,7 @@ func printImages(out io.Writer, images []kargo.ImageStatus, now time.Time) {
 	}
 }
 
-// written is by which commit the newest tag came into the repository.
+// written returns the commit that wrote the newest tag to the repository.
 func written(image kargo.ImageStatus) string {
 	switch {
 	case image.Commit != "":

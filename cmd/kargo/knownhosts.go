@@ -15,11 +15,11 @@ func knownHostsCommand(env map[string]string) *cobra.Command {
 	}{}
 	cmd := &cobra.Command{
 		Use: "known-hosts HOST[:PORT]", Short: "Print the SSH keys of a git host, to be checked", GroupID: "workspace",
-		Long: `Known-hosts prints the keys that a host shows, as lines for --known-hosts-file with
-their fingerprints in comments. It proves nothing: whoever stands in between can
-show keys of his own. Compare the fingerprints with those that the host's
-operator publishes before you use the lines. Kargo itself never takes a key that
-it was not given.`,
+		Long: `Known-hosts prints the keys that a host presents, as lines for --known-hosts-file.
+Comments hold their fingerprints. The keys prove nothing: an attacker between you
+and the host can present keys of his own. Before you use the lines, compare the
+fingerprints with those that the operator of the host publishes. Kargo itself
+never accepts a key that it was not given.`,
 		Example: "  kargo known-hosts git.example.com > known_hosts",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -20,11 +20,11 @@ func labelsCommand(env map[string]string) *cobra.Command {
 	var apply bool
 	cmd := &cobra.Command{
 		Use: "labels", Short: "Print the labels of nodes, and what the workspace would change", GroupID: "swarm", Args: noArgs,
-		Long: `Labels prints the labels that each node has, and what would change to make them
-what the variables <NODE>_LABELS say. With --apply it carries that out, and
-touches nothing else. Only labels that such a variable names, or named before,
-are changed or removed; deploy, apply and serve do the same before the services
-that need them.`,
+		Long: `Labels prints the labels of each node, and what would be changed to make them as
+the variables <NODE>_LABELS say. With --apply it makes these changes and no
+others. A label is changed or removed only if such a variable names it, or did so
+before. The commands deploy, apply and serve do the same before they deploy the
+services that need the labels.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

@@ -30,7 +30,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the whole program with everything it takes from the process as an
+// run is the whole program; everything that it takes from the process is an
 // argument. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ) //nolint:contextcheck // commands get theirs from ExecuteContext
@@ -59,8 +59,9 @@ type printedError struct{ error }
 
 func (e printedError) Unwrap() error { return e.error }
 
-// exitCode is the one place where an error becomes an exit code: 0 done, 1 a
-// bug, 2 the input is wrong, 3 something is out of reach or in the way now.
+// exitCode returns the exit code of an error. It is the only place that decides
+// it: 0 done, 1 a bug, 2 the input is wrong, 3 something is out of reach or in
+// the way now.
 func exitCode(err error) int {
 	var usage usageError
 	var script hooks.ExitError
@@ -82,7 +83,7 @@ func exitCode(err error) int {
 	return 1
 }
 
-// usageError is a command line that makes no sense.
+// usageError is the error of a command line that is wrong.
 type usageError struct{ error }
 
 func (u usageError) Unwrap() error { return u.error }
@@ -101,8 +102,8 @@ Settings are flags, KARGO_* variables (KARGO_REPO for --repo) or keys of a
 settings file (--config); a flag beats a variable, a variable beats the file.
 
 Exit codes: 0 done; 1 a bug; 2 the input is wrong, nothing was applied; 3 git
-or Swarm is out of reach, or Swarm moved on meanwhile. A script that exec or
-build runs hands on its own.`
+or Swarm is out of reach, or Swarm changed meanwhile. The commands exec and build
+end with the exit code of the script that they run.`
 
 func newRoot(environ []string) *cobra.Command {
 	root := &cobra.Command{

@@ -140,7 +140,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"retry"}, "kargo: which stack? see `kargo status`"},
 		{[]string{"history", "zero"}, `kargo: deployments are numbered from 1, "zero" is no number`},
 		{[]string{"plan", "--repo", dir, "-w", dir}, "kargo: --repo and --workspace exclude each other"},
-		{[]string{"status", "--url", "http://kargo.example"}, "kargo: --url: the token would travel in the clear; use https://"},
+		{[]string{"status", "--url", "http://kargo.example"}, "kargo: --url: the token would be sent unencrypted; use https://"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			if code, stdout, stderr := kargoIn(t, dir, test.args...); code != 2 || stdout != "" || !strings.HasPrefix(stderr, test.want) {

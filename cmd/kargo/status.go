@@ -35,7 +35,7 @@ func statusCommand(env map[string]string) *cobra.Command {
 	return cmd
 }
 
-// printStatus is the status for a terminal.
+// printStatus prints the status for a terminal.
 func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
@@ -100,8 +100,8 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
 	}
 }
 
-// printFailure is why a stack's rendering did not come up, if it did not, in the
-// words of its tasks.
+// printFailure prints why a stack's rendering failed, if it did, and what its
+// tasks said.
 func printFailure(out io.Writer, stack string, failure *kargo.Failure) {
 	if failure == nil {
 		return
@@ -122,7 +122,8 @@ func printCleaned(out io.Writer, cleaned *kargo.Cleaned, now time.Time) {
 	}
 }
 
-// because is an error behind a text, if there is one.
+// because returns an error in brackets, to be put behind a text; it is empty if
+// there is none.
 func because(err string) string {
 	if err == "" {
 		return ""
@@ -144,7 +145,7 @@ func printPending(out io.Writer, pending kargo.PlanText) {
 		approvable = approvable || hold.Until == kargo.UntilApproved
 	}
 	if approvable {
-		fmt.Fprintf(out, "To let it happen: kargo approve %s\n", pending.ID)
+		fmt.Fprintf(out, "To approve it: kargo approve %s\n", pending.ID)
 	}
 }
 
@@ -167,7 +168,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// ago is a time as people say it.
+// ago returns a time as people say it.
 func ago(then, now time.Time) string {
 	if then.IsZero() {
 		return "never"

@@ -29,8 +29,8 @@ func approveCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "approve PLAN", Short: "Let the held removals of one plan happen", GroupID: "controller",
 		Long: `Approve lifts the holds of the pending plan that wait for a person: the removal of
-many stacks at once. It names that plan by its ID (see "kargo status") and fits
-no other: if anything changes meanwhile, the approval does nothing.`,
+many stacks at once. PLAN is the ID of that plan (see "kargo status"). The
+approval is for this plan only: if anything changes meanwhile, it has no effect.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("which plan? see `kargo status`")
@@ -65,8 +65,8 @@ workspace <STACK>_ADOPT=true says the same.`,
 	})
 }
 
-// stackCommand completes a command that asks the controller to do something
-// about one stack.
+// stackCommand completes a command that asks the controller to do something with
+// one stack.
 func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra.Command {
 	s := &remoteFlags{}
 	cmd.GroupID = "controller"
