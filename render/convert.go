@@ -28,6 +28,7 @@ const maxServiceName = 63
 func services(s *rendering) []kargo.Service {
 	var converted []kargo.Service
 	for _, service := range s.files.Config.Services {
+		before := s.report.Errors()
 		checkService(s, service)
 		spec, ok := specOf(s, service)
 		if !ok {
@@ -35,6 +36,9 @@ func services(s *rendering) []kargo.Service {
 		}
 		labelFiles(s, service.Name, &spec)
 		checkLimits(s, service.Name, spec)
+		if s.report.Errors() == before { // else Swarm would only repeat it
+			refuse(s, service.Name, spec)
+		}
 		converted = append(converted, kargo.Service{Name: s.nameOf(service.Name), Spec: spec, Needs: needsOf(s, s.jobs, service)})
 	}
 	return converted

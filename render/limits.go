@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -104,29 +105,37 @@ func checkReplicas(s *rendering, service string, mode swarm.ServiceMode) {
 	}
 }
 
-// checkPorts warns of two services that publish one port of the whole Swarm,
-// which refuses the second.
+// checkPorts refuses two services of one port, which Swarm refuses unless both
+// publish it on their own node only.
 func checkPorts(report *compose.Report, origins *Provenance, stacks []kargo.Stack) {
 	type port struct {
 		number   uint32
 		protocol swarm.PortConfigProtocol
 	}
-	owners := map[port]string{}
+	type owner struct {
+		service string
+		mode    swarm.PortConfigPublishMode
+	}
+	owners := map[port][]owner{}
 	for _, stack := range stacks {
 		for _, service := range stack.Services {
 			if service.Spec.EndpointSpec == nil {
 				continue
 			}
 			for _, published := range service.Spec.EndpointSpec.Ports {
-				key := port{published.PublishedPort, published.Protocol}
-				if published.PublishedPort == 0 || published.PublishMode == swarm.PortConfigPublishModeHost {
+				key := port{published.PublishedPort, cmp.Or(published.Protocol, swarm.PortConfigProtocolTCP)}
+				if key.number == 0 {
 					continue
 				}
-				if other, taken := owners[key]; taken && other != service.Name {
-					report.Warn(origins.Place(service.Name), "publish one of them elsewhere", "%s and %s both publish port %d/%s of every node; Swarm refuses the second",
-						other, service.Name, key.number, key.protocol)
+				for _, other := range owners[key] {
+					bothOfNodes := other.mode == swarm.PortConfigPublishModeHost && published.PublishMode == other.mode
+					if other.service != service.Name && !bothOfNodes {
+						report.Fail(origins.Place(service.Name, "ports"), "publish one of them elsewhere", "%s and %s both publish port %d/%s; Swarm refuses the second",
+							other.service, service.Name, key.number, key.protocol)
+						break
+					}
 				}
-				owners[key] = service.Name
+				owners[key] = append(owners[key], owner{service.Name, published.PublishMode})
 			}
 		}
 	}

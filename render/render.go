@@ -20,6 +20,7 @@ import (
 
 	"kargo"
 	"kargo/render/compose"
+	"kargo/render/swarmcheck"
 	"kargo/spelling"
 )
 
@@ -34,7 +35,9 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 // Trace is Render, and returns where everything that it rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
 	report := &compose.Report{}
-	r := &renderer{ws: ws, report: report, reader: compose.NewReader(ws, report)}
+	check := swarmcheck.New()
+	defer check.Close()
+	r := &renderer{ws: ws, report: report, reader: compose.NewReader(ws, report), swarm: check}
 	origins := &Provenance{ws: ws}
 	if tooMany(ws, report) {
 		return nil, origins, report.Problems()
@@ -70,6 +73,7 @@ type renderer struct {
 	ws     kargo.Workspace
 	report *compose.Report
 	reader *compose.Reader
+	swarm  *swarmcheck.Swarm
 	// entries are those of <STACK>_STACK of the stacks so far, services the
 	// services of their compose files.
 	entries, services []string
@@ -90,21 +94,25 @@ func (r *renderer) stack(name string) (kargo.Stack, *rendering) {
 	for _, service := range files.Config.Services {
 		r.services = append(r.services, service.Name)
 	}
-	return render(r.ws, r.report, name, files)
+	return r.render(name, files)
 }
 
 // render converts the configuration of one stack.
-func render(ws kargo.Workspace, report *compose.Report, name string, files *compose.Configuration) (kargo.Stack, *rendering) {
-	s := &rendering{ws: ws, report: report, name: name, namespace: kargo.StackPrefix + name, files: files}
+func (r *renderer) render(name string, files *compose.Configuration) (kargo.Stack, *rendering) {
+	s := &rendering{ws: r.ws, report: r.report, swarm: r.swarm, name: name, namespace: kargo.StackPrefix + name, files: files}
 	s.objects = newObjects(s)
+	before := r.report.Errors()
 	lint(s)
 	s.jobs = readJobs(s)
 	stack := kargo.Stack{Name: name}
 	stack.Services = services(s)
 	stack.Configs = s.objects.used()
 	stack.Networks = networks(s)
+	if r.report.Errors() == before {
+		refuseNetworks(s, stack.Networks)
+	}
 	if files.UsesCatalogue() {
-		stack.NeedsApproval = unaccepted(ws)
+		stack.NeedsApproval = unaccepted(r.ws)
 	}
 	return stack, s
 }
@@ -116,6 +124,7 @@ type rendering struct {
 	name      string // as STACKS has it: "dbs"
 	namespace string // as Swarm has it: "kargo-dbs"
 	files     *compose.Configuration
+	swarm     *swarmcheck.Swarm
 	objects   *objects
 	jobs      jobs
 }

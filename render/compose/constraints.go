@@ -16,7 +16,7 @@ func constraintFile(s *reading, entry string, own []*File) *File {
 	for _, f := range own {
 		for _, name := range f.ServiceNames() {
 			variable := kargo.SuffixConstraints.Of(name)
-			constraints := s.ws.Env.List(variable)
+			constraints := joinOperators(s.ws.Env.List(variable))
 			if len(constraints) == 0 {
 				continue
 			}
@@ -37,6 +37,23 @@ func constraintFile(s *reading, entry string, own []*File) *File {
 		Path: "deploy/" + entry + "-deploy-constraints.yml", Entry: entry,
 		dict: map[string]any{"services": services}, readsDefaults: readsDefaults,
 	}
+}
+
+// joinOperators joins what blanks around an operator took apart: "a", "==", "b"
+// are one constraint.
+func joinOperators(words []string) []string {
+	var constraints []string
+	open := false // the last constraint lacks its value
+	for _, word := range words {
+		operator := strings.HasPrefix(word, "==") || strings.HasPrefix(word, "!=")
+		if last := len(constraints) - 1; last >= 0 && (open || operator) {
+			constraints[last] += word
+		} else {
+			constraints = append(constraints, word)
+		}
+		open = strings.HasSuffix(word, "==") || strings.HasSuffix(word, "!=")
+	}
+	return constraints
 }
 
 // escapeList escapes every text of a list.

@@ -54,7 +54,8 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 	for _, pattern := range []*regexp.Regexp{pathError, schemaError} {
 		if match := pattern.FindStringSubmatch(message); match != nil {
 			path := pathOf(f, match[1])
-			l.report.Fail(f.At(path...), "", "%s: %s", match[1], match[2])
+			reason := strings.TrimPrefix(match[2], match[1]+" ") // some errors repeat the path
+			l.report.Fail(f.At(path...), "", "%s: %s", match[1], reason)
 			return path
 		}
 	}

@@ -1,0 +1,259 @@
+package render
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/render/swarmcheck"
+	"kargo/spelling"
+)
+
+// refuse reports what Swarm, or every node, would refuse of a service. It is
+// asked only about services without another error.
+func refuse(s *rendering, service string, spec swarm.ServiceSpec) {
+	rest, err := cloned(spec)
+	if err != nil {
+		return // not a spec that could be sent
+	}
+	refuseConstraints(s, service, &rest)
+	for range len(refusedBySwarm) + len(spec.TaskTemplate.ContainerSpec.Env) {
+		err := s.swarm.Service(rest)
+		if err == nil || !explainRefusal(s, service, &rest, err.Error()) {
+			break
+		}
+	}
+	for _, refusal := range swarmcheck.Container(spec) {
+		at, name := placeOfRefusal(s, service, refusal.Property)
+		s.report.Fail(at, refusal.Hint, "services.%s.%s: %s", service, name, refusal.Reason)
+	}
+	checkLogDriver(s, service, spec)
+	checkPayloads(s, service, spec)
+}
+
+// placeOfRefusal is the place of a property that nodes refuse, and its name.
+func placeOfRefusal(s *rendering, service string, property []string) (kargo.Place, string) {
+	name := strings.Join(property, ".")
+	switch property[0] {
+	case "volumes":
+		return s.files.VolumePlace(service, property[1]), "volumes"
+	case "cap_add", "cap_drop":
+		name = property[0]
+		if at := s.files.Place("services", service, name, "CAP_"+property[1]); at != s.files.Place("services", service, name) {
+			return at, name
+		}
+	}
+	return s.files.Place(append([]string{"services", service}, property...)...), name
+}
+
+// cloned is a deep copy of a spec.
+func cloned(spec swarm.ServiceSpec) (swarm.ServiceSpec, error) {
+	var copied swarm.ServiceSpec
+	data, err := json.Marshal(spec)
+	if err == nil {
+		err = json.Unmarshal(data, &copied)
+	}
+	return copied, err
+}
+
+// refuseConstraints reports each constraint that Swarm cannot parse, and takes
+// all of them off the spec.
+func refuseConstraints(s *rendering, service string, spec *swarm.ServiceSpec) {
+	placement := spec.TaskTemplate.Placement
+	if placement == nil {
+		return
+	}
+	variable := kargo.SuffixConstraints.Of(service)
+	for _, constraint := range placement.Constraints {
+		err := swarmcheck.Constraint(constraint)
+		if err == nil {
+			continue
+		}
+		path := []string{"services", service, "deploy", "placement", "constraints", constraint}
+		at := s.files.Place(path...)
+		if strings.Contains(withoutBlanks(s.ws.Env[variable]), withoutBlanks(constraint)) {
+			at = s.ws.PlaceOf(variable)
+		}
+		s.report.Fail(at, "for example node.role==manager", "%s: %q: %s", strings.Join(path[:5], "."), constraint, err)
+	}
+	placement.Constraints = nil
+}
+
+func withoutBlanks(text string) string { return strings.Join(strings.Fields(text), "") }
+
+// refusedBySwarm are the refusals of Swarm's own validation: how each begins,
+// the property that it is about, and how the property is taken off the spec, so
+// that the rest can be validated.
+var refusedBySwarm = []struct {
+	pattern  *regexp.Regexp
+	property string
+	hint     string
+	drop     func(spec *swarm.ServiceSpec)
+}{
+	{regexp.MustCompile(`(?i)^invalid RestartCondition`), "deploy.restart_policy.condition", "Swarm knows none, on-failure and any; always is any", func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.RestartPolicy.Condition = ""
+	}},
+	{regexp.MustCompile(`restart-delay`), "deploy.restart_policy.delay", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.RestartPolicy.Delay = nil }},
+	{regexp.MustCompile(`restart-window`), "deploy.restart_policy.window", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.RestartPolicy.Window = nil }},
+	{regexp.MustCompile(`update-delay`), "deploy.update_config.delay", "", func(spec *swarm.ServiceSpec) { spec.UpdateConfig.Delay = 0 }},
+	{regexp.MustCompile(`update-monitor`), "deploy.update_config.monitor", "", func(spec *swarm.ServiceSpec) { spec.UpdateConfig.Monitor = 0 }},
+	{regexp.MustCompile(`update-maxfailureratio`), "deploy.update_config.max_failure_ratio", "write a share such as 0.3", func(spec *swarm.ServiceSpec) {
+		spec.UpdateConfig.MaxFailureRatio = 0
+	}},
+	{regexp.MustCompile(`^unrecognized update failure action`), "deploy.update_config.failure_action", "pause, continue or rollback", nil},
+	{regexp.MustCompile(`^unrecognized update order`), "deploy.update_config.order", "stop-first or start-first", nil},
+	{regexp.MustCompile(`^Jobs may not have an update config`), "deploy.update_config", "remove it: a job is not updated step by step", func(spec *swarm.ServiceSpec) { spec.UpdateConfig = nil }},
+	{regexp.MustCompile(`^invalid resolution mode`), "deploy.endpoint_mode", "vip or dnsrr", func(spec *swarm.ServiceSpec) { spec.EndpointSpec.Mode = "" }},
+	{regexp.MustCompile(`dnsrr mode`), "ports", "publish it with mode: host, or remove endpoint_mode: dnsrr", func(spec *swarm.ServiceSpec) { spec.EndpointSpec = nil }},
+	{regexp.MustCompile(`^duplicate published ports`), "ports", "each port of the node can be published once for a protocol", func(spec *swarm.ServiceSpec) { spec.EndpointSpec = nil }},
+	{regexp.MustCompile(`^Interval in HealthConfig`), "healthcheck.interval", `write it with its unit, as in "30s"`, func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.ContainerSpec.Healthcheck.Interval = 0
+	}},
+	{regexp.MustCompile(`^Timeout in HealthConfig`), "healthcheck.timeout", `write it with its unit, as in "10s"`, func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.ContainerSpec.Healthcheck.Timeout = 0
+	}},
+	{regexp.MustCompile(`^StartPeriod in HealthConfig`), "healthcheck.start_period", `write it with its unit, as in "60s"`, func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.ContainerSpec.Healthcheck.StartPeriod = 0
+	}},
+	{regexp.MustCompile(`^StartInterval in HealthConfig`), "healthcheck.start_interval", `write it with its unit, as in "5s"`, func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.ContainerSpec.Healthcheck.StartInterval = 0
+	}},
+	{regexp.MustCompile(`^Retries in HealthConfig`), "healthcheck.retries", "", func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.ContainerSpec.Healthcheck.Retries = 0
+	}},
+	{regexp.MustCompile(`^expanding hostname failed`), "hostname", hintTemplate, func(spec *swarm.ServiceSpec) {
+		spec.TaskTemplate.ContainerSpec.Hostname = ""
+	}},
+	{regexp.MustCompile(`^invalid (?:cpu|memory) value`), "deploy.resources", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.Resources = nil }},
+}
+
+const hintTemplate = "see docker service create for the templates that there are"
+
+var (
+	envTemplate = regexp.MustCompile(`^expanding env failed: expanding env "([^=]*)=`)
+	anyMount    = regexp.MustCompile(`^(?:expanding mounts failed|duplicate mount point|invalid Mount)`)
+)
+
+// explainRefusal reports a refusal at the property that it is about, and takes
+// that off the spec. It returns false where nothing is left to ask.
+func explainRefusal(s *rendering, service string, rest *swarm.ServiceSpec, reason string) bool {
+	if match := envTemplate.FindStringSubmatch(reason); match != nil {
+		container := rest.TaskTemplate.ContainerSpec
+		container.Env = slices.DeleteFunc(container.Env, func(entry string) bool { return strings.HasPrefix(entry, match[1]+"=") })
+		// The reason may quote the value, which may be a secret.
+		s.report.Fail(s.files.Place("services", service, "environment", match[1]), `Swarm expands {{…}} in values; write {{"{{"}} for braces`,
+			"services.%s.environment.%s: Swarm cannot expand the template in its value", service, match[1])
+		return true
+	}
+	if anyMount.MatchString(reason) {
+		refuseMounts(s, service, rest)
+		return true
+	}
+	for _, known := range refusedBySwarm {
+		if !known.pattern.MatchString(reason) {
+			continue
+		}
+		property, drop := known.property, known.drop
+		if drop == nil { // the word is one of update_config or of rollback_config
+			drop = func(spec *swarm.ServiceSpec) { spec.UpdateConfig = nil }
+			if !inUpdateConfig(*rest, reason) {
+				property = strings.Replace(property, "update_config", "rollback_config", 1)
+				drop = func(spec *swarm.ServiceSpec) { spec.RollbackConfig = nil }
+			}
+		}
+		path := append([]string{"services", service}, strings.Split(property, ".")...)
+		s.report.Fail(s.files.Place(path...), known.hint, "services.%s.%s: %s", service, property, reason)
+		drop(rest)
+		return true
+	}
+	s.report.Fail(s.files.Place("services", service), "", "services.%s: Swarm refuses it: %s", service, reason)
+	return false
+}
+
+// inUpdateConfig reports whether the word that ends a refusal is one of the
+// update_config, rather than of the rollback_config.
+func inUpdateConfig(spec swarm.ServiceSpec, reason string) bool {
+	update := spec.UpdateConfig
+	return update != nil && (strings.HasSuffix(reason, " "+update.FailureAction) || strings.HasSuffix(reason, " "+update.Order))
+}
+
+// refuseMounts finds the mounts that are refused, by asking for each alone and
+// for those before it.
+func refuseMounts(s *rendering, service string, rest *swarm.ServiceSpec) {
+	container := rest.TaskTemplate.ContainerSpec
+	all := container.Mounts
+	container.Mounts = nil
+	for _, m := range all {
+		container.Mounts = append(container.Mounts, m)
+		if err := s.swarm.Service(*rest); err != nil && anyMount.MatchString(err.Error()) {
+			s.report.Fail(s.files.VolumePlace(service, m.Target), "", "services.%s.volumes: %s", service, err)
+			container.Mounts = container.Mounts[:len(container.Mounts)-1]
+		}
+	}
+	container.Mounts = nil
+}
+
+// checkLogDriver warns of a driver that every node would have to have as a
+// plugin.
+func checkLogDriver(s *rendering, service string, spec swarm.ServiceSpec) {
+	driver := spec.TaskTemplate.LogDriver
+	if driver == nil || driver.Name == "" || slices.Contains(swarmcheck.LogDrivers, driver.Name) {
+		return
+	}
+	s.report.Warn(s.files.Place("services", service, "logging", "driver"), spelling.DidYouMean(driver.Name, swarmcheck.LogDrivers),
+		"services.%s.logging.driver: %q is no driver of Docker's own; every node needs its plugin", service, driver.Name)
+}
+
+// checkPayloads refuses configs and secrets that are templates which cannot be
+// expanded for the service.
+func checkPayloads(s *rendering, service string, spec swarm.ServiceSpec) {
+	for key, object := range s.objects.made {
+		if object.Driver == "" || object.External || !uses(spec.TaskTemplate.ContainerSpec, object) {
+			continue
+		}
+		if err := swarmcheck.Payload(object.Driver, object.Data, spec); err != nil {
+			reason := err.Error()
+			if object.Secret {
+				reason = "it is no template that can be expanded" // the reason may quote the secret
+			}
+			s.report.Fail(s.files.Place(key.section(), key.key, "template_driver"), "", "%s.%s for services.%s: %s", key.section(), key.key, service, reason)
+		}
+	}
+}
+
+// uses reports whether a container is handed an object.
+func uses(container *swarm.ContainerSpec, object kargo.Config) bool {
+	if object.Secret {
+		return slices.ContainsFunc(container.Secrets, func(r *swarm.SecretReference) bool { return r.SecretName == object.Name })
+	}
+	return slices.ContainsFunc(container.Configs, func(r *swarm.ConfigReference) bool { return r.ConfigName == object.Name })
+}
+
+// localDrivers make networks of one node, which no service can be attached to.
+var localDrivers = []string{"bridge", "host", "null", "none", "macvlan", "ipvlan"}
+
+// refuseNetworks reports networks of the stack that Swarm refuses.
+func refuseNetworks(s *rendering, all []kargo.Network) {
+	for _, network := range all {
+		if network.External {
+			continue
+		}
+		at := s.files.Place("networks", s.keyOf("networks", network.Name))
+		for _, shared := range sharedNetworks {
+			if network.Shared && s.ws.Env[shared.variable] == network.Name {
+				at = s.ws.PlaceOf(shared.variable)
+			}
+		}
+		switch err := s.swarm.Network(network); {
+		case err != nil:
+			s.report.Fail(at, "", "network %s: %s", network.Name, err)
+		case slices.Contains(localDrivers, network.Driver):
+			s.report.Fail(at, "use overlay, or declare a network that exists with external: true",
+				"network %s: the driver %s makes networks of one node only", network.Name, network.Driver)
+		}
+	}
+}

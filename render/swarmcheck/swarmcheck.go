@@ -1,0 +1,148 @@
+// Package swarmcheck asks Swarm's own validation what it would refuse. It runs
+// swarmkit's control API in memory, after the conversion that dockerd makes, so
+// there is no copy of the rules here. What only a node can refuse, when it
+// creates the container, is checked with the functions that dockerd uses there,
+// as far as they are exported.
+//
+// The package is pure: it talks to no Swarm.
+package swarmcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/daemon/cluster/convert"
+	"github.com/moby/swarmkit/v2/api"
+	"github.com/moby/swarmkit/v2/manager/constraint"
+	"github.com/moby/swarmkit/v2/manager/controlapi"
+	"github.com/moby/swarmkit/v2/manager/state/store"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"kargo"
+)
+
+// noContext is handed to the control API, which does not use it in memory.
+var noContext context.Context
+
+// Swarm validates specs. It is a control API without a Swarm behind it.
+type Swarm struct {
+	store *store.MemoryStore
+	api   *controlapi.Server
+}
+
+// New returns a Swarm to ask. The caller closes it.
+func New() *Swarm {
+	memory := store.NewMemoryStore(nil)
+	return &Swarm{store: memory, api: controlapi.NewServer(memory, nil, nil, anyDriver{}, nil)}
+}
+
+// Close ends what New started.
+func (s *Swarm) Close() error { return s.store.Close() }
+
+// anyDriver accepts every driver of networks: which there are, the managers
+// know.
+type anyDriver struct{}
+
+func (anyDriver) ValidateIPAMDriver(*api.Driver) error           { return nil }
+func (anyDriver) ValidateIngressNetworkDriver(*api.Driver) error { return nil }
+func (anyDriver) ValidateNetworkDriver(*api.Driver) error        { return nil }
+
+// Service returns the first reason for which Swarm refuses a service; nil where
+// it accepts it. Configs and secrets are not checked, as they have no ids yet.
+// Each service is validated as if there were no other.
+func (s *Swarm) Service(spec swarm.ServiceSpec) error {
+	converted, err := convert.ServiceSpecToGRPC(withoutReferences(spec))
+	if err != nil {
+		return err
+	}
+	created, err := s.api.CreateService(noContext, &api.CreateServiceRequest{Spec: &converted})
+	if err == nil {
+		_, err = s.api.RemoveService(noContext, &api.RemoveServiceRequest{ServiceID: created.Service.ID})
+	}
+	return refusal(err)
+}
+
+// costly is a template that may take long to expand, or become very long: it
+// repeats, or pads. Those are not tried.
+var costly = regexp.MustCompile(`(?s)\{\{.*(?:\b(?:define|block|template|range)\b|%[^a-zA-Z%]*[0-9*])`)
+
+// tried is a text that is tried to be expanded; empty where that may be costly.
+func tried(text string) string {
+	if costly.MatchString(text) {
+		return ""
+	}
+	return text
+}
+
+// withoutReferences is a spec without configs and secrets, and without costly
+// templates.
+func withoutReferences(spec swarm.ServiceSpec) swarm.ServiceSpec {
+	if spec.TaskTemplate.ContainerSpec == nil {
+		return spec
+	}
+	container := *spec.TaskTemplate.ContainerSpec
+	container.Configs, container.Secrets = nil, nil
+	container.Hostname = tried(container.Hostname)
+	container.Env = slices.DeleteFunc(slices.Clone(container.Env), costly.MatchString)
+	container.Mounts = slices.DeleteFunc(slices.Clone(container.Mounts), func(m mount.Mount) bool {
+		return costly.MatchString(fmt.Sprint(m, m.VolumeOptions, driverOf(m)))
+	})
+	if container.Privileges != nil && container.Privileges.CredentialSpec != nil {
+		privileges := *container.Privileges
+		privileges.CredentialSpec = nil
+		container.Privileges = &privileges
+	}
+	spec.TaskTemplate.ContainerSpec = &container
+	return spec
+}
+
+// driverOf is the driver of a volume with its options.
+func driverOf(m mount.Mount) mount.Driver {
+	if m.VolumeOptions == nil || m.VolumeOptions.DriverConfig == nil {
+		return mount.Driver{}
+	}
+	return *m.VolumeOptions.DriverConfig
+}
+
+// Network returns the reason for which Swarm refuses a network; nil where it
+// accepts it.
+func (s *Swarm) Network(n kargo.Network) error {
+	spec := convert.BasicNetworkCreateToGRPC(network.CreateRequest{
+		Name: n.Name,
+		CreateOptions: network.CreateOptions{
+			Driver: n.Driver, IPAM: n.IPAM, Internal: n.Internal, Attachable: n.Attachable, Options: n.Options, Labels: n.Labels,
+		},
+	})
+	created, err := s.api.CreateNetwork(noContext, &api.CreateNetworkRequest{Spec: &spec})
+	if err == nil {
+		_, err = s.api.RemoveNetwork(noContext, &api.RemoveNetworkRequest{NetworkID: created.Network.ID})
+	}
+	return refusal(err)
+}
+
+// Constraint returns the reason for which Swarm refuses a placement constraint.
+func Constraint(text string) error {
+	_, err := constraint.Parse([]string{text})
+	return err
+}
+
+// refusal is the reason in an answer of the control API. That there is no
+// ingress network is only true here.
+func refusal(err error) error {
+	if err == nil || status.Code(err) == codes.FailedPrecondition {
+		return nil
+	}
+	reason := status.Convert(err).Message()
+	for _, prefix := range []string{"EndpointSpec: ", "TaskSpec: ", "ContainerSpec: "} {
+		reason = strings.TrimPrefix(reason, prefix)
+	}
+	return errors.New(reason)
+}
