@@ -20,12 +20,12 @@ type made struct {
 func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.Number = s.newest + 1
+	d.Number = s.index.newest + 1
 	if err := s.record(entry{Deployment: &d}); err != nil {
 		return d, err
 	}
-	s.newest = d.Number
-	s.forgetOld()
+	s.index.newest = d.Number
+	s.index.forgetOld()
 	return d, nil
 }
 
@@ -42,7 +42,7 @@ func (s *Store) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, n
 		if err != nil {
 			return fmt.Errorf("record in history: %w", err)
 		}
-		e.Set = map[string]json.RawMessage{sentPrefix + change.Name: value}
+		e.Set = values{sentPrefix + change.Name: value}
 	}
 	return s.record(e)
 }
@@ -59,7 +59,7 @@ func (s *Store) Sending(number uint64, next kargo.Change) error {
 func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	set, err := s.changed(memory)
+	set, err := s.values.changed(memory)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 func (s *Store) Deployment(number uint64) (*kargo.Deployment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.entries[number] == nil {
+	if s.index.entries[number] == nil {
 		return nil, nil
 	}
 	return s.assemble(number)
@@ -83,15 +83,15 @@ func (s *Store) Deployment(number uint64) (*kargo.Deployment, error) {
 func (s *Store) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if before == 0 || before > s.newest {
-		before = s.newest + 1
+	if before == 0 || before > s.index.newest {
+		before = s.index.newest + 1
 	}
 	deployments := []kargo.Deployment{}
-	for number := before - 1; number > 0 && number+Keep > s.newest; number-- {
+	for number := before - 1; number > 0 && number+Keep > s.index.newest; number-- {
 		if limit > 0 && len(deployments) == limit {
 			break
 		}
-		if s.entries[number] == nil {
+		if s.index.entries[number] == nil {
 			continue
 		}
 		if deployment, err := s.assemble(number); err == nil {
@@ -115,7 +115,7 @@ func (s *Store) Unfinished() (*kargo.Deployment, error) {
 // recorded as a whole.
 func (s *Store) assemble(number uint64) (*kargo.Deployment, error) {
 	var deployment *kargo.Deployment
-	for _, at := range s.entries[number] {
+	for _, at := range s.index.entries[number] {
 		data, err := s.journal.read(at)
 		if err != nil {
 			return nil, fmt.Errorf("read deployment %d: %w", number, err)

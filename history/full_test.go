@@ -87,7 +87,7 @@ func deploymentsOf(t *testing.T, path string) int {
 	if said := store.Trouble(); said != "" {
 		t.Errorf("a copy of the file says %q", said)
 	}
-	return len(store.entries)
+	return len(store.index.entries)
 }
 
 // What finds no room in memory either is missing in the history, and nothing

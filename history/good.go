@@ -14,12 +14,21 @@ import (
 	"kargo"
 )
 
-// Seal names the source of the key that good renderings are sealed with: they
-// hold what secrets the stacks hold. It must lie elsewhere than the history.
-// Renderings that an earlier version left unsealed are removed.
-func (s *Store) Seal(key func() ([]byte, error)) error {
-	s.sealKey = key
-	unsealed, err := filepath.Glob(filepath.Join(s.good, "*.json*"))
+// Renderings are the last good renderings of stacks: a sealed file for each, in a
+// directory beside the history. Unlike the history they need the disk: what
+// cannot be read or written is an error.
+type Renderings struct {
+	dir string
+	key func() ([]byte, error) // see Seal
+}
+
+// Seal sets the source of the key that renderings are sealed with. They hold the
+// secrets that the stacks hold, so the key must lie elsewhere than the history.
+// It is asked for at each use. Renderings that an earlier version left unsealed
+// are removed.
+func (r *Renderings) Seal(key func() ([]byte, error)) error {
+	r.key = key
+	unsealed, err := filepath.Glob(filepath.Join(r.dir, "*.json*"))
 	for _, path := range unsealed {
 		err = errors.Join(err, os.Remove(path))
 	}
@@ -28,20 +37,20 @@ func (s *Store) Seal(key func() ([]byte, error)) error {
 
 // KeepGood keeps a stack as the last one that came up and stayed up, in the
 // place of the one before.
-func (s *Store) KeepGood(stack kargo.Stack) error {
+func (r *Renderings) KeepGood(stack kargo.Stack) error {
 	data, err := json.Marshal(stack)
 	if err != nil {
 		return wrap("encode good rendering", err)
 	}
-	seal, err := s.seal()
+	seal, err := r.seal()
 	if err != nil {
 		return wrap("seal good rendering", err)
 	}
 	data = seal.Seal(nil, nil, data, []byte(stack.Name))
-	if err := os.MkdirAll(s.good, 0o700); err != nil {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return wrap("keep good rendering", err)
 	}
-	path := s.goodPath(stack.Name)
+	path := r.path(stack.Name)
 	next := path + ".new"
 	if err := writeDurably(next, data); err != nil {
 		return wrap("keep good rendering", errors.Join(err, os.Remove(next)))
@@ -63,15 +72,15 @@ func writeDurably(path string, data []byte) error {
 }
 
 // Good returns the last good rendering of a stack, or nil.
-func (s *Store) Good(stack string) (*kargo.Stack, error) {
-	data, err := os.ReadFile(s.goodPath(stack))
+func (r *Renderings) Good(stack string) (*kargo.Stack, error) {
+	data, err := os.ReadFile(r.path(stack))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, wrap("read good rendering", err)
 	}
-	seal, err := s.seal()
+	seal, err := r.seal()
 	if err != nil {
 		return nil, wrap("open good rendering", err)
 	}
@@ -87,11 +96,11 @@ func (s *Store) Good(stack string) (*kargo.Stack, error) {
 
 // seal returns the cipher of good renderings: AES-256-GCM with a random nonce, the
 // stack's name authenticated along.
-func (s *Store) seal() (cipher.AEAD, error) {
-	if s.sealKey == nil {
+func (r *Renderings) seal() (cipher.AEAD, error) {
+	if r.key == nil {
 		return nil, errors.New("there is no key")
 	}
-	key, err := s.sealKey()
+	key, err := r.key()
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +111,7 @@ func (s *Store) seal() (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// goodPath is safe for any name of a stack.
-func (s *Store) goodPath(stack string) string {
-	return filepath.Join(s.good, url.PathEscape(stack)+".sealed")
+// path returns a path that is safe for any name of a stack.
+func (r *Renderings) path(stack string) string {
+	return filepath.Join(r.dir, url.PathEscape(stack)+".sealed")
 }

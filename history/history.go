@@ -35,22 +35,40 @@ import (
 // Keep is how many deployments are kept; older ones are forgotten.
 const Keep = 1000
 
-// Store is an open history.
+// Store is an open history, and the good renderings beside it.
 type Store struct {
-	good string // directory of good renderings
-	// sealKey returns the key that these are sealed with; see Seal.
-	sealKey func() ([]byte, error)
+	Renderings
 
 	mu      sync.Mutex
 	journal *journal
-	// values are what must be remembered, by key (see memory.go).
-	values map[string]json.RawMessage
-	// entries says where each deployment stands: as a whole, and then each
-	// change that was made since.
-	entries map[uint64][]location
-	newest  uint64 // number of the last deployment
+	values  values
+	index   index
 	written int64  // bytes of the file when it was last rewritten
 	damage  string // what happened to the file, in words; empty if nothing did
+}
+
+// index says where each deployment stands in the journal: as a whole, and then
+// each change that was made since.
+type index struct {
+	entries map[uint64][]location
+	newest  uint64 // number of the last deployment
+}
+
+// place notes where an entry of a deployment stands. One that is whole takes
+// the place of those before it.
+func (i *index) place(number uint64, at location, whole bool) {
+	switch {
+	case whole:
+		i.entries[number] = []location{at}
+	case i.entries[number] != nil:
+		i.entries[number] = append(i.entries[number], at)
+	}
+	i.newest = max(i.newest, number)
+}
+
+// forgetOld forgets the deployments that are not kept any more.
+func (i *index) forgetOld() {
+	maps.DeleteFunc(i.entries, func(number uint64, _ []location) bool { return number+Keep <= i.newest })
 }
 
 // entry is one line of the journal. Everything in it counts at once.
@@ -60,7 +78,7 @@ type entry struct {
 	// Made is a change that was made since.
 	Made *made `json:"made,omitempty"`
 	// Set are values by key; null removes one.
-	Set map[string]json.RawMessage `json:"set,omitempty"`
+	Set values `json:"set,omitempty"`
 }
 
 // Open opens or makes the history at path. Where another process has it, Open
@@ -68,8 +86,8 @@ type entry struct {
 // is damaged is no error, see [Store.Trouble]; one that cannot be read is.
 func Open(path string) (*Store, error) {
 	s := &Store{
-		good:   filepath.Join(filepath.Dir(path), "good"),
-		values: map[string]json.RawMessage{}, entries: map[uint64][]location{},
+		Renderings: Renderings{dir: filepath.Join(filepath.Dir(path), "good")},
+		values:     values{}, index: index{entries: map[uint64][]location{}},
 	}
 	journal, damaged, err := openJournal(path, s.take)
 	if errors.Is(err, errLocked) {
@@ -79,7 +97,7 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
 	s.journal = journal
-	s.forgetOld()
+	s.index.forgetOld()
 	if damaged > 0 {
 		s.setAside(damaged)
 	}
@@ -101,42 +119,15 @@ func (s *Store) take(at location, data []byte) error {
 	}
 	switch {
 	case read.Deployment != nil:
-		s.place(read.Deployment.Number, at, true)
+		s.index.place(read.Deployment.Number, at, true)
 	case read.Made != nil:
-		if s.entries[read.Made.Number] == nil {
+		if s.index.entries[read.Made.Number] == nil {
 			return errDamaged // the deployment it belongs to is lost
 		}
-		s.place(read.Made.Number, at, false)
+		s.index.place(read.Made.Number, at, false)
 	}
-	s.remember(read.Set)
+	s.values.add(read.Set)
 	return nil
-}
-
-// place notes where an entry of a deployment stands. One that is whole takes
-// the place of those before it.
-func (s *Store) place(number uint64, at location, whole bool) {
-	switch {
-	case whole:
-		s.entries[number] = []location{at}
-	case s.entries[number] != nil:
-		s.entries[number] = append(s.entries[number], at)
-	}
-	s.newest = max(s.newest, number)
-}
-
-func (s *Store) remember(set map[string]json.RawMessage) {
-	for key, value := range set {
-		if string(value) == "null" {
-			delete(s.values, key)
-		} else {
-			s.values[key] = value
-		}
-	}
-}
-
-// forgetOld forgets the deployments that are not kept any more.
-func (s *Store) forgetOld() {
-	maps.DeleteFunc(s.entries, func(number uint64, _ []location) bool { return number+Keep <= s.newest })
 }
 
 // setAside keeps the damaged file under another name, and makes a new one of
@@ -185,15 +176,15 @@ func (s *Store) record(e entry) error {
 	if err != nil {
 		return fmt.Errorf("record in history: %w", err)
 	}
-	s.remember(e.Set)
+	s.values.add(e.Set)
 	s.renew()
 	at, kept := s.journal.append(data)
 	switch {
 	case !kept:
 	case e.Deployment != nil:
-		s.place(e.Deployment.Number, at, true)
+		s.index.place(e.Deployment.Number, at, true)
 	case e.Made != nil:
-		s.place(e.Made.Number, at, false)
+		s.index.place(e.Made.Number, at, false)
 	}
 	return nil
 }
@@ -231,7 +222,7 @@ func (s *Store) rewrite(aside string) error {
 				return err
 			}
 		}
-		for _, number := range slices.Sorted(maps.Keys(s.entries)) {
+		for _, number := range slices.Sorted(maps.Keys(s.index.entries)) {
 			deployment, err := s.assemble(number)
 			if err != nil {
 				continue // it cannot be read, now or later
@@ -245,7 +236,7 @@ func (s *Store) rewrite(aside string) error {
 		return nil
 	})
 	if err == nil {
-		s.entries, s.written = placed, s.journal.end
+		s.index.entries, s.written = placed, s.journal.end
 	}
 	return err
 }

@@ -23,6 +23,20 @@ const (
 	rolloutsPrefix = "rollouts/" // and the name of the stack
 )
 
+// values are what must be remembered, as JSON by key.
+type values map[string]json.RawMessage
+
+// add adds some values to others; null removes one.
+func (v values) add(set values) {
+	for key, value := range set {
+		if string(value) == "null" {
+			delete(v, key)
+		} else {
+			v[key] = value
+		}
+	}
+}
+
 // Key returns the key of masked secrets, made once for each history.
 func (s *Store) Key() ([]byte, error) {
 	var key []byte
@@ -41,8 +55,8 @@ func (s *Store) Memory() (kargo.Memory, error) {
 }
 
 // decodeAll adds the values whose keys begin with a prefix.
-func decodeAll[V any](values map[string]json.RawMessage, prefix string, into map[string]V) error {
-	for key, data := range values {
+func decodeAll[V any](known values, prefix string, into map[string]V) error {
+	for key, data := range known {
 		name, found := strings.CutPrefix(key, prefix)
 		if !found {
 			continue
@@ -56,40 +70,40 @@ func decodeAll[V any](values map[string]json.RawMessage, prefix string, into map
 	return nil
 }
 
-// changed returns what of the memory is not recorded yet.
-func (s *Store) changed(memory kargo.Memory) (map[string]json.RawMessage, error) {
-	set := map[string]json.RawMessage{}
+// changed returns those values of the memory that differ.
+func (v values) changed(memory kargo.Memory) (values, error) {
+	set := values{}
 	err := errors.Join(
-		s.compare(set, appliedKey, memory.Applied),
-		s.compare(set, resolvedKey, memory.Resolved),
-		compareAll(s, set, sentPrefix, memory.Sent),
-		compareAll(s, set, rolloutsPrefix, memory.Rollouts))
+		v.compare(set, appliedKey, memory.Applied),
+		v.compare(set, resolvedKey, memory.Resolved),
+		compareAll(v, set, sentPrefix, memory.Sent),
+		compareAll(v, set, rolloutsPrefix, memory.Rollouts))
 	return set, err
 }
 
-// compare puts a value into set if another one is recorded.
-func (s *Store) compare(set map[string]json.RawMessage, key string, value any) error {
+// compare puts a value into set if it differs.
+func (v values) compare(set values, key string, value any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("record %s: %w", key, err)
 	}
-	if !bytes.Equal(data, s.values[key]) {
+	if !bytes.Equal(data, v[key]) {
 		set[key] = data
 	}
 	return nil
 }
 
 // compareAll does the same with each value of a map, and removes those that are
-// recorded and are not in it any more.
-func compareAll[V any](s *Store, set map[string]json.RawMessage, prefix string, values map[string]V) error {
-	for name, value := range values {
-		if err := s.compare(set, prefix+name, value); err != nil {
+// not in it any more.
+func compareAll[V any](known, set values, prefix string, wanted map[string]V) error {
+	for name, value := range wanted {
+		if err := known.compare(set, prefix+name, value); err != nil {
 			return err
 		}
 	}
-	for key := range s.values {
+	for key := range known {
 		if name, found := strings.CutPrefix(key, prefix); found {
-			if _, stays := values[name]; !stays {
+			if _, stays := wanted[name]; !stays {
 				set[key] = json.RawMessage("null")
 			}
 		}
@@ -187,5 +201,5 @@ func (s *Store) set(key string, value any) error {
 	if err != nil {
 		return fmt.Errorf("record %s: %w", key, err)
 	}
-	return s.record(entry{Set: map[string]json.RawMessage{key: data}})
+	return s.record(entry{Set: values{key: data}})
 }
