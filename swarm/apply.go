@@ -208,7 +208,7 @@ func (w writer) removeNetwork(ctx context.Context, change kargo.Change) error {
 	if lingers(err, change.ID) {
 		err = nil
 	}
-	if err != nil && strings.Contains(err.Error(), inUse) {
+	if err != nil && strings.Contains(err.Error(), inUse+" task") {
 		err = w.whoUses(ctx, change, err)
 	}
 	if err == nil {
@@ -220,9 +220,10 @@ func (w writer) removeNetwork(ctx context.Context, change kargo.Change) error {
 // taskContainer matches the names of containers that are tasks of services.
 var taskContainer = regexp.MustCompile(`\.[a-z0-9]{25}$`)
 
-// whoUses returns the refusal to remove a network with the names of the containers
-// that a person attached to it, as far as they run on the manager's node. Swarm
-// itself names a task that is in no list.
+// whoUses returns the refusal to remove a network that a task uses, with the names of
+// the containers that a person attached to it. Swarm itself names the task of such a
+// container, which is in no list. Tasks of services are none of those: Swarm names
+// their service, or ignores them once it is removed.
 func (w writer) whoUses(ctx context.Context, change kargo.Change, refusal error) error {
 	found, err := call(ctx, w.Client, "NetworkInspect", func(ctx context.Context) (network.Inspect, error) {
 		return w.api.NetworkInspect(ctx, change.ID, network.InspectOptions{})
@@ -236,9 +237,6 @@ func (w writer) whoUses(ctx context.Context, change kargo.Change, refusal error)
 		if !balancer && !taskContainer.MatchString(user.Name) {
 			containers = append(containers, user.Name)
 		}
-	}
-	if len(containers) == 0 {
-		return refusal
 	}
 	slices.Sort(containers)
 	inUse := &kargo.InUseError{Network: change.Name, Containers: containers}

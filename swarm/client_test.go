@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,21 @@ func TestAnswerOfAWriteIsLost(t *testing.T) {
 	b.engine.Fail(nil)
 	same(t, "again", b.apply(t, b.network("net")),
 		"create network net: conflict: create network net: network with name net already exists\n= conflict")
+}
+
+// Docker shows the containers of the manager's node only.
+func TestANetworkMayBeInUseOnAnotherNode(t *testing.T) {
+	b := memoryBed()
+	b.apply(t, b.network("net"))
+	b.engine.Fail(func(r *http.Request) (int, string) {
+		if r.Method == http.MethodDelete {
+			return 400, "rpc error: code = FailedPrecondition desc = network someid is in use by task anid"
+		}
+		return 0, ""
+	})
+	i := slices.IndexFunc(b.observe(t).Networks, func(n kargo.LiveNetwork) bool { return n.Name == b.name("net") })
+	remove := kargo.RemoveNetwork("s", b.observe(t).Networks[i], "no longer used")
+	same(t, "apply", b.apply(t, remove), "remove network net: conflict: remove network net: network net is in use by a container on another node\n= conflict")
 }
 
 func TestErrorsHoldNoSecrets(t *testing.T) {
