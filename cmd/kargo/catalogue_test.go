@@ -19,7 +19,7 @@ set     SUBDOMAIN, AUTH_USER, AUTH_PASSWORD
 needs   docker-socket-proxy; node.role==manager; volume traefik_acme
 on      kargo-docker-socket, kargo-front
 offers  port 443 of its node, 80 of its node; https://traefik.SUBDOMAIN; metrics traefik`
-	if code != 0 || facts != want || !strings.HasPrefix(stdout, "traefik: reverse proxy, certificates\n\nTakes ports 80 and 443") {
+	if code != 0 || facts != want || !strings.HasPrefix(stdout, "traefik: reverse proxy, certificates\n\nListens on ports 80 and 443") {
 		t.Errorf("exit %d, %s\ngot\n%s\nwant\n%s", code, stderr, facts, want)
 	}
 	lines := strings.Split(variables, "\n")

@@ -71,7 +71,7 @@ func (w seed) env() string {
 		}
 		fmt.Fprintf(&text, "%s_STACK=%q\n", kargo.EnvName(stack.name), strings.Join(stack.services, " "))
 	}
-	fmt.Fprintf(&text, "\n# The version of the catalogue that you have looked at. If it is set, changes that\n# another one brings wait for approval.\n#KARGO_CATALOGUE=%s\n", w.version)
+	fmt.Fprintf(&text, "\n# The version of the catalogue that you have checked. If it is set, the changes of\n# another version wait for approval.\n#KARGO_CATALOGUE=%s\n", w.version)
 	w.required(&text)
 	w.optional(&text)
 	return text.String()
@@ -96,7 +96,7 @@ func (w seed) required(text *strings.Builder) {
 
 // optional writes all other variables, as comments with their defaults.
 func (w seed) optional(text *strings.Builder) {
-	text.WriteString("\n# --- To be set where the default does not suit -------------------------------------\n")
+	text.WriteString("\n# --- To change, where the default does not suit ----------------------------------\n")
 	written := map[string]bool{}
 	for _, service := range w.services {
 		fmt.Fprintf(text, "\n# %s: %s\n", service.Name, service.Summary)
@@ -139,7 +139,7 @@ func comment(text string) string {
 // readme tells the people of the workspace what it is.
 func (w seed) readme() string {
 	var text strings.Builder
-	text.WriteString("# The platform\n\nA workspace of Kargo. `.env` says what runs; a commit here is what changes it.\n\n| stack | service | what for |\n|---|---|---|\n")
+	text.WriteString("# The platform\n\nA workspace of Kargo. `.env` says what runs; to change that, commit a change here.\n\n| stack | service | purpose |\n|---|---|---|\n")
 	for _, stack := range w.stacks {
 		for _, name := range stack.services {
 			i := slices.IndexFunc(w.services, func(s catalogueService) bool { return s.Name == name })
@@ -147,12 +147,12 @@ func (w seed) readme() string {
 		}
 	}
 	if labels := w.labels(); len(labels) > 0 {
-		text.WriteString("\nSome services run where a node has a label:\n\n")
+		text.WriteString("\nSome services run only on a node with a label:\n\n")
 		for _, label := range labels {
 			fmt.Fprintf(&text, "    docker node update --label-add %s NODE\n", label)
 		}
 	}
-	text.WriteString("\nFiles of your own lie beside `.env`: `deploy/` (services and extensions), `configs/`.\n" +
+	text.WriteString("\nYour own files are next to `.env`: `deploy/` (services and extensions), `configs/`.\n" +
 		"Passwords in `.env` are plain text: keep the repository private.\n")
 	return text.String()
 }
