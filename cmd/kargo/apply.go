@@ -21,11 +21,11 @@ func applyCommand(env map[string]string) *cobra.Command {
 	s := &operationFlags{}
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use: "apply", Short: "Do one round: read, plan, carry out, record", GroupID: "swarm", Args: noArgs,
+		Use: "apply", Short: "Deploy the workspace once: read, plan, apply, record", GroupID: "swarm", Args: noArgs,
 		Long: `Apply does what the controller does in one round: it reads the workspace (a
 directory, or the head of a repository), writes the merged configuration to
-.kargo, looks at the Swarm, carries the plan out and records it. With --wait it
-goes on until everything has settled, or fails.`,
+.kargo, looks at the Swarm, applies the plan and records it. With --wait it
+continues until everything has settled or has failed.`,
 		Example: "  kargo apply --workspace ./workspace --wait 5m",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {

@@ -15,14 +15,14 @@ func buildCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "build [NAME]", Short: "Build an image of the workspace, and push it", GroupID: "swarm",
 		Long: `Build makes an image from the recipe build/NAME of the merged configuration
-(build.yml and a Dockerfile) on the Docker that the other commands talk to, and
-pushes it under the name that the service uses: the recipe names the image by
-the variables <SERVICE>_IMAGE and <SERVICE>_TAG. An image that only the catalogue
-names is not pushed, since it is not yours: set the variable. Without NAME the
-recipes are listed.
+(build.yml and a Dockerfile), on the Docker of the other commands, and pushes it
+under the name that the service uses. The recipe names the image by the variables
+<SERVICE>_IMAGE and <SERVICE>_TAG. An image that only the catalogue names is not
+yours and is not pushed: set the variable first. Without NAME, build lists the
+recipes.
 
-A recipe that is a script, build/NAME.sh, is run instead, in .kargo/build, if
-hooks are allowed (--allow-hooks).`,
+If the recipe is a script, build/NAME.sh, build runs it in .kargo/build. This needs
+--allow-hooks.`,
 		Example: "  kargo build mapserver",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {

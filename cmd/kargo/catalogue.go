@@ -18,15 +18,16 @@ func catalogueCommand(env map[string]string) *cobra.Command {
 	s := &catalogueFlags{}
 	var output string
 	cmd := &cobra.Command{
-		Use: "catalogue", Short: "List the services that Kargo brings along", GroupID: "workspace", Args: noArgs,
-		Long: `Catalogue lists the services that a stack can name, with what each needs
-(variables that have to be set, other services, nodes, volumes, networks) and
-offers (ports, routes, metrics). "kargo catalogue show SERVICE" prints one with
-all its variables. What is listed is read out of the catalogue's own files.
+		Use: "catalogue", Short: "List the services of the catalogue", GroupID: "workspace", Args: noArgs,
+		Long: `Catalogue lists the services that a stack can name, with what each of them needs
+(variables that must be set, other services, nodes, volumes, networks) and offers
+(ports, routes, metrics). "kargo catalogue show SERVICE" prints one service with
+all its variables. The list comes from the catalogue's own files.
 
-The catalogue has a version, which is part of every revision: another Kargo may
-mean other services from the same commit. KARGO_CATALOGUE=VERSION in a
-workspace's .env makes changes of another version wait for approval.`,
+The catalogue has a version, which is part of every revision: with another
+version of Kargo, the same commit can mean other services. With
+KARGO_CATALOGUE=VERSION in the .env of a workspace, changes of another version
+wait for approval.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listed, err := s.catalogue(cmd, env)
 			if err != nil {

@@ -14,11 +14,11 @@ import (
 func checkCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
-		Use: "check [STACK…]", Short: "Say everything that is wrong with a workspace", GroupID: "workspace",
-		Long: `Check reads a workspace as the controller would and prints every problem, one a
-line, as file:line: message. Warnings do not make a workspace invalid. With
-stacks named, only those are checked. Docker is not needed. It says, too, which
-files are encrypted and which keys opened them.`,
+		Use: "check [STACK…]", Short: "Report all problems of a workspace", GroupID: "workspace",
+		Long: `Check reads a workspace as the controller does and prints each problem on a line,
+as file:line: message. Warnings do not make a workspace invalid. If you name
+stacks, only these are checked. Check also prints which files are encrypted, and
+which keys decrypted them. It needs no Docker.`,
 		Example: "  kargo check --workspace ./workspace",
 		RunE: func(cmd *cobra.Command, stacks []string) error {
 			if err := s.prepare(cmd, env); err != nil {

@@ -12,9 +12,10 @@ func configureCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "configure", Short: "Write the merged configuration to .kargo", GroupID: "workspace", Args: noArgs,
-		Long: `Configure lays the workspace over the defaults and writes the result to .kargo in
-the data directory, in one step, readable by you only. Nothing is deployed, and labels of nodes are not touched:
-see deploy, and labels.`,
+		Long: `Configure merges the workspace with the defaults and writes the result to .kargo in
+the data directory. The old content is replaced in one step. Only you can read the
+files. Configure deploys nothing and changes no labels of nodes: see "kargo
+deploy" and "kargo labels".`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

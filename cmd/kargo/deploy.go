@@ -34,13 +34,13 @@ func deployCommand(env map[string]string) *cobra.Command {
 	s := &stackFlags{}
 	cmd := &cobra.Command{
 		Use: "deploy STACK|all [DELAY]", Short: "Deploy one stack, or all in their order", GroupID: "swarm",
-		Long: `Deploy does for the named stack what apply does for all: it reads the workspace,
-writes the merged configuration to .kargo, looks at the Swarm, and carries out
-what differs. Other stacks are neither changed nor removed, and need not be
-sound. It ends when the stack has come up, or has failed.
+		Long: `Deploy does for the named stack what apply does for all stacks: it reads the
+workspace, writes the merged configuration to .kargo, looks at the Swarm, and
+changes what differs. Other stacks are neither changed nor removed, and need not
+be valid. Deploy ends when the stack is up or has failed.
 
-With "all" the stacks come in the order of STACKS, each once the one before it
-has come up; DELAY is how long to wait at least between two (10, or 1m30s).`,
+With "all" the stacks are deployed in the order of STACKS, each after the one
+before it is up. DELAY is the shortest time between two stacks (10, or 1m30s).`,
 		Example: "  kargo deploy dbs\n  kargo deploy all 10",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := stackArgument(cmd, args, 2)
@@ -64,12 +64,12 @@ has come up; DELAY is how long to wait at least between two (10, or 1m30s).`,
 func redeployCommand(env map[string]string) *cobra.Command {
 	s := &stackFlags{}
 	cmd := &cobra.Command{
-		Use: "redeploy STACK|all", Short: "Remove one stack or all, and deploy them anew", GroupID: "swarm",
+		Use: "redeploy STACK|all", Short: "Remove one stack or all, and deploy them again", GroupID: "swarm",
 		Long: `Redeploy removes the stack, waits until its tasks, networks and configs are gone,
-writes the merged configuration and deploys the stack anew. The services are
-down in between; nothing but a service that hangs needs this, since a changed
-file or variable is no reason: deploy rolls what uses it. The workspace is
-checked first: where it is not sound nothing is removed.`,
+writes the merged configuration and deploys the stack again. The services are down
+in between. Only a service that hangs needs this: after a change of a file or
+variable, "kargo deploy" updates the services that use it. Redeploy checks the
+workspace first, and removes nothing if it is not valid.`,
 		Example: "  kargo redeploy apps",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := stackArgument(cmd, args, 1)

@@ -16,12 +16,12 @@ import (
 func envCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
-		Use: "env [VARIABLE…]", Short: "Print the environment in force, and where each value comes from", GroupID: "workspace",
-		Long: `Env prints every variable that stacks and templates of a workspace can see, with
-its value and the place where it was assigned last. Values of secret variables
-show as digests; within one call equal digests mean equal values. Which reader
-the files needed is said on standard error: dotenv, bash (both within Kargo), or
-bash-process, for files that run programs (--allow-hooks).`,
+		Use: "env [VARIABLE…]", Short: "Print the variables of a workspace, and where each value comes from", GroupID: "workspace",
+		Long: `Env prints every variable that the stacks and templates of a workspace can read,
+with its value and the place of its last assignment. Digests stand for the values
+of secret variables; within one call, equal digests mean equal values. Env prints
+to standard error which reader the files needed: dotenv, bash (both are part of
+Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 		Example: "  kargo env --workspace ./workspace REDIS_TAG",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if err := s.prepare(cmd, env); err != nil {
@@ -66,6 +66,8 @@ func infoCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "info", Short: "Print the stacks of a workspace and their services", GroupID: "workspace", Args: noArgs,
+		Long: `Info prints the user and group that Kargo runs as, the directory of the workspace,
+and each stack with its services.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

@@ -74,10 +74,10 @@ func imagesCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
 	var output string
 	cmd := &cobra.Command{
-		Use: "images", Short: "Print which image tags are followed, and which are behind", GroupID: "controller", Args: noArgs,
-		Long: `Images prints what the controller knows of the image tags that kargo.yml follows:
-the variable that holds a tag, the newest tag that fits, and whether it was
-written to the repository. "kargo sync" has the registries asked at once.`,
+		Use: "images", Short: "Print the image tags that are followed, and newer ones", GroupID: "controller", Args: noArgs,
+		Long: `Images prints what the controller knows about the image tags that kargo.yml
+follows: the variable of a tag, the newest tag that fits, and whether it was
+written to the repository. After "kargo sync" the registries are asked at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var status kargo.Status
 			if err := s.ask(cmd, env, http.MethodGet, "/api/v1/status", nil, &status); err != nil {

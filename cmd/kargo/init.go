@@ -20,12 +20,12 @@ func initCommand(env map[string]string) *cobra.Command {
 	var services []string
 	cmd := &cobra.Command{
 		Use: "init [DIR]", Short: "Write a workspace for chosen services", GroupID: "workspace",
-		Long: `Init writes a workspace to begin with: an .env with the chosen services in
-stacks, every variable they read with its meaning, a README and a .gitignore.
-What has no default is left empty, and "kargo check" refuses the workspace until
-it is filled in. Traefik and docker-socket-proxy are added where a service has a
-route or reads the Docker API. Nothing is overwritten: where one of the files is
-there already, nothing is written at all.`,
+		Long: `Init writes a first workspace: an .env with the chosen services in stacks and with
+every variable that they read, a README and a .gitignore. Variables without a
+default are empty, and "kargo check" refuses the workspace until they are set.
+Init adds Traefik if a service has a route, and docker-socket-proxy if a service
+reads the Docker API. It overwrites nothing: if one of the files exists already,
+it writes nothing at all.`,
 		Example: "  kargo init ./workspace --services redis,mongodb,mongo-express",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {

@@ -92,17 +92,17 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 const longHelp = `Kargo keeps a Docker Swarm equal to a git repository.
 
-The repository (the user configuration) holds an environment file .env, which
-says which stacks there are and which services each has, and files that
-override or extend services. Kargo lays it over its own catalogue of services,
-renders the stacks, compares them with what runs, and changes only what
-differs.
+The repository (the user configuration) has an environment file .env, which
+names the stacks and the services of each stack, and files that override or
+extend services. Kargo merges it with its own catalogue of services, renders the
+stacks, compares them with what runs, and changes only what differs.
 
 Settings are flags, KARGO_* variables (KARGO_REPO for --repo) or keys of a
-settings file (--config); a flag beats a variable, a variable beats the file.
+settings file (--config). A flag overrides a variable, a variable overrides the
+file.
 
-Exit codes: 0 done; 1 a bug; 2 the input is wrong, nothing was applied; 3 git
-or Swarm is out of reach, or Swarm changed meanwhile. The commands exec and build
+Exit codes: 0 done; 1 a bug; 2 the input is wrong, and nothing was applied; 3 git
+or Swarm cannot be reached, or Swarm changed meanwhile. The commands exec and build
 end with the exit code of the script that they run.`
 
 func newRoot(environ []string) *cobra.Command {
@@ -120,7 +120,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddGroup(
-		&cobra.Group{ID: "workspace", Title: "Work on a workspace (no Docker needed):"},
+		&cobra.Group{ID: "workspace", Title: "Work on a workspace (these need no Docker):"},
 		&cobra.Group{ID: "swarm", Title: "Work on a Swarm:"},
 		&cobra.Group{ID: "controller", Title: "Talk to a running controller:"},
 	)

@@ -21,12 +21,13 @@ func planCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Print what apply would change, and why", GroupID: "swarm", Args: noArgs,
 		Long: `Plan reads a workspace (a directory, or the head of a repository), looks at the
-Swarm, and prints the changes that would make them equal, one a line, each with
-its reason, then what is held back, and why. It changes nothing.
+Swarm, and prints the changes that would make them equal. Each change is on a
+line, with its reason. The changes that are held follow, with the reason for each
+hold. Plan changes nothing.
 
-Where a controller runs, in the same data directory or at --url, it is the
-controller that plans: what the plan says is what its next round does. With
---workspace or --repo the plan is made here.`,
+If a controller runs, with the same data directory or at --url, the controller
+makes the plan: it is what its next round does. With --workspace or --repo, the
+command makes the plan itself.`,
 		Example: "  kargo plan --workspace ./workspace\n  kargo plan --repo https://git.example/ops/platform.git --ref main\n" +
 			"  kargo plan --url https://kargo.example --api-token-file token",
 		RunE: func(cmd *cobra.Command, _ []string) error {

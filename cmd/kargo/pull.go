@@ -16,15 +16,15 @@ import (
 func pullCommand(env map[string]string) *cobra.Command {
 	s := &sourceFlags{}
 	cmd := &cobra.Command{
-		Use: "pull", Short: "Bring the workspace's clone up to date, and say what changed", GroupID: "workspace", Args: noArgs,
-		Long: `Pull brings the git clone that the workspace directory lies in forward to where its
-branch is at the remote, as "git pull --ff-only" does, and prints which commits,
-files and stacks that changes. It needs no git program. Where something is not
-committed, or the histories have parted, nothing is changed. Nothing is deployed:
-see plan, and deploy.
+		Use: "pull", Short: "Update the clone of the workspace, and print what changed", GroupID: "workspace", Args: noArgs,
+		Long: `Pull updates the git clone that contains the workspace directory to the remote's
+branch, as "git pull --ff-only" does. It prints the commits, files and stacks that
+change. It needs no git program. If there are changes that are not committed, or
+if the histories have diverged, it changes nothing. Pull deploys nothing: see
+"kargo plan" and "kargo deploy".
 
-Credentials are those of the controller: --git-password-file, --ssh-key-file and
-their kin.`,
+The credentials are those of the controller, such as --git-password-file and
+--ssh-key-file.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

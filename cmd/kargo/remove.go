@@ -16,14 +16,14 @@ func removeCommand(env map[string]string) *cobra.Command {
 	s := &stackFlags{}
 	cmd := &cobra.Command{
 		Use: "remove STACK|all", Short: "Remove one stack, or all in reverse order", GroupID: "swarm",
-		Long: `Remove takes a stack off the Swarm: its services, and then, once the last task
-has ended, its networks, configs and secrets. It ends when all of them are gone.
-Volumes, labels of nodes and the networks that join stacks stay. What does not
-carry this instance's label is not touched.
+		Long: `Remove removes a stack from the Swarm: first its services, then, after the last
+task has ended, its networks, configs and secrets. It ends when all of them are
+gone. Volumes, labels of nodes and the networks that stacks share stay. Remove
+changes only objects with the label of this instance.
 
-With "all" the last stack of STACKS goes first, and those that are protected
-(<STACK>_PROTECT) stay unless they are named. The workspace need not be sound.
-A controller that still follows a repository which names the stack puts it back.`,
+With "all" the last stack of STACKS is removed first. Stacks that are protected
+(<STACK>_PROTECT) stay, unless you name them. The workspace need not be valid. A
+controller that follows a repository with this stack deploys it again.`,
 		Example: "  kargo remove apps",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := stackArgument(cmd, args, 1)

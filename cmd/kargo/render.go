@@ -19,13 +19,13 @@ func renderCommand(env map[string]string) *cobra.Command {
 	var output string
 	var showSecrets bool
 	cmd := &cobra.Command{
-		Use: "render [STACK…]", Short: "Print what a workspace means to Swarm", GroupID: "workspace",
-		Long: `Render prints the Swarm objects that a workspace stands for: for each stack its
-services with Docker's own ServiceSpec, its networks, and its configs and
-secrets by name and size. With stacks named, only those need to be sound. It
-needs no Docker and changes nothing. "***" stands for secret values, unless
---show-secrets is given. The names of Swarm secrets end in a digest that depends
-on the Swarm; here, where none is at hand, it is another one.`,
+		Use: "render [STACK…]", Short: "Print the Swarm objects of a workspace", GroupID: "workspace",
+		Long: `Render prints the Swarm objects of a workspace: for each stack its services with
+Docker's own ServiceSpec, its networks, and the names and sizes of its configs
+and secrets. If you name stacks, only these need to be valid. Render needs no
+Docker and changes nothing. "***" stands for secret values, unless you give
+--show-secrets. The names of Swarm secrets end in a digest that depends on the
+Swarm. Render does not ask the Swarm, so it prints another digest.`,
 		Example: "  kargo render --workspace ./workspace dbs -o json",
 		RunE: func(cmd *cobra.Command, stacks []string) error {
 			if err := s.prepare(cmd, env); err != nil {

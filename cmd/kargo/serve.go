@@ -35,12 +35,12 @@ func serveCommand(env map[string]string) *cobra.Command {
 	s := &serveFlags{}
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the controller", GroupID: "swarm", Args: noArgs,
-		Long: `Serve keeps the Swarm equal to a workspace repository: it asks git on a schedule
-and when a webhook, SIGHUP or "kargo sync" nudges it, and it corrects what
-somebody changed by hand. It serves webhooks, the API, metrics and a page.
+		Long: `Serve keeps the Swarm equal to a workspace repository. It asks git on a schedule,
+and when a webhook, SIGHUP or "kargo sync" tells it to. It corrects what somebody
+changed by hand. It serves webhooks, the API, metrics and a page.
 
-Swarm is reached as Docker's own tools reach it: DOCKER_HOST, DOCKER_TLS_VERIFY
-and DOCKER_CERT_PATH. It must be a manager.`,
+Serve connects to a manager of the Swarm by the variables of Docker's own tools:
+DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.`,
 		Example: "  kargo serve --repo https://git.example/ops/platform.git --ref main \\\n" +
 			"      --git-password-file /run/secrets/git-token --webhook-secret-file /run/secrets/webhook",
 		RunE: func(cmd *cobra.Command, _ []string) error {

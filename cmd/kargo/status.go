@@ -18,7 +18,9 @@ func statusCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
 	var output string
 	cmd := &cobra.Command{
-		Use: "status", Short: "Print what is in force and how it is", GroupID: "controller", Args: noArgs,
+		Use: "status", Short: "Print the revision in force, and the state of its stacks", GroupID: "controller", Args: noArgs,
+		Long: `Status prints the revision in force, the state of each stack and service, what
+failed and why, and the pending plan with its holds.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var status kargo.Status
 			if err := s.ask(cmd, env, http.MethodGet, "/api/v1/status", nil, &status); err != nil {

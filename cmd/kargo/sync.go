@@ -11,7 +11,9 @@ import (
 func syncCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
 	cmd := &cobra.Command{
-		Use: "sync", Short: "Ask the controller for a round now", GroupID: "controller", Args: noArgs,
+		Use: "sync", Short: "Start a round of the controller now", GroupID: "controller", Args: noArgs,
+		Long: `Sync asks the controller to start a round: to ask git for a new commit, and to
+look at the whole Swarm. It does not wait for the end of the round.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.ask(cmd, env, http.MethodPost, "/api/v1/sync", nil, nil); err != nil {
 				return err
@@ -49,19 +51,20 @@ approval is for this plan only: if anything changes meanwhile, it has no effect.
 func retryCommand(env map[string]string) *cobra.Command {
 	return stackCommand(env, "retry", &cobra.Command{
 		Use: "retry STACK", Short: "Try a stack's failed rendering again",
-		Long: `A rendering that failed is not sent again until it changes. Retry has it sent
-again as it is: because an image was pushed, a node came back, or what it needs
-was mended.`,
+		Long: `The controller does not send a failed rendering again until it changes. Retry has
+it sent again without a change, for example after an image was pushed, or after a
+node came back.`,
 	})
 }
 
 func adoptCommand(env map[string]string) *cobra.Command {
 	return stackCommand(env, "adopt", &cobra.Command{
 		Use: "adopt STACK", Short: "Take over a stack that was deployed by other means",
-		Long: `Adopt takes over services, networks and configs of the stack's names that carry no
-owner, such as those of "docker stack deploy". What is the same is only labelled:
-no task is restarted. What belongs to another Kargo instance is never taken. In a
-workspace <STACK>_ADOPT=true says the same.`,
+		Long: `Adopt takes over services, networks and configs that have the names of the stack
+and no owner, such as those of "docker stack deploy". An object that is equal to
+the wanted one only gets a label, and no task is restarted. Objects of another
+Kargo instance are never taken over. <STACK>_ADOPT=true in a workspace does the
+same.`,
 	})
 }
 

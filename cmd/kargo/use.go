@@ -23,10 +23,10 @@ func useCommand(env map[string]string) *cobra.Command {
 	s := &useFlags{}
 	cmd := &cobra.Command{
 		Use: "use DIRECTORY", Short: "Remember the workspace that commands work on", GroupID: "workspace",
-		Long: `Use remembers a workspace in the data directory; commands that are given neither
---workspace nor --repo work on it from then on. Nothing is deleted: each
-workspace keeps a merged configuration, certificates, logs and a history of its
-own. That of the first is the data directory itself; those of others lie below
+		Long: `Use remembers a workspace in the data directory. From then on, commands without
+--workspace and --repo work on it. Nothing is deleted: each workspace keeps its
+own merged configuration, certificates, logs and history. Those of the first
+workspace are in the data directory itself, those of others below
 .kargo-state/workspaces.`,
 		Example: "  kargo use ../platform",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -16,13 +16,13 @@ import (
 func whyCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
-		Use: "why VARIABLE|FILE|STACK|SERVICE[.FIELD…]", Short: "Say where a value comes from", GroupID: "workspace",
-		Long: `Why says which layer, file and line a value comes from: a variable of the
-environment, a file of the merged configuration, or a field of a service, written
-as in compose files and with or without the stack before it. All places that say
-something of it are listed, lowest layer first; those that count are marked. For
-fields that read variables it says where those come from, too. Values of secret
-variables show as digests.`,
+		Use: "why VARIABLE|FILE|STACK|SERVICE[.FIELD…]", Short: "Print where a value comes from", GroupID: "workspace",
+		Long: `Why prints the layer, the file and the line that a value comes from. The value is
+a variable of the environment, a file of the merged configuration, or a field of a
+service, which is written as in compose files, with or without the stack before
+it. Why lists all places that set the value, the lowest layer first, and marks
+those that count. For fields that read variables it also prints where the
+variables come from. Digests stand for the values of secret variables.`,
 		Example: "  kargo why REDIS_TAG\n  kargo why configs/redis/redis.conf\n  kargo why dbs.redis.image\n  kargo why redis",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
