@@ -13,6 +13,32 @@
 // (merge, render, plan) turn one of these words into the next and are pure; the
 // packages named after nouns (gitsync, swarm, history, server, …) touch the
 // world outside. Nobody imports a sibling; see ARCHITECTURE.md.
+//
+// # Glossary
+//
+// One word has one meaning, in code, commands, messages and docs:
+//
+//   - configuration: files that say what should run: the default one (the
+//     catalogue), the user one, and the merged one.
+//   - environment: the variables that environment files declare.
+//   - layer: one source of files of the merged configuration.
+//   - origin: the layer that a file or value came from.
+//   - place: a line of a file, see [Place].
+//   - workspace: the merged configuration of one revision.
+//   - revision: one state of all layers, named by its [RevisionID].
+//   - stack, service, network, config, secret, node, task: Docker's own words.
+//     A config is always a Swarm config; the program has settings.
+//   - compose file: one file that a stack is read from.
+//   - stack variable: a variable <STACK>_X; what they say is [StackOptions].
+//   - rendering: a stack as it should run; rollout: following a rendering
+//     until it is good or has failed.
+//   - plan, change, hold: see [Plan], [Change], [Hold].
+//   - deployment: the record of a plan that was carried out.
+//   - drift: a difference that somebody else made.
+//   - policy: the operator's, of what a workspace may ask of Docker.
+//   - hook: a workspace's script before or after a deployment; webhook: a
+//     request of a git host; job: a service that runs once.
+//   - round: one pass of the controller, from git to the history.
 package kargo
 
 import (
