@@ -52,6 +52,9 @@ const (
 	VerdictChanged   Verdict = "changed"
 	VerdictRemoved   Verdict = "removed"
 	VerdictUnchanged Verdict = "unchanged"
+	// VerdictCorrected: the revision changes nothing of the stack, and what
+	// somebody else did to it was put right.
+	VerdictCorrected Verdict = "corrected"
 )
 
 // StackResult is what a revision means for one stack, set against the revision
@@ -119,7 +122,7 @@ func (a Applied) Next(revision Revision, results []StackResult) Applied {
 				next.Removed = append(slices.Clone(next.Removed), result.Name)
 			}
 			continue
-		case VerdictUnchanged:
+		case VerdictUnchanged, VerdictCorrected:
 			stack.Changed = a.Stacks[result.Name].Changed
 			if again {
 				stack.Verdict = a.Stacks[result.Name].Verdict

@@ -10,6 +10,9 @@ type Rollout struct {
 	Digest   string     `json:"digest"`
 	Revision RevisionID `json:"commit"`
 	Since    time.Time  `json:"since"`
+	// Sent is when something of the stack was sent last. What runs proves
+	// nothing of a rendering until Swarm had the time to begin with it.
+	Sent time.Time `json:"sent,omitzero"`
 	// Good is the digest of the last rendering that came up and stayed up,
 	// GoodRevision the revision that brought it.
 	Good         string     `json:"good,omitempty"`

@@ -16,6 +16,7 @@ import (
 // record is the deployment that is under way.
 type record struct {
 	open        *kargo.Deployment // nil where none is
+	removal     bool              // a person asked for a removal, and this is it
 	lasting     error             // what of its error stays, see lasting
 	hookFailure error             // of after hooks, until the deployment ends
 }
@@ -30,16 +31,16 @@ func (r record) clone() record {
 }
 
 // begin opens a deployment, or goes on with the open one if the revision is
-// the same: a removal takes several rounds and is one deployment.
+// the same: a removal takes several rounds and is one deployment. One that a person
+// asked for does not go on with what was under way before.
 func (r *Reconciler) begin(trigger string, next kargo.Plan) error {
-	if open := r.record.open; open != nil && open.Revision.ID() == next.Revision.ID() {
+	if open := r.record.open; open != nil && r.record.removal == r.selection.removing && open.Revision.ID() == next.Revision.ID() {
 		open.Held = next.Held
 		open.Err, open.Outcome = "", kargo.OutcomeRunning
 		return nil
 	}
 	if open := r.record.open; open != nil {
-		open.Outcome, open.Finished = kargo.OutcomeSuperseded, time.Now()
-		if err := r.keepRecord(); err != nil {
+		if err := r.supersede(*open); err != nil {
 			return err
 		}
 	}
@@ -51,10 +52,64 @@ func (r *Reconciler) begin(trigger string, next kargo.Plan) error {
 	if err != nil {
 		return err
 	}
-	r.record.open = &opened
+	r.record.open, r.record.removal = &opened, r.selection.removing
 	r.shown.plan = planText(next, opened.Started)
 	r.report() // carrying it out may take long
 	return nil
+}
+
+// supersede ends the open deployment because a newer one begins. What of it had
+// failed by then stays said.
+func (r *Reconciler) supersede(open kargo.Deployment) error {
+	open.Outcome, open.Finished = kargo.OutcomeSuperseded, time.Now()
+	moved := stacksMovedBy(open)
+	for _, name := range slices.Sorted(maps.Keys(moved)) {
+		failed := r.memory.Rollouts[name].Failed
+		if failed == nil || failed.Revision != open.Revision.ID() {
+			continue
+		}
+		open.Outcome = kargo.OutcomeFailed
+		open.Err = strings.TrimPrefix(open.Err+fmt.Sprintf("; stack %s failed: %s", name, failed.Reason), "; ")
+	}
+	open.Stacks = slices.Clone(open.Stacks)
+	for i, stack := range open.Stacks {
+		open.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
+	}
+	markCorrected(&open)
+	if err := r.parts.Store.Record(open, r.memory.Memory); err != nil {
+		return err
+	}
+	if open.Outcome == kargo.OutcomeFailed {
+		r.notify(open)
+	}
+	r.record = record{}
+	return nil
+}
+
+// stacksMovedBy returns the stacks that a deployment is about: those that its
+// revision changes, and those that it changed in Swarm.
+func stacksMovedBy(d kargo.Deployment) map[string]bool {
+	moved := map[string]bool{}
+	for _, stack := range d.Stacks {
+		if stack.Verdict != kargo.VerdictUnchanged {
+			moved[stack.Name] = true
+		}
+	}
+	for _, change := range d.Changes {
+		moved[change.Stack] = true
+	}
+	return moved
+}
+
+// markCorrected gives the stacks that a deployment changed in Swarm, and that its
+// revision leaves unchanged, their verdict.
+func markCorrected(d *kargo.Deployment) {
+	moved := stacksMovedBy(*d)
+	for i, stack := range d.Stacks {
+		if stack.Verdict == kargo.VerdictUnchanged && moved[stack.Name] {
+			d.Stacks[i].Verdict = kargo.VerdictCorrected
+		}
+	}
 }
 
 func (r *Reconciler) keepRecord() error {
@@ -139,7 +194,7 @@ func (r *Reconciler) settle(ctx context.Context, next kargo.Plan) error {
 	}
 	if r.record.open != nil {
 		r.record.open.Held = next.Held
-		if err := r.finish(errors.Join(r.rollouts().degraded(in), notAvailable(next), r.failedHooks())); err != nil {
+		if err := r.finish(r.failureOf(*r.record.open, in, next)); err != nil {
 			return err
 		}
 	}
@@ -167,22 +222,32 @@ func lasting(err error) error {
 	return err
 }
 
-// notAvailable is what a plan wants and cannot get, if anything.
-func notAvailable(next kargo.Plan) error {
+// notAvailable is what a plan wants for some stacks and cannot get, if anything.
+func notAvailable(next kargo.Plan, moved map[string]bool) error {
 	var errs []error
 	for _, hold := range next.Held {
-		if hold.Failed {
+		if hold.Failed && moved[hold.Stack] {
 			errs = append(errs, errors.New(hold.String()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// degraded says which stacks did not come up, if any.
-func (r rollouts) degraded(in plan.StandIns) error {
+// failureOf is what went wrong with the stacks that a deployment is about. What
+// is wrong with others was said by the deployment that moved them.
+func (r *Reconciler) failureOf(open kargo.Deployment, in plan.StandIns, next kargo.Plan) error {
+	moved := stacksMovedBy(open)
+	return errors.Join(r.rollouts().degraded(in, moved), notAvailable(next, moved), r.failedHooks())
+}
+
+// degraded says which of some stacks did not come up, if any.
+func (r rollouts) degraded(in plan.StandIns, moved map[string]bool) error {
 	var errs []error
 	index := plan.NewIndex(*r.cluster)
 	for _, stack := range in.Stacks {
+		if !moved[stack.Name] {
+			continue
+		}
 		failed := r.memory.Rollouts[stack.Name].Failed
 		health, words := plan.StackHealth(stack, index)
 		_, stoodIn := in.Holds[stack.Name]
@@ -222,6 +287,7 @@ func (r *Reconciler) finish(failure error) error {
 		ended.Outcome = kargo.OutcomeFailed
 	}
 	r.putInForce(ended.Revision, ended.Stacks)
+	markCorrected(&ended)
 	if err := r.parts.Store.Record(ended, r.memory.Memory); err != nil {
 		return err
 	}

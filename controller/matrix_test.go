@@ -180,6 +180,18 @@ func (r rendering) want() string {
 	return fmt.Sprintf("%s x%d, %s x1, app:1 x1", r.one, r.replicas, r.two)
 }
 
+// newestAbout is the newest deployment that is about a stack.
+func (m *matrix) newestAbout(stack string) kargo.Deployment {
+	for _, d := range slices.Backward(m.records.deployments) {
+		for _, result := range d.Stacks {
+			if result.Name == stack && result.Verdict != kargo.VerdictUnchanged {
+				return d
+			}
+		}
+	}
+	return kargo.Deployment{}
+}
+
 // problems is all that is not as it should be.
 func (m *matrix) problems() []string {
 	var all []string
@@ -192,8 +204,8 @@ func (m *matrix) problems() []string {
 			complain("a good rendering is said to be %s, in sync %t, %+v", status.Health, status.InSync, status.Failure)
 		}
 	case m.last.unknown():
-		if status.InSync || newest.Outcome != kargo.OutcomeFailed {
-			complain("an image that nobody has is said to be in sync, the deployment %s", newest.Outcome)
+		if about := m.newestAbout("web"); status.InSync || about.Outcome != kargo.OutcomeFailed {
+			complain("an image that nobody has is said to be in sync, the deployment %s", about.Outcome)
 		}
 	case status.Failure == nil:
 		complain("a bad rendering has not failed; the deployment is %s: %s", newest.Outcome, newest.Err)

@@ -71,6 +71,10 @@ func underway(rollout kargo.Rollout) bool {
 func (r rollouts) startClocks(sent map[string]bool, next kargo.Plan) {
 	waiting := stacksOf(next)
 	for name, rollout := range r.memory.Rollouts {
+		if sent[name] {
+			rollout.Sent = time.Now()
+			r.memory.Rollouts[name] = rollout
+		}
 		_, absent := r.memory.Absent[name]
 		if rollout.Since.IsZero() && !absent && r.selection.has(name) && (sent[name] || !waiting[name]) {
 			rollout.Since = time.Now()
@@ -191,12 +195,19 @@ func (r rollouts) candidates(next kargo.Plan) (stacks []kargo.Stack, services []
 		stacks = append(stacks, stack)
 		for _, service := range stack.Services {
 			services = append(services, service.Name)
-			if proven := rollout.Since.Add(stack.Options.Stable); tasked[service.Name] && proven.After(earliest) {
+			if proven := later(rollout.Since, rollout.Sent).Add(stack.Options.Stable); tasked[service.Name] && proven.After(earliest) {
 				earliest = proven
 			}
 		}
 	}
 	return stacks, services, earliest
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // keepWhatRan calls the rendering good that another one is about to replace,

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -251,5 +252,45 @@ func TestWhatRanIsBetterThanNothingToReturnTo(t *testing.T) {
 		w.repo.commit("c2", pair("a:2", "b:2", "WEB_STABLE=1m")...)
 		w.nudge("webhook github")
 		w.wantImages("a:1 b:1")
+	})
+}
+
+// A deployment is about the stacks that it moves: while another stack is
+// quarantined, a drift that was put right has succeeded, and names its stack. A
+// failure stays one when the next push comes before anybody looked.
+func TestADeploymentIsAboutTheStacksThatItMoves(t *testing.T) {
+	run(t, func(w *world) {
+		var told []string
+		w.parts.Effects.Notify = func(_ context.Context, d kargo.Deployment) {
+			told = append(told, fmt.Sprintf("%d %s", d.Number, d.Outcome))
+		}
+		w.repo.commit("c1", app("app:1", "web", "crm")...)
+		w.start()
+		w.swarm.fate = func(service *kargo.LiveService) {
+			if service.Name == "kargo-crm_crm" {
+				pausing("app:2")(service)
+			}
+		}
+		w.repo.commit("c2", app("app:2", "web", "crm")...)
+		w.nudge("webhook github")
+		w.pass(2 * time.Minute)
+		w.swarm.fate = nil
+		w.after(func() {
+			w.swarm.scaleByHand("kargo-web_web", 5)
+			w.events <- eventOf("service update kargo-web_web")
+		})
+		w.pass(time.Minute)
+		d := w.records.deployments[len(w.records.deployments)-1]
+		if d.Trigger != "swarm event" || d.Outcome != kargo.OutcomeSucceeded || d.Err != "" {
+			t.Errorf("the correction of web is %s by %s: %s\n%s", d.Outcome, d.Trigger, d.Err, w.records.text())
+		}
+		for _, stack := range d.Stacks {
+			if want := map[string]kargo.Verdict{"web": kargo.VerdictCorrected, "crm": kargo.VerdictUnchanged}[stack.Name]; stack.Verdict != want {
+				t.Errorf("stack %s is said to be %s, want %s", stack.Name, stack.Verdict, want)
+			}
+		}
+		if got := strings.Join(told, ", "); got != "1 succeeded, 2 failed, 3 succeeded" {
+			t.Errorf("told was %s", got)
+		}
 	})
 }

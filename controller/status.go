@@ -203,7 +203,7 @@ func stackLine(results []kargo.StackResult) string {
 		names[result.Verdict] = append(names[result.Verdict], result.Name)
 	}
 	var parts []string
-	for _, verdict := range []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved} {
+	for _, verdict := range []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved, kargo.VerdictCorrected} {
 		if len(names[verdict]) > 0 {
 			parts = append(parts, string(verdict)+": "+strings.Join(names[verdict], " "))
 		}

@@ -189,8 +189,8 @@ func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 
 var marks = map[kargo.Action]string{kargo.Create: "+", kargo.Update: "~", kargo.Remove: "−"}
 
-// stackNews returns the names of the stacks that a deployment changed. It is
-// empty where the deployment corrected what somebody else had changed.
+// stackNews names the stacks that a deployment changed, and those in which it put
+// right what somebody else had changed.
 func stackNews(results []kargo.StackResult) string {
 	var names []string
 	for _, stack := range results {
@@ -201,6 +201,8 @@ func stackNews(results []kargo.StackResult) string {
 			names = append(names, "−"+stack.Name)
 		case kargo.VerdictChanged:
 			names = append(names, stack.Name)
+		case kargo.VerdictCorrected:
+			names = append(names, stack.Name+" (corrected)")
 		case kargo.VerdictUnchanged:
 		}
 	}

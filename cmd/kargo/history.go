@@ -256,9 +256,9 @@ func took(d kargo.Deployment) string {
 }
 
 // stacksMoved names the stacks that did not stay as they were: "+new ~changed
-// -removed", and counts the others.
+// -removed !corrected", and counts the others.
 func stacksMoved(results []kargo.StackResult) string {
-	signs := map[kargo.Verdict]string{kargo.VerdictAdded: "+", kargo.VerdictChanged: "~", kargo.VerdictRemoved: "-"}
+	signs := map[kargo.Verdict]string{kargo.VerdictAdded: "+", kargo.VerdictChanged: "~", kargo.VerdictRemoved: "-", kargo.VerdictCorrected: "!"}
 	var parts []string
 	stayed := 0
 	for _, result := range results {
