@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -61,6 +62,15 @@ var swarmWords = map[string]func(*testscript.TestScript, *swarmtest.Engine, []st
 			fmt.Fprintf(ts.Stdout(), "%s %s owner=%q\n", service.Spec.Name, service.Spec.TaskTemplate.ContainerSpec.Image, service.Spec.Labels[kargo.LabelInstance])
 		}
 		return err
+	},
+	// await NAME: until there is a service of this name.
+	"await": func(_ *testscript.TestScript, engine *swarmtest.Engine, args []string) error {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if _, _, err := engine.Client().ServiceInspectWithRaw(context.Background(), args[0], dockerswarm.ServiceInspectOptions{}); err == nil {
+				return nil
+			}
+		}
+		return fmt.Errorf("there is no service %s", args[0])
 	},
 	// create NAME IMAGE: a service that somebody else deploys, as docker stack deploy does.
 	"create": func(ts *testscript.TestScript, engine *swarmtest.Engine, args []string) error {
