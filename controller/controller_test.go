@@ -554,3 +554,30 @@ func TestKilledWhileDockerWorksOnAChange(t *testing.T) {
 		})
 	}
 }
+
+// deaf is a Watcher whose stream breaks at once.
+type deaf struct{ asked int }
+
+func (d *deaf) Watch(context.Context, func(kargo.Event)) error {
+	d.asked++
+	return kargo.Errorf(kargo.Unavailable, "connection refused")
+}
+
+// While Docker is away its events are asked for less and less often.
+func TestEventsAreAskedForLessOftenWhileDockerIsAway(t *testing.T) {
+	run(t, func(w *world) {
+		watcher := &deaf{}
+		w.parts.Watcher = watcher
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.swarm.err = kargo.Errorf(kargo.Unavailable, "connection refused")
+		before := watcher.asked
+		w.pass(10 * time.Minute)
+		if got := watcher.asked - before; got > 14 {
+			t.Errorf("events were asked for %d times in ten minutes", got)
+		}
+		if looks := len(w.swarm.calls); looks > 40 {
+			t.Errorf("the swarm was looked at %d times in ten minutes", looks)
+		}
+	})
+}

@@ -144,7 +144,7 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		order = r.view.workspace.Env.List("STACKS")
 	}
 	behavior := r.parts.Behavior
-	return plan.Make(r.view.stacks, r.sight.cluster, plan.Options{
+	options := plan.Options{
 		Instance:    behavior.Instance,
 		Revision:    r.view.revision(),
 		Now:         time.Now(),
@@ -155,7 +155,10 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		Credentials: r.sight.credentials(),
 		Mask:        r.view.mask(r.parts),
 		Memory:      r.memory,
-	}), nil
+	}
+	return measured(r.parts, "plan", func() (kargo.Plan, error) {
+		return plan.Make(r.view.stacks, r.sight.cluster, options), nil
+	})
 }
 
 // standIns returns what should run now.

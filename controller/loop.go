@@ -239,9 +239,11 @@ func (l *Loop) restABit(ctx context.Context) {
 }
 
 // watch turns Swarm's events into looks, and the break of their stream too:
-// what happened meanwhile is unknown.
+// what happened meanwhile is unknown. While Docker is away it asks less and less
+// often.
 func (l *Loop) watch(ctx context.Context) {
-	for ctx.Err() == nil {
+	for pause := watchRetry; ctx.Err() == nil; pause = min(2*pause, slowestRetry) {
+		began := time.Now()
 		err := l.parts.Watcher.Watch(ctx, func(event kargo.Event) {
 			l.parts.Log.Debug("swarm event", "what", event.String())
 			if l.interest.concerns(event) {
@@ -251,8 +253,11 @@ func (l *Loop) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.parts.Log.Debug("event stream ended", "error", err)
-		sleep(ctx, watchRetry)
+		if time.Since(began) > slowestRetry {
+			pause = watchRetry // it worked; Docker has not been away for long
+		}
+		l.parts.Log.Debug("event stream ended", "error", err, "again", pause)
+		sleep(ctx, pause)
 		l.look()
 	}
 }

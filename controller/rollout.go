@@ -98,6 +98,7 @@ func stacksOf(p kargo.Plan) map[string]bool {
 // judge looks for renderings that have failed, with what the last look saw,
 // and quarantines them.
 func (r rollouts) judge(ctx context.Context) {
+	defer func(started time.Time) { r.parts.measure("judge", started, nil) }(time.Now())
 	r.readTasks(ctx)
 	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {

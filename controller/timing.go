@@ -26,7 +26,8 @@ const (
 	pushRest = 2 * time.Second
 	// eventRest lets the events of one cause arrive together.
 	eventRest = 500 * time.Millisecond
-	// watchRetry is the pause before a broken event stream is opened again.
+	// watchRetry is the pause before a broken event stream is opened again; it
+	// doubles up to slowestRetry while that fails.
 	watchRetry = 2 * time.Second
 	// Back-off after faults: exponential with jitter between these.
 	firstRetry   = time.Second
