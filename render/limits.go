@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ func checkLimits(s *rendering, service string, spec swarm.ServiceSpec) {
 			checkResources(s, service, "reservations", reservations.MemoryBytes, reservations.NanoCPUs)
 		}
 	}
+	checkTest(s, service, spec)
 	checkMonitor(s, service, spec)
 	checkStartFirst(s, service, spec)
 	checkReplicas(s, service, spec.Mode)
@@ -44,6 +46,49 @@ func checkResources(s *rendering, service, kind string, memory, cpus int64) {
 	if cpus != 0 && cpus < minNanoCPUs {
 		s.report.Fail(s.files.Place(append(path, "cpus")...), "", "%s.cpus: Swarm takes at least 0.001", strings.Join(path, "."))
 	}
+}
+
+// shellSyntax is what only a shell understands.
+var shellSyntax = regexp.MustCompile(`\|\||&&|[|;<>]|\$\(|\$\{?[A-Za-z_]|\x60`)
+
+// checkTest warns of a health check that runs something else than was written,
+// or nothing.
+func checkTest(s *rendering, service string, spec swarm.ServiceSpec) {
+	check := spec.TaskTemplate.ContainerSpec.Healthcheck
+	if check == nil || len(check.Test) == 0 {
+		return
+	}
+	kind, words := check.Test[0], check.Test[1:]
+	command := strings.Join(words, " ")
+	message, hint := "", ""
+	switch {
+	case kind == "NONE":
+		if len(words) > 0 {
+			message, hint = "NONE switches the check off; what follows is not run", "write [CMD, …] to run it"
+		}
+	case kind != "CMD" && kind != "CMD-SHELL":
+		message, hint = fmt.Sprintf("a list begins with CMD, CMD-SHELL or NONE, not with %q: the engine runs nothing", kind), "write [CMD, "+kind+", …]"
+	case strings.TrimSpace(command) == "":
+		message, hint = "it has no command, and every check fails", "write the command, or disable: true"
+	case kind == "CMD-SHELL" && len(words) > 1:
+		message, hint = "the shell runs only the first word behind CMD-SHELL", "write the command as one text"
+	case kind == "CMD-SHELL" && (command == "NONE" || strings.HasPrefix(command, "CMD ") || strings.HasPrefix(command, "CMD-SHELL ")):
+		message, hint = "as a text it is run by a shell, "+strings.Fields(command)[0]+" included", "write it as a list, or without that word"
+	case kind == "CMD" && len(words) == 1 && strings.ContainsAny(words[0], " \t"):
+		message, hint = "CMD runs a program of that whole name", "write the words as a list, or CMD-SHELL"
+	case kind == "CMD" && slices.ContainsFunc(words, isShell):
+		message, hint = "CMD runs no shell, which the command needs", "write CMD-SHELL and the command as one text"
+	}
+	if message != "" {
+		s.report.Warn(s.files.Place("services", service, "healthcheck", "test"), hint, "services.%s.healthcheck.test: %s", service, message)
+	}
+}
+
+// isShell reports whether a word of a command means something to a shell only.
+// The text of a script for a shell that CMD runs may have all of it.
+func isShell(word string) bool {
+	return slices.Contains([]string{"||", "&&", "|", ";", ">", "<", ">>", "2>&1"}, word) ||
+		!strings.Contains(word, " ") && !strings.Contains(word, "://") && shellSyntax.MatchString(word)
 }
 
 // checkMonitor warns of an update whose failure comes too late to count: a task

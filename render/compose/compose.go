@@ -83,6 +83,8 @@ var stages = []struct {
 	// Comes after the tags, as what they lifted need not be right, and before
 	// the loader, whose errors about variables have no line.
 	{run: checkVariables, ends: true},
+	// Looks at values as they were written, before any is changed.
+	{run: checkValues},
 	// Puts env_file below environment, before files are merged: a file's own
 	// environment counts more than its env_file, and less than a later file's.
 	{run: inlineEnvFiles},

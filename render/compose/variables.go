@@ -93,25 +93,51 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 	c.file.readsDefaults = c.file.readsDefaults || c.ws.IsDefault(name)
 	value, set := c.ws.Env.Lookup(name)
 	operator := strings.TrimLeft(rest, ":")
+	shown := c.shown(name, rest)
 	if rest != "" && !braced {
-		c.report.Warn(at, "write ${"+name+"}"+rest,
+		c.report.Warn(at, "write ${"+name+"}"+shown,
 			"what follows $%s is read as its default, to the end of the value", name)
 	}
 	if _, behind, dash := strings.Cut(rest, "-"); dash && operator[0] == '?' {
 		c.report.Warn(at, "write the message without a dash",
-			"the dash in the message makes Docker read ${%s} as the value %q, whatever %s is", expression, behind, name)
+			"the dash in the message makes Docker read ${%s%s} as the value %q, whatever %s is", name, shown, c.shown(name, behind), name)
 	}
 	switch {
-	case strings.Contains(rest, "$"):
+	case strings.Contains(rest, "${"):
 		c.report.Fail(at, "give the variable its default in .env instead",
-			"nested defaults are not supported: %s", expression)
+			"nested defaults are not supported: ${%s%s", name, shown)
 	case rest == "":
 		if !set {
 			c.report.Warn(at, "", "%s is not set and counts as empty", name)
 		}
 	case operator[0] == '?' && (!set || rest[0] == ':' && value == ""):
 		c.report.Fail(at, "", "%s is required: %s", name, cmp.Or(operator[1:], "set it in .env"))
+	case readsVariable(operator[1:]):
+		c.report.Warn(at, "give the variable its default in .env instead",
+			"the default of %s is taken as it is: Docker does not replace the variable in it", name)
 	}
+}
+
+// shown is what follows the name of a variable, for a message: nothing of it
+// where the variable is a secret by its name.
+func (c variableCheck) shown(name, rest string) string {
+	mask := kargo.NewMask(nil, nil, c.ws.Env.List("KARGO_SECRETS")...).WithSecrets(c.ws.Env, c.ws.SecretNames, nil)
+	const probe = "kargo"
+	if rest == "" || mask.Value(name, probe) == probe {
+		return rest
+	}
+	return "…"
+}
+
+// hash is how password hashes of crypt and htpasswd begin: their dollars are no
+// references.
+var hash = regexp.MustCompile(`^\$(?:apr1|2[abxy]?|[1-9][a-z]*|y|argon2[a-z]*)\$`)
+
+// readsVariable reports whether a default seems to read a variable.
+func readsVariable(text string) bool {
+	return !hash.MatchString(text) && slices.ContainsFunc(variableReference.FindAllStringSubmatch(text, -1), func(match []string) bool {
+		return variableName.MatchString(match[2])
+	})
 }
 
 // firstWord is the start of a text, for a message.

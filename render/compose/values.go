@@ -1,0 +1,105 @@
+package compose
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"kargo"
+)
+
+// checkValues warns of values that arrive otherwise than they are written: YAML
+// reads 1.10 as a number and 2024-01-31 as a date, and Docker writes them as
+// texts again.
+func checkValues(s *reading) {
+	for _, f := range s.files {
+		if !f.Generated() {
+			check := valueCheck{report: s.report, file: f, env: s.ws.Env}
+			check.mapping(f.root, "")
+		}
+	}
+}
+
+// texts are the mappings whose values are texts, whatever YAML makes of them, by
+// their key.
+var texts = map[string]bool{
+	"environment": true, "labels": true, "args": true, "sysctls": true, "options": true, "driver_opts": true, "extra_hosts": true,
+}
+
+// valueCheck checks the values of one file.
+type valueCheck struct {
+	report *Report
+	file   *File
+	env    kargo.Environment
+}
+
+// mapping looks for values below a node that is found under a key.
+func (c valueCheck) mapping(node *yaml.Node, under string) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key, value := node.Content[i], node.Content[i+1]
+			switch {
+			case value.Kind == yaml.ScalarNode && texts[under]:
+				c.text(key.Value, value)
+			case value.Kind == yaml.ScalarNode && key.Value == "mode":
+				c.mode(value)
+			default:
+				c.mapping(value, key.Value)
+			}
+		}
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			if item.Kind == yaml.ScalarNode && under == "volumes" {
+				c.volume(item)
+			} else {
+				c.mapping(item, "")
+			}
+		}
+	}
+}
+
+func (c valueCheck) at(node *yaml.Node) kargo.Place {
+	return kargo.Place{File: c.file.Path, Line: node.Line}
+}
+
+// text checks a value that Docker turns into a text.
+func (c valueCheck) text(key string, node *yaml.Node) {
+	switch node.ShortTag() {
+	case "!!int", "!!float", "!!timestamp":
+	default:
+		return
+	}
+	var value any
+	if node.Decode(&value) != nil {
+		return
+	}
+	if arrives := fmt.Sprint(value); arrives != node.Value {
+		c.report.Warn(c.at(node), "put it in quotes", "%s: %s is read as a number or a date, and arrives as %s", key, node.Value, arrives)
+	}
+}
+
+// mode checks the mode of a file: YAML reads 400 as a decimal number.
+func (c valueCheck) mode(node *yaml.Node) {
+	if node.ShortTag() != "!!int" || strings.HasPrefix(node.Value, "0") {
+		return
+	}
+	if mode, err := strconv.ParseUint(node.Value, 10, 32); err == nil && mode > 7 {
+		c.report.Warn(c.at(node), "write 0"+node.Value, "mode: %s is a decimal number and means 0%o", node.Value, mode)
+	}
+}
+
+// driveLetter is a volume of one letter, which Docker takes for a drive of
+// Windows.
+var driveLetter = regexp.MustCompile(`^[a-zA-Z]:[/\\]`)
+
+// volume checks the short form of a volume.
+func (c valueCheck) volume(node *yaml.Node) {
+	if text := substitute(node.Value, c.env); driveLetter.MatchString(text) {
+		c.report.Warn(c.at(node), "give the volume a longer name, or write it in the long form",
+			"%q is read as a path of Windows, not as the volume %q", text, text[:1])
+	}
+}
