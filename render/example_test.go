@@ -40,5 +40,5 @@ func ExampleRender_problems() {
 	fmt.Println(problems[0])
 	// Output:
 	// 0 stacks
-	// deploy/redis.yml:3: services.redis.imag is not a property of compose files for Swarm
+	// deploy/redis.yml:3: services.redis.imag is not a property of compose files for Swarm (did you mean image?)
 }

@@ -71,13 +71,14 @@ func lintPorts(s *rendering, file *compose.File, name string) {
 }
 
 // checkDependencies refuses cycles of depends_on, and warns of services that
-// are not in the stack.
+// are not in the stack. A cycle of the short form is only warned of, as docker
+// stack deploy ignores that form: the order within it is dropped.
 func checkDependencies(s *rendering) {
 	var names []string
 	edges := map[string][]string{}
 	for _, service := range s.files.Config.Services {
 		names = append(names, service.Name)
-		edges[service.Name] = service.DependsOn
+		edges[service.Name] = slices.Clone(service.DependsOn)
 	}
 	for _, name := range names {
 		for _, other := range edges[name] {
@@ -87,8 +88,31 @@ func checkDependencies(s *rendering) {
 			}
 		}
 	}
-	for _, cycle := range cycles(names, edges) {
-		s.report.Fail(s.files.Place("services", cycle[0], "depends_on"), "one of them must come first",
-			"services depend on each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
+	for range names {
+		found := cycles(names, edges)
+		if len(found) == 0 {
+			return
+		}
+		for _, cycle := range found {
+			reportCycle(s, cycle)
+			for i, name := range cycle {
+				next := cycle[(i+1)%len(cycle)]
+				s.unordered[[2]string{name, next}] = true
+				edges[name] = slices.DeleteFunc(edges[name], func(other string) bool { return other == next })
+			}
+		}
 	}
+}
+
+// reportCycle reports services that depend on each other.
+func reportCycle(s *rendering, cycle []string) {
+	at := s.files.Place("services", cycle[0], "depends_on")
+	text := strings.Join(append(slices.Clone(cycle), cycle[0]), " -> ")
+	for i, name := range cycle {
+		if !s.files.IsShort(name, cycle[(i+1)%len(cycle)]) {
+			s.report.Fail(at, "one of them must come first", "services depend on each other: %s", text)
+			return
+		}
+	}
+	s.report.Warn(at, "one of them should come first", "services depend on each other, and no order is kept among them: %s", text)
 }

@@ -99,7 +99,7 @@ func (r *renderer) stack(name string) (kargo.Stack, *rendering) {
 
 // render converts the configuration of one stack.
 func (r *renderer) render(name string, files *compose.Configuration) (kargo.Stack, *rendering) {
-	s := &rendering{ws: r.ws, report: r.report, swarm: r.swarm, name: name, namespace: kargo.StackPrefix + name, files: files}
+	s := &rendering{ws: r.ws, report: r.report, swarm: r.swarm, name: name, namespace: kargo.StackPrefix + name, files: files, unordered: map[[2]string]bool{}}
 	s.objects = newObjects(s)
 	before := r.report.Errors()
 	lint(s)
@@ -127,6 +127,9 @@ type rendering struct {
 	swarm     *swarmcheck.Swarm
 	objects   *objects
 	jobs      jobs
+	// unordered are dependencies, of a service on another, that are not kept:
+	// they are part of a cycle.
+	unordered map[[2]string]bool
 }
 
 // nameOf is the name in Swarm of a service of the stack's compose files.

@@ -32,6 +32,13 @@ func (c *Configuration) Condition(service, other string) kargo.NeedCondition {
 	return cmp.Or(c.conditions[dependency{service, other}], kargo.NeedStarted)
 }
 
+// IsShort reports whether a service depends on another one in the short form of
+// depends_on, which docker stack deploy ignores.
+func (c *Configuration) IsShort(service, other string) bool {
+	_, long := c.conditions[dependency{service, other}]
+	return !long
+}
+
 // Defines reports whether any file has a service of that name.
 func (c *Configuration) Defines(service string) bool {
 	return slices.ContainsFunc(c.Files, func(f *File) bool { return f.Defines(service) })

@@ -119,7 +119,7 @@ func parse(report *Report, path, entry string, data []byte) *File {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, more yaml.Node
 	if err := decoder.Decode(&document); err != nil && err != io.EOF {
-		failYAML(report, whole, err)
+		failYAML(report, whole, data, err)
 		return nil
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yaml.MappingNode {
@@ -133,7 +133,7 @@ func parse(report *Report, path, entry string, data []byte) *File {
 	f.root = document.Content[0]
 	tagged := takeTags(f.root)
 	if err := f.root.Decode(&f.dict); err != nil {
-		failYAML(report, whole, err)
+		failYAML(report, whole, data, err)
 		return nil
 	}
 	if key := oddKey(f.root); key != nil {
@@ -147,11 +147,14 @@ func parse(report *Report, path, entry string, data []byte) *File {
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
 // failYAML reports the errors of the YAML library, which name their lines.
-func failYAML(report *Report, at kargo.Place, err error) {
+func failYAML(report *Report, at kargo.Place, data []byte, err error) {
 	messages := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	slip := 0
 	var typeError *yaml.TypeError
 	if errors.As(err, &typeError) {
 		messages = typeError.Errors
+	} else {
+		slip = slipLine(data)
 	}
 	for _, message := range messages {
 		at.Line = 0
@@ -159,7 +162,10 @@ func failYAML(report *Report, at kargo.Place, err error) {
 			at.Line, _ = strconv.Atoi(message[match[2]:match[3]])
 			message = message[:match[0]] + message[match[1]:]
 		}
-		report.Fail(at, "", "%s", message)
+		if slip > 0 {
+			at.Line = slip
+		}
+		report.Fail(at, syntaxHint(message, lineText(data, at.Line)), "%s", message)
 	}
 }
 

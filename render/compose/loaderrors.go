@@ -20,7 +20,6 @@ var (
 	castError   = regexp.MustCompile(`(?s)^error while interpolating (\S+): failed to cast to expected type: (.*)$`)
 	pathError   = regexp.MustCompile(`(?s)^(?:error while interpolating |invalid interpolation format for )(\S+): (.*)$`)
 	schemaError = regexp.MustCompile(`(?s)^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
-	mergeError  = regexp.MustCompile(`(?s)^cannot merge (services|volumes|networks|secrets|configs) from (\S+): (.*)$`)
 	decodeError = regexp.MustCompile(`'([A-Za-z]\S*)' (.*)`)
 	parseError  = regexp.MustCompile(`^strconv\.\w+: parsing (".*"): `)
 )
@@ -55,7 +54,8 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 		if match := pattern.FindStringSubmatch(message); match != nil {
 			path := pathOf(f, match[1])
 			reason := strings.TrimPrefix(match[2], match[1]+" ") // some errors repeat the path
-			l.report.Fail(f.At(path...), "", "%s: %s", match[1], reason)
+			reason, hint := misfit(f.node(path...), reason)
+			l.report.Fail(f.At(path...), hint, "%s: %s", match[1], reason)
 			return path
 		}
 	}
@@ -68,17 +68,6 @@ func pathOf(f *File, dotted string) []string {
 		return nil
 	}
 	return splitPath(f.root, dotted)
-}
-
-// unknownHint explains properties that other tools know.
-func unknownHint(path []string) string {
-	switch path[len(path)-1] {
-	case "profiles", "extends", "include", "name":
-		return "Compose Specification files are not understood; docker stack deploy refuses them too"
-	case "content":
-		return "write the content to a file of the workspace and name it with file:"
-	}
-	return ""
 }
 
 // blameForbidden reports properties that have another name in Swarm.

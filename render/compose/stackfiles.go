@@ -47,6 +47,9 @@ func readFile(s *reading, entry, name string, listed kargo.Place) *File {
 		s.report.Fail(listed, fileHint(s.ws, name), "stack %q: there is no file deploy/%s.yml", s.stack, name)
 		return nil
 	}
+	if other := "deploy/" + name + ".yaml"; s.ws.Files[other].Data != nil {
+		s.report.Warn(kargo.Place{File: other}, "remove one of the two", "is not read: %s counts", file)
+	}
 	f := parse(s.report, file, entry, content.Data)
 	if f == nil {
 		return nil
@@ -65,6 +68,9 @@ var formerServices = map[string]string{
 
 // fileHint helps with a name that has no file.
 func fileHint(ws kargo.Workspace, name string) string {
+	if _, ok := ws.Files["deploy/"+name+".yaml"]; ok {
+		return "deploy/" + name + ".yaml is there: rename it to " + name + ".yml"
+	}
 	if _, ok := ws.Files["deploy/"+name+".yml.tpl"]; ok {
 		return "deploy/" + name + ".yml.tpl is a template for a hook, which would write the file"
 	}

@@ -1,0 +1,161 @@
+package compose
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/docker/cli/cli/compose/types"
+	"gopkg.in/yaml.v3"
+
+	"kargo/spelling"
+)
+
+// keysAt returns the keys that compose files for Swarm have at a path; none
+// where any key is possible.
+func keysAt(path []string) []string {
+	at := reflect.TypeFor[types.Config]()
+	if len(path) > 0 && path[0] == "services" {
+		if len(path) == 1 {
+			return nil
+		}
+		at, path = reflect.TypeFor[types.ServiceConfig](), path[2:]
+	}
+	for _, key := range path {
+		switch at = element(at); at.Kind() {
+		case reflect.Map, reflect.Slice:
+			at = at.Elem()
+		case reflect.Struct:
+			field, found := fieldOf(at, key)
+			if !found {
+				return nil
+			}
+			at = field.Type
+		default:
+			return nil
+		}
+	}
+	if at = element(at); at.Kind() != reflect.Struct {
+		return nil
+	}
+	var keys []string
+	for i := range at.NumField() {
+		if key, skip := keyOf(at.Field(i)); !skip {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// element is what a pointer points to.
+func element(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
+	for i := range t.NumField() {
+		if name, skip := keyOf(t.Field(i)); !skip && name == key {
+			return t.Field(i), true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+// unknownHint helps with a property that Docker does not know.
+func unknownHint(path []string) string {
+	last := path[len(path)-1]
+	switch last {
+	case "profiles", "extends", "include", "name":
+		return "it is of the Compose Specification, which docker stack deploy refuses, too"
+	case "content":
+		return "write the content to a file of the workspace and name it with file:"
+	case "group_add":
+		return `give the group with user: "1000:44"`
+	}
+	return spelling.DidYouMean(last, keysAt(path[:len(path)-1]))
+}
+
+// misfit explains a value that does not have the form that the schema wants. It
+// returns the reason in full and a hint.
+func misfit(node *yaml.Node, reason string) (explained, hint string) {
+	explained = strings.ReplaceAll(reason, "a integer", "an integer")
+	if node == nil || !strings.HasPrefix(reason, "must be") {
+		return explained, ""
+	}
+	node = resolve(node)
+	number := strings.Contains(reason, "integer") || strings.Contains(reason, "number")
+	text := strings.Contains(reason, "string")
+	switch tag := node.ShortTag(); {
+	case node.Kind == yaml.ScalarNode && tag == "!!null":
+		return explained + ", and the key has no value", "remove the key, or give it a value: {} is an empty mapping, [] an empty list"
+	case node.Kind == yaml.ScalarNode && tag == "!!bool" && text:
+		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("put it in quotes: %q", node.Value)
+	case node.Kind == yaml.ScalarNode && tag == "!!str" && number && numeral.MatchString(node.Value):
+		return fmt.Sprintf("%s, not the text %q", explained, node.Value), "write " + node.Value + " without quotes"
+	case node.Kind == yaml.ScalarNode && text && tag != "!!str":
+		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("put it in quotes: %q", node.Value)
+	case node.Kind == yaml.ScalarNode && strings.HasSuffix(reason, "must be a list"):
+		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), fmt.Sprintf("write it as a list: [%q]", firstWord(node.Value))
+	case node.Kind == yaml.ScalarNode && number:
+		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a number, such as 2"
+	}
+	return explained, ""
+}
+
+var numeral = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
+
+// syntaxHint helps with an error of the YAML library.
+func syntaxHint(message, line string) string {
+	switch {
+	case strings.Contains(message, `mapping key "<<" already defined`):
+		return "one key takes a list: <<: [*one, *other]"
+	case strings.Contains(message, "unknown anchor"):
+		return "an anchor is known in its own file only, below the line that defines it"
+	case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+		return "indent with blanks, not with tabs"
+	}
+	return ""
+}
+
+// slipLine finds the line at which a YAML text stops being one. The library
+// names the line where the enclosing block begins, which may be far above. The
+// lines before the slip are a YAML text of their own.
+func slipLine(data []byte) int {
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	if len(lines) > maxSlipLines {
+		return 0
+	}
+	var node yaml.Node
+	for n := len(lines) - 1; n > 0; n-- {
+		if yaml.Unmarshal(bytes.Join(lines[:n], nil), &node) != nil {
+			continue
+		}
+		for n < len(lines) && isBlank(lines[n]) {
+			n++
+		}
+		return n + 1
+	}
+	return 1
+}
+
+// maxSlipLines is the length of files in which a slip is looked for.
+const maxSlipLines = 2000
+
+func isBlank(line []byte) bool {
+	line = bytes.TrimSpace(line)
+	return len(line) == 0 || line[0] == '#'
+}
+
+// lineText is one line of a text, counted from 1.
+func lineText(data []byte, line int) string {
+	lines := bytes.Split(data, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	return string(lines[line-1])
+}
