@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"slices"
 	"strings"
 
 	"kargo"
@@ -17,7 +18,7 @@ func constraintFile(s *reading, entry string, own []*File) *File {
 		for _, name := range f.ServiceNames() {
 			variable := kargo.SuffixConstraints.Of(name)
 			constraints := joinOperators(s.ws.Env.List(variable))
-			if len(constraints) == 0 {
+			if len(constraints) == 0 || s.ws.IsDefault(variable) && !isOfCatalogue(s.ws, own, name) {
 				continue
 			}
 			if other, taken := readBy[variable]; taken && other != name {
@@ -37,6 +38,15 @@ func constraintFile(s *reading, entry string, own []*File) *File {
 		Path: "deploy/" + entry + "-deploy-constraints.yml", Entry: entry,
 		dict: map[string]any{"services": services}, readsDefaults: readsDefaults,
 	}
+}
+
+// isOfCatalogue reports whether a file of the catalogue defines a service. The
+// catalogue's constraints are made for its own services, and not for one of the
+// workspace that has the same name.
+func isOfCatalogue(ws kargo.Workspace, own []*File, service string) bool {
+	return slices.ContainsFunc(own, func(f *File) bool {
+		return f.Defines(service) && ws.Layer(f.Path) == kargo.OriginDefault
+	})
 }
 
 // joinOperators joins what blanks around an operator took apart: "a", "==", "b"
