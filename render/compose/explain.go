@@ -127,7 +127,7 @@ func syntaxHint(message, line string) string {
 // lines before the slip are a YAML text of their own.
 func slipLine(data []byte) int {
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	if len(lines) > maxSlipLines {
+	if len(lines)*len(data) > maxSlipWork {
 		return 0
 	}
 	var node yaml.Node
@@ -143,8 +143,8 @@ func slipLine(data []byte) int {
 	return 1
 }
 
-// maxSlipLines is the length of files in which a slip is looked for.
-const maxSlipLines = 2000
+// maxSlipWork bounds, in bytes that are parsed, how long a slip is looked for.
+const maxSlipWork = 32 << 20
 
 func isBlank(line []byte) bool {
 	line = bytes.TrimSpace(line)
