@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/base64"
 	"fmt"
+	"kargo"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,8 +33,9 @@ func TestARenewedRegistryCredentialRestartsNothing(t *testing.T) {
 		credentials("hunter99", "hunter24")
 		s.sync()
 		until(t, "the new credential is sent", func() bool { return s.services()[name].Version != before.Version })
-		d := s.history()[0]
-		if len(d.Changes) != 1 || !strings.HasPrefix(d.Changes[0].Reason, "credentials of docker.io changed; no task is restarted") {
+		var d kargo.Deployment
+		until(t, "it is in the history", func() bool { d = s.history()[0]; return len(d.Changes) == 1 })
+		if !strings.HasPrefix(d.Changes[0].Reason, "credentials of docker.io changed; no task is restarted") {
 			t.Errorf("the history says %v", d.Changes)
 		}
 		after := s.services()[name]
