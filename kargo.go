@@ -167,7 +167,7 @@ func clip(text string, length int) string {
 // controller's own process (workspace contract, section 16, item 30).
 type Environment map[string]string
 
-// Lookup answers as os.LookupEnv does, for interpolation.
+// Lookup returns a variable as os.LookupEnv does, for interpolation.
 func (e Environment) Lookup(name string) (string, bool) {
 	value, ok := e[name]
 	return value, ok

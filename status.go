@@ -83,7 +83,7 @@ type Preview struct {
 	Problems Problems `json:"problems,omitempty"`
 }
 
-// Ready tells whether the controller has ever brought Swarm and a revision
+// Ready reports whether the controller has ever brought Swarm and a revision
 // together: what /readyz answers.
 func (s Status) Ready() bool { return s.Applied.Commit != "" }
 

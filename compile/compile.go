@@ -43,7 +43,7 @@ type Compiler struct {
 	Secrets func(context.Context, kargo.Files) kargo.Files
 	// Named are the stacks that a person named; none means all.
 	Named []string
-	// Key answers the key of the instance, which names of Swarm secrets depend
+	// Key returns the key of the instance, which names of Swarm secrets depend
 	// on; nil where no Swarm is at hand. It is called only if there are any.
 	Key func(context.Context) ([]byte, error)
 	// DigestKey is the key of the digests of stacks, which show.

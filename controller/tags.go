@@ -108,7 +108,7 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// take takes what was handed over. It answers whether that is any news.
+// take takes what was handed over. It reports whether that is any news.
 func (f *follower) take() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

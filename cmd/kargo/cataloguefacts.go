@@ -307,7 +307,7 @@ func ownFirst(name, prefix string) int {
 	return 0
 }
 
-// told tells whether the guide knows a variable.
+// told reports whether the guide knows a variable.
 func (d describer) told(name string) bool {
 	return slices.ContainsFunc(d.guide.Variables, func(v docs.Variable) bool { return v.Name == name })
 }
