@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,13 +16,31 @@ import (
 
 // faults makes effects fail, each as often as it was told.
 type faults struct {
+	mu      sync.Mutex
 	failing map[string]int // by effect
 	met     []string
+}
+
+// plan has an effect fail so many times more.
+func (f *faults) plan(effect string, times int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing[effect] += times
+}
+
+// mend ends all failures, and returns those that were met.
+func (f *faults) mend() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.failing)
+	return f.met
 }
 
 var errDiskFull = errors.New("no space left on device")
 
 func (f *faults) meet(effect string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.failing[effect] == 0 {
 		return nil
 	}
@@ -153,7 +172,7 @@ func TestNoFailureLosesARevision(t *testing.T) {
 		m.push(fine)
 		for range rapid.IntRange(1, 4).Draw(rt, "pushes") {
 			for range rapid.IntRange(1, 3).Draw(rt, "kinds") {
-				f.failing[rapid.SampledFrom(effects).Draw(rt, "effect")] += rapid.IntRange(1, 3).Draw(rt, "times")
+				f.plan(rapid.SampledFrom(effects).Draw(rt, "effect"), rapid.IntRange(1, 3).Draw(rt, "times"))
 			}
 			next := m.last
 			if rapid.Bool().Draw(rt, "moves something") {
@@ -165,10 +184,10 @@ func TestNoFailureLosesARevision(t *testing.T) {
 			m.loop.Nudge("webhook test")
 			m.live(rapid.IntRange(0, 40).Draw(rt, "seconds"))
 		}
-		clear(f.failing) // the disk has space again
+		met := f.mend() // the disk has space again
 		m.live(700)
 		for _, problem := range m.lost() {
-			rt.Errorf("%s; failed had %q", problem, f.met)
+			rt.Errorf("%s; failed had %q", problem, met)
 		}
 	})
 }
