@@ -74,15 +74,15 @@ func (s *operationFlags) flags(flags *pflag.FlagSet) {
 	s.swarmFlags.flags(flags)
 }
 
-// operation is a reconciler that a command runs round by round, with all that
-// it works on.
+// operation is a reconciler that a command runs round by round, with the Swarm and
+// the history that it uses.
 type operation struct {
 	reconciler *controller.Reconciler
 	client     *swarm.Client
 	store      *history.Store
 }
 
-// operate opens what an operation needs; stacks are those that a person named.
+// operate opens what an operation needs. stacks are those that a person named.
 func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, source controller.Source, address string, stacks ...string) (*operation, error) {
 	client, err := s.docker(env)
 	if err != nil {
@@ -109,7 +109,7 @@ func (o *operation) close() {
 	_ = o.client.Close()
 }
 
-// settle goes on with rounds until nothing is on its way any more.
+// settle runs rounds until no rollout is running any more.
 func settle(stopped context.Context, r *controller.Reconciler, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(stopped, wait)
 	defer cancel()
@@ -153,7 +153,7 @@ func unsettled(status kargo.Status) error {
 	return errors.Join(errs...)
 }
 
-// sayApplied ends the output of apply with what is in force now.
+// sayApplied prints the revision that is in force now.
 func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error {
 	deployments, err := store.Deployments(0, 1)
 	if err != nil {
@@ -166,8 +166,8 @@ func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error 
 	return err
 }
 
-// lineHandler prints log records as plain lines: what a person wants to read
-// of a single round.
+// lineHandler prints log records as plain lines, for the person who started a
+// single round.
 type lineHandler struct{ out io.Writer }
 
 func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {

@@ -92,7 +92,7 @@ func (s *buildFlags) build(cmd *cobra.Command, env map[string]string, name strin
 	return s.carryOut(cmd, env, image)
 }
 
-// carryOut builds and pushes.
+// carryOut builds the image, and pushes it if the image says so.
 func (s *buildFlags) carryOut(cmd *cobra.Command, env map[string]string, image kargo.Build) error {
 	client, err := s.docker(env)
 	if err != nil {

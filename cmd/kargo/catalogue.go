@@ -82,7 +82,7 @@ func showCommand(env map[string]string) *cobra.Command {
 	return cmd
 }
 
-// catalogueFlags are those of the commands that read the catalogue alone.
+// catalogueFlags are those of the commands that read only the catalogue.
 type catalogueFlags struct {
 	program
 	defaultsFlag
@@ -93,7 +93,7 @@ func (s *catalogueFlags) flags(flags *pflag.FlagSet) {
 	s.defaultsFlag.flags(flags)
 }
 
-// choose finds services by name.
+// choose returns the services with these names.
 func (c catalogueList) choose(names []string) ([]catalogueService, error) {
 	var known []string
 	for _, service := range c.Services {
@@ -129,7 +129,8 @@ func printCatalogue(out io.Writer, listed catalogueList) error {
 	return err
 }
 
-// lines are what a service needs and offers, a line each.
+// lines returns what a service needs and offers: the title and the text of each
+// line.
 func (s catalogueService) lines() [][2]string {
 	var lines [][2]string
 	add := func(title string, parts ...string) {

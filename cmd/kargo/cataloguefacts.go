@@ -22,8 +22,8 @@ import (
 	"kargo/docs"
 )
 
-// catalogueList is the document that catalogue prints as JSON. Its form is part
-// of the program's promise.
+// catalogueList is the document that catalogue prints as JSON. Other programs
+// read it, so its form must not change.
 type catalogueList struct {
 	Version  string             `json:"version"`
 	Services []catalogueService `json:"services"`
@@ -58,9 +58,9 @@ type catalogueVariable struct {
 	Meaning  string `json:"meaning,omitempty"`
 }
 
-// catalogue describes every service of the catalogue: the guide has the words,
-// and what the services need and offer is read from their own rendering, so
-// that it is true of another catalogue (--defaults), too.
+// catalogue describes every service of the catalogue. The texts come from the
+// guide. What the services need and offer comes from their own rendering, so it
+// is right for another catalogue (--defaults), too.
 func (s *catalogueFlags) catalogue(cmd *cobra.Command, env map[string]string) (catalogueList, error) {
 	if err := s.prepare(cmd, env); err != nil {
 		return catalogueList{}, err
@@ -91,7 +91,7 @@ func describeCatalogue(ctx context.Context, compiler compile.Compiler) (catalogu
 	return list, nil
 }
 
-// catalogueNames are the services of a catalogue, in the guide's order.
+// catalogueNames returns the services of a catalogue in the order of the guide.
 func catalogueNames(defaults fs.FS, guide docs.Guide) ([]string, error) {
 	entries, err := fs.ReadDir(defaults, "deploy")
 	if err != nil {
@@ -115,12 +115,12 @@ func catalogueNames(defaults fs.FS, guide docs.Guide) ([]string, error) {
 	return names, nil
 }
 
-// placeholders are values for variables that have no default and whose form
-// counts; all others are their own names.
+// placeholders are values for variables without a default whose form matters.
+// Other variables get their own names as values.
 var placeholders = map[string]string{"MONGORS_MEMORY_LIMIT": "1G", "AUTH_PASSWORD": "{SHA}"}
 
-// renderAlone renders each service as a stack of its own, what is required set
-// to something.
+// renderAlone renders each service as a stack of its own. Required variables get
+// placeholders.
 func renderAlone(ctx context.Context, compiler compile.Compiler, guide docs.Guide, names []string) (compile.Desired, error) {
 	var env strings.Builder
 	for _, variable := range guide.Variables {
@@ -143,7 +143,7 @@ func renderAlone(ctx context.Context, compiler compile.Compiler, guide docs.Guid
 	return compiler.Compile(ctx, kargo.Tree{Revision: kargo.Revision{Commit: "dir-catalogue"}, User: kargo.Files{FS: files}})
 }
 
-// memoryTree is files as a tree that lies nowhere on disk.
+// memoryTree is a tree of files in memory.
 func memoryTree(files map[string]string) (fs.FS, error) {
 	var archive bytes.Buffer
 	writer := zip.NewWriter(&archive)
@@ -162,7 +162,7 @@ func memoryTree(files map[string]string) (fs.FS, error) {
 	return zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
 }
 
-// describer puts together what is known of one service.
+// describer collects what is known about one service.
 type describer struct {
 	guide docs.Guide
 	files map[string]kargo.File
@@ -203,10 +203,10 @@ func (d describer) describe(name string, stacks []kargo.Stack) catalogueService 
 	return service
 }
 
-// word is what may be the name of a service in a sentence.
+// word matches what may be the name of a service in a sentence.
 var word = regexp.MustCompile(`[a-z][a-z0-9-]*`)
 
-// mentioned are the services that a sentence names.
+// mentioned returns the services that a sentence names.
 func (d describer) mentioned(sentence, self string) []string {
 	var names []string
 	for _, name := range word.FindAllString(sentence, -1) {
@@ -264,8 +264,8 @@ var (
 	fileUse     = regexp.MustCompile(`\./\.\./(configs/\S+)`)
 )
 
-// variables are those that a service's file and the templates that it mounts
-// read, and those of its placement, with what the guide says of each.
+// variables returns the variables that a service's file and the templates that it
+// mounts read, and those of its placement, with the text of the guide for each.
 func (d describer) variables(name string, composed []string) []catalogueVariable {
 	text := string(d.files["deploy/"+name+".yml"].Data)
 	for _, used := range fileUse.FindAllStringSubmatch(text, -1) {
@@ -307,7 +307,7 @@ func ownFirst(name, prefix string) int {
 	return 0
 }
 
-// told reports whether the guide knows a variable.
+// told reports whether the guide has a variable.
 func (d describer) told(name string) bool {
 	return slices.ContainsFunc(d.guide.Variables, func(v docs.Variable) bool { return v.Name == name })
 }

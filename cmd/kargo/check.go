@@ -46,7 +46,7 @@ func printProblems(out io.Writer, problems kargo.Problems) {
 	}
 }
 
-// printOpened says which files were not plain, and how they became so.
+// printOpened prints which files were encrypted, and how they were decrypted.
 func printOpened(out io.Writer, workspace kargo.Workspace) {
 	for _, name := range slices.Sorted(maps.Keys(workspace.Files)) {
 		if with := workspace.Files[name].Opened.With; with != "" {
@@ -64,8 +64,8 @@ func said(problems kargo.Problems) error {
 	return nil
 }
 
-// refuse prints problems to standard error and answers their error, if any of
-// them is one.
+// refuse prints problems to standard error. It returns their error, which is nil
+// if all of them are warnings.
 func refuse(cmd *cobra.Command, problems kargo.Problems) error {
 	printProblems(cmd.ErrOrStderr(), problems)
 	return said(problems)

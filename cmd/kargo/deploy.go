@@ -15,14 +15,14 @@ import (
 	"kargo"
 )
 
-// allStacks is the word for every stack.
+// allStacks is the argument that names every stack.
 const allStacks = "all"
 
 // stackFlags are those of the commands that work on stacks a person names.
 type stackFlags struct {
 	operationFlags
 	wait      time.Duration
-	keepGoing bool // of some
+	keepGoing bool // not of every command
 }
 
 func (s *stackFlags) flags(flags *pflag.FlagSet) {
@@ -99,7 +99,8 @@ func stackArgument(cmd *cobra.Command, args []string, most int) (string, error) 
 	return args[0], nil
 }
 
-// delayArgument is the second argument: seconds, or a duration.
+// delayArgument reads the second argument, which is a number of seconds or a
+// duration.
 func delayArgument(args []string) (time.Duration, error) {
 	if len(args) < 2 {
 		return 0, nil
@@ -114,8 +115,8 @@ func delayArgument(args []string) (time.Duration, error) {
 	return delay, nil
 }
 
-// onStacks reads the workspace, refuses it where the named stacks are not
-// sound, and hands them over in the order of STACKS.
+// onStacks reads the workspace, refuses it if the named stacks are not valid, and
+// calls do with these stacks in the order of STACKS.
 func (s *operationFlags) onStacks(cmd *cobra.Command, env map[string]string, name string, do func(*operation, []string) error) error {
 	if err := s.prepare(cmd, env); err != nil {
 		return err
@@ -147,8 +148,8 @@ func (s *operationFlags) onStacks(cmd *cobra.Command, env map[string]string, nam
 	return do(o, o.reconciler.Stacks())
 }
 
-// deploy deploys stacks one after the other. The first that does not come up
-// ends it, unless it is to go on all the same.
+// deploy deploys stacks one after the other. It ends at the first stack that does
+// not come up, unless --keep-going is set.
 func (o *operation) deploy(cmd *cobra.Command, f *stackFlags, delay time.Duration, stacks []string) error {
 	var errs []error
 	for i, stack := range stacks {
@@ -190,8 +191,8 @@ func (o *operation) deployStack(cmd *cobra.Command, wait time.Duration, stack st
 	return err
 }
 
-// rounds runs rounds until all has settled. It answers how many changes were
-// made.
+// rounds runs rounds until everything has settled. It returns the number of
+// changes that were made.
 func (o *operation) rounds(ctx context.Context, trigger string, wait time.Duration) (changes int, err error) {
 	before, err := o.newest()
 	if err != nil {
@@ -217,7 +218,7 @@ func (o *operation) rounds(ctx context.Context, trigger string, wait time.Durati
 	return changes, nil
 }
 
-// newest is the deployment that was recorded last.
+// newest returns the deployment that was recorded last; a zero one if there is none.
 func (o *operation) newest() (kargo.Deployment, error) {
 	deployments, err := o.store.Deployments(0, 1)
 	if err != nil || len(deployments) == 0 {
@@ -226,8 +227,8 @@ func (o *operation) newest() (kargo.Deployment, error) {
 	return deployments[0], nil
 }
 
-// held is the error of a stack that is not what was asked for, because
-// something stands in its way.
+// held returns the error of a stack with changes that are held; nil if there are
+// none.
 func held(stack string, status kargo.Status) error {
 	var holds []string
 	for _, hold := range status.Pending.Held {
@@ -250,8 +251,8 @@ func notTried(stacks []string, because error) []error {
 	return []error{kargo.Errorf(kargo.FaultOf(because), "not deployed: %s", strings.Join(stacks, " "))}
 }
 
-// errInterrupted ends a command that a person, or the system, stopped. What was
-// begun Swarm carries on with; the next deployment finds it.
+// errInterrupted ends a command that a person or the system stopped. Swarm
+// continues the rollouts that were started; the next deployment finds them.
 var errInterrupted = kargo.Errorf(kargo.Unavailable, "interrupted")
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -263,9 +264,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// warnOfController says so if what runs came from a repository, while a person
-// works on it from a directory: a controller may follow that repository, and
-// would put things back.
+// warnOfController warns a person who deploys from a directory, if what runs was
+// deployed from a repository: a controller may follow that repository, and would
+// revert the changes.
 func (s *operationFlags) warnOfController(cmd *cobra.Command, o *operation) error {
 	if s.repo != "" {
 		return nil

@@ -52,8 +52,8 @@ func words(args []string) []string {
 	return args
 }
 
-// readForScripts reads a workspace whose environment is sound. Its stacks need
-// not be for a script to run or an image to be built.
+// readForScripts reads a workspace. Its environment must be valid. Its stacks need
+// not be: scripts and builds do not use them.
 func (s *workspaceFlags) readForScripts(cmd *cobra.Command) (kargo.Workspace, error) {
 	desired, err := s.read(cmd.Context())
 	if err == nil && desired.Workspace.Env["STACKS"] == "" {

@@ -152,7 +152,7 @@ func (r remoteRecords) Deployment(ctx context.Context, number uint64) (*kargo.De
 	return &deployment, err
 }
 
-// Deployments asks for one page after the other until it has so many.
+// Deployments asks for page after page until it has limit deployments.
 func (r remoteRecords) Deployments(ctx context.Context, before uint64, limit int) ([]kargo.Deployment, error) {
 	query := url.Values{"limit": {strconv.Itoa(server.MaxLimit)}}
 	if limit > 0 && limit < server.MaxLimit {
@@ -200,7 +200,7 @@ func printDeployments(out io.Writer, deployments []kargo.Deployment) error {
 	return table.Flush()
 }
 
-// printHooks prints what the workspace's own scripts said.
+// printHooks prints the output of the workspace's hooks.
 func printHooks(out io.Writer, hooks []kargo.HookRun) {
 	for _, hook := range hooks {
 		fmt.Fprintf(out, "\nhook %s of stack %s took %s\n", hook.Script, hook.Stack, hook.Took)

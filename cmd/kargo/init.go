@@ -76,8 +76,8 @@ func writeWorkspace(cmd *cobra.Command, dir string, listed catalogueList, names 
 	return nil
 }
 
-// writeNew writes a file that must not be there. It will hold passwords, so it
-// is the user's alone.
+// writeNew writes a file that must not exist. It will contain passwords, so only
+// the user can read it.
 func writeNew(name, content string) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -87,8 +87,8 @@ func writeNew(name, content string) error {
 	return errors.Join(err, file.Close())
 }
 
-// withEntrance adds what a route, and what reads the Docker API, cannot do
-// without.
+// withEntrance adds traefik, if a service has a route, and docker-socket-proxy, if
+// a service reads the Docker API.
 func (c catalogueList) withEntrance(names []string) []string {
 	wanted := slices.Clone(names)
 	for i := 0; i < len(wanted); i++ { // grows
@@ -110,8 +110,8 @@ func (c catalogueList) rank(name string) int {
 	return slices.IndexFunc(c.Services, func(s catalogueService) bool { return s.Name == name })
 }
 
-// missing are the services that the chosen ones speak to and that were not
-// chosen.
+// missing returns a line for each chosen service that connects to services that
+// were not chosen.
 func (w seed) missing() []string {
 	var lines []string
 	for _, service := range w.services {

@@ -10,26 +10,27 @@ import (
 	"kargo/swarm"
 )
 
-// What keys are derived from the instance's for.
+// Purposes of keys that are derived from the key of the instance.
 const (
 	namesOfSecrets = "names of secrets"
 	goodRenderings = "good renderings"
 )
 
-// instanceKey is the key that the instance keeps in Swarm, read at the first
-// need and once a process.
+// instanceKey is the key that the instance keeps in Swarm. It is read when it is
+// first needed, once in a process.
 type instanceKey struct {
 	client   *swarm.Client
 	instance string
-	// create it where there is none; otherwise one is made up.
+	// create the key in Swarm if there is none. Without create, a random key is
+	// used and not kept.
 	create bool
 
 	mu  sync.Mutex
 	key []byte
 }
 
-// ownKey is the instance's key for whoever changes something: it is made where
-// there is none.
+// ownKey returns the key of the instance for commands that change something: it is
+// created if there is none.
 func (s *swarmFlags) ownKey(client *swarm.Client) *instanceKey {
 	return &instanceKey{client: client, instance: s.instance, create: true}
 }

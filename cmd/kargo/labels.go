@@ -83,7 +83,7 @@ func printLabels(out io.Writer, nodes []kargo.LiveNode, mask kargo.Mask) {
 	table.Flush()
 }
 
-// applyLabels runs rounds in which no stack is touched.
+// applyLabels runs rounds that change labels and no stack.
 func (s *operationFlags) applyLabels(cmd *cobra.Command, env map[string]string) error {
 	return s.onStacks(cmd, env, allStacks, func(o *operation, _ []string) error {
 		o.reconciler.Select()

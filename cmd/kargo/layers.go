@@ -17,8 +17,8 @@ import (
 // directoryLayer begins the address of a layer that is a plain directory.
 const directoryLayer = "dir:"
 
-// layerFlags say where the shared layers come from. Each but the first
-// names the layer that it is for: NAME=VALUE.
+// layerFlags say where the shared layers come from. All but the first begin with
+// the name of their layer: NAME=VALUE.
 type layerFlags struct {
 	layers        []string // NAME=ADDRESS[#REF], lowest first
 	usernames     []string
@@ -33,7 +33,7 @@ func (l *layerFlags) flags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&l.sshKeyFiles, "layer-ssh-key-file", nil, "file with the private key of a layer for ssh as `NAME=PATH`; by default that of the workspace repository, if both are on one host")
 }
 
-// withLayers puts the shared layers below a source. git are the options of the
+// withLayers puts the shared layers below a source. git has the options of the
 // workspace repository.
 func (w *workspaceFlags) withLayers(source compile.Repository, git gitsync.Options) (controller.Source, error) {
 	var shared []compile.SharedLayer
@@ -70,7 +70,7 @@ func (w *workspaceFlags) layerSource(name, address string, options gitsync.Optio
 	}
 	address, ref, _ := strings.Cut(address, "#")
 	if !wire.SameHost(address, options.URL) {
-		// What the workspace's host may see is none of another host's business.
+		// Another host must not see the credentials for the workspace's host.
 		options.Access = options.Access.WithoutCredentials()
 	}
 	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", w.state(filepath.Join("layers", name))
@@ -86,7 +86,7 @@ func (w *workspaceFlags) layerSource(name, address string, options gitsync.Optio
 	return gitsync.Open(options)
 }
 
-// valueFor finds a layer's entry in a list of NAME=VALUE.
+// valueFor returns the value of a layer in a list of NAME=VALUE.
 func valueFor(name string, list []string) (string, bool) {
 	for _, entry := range list {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {

@@ -60,8 +60,8 @@ type printedError struct{ error }
 func (e printedError) Unwrap() error { return e.error }
 
 // exitCode returns the exit code of an error. It is the only place that decides
-// it: 0 done, 1 a bug, 2 the input is wrong, 3 something is out of reach or in
-// the way now.
+// it: 0 done, 1 a bug, 2 the input is wrong, 3 something cannot be
+// reached, or has changed meanwhile.
 func exitCode(err error) int {
 	var usage usageError
 	var script hooks.ExitError
@@ -71,7 +71,7 @@ func exitCode(err error) int {
 	case errors.As(err, &usage):
 		return 2
 	case errors.As(err, &script):
-		return int(script) // of exec and build: the script's own
+		return int(script) // exec and build end as their script does
 	}
 	switch kargo.FaultOf(err) {
 	case kargo.Invalid:

@@ -57,8 +57,8 @@ func (s *planFlags) flags(flags *pflag.FlagSet) {
 	s.clientFlags.flags(flags)
 }
 
-// preview returns the plan of the next round: from the controller that runs, or
-// made here in the same way.
+// preview returns the plan of the next round. It comes from the controller that
+// runs, or is made here in the same way.
 func (s *planFlags) preview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
 	named := s.workspace != "" || s.repo != ""
 	if s.url != "" && named {
@@ -76,7 +76,7 @@ func (s *planFlags) askPreview(ctx context.Context) (preview kargo.Preview, err 
 	if err != nil {
 		return preview, err
 	}
-	controller.http.Timeout = 0 // a round may be under way; the controller bounds the rest
+	controller.http.Timeout = 0 // a round may be running; the controller limits the rest
 	return preview, controller.call(ctx, http.MethodGet, "/api/v1/plan", nil, &preview)
 }
 
@@ -149,7 +149,7 @@ func printPlan(out io.Writer, next kargo.Plan) error {
 	return err
 }
 
-// planDocument is a plan as JSON.
+// planDocument returns the document that plan prints as JSON.
 func planDocument(next kargo.Plan) any {
 	document := struct {
 		ID      string `json:"id"`

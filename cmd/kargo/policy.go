@@ -14,7 +14,7 @@ import (
 	"kargo/permit"
 )
 
-// policyFlags say what the operator permits a workspace.
+// policyFlags say what the operator permits a workspace to do.
 type policyFlags struct {
 	name  string
 	file  string
@@ -27,7 +27,7 @@ func (p *policyFlags) flags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&p.rules, "policy-rule", nil, "one more rule as `RULE=VALUE`, where the value is allow, warn, deny or what the rule permits (bind-mounts=/srv/*); can be repeated")
 }
 
-// policy returns the operator's policy: that of the file, with flags on top.
+// policy returns the operator's policy. Flags override the file.
 func (p *policyFlags) policy() (permit.Policy, error) {
 	file, err := readPolicyFile(p.file)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *policyFlags) policy() (permit.Policy, error) {
 			return policy, err
 		}
 	}
-	// What is said of one rule adds up.
+	// Several values of one rule add up.
 	values := map[string][]string{}
 	for _, text := range p.rules {
 		rule, value, ok := strings.Cut(text, "=")
@@ -59,7 +59,8 @@ func (p *policyFlags) policy() (permit.Policy, error) {
 	return policy, nil
 }
 
-// policyFile is what a file says, each rule as what it does to a policy.
+// policyFile is the content of a file: a name, and each rule as a change of a
+// policy.
 type policyFile struct {
 	name  string
 	rules []func(permit.Policy) (permit.Policy, error)
@@ -96,7 +97,7 @@ func readPolicyFile(path string) (policyFile, error) {
 	return file, nil
 }
 
-// entries adds what a mapping of names to a value or a list says.
+// entries adds the entries of a mapping from names to a value or a list.
 func (f *policyFile) entries(path string, mapping *yaml.Node, set func(permit.Policy, string, string) (permit.Policy, error)) error {
 	if mapping.Kind != yaml.MappingNode {
 		return fileError(path, mapping, errors.New("is not a mapping"))

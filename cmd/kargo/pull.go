@@ -43,7 +43,7 @@ func (s *sourceFlags) pull(cmd *cobra.Command) error {
 	if err := s.findWorkspace(); err != nil {
 		return err
 	}
-	before, _ := s.digests(cmd.Context()) // of one that is not sound, nothing is known
+	before, _ := s.digests(cmd.Context()) // nil if the workspace is not valid
 	dir, err := filepath.EvalSymlinks(s.workspace)
 	if err != nil {
 		return usagef("there is no directory %s", s.workspace)
@@ -70,7 +70,7 @@ func (s *sourceFlags) pull(cmd *cobra.Command) error {
 	return refuse(cmd, desired.Problems)
 }
 
-// digests are those of the workspace's stacks, by name.
+// digests returns the digests of the workspace's stacks by name.
 func (s *sourceFlags) digests(ctx context.Context) (map[string]string, error) {
 	desired, err := s.readWith(ctx, s.gitOptions())
 	if err != nil {

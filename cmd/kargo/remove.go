@@ -48,8 +48,8 @@ func (s *stackFlags) removeStacks(cmd *cobra.Command, env map[string]string, nam
 	}
 	defer o.close()
 	if noSource == nil {
-		// It says in which order, and what is secret. Without it, or with one
-		// that is wrong, stacks can be removed all the same.
+		// The workspace knows the order of stacks, and what is secret. Stacks can
+		// be removed without it, too.
 		_ = o.reconciler.Read(cmd.Context(), cmd.Name()+" "+name)
 	}
 	if err := s.warnOfController(cmd, o); err != nil {
@@ -62,7 +62,7 @@ func (s *stackFlags) removeStacks(cmd *cobra.Command, env map[string]string, nam
 	return o.remove(cmd, s, stacks)
 }
 
-// remove takes stacks off the Swarm, and waits until nothing is left of them.
+// remove removes stacks from the Swarm, and waits until nothing is left of them.
 func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) error {
 	if len(stacks) == 0 {
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
@@ -82,8 +82,8 @@ func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) e
 	return err
 }
 
-// stacksToRemove are the named stack, or all that run or are known, less the
-// protected ones.
+// stacksToRemove returns the named stack; or all stacks that run or are known,
+// without the protected ones.
 func (s *operationFlags) stacksToRemove(cmd *cobra.Command, o *operation, name string) ([]string, error) {
 	services, err := o.client.Services(cmd.Context())
 	if err != nil {

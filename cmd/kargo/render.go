@@ -53,7 +53,7 @@ Swarm. Render does not ask the Swarm, so it prints another digest.`,
 	return cmd
 }
 
-// masked is a document with its secret values hidden.
+// masked returns a document with its secret values hidden.
 func masked[T any](document T, mask kargo.Mask) (shown T, err error) {
 	data, err := json.Marshal(document)
 	if err != nil {
@@ -71,8 +71,8 @@ func masked[T any](document T, mask kargo.Mask) (shown T, err error) {
 	return shown, json.Unmarshal(data, &shown)
 }
 
-// maskedTree masks every text below a field: by its name where it has one, as
-// the variables of containers and labels do.
+// maskedTree masks every text below a field. The variables of containers and
+// labels have names of their own, by which they are masked.
 func maskedTree(field string, value any, mask kargo.Mask) any {
 	switch value := value.(type) {
 	case string:
@@ -96,8 +96,8 @@ func maskedTree(field string, value any, mask kargo.Mask) any {
 	return value
 }
 
-// renderedStacks is the document that render prints. Its form is part of the
-// program's promise.
+// renderedStacks is the document that render prints. Other programs read it, so
+// its form must not change.
 type renderedStacks struct {
 	Stacks []renderedStack `json:"stacks"`
 }
@@ -140,7 +140,7 @@ func renderDocument(stacks []kargo.Stack) renderedStacks {
 	return document
 }
 
-// outputFlag adds -o; the first form is the default.
+// outputFlag defines -o with two kinds of output; the first is the default.
 func outputFlag(cmd *cobra.Command, output *string, forms ...string) {
 	cmd.Flags().StringVarP(output, "output", "o", forms[0], fmt.Sprintf("`kind` of output: %s or %s", forms[0], forms[1]))
 	cmd.PreRunE = func(*cobra.Command, []string) error {
@@ -179,7 +179,8 @@ func encode(out io.Writer, form string, value any) error {
 	return encoder.Close()
 }
 
-// blockStyle writes what JSON had in braces and quotes as people write YAML.
+// blockStyle removes the braces and quotes of JSON, so that the YAML looks as
+// people write it.
 func blockStyle(node *yaml.Node) {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!str" {
 		node.Style = 0

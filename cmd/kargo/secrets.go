@@ -10,11 +10,11 @@ import (
 )
 
 // refPrefix begins the variables of the controller that every repository may
-// refer to (ref+env:). They are no settings.
+// refer to (ref+env:). They are not settings.
 const refPrefix = "KARGO_SECRET_"
 
-// secretFlags say with what encrypted files are opened, and where values lie
-// that are not in the repository.
+// secretFlags say which keys decrypt files, and where values outside of the
+// repository are.
 type secretFlags struct {
 	ageKey        secretSource
 	pgpKey        secretSource
@@ -49,7 +49,7 @@ func (o *secretFlags) flags(flags *pflag.FlagSet) {
 	secretFlag(flags, &o.vaultCA, "vault-ca", "file with certificates to trust for OpenBao or Vault, in addition to the system's")
 }
 
-// options are the settings as the package wants them.
+// options returns the settings as package secrets takes them.
 func (o *secretFlags) options(env map[string]string) (secrets.Options, error) {
 	options := secrets.Options{
 		AgeKeys: o.ageKey.optional(), PGPKeys: o.pgpKey.optional(), PGPPassphrase: o.pgpPassphrase.optional(),

@@ -10,7 +10,7 @@ import (
 	"kargo"
 )
 
-// seed is a workspace to begin with.
+// seed is a first workspace.
 type seed struct {
 	version  string
 	services []catalogueService
@@ -22,7 +22,7 @@ type seedStack struct {
 	services    []string
 }
 
-// stackNames are the stacks that the groups of the guide go to.
+// stackNames are the stacks for the groups of the guide.
 var stackNames = map[string]string{
 	"Entrance": "system", "Databases": "dbs", "API gateway": "gateway", "Maps": "maps", "Applications": "apps",
 	"Weather loaders": "loaders", "Jobs": "jobs", "Monitoring": "monitoring", "Logs": "logs",
@@ -45,7 +45,7 @@ func newSeed(listed catalogueList, services []catalogueService) seed {
 	return w
 }
 
-// suggestions are values of required variables that need not be thought about.
+// suggestions are values for required variables that suit most people.
 var suggestions = map[string]string{"AUTH_USER": "operator"}
 
 const envHead = `# A workspace of Kargo: which stacks there are, which services each has, and how
@@ -56,7 +56,7 @@ const envHead = `# A workspace of Kargo: which stacks there are, which services 
 #   kargo plan  --workspace .     what would change on the Swarm, and why
 `
 
-// env is the environment file.
+// env returns the environment file.
 func (w seed) env() string {
 	var text strings.Builder
 	text.WriteString(envHead)
@@ -77,7 +77,7 @@ func (w seed) env() string {
 	return text.String()
 }
 
-// required writes what has no default.
+// required writes the variables without a default.
 func (w seed) required(text *strings.Builder) {
 	written := map[string]bool{}
 	for _, service := range w.services {
@@ -119,7 +119,7 @@ func quoted(value string) string {
 	return `"` + value + `"`
 }
 
-// comment is a text as lines of a comment, 80 characters at most.
+// comment returns a text as lines of a comment, with at most 80 characters each.
 func comment(text string) string {
 	var out strings.Builder
 	line := "#"
@@ -136,7 +136,7 @@ func comment(text string) string {
 	return out.String()
 }
 
-// readme tells the people of the workspace what it is.
+// readme returns the README, which explains the workspace.
 func (w seed) readme() string {
 	var text strings.Builder
 	text.WriteString("# The platform\n\nA workspace of Kargo. `.env` says what runs; to change that, commit a change here.\n\n| stack | service | purpose |\n|---|---|---|\n")
@@ -159,7 +159,7 @@ func (w seed) readme() string {
 
 var nodeLabel = regexp.MustCompile(`^node\.labels\.([^=!]+)==(.+)$`)
 
-// labels are those that nodes must have for some service to run.
+// labels returns the labels that services need on nodes.
 func (w seed) labels() []string {
 	var labels []string
 	for _, service := range w.services {
@@ -173,7 +173,7 @@ func (w seed) labels() []string {
 	return slices.Compact(labels)
 }
 
-// sayNext tells what is left to do.
+// sayNext prints what to do next.
 func (w seed) sayNext(out io.Writer, dir string) {
 	var fill []string
 	for _, service := range w.services {

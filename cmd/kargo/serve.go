@@ -27,8 +27,8 @@ import (
 	"kargo/swarm"
 )
 
-// graceful is how long the call under way may take once the program was told
-// to end.
+// graceful is the time limit of the running call after the program was told to
+// end.
 const graceful = 1500 * time.Millisecond
 
 func serveCommand(env map[string]string) *cobra.Command {
@@ -132,7 +132,7 @@ func (l *logFlags) flags(flags *pflag.FlagSet) {
 }
 
 // serve puts the parts together and runs them until ctx ends. args are its
-// settings, for children.
+// settings as arguments of child processes.
 func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string]string, args []string) error {
 	log, err := s.log.logger(stderr)
 	if err != nil {
@@ -206,8 +206,8 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	if err != nil {
 		return &kargo.Error{Fault: kargo.Unavailable, Err: err}
 	}
-	// Who may open the socket may also read the data directory, so it asks
-	// for no token.
+	// Whoever may open the socket may also read the data directory, so the
+	// socket needs no token.
 	local, err := server.Listen("unix:" + s.state("kargo.sock"))
 	if err != nil {
 		return errors.Join(&kargo.Error{Fault: kargo.Unavailable, Err: err}, listener.Close())
@@ -238,7 +238,7 @@ func (w withHistory) Status() kargo.Status {
 	return status
 }
 
-// measure hands the durations of the loop to the metrics.
+// measure returns a function that adds durations of the loop to the metrics.
 func measure(metrics *server.Metrics) func(phase, result string, took time.Duration) {
 	return func(phase, result string, took time.Duration) {
 		switch phase {
@@ -251,8 +251,8 @@ func measure(metrics *server.Metrics) func(phase, result string, took time.Durat
 	}
 }
 
-// runLoop runs the loop, and gives the call that is under way when ctx ends a
-// moment to come to an end. What it leaves undone the next process does.
+// runLoop runs the loop. When ctx ends, it gives the running call a moment to
+// finish. The next process does what is left.
 func runLoop(ctx context.Context, loop *controller.Loop) error {
 	done := make(chan error, 1)
 	go func() { done <- loop.Run(ctx) }()
@@ -269,7 +269,7 @@ func runLoop(ctx context.Context, loop *controller.Loop) error {
 	}
 }
 
-// hangups nudges the loop at every SIGHUP.
+// hangups starts a round at every SIGHUP.
 func hangups(ctx context.Context, loop *controller.Loop) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
@@ -284,7 +284,7 @@ func hangups(ctx context.Context, loop *controller.Loop) error {
 	}
 }
 
-// poll is when git is asked.
+// poll returns the schedule on which git is asked.
 func (p *paceFlags) poll() (controller.Schedule, error) {
 	if p.schedule == "" {
 		if p.interval < time.Second {
@@ -327,7 +327,7 @@ func (l *logFlags) logger(stderr io.Writer) (*slog.Logger, error) {
 	return nil, usagef("--log-format takes text or json, not %q", l.format)
 }
 
-// explained has the log print an error with its hint.
+// explained makes the log print an error with its hint.
 func explained(_ []string, attribute slog.Attr) slog.Attr {
 	if err, isError := attribute.Value.Any().(error); isError {
 		attribute.Value = slog.StringValue(kargo.Explain(err))
@@ -335,8 +335,7 @@ func explained(_ []string, attribute slog.Attr) slog.Attr {
 	return attribute
 }
 
-// makeToken makes the token of API and page where none was given. There is no
-// default one.
+// makeToken creates a random token for the API and the page if none was given.
 func (s *serveFlags) makeToken() error {
 	if s.apiToken.given() {
 		return nil
@@ -350,8 +349,8 @@ func (s *serveFlags) makeToken() error {
 	return os.WriteFile(s.apiToken.file, []byte(hex.EncodeToString(token)+"\n"), 0o600)
 }
 
-// notifier tells --notify-url how a deployment ended. What it cannot say it logs:
-// a deployment does not fail for it.
+// notifier sends the outcome of a deployment to --notify-url. It logs an error: a
+// deployment does not fail because of it.
 func (n *notifyFlags) notifier(log *slog.Logger) (func(context.Context, kargo.Deployment), error) {
 	if n.url == "" {
 		return nil, nil

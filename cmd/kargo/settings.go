@@ -126,8 +126,8 @@ func (s *secretSource) Type() string          { return "path" }
 
 func (s *secretSource) given() bool { return s.file != "" || s.value != "" }
 
-// read returns the secret without the line break at its end. The file is read
-// anew each time: a rotated secret counts at once.
+// read returns the secret without the line break at its end. It reads the file
+// each time, so a changed secret counts at once.
 func (s *secretSource) read() ([]byte, error) {
 	if s.file == "" {
 		return []byte(strings.TrimRight(s.value, "\r\n")), nil
@@ -139,7 +139,7 @@ func (s *secretSource) read() ([]byte, error) {
 	return []byte(strings.TrimRight(string(data), "\r\n")), nil
 }
 
-// optional is read as the packages want it: nil where nothing is given.
+// optional returns read, or nil if no secret is given.
 func (s *secretSource) optional() func() ([]byte, error) {
 	if !s.given() {
 		return nil
@@ -147,7 +147,7 @@ func (s *secretSource) optional() func() ([]byte, error) {
 	return s.read
 }
 
-// text is optional for those who want a string.
+// text is optional for packages that take a string.
 func (s *secretSource) text() func() (string, error) {
 	if !s.given() {
 		return nil
@@ -158,7 +158,7 @@ func (s *secretSource) text() func() (string, error) {
 	}
 }
 
-// environment is the process's environment as a map.
+// environment returns the environment of the process as a map.
 func environment(environ []string) map[string]string {
 	env := map[string]string{}
 	for _, entry := range environ {
@@ -168,8 +168,8 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// variable is the name of a setting's variable: --git-username is
-// KARGO_GIT_USERNAME.
+// variable returns the variable of a setting: KARGO_GIT_USERNAME for
+// --git-username.
 func variable(flag string) string {
 	return "KARGO_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
@@ -255,7 +255,7 @@ func secretOf(flags *pflag.FlagSet, setting string) *secretSource {
 	return secret
 }
 
-// setFlag gives a flag its value, or a flag that may be repeated its values.
+// setFlag sets the value of a flag, or the values of a flag that can be repeated.
 func setFlag(flag *pflag.Flag, values []string) error {
 	if list, ok := flag.Value.(pflag.SliceValue); ok {
 		return list.Replace(values)
@@ -309,7 +309,7 @@ func readSettingsFile(path string) ([]setting, error) {
 // entry is one key of a mapping with its value.
 type entry struct{ key, value *yaml.Node }
 
-// readMapping reads a YAML file of the operator's that is a mapping.
+// readMapping reads a YAML file of the operator that is a mapping.
 func readMapping(path string) ([]entry, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -333,7 +333,7 @@ func readMapping(path string) ([]entry, error) {
 	return entries, nil
 }
 
-// fileError is what is wrong at a place of a file of the operator's.
+// fileError returns an error at a place in a file of the operator.
 func fileError(path string, node *yaml.Node, err error) error {
 	fault := &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: path, Line: node.Line}, Err: err}
 	var inner *kargo.Error

@@ -24,22 +24,22 @@ import (
 	"kargo"
 )
 
-// A repository may be made to harm whoever reads it. So each new revision is
-// read once in a child whose memory is bounded, before the controller reads it
-// itself: what ends the child does not end the controller. What is read, and
-// within which limits, is the same in both.
+// A repository can be made to harm its reader. So each new revision is first read in
+// a child process with limited memory, and then by the controller itself. A revision
+// that ends the child does not end the controller. Both read the same files, with the
+// same limits.
 
-// readingTime is for how long a trial may render, beside fetching.
+// readingTime is the time limit of a trial, in addition to that of the fetch.
 const readingTime = 2 * time.Minute
 
-// Memory to read a revision, in MiB. Go takes it from the system 64 MiB at a time,
-// and the smallest revision needs 90.
+// Memory to read a revision, in MiB. Go gets memory from the system in steps of 64
+// MiB, and the smallest revision needs 90 MiB.
 const (
 	usualReadMemory = 1024
 	leastReadMemory = 192
 )
 
-// memoryToRead is --read-memory in MiB, or what is usual in this container.
+// memoryToRead returns --read-memory in MiB, or the default in this container.
 func (s *serveFlags) memoryToRead() (int, error) {
 	switch {
 	case s.readMemory == 0:
@@ -50,15 +50,15 @@ func (s *serveFlags) memoryToRead() (int, error) {
 	return s.readMemory, nil
 }
 
-// usualMemoryToRead leaves half of a container's memory to the controller: where
-// the system ends a process for want of memory, it may end them all.
+// usualMemoryToRead leaves half of a container's memory to the controller: if memory
+// runs out, the system may end all processes of the container.
 func usualMemoryToRead(cgroup fs.FS) int {
 	for _, file := range []string{"memory.max", "memory/memory.limit_in_bytes"} { // of version 2, of version 1
 		text, err := fs.ReadFile(cgroup, file)
 		if err != nil {
 			continue
 		}
-		// "max" is no number, and no limit.
+		// "max" is not a number, and means no limit.
 		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
 			return int(min(max(limit>>20/2, leastReadMemory), usualReadMemory))
 		}
@@ -66,15 +66,15 @@ func usualMemoryToRead(cgroup fs.FS) int {
 	return usualReadMemory
 }
 
-// trial is what a trial is told, on its standard input: nothing that comes from
-// a repository is ever an argument.
+// trial is the input of a trial, on its standard input. Nothing that comes from a
+// repository is ever an argument.
 type trial struct {
 	Revision kargo.RevisionID   `json:"revision"`
 	Protect  []kargo.RevisionID `json:"protect"`
 }
 
-// sameFlags are the settings of one command as arguments for another. There are
-// no secrets among them.
+// sameFlags returns the settings of one command as arguments for another. They
+// contain no secrets.
 func sameFlags(flags *pflag.FlagSet) []string {
 	var args []string
 	flags.Visit(func(flag *pflag.Flag) {
@@ -89,9 +89,9 @@ func sameFlags(flags *pflag.FlagSet) []string {
 	return args
 }
 
-// tryRevision reads a revision in a child. An error is Invalid and says what
-// became of the child, or ctx has ended. A child that ends in good order with an
-// error did no harm: the controller will meet the same, and say so.
+// tryRevision reads a revision in a child process. An error is Invalid and says how
+// the child ended, or ctx has ended. A child that ends normally with an error did no
+// harm: the controller will get the same error, and report it.
 func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 	told, err := json.Marshal(trial{revision, protect})
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision ka
 	case bytes.Contains(complaint.Bytes(), []byte("out of memory")), bytes.Contains(complaint.Bytes(), []byte("cannot allocate memory")):
 		return s.notRead(fmt.Sprintf("it took more than %d MiB of memory", memory))
 	}
-	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // what a crash says may quote what was read
+	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // the output of a crash may quote what was read
 }
 
 func (s *serveFlags) notRead(why string) error {
@@ -134,7 +134,7 @@ func (s *serveFlags) notRead(why string) error {
 		Hint: "if it is sound, raise --read-memory; it is tried again when everything is verified"}
 }
 
-// tryCommand is the child.
+// tryCommand is the command of the child process.
 func tryCommand(env map[string]string) *cobra.Command {
 	s := &serveFlags{}
 	cmd := &cobra.Command{
@@ -170,7 +170,7 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	// Scripts run once, where their outcome counts.
+	// Scripts run once, in the controller.
 	compiler.Shell = nil
 	compiler.Hooks = func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 		return ws, nil, nil
@@ -184,8 +184,8 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader) error {
 	return err
 }
 
-// boundMemory lets this process have so many bytes and no more. The collector
-// works harder before that.
+// boundMemory limits the memory of this process. The garbage collector works harder
+// before the limit is reached.
 func boundMemory(limit int64) error {
 	debug.SetMemoryLimit(limit * 4 / 5)
 	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)})

@@ -15,8 +15,8 @@ import (
 	"kargo"
 )
 
-// usedFile remembers the workspace in use, in the data directory, in the form
-// of the historic tool: "WORKSPACE=" and the path.
+// usedFile is the file in the data directory that names the workspace in use, in the
+// form of the historic tool: "WORKSPACE=" and the path.
 const usedFile = ".workspace"
 
 func useCommand(env map[string]string) *cobra.Command {
@@ -86,11 +86,12 @@ func (s *useFlags) use(cmd *cobra.Command, dir string) error {
 	return err
 }
 
-// ownerFile names the workspace to which the data directory itself belongs.
+// ownerFile is the file that names the workspace to which the data directory itself
+// belongs.
 const ownerFile = "workspace"
 
-// used is the workspace that `use` remembered, or "". A relative path, which
-// the historic tool kept as it was typed, is one below the data directory.
+// used returns the workspace that `use` remembered, or "". The historic tool kept a
+// path as it was typed; a relative path is below the data directory.
 func (s *dataDir) used() (string, error) {
 	path := filepath.Join(s.data, usedFile)
 	data, err := os.ReadFile(path)
@@ -111,8 +112,8 @@ func (s *dataDir) used() (string, error) {
 	return workspace, nil
 }
 
-// dataOf is the data directory of a workspace in use: switching from one to
-// another must not give one the certificates and the history of the other.
+// dataOf returns the data directory of a workspace in use. Each workspace has its
+// own, so that none gets the certificates and the history of another.
 func (s *dataDir) dataOf(workspace string) (string, error) {
 	owner, err := os.ReadFile(s.state(ownerFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -47,7 +47,7 @@ variables come from. Digests stand for the values of secret variables.`,
 	return cmd
 }
 
-// explainer writes where values come from.
+// explainer prints where values come from.
 type explainer struct {
 	out     io.Writer
 	desired compile.Desired
@@ -142,7 +142,8 @@ func (e explainer) mentions(table io.Writer, prefix string, trail kargo.Trail) {
 	}
 }
 
-// text is a value as its file has it, and what it comes to.
+// text returns a value as its file has it, and the value with its variables
+// replaced.
 func (e explainer) text(key string, m kargo.Mention) string {
 	if m.Text == "" {
 		return ""
@@ -154,7 +155,7 @@ func (e explainer) text(key string, m kargo.Mention) string {
 	return shown
 }
 
-// variables says where the variables come from that make up a single value.
+// variables prints where the variables of a single value come from.
 func (e explainer) variables(trail kargo.Trail) error {
 	if len(trail.Parts) > 0 {
 		return nil
@@ -175,7 +176,7 @@ func (e explainer) variables(trail kargo.Trail) error {
 	return nil
 }
 
-// mark is what stands before a place: a star if it counts.
+// mark returns the mark in front of a place: a star if the place counts.
 func mark(counts bool) string {
 	if counts {
 		return "*"

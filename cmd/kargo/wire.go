@@ -24,12 +24,12 @@ import (
 
 const catalogueVersion = defaults.Version
 
-// compiler is how files become stacks, the same for every command.
+// compiler returns what turns files into stacks. It is the same for every command.
 func (s *workspaceFlags) compiler() (compile.Compiler, error) {
 	compiler := compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: s.root(),
-		// Where the workspace comes from a repository it lies nowhere on
-		// disk; the name only has to be the same every time.
+		// A workspace from a repository is not on disk; the name only must be
+		// the same every time.
 		Workspace: filepath.Join(s.data, "workspace"),
 		UserID:    os.Getuid(), GroupID: os.Getgid(),
 	}
@@ -60,7 +60,7 @@ func (s *workspaceFlags) compiler() (compile.Compiler, error) {
 	return compiler, nil
 }
 
-// source is where revisions come from: the repository, or a plain directory.
+// source returns where revisions come from: the repository, or a directory.
 func (s *sourceFlags) source() (controller.Source, string, error) {
 	if s.repo != "" && s.workspace != "" {
 		return nil, "", usagef("--repo and --workspace exclude each other")
@@ -97,8 +97,8 @@ func (s *sourceFlags) repository() (source controller.Source, address string, er
 
 func (s *sourceFlags) gitOptions() gitsync.Options { return s.options(s.state("git")) }
 
-// findWorkspace takes the workspace in use, or else the current directory,
-// where none was named.
+// findWorkspace sets the workspace, if none was named, to the one in use, or else to
+// the current directory.
 func (s *workspaceFlags) findWorkspace() error {
 	if s.workspace != "" {
 		return nil
@@ -119,8 +119,8 @@ func (s *workspaceFlags) findWorkspace() error {
 	return nil
 }
 
-// read returns the workspace of a local directory, rendered. Problems are in the
-// result; the caller says what they mean.
+// read returns the workspace of a local directory, rendered. The result has its
+// problems; the caller decides what they mean.
 func (s *workspaceFlags) read(ctx context.Context, stacks ...string) (compile.Desired, error) {
 	return s.readWith(ctx, (&repositoryFlags{}).options(""), stacks...)
 }
@@ -155,7 +155,7 @@ func (s *workspaceFlags) readHead(ctx context.Context, source controller.Source,
 	return compiler.Compile(ctx, tree, stacks...)
 }
 
-// docker opens the way to the Swarm, by Docker's own variables.
+// docker returns the client of the Swarm that Docker's own variables name.
 func (s *registryFlags) docker(env map[string]string) (*swarm.Client, error) {
 	options := swarm.Options{
 		Host: env["DOCKER_HOST"], TLSVerify: env["DOCKER_TLS_VERIFY"] != "", Credentials: s.registryCredentials(env),
@@ -166,8 +166,8 @@ func (s *registryFlags) docker(env map[string]string) (*swarm.Client, error) {
 	return swarm.Open(options)
 }
 
-// registryCredentials reads the file that was named, or the one that `docker
-// login` writes, if it is there.
+// registryCredentials returns a function that reads the named file, or the one that
+// `docker login` writes, if it exists.
 func (s *registryFlags) registryCredentials(env map[string]string) func() ([]byte, error) {
 	if s.registryAuth.given() {
 		return s.registryAuth.read
@@ -188,9 +188,9 @@ func (s *registryFlags) registryCredentials(env map[string]string) func() ([]byt
 	}
 }
 
-// parts are what every controller of this program has in common, whether it
-// runs for one round or for years. The instance's key is made at the first need
-// where instance says so.
+// parts returns what every controller of this program has in common, whether it runs
+// for one round or for years. If instance says so, the key of the instance is created
+// when it is first needed.
 func (s *operationFlags) parts(ctx context.Context, source controller.Source, address string, instance *instanceKey, store *history.Store) (controller.Parts, error) {
 	memory, err := store.Memory()
 	if err != nil {
@@ -214,7 +214,7 @@ func (s *operationFlags) parts(ctx context.Context, source controller.Source, ad
 	return parts, err
 }
 
-// partsWith are the parts that need no data directory. Nothing falls due by the
+// partsWith returns the parts that need no data directory. Nothing falls due by the
 // clock until the caller sets a schedule.
 func (s *operationFlags) partsWith(key []byte, instance *instanceKey, client *swarm.Client) (controller.Parts, error) {
 	compiler, err := s.compiler()
@@ -240,5 +240,5 @@ func (s *operationFlags) partsWith(key []byte, instance *instanceKey, client *sw
 	}, nil
 }
 
-// clock is the wall clock, for the records that a person makes.
+// clock returns the time, for records that a person makes.
 func clock() time.Time { return time.Now() }
