@@ -84,7 +84,7 @@ func cloudKeyOf(key *keyservice.Key, ciphertext string) (cloudKey, error) {
 	case *keyservice.Key_KmsKey:
 		k := key.KmsKey
 		if k.AwsProfile != "" {
-			return cloudKey{kind: "aws", name: k.Arn}, errors.New("Kargo does not use an AWS profile that a repository names")
+			return cloudKey{kind: "aws", name: k.Arn}, errors.New("an AWS profile that a repository names is not used")
 		}
 		encryption := map[string]*string{}
 		for name, value := range k.Context {

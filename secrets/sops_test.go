@@ -272,7 +272,7 @@ func TestS12_KeyServicesAreTheOperatorsChoice(t *testing.T) {
 	}{
 		{"AWS", kms.NewMasterKey(arn, "", nil), secrets.Options{}, wanted("AWS KMS "+arn, hint)},
 		{"AWS, other keys allowed", kms.NewMasterKey(arn, "", nil), allow("aws=arn:aws:kms:eu-west-1:999999999999:key"), wanted("AWS KMS "+arn, hint)},
-		{"AWS, a profile", profile, allow("aws"), wanted("AWS KMS "+arn, ": AWS KMS "+arn+": Kargo does not use an AWS profile that a repository names")},
+		{"AWS, a profile", profile, allow("aws"), wanted("AWS KMS "+arn, ": AWS KMS "+arn+": an AWS profile that a repository names is not used")},
 		{"GCP", gcpkms.NewMasterKeyFromResourceID("projects/p/k"), allow("aws"), wanted("GCP KMS projects/p/k", hint)},
 		{
 			"Azure, an address that only begins alike", azkv.NewMasterKey("https://mine.vault.azure.net.evil.example", "k", "1"),
