@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -556,10 +557,10 @@ func TestKilledWhileDockerWorksOnAChange(t *testing.T) {
 }
 
 // deaf is a Watcher whose stream breaks at once.
-type deaf struct{ asked int }
+type deaf struct{ asked atomic.Int64 }
 
 func (d *deaf) Watch(context.Context, func(kargo.Event)) error {
-	d.asked++
+	d.asked.Add(1)
 	return kargo.Errorf(kargo.Unavailable, "connection refused")
 }
 
@@ -571,9 +572,9 @@ func TestEventsAreAskedForLessOftenWhileDockerIsAway(t *testing.T) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.swarm.err = kargo.Errorf(kargo.Unavailable, "connection refused")
-		before := watcher.asked
+		before := watcher.asked.Load()
 		w.pass(10 * time.Minute)
-		if got := watcher.asked - before; got > 14 {
+		if got := watcher.asked.Load() - before; got > 14 {
 			t.Errorf("events were asked for %d times in ten minutes", got)
 		}
 		if looks := len(w.swarm.calls); looks > 40 {
