@@ -27,7 +27,7 @@ func TestBuildPushesAnImageThatRuns(t *testing.T) {
 		file("build/broken/build.yml", "image: broken:1\npush: false\n").file("build/broken/Dockerfile", "FROM scratch\nBAKE cake\n")
 	p := s.person(w)
 	p.want(2, `there is no recipe build/sites/build.yml\nhint: did you mean site\?`, "build", "sites")
-	p.want(3, `push \S+site:7: .*\(does the registry know you\?`, "build", "site")
+	p.want(3, `push \S+site:7: .*\nhint: does the registry know you\?`, "build", "site")
 	p.want(2, `unknown instruction: BAKE`, "build", "broken")
 
 	auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))

@@ -18,7 +18,7 @@ var badInputs = []struct {
 	{
 		name: "YAML that cannot be parsed",
 		edit: func(w *workspace) { w.file("deploy/site.yml", "services:\n  site:\n    image: [kargo/testserver:1\n") },
-		want: "deploy/site.yml:2: did not find expected ',' or ']'",
+		want: "deploy/site.yml:3: did not find expected ',' or ']'",
 	},
 	{
 		name: "a stack lists a service that does not exist",
