@@ -48,7 +48,7 @@ type Compiler struct {
 	Key func(context.Context) ([]byte, error)
 	// DigestKey is the key of the digests of stacks, which show.
 	DigestKey []byte
-	// Hooks gives the workspace's own scripts their say.
+	// Hooks runs the before hooks of the workspace, where they are allowed.
 	Hooks func(context.Context, kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems, error)
 	// Shell evaluates environment files that run programs; nil where they may
 	// not.

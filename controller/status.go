@@ -64,7 +64,7 @@ func (r *Reconciler) report() {
 // Remaining is what is still to be done, or held.
 func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 	r.interest.note(r.view.stacks, r.sight.cluster, r.parts.Behavior.Instance)
-	stacks := StackStatuses(r.standIns().Stacks, r.sight.cluster, remaining, r.memory.Memory, r.view.mask(r.parts))
+	stacks := stackStatuses(r.standIns().Stacks, r.sight.cluster, remaining, r.memory.Memory, r.view.mask(r.parts))
 	for i := range stacks {
 		stacks[i].LastVerified = r.sight.verifiedStacks[stacks[i].Name]
 	}
@@ -99,9 +99,9 @@ func markMoved(stacks []kargo.StackStatus, open *kargo.Deployment, rollouts map[
 	}
 }
 
-// StackStatuses is what can be said of each stack: is it in sync, is it
-// healthy, what is going on, what has Swarm to say of its services.
-func StackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
+// stackStatuses returns what is known of each stack: whether it is in sync and
+// healthy, what is going on, and what Swarm says of its services.
+func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
 	statuses := make([]kargo.StackStatus, 0, len(stacks))
 	index := plan.NewIndex(cluster)
 	for _, stack := range stacks {
