@@ -1,6 +1,6 @@
 package kargo
 
-// Build is an image to be made, and what of.
+// Build is an image to build, and its build context.
 type Build struct {
 	Name string
 	// Files are the context, by path; Dockerfile is the path of one of them.

@@ -31,7 +31,7 @@ const (
 )
 
 // Kinds returns every kind of object. Tests of the packages that plan, observe
-// and change objects hold them to it.
+// and change objects use it to check that no kind is missing.
 func Kinds() []Kind { return []Kind{KindNode, KindNetwork, KindConfig, KindSecret, KindService} }
 
 // ObjectKey names one object of Swarm. Kinds have name spaces of their own.
@@ -43,9 +43,9 @@ type ObjectKey struct {
 // String returns the key as a plan writes it: "service kargo-dbs_redis".
 func (k ObjectKey) String() string { return string(k.Kind) + " " + k.Name }
 
-// Change is one write to Swarm, and why. Whoever carries it out decides
-// nothing. The functions of this file make one: CreateService and its like set
-// exactly one payload, the one of their kind.
+// Change is one write to Swarm, and its reason. The code that carries it out
+// decides nothing. The functions of this file make changes: CreateService and
+// the others set exactly one payload, the one of their kind.
 type Change struct {
 	Action Action `json:"action"`
 	Kind   Kind   `json:"kind"`

@@ -2,8 +2,9 @@ package kargo
 
 import "time"
 
-// Cleaning says which images nodes may remove: those of the repositories that
-// Kargo's services run, older than so long, that nothing needs.
+// Cleaning says which images nodes may remove: images of the repositories that
+// Kargo's services run, if they are older than OlderThan and nothing needs
+// them.
 type Cleaning struct {
 	// Repositories are names without tag and digest, as Docker shortens them:
 	// "redis", "registry.example.org/geo/mapserver".
@@ -27,14 +28,14 @@ type LocalImage struct {
 	Size int64 // bytes, those shared with other images included
 }
 
-// NodeReport is what a job said on one node.
+// NodeReport is the output of a job on one node.
 type NodeReport struct {
 	Node string `json:"node"`
 	Said string `json:"said,omitempty"`
 	Err  string `json:"error,omitempty"`
 }
 
-// Cleaned is how the last clean-up of images went.
+// Cleaned is the result of the last clean-up of images.
 type Cleaned struct {
 	Time  time.Time    `json:"time"`
 	Nodes []NodeReport `json:"nodes"`

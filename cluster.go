@@ -35,8 +35,8 @@ const (
 	LabelImage     = "com.docker.stack.image"
 )
 
-// Cluster is what one look at Swarm saw. It has names where Swarm keeps ids, so that
-// it can be compared with what should run.
+// Cluster is the result of one look at Swarm. It has names in place of Swarm's
+// ids, so that it can be compared with what should run.
 type Cluster struct {
 	Services []LiveService
 	Networks []LiveNetwork

@@ -19,8 +19,9 @@ const (
 	OutcomeSuperseded Outcome = "superseded"
 )
 
-// Deployment is the record of one plan carried out: what, why, when, and how
-// it went. It holds no secret: of the plan only its masked text is kept.
+// Deployment is the record of one plan that was carried out: what, why, when,
+// and with which outcome. It has no secret: only the masked text of the plan is
+// kept.
 type Deployment struct {
 	// Number counts deployments from 1.
 	Number   uint64   `json:"number"`
@@ -68,8 +69,8 @@ type StackResult struct {
 	Failure *Failure `json:"failure,omitempty"`
 }
 
-// Applied is what is in force: the last revision that was carried out, and its
-// stacks. The next revision is set against it.
+// Applied is the revision in force, which is the last one that was carried out,
+// and its stacks. The next revision is compared with it.
 type Applied struct {
 	Revision Revision                `json:"revision"`
 	Stacks   map[string]AppliedStack `json:"stacks"`
@@ -87,7 +88,7 @@ type AppliedStack struct {
 	Position int `json:"position"`
 }
 
-// Digests of the stacks, by name.
+// Digests returns the digests of the stacks, by name.
 func (a Applied) Digests() map[string]string {
 	digests := make(map[string]string, len(a.Stacks))
 	for name, stack := range a.Stacks {
@@ -96,7 +97,7 @@ func (a Applied) Digests() map[string]string {
 	return digests
 }
 
-// Positions of the stacks in STACKS, by name.
+// Positions returns the positions of the stacks in STACKS, by name.
 func (a Applied) Positions() map[string]int {
 	positions := make(map[string]int, len(a.Stacks))
 	for name, stack := range a.Stacks {
@@ -105,9 +106,9 @@ func (a Applied) Positions() map[string]int {
 	return positions
 }
 
-// Next is what is in force once a revision with these results was carried out.
-// Of the revision that is in force already, as after a correction of drift,
-// what it meant for each stack when it came stays said.
+// Next returns what is in force after a revision with these results was carried
+// out. If that revision was in force already, as after a correction of drift,
+// its verdicts stay those of its first deployment.
 func (a Applied) Next(revision Revision, results []StackResult) Applied {
 	next := Applied{Revision: revision, Stacks: map[string]AppliedStack{}}
 	again := revision.Same(a.Revision)

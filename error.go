@@ -64,12 +64,12 @@ func (e *Error) Error() string {
 	return e.Where.String() + ": " + e.Err.Error()
 }
 
-// Unwrap makes errors.Is and errors.As see through.
+// Unwrap returns the wrapped error, for errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
 
-// HintOf returns what the reader can do about an error: the hints of all
-// Errors in it, the outermost first, each once, separated by "; ". It is empty
-// where there is none. The hints of Problems stand in their text.
+// HintOf returns what the reader can do about an error: the hints of all Errors
+// in it, the outermost first, without duplicates, separated by "; ". It is
+// empty if there is none. The hints of Problems are part of their text.
 func HintOf(err error) string { return strings.Join(hints(err, nil), "; ") }
 
 // hints adds the hints in an error to those that were found before.
@@ -88,9 +88,9 @@ func hints(err error, found []string) []string {
 	return found
 }
 
-// Explain returns an error as one text for a person, with its hint in brackets:
-// for a log, the status or a record, where the hint has no line of its own.
-// Errors that were joined have a line each.
+// Explain returns an error as one text for a person, with its hint in brackets.
+// It is for a log, the status or a record, where the hint has no line of its
+// own. Each of several joined errors has its own line.
 func Explain(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var plain, explained []string
@@ -154,7 +154,7 @@ func faultOfAny(errs []error) Fault {
 	return Internal
 }
 
-// Problem is one thing that is wrong, or odd, in a workspace.
+// Problem is one error or warning about a workspace.
 type Problem struct {
 	Where   Place
 	Message string
@@ -185,8 +185,8 @@ func (p *Problem) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// String is "file:line: message (hint)", with "warning: " before a warning's
-// message.
+// String returns "file:line: message (hint)", with "warning: " before a
+// warning's message.
 func (p Problem) String() string {
 	text := p.Message
 	if p.Warning {
@@ -201,11 +201,12 @@ func (p Problem) String() string {
 	return text
 }
 
-// Problems is all that is wrong or odd in a workspace. As an error it speaks
-// of those that are not warnings.
+// Problems are the errors and warnings about a workspace. As an error value it
+// contains only those that are not warnings.
 type Problems []Problem
 
-// Err is nil where all problems are warnings, else the Problems themselves.
+// Err returns nil if all problems are warnings, and otherwise the Problems
+// themselves.
 func (ps Problems) Err() error {
 	if slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning }) {
 		return ps
@@ -213,7 +214,7 @@ func (ps Problems) Err() error {
 	return nil
 }
 
-// Error has one line per problem that is not a warning.
+// Error returns one line for each problem that is not a warning.
 func (ps Problems) Error() string {
 	var lines []string
 	for _, problem := range ps {
@@ -224,8 +225,9 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Printable makes the problems fit for a terminal and a log: what they quote of
-// a workspace may hold anything, and be as long.
+// Printable returns the problems as a terminal and a log can show them. The
+// text that they quote from a workspace can contain any characters, and can be
+// long.
 func (ps Problems) Printable() Problems {
 	for i := range ps {
 		for _, text := range []*string{&ps[i].Where.File, &ps[i].Message, &ps[i].Hint} {
@@ -240,8 +242,8 @@ func (ps Problems) Printable() Problems {
 
 const maxMessage = 500 // bytes
 
-// Sort orders by place, then message, and drops repetitions: the same file may
-// be read for several stacks.
+// Sort sorts the problems by place and then by message. It removes duplicates,
+// because the same file can be read for several stacks.
 func (ps Problems) Sort() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		if c := strings.Compare(a.Where.File, b.Where.File); c != 0 {

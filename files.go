@@ -2,7 +2,7 @@ package kargo
 
 import "io/fs"
 
-// Files are the files of one layer, as a repository hands them on.
+// Files are the files of one layer, as a repository returns them.
 type Files struct {
 	// FS reads them. nil is an empty layer.
 	FS fs.FS
@@ -30,7 +30,7 @@ type Layer struct {
 	Files Files
 }
 
-// Tree is all that a source hands on of one revision.
+// Tree is everything that a source returns for one revision.
 type Tree struct {
 	Revision Revision
 	// User are the files of the user configuration, Shared those of the layers
@@ -40,7 +40,7 @@ type Tree struct {
 }
 
 // Unchanged reports whether everything that was read from an earlier tree has
-// the same content in this one. Where that cannot be known it is false.
+// the same content in this one. It returns false if that cannot be known.
 func (t Tree) Unchanged(earlier Tree) bool {
 	if len(t.Shared) != len(earlier.Shared) || !t.User.unchanged(earlier.User) {
 		return false

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// HookRun is what became of one script of a workspace, a hook: what it said,
-// and how it ended.
+// HookRun is the result of one hook, a script of a workspace.
 type HookRun struct {
 	Script string        `json:"script"` // "deploy/postgis_before.sh"
 	Stack  string        `json:"stack"`
@@ -18,7 +17,7 @@ type HookRun struct {
 	Err string `json:"error,omitempty"`
 }
 
-// EnvFile is an environment file that runs programs, for whoever may let it.
+// EnvFile is an environment file that runs programs, for a Shell to evaluate.
 type EnvFile struct {
 	Name string // for messages: ".env"
 	Data []byte

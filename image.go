@@ -14,8 +14,8 @@ type Image struct {
 	Missing string `json:"missing,omitempty"`
 }
 
-// Resolved has what registries said for one revision: a tag means one image as long
-// as the revision stays.
+// Resolved has the answers of registries for one revision. A tag means one
+// image for as long as the revision is in force.
 type Resolved struct {
 	Revision RevisionID       `json:"revision"`
 	Images   map[string]Image `json:"images"` // by the name that the workspace writes

@@ -1,24 +1,26 @@
-// Package kargo holds the words of the program and nothing else: no I/O, no
-// clock, no settings. Reading it top to bottom is reading the glossary.
+// Package kargo defines the types that all packages share, and their meaning.
+// It has no I/O, no clock and no settings.
 //
 // Kargo keeps a Docker Swarm equal to a git repository. A commit of the user's
-// repository is a [Revision]. Laid over the embedded defaults it becomes a
-// [Workspace], the merged configuration. A Workspace renders to [Stack] values:
-// what should run. Swarm reports a [Cluster]: what does run. Setting one
-// against the other gives a [Plan], an ordered list of [Change] values, each
-// with its reason, and of [Hold] values: wanted, but not now, and why.
-// Carrying out a Plan leaves a [Deployment] in the history.
+// repository is a [Revision]. Its files, laid over the embedded defaults, are a
+// [Workspace], the merged configuration. A Workspace is rendered to [Stack]
+// values: what should run. Swarm reports a [Cluster]: what does run. The
+// comparison of both gives a [Plan]: an ordered list of [Change] values, each
+// with its reason, and of [Hold] values. A Hold is a change that is wanted but
+// must wait, and says why. A Plan that was carried out leaves a [Deployment] in
+// the history.
 //
-// Values pass in that order and never back. The packages named after verbs
-// (merge, render, plan) turn one of these words into the next and are pure; the
-// packages named after nouns (gitsync, swarm, history, server, …) touch the
-// world outside. Nobody imports a sibling; see ARCHITECTURE.md.
+// Values are passed in that order and never back. The packages whose names are
+// verbs (merge, render, plan) are pure: they turn one of these values into the
+// next. The packages whose names are nouns (gitsync, swarm, history, server, …)
+// have effects. No package imports another one on the same level; see
+// ARCHITECTURE.md.
 //
 // # Glossary
 //
 // One word has one meaning, in code, commands, messages and docs:
 //
-//   - configuration: files that say what should run: the default one (the
+//   - configuration: files that say what should run. There is the default one (the
 //     catalogue), the user one, and the merged one.
 //   - environment: the variables that environment files declare.
 //   - layer: one source of files of the merged configuration.
@@ -26,18 +28,19 @@
 //   - place: a line of a file, see [Place].
 //   - workspace: the merged configuration of one revision.
 //   - revision: one state of all layers, named by its [RevisionID].
-//   - stack, service, network, config, secret, node, task: Docker's own words.
-//     A config is always a Swarm config; the program has settings.
+//   - stack, service, network, config, secret, node, task: as in Docker. A config
+//     is always a Swarm config; the program's own options are settings.
 //   - compose file: one file that a stack is read from.
-//   - stack variable: a variable <STACK>_X; what they say is [StackOptions].
-//   - rendering: a stack as it should run; rollout: following a rendering
-//     until it is good or has failed.
+//   - stack variable: a variable <STACK>_X. It sets a field of [StackOptions].
+//   - rendering: a stack as it should run.
+//   - rollout: the time from sending a rendering until it is good or has failed.
 //   - plan, change, hold: see [Plan], [Change], [Hold].
 //   - deployment: the record of a plan that was carried out.
 //   - drift: a difference that somebody else made.
-//   - policy: the operator's, of what a workspace may ask of Docker.
-//   - hook: a workspace's script before or after a deployment; webhook: a
-//     request of a git host; job: a service that runs once.
+//   - policy: the operator's rules for what a workspace may ask of Docker.
+//   - hook: a workspace's script that runs before or after a deployment.
+//   - webhook: a request that a git host sends after a push.
+//   - job: a service that runs once.
 //   - round: one pass of the controller, from git to the history.
 package kargo
 
@@ -46,8 +49,8 @@ import (
 	"time"
 )
 
-// Revision names one state of the user configuration and the catalogue it was
-// laid over. Two rounds with an equal Revision have equal input.
+// Revision names one state of the user configuration, and the version of the
+// catalogue below it. Two rounds with an equal Revision have equal input.
 type Revision struct {
 	// Commit is the full hash of the commit, or "dir-" and a digest of the
 	// content where the workspace is a plain directory.
@@ -106,7 +109,7 @@ func (r Revision) Same(other Revision) bool {
 // Short returns the ID as people write it: twelve characters of each hash.
 func (r Revision) Short() string { return r.ID().Short() }
 
-// Revision returns what the ID alone says of a revision: its commits.
+// Revision returns a Revision with the commits of the ID, and nothing else.
 func (id RevisionID) Revision() Revision {
 	parts := strings.Split(string(id), "+")
 	revision := Revision{Commit: parts[0]}
@@ -134,8 +137,8 @@ func shortCommit(commit string) string {
 	return clip(commit, 12)
 }
 
-// String is the revision in one line: the ref, the commit, the subject, and
-// the same of each shared layer.
+// String returns the revision in one line: the ref, the commit, the subject,
+// and the same of each shared layer.
 func (r Revision) String() string {
 	text := describe(r.Ref, r.Commit, r.Subject)
 	for _, layer := range r.Layers {
@@ -162,9 +165,9 @@ func clip(text string, length int) string {
 	return text
 }
 
-// Environment is every declared variable in force, after the default and the
-// user environment files were read. It never holds a variable of the
-// controller's own process (workspace contract, section 16, item 30).
+// Environment has every declared variable, after the default and the user
+// environment files were read. It never has a variable of the controller's own
+// process (workspace contract, section 16, item 30).
 type Environment map[string]string
 
 // Lookup returns a variable as os.LookupEnv does, for interpolation.
@@ -173,7 +176,7 @@ func (e Environment) Lookup(name string) (string, bool) {
 	return value, ok
 }
 
-// List splits a variable at blanks: STACKS, <STACK>_STACK and their kin.
+// List splits a variable at blanks, such as STACKS or <STACK>_STACK.
 func (e Environment) List(name string) []string { return strings.Fields(e[name]) }
 
 // Layers a file of the merged configuration can come from, beside the shared
@@ -207,8 +210,8 @@ type File struct {
 	Opened Opened
 }
 
-// Workspace is the merged configuration: what one Revision means once it lies
-// over the defaults. It is a value; nothing in it refers to a disk.
+// Workspace is the merged configuration: the files of one Revision, laid over
+// the defaults. It is a value; nothing in it refers to a disk.
 type Workspace struct {
 	Revision Revision
 	// Root is the absolute directory that relative paths of stacks resolve
@@ -224,7 +227,7 @@ type Workspace struct {
 	// Reader is the reader the environment needed: "dotenv", "bash", or
 	// "bash-process" for files that run programs.
 	Reader string
-	// Ran are the hooks that had a say before it is rendered.
+	// Ran are the hooks that ran before the rendering.
 	Ran []HookRun
 	// SecretNames are the variables whose values were encrypted in the
 	// repository or come from outside of it; SecretValues are all values that
@@ -237,15 +240,16 @@ type Workspace struct {
 	Images []ImageRule
 }
 
-// Mask hides the secrets of the workspace: the variables that KARGO_SECRETS, a
-// list of patterns, names in place of the default ones, and all that was
-// encrypted in the repository. The key is that of the digests it shows.
+// Mask returns a Mask that hides the secrets of the workspace: the variables
+// that KARGO_SECRETS names, a list of patterns that replaces the default ones,
+// and everything that was encrypted in the repository. The key is the key of
+// the digests that the mask shows.
 func (w Workspace) Mask(key []byte) Mask {
 	return NewMask(key, w.Env, w.Env.List("KARGO_SECRETS")...).WithSecrets(w.Env, w.SecretNames, w.SecretValues)
 }
 
-// Layer is the name of the layer that a file of the merged configuration came
-// from; of a rendered one, that its template came from.
+// Layer returns the name of the layer that a file of the merged configuration
+// came from. For a rendered file it is the layer of its template.
 func (w Workspace) Layer(name string) string {
 	file := w.Files[name]
 	if file.Origin == OriginRendered {

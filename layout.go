@@ -34,7 +34,7 @@ func IsLayerPart(path string) bool {
 var StateFolders = []string{"acme", "logs"}
 
 // IsState reports whether a slash-separated path in the merged configuration is
-// a state folder or lies in one.
+// a state folder or is in one.
 func IsState(path string) bool { return slices.Contains(StateFolders, firstElement(path)) }
 
 func firstElement(path string) string {

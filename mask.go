@@ -26,9 +26,9 @@ const shortestSecret = 4
 // The user's name may be missing.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
 
-// Mask replaces secret values by digests: a reader sees that a value changed, and
-// not what it is. The digest is keyed, so a value cannot be guessed from it; the
-// same value has the same digest as long as the key is the same. The zero Mask
+// Mask replaces secret values by digests. A reader sees that a value changed,
+// but not the value. The digest is keyed, so nobody can guess a value from it.
+// The same value has the same digest while the key is the same. The zero Mask
 // hides by name only, with an empty key. Passwords in addresses are always
 // hidden.
 type Mask struct {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Plan is what one round will do, in order, and what it will not do. Its text is
-// what people read: the terminal, the page, the log, the history and the tests
-// show the same lines.
+// Plan is what one round will do, in order, and what it holds. People read its
+// text: the terminal, the page, the log, the history and the tests show the
+// same lines.
 type Plan struct {
 	Revision Revision `json:"revision"`
 	Changes  []Change `json:"changes"`

@@ -1,6 +1,6 @@
 package kargo
 
-// Trail is where one value of a stack's configuration comes from.
+// Trail says where one value of a stack's configuration comes from.
 type Trail struct {
 	Stack string
 	// Path is the value's path in compose files: "services.redis.image". Key is

@@ -2,8 +2,8 @@ package kargo
 
 import "time"
 
-// Rollout is what is remembered of one stack's renderings: the one that is
-// coming up, the one that came up last, the one that failed.
+// Rollout is what is remembered of one stack's renderings: which one was sent
+// last, which one was good last, and which one failed.
 type Rollout struct {
 	// Digest of the rendering that was sent last, and since when it is on its
 	// way; Revision brought it.
@@ -34,8 +34,8 @@ type Failure struct {
 	Words []string `json:"words,omitempty"`
 }
 
-// Memory is what Kargo must remember between rounds and over a restart,
-// because neither git nor Swarm can tell.
+// Memory is what Kargo must remember between rounds and after a restart,
+// because it is neither in git nor in Swarm.
 type Memory struct {
 	Applied  Applied
 	Sent     Sent

@@ -1,8 +1,8 @@
 package kargo
 
-// Opened is what the plain content of a file does not tell: that it, or some
-// of its values, were encrypted in the repository or came from outside of it.
-// The zero value is that of a file which always was as it is.
+// Opened says how a file got its plain content: the file, or some of its
+// values, were encrypted in the repository or came from outside of it. The zero
+// value is that of a file that is plain in the repository.
 type Opened struct {
 	// Sealed is the file as the repository has it. It alone may be written to
 	// a disk.
@@ -19,8 +19,9 @@ type Opened struct {
 	External bool
 }
 
-// OnDisk is a file's content as it may be written to a disk: that of the
-// repository. It is false for what was made of secrets and has no other form.
+// OnDisk returns a file's content as it may be written to a disk: the content
+// in the repository. It returns false for a file that was made of secrets and
+// has no encrypted form.
 func (f File) OnDisk() ([]byte, bool) {
 	if !f.Secret {
 		return f.Data, true

@@ -40,11 +40,12 @@ type Stack struct {
 	Key []byte `json:"-"`
 }
 
-// Namespace is the stack's name in Swarm: "kargo-dbs".
+// Namespace returns the stack's name in Swarm: "kargo-dbs".
 func (s Stack) Namespace() string { return StackPrefix + s.Name }
 
-// Digest identifies the rendering: equal digests run equal software. It covers
-// the specs, and the content of configs through their names. It is keyed by Key.
+// Digest returns the identity of the rendering: stacks with equal digests run
+// the same. It covers the specs, and the content of configs through their
+// names. It is keyed by Key.
 func (s Stack) Digest() string {
 	type content struct {
 		Services []Service
@@ -131,7 +132,7 @@ type Config struct {
 	Driver string
 }
 
-// Kind of the Swarm object: KindConfig or KindSecret.
+// Kind returns the kind of the Swarm object: KindConfig or KindSecret.
 func (c Config) Kind() Kind {
 	if c.Secret {
 		return KindSecret

@@ -2,19 +2,19 @@ package kargo
 
 import "time"
 
-// Health of a stack or service, one of three answers; the other two are
-// whether it is in sync and which operation is going on.
+// Health is the health of a stack or service. Whether it is in sync, and which
+// operation is under way, are separate fields.
 type Health string
 
-// The answers, worst last.
+// The values of Health, the worst last.
 const (
 	HealthHealthy     Health = "healthy"
 	HealthProgressing Health = "progressing"
 	HealthDegraded    Health = "degraded"
 )
 
-// Operation is what is going on with a stack or service; empty where nothing
-// is.
+// Operation is what is under way with a stack or service. It is empty if
+// nothing is.
 type Operation string
 
 // The operations.
@@ -25,7 +25,7 @@ const (
 	OperationHeld        Operation = "held"    // waits for a person or another revision
 )
 
-// Status is what the controller knows now. It is a copy; it holds no secret.
+// Status is what the controller knows now. It is a copy, and has no secret.
 type Status struct {
 	Version  string `json:"version"`
 	Instance string `json:"instance"`
@@ -63,7 +63,7 @@ type Status struct {
 	Rounds      uint64    `json:"rounds"`
 }
 
-// PlanText is a plan as it may be shown: masked lines, and no specs.
+// PlanText is a plan as it may be shown: with masked lines and without specs.
 type PlanText struct {
 	ID       string     `json:"id,omitempty"`
 	Revision RevisionID `json:"commit,omitempty"`
@@ -83,8 +83,8 @@ type Preview struct {
 	Problems Problems `json:"problems,omitempty"`
 }
 
-// Ready reports whether the controller has ever brought Swarm and a revision
-// together: what /readyz answers.
+// Ready reports whether the controller has observed Swarm and read a revision
+// at least once. The route /readyz returns it.
 func (s Status) Ready() bool { return s.Applied.Commit != "" }
 
 // StackStatus is one stack of the applied revision.

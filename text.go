@@ -22,8 +22,9 @@ func PrintableLine(text string) string {
 	return string(line)
 }
 
-// Printable returns a text in which nothing moves a cursor, changes a colour or
-// turns the direction of writing: such characters are written as Go does.
+// Printable returns a text that cannot control a terminal: characters that move
+// the cursor, change a colour or change the direction of writing are written as
+// Go escapes them.
 func Printable(text string) string {
 	odd := func(r rune) bool { return !unicode.IsPrint(r) }
 	if !strings.ContainsFunc(text, odd) {

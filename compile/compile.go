@@ -1,16 +1,16 @@
-// Package compile is the verb that composes the others: the files of one
-// revision, laid over the catalogue, are merged, rendered and held against the
-// operator's policy. The result says what should run, where each part of it
-// comes from, and what is wrong.
+// Package compile turns the files of one revision into what should run. It runs
+// the other verbs in order: it merges the files with the catalogue, renders
+// them, and checks them against the operator's policy. The result says what
+// should run, where each part of it comes from, and what is wrong.
 //
 // The loop and every command that reads a workspace call [Compiler.Compile], so
-// all of them mean the same by it. It has no effects of its own: what touches
-// the outside (encrypted files, hooks, the key of the instance) is handed in as
-// a function. A Compiler may be used by several goroutines at once if these
-// functions may.
+// they all get the same result. The package has no effects of its own. Whatever
+// has an effect (to open encrypted files, to run hooks, to read the key of the
+// instance) is a function that the caller gives. A Compiler may be used by
+// several goroutines at once if these functions may.
 //
 // [Layers] joins the repositories of the user configuration and of the shared
-// layers below it: it hands on the files that a Compiler reads.
+// layers below it. It returns the files that a Compiler reads.
 package compile
 
 import (
@@ -70,27 +70,30 @@ type Desired struct {
 	tree kargo.Tree
 }
 
-// At is the same for another revision, whose files say the same. The files stay
-// the earlier ones: they know what was asked of them.
+// At returns the same result for another revision whose files have the same
+// content. The files stay the earlier ones, because these know what was read of
+// them.
 func (d Desired) At(revision kargo.Revision) Desired {
 	revision.Catalogue = d.Workspace.Revision.Catalogue
 	d.Workspace.Revision = revision
 	return d
 }
 
-// UnchangedIn reports whether everything that this was read from has the same
-// content in another tree: then that need not be read.
+// UnchangedIn reports whether everything that this result was read from has the
+// same content in another tree. Then that tree need not be compiled.
 func (d Desired) UnchangedIn(tree kargo.Tree) bool { return tree.Unchanged(d.tree) }
 
-// Rewrite gives a variable another value, where the user configuration assigns
-// it. It adds the changed file to edits, by path, or changes it there.
+// Rewrite changes the value of a variable in the file of the user configuration
+// that assigns it. It adds the changed file to edits, by path. If edits has the
+// file already, Rewrite changes it there.
 func (d Desired) Rewrite(edits map[string][]byte, variable, value string) error {
 	return merge.Rewrite(d.Workspace, d.tree.User.FS, edits, variable, value)
 }
 
-// Compile reads a revision. With stacks named, only those are rendered and need to
-// be sound. What is wrong with the workspace is in Desired.Problems; an error
-// is a fault of something else.
+// Compile reads a revision. If stacks are named, only those are rendered, and
+// errors in others do not matter. Errors of the workspace are in
+// Desired.Problems. The returned error is about something else, such as a key
+// service that cannot be reached.
 func (c Compiler) Compile(ctx context.Context, tree kargo.Tree, stacks ...string) (Desired, error) {
 	desired, err := c.read(ctx, tree, stacks...)
 	// A problem may quote what it is about.
@@ -107,8 +110,8 @@ func (c Compiler) Compile(ctx context.Context, tree kargo.Tree, stacks ...string
 	return desired.Named(ctx, c.Key)
 }
 
-// Named is the same with the names that its Swarm secrets have in Swarm. The
-// key is asked for only if there are any.
+// Named returns the same result with the final names of its Swarm secrets. The
+// key is read only if there are secrets.
 func (d Desired) Named(ctx context.Context, key func(context.Context) ([]byte, error)) (Desired, error) {
 	if !render.HasSecrets(d.Stacks) {
 		return d, nil

@@ -27,9 +27,9 @@ type Committer interface {
 	Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error)
 }
 
-// Layers is the source of a workspace: the repository of the user configuration,
-// and those of the shared layers below it. A new commit of any of them is a new
-// revision, and a restart reads the same commits again.
+// Layers is the source of a workspace: the repository of the user
+// configuration, and those of the shared layers below it. A new commit of any
+// of them is a new revision. A restart reads the same commits again.
 type Layers struct {
 	User   Repository
 	Shared []SharedLayer // lowest first
@@ -57,8 +57,8 @@ func NewLayers(user Repository, shared ...SharedLayer) (Layers, error) {
 	return Layers{User: user, Shared: shared}, nil
 }
 
-// Head asks all repositories. One that is out of reach fails the whole: what is
-// in force stays so.
+// Head asks all repositories for their newest commits. If one of them cannot be
+// reached, Head fails, and what is in force stays in force.
 func (l Layers) Head(ctx context.Context) (kargo.RevisionID, error) {
 	commit, err := l.User.Head(ctx)
 	if err != nil {
@@ -74,8 +74,8 @@ func (l Layers) Head(ctx context.Context) (kargo.RevisionID, error) {
 	return revision.ID(), nil
 }
 
-// Commit writes to the repository of the user configuration: shared layers
-// belong to others.
+// Commit writes to the repository of the user configuration. Kargo never writes
+// to shared layers, because they belong to others.
 func (l Layers) Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error) {
 	committer, ok := l.User.(Committer)
 	if !ok {
@@ -109,8 +109,8 @@ func (l Layers) Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, err
 	return tree, nil
 }
 
-// Protect passes on what each repository must keep. Revisions with other layers
-// cannot be read anyway, so they are left out.
+// Protect tells each repository which commits it must keep. Revisions with
+// other layers are left out, because they cannot be read anyway.
 func (l Layers) Protect(revisions ...kargo.RevisionID) {
 	kept := make([][]string, 1+len(l.Shared))
 	for _, id := range revisions {

@@ -7,7 +7,8 @@ import (
 	"kargo"
 )
 
-// TagsToFollow are the images of the stacks that follow their tags, each once.
+// TagsToFollow returns the images of the stacks that follow their tags, each
+// once.
 func TagsToFollow(stacks []kargo.Stack) []string {
 	var names []string
 	for _, stack := range stacks {
@@ -24,8 +25,8 @@ func TagsToFollow(stacks []kargo.Stack) []string {
 	return slices.Compact(names)
 }
 
-// WithTags is the stacks with what the tags of those that follow them mean, in
-// the place of the tags.
+// WithTags returns the stacks with digests in place of tags, for the stacks
+// that follow their tags.
 func WithTags(stacks []kargo.Stack, latest map[string]kargo.Image) []kargo.Stack {
 	stacks = slices.Clone(stacks)
 	for i, stack := range stacks {

@@ -1,25 +1,26 @@
-// Package controller keeps a Swarm equal to a repository: one goroutine, one
-// round at a time.
+// Package controller keeps a Swarm equal to a repository. One goroutine runs
+// one round at a time.
 //
-// A round asks git for the newest revision; reads it, if it is new, into what
-// should run; looks at Swarm, if anything may have changed there; makes a plan;
-// carries it out; records what it did. No step waits: while services are
-// rolling out the loop looks again soon, and a plan that broke off half way is
-// finished by the next round. The process may be killed at any instruction.
+// A round asks git for the newest revision. If the revision is new, the round
+// reads it and learns what should run. It observes Swarm, if anything may have
+// changed there. It makes a plan, carries it out, and records what it did. No
+// step waits: while services are rolling out, the next round comes soon. The
+// next round also finishes a plan that was interrupted. So the process may be
+// killed at any instruction.
 //
-// There are two types, with two rules for threads:
+// There are two types, with two rules for concurrent use:
 //
-//   - [Loop] is for everyone. Its Run calls round after round until its context
-//     ends; all its other methods may be called from any goroutine at any time,
-//     and return at once, except for Preview, which waits for its turn.
-//   - [Reconciler] runs single rounds. It belongs to one goroutine: Loop.Run in
-//     the controller, the command itself in apply, deploy, remove and plan. Only
-//     its Status may be called from others.
+//   - [Loop] is safe for concurrent use. Its Run runs rounds until its context
+//     ends. All its other methods may be called from any goroutine at any time,
+//     and return at once. The exception is Preview, which waits for its turn.
+//   - [Reconciler] runs single rounds. It belongs to one goroutine: that of
+//     Loop.Run in the controller, and that of the command in apply, deploy, remove
+//     and plan. Only its Status may be called from other goroutines.
 //
-// Both are made from [Parts]. What plans mean is decided by package plan, what
-// revisions mean by package compile; this package decides when.
+// Both are made from [Parts]. Package compile decides what a revision means,
+// and package plan decides what to change. This package decides when.
 //
-// Errors of a round are kargo faults: Unavailable is tried again with back-off,
-// Conflict at once, Invalid waits for another revision, Internal for the next
-// interval.
+// Errors of a round are kargo faults. After Unavailable the next round comes
+// with back-off, after Conflict at once, after Internal at the next interval.
+// After Invalid the controller waits for another revision.
 package controller

@@ -55,11 +55,13 @@ func New(parts Parts) *Loop {
 	return l
 }
 
-// WebhookTrigger begins the trigger of every nudge that came from a git host.
+// WebhookTrigger is the start of the trigger of every nudge that a git host
+// caused.
 const WebhookTrigger = "webhook"
 
-// Nudge asks for a round now and says why, for the history. It carries nothing:
-// losing one costs an interval, and a burst of them becomes one round.
+// Nudge asks for a round now. Trigger is the reason, for the history. If a
+// nudge is lost, the round runs at the end of the interval. Several nudges that
+// come close together cause one round.
 func (l *Loop) Nudge(trigger string) {
 	select {
 	case l.nudges <- trigger:
@@ -84,10 +86,10 @@ func (l *Loop) Preview(ctx context.Context) (kargo.Preview, error) {
 	return answer.preview, answer.err
 }
 
-// Run runs rounds until ctx ends, and then returns nil. A plan that is being
-// carried out stops before its next change. All goroutines of the controller
-// begin and end here; a panic in one of them ends what it was doing, not the
-// process.
+// Run runs rounds until ctx ends, and then returns nil. If ctx ends while a
+// plan is carried out, Run stops before the next change. All goroutines of the
+// controller start and end in Run. A panic in one of them ends only its present
+// work, not the process.
 func (l *Loop) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for name, run := range map[string]func(context.Context){

@@ -10,7 +10,7 @@ import (
 	"kargo/plan"
 )
 
-// Source is where revisions come from.
+// Source is where revisions come from: the repositories of a workspace.
 type Source interface {
 	// Head returns the newest revision: what the tracked refs point to now.
 	Head(ctx context.Context) (kargo.RevisionID, error)
@@ -22,21 +22,21 @@ type Source interface {
 	Protect(revisions ...kargo.RevisionID)
 }
 
-// Swarm is what plans are made from and carried out on.
+// Swarm is the Swarm that plans are made from and carried out on.
 type Swarm interface {
-	// Observe is the full look.
+	// Observe reads all objects.
 	Observe(ctx context.Context) (kargo.Cluster, error)
-	// Services is the light look, one call: enough to see whether anything
-	// moved and how a rollout goes.
+	// Services reads the services only, with one call. That is enough to see
+	// whether anything changed and how a rollout proceeds.
 	Services(ctx context.Context) ([]kargo.LiveService, error)
 	// Nodes returns the nodes with their labels.
 	Nodes(ctx context.Context) ([]kargo.LiveNode, error)
-	// Apply carries a plan out and calls done after each change. It decides
+	// Apply carries out a plan and calls done after each change. It decides
 	// nothing.
 	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
 	// Tasks returns all tasks of the services, the newest first.
 	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
-	// Images asks the registries of images what their tags mean.
+	// Images asks registries for the digests of image tags.
 	Images(ctx context.Context, names ...string) (map[string]kargo.Image, error)
 	// LogTail returns the end of a task's log.
 	LogTail(ctx context.Context, task string, lines int) ([]string, error)
@@ -62,32 +62,33 @@ type Recorder interface {
 	Record(kargo.Deployment, kargo.Memory) error
 }
 
-// Renderings keeps the last good rendering of each stack.
+// Renderings stores the last good rendering of each stack.
 type Renderings interface {
 	KeepGood(kargo.Stack) error
 	Good(stack string) (*kargo.Stack, error)
 }
 
-// Attempts counts how often the reading of a revision began without ending: a
-// revision that kills the process must not do so forever.
+// Attempts counts how often the reading of a revision began and did not end.
+// With it, a revision that kills the process cannot do so forever.
 type Attempts interface {
-	// Attempt notes that a reading begins, and returns how often it has begun
-	// without ending.
+	// Attempt records that a reading begins. It returns how often that reading
+	// has begun without an end.
 	Attempt(reading string) (int, error)
-	// Survived notes that a reading has ended, and leaves others as they are.
+	// Survived records that a reading has ended. It does not change the counts
+	// of other readings.
 	Survived(reading string) error
 }
 
-// Approvals keeps which plan a person approved.
+// Approvals stores which plan a person approved.
 type Approvals interface {
-	// Approve notes that a person approved a plan.
+	// Approve records that a person approved a plan.
 	Approve(plan, by string, at time.Time) error
 	// Approved returns the ID of the plan whose approval is in force at a time,
 	// or "".
 	Approved(at time.Time) (string, error)
 }
 
-// Store is what lies in the data directory.
+// Store is the state in the data directory.
 type Store interface {
 	Recorder
 	Renderings
@@ -95,13 +96,13 @@ type Store interface {
 	Approvals
 }
 
-// Registry returns which tags an image's repository has.
+// Registry lists the tags of an image's repository.
 type Registry interface {
 	Tags(ctx context.Context, image string) ([]string, error)
 }
 
-// Parts is everything that a controller is made of: what it talks to, and how
-// it behaves.
+// Parts is everything that a controller is made of: the systems that it uses,
+// and its settings.
 type Parts struct {
 	Source   Source
 	Swarm    Swarm
@@ -112,14 +113,14 @@ type Parts struct {
 	Tags     Tags
 	Cleaning Cleaning
 	Behavior Behavior
-	// Memory is what an earlier process left, Unfinished the deployment that
-	// it left in the middle; rounds go on with both.
+	// Memory is what an earlier process left. Unfinished is the deployment that
+	// it did not finish. Rounds continue with both.
 	Memory     kargo.Memory
 	Unfinished *kargo.Deployment
 	Log        *slog.Logger
 }
 
-// Effects are the effects of a round besides those on Swarm and the store. A
+// Effects are the effects of a round, except those on Swarm and the store. A
 // nil function means that there is no such effect.
 type Effects struct {
 	// Try reads a revision where it can do no harm, before it is read here. An
@@ -129,17 +130,18 @@ type Effects struct {
 	Write func(kargo.Workspace) error
 	// After runs the after hooks of one stack.
 	After func(ctx context.Context, workspace kargo.Workspace, stack string) ([]kargo.HookRun, error)
-	// Credential returns what nodes get with a service to pull an image now.
+	// Credential returns the credential that nodes receive with a service to
+	// pull an image now.
 	Credential func(image string) (kargo.Credential, error)
 	// Notify reports how a deployment ended. Loop.Run calls it beside the
 	// rounds, one deployment after the other.
 	Notify func(context.Context, kargo.Deployment)
-	// Measure takes the duration of one phase of a round.
+	// Measure records the duration of one phase of a round.
 	Measure func(phase, result string, took time.Duration)
 }
 
-// Tags says how the tags of images are followed, where the workspace asks for
-// it. Without a Registry they are not.
+// Tags says how Kargo follows the tags of images, if the workspace asks for it.
+// Without a Registry it does not.
 type Tags struct {
 	Registry  Registry
 	Committer compile.Committer
@@ -148,8 +150,8 @@ type Tags struct {
 	Interval time.Duration
 }
 
-// Cleaning says how old images are removed from the nodes. Without Clean they
-// are not.
+// Cleaning says how old images are removed from the nodes. They are not removed
+// if Clean is nil.
 type Cleaning struct {
 	Clean    func(context.Context, kargo.Cleaning) ([]kargo.NodeReport, error)
 	Schedule Schedule
@@ -162,9 +164,10 @@ type Behavior struct {
 	Instance   string
 	Version    string // of the program
 	Repository string // as it may be shown
-	// Poll is when git is asked next.
+	// Poll is the schedule on which git is asked.
 	Poll Schedule
-	// Verify is how often the whole Swarm is looked at even if nothing changes.
+	// Verify is the interval at which the whole Swarm is observed even if
+	// nothing changes.
 	Verify time.Duration
 	// Governor bounds removals; nil means the planner's default.
 	Governor *plan.Governor

@@ -14,9 +14,9 @@ import (
 
 // Reconciler runs single rounds. It belongs to one goroutine.
 //
-// Its methods are the stages of a round and what commands ask of it; what a stage
-// works on is a value of its own: the source, what was seen of Swarm, the
-// renderings on their way, the deployment under way, the work that is due.
+// Its methods are the stages of a round, and what commands need. A stage works
+// on values: the source, what was observed of Swarm, the renderings that are
+// under way, the open deployment, the work that is due.
 type Reconciler struct {
 	parts    Parts
 	board    *board
@@ -85,8 +85,9 @@ var (
 	stages = append(slices.Clone(planning), stage{"carry the plan out", (*Reconciler).carryOut})
 )
 
-// Round does what is due. Trigger says why it runs, for the history. Its error
-// has the worst fault that it met; what could be done in spite of it is done.
+// Round does what is due. Trigger says why it runs, for the history. If a step
+// fails, Round still does what does not depend on that step. Its error has the
+// worst fault that it met.
 func (r *Reconciler) Round(ctx context.Context, trigger string) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -109,9 +110,9 @@ func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage)
 }
 
 // Preview returns the plan that Round would carry out now. It runs the same
-// stages up to that on a copy, without any effect: nothing is recorded or
-// written, and the reconciler stays as it is. An error means that git or Swarm
-// could not be read.
+// stages on a copy and without any effect: nothing is recorded or written, and
+// the reconciler does not change. An error means that git or Swarm could not be
+// read.
 func (r *Reconciler) Preview(ctx context.Context) (kargo.Preview, error) {
 	this := &round{trigger: "plan"}
 	copied := r.withoutEffects()
@@ -125,7 +126,8 @@ func (r *Reconciler) Preview(ctx context.Context) (kargo.Preview, error) {
 	return preview, joined(err, this.sourceErr)
 }
 
-// LookAgain is a Round that only looks at Swarm: at what the last one started.
+// LookAgain is a Round that only observes Swarm, to see the effect of the last
+// one.
 func (r *Reconciler) LookAgain(ctx context.Context) error {
 	r.work.lookAt(lookServices)
 	return r.Round(ctx, "rollout")
@@ -138,9 +140,9 @@ func (r *Reconciler) Read(ctx context.Context, trigger string) error {
 	return r.readHead(ctx, trigger)
 }
 
-// Select bounds the rounds to come to stacks that a person named. All others
-// are neither changed nor removed, and what is remembered of them stays. Without
-// names no stack is touched, and labels of nodes alone are.
+// Select limits the next rounds to stacks that a person named. All others are
+// neither changed nor removed, and what is remembered of them stays. Without
+// names, rounds change no stack, only labels of nodes.
 func (r *Reconciler) Select(stacks ...string) {
 	r.selection = selection{only: append([]string{}, stacks...)}
 	if r.view != nil && r.view.whole != nil {
@@ -150,8 +152,8 @@ func (r *Reconciler) Select(stacks ...string) {
 	}
 }
 
-// Remove bounds the rounds to come to the removal of stacks that a person
-// named. It needs no revision to have been read.
+// Remove limits the next rounds to the removal of stacks that a person named.
+// It needs no revision to have been read.
 func (r *Reconciler) Remove(stacks ...string) {
 	r.selection = selection{only: append([]string{}, stacks...), removing: true}
 	r.view = r.view.withoutStacks(r.memory.Applied.Revision)
@@ -180,7 +182,7 @@ func (r *Reconciler) Retry(stack string) {
 	}
 }
 
-// Settled reports whether nothing was on its way any more at the last look.
+// Settled reports whether nothing was under way at the last look.
 func (r *Reconciler) Settled() bool { return !r.pace.unsettled() }
 
 // Status returns a copy of what is known now. It may be called from any

@@ -16,15 +16,17 @@ func (l *Loop) Retry(stack string) {
 	l.Nudge(strings.TrimSpace("retry " + stack))
 }
 
-// Adopt takes over objects of a stack's names that carry no owner, until the
-// process ends; a workspace says it for good (<STACK>_ADOPT).
+// Adopt allows Kargo to take over objects of a stack's names that have no
+// owner, until the process ends. A workspace allows it permanently with
+// <STACK>_ADOPT.
 func (l *Loop) Adopt(stack string) {
 	l.ask(func(r *Reconciler) { r.memory.Adopted[stack] = true })
 	l.Nudge("adopt " + stack)
 }
 
-// Approve lifts the holds of one plan that wait for a person, and of no other
-// plan. By names the person. A plan that is not the pending one is a Conflict.
+// Approve lifts those holds of one plan that wait for a person. It lifts no
+// hold of another plan. By is the name of the person. The error is a Conflict
+// if the plan is not the pending one.
 func (l *Loop) Approve(plan, by string) error {
 	if pending := l.Status().Pending.ID; plan != pending {
 		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),

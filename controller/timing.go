@@ -7,12 +7,13 @@ import (
 	"kargo"
 )
 
-// Schedule is when something is due next; cron's schedules are of this kind.
+// Schedule returns when something is due next. The schedules of package cron
+// implement it.
 type Schedule interface {
 	Next(time.Time) time.Time
 }
 
-// Every is the Schedule of a fixed interval.
+// Every is a Schedule with a fixed interval.
 type Every time.Duration
 
 // Next returns the time one interval after now.
