@@ -23,6 +23,7 @@ const (
 	OperationRollingBack Operation = "rolling back"
 	OperationWaiting     Operation = "waiting" // for what it needs; lifts by itself
 	OperationHeld        Operation = "held"    // waits for a person or another revision
+	OperationRemoving    Operation = "being removed"
 )
 
 // Status is what the controller knows now. It is a copy, and has no secret.
@@ -44,7 +45,8 @@ type Status struct {
 	// anything is. The work goes on without it.
 	HistoryTrouble string        `json:"historyTrouble,omitempty"`
 	Stacks         []StackStatus `json:"stacks"`
-	// Removed are the stacks that the applied revision took away.
+	// Removed are the stacks that the applied revision took away. Those that
+	// still run are in Stacks.
 	Removed []string `json:"removed,omitempty"`
 	// Images are the tags that the workspace follows.
 	Images []ImageStatus `json:"images,omitempty"`
@@ -87,7 +89,20 @@ type Preview struct {
 // at least once. The route /readyz returns it.
 func (s Status) Ready() bool { return s.Applied.Commit != "" }
 
-// StackStatus is one stack of the applied revision.
+// Elsewhere returns the stacks that do not run what the applied revision says:
+// another rendering of them runs, or they are still there though it has none.
+func (s Status) Elsewhere() []StackStatus {
+	var stacks []StackStatus
+	for _, stack := range s.Stacks {
+		if stack.Leaving || stack.Wanted != "" {
+			stacks = append(stacks, stack)
+		}
+	}
+	return stacks
+}
+
+// StackStatus is one stack that is wanted, or that still runs though nobody
+// wants it any more.
 type StackStatus struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"` // against the revision before
@@ -101,8 +116,12 @@ type StackStatus struct {
 	LastVerified time.Time `json:"lastVerified,omitzero"`
 	// Failure is why the wanted rendering is not in force, if it is not.
 	Failure *Failure `json:"failure,omitempty"`
-	// Revision is the one that last changed the stack.
-	Revision RevisionID      `json:"revision,omitempty"`
+	// Revision is the one whose rendering runs. Wanted is the one whose
+	// rendering should run, where that is another: it failed, or is held.
+	Revision RevisionID `json:"revision,omitempty"`
+	Wanted   RevisionID `json:"wanted,omitempty"`
+	// Leaving: the applied revision has no such stack, and it still runs.
+	Leaving  bool            `json:"leaving,omitempty"`
 	Services []ServiceStatus `json:"services"`
 }
 

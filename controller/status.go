@@ -51,7 +51,7 @@ type shown struct {
 func (r *Reconciler) report() {
 	r.board.change(func(s *kargo.Status) {
 		s.Head, s.Problems, s.LastFetched = r.source.head, r.source.problems, r.source.fetched
-		s.Applied, s.Removed = r.memory.Applied.Revision, r.memory.Applied.Removed
+		s.Applied, s.Removed = r.memory.Applied.Revision, withoutLeaving(r.memory.Applied.Removed, r.shown.stacks)
 		s.Plan, s.Pending = r.shown.plan, r.shown.pending
 		if r.shown.stacks != nil {
 			s.Stacks = r.shown.stacks
@@ -64,11 +64,18 @@ func (r *Reconciler) report() {
 // Remaining is what is still to be done, or held.
 func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 	r.interest.note(r.view.stacks, r.sight.cluster, r.parts.Behavior.Instance)
-	stacks := stackStatuses(r.standIns().Stacks, r.sight.cluster, remaining, r.memory.Memory, r.view.mask(r.parts))
+	in, mask := r.standIns(), r.view.mask(r.parts)
+	stacks := stackStatuses(in.Stacks, r.sight.cluster, remaining, r.memory.Memory, mask)
 	for i := range stacks {
-		stacks[i].LastVerified = r.sight.verifiedStacks[stacks[i].Name]
+		stack := &stacks[i]
+		stack.LastVerified = r.sight.verifiedStacks[stack.Name]
+		_, stoodIn := in.Holds[stack.Name]
+		if runs := whatRuns(r.memory.Rollouts[stack.Name], stoodIn); runs != "" && runs != stack.Revision {
+			stack.Revision, stack.Wanted = runs, stack.Revision
+		}
 	}
 	markMoved(stacks, r.record.open, r.memory.Rollouts)
+	stacks = append(stacks, r.leavingStacks(remaining)...)
 	r.shown.stacks, r.shown.pending = stacks, planText(remaining, time.Now())
 }
 
@@ -164,9 +171,13 @@ func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
 			return service.Operation
 		}
 	}
-	held := kargo.Operation("")
+	return heldOperation(status.Name, remaining)
+}
+
+// heldOperation returns what keeps a stack from changing, or "".
+func heldOperation(stack string, remaining kargo.Plan) (held kargo.Operation) {
 	for _, hold := range remaining.Held {
-		if hold.Stack == status.Name && held != kargo.OperationHeld {
+		if hold.Stack == stack && held != kargo.OperationHeld {
 			held = holdOperation(hold)
 		}
 	}

@@ -109,21 +109,14 @@ func (s *remoteFlags) records() (_ records, done func(), err error) {
 		return nil, nil, err
 	}
 	store, err := s.openHistoryToRead()
-	if store == nil || err != nil {
-		return noRecords{}, func() {}, err
+	if err == nil && store == nil {
+		err = &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("no controller has worked here: there is no history in %s", s.state("")),
+			Hint: "name the controller's data directory with --data, or its address with --url"}
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	return localRecords{store}, func() { store.Close() }, nil
-}
-
-// noRecords is where nothing was ever recorded.
-type noRecords struct{}
-
-func (noRecords) Deployment(_ context.Context, number uint64) (*kargo.Deployment, error) {
-	return nil, noDeployment(number)
-}
-
-func (noRecords) Deployments(context.Context, uint64, int) ([]kargo.Deployment, error) {
-	return []kargo.Deployment{}, nil
 }
 
 func noDeployment(number uint64) error {

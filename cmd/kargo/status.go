@@ -43,6 +43,9 @@ func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
 	row("repository", status.Repository)
 	row("in force", orNone(status.Applied))
+	for _, stack := range status.Elsewhere() {
+		row("", "but "+stack.Name+elsewhere(stack))
+	}
 	if status.Applied.Signer != "" {
 		row("signed by", status.Applied.Signer)
 	}
@@ -84,7 +87,7 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tNOW\tTHIS REVISION\tLAST CHANGED\tVERIFIED\tIMAGE")
+	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tNOW\tTHIS REVISION\tRUNS\tVERIFIED\tIMAGE")
 	for _, stack := range stacks {
 		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t%s\t%s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), cmp.Or(string(stack.Operation), "-"),
 			stack.Verdict, stack.Revision.Short(), ago(stack.LastVerified, now))
@@ -100,6 +103,14 @@ func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
 			fmt.Fprintf(out, "\n%s: %s\n", stack.Name, stack.Message)
 		}
 	}
+}
+
+// elsewhere says what a stack runs that does not run the revision in force.
+func elsewhere(stack kargo.StackStatus) string {
+	if stack.Leaving {
+		return " still runs, of " + stack.Revision.Short()
+	}
+	return " runs " + stack.Revision.Short()
 }
 
 // printFailure prints why a stack's rendering failed, if it did, and what its

@@ -143,5 +143,5 @@ func (s *dataDir) useRemembered() (workspace string, err error) {
 	if s.data, err = s.dataOf(workspace); err != nil {
 		return "", err
 	}
-	return workspace, os.MkdirAll(s.data, 0o700)
+	return workspace, nil
 }
