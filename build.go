@@ -13,6 +13,6 @@ type Build struct {
 	Push bool
 	// Pull asks for the newest base images, even where there are some.
 	Pull bool
-	// Cache lets layers of earlier builds stand.
+	// Cache allows the use of layers of earlier builds.
 	Cache bool
 }

@@ -53,8 +53,8 @@ const (
 	VerdictChanged   Verdict = "changed"
 	VerdictRemoved   Verdict = "removed"
 	VerdictUnchanged Verdict = "unchanged"
-	// VerdictCorrected: the revision changes nothing of the stack, and what
-	// somebody else did to it was put right.
+	// VerdictCorrected: the revision changes nothing of the stack, and a change
+	// that somebody else made was corrected.
 	VerdictCorrected Verdict = "corrected"
 )
 

@@ -59,8 +59,8 @@ var mayImport = map[string][]string{
 // everywhere are the packages that any other may import.
 var everywhere = []string{"spelling"}
 
-// pure packages have no effects: what they answer depends on their arguments
-// alone, so a plan can be believed and a test needs no set-up.
+// pure packages have no effects: their results depend on their arguments only.
+// So a plan is reproducible, and a test needs no set-up.
 var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "render", "render/compose", "render/swarmcheck", "render/traefik", "permit", "compile", "plan"}
 
 // effects are the packages that a pure one must not import.

@@ -8,7 +8,7 @@ import (
 )
 
 // Good renderings that an earlier version stored have the options under another
-// key. They still load; the options of now are put in.
+// key. They still load, and get the present options.
 func TestStackOfAnEarlierVersionLoads(t *testing.T) {
 	var stack kargo.Stack
 	const stored = `{"Name":"web","Services":null,"Policy":{"Adopt":true,"OnFailure":"hold","Deadline":600000000000},"Permitted":"abc"}`

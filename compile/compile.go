@@ -43,8 +43,9 @@ type Compiler struct {
 	Secrets func(context.Context, kargo.Files) kargo.Files
 	// Named are the stacks that a person named; none means all.
 	Named []string
-	// Key returns the key of the instance, which names of Swarm secrets depend
-	// on; nil where no Swarm is at hand. It is called only if there are any.
+	// Key returns the key of the instance, on which names of Swarm secrets
+	// depend. It is nil if there is no Swarm. It is called only if there are
+	// secrets.
 	Key func(context.Context) ([]byte, error)
 	// DigestKey is the key of the digests of stacks, which show.
 	DigestKey []byte

@@ -147,8 +147,8 @@ func (r *Reconciler) noteUnderWay(change *kargo.Change) {
 	}
 }
 
-// resolveUnderWay decides what became of a change that was under way when an
-// earlier process ended: what the plan does not want again was made.
+// resolveUnderWay decides whether a change was made that was under way when an
+// earlier process ended. It was made if the plan does not want it again.
 func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
 	open := r.record.open
 	if open == nil || open.UnderWay == nil || open.Revision.ID() != next.Revision.ID() {

@@ -25,7 +25,7 @@ func newCleaner(parts Parts, board *board) *cleaner {
 // isDue reports whether the cleaner waits to be told what must stay.
 func (c *cleaner) isDue() bool { return len(c.due) > 0 }
 
-// hand tells the cleaner what must stay.
+// hand passes to the cleaner which images must stay.
 func (c *cleaner) hand(cleaning kargo.Cleaning) {
 	<-c.due
 	c.handed <- cleaning

@@ -142,7 +142,8 @@ func (r *Reconciler) movesNothing() bool {
 	return !slices.ContainsFunc(r.verdicts(), func(s kargo.StackResult) bool { return s.Verdict != kargo.VerdictUnchanged })
 }
 
-// verdicts sets the desired stacks against those in force, of the selected ones.
+// verdicts compares the desired stacks with those in force, as far as they are
+// selected.
 func (r *Reconciler) verdicts() []kargo.StackResult {
 	before := r.memory.Applied.Digests()
 	maps.DeleteFunc(before, func(stack, _ string) bool { return !r.selection.has(stack) })
@@ -203,8 +204,9 @@ func (r *Reconciler) settle(ctx context.Context, next kargo.Plan) error {
 	return nil
 }
 
-// lasting is what of an error the next look does not put right. Where Swarm was
-// out of reach or had moved on, that look shows what is still to be done.
+// lasting returns the part of an error that the next look does not correct. If
+// Swarm could not be reached or had changed, that look shows what is still to
+// be done.
 func lasting(err error) error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {
@@ -263,7 +265,7 @@ func (r rollouts) degraded(in plan.StandIns, moved map[string]bool) error {
 	return errors.Join(errs...)
 }
 
-// failedHooks is what went wrong with after hooks.
+// failedHooks returns the errors of after hooks.
 func (r *Reconciler) failedHooks() error {
 	if r.record.hookFailure == nil {
 		return nil

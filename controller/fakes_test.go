@@ -206,7 +206,7 @@ func (c *cluster) Tasks(_ context.Context, services ...string) ([]kargo.Task, er
 	return tasks, c.err
 }
 
-// Images answers what the test put there; other registries cannot be asked.
+// Images returns what the test put there. Other registries cannot be asked.
 func (c *cluster) Images(_ context.Context, names ...string) (map[string]kargo.Image, error) {
 	answers := map[string]kargo.Image{}
 	for _, name := range names {

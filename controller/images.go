@@ -41,9 +41,9 @@ func (p Parts) askRegistries(ctx context.Context, names []string) (map[string]ka
 	return images, nil
 }
 
-// noteAbsent notes which stacks want an image that is not available, and reports
-// whether any does: their last good rendering stands in, so that its drift is
-// put right.
+// noteAbsent records which stacks want an image that is not available, and
+// reports whether there are any. For these the last good rendering is used, so
+// that their drift is corrected.
 func noteAbsent(absent map[string]kargo.Hold, next kargo.Plan) (any bool) {
 	for _, hold := range next.Held {
 		if _, known := absent[hold.Stack]; hold.Failed && !known {

@@ -35,13 +35,13 @@ var sound = []string{"app:1", "app:2", "app:3"}
 
 var fine = rendering{one: "app:1", two: "app:1", job: "job:1", replicas: 2}
 
-// good tells whether the rendering comes up. No task can do nothing wrong.
+// good reports whether the rendering comes up. Without tasks, nothing can fail.
 func (r rendering) good() bool {
 	one := r.replicas == 0 || slices.Contains(sound, r.one) && r.constraint == ""
 	return one && slices.Contains(sound, r.two) && strings.HasPrefix(r.job, "job:") && !r.unknown()
 }
 
-// unknown tells whether a registry says that it has no such image.
+// unknown reports whether a registry does not have one of the images.
 func (r rendering) unknown() bool { return r.one == "unknown:1" || r.two == "unknown:1" }
 
 func (r rendering) files() []string {
@@ -112,7 +112,7 @@ func (m *matrix) live(seconds int) {
 	synctest.Wait()
 }
 
-// push makes a commit, and lets whatever comes of it come.
+// push makes a commit and runs the rounds that follow.
 func (m *matrix) push(r rendering) (writes []string) {
 	m.pushes++
 	m.last = r
@@ -370,8 +370,8 @@ func checkInBubbles(t *testing.T, property func(*matrix, *rapid.T)) {
 			defer func() { caught = recover() }()
 			property(m, rt)
 		})
-		// Rapid tells failures apart by the line, and one that it meets on the way to
-		// the least must not be taken for the first.
+		// Rapid distinguishes failures by their line. One that it meets while
+		// it looks for the smallest must not be taken for the first.
 		if fmt.Sprintf("%T", caught) == "rapid.invalidData" {
 			panic(caught)
 		}

@@ -2,5 +2,6 @@
 
 package controller_test
 
-// racing tells that the race detector is at work: it is slow, and allocates.
+// racing reports that the race detector runs, which is slow and allocates
+// memory.
 const racing = true

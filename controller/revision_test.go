@@ -10,8 +10,8 @@ import (
 	"kargo"
 )
 
-// What a revision has changed is told by its files' hashes: where nothing was
-// touched that was read, nothing is rendered.
+// The hashes of files show what a revision has changed. If no file changed that
+// was read, nothing is rendered.
 func TestARevisionWhoseFilesAnswerAlikeIsNotRendered(t *testing.T) {
 	run(t, func(w *world) {
 		rendered := 0

@@ -255,9 +255,10 @@ func TestWhatRanIsBetterThanNothingToReturnTo(t *testing.T) {
 	})
 }
 
-// A deployment is about the stacks that it moves: while another stack is
-// quarantined, a drift that was put right has succeeded, and names its stack. A
-// failure stays one when the next push comes before anybody looked.
+// A deployment covers the stacks that it changes. If another stack is
+// quarantined, a corrected drift has still succeeded, and its deployment names
+// its stack. A failure stays a failure if the next push comes before anybody
+// looked.
 func TestADeploymentIsAboutTheStacksThatItMoves(t *testing.T) {
 	run(t, func(w *world) {
 		var told []string

@@ -83,9 +83,9 @@ func planText(p kargo.Plan, at time.Time) kargo.PlanText {
 	return kargo.PlanText{ID: p.ID(), Revision: p.Revision.ID(), Changes: p.Changes, Held: p.Held, Time: at}
 }
 
-// markMoved tells what is on its way because of Kargo from what is not. Stacks
-// that were changed since the last look are progressing. One whose rendering
-// had come up, and that nobody touches, is not: it has lost tasks.
+// markMoved marks the stacks that were changed since the last look as
+// progressing. A stack whose rendering was good, and that nobody changes, is
+// not progressing: it has lost tasks.
 func markMoved(stacks []kargo.StackStatus, open *kargo.Deployment, rollouts map[string]kargo.Rollout) {
 	moved := map[string]bool{}
 	if open != nil {

@@ -67,7 +67,7 @@ func (r *Reconciler) following(ask bool) (following, bool) {
 	}, true
 }
 
-// hand tells the follower what is in force.
+// hand passes to the follower what is in force.
 func (f *follower) hand(next following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -210,8 +210,8 @@ func TestNoRoundFailsForAnImage(t *testing.T) {
 	})
 }
 
-// Nothing is written upon a head that is refused: what would come of it cannot
-// be told.
+// Nothing is written on top of a head that is refused, because nobody can know
+// the result.
 func TestNothingIsWrittenUponAnUnsoundHead(t *testing.T) {
 	run(t, func(w *world) {
 		s := withShelf(w, "1.0")

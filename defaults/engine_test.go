@@ -74,7 +74,7 @@ func newEngine(t *testing.T) engine {
 	return e
 }
 
-// run runs a program that must succeed, and answers its output.
+// run runs a program that must succeed, and returns its output.
 func (e engine) run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	command := exec.Command(program, args...)

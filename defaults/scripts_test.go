@@ -85,7 +85,8 @@ func writeScripts(t *testing.T) string {
 	return folder
 }
 
-// isScript tells a script from a library, which is only sourced.
+// isScript reports whether a file is a script, and not a library that is only
+// sourced.
 func isScript(t *testing.T, file string) bool {
 	t.Helper()
 	return strings.HasPrefix(string(readCatalogue(t, file)), "#!")

@@ -256,8 +256,8 @@ func load(t *testing.T, file string, env map[string]string) (*types.Config, erro
 	return config, err
 }
 
-// composeFile is a compose file of the catalogue, or what becomes of a template
-// of one: the name of the replica set is replaced, and nothing else.
+// composeFile returns a compose file of the catalogue. In a template the name
+// of the replica set is replaced, and nothing else.
 func composeFile(t *testing.T, file string) []byte {
 	t.Helper()
 	data := readCatalogue(t, file)

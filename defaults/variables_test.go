@@ -24,8 +24,8 @@ var (
 	entry    = regexp.MustCompile(`[A-Z0-9_]+\*?`)
 )
 
-// TestVariablesAreTrue holds together what .env.default sets, what the files
-// read and what the user guide tells.
+// TestVariablesAreTrue compares the variables that .env.default sets, that the
+// files read and that the user guide describes.
 func TestVariablesAreTrue(t *testing.T) {
 	set := assignments(t)
 	read := variablesRead(t, set)
@@ -78,8 +78,8 @@ func TestHeadersNameVariables(t *testing.T) {
 	}
 }
 
-// covers tells whether a name, or the beginning of one and a star, is that of
-// the variable.
+// covers reports whether an entry is the name of the variable, or the beginning
+// of its name and a star.
 func covers(entry, variable string) bool {
 	if prefix, ok := strings.CutSuffix(entry, "*"); ok {
 		return strings.HasPrefix(variable, prefix)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// answer answers a question whose answer is not always known.
+// answer is the result of a question that cannot always be answered.
 type answer int
 
 const (
@@ -18,9 +18,9 @@ const (
 	no
 )
 
-// rewrote returns the commit that a branch was at before, if the present one does
-// not come after it: somebody pushed by force. It returns "" where that is not so or
-// cannot be known.
+// rewrote returns the earlier commit of a branch if the present one does not
+// come after it, because somebody pushed by force. It returns "" if that is not
+// so or cannot be known.
 func (r *Repository) rewrote(ctx context.Context, objects storer.EncodedObjectStorer, found target) string {
 	before := r.last
 	if before.commit.IsZero() || before.commit == found.commit || before.name != found.name || !found.name.IsBranch() {

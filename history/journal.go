@@ -87,7 +87,7 @@ func openJournal(path string, use func(at location, data []byte) error) (j *jour
 	return j, j.scan(use), nil
 }
 
-// lockFile makes and locks a file that tells other processes to keep away.
+// lockFile creates and locks a file that keeps other processes away.
 func lockFile(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 
 var agreeInput = merge.Input{Root: "/srv/.kargo", WorkspacePath: "/srv/workspace", UserID: 1000, GroupID: 1001}
 
-// realBash reads an environment file with the real bash, in an empty
-// environment but for the base variables, and answers the named variables.
+// realBash reads an environment file with the real bash and returns the named
+// variables. The environment is empty except for the base variables.
 func realBash(t fataler, text string, names []string) kargo.Environment {
 	bash, err := exec.LookPath("bash")
 	if err != nil {

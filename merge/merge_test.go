@@ -140,7 +140,7 @@ func TestProcessEnvironmentStaysOut(t *testing.T) {
 	}
 }
 
-// brokenFS answers one path with an error.
+// brokenFS returns an error for one path.
 type brokenFS struct {
 	fstest.MapFS
 	path string
@@ -226,8 +226,8 @@ func TestLongComments(t *testing.T) {
 	}
 }
 
-// What cannot be read here is handed to the shell, where there is one: all
-// files together, and what it answers counts.
+// What cannot be read here is passed to the shell, if there is one: all files
+// together. The result of the shell counts.
 func TestAShellReadsWhatCannotBeReadHere(t *testing.T) {
 	var asked []string
 	shell := func(_ context.Context, base kargo.Environment, files []kargo.EnvFile) (kargo.Environment, kargo.Problems, error) {

@@ -138,7 +138,7 @@ func FuzzBind(f *testing.F) {
 var plain = regexp.MustCompile(`\{\{\s*\.(?:Service|Node|Task)(?:\.Platform)?\.[A-Za-z]+\s*\}\}`)
 
 // escapes walks a path as a kernel would, with a placeholder as one plain name,
-// and tells whether it ends outside of /srv.
+// and reports whether it ends outside of /srv.
 func escapes(source string) bool {
 	source = plain.ReplaceAllString(source, "x")
 	var at []string

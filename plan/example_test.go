@@ -9,7 +9,7 @@ import (
 	"kargo/plan"
 )
 
-// A plan sets the desired stacks against what runs. Here one service runs
+// A plan compares the desired stacks with what runs. Here one service runs
 // another image than is desired, and another service is new.
 func ExampleMake() {
 	service := func(name, image string) kargo.Service {

@@ -123,7 +123,7 @@ func TestStacksAreIsolated(t *testing.T) {
 	})
 }
 
-// Rendering answers the same bytes for the same workspace, whatever the order
+// Rendering returns the same bytes for the same workspace, whatever the order
 // in which maps are walked.
 func TestRenderingIsDeterministic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

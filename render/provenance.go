@@ -25,11 +25,11 @@ func (p *Provenance) find(swarmName string) (s *rendering, service string) {
 	return nil, ""
 }
 
-// Place returns the line that has the last word on a property of a service,
-// named as Swarm knows it; or the line of the nearest part of the property that
-// any file has. Volumes are named by their target; networks, configs and
-// secrets by their name in Swarm. The place is zero where the service is
-// unknown.
+// Place returns the line that decides a property of a service, whose name is
+// the one in Swarm. If no file has the property, it is the line of the nearest
+// part of the property that a file has. Volumes are named by their target;
+// networks, configs and secrets by their name in Swarm. The place is zero if
+// the service is unknown.
 func (p *Provenance) Place(service string, property ...string) kargo.Place {
 	s, name := p.find(service)
 	if s == nil {

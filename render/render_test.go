@@ -18,8 +18,8 @@ import (
 )
 
 // TestRender runs testdata/*.txtar. Each file shows one rule: prose, then the
-// workspace (.env and deploy/, configs/, …), then what comes of it: "want" is
-// the stacks, "problems" what is said about them. An empty want is left out.
+// workspace (.env and deploy/, configs/, …), then the results. "want" has the
+// stacks, "problems" the problems. An empty want is left out.
 func TestRender(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", []string{"want", "problems"}, func(t *testing.T, archive *txtar.Archive) map[string]string {
 		stacks, problems := render.Render(workspace(archive))

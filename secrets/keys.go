@@ -47,9 +47,9 @@ func (t *tree) keys() (*keyring, error) {
 	return ring, nil
 }
 
-// keyService answers SOPS's requests for the key of one file. It replaces SOPS's
-// own service, which would run gpg, look for keys in the home directory, and send
-// credentials to any address that the file names.
+// keyService serves SOPS's requests for the key of one file. It replaces SOPS's
+// own service, which would run gpg, look for keys in the home directory, and
+// send credentials to any address that the file names.
 type keyService struct {
 	ctx     context.Context // SOPS does not pass its caller's context
 	keys    *keyring

@@ -103,7 +103,7 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	return bytes.Clone(plain), err
 }
 
-// Opened tells of a file that was read before.
+// Opened returns how a file that was read before was opened.
 func (t *tree) Opened(name string) (kargo.Opened, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -207,7 +207,7 @@ func (c *vaultClient) value(ctx context.Context, path, key string) (string, erro
 	}
 }
 
-// fields reads a secret. Vault tells which version of the engine is mounted to
+// fields reads a secret. Vault reports the version of the mounted engine to
 // everyone who may read below the mount.
 func (c *vaultClient) fields(ctx context.Context, path string) (map[string]any, error) {
 	mount, err := c.api.Logical().ReadWithContext(ctx, "sys/internal/ui/mounts/"+path)

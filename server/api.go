@@ -16,8 +16,8 @@ import (
 // maxRequest is how many bytes a request to the API may have.
 const maxRequest = 64 << 10
 
-// alive responds with 200 as long as the process lives.
-func (s *Server) alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }
+// alive reports that the process runs.
+func alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }
 
 // ready responds with 200 once a revision is in force.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
@@ -84,8 +84,8 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stackOf returns the stack that a request names. Where there is no such stack it
-// answers the request itself and reports false.
+// stackOf returns the stack that a request names. If there is no such stack, it
+// sends the response itself and returns false.
 func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) {
 	var request struct {
 		Stack string `json:"stack"`

@@ -176,7 +176,7 @@ func (broken) Deployment(uint64) (*kargo.Deployment, error) { panic("a bug with 
 
 func (broken) Deployments(uint64, int) ([]kargo.Deployment, error) { panic("a bug with " + secret) }
 
-// A bug answers 500, in words that hold nothing.
+// A bug is reported with 500 and a message without details.
 func TestPanic(t *testing.T) {
 	s, _ := newServer(healthy())
 	s.History = broken{}

@@ -14,8 +14,8 @@ const (
 	MaxLimit = 500
 )
 
-// Deployments is the answer of /api/v1/deployments: the newest first, and the
-// address of those before them, which is empty where there are none.
+// Deployments is the response of /api/v1/deployments: the newest deployment
+// first, and the address of the older ones, which is empty if there are none.
 type Deployments struct {
 	Deployments []kargo.Deployment `json:"deployments"`
 	Next        string             `json:"next,omitempty"`
@@ -99,8 +99,8 @@ func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// deploymentOf returns the deployment that a request names. Where there is
-// none it answers the request itself and returns nil.
+// deploymentOf returns the deployment that a request names. If there is none,
+// it sends the response itself and returns nil.
 func (s *Server) deploymentOf(w http.ResponseWriter, r *http.Request) *kargo.Deployment {
 	number, err := strconv.ParseUint(r.PathValue("number"), 10, 64)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 // graceful is how long requests may take to end when the server has to.
 const graceful = 1500 * time.Millisecond
 
-// Listen listens on host:port, or on a unix socket where the address is "unix:"
-// and a path. Only its owner can open a socket, from its first moment on. A
-// socket that a dead process left behind is replaced; it is an error if a living
-// one answers there.
+// Listen listens on host:port, or on a unix socket if the address is "unix:"
+// and a path. From the first moment only the owner can open a socket. A socket
+// of a dead process is replaced. If another process still listens there, that
+// is an error.
 func Listen(address string) (net.Listener, error) {
 	path, isSocket := strings.CutPrefix(address, "unix:")
 	if !isSocket {

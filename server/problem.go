@@ -8,9 +8,9 @@ import (
 	"kargo"
 )
 
-// Problem is the body of each answer that refuses a request or reports an
-// error. The server makes it, and a client decodes the same type, so that fault
-// and hint arrive as they were made.
+// Problem is the body of each response that refuses a request or reports an
+// error. The server makes it, and a client decodes the same type. So fault and
+// hint arrive unchanged.
 type Problem struct {
 	// Fault says what to do next. A client takes it from here and not from the
 	// status code.
@@ -21,8 +21,8 @@ type Problem struct {
 	Hint string `json:"hint,omitempty"`
 	// Place is the file and line that is wrong, if there is one.
 	Place kargo.Place `json:"place,omitzero"`
-	// Problems list what is wrong with a workspace, if that is the matter.
-	// Message has the same as text.
+	// Problems list the problems of a workspace, if it is refused. Message has
+	// the same as text.
 	Problems kargo.Problems `json:"problems,omitempty"`
 }
 
@@ -75,7 +75,7 @@ func httpStatus(fault kargo.Fault) int {
 	return http.StatusInternalServerError
 }
 
-// fail answers with an error. A bug goes to the log too.
+// fail responds with an error. A bug is also logged.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	problem := ProblemOf(err)
 	if problem.Fault == kargo.Internal {

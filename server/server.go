@@ -1,19 +1,20 @@
 // Package server serves HTTP: webhooks that ask the controller for a round, a
-// JSON API, metrics, and a page for people. It reads the controller's status and
-// the history. It changes nothing itself; what a person asks for it hands to the
-// controller.
+// JSON API, metrics, and a page for people. It reads the controller's status
+// and the history. It changes nothing itself: it passes the requests of people
+// to the controller.
 //
 // A [Server] makes handlers, [Listen] opens an address or a socket, and [Serve]
-// serves a handler there until its context ends. Handlers may be called from any
-// number of goroutines; so must the [Controller] and the [History] behind them.
+// serves a handler there until its context ends. Handlers may be called from
+// any number of goroutines. So the [Controller] and the [History] must be safe
+// for concurrent use.
 //
-// Access is decided in one table, [Server.routes]. A route that says nothing
-// needs the token, and so does each path that is not in the table: without the
-// token, a path that exists looks like one that does not.
+// One table decides about access, [Server.routes]. A route without an entry for
+// access needs the token, and so does each path that is not in the table. So
+// without the token nobody can learn which paths exist.
 //
 // Every error is a [Problem] in JSON. Its status code follows from the fault:
-// 422 invalid, 503 unavailable, 409 conflict, 500 internal. What is wrong with
-// the request itself is invalid with 400, 401, 404 or 413.
+// 422 invalid, 503 unavailable, 409 conflict, 500 internal. An error of the
+// request itself is invalid, with 400, 401, 404 or 413.
 package server
 
 import (
@@ -26,7 +27,7 @@ import (
 )
 
 // Controller is what the server needs of the loop. Its methods are called from
-// many goroutines. All but Preview return at once.
+// many goroutines. All except Preview return at once.
 type Controller interface {
 	// Status returns what the controller knows now.
 	Status() kargo.Status
@@ -36,43 +37,47 @@ type Controller interface {
 	// Nudge asks for a round soon. trigger is the reason that the history
 	// gives. Nudges that come close together are one.
 	Nudge(trigger string)
-	// Approve lifts the holds of the plan with that ID that wait for a person,
-	// and of no other plan. by is the person's name. It is a Conflict where
-	// that plan is not the pending one.
+	// Approve lifts those holds of the plan with that ID that wait for a
+	// person. It lifts no hold of another plan. by is the person's name. The
+	// error is a Conflict if that plan is not the pending one.
 	Approve(plan, by string) error
-	// Retry has the next round send a stack's failed rendering again.
+	// Retry makes the next round send a stack's failed rendering again.
 	Retry(stack string)
-	// Adopt has the next round take over objects under a stack's names that
-	// have no owner.
+	// Adopt makes the next round take over objects of a stack's names that have
+	// no owner.
 	Adopt(stack string)
 }
 
 // History is what the server needs of the records. Its methods are called from
 // many goroutines.
 type History interface {
-	// Deployment returns the deployment with that number, or nil where none
-	// is kept.
+	// Deployment returns the deployment with that number, or nil if it is not
+	// stored.
 	Deployment(number uint64) (*kargo.Deployment, error)
-	// Deployments returns those with numbers below before, the newest first,
-	// and limit of them at most. 0 for before begins with the newest of all.
+	// Deployments returns at most limit deployments with numbers below before,
+	// the newest first. If before is 0, it starts with the newest of all.
 	Deployments(before uint64, limit int) ([]kargo.Deployment, error)
 }
 
-// Server makes the handlers. Its fields are set before the first one is made,
-// and stay as they are.
+// Server makes the handlers. Its fields are set before the first handler is
+// made, and do not change after that.
+//
+// It has many methods because each route is one: the table in routes names the
+// method that handles it, and all of them need the controller or the history.
 type Server struct {
 	Controller Controller
 	History    History
 
-	// Token returns the token of API and page. It is read at each request.
-	// Where it is nil, fails or is empty, each route that needs it responds
-	// with 503.
+	// Token returns the token of API and page. It is called for each request.
+	// If it is nil, fails or returns nothing, each route that needs the token
+	// responds with 503.
 	Token func() ([]byte, error)
-	// WebhookSecret is read at each request. Where it is nil, fails or is
-	// empty, webhooks get 503: there are no unsigned ones.
+	// WebhookSecret is called for each request. If it is nil, fails or returns
+	// nothing, webhooks are refused with 503, because Kargo accepts no unsigned
+	// ones.
 	WebhookSecret func() ([]byte, error)
 	// Ref is the tracked branch or tag. A push of another one is acknowledged
-	// and asks for no round. Empty means that each push does.
+	// and asks for no round. If Ref is empty, each push asks for one.
 	Ref string
 	// OpenMetrics serves /metrics without the token, for a network where only
 	// Prometheus can reach it.
@@ -105,7 +110,7 @@ func (s *Server) routes() []route {
 		metrics = open
 	}
 	routes := []route{
-		{"GET /healthz", open, s.alive},
+		{"GET /healthz", open, alive},
 		{"GET /readyz", open, s.ready},
 		{"GET /metrics", metrics, s.serveMetrics},
 
@@ -151,8 +156,8 @@ func (s *Server) handler(guard func(http.Handler) http.Handler) http.Handler {
 		}
 		mux.Handle(route.pattern, handler)
 	}
-	// A browser sends the password along with a request that another site
-	// makes it post. Such a request is refused by its origin.
+	// A browser also sends the password with a POST that another site causes.
+	// Such a request is refused because of its origin.
 	return s.recoverPanics(secureHeaders(http.NewCrossOriginProtection().Handler(mux)))
 }
 
@@ -172,7 +177,8 @@ func secureHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// recoverPanics turns a bug into a 500. The stack goes to the log, not out.
+// recoverPanics responds to a panic with 500. The stack trace is logged, and is
+// not in the response.
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

@@ -283,9 +283,9 @@ func TestTrackedRef(t *testing.T) {
 	}
 }
 
-// FuzzWebhook sends bodies of all kinds with the right secret: whatever they
-// hold, the answer is one of those that there are, and nothing panics (a panic
-// answers 500).
+// FuzzWebhook sends bodies of all kinds with the right secret. The response
+// must be one of the known ones, and nothing may panic (a panic responds with
+// 500).
 func FuzzWebhook(f *testing.F) {
 	for provider, sample := range samples {
 		for _, body := range []string{sample.body, sample.odd, "", "{}", "[]", "null", `{"ref": null}`, "payload=%7B%7D", "\x00", `"`, strings.Repeat("[", 20000)} {

@@ -148,7 +148,7 @@ func TestApplyStopsWhenDockerIsOutOfReach(t *testing.T) {
 		"create secret secret: unavailable: create secret secret: The swarm does not have a leader\n= unavailable")
 }
 
-// A proxy that does not reach the daemon answers with a page, or with nothing.
+// A proxy that cannot reach the daemon responds with a page, or with nothing.
 func TestGatewaysThatReachNoDaemon(t *testing.T) {
 	for _, c := range []struct {
 		status     int

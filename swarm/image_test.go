@@ -14,7 +14,7 @@ import (
 	"kargo/swarm/swarmtest"
 )
 
-// digest is what the registry answers in these tests.
+// digest is what the registry returns in these tests.
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 func imageBed(image string) (*bed, kargo.Change) {

@@ -70,7 +70,7 @@ func (s *clientFlags) client(data dataDir) (*client, error) {
 	return c, nil
 }
 
-// controllerRuns reports whether a controller answers in the data directory.
+// controllerRuns reports whether a controller listens in the data directory.
 func (d *dataDir) controllerRuns() bool {
 	connection, err := net.DialTimeout("unix", d.state("kargo.sock"), time.Second)
 	if err != nil {

@@ -186,8 +186,8 @@ func TestSecretProblems(t *testing.T) {
 	}
 }
 
-// A Vault that takes connections and says nothing must not keep a command that
-// a person has ended. The error tells which of the two ended the request: the
+// A Vault that accepts connections and sends nothing must not delay a command
+// that a person has interrupted. The error says what ended the request: the
 // person, or the deadline of ten seconds.
 func TestCheckEndsWithThePersonAndNotWithASilentVault(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

@@ -23,7 +23,7 @@ func NewRoute(name string) *Route {
 	return &Route{name: name, labels: map[string]string{}}
 }
 
-// Notice describes what became of a label of version 1.7.
+// Notice describes the translation of one label of version 1.7.
 type Notice struct {
 	Label string
 	// Counts are the labels of version 3 that mean the same. There are none where

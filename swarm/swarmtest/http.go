@@ -148,7 +148,7 @@ func (e *Engine) handle(handler func(*http.Request) (answer, error), r *http.Req
 
 var versionPrefix = regexp.MustCompile(`^/v\d+\.\d+/`)
 
-// ServeHTTP answers one request of Docker's API.
+// ServeHTTP handles one request of Docker's API.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.URL.Path = versionPrefix.ReplaceAllString(r.URL.Path, "/")
 	w.Header().Set("Api-Version", apiVersion)

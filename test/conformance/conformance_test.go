@@ -26,8 +26,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// compare makes both renderings of an archive and answers where Kargo's
-// differs, a line each: "path: docker -> Kargo".
+// compare makes both renderings of an archive and returns where Kargo's
+// differs, one line for each difference: "path: docker -> Kargo".
 func compare(t *testing.T, archive *txtar.Archive) string {
 	t.Helper()
 	defaults, user := golden.Below(archive, "default"), golden.Below(archive, "user")

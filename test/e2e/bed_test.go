@@ -115,8 +115,8 @@ func onDocker(t *testing.T, args ...string) *scene {
 	return s.complete(args)
 }
 
-// tellOfTasks prints, where a test failed, what became of the tasks that ended
-// by themselves.
+// tellOfTasks prints, if a test failed, how the tasks ended that ended by
+// themselves.
 func (s *scene) tellOfTasks() {
 	if !s.t.Failed() {
 		return

@@ -50,8 +50,9 @@ func TestBuildPushesAnImageThatRuns(t *testing.T) {
 	}
 }
 
-// The base images of the catalogue's recipes are not to be had here. What an
-// engine says of each shows that it could read it: it looks for the base.
+// The base images of the catalogue's recipes are not available here. The
+// engine's error for each shows that it could read the recipe: it looks for the
+// base image.
 func TestRecipesOfTheCatalogueAreDockerfiles(t *testing.T) {
 	t.Parallel()
 	s := onDocker(t)

@@ -9,7 +9,7 @@ import (
 	"kargo"
 )
 
-// catalogueIn writes a catalogue of one service and answers its version.
+// catalogueIn writes a catalogue of one service and returns its version.
 func catalogueIn(t *testing.T, dir, tag string) string {
 	t.Helper()
 	writeFile(t, filepath.Join(dir, ".env.default"), "SITE_TAG="+tag+"\n")

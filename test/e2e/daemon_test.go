@@ -135,7 +135,7 @@ func isWrite(call string) bool {
 	return !strings.HasPrefix(call, "GET ") && !strings.HasPrefix(call, "HEAD ")
 }
 
-// silent answers nothing until the client gives up.
+// silent sends nothing until the client gives up.
 func silent(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 	<-r.Context().Done()
 	panic(http.ErrAbortHandler)

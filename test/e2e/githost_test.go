@@ -36,8 +36,8 @@ func (g *gitHost) run(args ...string) {
 
 var gitRepositories atomic.Int64
 
-// host makes a repository on the git host and lets the local one push to it.
-// It answers its path there.
+// host makes a repository on the git host and lets the local one push to it. It
+// returns its path there.
 func (g *gitHost) host(local *repository) string {
 	g.t.Helper()
 	name := fmt.Sprintf("e%x-%d", os.Getpid(), gitRepositories.Add(1))

@@ -11,12 +11,12 @@ import (
 	"kargo"
 )
 
-// TestImage builds the Dockerfile and runs the image as docs/running.md tells
-// people to: by the stack file docs/kargo.yml, without root, on a root file
-// system that nobody can write to. There it does its job.
+// TestImage builds the Dockerfile and runs the image as docs/running.md
+// describes: with the stack file docs/kargo.yml, without root, on a read-only
+// root file system. The controller must work there.
 //
-// It runs alone: the compiler takes all of the machine for minutes, and health
-// checks of other tests would fail for it.
+// It runs alone: the compiler uses the whole machine for minutes, and health
+// checks of other tests would fail.
 func TestImage(t *testing.T) {
 	b := newImageBed(t)
 	b.deployController()
@@ -70,7 +70,7 @@ func (b *imageBed) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs a command and answers what it prints.
+// run runs a command and returns its output.
 func (b *imageBed) run(env []string, name string, args ...string) string {
 	b.t.Helper()
 	cmd := b.command(name, args...)
@@ -148,8 +148,8 @@ func (b *imageBed) socketGroup() string {
 	return group
 }
 
-// container waits until the controller answers in its container, whose ID it
-// returns.
+// container waits until the controller in its container responds, and returns
+// the ID of the container.
 func (b *imageBed) container() string {
 	b.t.Helper()
 	var id string
@@ -170,7 +170,7 @@ func (b *imageBed) checkConfinement(container string) {
 	}
 }
 
-// push commits a workspace and pushes it. The git host tells the controller.
+// push commits a workspace and pushes it. The git host sends a webhook.
 func (b *imageBed) push(w *workspace) string {
 	b.t.Helper()
 	commit := b.repo.commit(w)

@@ -150,8 +150,8 @@ func TestKilledAfterEveryWriteInTurn(t *testing.T) {
 	})
 }
 
-// killedAfterOneWrite starts a controller and kills it after its first write;
-// it answers false once there is nothing left to write and all has settled.
+// killedAfterOneWrite starts a controller and kills it after its first write.
+// It returns false once nothing is left to write and everything has settled.
 func (s *scene) killedAfterOneWrite(commit string) bool {
 	s.t.Helper()
 	s.docker.meddle(killAt(1, true, s.kill))

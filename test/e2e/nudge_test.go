@@ -72,7 +72,7 @@ func TestPushNudgesThroughAWebhook(t *testing.T) {
 	}
 }
 
-// deliver sends a signed webhook and answers the status.
+// deliver sends a signed webhook and returns the status.
 func (s *scene) deliver(body, secret string) int {
 	s.t.Helper()
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -88,7 +88,7 @@ func TestDockerSilent(t *testing.T) {
 	s.awaitFault("", "")
 }
 
-// Docker answers 500, out of sequence, to each write in turn.
+// Docker responds to each write in turn with 500, out of sequence.
 func TestSwarmMovedOnDuringAnApply(t *testing.T) {
 	t.Parallel()
 	s := inMemory(t)

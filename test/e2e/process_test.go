@@ -117,7 +117,7 @@ func (c *controller) log() string {
 	return string(data)
 }
 
-// start starts a process and waits until it answers.
+// start starts a process and waits until it responds.
 func (c *controller) start() {
 	c.t.Helper()
 	c.launch()

@@ -24,7 +24,7 @@ func newRepository(t testing.TB) *repository {
 	return r
 }
 
-// git runs git in the work tree and answers what it prints.
+// git runs git in the work tree and returns its output.
 func (r *repository) git(args ...string) string {
 	r.t.Helper()
 	date := fmt.Sprintf("2024-01-01T00:%02d:%02dZ", len(r.hashes)/60, len(r.hashes)%60)

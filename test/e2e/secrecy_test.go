@@ -33,7 +33,7 @@ var planted = map[string]string{
 // outputs collects everything that anybody gets to see, by where.
 type outputs map[string]string
 
-// collect asks a running controller for all it tells.
+// collect collects every output of a running controller.
 func (o outputs) collect(s *scene, when string) {
 	s.t.Helper()
 	for _, args := range [][]string{{"status"}, {"status", "-o", "json"}, {"history"}, {"history", "-o", "json"}, {"history", "1"}, {"history", "2"}} {

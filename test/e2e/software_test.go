@@ -30,16 +30,16 @@ const catalogueWorkspace = "../bed/catalogue/workspace"
 const startup = 4 * time.Minute
 
 // TestCatalogueSoftware deploys services of the catalogue with real software,
-// out of images that test/bed/catalogue makes of Debian and npm packages, and
-// looks at what they do for each other. `make catalogue` runs it.
+// and checks what they do for each other. Their images are made by
+// test/bed/catalogue from Debian and npm packages. `make catalogue` runs it.
 //
 // The default files run unchanged; the workspace names images, labels and
-// passwords. Debian's versions are older than the catalogue's in part
+// passwords. Some of Debian's versions are older than the catalogue's
 // (Prometheus 2.42, Alertmanager 0.25, PostGIS 3.3 on PostgreSQL 15, MariaDB
-// 10.11, MapServer 8.0, Redis 7.0, registry 2.8) and take the same files.
+// 10.11, MapServer 8.0, Redis 7.0, registry 2.8). They read the same files.
 //
-// Not to be had are cAdvisor, which therefore gets no task, Grafana, Loki,
-// MongoDB, Traefik, THREDDS and the images of Kalisio.
+// There are no packages of cAdvisor, which therefore gets no task, of Grafana,
+// Loki, MongoDB, Traefik and THREDDS, and none of the images of Kalisio.
 func TestCatalogueSoftware(t *testing.T) {
 	if os.Getenv("KARGO_TEST_CATALOGUE") == "" {
 		t.Skip("`make catalogue` runs this: it wants images of real software")
@@ -119,7 +119,7 @@ func (b *softwareBed) addTiles() {
 	}
 }
 
-// checkHealth looks at every container: Swarm's word for a task says less.
+// checkHealth looks at every container, because Swarm says less about a task.
 func (b *softwareBed) checkHealth(t *testing.T) {
 	for _, node := range strings.Fields(testBed(t, "KARGO_TEST_NODES")) {
 		ids := strings.Fields(dockerAt(t, node, "ps", "-q", "--filter", "label=com.docker.swarm.service.name"))
@@ -270,7 +270,8 @@ func (b *softwareBed) checkMonitoring(t *testing.T) {
 	}
 }
 
-// targets are the targets that are up, by job and by what tells them apart.
+// targets returns the targets that are up, by job and by the label that
+// identifies them.
 func (b *softwareBed) targets(t *testing.T) string {
 	var answer struct {
 		Data struct {

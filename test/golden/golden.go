@@ -1,6 +1,6 @@
-// Package golden runs the tests that stand in txtar files: prose that says what
-// is shown, what is given, and, below it, what comes of that, for people to read
-// and compare. `go test -update` writes what comes of it.
+// Package golden runs tests that are txtar files. Each file has prose that
+// explains the test, the input, and the expected results. `go test -update`
+// writes the results.
 package golden
 
 import (
@@ -39,7 +39,7 @@ func Run(t *testing.T, pattern string, names []string, outcome func(*testing.T, 
 	}
 }
 
-// Archives are the files of a pattern, as seeds for fuzzing.
+// Archives returns the files of a pattern, as seeds for fuzzing.
 func Archives(tb testing.TB, pattern string) []*txtar.Archive {
 	tb.Helper()
 	var archives []*txtar.Archive

@@ -1,7 +1,7 @@
 // Command testserver is the workload of the test bed: one static binary, an image made from scratch.
 //
 //	testserver [serve] [flags]    HTTP server with switches, see below
-//	testserver get [URL...]       GET each URL and print the body; status 1 unless all answer 2xx.
+//	testserver get [URL...]       GET each URL and print the body; status 1 unless all return 2xx.
 //	                              Without a URL: /health of the server in the same container
 //	testserver print FILE...      write files to standard output
 //	testserver exit CODE [AFTER]  exit with CODE, after a duration if one is given
@@ -10,14 +10,14 @@
 // The flags of serve, each also an environment variable (-slow-start is TESTSERVER_SLOW_START):
 //
 //	-addr :80               address to listen on
-//	-version dev            what / answers
+//	-version dev            what / returns
 //	-slow-start never       wait that long before listening
-//	-unhealthy-after never  then /health answers 503
+//	-unhealthy-after never  then /health returns 503
 //	-crash-after never      then exit with -crash-code
 //	-crash-code 1
 //	-print ""               write that file to standard output before listening
 //
-// The server answers / (version and host name), /health, /fail and /recover (switch /health),
+// The server has the pages / (version and host name), /health, /fail and /recover (switch /health),
 // /env (its environment) and /file?p=PATH.
 package main
 

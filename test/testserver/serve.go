@@ -133,7 +133,8 @@ func listen(ctx context.Context, s switches, crash <-chan time.Time, out io.Writ
 	return server.Shutdown(shutdown)
 }
 
-// newHandler answers the server's pages; the clock of -unhealthy-after starts now.
+// newHandler returns a handler of the server's pages. The clock of
+// -unhealthy-after starts now.
 func newHandler(s switches) http.Handler {
 	var failing atomic.Bool
 	if s.unhealthyAfter.set {
