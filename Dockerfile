@@ -1,15 +1,15 @@
-# Kargo in an image that holds nothing but Kargo.
+# An image that contains only Kargo.
 #
 #   docker build --build-arg VERSION=1.2.3 -t kargo .
 #
-# Plain instructions only, so that builders without BuildKit understand it.
+# It has plain instructions only, so that builders without BuildKit can run it.
 
-# Any image will do that has go, sh, mkdir, and the usual certificates in
+# This can be any image with go, sh, mkdir, and the usual certificates in
 # /etc/ssl/certs/ca-certificates.crt.
 ARG BUILDER=golang:1.26
 FROM ${BUILDER} AS build
 
-# Go's own variables, for builds away from the public module proxy.
+# Go's own variables, for builds without the public module proxy.
 ARG GOPROXY
 ARG GOSUMDB
 ARG GOFLAGS
@@ -18,14 +18,14 @@ WORKDIR /src
 COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/kargo ./cmd/kargo
-# The final image has no shell to make directories with.
+# The final image has no shell, so directories are made here.
 RUN mkdir -p /out/data /out/root && mkdir -m 1777 /out/root/tmp
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# Its parent is copied, since builders keep the modes of what is inside only.
+# The parent is copied, because builders keep only the modes of what is inside.
 COPY --from=build /out/root /
-# Owned by the user below: a new volume takes over owner and mode from here.
+# It belongs to the user below. A new volume takes owner and mode from here.
 COPY --from=build --chown=65532:65532 /out/data /var/lib/kargo
 COPY --from=build /out/kargo /kargo
 
@@ -33,7 +33,7 @@ ENV KARGO_DATA=/var/lib/kargo \
     KARGO_LISTEN=:8080
 VOLUME /var/lib/kargo
 EXPOSE 8080
-# A number, so that Kubernetes can see that it is not root.
+# This is a number, so that Kubernetes can check that it is not root.
 USER 65532:65532
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["/kargo", "healthcheck"]
 ENTRYPOINT ["/kargo"]

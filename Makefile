@@ -1,12 +1,12 @@
-# What one does here, by name. `make` alone lists it.
+# `make` without a target lists the targets.
 
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# Everything that bash reads, by its first line.
+# All bash scripts, found by their first line.
 SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci examples test defaults)
-# Packages with goroutines of their own: the pure ones have none, and test/e2e runs another program.
+# Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
 .PHONY: help build demo test catalogue check lint race scripts bench vuln
@@ -17,10 +17,10 @@ help: ## this list
 build: ## bin/kargo
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/kargo ./cmd/kargo
 
-demo: build ## see it at work on a throwaway Swarm; DEMO=once ends by itself (root, Debian)
+demo: build ## a tour on a temporary Swarm; DEMO=once ends by itself (root, Debian)
 	@examples/demo/tour
 
-test: ## everything, on real engines and a real browser; installs what is missing (root, Debian)
+test: ## all tests, on real engines and a real browser; installs what is missing (root, Debian)
 	test/bed/install
 	$(MAKE) scripts
 	cd charts/test && go test -count=1 ./...
@@ -28,24 +28,24 @@ test: ## everything, on real engines and a real browser; installs what is missin
 	$(MAKE) demo DEMO=once
 	test/bed/run --git --registry --vip -- go test -timeout 20m ./...
 
-catalogue: ## the catalogue with real software, on an engine; makes the images once (root, Debian, node)
+catalogue: ## tests of the catalogue with real software, on an engine; makes the images once (root, Debian, node)
 	test/bed/install engine git images
 	test/bed/run -n 2 --git --vip -- test/bed/catalogue/run go test -count=1 -v -timeout 15m -run TestCatalogueSoftware ./test/e2e
 
-check: ## format, vet, linters, quick tests: needs nothing but Go
+check: ## format, vet, linters, quick tests; needs only Go
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }
 	go vet ./...
 	$(MAKE) lint
 	go test -short ./...
-	@if command -v shellcheck >/dev/null; then $(MAKE) scripts; else echo "no shellcheck: scripts were not checked"; fi
+	@if command -v shellcheck >/dev/null; then $(MAKE) scripts; else echo "shellcheck is not installed: scripts were not checked"; fi
 
 # The first run builds golangci-lint, which takes one to two minutes on two cores.
 lint: ## the linters of .golangci.yml
 	@[ -n "$$(find bin/golangci-lint -newer Makefile 2>/dev/null)" ] || GOBIN=$(CURDIR)/bin go install $(GOLANGCI)
 	bin/golangci-lint run ./...
 
-race: ## quick tests with the race detector, where there is a C compiler for it
-	@if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -short -race $(RACY); else echo "no gcc: races were not looked for"; fi
+race: ## quick tests with the race detector, if there is a C compiler
+	@if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -short -race $(RACY); else echo "gcc is not installed: the race detector did not run"; fi
 
 scripts: ## shellcheck of all scripts
 	shellcheck $(SCRIPTS)
@@ -54,7 +54,7 @@ bench: ## benchmarks
 	go test -short -run '^$$' -bench . -benchmem ./...
 	KARGO_TEST_LARGE=true go test -run '^TestLargeRepository$$' -v ./gitsync
 
-# Its exit status 3 means a finding; any other failure, that it could not look.
+# Exit status 3 means a finding. Any other failure means that it could not check.
 vuln: ## known vulnerabilities in what the program calls (asks vuln.go.dev)
 	GOBIN=$(CURDIR)/bin go install $(GOVULNCHECK)
-	@bin/govulncheck ./... || { [ $$? = 3 ] || echo "vuln: NOT CHECKED, see above: is vuln.go.dev out of reach?" >&2; exit 1; }
+	@bin/govulncheck ./... || { [ $$? = 3 ] || echo "vuln: NOT CHECKED, see above: can vuln.go.dev be reached?" >&2; exit 1; }

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# lib.sh - what the test bed's scripts share. Sourced, never run.
+# lib.sh - functions of all scripts of the test bed. It is sourced, never run.
 
 # LAB_NAME prefixes the cgroup and the host's network interface; LAB_ROOT holds every file of the lab.
 LAB_NAME=${LAB_NAME:-kargo}
 LAB_ROOT=${LAB_ROOT:-${TMPDIR:-/tmp}/kargo-lab-$LAB_NAME}
 
-# sshd, nft and their like live where not every user looks.
+# sshd, nft and similar programs are in directories that are not in every user's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 log() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -14,7 +14,7 @@ die() { log "$*"; exit 1; }
 # usage prints the header comment of the running script.
 usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//p}' "$0"; }
 
-# need COMMAND... fails with the install group to use when a command is missing.
+# need COMMAND... fails if a command is missing, and names the group to install.
 need() {
   local group=$1 command; shift
   for command; do
@@ -31,11 +31,11 @@ wait_for() {
   done
 }
 
-# kernel_has_ipvs tells whether engines can balance service addresses themselves.
+# kernel_has_ipvs reports whether engines can balance service addresses themselves.
 kernel_has_ipvs() { [ -e /proc/net/ip_vs ] || { modprobe ip_vs 2>/dev/null && [ -e /proc/net/ip_vs ]; }; }
 
-# free_ports COUNT prints TCP ports nobody listens on, below the ephemeral range so that no
-# outgoing connection takes one before it is used.
+# free_ports COUNT prints free TCP ports. They are below the ephemeral range, so that no outgoing
+# connection takes one before it is used.
 free_ports() {
   python3 - "$1" <<'PYTHON'
 import random, socket, sys
@@ -53,13 +53,13 @@ print(*(s.getsockname()[1] for s in held))
 PYTHON
 }
 
-# --- cgroups: each node and each `run` is one, so that a kill reaches every process of it ---
+# --- cgroups: each node and each `run` has its own, so that a kill reaches all of its processes ---
 
 CGROUPS=/sys/fs/cgroup
 
 cgroup_v2() { [ -f "$CGROUPS/cgroup.controllers" ]; }
 
-# A machine without an init system has no cgroups mounted; version 2 is one line and enough for dockerd.
+# On a machine without an init system no cgroups are mounted. Version 2 needs one line, and dockerd needs no more.
 cgroup_mount() {
   grep -qE '^[^ ]+ /sys/fs/cgroup(/[^ ]*)? cgroup2? ' /proc/mounts || mount -t cgroup2 cgroup2 "$CGROUPS"
 }
@@ -78,7 +78,7 @@ cgroup_file() {
   if cgroup_v2; then echo "$CGROUPS/$1/$3"; else echo "$CGROUPS/$2/$1/$3"; fi
 }
 
-# cgroup_enter PATH moves the calling (sub)shell into the cgroup, made when missing.
+# cgroup_enter PATH moves the calling (sub)shell into the cgroup, and makes the cgroup if it is missing.
 cgroup_enter() {
   local dir
   while read -r dir; do
@@ -88,7 +88,7 @@ cgroup_enter() {
   done < <(cgroup_dirs "$1")
 }
 
-# A new cpuset (version 1) is empty and takes no process until it is filled, from the top down.
+# A new cpuset (version 1) is empty. It accepts a process only after it and those above it are filled, from the top down.
 cpuset_inherit() {
   local at=$CGROUPS/cpuset part file
   for part in ${1//\// }; do
@@ -115,7 +115,7 @@ cgroup_thaw() {
   find "$CGROUPS/freezer/$1" -name freezer.state -exec sh -c 'for f; do echo THAWED >"$f"; done' sh {} +
 }
 
-# cgroup_kill PATH kills everything in the cgroup and below. It is frozen meanwhile, so nothing can fork away.
+# cgroup_kill PATH kills everything in the cgroup and below. It is frozen meanwhile, so that no process can fork.
 cgroup_kill() {
   [ -d "$(cgroup_file "$1" freezer .)" ] || return 0
   if [ -e "$CGROUPS/$1/cgroup.kill" ]; then
@@ -128,7 +128,7 @@ cgroup_kill() {
   wait_for 20 cgroup_empty "$1" || die "cgroup $1 still has processes: $(cgroup_processes "$1" | xargs)"
 }
 
-# cgroup_remove PATH removes the cgroup and those below; it has to be empty.
+# cgroup_remove PATH removes the cgroup and those below it. They must be empty.
 cgroup_remove() {
   local dir
   while read -r dir; do
