@@ -238,6 +238,9 @@ type Workspace struct {
 	External bool
 	// Images say which variables follow the tags of which images.
 	Images []ImageRule
+	// Directories are the stacks that lie in directories of their own, in order
+	// of name.
+	Directories []StackDirectory
 }
 
 // Mask returns a Mask that hides the secrets of the workspace: the variables
@@ -245,7 +248,11 @@ type Workspace struct {
 // and everything that was encrypted in the repository. The key is the key of
 // the digests that the mask shows.
 func (w Workspace) Mask(key []byte) Mask {
-	return NewMask(key, w.Env, w.Env.List("KARGO_SECRETS")...).WithSecrets(w.Env, w.SecretNames, w.SecretValues)
+	mask := NewMask(key, w.Env, w.Env.List("KARGO_SECRETS")...).WithSecrets(w.Env, w.SecretNames, w.SecretValues)
+	for _, directory := range w.Directories {
+		mask = mask.With(directory.Env).WithSecrets(directory.Env, directory.SecretNames, nil)
+	}
+	return mask
 }
 
 // Layer returns the name of the layer that a file of the merged configuration

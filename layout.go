@@ -10,13 +10,14 @@ import (
 const (
 	FileEnvDefault = ".env.default" // the environment of the default configuration
 	FileEnv        = ".env"         // the environment of any other layer
-	FileSettings   = "kargo.yml"    // stack options and image rules
+	FileSettings   = "kargo.yml"    // stack options, image rules, where stack directories lie
 	FileAcme       = "acme.json"    // Traefik's certificates, as the historic tool kept them
 )
 
 // LayerFolders are the folders at the top of a layer that belong to the merged
-// configuration with all that is in them. Kargo ignores every other folder.
-var LayerFolders = []string{"build", "configs", "deploy", "scripts"}
+// configuration with all that is in them. Kargo ignores every other folder, but
+// for those that kargo.yml names as places of stack directories.
+var LayerFolders = []string{"build", "configs", "deploy", "scripts", "stacks"}
 
 // LayerFiles are the files at the top of a layer that belong to the merged
 // configuration. Environment files may read further ones; merge.Reads knows

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -64,7 +65,10 @@ func (m Mask) With(env Environment) Mask {
 // WithSecrets returns a Mask that hides what is known to be secret for other
 // reasons than its name: the variables of these names, and these values.
 func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
-	m.names = map[string]bool{}
+	m.names = maps.Clone(m.names)
+	if m.names == nil {
+		m.names = map[string]bool{}
+	}
 	values = slices.Clone(values)
 	for _, name := range names {
 		m.names[EnvName(name)] = true

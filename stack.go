@@ -1,6 +1,7 @@
 package kargo
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,15 +11,18 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// StackPrefix stands before a stack's name in Swarm: stack "dbs" is the
-// namespace "kargo-dbs", its service redis is "kargo-dbs_redis".
+// StackPrefix stands before the name in Swarm of a stack of STACKS: stack "dbs"
+// is the namespace "kargo-dbs", its service redis is "kargo-dbs_redis".
 const StackPrefix = "kargo-"
 
 // Stack is what should run under one name: the rendered services of one entry
-// of STACKS, with all they need.
+// of STACKS or of one stack directory, with all they need.
 type Stack struct {
 	// Name as the workspace writes it ("dbs"). Namespace is Swarm's name.
 	Name string
+	// SwarmName is the name in Swarm where it is another one than the name with
+	// StackPrefix in front.
+	SwarmName string `json:",omitempty"`
 	// Services, Networks and Configs are sorted by name.
 	Services []Service
 	Networks []Network
@@ -41,7 +45,13 @@ type Stack struct {
 }
 
 // Namespace returns the stack's name in Swarm: "kargo-dbs".
-func (s Stack) Namespace() string { return StackPrefix + s.Name }
+func (s Stack) Namespace() string { return cmp.Or(s.SwarmName, StackPrefix+s.Name) }
+
+// NamespaceOf returns the name in Swarm of the stack that an object with these
+// labels belongs to, whether or not the stack is still wanted.
+func NamespaceOf(labels map[string]string) string {
+	return cmp.Or(labels[LabelNamespace], StackPrefix+labels[LabelStack])
+}
 
 // Digest returns the identity of the rendering: stacks with equal digests run
 // the same. It covers the specs, and the content of configs through their

@@ -147,7 +147,7 @@ func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (
 		return Desired{}, fmt.Errorf("merge revision %s: %w", revision.Short(), err)
 	}
 	desired := Desired{Workspace: workspace, Problems: problems.Printable(), tree: tree}
-	if len(workspace.Env.List("STACKS")) == 0 {
+	if len(workspace.StackNames()) == 0 {
 		return desired, nil // merge said so; there is nothing to render
 	}
 	if problems.Err() == nil { // what is wrong already gives a hook nothing to work on
@@ -174,6 +174,6 @@ func (c Compiler) judge(stacks []kargo.Stack, provenance *render.Provenance, wor
 		stacks[i].Permitted = c.Policy.Digest()
 	}
 	return permit.Check(c.Policy, permit.Input{
-		Stacks: stacks, Origins: provenance, Root: c.Root, SocketNetwork: render.SocketNetwork(workspace.Env),
+		Stacks: stacks, Origins: provenance, Root: c.Root, Directories: workspace.Directories, SocketNetwork: render.SocketNetwork(workspace.Env),
 	})
 }

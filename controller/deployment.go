@@ -153,7 +153,7 @@ func (r *Reconciler) verdicts() []kargo.StackResult {
 // putInForce notes what is in force now. Of the stacks that are not selected
 // what was in force stays so.
 func (r *Reconciler) putInForce(revision kargo.Revision, results []kargo.StackResult) {
-	r.memory.Applied = r.selection.inForce(r.memory.Applied, revision, results, r.view.workspace.Env.List("STACKS"))
+	r.memory.Applied = r.selection.inForce(r.memory.Applied, revision, results, r.view.workspace.StackNames())
 }
 
 // inForce returns what is in force after a revision was carried out for the

@@ -141,7 +141,7 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 	r.readGood()
 	var order []string
 	if !r.selection.isAll() {
-		order = r.view.workspace.Env.List("STACKS")
+		order = r.view.workspace.StackNames()
 	}
 	behavior := r.parts.Behavior
 	options := plan.Options{

@@ -55,7 +55,7 @@ type hook struct {
 // services. If no stack is named, the order is that of STACKS.
 func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook {
 	if len(stacks) == 0 || slices.Contains(stacks, kargo.AllStacks) {
-		stacks = workspace.Env.List("STACKS")
+		stacks = workspace.StackNames()
 	}
 	var found []hook
 	for _, stack := range stacks {

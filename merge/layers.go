@@ -55,20 +55,29 @@ func CheckLayerName(name string) error {
 
 // mergeLayers merges the trees file by file: of several files with one path, that
 // of the highest layer counts.
-func mergeLayers(layers []layer) (map[string]kargo.File, kargo.Problems, error) {
-	files := map[string]kargo.File{}
-	var problems kargo.Problems
+//
+// It returns, too, the folders in which any layer has stack directories.
+func mergeLayers(layers []layer) (files map[string]kargo.File, places []string, problems kargo.Problems, err error) {
+	files = map[string]kargo.File{}
 	for _, l := range layers {
 		if l.files.FS == nil {
 			continue
 		}
-		found, err := readLayer(l, files)
+		own, found := placesOf(l)
+		places = append(places, own...)
+		more, err := readLayer(l, own, files)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read the %s configuration: %w", l.name, err)
+			return nil, nil, nil, fmt.Errorf("read the %s configuration: %w", l.name, err)
 		}
-		problems = append(problems, l.named(found)...)
+		problems = append(problems, l.named(append(found, more...))...)
 	}
-	return files, append(problems, checkFolders(files)...), nil
+	for _, l := range layers {
+		if l.files.FS != nil && l.top[settingsFile] != "" && files[settingsFile].Origin != l.name {
+			problems = append(problems, l.named(checkCoveredLayout(l))...)
+		}
+	}
+	slices.Sort(places)
+	return files, slices.Compact(places), append(problems, checkFolders(files)...), nil
 }
 
 // named puts the name of a shared layer before the paths of its problems: the
@@ -92,8 +101,9 @@ func rank(layers []layer, name string) int {
 	return slices.IndexFunc(layers, func(l layer) bool { return l.name == name })
 }
 
-// readLayer adds the files of one layer to files.
-func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
+// readLayer adds the files of one layer to files. Places are the folders of its
+// stack directories.
+func readLayer(l layer, places []string, files map[string]kargo.File) (kargo.Problems, error) {
 	var problems kargo.Problems
 	add := func(source, target string) error {
 		data, err := fs.ReadFile(l.files.FS, source)
@@ -152,7 +162,7 @@ func readLayer(l layer, files map[string]kargo.File) (kargo.Problems, error) {
 			return nil, err
 		}
 	}
-	return problems, nil
+	return problems, walkPlaces(l.files.FS, places, visit)
 }
 
 // blame turns an error that is the workspace's own fault (for example a file that

@@ -58,12 +58,12 @@ type Input struct {
 func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, error) {
 	ws := kargo.Workspace{Revision: in.Revision, Root: in.Root}
 
-	files, problems, err := mergeLayers(in.layers())
+	files, places, problems, err := mergeLayers(in.layers())
 	if err != nil {
 		return ws, nil, err
 	}
 	ws.Files = files
-	if _, ok := files[envUser]; !ok {
+	if _, ok := files[envUser]; !ok && (problems.Err() != nil || !hasDirectories(ws, places)) {
 		return ws, append(problems, missingEnv(problems)...).Sort(), nil
 	}
 
@@ -76,10 +76,12 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 	problems = append(problems, env.problems...)
 	if env.problems.Err() == nil {
 		// Without an environment these would only repeat that it is wrong.
+		problems = append(problems, readDirectories(&ws, places)...)
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, checkPrometheus(ws)...)
 		problems = append(problems, readSettings(&ws, in.User.FS)...)
 		problems = append(problems, checkSecrets(ws)...)
+		problems = append(problems, checkStackReferences(ws)...)
 		problems = append(problems, renderTemplates(ws, in.layers())...)
 		problems = append(problems, renderComposeTemplates(ws)...)
 	}
@@ -111,14 +113,14 @@ func missingEnv(problems kargo.Problems) kargo.Problems {
 	return kargo.Problems{{
 		Where:   kargo.Place{File: envUser},
 		Message: "is missing",
-		Hint:    "a workspace needs one: it names the stacks",
+		Hint:    "a workspace needs one, which names the stacks, or stacks in directories of their own: stacks/NAME/compose.yml",
 	}}
 }
 
 // checkStacks refuses a workspace without stacks: an empty list must never mean
 // "remove everything".
 func checkStacks(ws kargo.Workspace) kargo.Problems {
-	if len(ws.Env.List("STACKS")) > 0 {
+	if len(ws.StackNames()) > 0 {
 		return nil
 	}
 	problem := kargo.Problem{

@@ -70,6 +70,12 @@ func workspaceText(ws kargo.Workspace) string {
 		}
 		fmt.Fprintln(&text)
 	}
+	for _, directory := range ws.Directories {
+		fmt.Fprintf(&text, "stack %s of %s\n", directory.Name, strings.Join(directory.Files, " "))
+		for _, name := range slices.Sorted(maps.Keys(directory.Env)) {
+			fmt.Fprintf(&text, "  %s %s=%q\n", directory.Lines[name], name, directory.Env[name])
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(ws.Files)) {
 		if name == ".env" || strings.HasPrefix(name, ".env.") {
 			continue

@@ -13,8 +13,9 @@ import (
 )
 
 // Reads returns the paths of what Merge may read from one layer, in order: the
-// files of kargo.LayerFolders, those of kargo.LayerFiles, the environment files
-// beside .env, and the files that these source. Links and devices are among
+// files of kargo.LayerFolders, those of kargo.LayerFiles, those of the places
+// that kargo.yml names, the environment files beside .env, and the files that
+// these source. Links and devices are among
 // them, since Merge reports those. Where an environment file decides only when
 // it runs what it sources, every file of the layer is returned, except those
 // of .git and of Kargo's own folders. Two layers with equal files at these
@@ -25,6 +26,9 @@ func Reads(layer fs.FS) ([]string, error) {
 		if err := r.walk(part); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.stackPlaces(); err != nil {
+		return nil, err
 	}
 	entries, err := fs.ReadDir(layer, ".")
 	if err != nil {
@@ -69,6 +73,18 @@ func (r *reads) walk(part string) error {
 			return fs.SkipDir
 		}
 		return nil
+	})
+}
+
+// stackPlaces adds the files of stack directories at places that kargo.yml names.
+func (r *reads) stackPlaces() error {
+	own := layer{files: kargo.Files{FS: r.layer}, top: map[string]string{settingsFile: settingsFile}}
+	places, _ := placesOf(own) // Merge reports the problems
+	return walkPlaces(r.layer, places, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			r.found[name] = true
+		}
+		return err
 	})
 }
 

@@ -31,7 +31,10 @@ func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 	if len(file.Data) > maxFile {
 		s.fail(nil, "", "is longer than %d bytes", maxFile)
 	} else if root := s.document(file.Data); root != nil {
-		s.mapping(root, "the file", map[string]func(*yaml.Node){"stacks": s.stacks, "images": s.images})
+		s.mapping(root, "the file", map[string]func(*yaml.Node){
+			"stacks": s.stacks, "images": s.images,
+			keyDirectories: func(value *yaml.Node) { s.words(keyDirectories, value) }, keyNotStacks: func(value *yaml.Node) { s.words(keyNotStacks, value) },
+		})
 	}
 	return s.problems
 }
@@ -123,13 +126,17 @@ func (s *settingsReader) entries(node *yaml.Node, what string, read func(key, va
 }
 
 func (s *settingsReader) stacks(node *yaml.Node) {
-	known := s.ws.Env.List("STACKS")
+	known := s.ws.StackNames()
 	s.entries(node, "stacks", func(stack, settings *yaml.Node) {
 		if !slices.Contains(known, stack.Value) {
-			s.fail(stack, spelling.DidYouMean(stack.Value, known), "stacks.%s is not in STACKS", stack.Value)
+			nowhere := "is not in STACKS"
+			if len(s.ws.Directories) > 0 {
+				nowhere = "is neither in STACKS nor a stack directory"
+			}
+			s.fail(stack, spelling.DidYouMean(stack.Value, known), "stacks.%s %s", stack.Value, nowhere)
 			return
 		}
-		readers := map[string]func(*yaml.Node){}
+		readers := map[string]func(*yaml.Node){keyFiles: func(value *yaml.Node) { s.files(stack.Value, value) }}
 		for _, variable := range kargo.StackVariables {
 			if variable.Key != "" {
 				readers[variable.Key] = func(value *yaml.Node) { s.set(variable.Suffix.Of(stack.Value), value) }
@@ -137,6 +144,15 @@ func (s *settingsReader) stacks(node *yaml.Node) {
 		}
 		s.mapping(settings, "stacks."+stack.Value, readers)
 	})
+}
+
+// files checks the compose files of a stack, which readDirectories has read.
+func (s *settingsReader) files(stack string, value *yaml.Node) {
+	if _, isOne := s.ws.Directory(stack); !isOne {
+		s.fail(value, "name the files in "+kargo.SuffixStack.Of(stack), "stacks.%s.%s is for stacks in directories of their own", stack, keyFiles)
+		return
+	}
+	s.words("stacks."+stack+"."+keyFiles, value)
 }
 
 // set sets a variable, unless the user's environment has it.

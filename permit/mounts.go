@@ -53,7 +53,9 @@ func (j *judge) ownFiles(source string) bool {
 	}
 	inside, ok := strings.CutPrefix(source, path.Clean(j.in.Root)+"/")
 	first, _, _ := strings.Cut(inside, "/")
-	return ok && slices.Contains(kargo.LayerFolders, first)
+	return ok && (slices.Contains(kargo.LayerFolders, first) || slices.ContainsFunc(j.in.Directories, func(d kargo.StackDirectory) bool {
+		return strings.HasPrefix(inside+"/", d.Path+"/") && !kargo.IsState(d.Path)
+	}))
 }
 
 // placeholder is what Swarm replaces in the texts of a mount by a value that no

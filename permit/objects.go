@@ -91,7 +91,7 @@ func (j *judge) claim(owners map[string]string, stack kargo.Stack, kind kargo.Ki
 	switch owner, taken := owners[key]; {
 	case taken && owner != stack.Name:
 		j.foreign(stack, kind, name, fmt.Sprintf("is one of stack %q, too", owner))
-	case inStackForm(name) && !strings.HasPrefix(name, stack.Namespace()+"_"):
+	case j.isOthers(stack, name):
 		j.foreign(stack, kind, name, "has the form of another stack's")
 	default:
 		owners[key] = stack.Name
@@ -103,6 +103,16 @@ func (j *judge) claim(owners map[string]string, stack kargo.Stack, kind kargo.Ki
 func inStackForm(name string) bool {
 	rest, ok := strings.CutPrefix(name, kargo.StackPrefix)
 	return ok && strings.Index(rest, "_") > 0
+}
+
+// isOthers reports whether a name has the form of those of another stack.
+func (j *judge) isOthers(stack kargo.Stack, name string) bool {
+	if strings.HasPrefix(name, stack.Namespace()+"_") {
+		return false
+	}
+	return inStackForm(name) || slices.ContainsFunc(j.in.Stacks, func(other kargo.Stack) bool {
+		return strings.HasPrefix(name, other.Namespace()+"_")
+	})
 }
 
 // foreign reports a name that belongs to somebody else. It is not a privilege of

@@ -37,6 +37,9 @@ type Input struct {
 	// Root is the absolute path of the merged configuration. A workspace may
 	// bind its files, which only Kargo writes.
 	Root string
+	// Directories are the stack directories below Root, which belong to the
+	// merged configuration as kargo.LayerFolders do.
+	Directories []kargo.StackDirectory
 	// SocketNetwork is the shared network on which Docker's API is reached.
 	SocketNetwork string
 }

@@ -50,8 +50,9 @@ func (m maker) endingTasks() (holds []kargo.Hold) {
 			continue
 		}
 		count := 0
+		namespaces := m.namespacesOf(stack)
 		for _, task := range m.live.Tasks {
-			if _, alive := m.index.Service(task.Service); !alive && task.Namespace == kargo.StackPrefix+stack {
+			if _, alive := m.index.Service(task.Service); !alive && slices.Contains(namespaces, task.Namespace) {
 				count++
 			}
 		}
@@ -61,6 +62,30 @@ func (m maker) endingTasks() (holds []kargo.Hold) {
 		}
 	}
 	return holds
+}
+
+// namespacesOf returns the names in Swarm that a stack has which is not wanted:
+// those of its objects that exist, or those that it may have had.
+func (m maker) namespacesOf(stack string) []string {
+	var namespaces []string
+	add := func(labels map[string]string) {
+		if m.owns(labels) && labels[kargo.LabelStack] == stack {
+			namespaces = append(namespaces, kargo.NamespaceOf(labels))
+		}
+	}
+	for _, service := range m.live.Services {
+		add(service.Spec.Labels)
+	}
+	for _, network := range m.live.Networks {
+		add(network.Labels)
+	}
+	for _, config := range m.live.Configs {
+		add(config.Labels)
+	}
+	if len(namespaces) == 0 {
+		return []string{kargo.StackPrefix + stack, stack}
+	}
+	return namespaces
 }
 
 // usage has the objects that are still needed, and the stacks whose tasks are
@@ -102,10 +127,11 @@ func (m maker) usage(removals []kargo.Change) usage {
 	leaving := map[string]bool{}
 	for _, removal := range removals {
 		leaving[removal.Name] = true
-		u.ending[kargo.StackPrefix+removal.Stack] = true
 	}
 	for _, service := range m.live.Services {
-		if !leaving[service.Name] {
+		if leaving[service.Name] {
+			u.ending[kargo.NamespaceOf(service.Spec.Labels)] = true
+		} else {
 			u.add(&service.Spec)
 			u.add(service.Previous)
 		}
@@ -122,21 +148,26 @@ func (m maker) usage(removals []kargo.Change) usage {
 // and secrets, of this instance that nothing uses any more. They wait for the
 // last task to end.
 func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Hold) {
+	ending := map[kargo.ObjectKey]bool{} // of objects whose stack has tasks that are ending
 	for _, network := range m.live.Networks {
 		if stack := network.Labels[kargo.LabelStack]; m.mayRemove(network.Labels) && !u.networks[network.Name] {
-			changes = append(changes, kargo.RemoveNetwork(stack, network, "no longer used"))
+			removal := kargo.RemoveNetwork(stack, network, "no longer used")
+			ending[removal.Key()] = u.ending[kargo.NamespaceOf(network.Labels)]
+			changes = append(changes, removal)
 		}
 	}
 	for _, config := range m.live.Configs {
 		if stack := config.Labels[kargo.LabelStack]; m.mayRemove(config.Labels) && !u.configs[config.Key()] {
-			changes = append(changes, kargo.RemoveConfig(stack, config, "no longer used"))
+			removal := kargo.RemoveConfig(stack, config, "no longer used")
+			ending[removal.Key()] = u.ending[kargo.NamespaceOf(config.Labels)]
+			changes = append(changes, removal)
 		}
 	}
 	changes = slices.DeleteFunc(changes, func(removal kargo.Change) bool {
 		hold := kargo.Hold{Kind: removal.Kind, Stack: removal.Stack, Name: removal.Name}
 		refusal, refused := m.Memory.Refused[removal.Key()]
 		switch {
-		case !m.live.TasksKnown, u.ending[kargo.StackPrefix+removal.Stack]:
+		case !m.live.TasksKnown, ending[removal.Key()]:
 			hold.Reason, hold.Until = "its removal waits for the last task to end", kargo.UntilSettled
 		case refused:
 			hold.Reason, hold.Until = "its removal waits: "+m.Mask.Text(refusal.Words), refusal.Until

@@ -2,6 +2,7 @@ package render
 
 import (
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,14 +52,31 @@ func (k knownNames) of(variable kargo.ServiceVariable) []string {
 // message.
 func checkNames(ws kargo.Workspace, report *compose.Report, exist knownNames) {
 	read, known := readVariables(ws, exist)
-	for _, variable := range slices.Sorted(maps.Keys(ws.Lines)) {
-		at := ws.PlaceOf(variable)
-		if read[variable] || ws.IsDefault(variable) {
+	check := unread{report: report, exist: exist, read: read, known: known}
+	check.variables(ws.Lines)
+	for _, directory := range ws.Directories {
+		check.variables(directory.Lines)
+	}
+}
+
+// unread checks variables against what is read.
+type unread struct {
+	report *compose.Report
+	exist  knownNames
+	read   map[string]bool
+	known  []string
+}
+
+func (u unread) variables(assigned map[string]kargo.Place) {
+	report, exist := u.report, u.exist
+	for _, variable := range slices.Sorted(maps.Keys(assigned)) {
+		at := assigned[variable]
+		if u.read[variable] || at.File == kargo.FileEnvDefault {
 			continue
 		}
 		if now, former := formerVariables[variable]; former {
 			report.Warn(at, now, "nothing reads %s", variable)
-		} else if near := spelling.Nearest(variable, known, 2); near != "" {
+		} else if near := spelling.Nearest(variable, u.known, 2); near != "" {
 			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
 		} else {
 			checkSuffix(report, exist, at, variable)
@@ -119,7 +137,7 @@ func readVariables(ws kargo.Workspace, exist knownNames) (read map[string]bool, 
 	names := maps.Clone(read)
 	for name := range ws.Files {
 		data := ws.Files[name].Data
-		if name == kargo.FileEnv {
+		if path.Base(name) == kargo.FileEnv {
 			data = withoutAssigned(data)
 		}
 		for _, found := range mention.FindAll(data, -1) {

@@ -10,24 +10,24 @@ import (
 	"kargo"
 )
 
-// stackNeeds are the stacks that each stack waits for. All of STACKS are checked,
-// even if only some are rendered: a cycle is wrong wherever it is.
+// stackNeeds are the stacks that each stack waits for. All are checked, even if
+// only some are rendered: a cycle is wrong wherever it is.
 func stackNeeds(ws kargo.Workspace, report *compose.Report, stacks []string) map[string][]string {
 	needs := map[string][]string{}
 	for _, stack := range stacks {
-		variable := kargo.SuffixNeeds.Of(stack)
-		for _, need := range ws.Env.List(variable) {
+		variable, own := kargo.SuffixNeeds.Of(stack), ws.For(stack)
+		for _, need := range own.Env.List(variable) {
 			switch {
 			case !slices.Contains(stacks, need):
-				report.Fail(ws.PlaceOf(variable), spelling.DidYouMean(need, stacks),
-					"stack %q needs %q, which is not in STACKS", stack, need)
+				report.Fail(own.PlaceOf(variable), spelling.DidYouMean(need, stacks),
+					"stack %q needs %q, which is %s", stack, need, notListed(ws))
 			case !slices.Contains(needs[stack], need):
 				needs[stack] = append(needs[stack], need)
 			}
 		}
 	}
 	for _, cycle := range cycles(stacks, needs) {
-		report.Fail(ws.PlaceOf(kargo.SuffixNeeds.Of(cycle[0])), "one of them must come first",
+		report.Fail(ws.For(cycle[0]).PlaceOf(kargo.SuffixNeeds.Of(cycle[0])), "one of them must come first",
 			"stacks need each other: %s", strings.Join(append(cycle, cycle[0]), " -> "))
 	}
 	return needs

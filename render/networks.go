@@ -42,15 +42,19 @@ func sharedNames(ws kargo.Workspace) []string {
 }
 
 // networks are those that the services of the stack name, and the shared ones,
-// which exist for every stack, declared or not.
+// which exist for every stack of STACKS, declared or not. Of a stack directory,
+// which may know nothing of them, those that it names.
 func networks(s *rendering) []kargo.Network {
 	var networks []kargo.Network
 	config := s.files.Config
 	shared := sharedNames(s.ws)
-	for _, name := range shared {
-		networks = append(networks, kargo.Network{Name: name, Shared: true, Driver: driverOverlay, Attachable: true})
-	}
 	own, external := convert.Networks(convert.NewNamespace(s.namespace), config.Networks, declared(config))
+	_, isDirectory := s.ws.Directory(s.name)
+	for _, name := range shared {
+		if _, named := own[name]; !isDirectory || named || slices.Contains(external, name) {
+			networks = append(networks, kargo.Network{Name: name, Shared: true, Driver: driverOverlay, Attachable: true})
+		}
+	}
 	for name, options := range own {
 		if slices.Contains(shared, name) {
 			continue

@@ -41,8 +41,8 @@ func (p *Provenance) Place(service string, property ...string) kargo.Place {
 			return s.files.VolumePlace(name, property[1])
 		case "networks":
 			for _, network := range sharedNetworks {
-				if _, set := p.ws.Lines[network.variable]; set && p.ws.Env[network.variable] == property[1] {
-					return p.ws.PlaceOf(network.variable)
+				if _, set := s.ws.Lines[network.variable]; set && s.ws.Env[network.variable] == property[1] {
+					return s.ws.PlaceOf(network.variable)
 				}
 			}
 			return s.files.Place("services", name, section, s.keyOf(section, property[1]))

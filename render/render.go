@@ -1,6 +1,7 @@
 // Package render turns a workspace into the stacks that should run: for each
-// entry of STACKS the compose files of its services, merged and converted to
-// Swarm's own service specs as `docker stack deploy` does.
+// entry of STACKS the compose files of its services, for each stack directory
+// its own, merged and converted to Swarm's own service specs as `docker stack
+// deploy` does.
 //
 // [Render] is the whole of it. [Trace] returns the [Provenance] of what was
 // rendered, too: the file and line of every property, and whether the catalogue
@@ -24,8 +25,8 @@ import (
 	"kargo/spelling"
 )
 
-// Render renders the named stacks of a workspace, or all of STACKS if none is
-// named, in the order of STACKS. The problems are sorted by place. A stack with
+// Render renders the named stacks of a workspace, or all if none is named, in the
+// order of kargo.Workspace.StackNames. The problems are sorted by place. A stack with
 // an error is left out.
 func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems) {
 	stacks, _, problems := Trace(ws, names...)
@@ -37,7 +38,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 	report := &compose.Report{}
 	check := swarmcheck.New()
 	defer check.Close()
-	r := &renderer{ws: ws, report: report, reader: compose.NewReader(ws, report), swarm: check}
+	r := &renderer{ws: ws, report: report, reader: compose.NewReader(report), swarm: check}
 	origins := &Provenance{ws: ws}
 	if tooMany(ws, report) {
 		return nil, origins, report.Problems()
@@ -53,7 +54,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 			origins.stacks = append(origins.stacks, rendering)
 		}
 		stack.Needs = needs[name]
-		stack.Options = options(ws, report, name)
+		stack.Options = options(ws.For(name), report, name)
 		if report.Errors() == before {
 			stacks = append(stacks, stack)
 		}
@@ -82,29 +83,32 @@ type renderer struct {
 // stack renders one stack. The second value is nil where its files could not be
 // read.
 func (r *renderer) stack(name string) (kargo.Stack, *rendering) {
-	entries := stackEntries(r.ws, r.report, name)
-	if len(entries) == 0 {
-		return kargo.Stack{}, nil
+	ws := r.ws.For(name)
+	var entries []string
+	if _, isDirectory := ws.Directory(name); !isDirectory {
+		if entries = stackEntries(ws, r.report, name); len(entries) == 0 {
+			return kargo.Stack{}, nil
+		}
 	}
 	r.entries = append(r.entries, entries...)
-	files := r.reader.Read(name, entries)
+	files := r.reader.Read(ws, name, entries)
 	if files == nil {
 		return kargo.Stack{}, nil
 	}
 	for _, service := range files.Config.Services {
 		r.services = append(r.services, service.Name)
 	}
-	return r.render(name, files)
+	return r.render(ws, name, files)
 }
 
 // render converts the configuration of one stack.
-func (r *renderer) render(name string, files *compose.Configuration) (kargo.Stack, *rendering) {
-	s := &rendering{ws: r.ws, report: r.report, swarm: r.swarm, name: name, namespace: kargo.StackPrefix + name, files: files, unordered: map[[2]string]bool{}}
+func (r *renderer) render(ws kargo.Workspace, name string, files *compose.Configuration) (kargo.Stack, *rendering) {
+	stack := kargo.Stack{Name: name, SwarmName: swarmName(ws, name)}
+	s := &rendering{ws: ws, report: r.report, swarm: r.swarm, name: name, namespace: stack.Namespace(), files: files, unordered: map[[2]string]bool{}}
 	s.objects = newObjects(s)
 	before := r.report.Errors()
 	lint(s)
 	s.jobs = readJobs(s)
-	stack := kargo.Stack{Name: name}
 	stack.Services = services(s)
 	stack.Configs = s.objects.used()
 	stack.Networks = networks(s)
@@ -119,9 +123,9 @@ func (r *renderer) render(name string, files *compose.Configuration) (kargo.Stac
 
 // rendering is the rendering of one stack.
 type rendering struct {
-	ws        kargo.Workspace
+	ws        kargo.Workspace // as the stack sees it
 	report    *compose.Report
-	name      string // as STACKS has it: "dbs"
+	name      string // as the workspace has it: "dbs"
 	namespace string // as Swarm has it: "kargo-dbs"
 	files     *compose.Configuration
 	swarm     *swarmcheck.Swarm
@@ -135,14 +139,14 @@ type rendering struct {
 // nameOf is the name in Swarm of a service of the stack's compose files.
 func (s *rendering) nameOf(service string) string { return s.namespace + "_" + service }
 
-// chosen are the stacks to render, in the order of STACKS.
+// chosen are the stacks to render, in order.
 func chosen(ws kargo.Workspace, report *compose.Report, all, names []string) []string {
 	if len(names) == 0 || slices.Contains(names, kargo.AllStacks) {
 		return all
 	}
 	for _, name := range names {
 		if !slices.Contains(all, name) {
-			report.Fail(ws.PlaceOf("STACKS"), spelling.DidYouMean(name, all), "STACKS has no stack %q", name)
+			report.Fail(ws.PlaceOf("STACKS"), spelling.DidYouMean(name, all), "%s no stack %q", whoLists(ws), name)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(name string) bool {

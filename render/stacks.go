@@ -14,7 +14,7 @@ import (
 // tooMany refuses more services than there may be, before any file is read.
 func tooMany(ws kargo.Workspace, report *compose.Report) bool {
 	listed := 0
-	for _, stack := range ws.Env.List("STACKS") {
+	for _, stack := range ws.StackNames() {
 		listed += 1 + len(ws.Env.List(kargo.SuffixStack.Of(stack)))
 	}
 	if listed <= 2*compose.MaxServices {
@@ -24,12 +24,37 @@ func tooMany(ws kargo.Workspace, report *compose.Report) bool {
 	return true
 }
 
-// stackNames are the entries of STACKS in order, without repetitions.
+// whoLists begins a message about a stack that does not exist.
+func whoLists(ws kargo.Workspace) string {
+	if len(ws.Directories) > 0 {
+		return "the workspace has"
+	}
+	return "STACKS has"
+}
+
+// notListed ends a message about a stack that does not exist.
+func notListed(ws kargo.Workspace) string {
+	if len(ws.Directories) > 0 {
+		return "neither in STACKS nor a stack directory"
+	}
+	return "not in STACKS"
+}
+
+// swarmName is the name of a stack in Swarm; "" where it is the usual one.
+func swarmName(ws kargo.Workspace, stack string) string {
+	if _, isDirectory := ws.Directory(stack); isDirectory {
+		return stack
+	}
+	return ""
+}
+
+// stackNames are the entries of STACKS in order, without repetitions, and the
+// stack directories that STACKS does not name.
 func stackNames(ws kargo.Workspace, report *compose.Report) []string {
 	at := ws.PlaceOf("STACKS")
 	var names []string
-	byVariable := map[string]string{}
-	for _, name := range ws.Env.List("STACKS") {
+	byVariable, inSwarm := map[string]string{}, map[string]string{}
+	for _, name := range ws.StackNames() {
 		variable := kargo.SuffixStack.Of(name)
 		other, taken := byVariable[variable]
 		switch {
@@ -43,9 +68,22 @@ func stackNames(ws kargo.Workspace, report *compose.Report) []string {
 			report.Warn(at, "rename one of them", "stacks %q and %q share the variable %s", other, name, variable)
 		}
 		byVariable[variable] = name
+		full := kargo.Stack{Name: name, SwarmName: swarmName(ws, name)}.Namespace()
+		if other, taken := inSwarm[full]; taken {
+			report.Fail(placeOf(ws, name), "rename one of them", "stacks %q and %q have the same name in Swarm: %s", other, name, full)
+		}
+		inSwarm[full] = name
 		names = append(names, name)
 	}
 	return names
+}
+
+// placeOf is the place that makes a stack one: its directory, or STACKS.
+func placeOf(ws kargo.Workspace, stack string) kargo.Place {
+	if directory, isOne := ws.Directory(stack); isOne {
+		return kargo.Place{File: directory.Path}
+	}
+	return ws.PlaceOf("STACKS")
 }
 
 // stackEntries are the entries of <STACK>_STACK in order, without repetitions.
@@ -76,7 +114,7 @@ func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []st
 // unlisted are the variables <STACK>_STACK of stacks that are not in STACKS.
 func unlisted(ws kargo.Workspace) []string {
 	listed := map[string]bool{}
-	for _, stack := range ws.Env.List("STACKS") {
+	for _, stack := range ws.StackNames() {
 		listed[kargo.SuffixStack.Of(stack)] = true
 	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ws.Lines)), func(name string) bool {

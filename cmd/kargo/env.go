@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 				return err
 			}
 			values := desired.Workspace.Env
-			if values["STACKS"] == "" { // the environment files could not be read
+			if len(desired.Workspace.StackNames()) == 0 { // the environment files could not be read
 				if err := refuse(cmd, desired.Problems); err != nil {
 					return err
 				}
@@ -62,6 +63,15 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 	return cmd
 }
 
+// servicesOf returns the services of a stack, or the compose files of one that
+// lies in a directory of its own.
+func servicesOf(workspace kargo.Workspace, stack string) string {
+	if directory, isOne := workspace.Directory(stack); isOne {
+		return strings.Join(directory.Files, " ")
+	}
+	return workspace.Env[kargo.SuffixStack.Of(stack)]
+}
+
 func infoCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
@@ -76,11 +86,10 @@ and each stack with its services.`,
 			if err != nil {
 				return err
 			}
-			values := desired.Workspace.Env
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), s.workspace)
-			for _, stack := range values.List("STACKS") {
-				fmt.Fprintf(out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(values[kargo.SuffixStack.Of(stack)]))
+			for _, stack := range desired.Workspace.StackNames() {
+				fmt.Fprintf(out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(servicesOf(desired.Workspace, stack)))
 			}
 			return refuse(cmd, desired.Problems)
 		},

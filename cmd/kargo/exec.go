@@ -56,7 +56,7 @@ func words(args []string) []string {
 // not be: scripts and builds do not use them.
 func (s *workspaceFlags) readForScripts(cmd *cobra.Command) (kargo.Workspace, error) {
 	desired, err := s.read(cmd.Context())
-	if err == nil && desired.Workspace.Env["STACKS"] == "" {
+	if err == nil && len(desired.Workspace.StackNames()) == 0 {
 		err = refuse(cmd, desired.Problems)
 	}
 	return desired.Workspace, err

@@ -58,7 +58,7 @@ func (e explainer) explain(what string) error {
 	workspace := e.desired.Workspace
 	name := strings.TrimPrefix(what, ".kargo/")
 	if _, declared := workspace.Env[what]; declared {
-		return e.variable(what)
+		return e.variable(workspace, what)
 	}
 	if file, exists := workspace.Files[name]; exists {
 		return e.file(name, file)
@@ -85,8 +85,8 @@ func (e explainer) explain(what string) error {
 }
 
 // variable lists the assignments of a variable; the last one counts.
-func (e explainer) variable(name string) error {
-	workspace := e.desired.Workspace
+// The workspace is as the one sees it who reads the variable.
+func (e explainer) variable(workspace kargo.Workspace, name string) error {
 	fmt.Fprintf(e.out, "%s=%q\n", name, e.mask.Value(name, workspace.Env[name]))
 	places := workspace.Assignments[name]
 	if len(places) == 0 {
@@ -161,14 +161,15 @@ func (e explainer) variables(trail kargo.Trail) error {
 		return nil
 	}
 	said := map[string]bool{}
+	workspace := e.desired.Workspace.For(trail.Stack)
 	for _, m := range trail.Mentions {
 		for _, name := range m.Variables {
-			if _, declared := e.desired.Workspace.Env[name]; !m.Counts || !declared || said[name] {
+			if _, declared := workspace.Env[name]; !m.Counts || !declared || said[name] {
 				continue
 			}
 			said[name] = true
 			fmt.Fprintln(e.out)
-			if err := e.variable(name); err != nil {
+			if err := e.variable(workspace, name); err != nil {
 				return err
 			}
 		}

@@ -22,23 +22,21 @@ import (
 // what they hold together, so that a hostile workspace cannot exhaust the
 // memory of the controller.
 type Reader struct {
-	ws     kargo.Workspace
 	report *Report
 	budget budget
 }
 
 // NewReader returns a reader that reports to report.
-func NewReader(ws kargo.Workspace, report *Report) *Reader {
-	return &Reader{ws: ws, report: report}
-}
+func NewReader(report *Report) *Reader { return &Reader{report: report} }
 
-// Read reads a stack. The entries are those of <STACK>_STACK, in order: each
-// has a file, deploy/<entry>.yml, and may have an extension. Read returns nil
-// where it reported an error.
-func (r *Reader) Read(stack string, entries []string) *Configuration {
+// Read reads a stack of the workspace as the stack sees it (kargo.Workspace.For).
+// The entries are those of <STACK>_STACK, in order: each has a file,
+// deploy/<entry>.yml, and may have an extension. A stack directory has no
+// entries. Read returns nil where it reported an error.
+func (r *Reader) Read(ws kargo.Workspace, stack string, entries []string) *Configuration {
 	s := &reading{
-		ws: r.ws, report: r.report, budget: &r.budget, stack: stack, entries: entries,
-		tree: newTree(r.ws, r.report), conditions: map[dependency]kargo.NeedCondition{},
+		ws: ws, report: r.report, budget: &r.budget, stack: stack, entries: entries,
+		tree: newTree(ws, r.report), conditions: map[dependency]kargo.NeedCondition{},
 	}
 	before := r.report.Errors()
 	for _, stage := range stages {
@@ -49,7 +47,7 @@ func (r *Reader) Read(stack string, entries []string) *Configuration {
 	}
 	return &Configuration{
 		Config: s.config, Files: s.files, Tree: s.tree,
-		ws: r.ws, stack: stack, conditions: s.conditions,
+		ws: ws, stack: stack, conditions: s.conditions,
 	}
 }
 

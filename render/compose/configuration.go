@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	pathlib "path"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,9 @@ func placeIn(files []*File, path ...string) kargo.Place {
 		}
 	}
 	if len(path) == 0 {
+		if len(files) > 0 {
+			return kargo.Place{File: pathlib.Dir(files[0].Path)}
+		}
 		return kargo.Place{File: "deploy"}
 	}
 	return placeIn(files, path[:len(path)-1]...)

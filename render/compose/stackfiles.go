@@ -9,9 +9,33 @@ import (
 	"kargo/spelling"
 )
 
-// readFiles reads the files of all entries of the stack in order: for each
-// entry its own file, then its extension, then its constraints.
+// readFiles reads the files of the stack in order: those of its directory, or
+// those of its entries.
 func readFiles(s *reading) {
+	if directory, isOne := s.ws.Directory(s.stack); isOne {
+		readDirectory(s, directory)
+	} else {
+		readEntries(s)
+	}
+	s.tree.startWith(s.files)
+}
+
+// readDirectory reads the files of a stack directory, then its constraints.
+func readDirectory(s *reading, directory kargo.StackDirectory) {
+	for _, file := range directory.Files {
+		if f := parse(s.report, file, s.stack, s.ws.Files[file].Data); f != nil {
+			applyTags(s.files, f)
+			s.files = append(s.files, f)
+		}
+	}
+	if f := constraintFile(s, s.stack, slices.Clone(s.files)); f != nil {
+		s.files = append(s.files, f)
+	}
+}
+
+// readEntries reads for each entry its own file, then its extension, then its
+// constraints.
+func readEntries(s *reading) {
 	listed := s.ws.PlaceOf(kargo.SuffixStack.Of(s.stack))
 	extensions := map[string]string{}
 	for _, entry := range s.entries {
@@ -35,7 +59,6 @@ func readFiles(s *reading) {
 			s.files = append(s.files, f)
 		}
 	}
-	s.tree.startWith(s.files)
 }
 
 // readFile reads deploy/<name>.yml for an entry and puts it above the files
