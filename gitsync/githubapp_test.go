@@ -156,9 +156,9 @@ func TestGitHubAppIsRefused(t *testing.T) {
 		key  []byte
 		want string
 	}{
-		{"another key", "team/workspace", stranger.pem(), "look up the installation of the GitHub App: GitHub answers 401 A JSON web token could not be decoded " +
+		{"another key", "team/workspace", stranger.pem(), "look up the installation of the GitHub App: GitHub responds with 401 A JSON web token could not be decoded " +
 			"(is the private key the app's, and is the clock right?)"},
-		{"not installed", "team/other", host.pem(), "look up the installation of the GitHub App: GitHub answers 404 Not Found (is the app installed where the repository is?)"},
+		{"not installed", "team/other", host.pem(), "look up the installation of the GitHub App: GitHub responds with 404 Not Found (is the app installed where the repository is?)"},
 		{"no key", "team/workspace", []byte("garbage"), "read the key of the GitHub App: it holds no key in PEM"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -128,7 +128,7 @@ func explain(image, domain string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		words = fmt.Sprintf("no answer within %s", timeout)
 	case errors.As(err, &answer):
-		words = "the registry answers " + strings.ToLower(http.StatusText(answer.StatusCode))
+		words = "the registry responds: " + strings.ToLower(http.StatusText(answer.StatusCode))
 		switch answer.StatusCode {
 		case http.StatusUnauthorized, http.StatusForbidden:
 			words, hint = "the registry refuses access", "do its credentials allow reading? see --registry-auth-file"

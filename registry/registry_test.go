@@ -164,8 +164,8 @@ func TestRefusals(t *testing.T) {
 	for code, want := range map[int]string{
 		http.StatusNotFound:        "the registry has no such repository (some say so too where the account may not read it)",
 		http.StatusForbidden:       "the registry refuses access (do its credentials allow reading? see --registry-auth-file)",
-		http.StatusTooManyRequests: "the registry answers too many requests (ask less often: --images-interval)",
-		http.StatusNotImplemented:  "the registry answers not implemented",
+		http.StatusTooManyRequests: "the registry responds: too many requests (ask less often: --images-interval)",
+		http.StatusNotImplemented:  "the registry responds: not implemented",
 	} {
 		status = code
 		wantTags(t, &registry.Client{}, host+"/team/app", prefix+want)

@@ -131,12 +131,12 @@ func TestReferencesThatCannotBeResolved(t *testing.T) {
 		{"A=ref+vault:secret/nosuch#a", asIs, kargo.Invalid, "there is no secret secret/nosuch"},
 		{"A=ref+vault:secret/gone#a", asIs, kargo.Invalid, "the secret secret/gone was deleted"},
 		{"A=ref+vault:old/nosuch#a", asIs, kargo.Invalid, "there is no secret old/nosuch"},
-		{"A=ref+vault:elsewhere/db#a", asIs, kargo.Unavailable, "Vault answers 403: preflight capability check returned 403"},
+		{"A=ref+vault:elsewhere/db#a", asIs, kargo.Unavailable, "Vault responds with 403: preflight capability check returned 403"},
 		{"A=ref+vault:secret/platform/db", asIs, kargo.Invalid, "it is not PATH#KEY"},
 		{"A=ref+vault:../sys/seal#a", asIs, kargo.Invalid, "it is not PATH#KEY"},
 		{"A=ref+vault:secret/platform/db#password", nothing, kargo.Invalid, "no Vault is given"},
-		{"A=ref+vault:secret/platform/db#password", sealed, kargo.Unavailable, "Vault answers 503: Vault is sealed"},
-		{"A=ref+vault:secret/platform/db#password", with(func(o *secrets.Options) { o.Vault.Token = given("wrong") }), kargo.Unavailable, "Vault answers 403: permission denied"},
+		{"A=ref+vault:secret/platform/db#password", sealed, kargo.Unavailable, "Vault responds with 503: Vault is sealed"},
+		{"A=ref+vault:secret/platform/db#password", with(func(o *secrets.Options) { o.Vault.Token = given("wrong") }), kargo.Unavailable, "Vault responds with 403: permission denied"},
 		{"A=ref+vault:secret/platform/db#password", with(func(o *secrets.Options) { o.Vault.CA = nil }), kargo.Unavailable, "certificate signed by unknown authority"},
 		{"A=ref+vault:secret/platform/db#password", with(func(o *secrets.Options) { o.Vault.Address = "https://127.0.0.1:1" }), kargo.Unavailable, "connection refused"},
 		{"A=ref+nosuch:a", asIs, kargo.Invalid, "no such kind of reference"},
@@ -180,7 +180,7 @@ func TestVaultIsAskedOnce(t *testing.T) {
 	}
 	options.Vault.SecretID = given("wrong")
 	_, err := read(t, options, ".env", text)
-	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "log in: Vault answers 400: invalid role or secret ID") {
+	if kargo.FaultOf(err) != kargo.Unavailable || !strings.Contains(kargo.Explain(err), "log in: Vault responds with 400: invalid role or secret ID") {
 		t.Errorf("with a wrong secret id: %v", err)
 	}
 }
@@ -198,7 +198,7 @@ func TestSOPSByVault(t *testing.T) {
 	}
 	vault.Seal(true)
 	_, err := read(t, options, "a.env", sealed)
-	want := "a.env: is encrypted with SOPS for Vault " + vault.Address + "/v1/transit/keys/kargo, and that key is not available: Vault answers 503: Vault is sealed"
+	want := "a.env: is encrypted with SOPS for Vault " + vault.Address + "/v1/transit/keys/kargo, and that key is not available: Vault responds with 503: Vault is sealed"
 	if kargo.FaultOf(err) != kargo.Unavailable || kargo.Explain(err) != want {
 		t.Errorf("got  %s: %v\nwant %s", kargo.FaultOf(err), err, want)
 	}

@@ -177,9 +177,9 @@ func vaultError(err error) error {
 		return err
 	}
 	if len(answer.Errors) == 0 {
-		return fmt.Errorf("Vault answers %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+		return fmt.Errorf("Vault responds with %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	}
-	return fmt.Errorf("Vault answers %d: %s", answer.StatusCode, strings.TrimSpace(strings.Join(answer.Errors, "; ")))
+	return fmt.Errorf("Vault responds with %d: %s", answer.StatusCode, strings.TrimSpace(strings.Join(answer.Errors, "; ")))
 }
 
 // errNoSecret is the error of a store that is available and has no such value.

@@ -30,7 +30,7 @@ func Listen(address string) (net.Listener, error) {
 	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		conn.Close()
-		return nil, fmt.Errorf("listen on %s: another process answers there", path)
+		return nil, fmt.Errorf("listen on %s: another process listens there", path)
 	}
 	listener, err := listenPrivately(path)
 	if err != nil {

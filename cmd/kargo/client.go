@@ -31,7 +31,7 @@ type client struct {
 
 // errNoController reports that nothing serves the data directory.
 var errNoController = &kargo.Error{
-	Fault: kargo.Unavailable, Err: errors.New("no controller answers"),
+	Fault: kargo.Unavailable, Err: errors.New("no controller responds"),
 	Hint: "is `kargo serve` running? name its data directory with --data, or its address with --url",
 }
 
@@ -86,7 +86,7 @@ func (s *clientFlags) authorise(c *client) error {
 	if err != nil || address.Host == "" {
 		return usagef("--url takes an address like https://kargo.example")
 	}
-	if ip := net.ParseIP(address.Hostname()); address.Scheme != "https" && address.Hostname() != "localhost" && !ip.IsLoopback() {
+	if address.Scheme != "https" && !kargo.IsLoopback(address.Hostname()) {
 		return usagef("--url: the token would be sent unencrypted; use https://")
 	}
 	token, err := s.apiToken.read()
@@ -138,7 +138,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		return nil
 	}
 	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-		return kargo.Errorf(kargo.Unavailable, "read answer of the controller: %w", err)
+		return kargo.Errorf(kargo.Unavailable, "read the response of the controller: %w", err)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func refusal(response *http.Response) error {
 	var problem server.Problem
 	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil || json.Unmarshal(data, &problem) != nil || problem.Message == "" {
-		return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("not an answer of a controller: %s", response.Status),
+		return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("not the response of a controller: %s", response.Status),
 			Hint: "does the address lead to Kargo, or to a proxy before it?"}
 	}
 	return problem.Err()

@@ -30,7 +30,7 @@ func TestTheControllersErrorIsTheCommands(t *testing.T) {
 		},
 		{
 			"a proxy", `<h1>Bad Gateway</h1>`, http.StatusBadGateway, 3,
-			"kargo: not an answer of a controller: 502 Bad Gateway\nhint: does the address lead to Kargo, or to a proxy before it?\n",
+			"kargo: not the response of a controller: 502 Bad Gateway\nhint: does the address lead to Kargo, or to a proxy before it?\n",
 		},
 	} {
 		t.Run(test.about, func(t *testing.T) {

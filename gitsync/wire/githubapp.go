@@ -155,7 +155,7 @@ func (a *githubApp) renew(ctx context.Context, r *Remote, key *rsa.PrivateKey) e
 		return whileDoing("get a token for the GitHub App", err)
 	}
 	if given.Token == "" {
-		return errors.New("get a token for the GitHub App: there is none in the answer")
+		return errors.New("get a token for the GitHub App: the response has none")
 	}
 	r.sent.add(given.Token)
 	a.current, a.expires = given.Token, given.Expires
@@ -207,7 +207,7 @@ func refusedByAPI(status int, data []byte) error {
 	case http.StatusForbidden, http.StatusUnprocessableEntity:
 		hint = "may the app read contents of this repository?"
 	}
-	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("GitHub answers %d %s", status, kargo.PrintableLine(said.Message))}
+	return &kargo.Error{Fault: kargo.Unavailable, Hint: hint, Err: fmt.Errorf("GitHub responds with %d %s", status, kargo.PrintableLine(said.Message))}
 }
 
 // whileDoing adds to an error what was being done, and keeps its hint.

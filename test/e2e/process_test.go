@@ -121,7 +121,7 @@ func (c *controller) log() string {
 func (c *controller) start() {
 	c.t.Helper()
 	c.launch()
-	until(c.t, "the controller answers", func() bool {
+	until(c.t, "the controller responds", func() bool {
 		select {
 		case <-c.exited:
 			c.t.Fatalf("the controller ended at once:\n%s", c.log())
