@@ -65,7 +65,7 @@ func (s Stack) Digest() string {
 	}
 	c := content{Networks: s.Networks, Needs: s.Needs}
 	for _, service := range s.Services {
-		service.Pinned = "" // says what ran, not what is wanted
+		service.Pinned, service.Granted = "", nil // say what ran and what was judged, not what is wanted
 		c.Services = append(c.Services, service)
 	}
 	for _, config := range s.Configs {
@@ -93,6 +93,10 @@ type Service struct {
 	// Pinned is the image with its digest, where it is known what ran well: a
 	// rollback runs that and nothing newer under the same tag.
 	Pinned string `json:",omitempty"`
+	// Granted are the privileges that the operator's policy (package permit)
+	// lets pass because the catalogue asks for them, in its words. They are no
+	// part of the rendering.
+	Granted []string `json:",omitempty"`
 }
 
 // Need is a condition on another service of the same stack.

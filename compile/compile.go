@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"kargo"
@@ -162,18 +163,56 @@ func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (
 	rendered, provenance, problems := render.Trace(workspace, stacks...)
 	desired.Stacks, desired.Provenance = rendered, provenance
 	desired.Problems = append(desired.Problems, problems...)
-	desired.Problems = append(desired.Problems, c.judge(rendered, provenance, workspace)...)
 	desired.Labels, problems = render.NodeLabels(workspace)
-	desired.Problems = append(desired.Problems, problems...).Sort().Printable()
+	desired.Problems = append(desired.Problems, problems...)
+	desired.Problems = append(desired.Problems, c.judge(desired)...).Sort().Printable()
 	return desired, nil
 }
 
-// judge holds stacks against the operator's policy.
-func (c Compiler) judge(stacks []kargo.Stack, provenance *render.Provenance, workspace kargo.Workspace) kargo.Problems {
-	for i := range stacks {
-		stacks[i].Permitted = c.Policy.Digest()
+// judge holds what is desired against the operator's policy, and notes in the
+// stacks what it permits.
+func (c Compiler) judge(desired Desired) kargo.Problems {
+	in := c.judged(desired)
+	granted := permit.Granted(c.Policy, in)
+	for i := range desired.Stacks {
+		desired.Stacks[i].Permitted = c.Policy.Digest()
+		for j, service := range desired.Stacks[i].Services {
+			desired.Stacks[i].Services[j].Granted = granted[service.Name]
+		}
 	}
-	return permit.Check(c.Policy, permit.Input{
-		Stacks: stacks, Origins: provenance, Root: c.Root, Directories: workspace.Directories, SocketNetwork: render.SocketNetwork(workspace.Env),
-	})
+	return permit.Check(c.Policy, in)
+}
+
+// judged is what the policy looks at.
+func (c Compiler) judged(desired Desired) permit.Input {
+	in := permit.Input{
+		Stacks: desired.Stacks, Labels: desired.Labels, Root: c.Root,
+		Files: slices.Collect(maps.Keys(desired.Workspace.Files)),
+	}
+	if desired.Provenance != nil {
+		in.Origins = desired.Provenance
+	}
+	seen := map[permit.SharedNetwork]bool{}
+	add := func(env kargo.Environment) {
+		for _, network := range render.SharedNetworks(env) {
+			if shared := permit.SharedNetwork(network); !seen[shared] {
+				seen[shared] = true
+				in.Shared = append(in.Shared, shared)
+			}
+		}
+	}
+	add(desired.Workspace.Env)
+	for _, directory := range desired.Workspace.Directories {
+		add(directory.Env)
+	}
+	return in
+}
+
+// Refuses returns the operator's last word on the changes of a plan, which is made
+// of what a revision desires and of what was seen of Swarm: why an instance must not
+// send a change.
+func (c Compiler) Refuses(instance string, desired Desired, live kargo.Cluster) func(kargo.Stack, kargo.Change) []string {
+	in := c.judged(desired)
+	in.Instance = instance
+	return permit.NewJudge(c.Policy, in, live).Refuses
 }

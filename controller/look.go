@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/plan"
 )
 
@@ -144,7 +145,12 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		order = r.view.workspace.StackNames()
 	}
 	behavior := r.parts.Behavior
+	var whole compile.Desired
+	if r.view.whole != nil {
+		whole = *r.view.whole
+	}
 	options := plan.Options{
+		Refuses:     r.parts.Compiler.Refuses(behavior.Instance, whole, r.sight.cluster),
 		Instance:    behavior.Instance,
 		Revision:    r.view.revision(),
 		Now:         time.Now(),

@@ -24,7 +24,7 @@ func judged(t *testing.T, ws kargo.Workspace) []string {
 	}
 	var said []string
 	for _, problem := range permit.Check(policy, permit.Input{
-		Stacks: stacks, Origins: provenance, Root: ws.Root, SocketNetwork: render.SocketNetwork(ws.Env),
+		Stacks: stacks, Origins: provenance, Root: ws.Root, Files: slices.Collect(maps.Keys(ws.Files)), Shared: shared(ws),
 	}) {
 		said = append(said, problem.String())
 	}
@@ -62,4 +62,12 @@ func TestRestrictedPolicyJudgesWhatAWorkspaceSets(t *testing.T) {
 	if !slices.ContainsFunc(strings.Split(said, "\n"), func(line string) bool { return strings.Contains(line, "mounts the node's /etc/") }) {
 		t.Errorf("REDIS_VOLUME_PATH passes:\n%s", said)
 	}
+}
+
+// shared are the networks that join the stacks.
+func shared(ws kargo.Workspace) (networks []permit.SharedNetwork) {
+	for _, network := range render.SharedNetworks(ws.Env) {
+		networks = append(networks, permit.SharedNetwork(network))
+	}
+	return networks
 }

@@ -55,7 +55,7 @@ func TestFieldsThatComposeFilesCannotSay(t *testing.T) {
 			}}}
 		}), `service kargo-web_app mounts the node's {{…}}, which rule bind-mounts`},
 		{swarm.TaskSpec{Runtime: swarm.RuntimePlugin, PluginSpec: &swarm.RuntimeSpec{Remote: "x"}},
-			`service kargo-web_app is a plugin of the engine, which rule plugins`},
+			`service kargo-web_app is a plugin of the engine, or runs in no container, which rule plugins`},
 		{swarm.TaskSpec{Resources: &swarm.ResourceRequirements{Reservations: &swarm.Resources{
 			GenericResources: []swarm.GenericResource{{NamedResourceSpec: &swarm.NamedGenericResource{Kind: "fpga", Value: "1"}}},
 		}}}, `service kargo-web_app reserves fpga, which rule devices`},

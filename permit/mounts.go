@@ -2,63 +2,66 @@ package permit
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
-	"kargo"
+	units "github.com/docker/go-units"
 
 	"github.com/docker/docker/api/types/mount"
 )
 
 // mount judges one mount.
-func (j *judge) mount(m mount.Mount, say say) {
+func (e *examiner) mount(m mount.Mount, say say) {
 	at := []string{"volumes", m.Target}
+	template(m.Target, "the target of a mount", say, at...)
 	switch m.Type {
 	case mount.TypeBind, mount.TypeNamedPipe:
-		j.hostPath(m.Source, say, at...)
+		e.hostPath(m.Source, m.ReadOnly, say, at...)
 		if m.BindOptions != nil {
 			propagation(m.BindOptions.Propagation, say, at...)
 		}
 	case mount.TypeVolume, "":
-		j.volume(m, say, at...)
+		e.volume(m, say, at...)
 	case mount.TypeCluster:
 		say("cluster-volumes", m.Source, "mounts the cluster volume "+m.Source, at...)
 	case mount.TypeImage:
-		j.image(m.Source, say, at...)
+		image(m.Source, say, at...)
 	case mount.TypeTmpfs:
+		memory(m.TmpfsOptions, say, at...)
 	default:
 		say("volume-drivers", string(m.Type), fmt.Sprintf("has a mount of the unknown type %q", m.Type), at...)
 	}
 }
 
 // hostPath judges a path of a node that a container can see.
-func (j *judge) hostPath(source string, say say, at ...string) {
+func (e *examiner) hostPath(source string, readOnly bool, say say, at ...string) {
 	source = cleaned(source)
 	if reachesSocket(source) {
 		say("docker-socket", source, "mounts "+source+", which gives access to Docker itself", at...)
 	}
-	if !j.ownFiles(source) {
-		say("bind-mounts", source, "mounts the node's "+source, at...)
+	if readOnly && e.isRendered(source) {
+		return
 	}
+	what := "mounts the node's " + source
+	if e.isRendered(source) {
+		what = "can write to " + source + " of the merged configuration"
+	}
+	say("bind-mounts", source, what, at...)
 }
 
-// ownFiles reports whether a path belongs to the merged configuration, which
-// Kargo writes for each revision. State folders do not: a link that one service
-// left there could lead another service anywhere.
-func (j *judge) ownFiles(source string) bool {
-	if j.in.Root == "" {
-		return false
-	}
-	inside, ok := strings.CutPrefix(source, path.Clean(j.in.Root)+"/")
-	first, _, _ := strings.Cut(inside, "/")
-	return ok && (slices.Contains(kargo.LayerFolders, first) || slices.ContainsFunc(j.in.Directories, func(d kargo.StackDirectory) bool {
-		return strings.HasPrefix(inside+"/", d.Path+"/") && !kargo.IsState(d.Path)
-	}))
+// isRendered reports whether a path is a file of the merged configuration, or a
+// folder that has some: Kargo writes these for each revision. Whatever else is
+// below the root may be a link that a container left there.
+func (e *examiner) isRendered(source string) bool {
+	inside, ok := strings.CutPrefix(source, path.Clean(e.in.Root)+"/")
+	return ok && e.in.Root != "" && e.rendered[inside]
 }
 
-// placeholder is what Swarm replaces in the texts of a mount by a value that no
+// placeholder is what Swarm replaces in the texts of a task by a value that no
 // workspace chooses freely. A service's name has no slash and no dot.
 var placeholder = regexp.MustCompile(`\{\{\s*\.(?:Service\.(?:ID|Name)|Node\.(?:ID|Hostname|Platform\.(?:OS|Architecture))|Task\.(?:ID|Name|Slot))\s*\}\}`)
 
@@ -66,9 +69,21 @@ var placeholder = regexp.MustCompile(`\{\{\s*\.(?:Service\.(?:ID|Name)|Node\.(?:
 // permits it.
 const computed = "{{…}}"
 
+// isComputed reports whether Swarm completes a text with more than placeholders.
+func isComputed(text string) bool {
+	return strings.Contains(placeholder.ReplaceAllString(text, ""), "{{")
+}
+
+// template judges a text that Swarm completes on the node.
+func template(text, what string, say say, property ...string) {
+	if isComputed(text) {
+		say("templates", computed, "has a template in "+what+" that can become any text", property...)
+	}
+}
+
 // cleaned returns a path in its final form. The path of a template can be any.
 func cleaned(source string) string {
-	if strings.Contains(placeholder.ReplaceAllString(source, ""), "{{") {
+	if isComputed(source) {
 		return computed
 	}
 	source = strings.ReplaceAll(source, `\`, "/")
@@ -105,52 +120,124 @@ func propagation(p mount.Propagation, say say, at ...string) {
 	say("mount-propagation", string(p), "has a mount with the propagation "+string(p), at...)
 }
 
+// memory judges a file system in memory.
+func memory(options *mount.TmpfsOptions, say say, at ...string) {
+	if options == nil {
+		options = &mount.TmpfsOptions{}
+	}
+	memorySize(options.SizeBytes, say, at...)
+	for _, option := range options.Options {
+		flag(strings.Join(option, "="), say, at...)
+	}
+}
+
+// memorySize judges how much memory a file system may take; 0 is no limit.
+func memorySize(bytes int64, say say, at ...string) {
+	value, what := "unlimited", "has a tmpfs without a size"
+	if bytes > 0 {
+		value, what = strconv.FormatInt(bytes, 10), "has a tmpfs of "+units.BytesSize(float64(bytes))
+	}
+	say(ruleMemoryMounts, value, what, at...)
+}
+
+// flag judges one option of mount(8).
+func flag(option string, say say, at ...string) {
+	if option == "" {
+		return
+	}
+	if isComputed(option) {
+		option = computed
+	}
+	say(ruleVolumeOptions, option, fmt.Sprintf("has a volume with the mount option %q", option), at...)
+}
+
 // volume judges a volume: its owner, its driver and the options of that.
-func (j *judge) volume(m mount.Mount, say say, at ...string) {
-	if m.Source != "" && !strings.HasPrefix(m.Source, j.stack.Namespace()+"_") {
+func (e *examiner) volume(m mount.Mount, say say, at ...string) {
+	if m.Source != "" && !strings.HasPrefix(m.Source, e.stack.Namespace()+"_") {
 		say("external-volumes", m.Source, "mounts the volume "+m.Source, at...)
 	}
-	if m.VolumeOptions == nil || m.VolumeOptions.DriverConfig == nil {
+	template(m.Source, "the name of a volume", say, at...)
+	if m.VolumeOptions == nil {
 		return
+	}
+	for key, value := range m.VolumeOptions.Labels {
+		template(key+value, "the label of a volume", say, at...)
 	}
 	driver := m.VolumeOptions.DriverConfig
-	if driver.Name != "" && driver.Name != "local" {
+	switch {
+	case driver == nil:
+	case isComputed(driver.Name):
+		say("volume-drivers", computed, "has a volume of the driver "+computed, at...)
+	case driver.Name != "" && driver.Name != "local":
 		say("volume-drivers", driver.Name, "has a volume of the driver "+driver.Name, at...)
-		return
+	default:
+		e.localVolume(driver.Options, say, at...)
 	}
-	j.localVolume(driver.Options, say, at...)
 }
 
 // localVolume judges the options of Docker's own driver, which are those of
-// mount(8): a volume can be a path or a disk of the node.
-func (j *judge) localVolume(options map[string]string, say say, at ...string) {
-	kind, device := options["type"], options["device"]
-	flags := strings.Split(options["o"], ",")
-	binds := slices.Contains(flags, "bind") || slices.Contains(flags, "rbind") || slices.Contains(flags, "move")
-	for _, flag := range flags {
-		// shared, rslave and so on are flags of mount(8), too.
-		if slices.Contains(mount.Propagations, mount.Propagation(flag)) {
-			propagation(mount.Propagation(flag), say, at...)
+// mount(8): a volume can be a path or a disk of the node. The texts are completed
+// on the node, so one that could become anything counts as the worst: a bind of
+// any path.
+func (e *examiner) localVolume(options map[string]string, say say, at ...string) {
+	if len(options) == 0 {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(options)) {
+		if isComputed(key + options[key]) {
+			e.hostPath(computed, false, say, at...)
+			return
+		}
+		if !slices.Contains([]string{"type", "device", "o"}, key) {
+			say(ruleVolumeOptions, key+"="+options[key], fmt.Sprintf("has a volume with the option %q", key), at...)
 		}
 	}
-	if kind == "overlay" {
-		// Its layers are paths of the node, named among the flags.
-		for _, flag := range flags {
-			if _, layers, ok := strings.Cut(flag, "dir="); ok {
-				for _, layer := range strings.Split(layers, ":") {
-					j.hostPath(layer, say, at...)
-				}
-			}
-		}
+	kind, device, flags := options["type"], options["device"], strings.Split(options["o"], ",")
+	if e.mountFlags(flags, say, at...) || kind == "none" && device != "" {
+		e.hostPath(device, false, say, at...)
+		return
 	}
 	switch {
-	case binds, kind == "none" && device != "":
-		j.hostPath(device, say, at...)
+	case kind == "tmpfs":
+		memorySize(sizeAmong(flags), say, at...)
+	case kind == "" && device == "":
 		return
-	case kind == "tmpfs", kind == "" && device == "":
-		return
-	case strings.HasPrefix(cleaned(device), "/") && !strings.Contains(device, ":"), cleaned(device) == computed:
+	case strings.HasPrefix(cleaned(device), "/") && !strings.Contains(device, ":"):
 		say("devices", cleaned(device), "has a volume on the node's "+cleaned(device), at...)
 	}
 	say("volume-drivers", "local:"+kind, fmt.Sprintf("has a volume of the type %q", kind), at...)
+}
+
+// mountFlags judges the flags of a volume. It reports whether they make the
+// volume a bind, whatever its type is.
+func (e *examiner) mountFlags(flags []string, say say, at ...string) (binds bool) {
+	for _, option := range flags {
+		name, value, _ := strings.Cut(option, "=")
+		switch {
+		case slices.Contains([]string{"bind", "rbind", "move"}, option):
+			binds = true
+		case slices.Contains(mount.Propagations, mount.Propagation(option)): // are flags of mount(8), too
+			propagation(mount.Propagation(option), say, at...)
+		case strings.HasSuffix(name, "dir"): // the layers of an overlay are paths of the node
+			for _, layer := range strings.Split(value, ":") {
+				e.hostPath(layer, false, say, at...)
+			}
+		default:
+			flag(option, say, at...)
+		}
+	}
+	return binds
+}
+
+// sizeAmong returns the size in bytes that the flags of a tmpfs set; 0 where they
+// set none, or a share of the node's memory.
+func sizeAmong(flags []string) int64 {
+	for _, option := range flags {
+		if text, ok := strings.CutPrefix(option, "size="); ok {
+			if size, err := units.RAMInBytes(text); err == nil {
+				return size
+			}
+		}
+	}
+	return 0
 }

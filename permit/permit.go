@@ -1,19 +1,27 @@
-// Package permit finds what the operator does not permit in a rendering: stacks
-// and a policy in, kargo.Problems out.
+// Package permit finds what the operator does not permit: a policy, and what would
+// run, in; kargo.Problems and reasons out.
 //
-// [Check] judges what would be sent to Swarm, not compose files: however a
-// privilege came into a service's spec, it is in one of the fields that are
-// judged here. So a creation, an update and a rollback are judged alike. A
-// [Policy] starts as one of three ([New]) and may have rules on top ([Policy.Set]) and
-// exceptions for single services ([Policy.Except]). [Origins] say in which file
+// A policy has two looks at everything. [Check] judges a rendering, before it is
+// compared with anything: however a privilege came into a service's spec, it is in
+// one of the fields that are judged here, and the message names the file and line.
+// A [Judge] has the last word on each change of a plan, beside what lives in Swarm:
+// on what is sent, after fields were left to others, objects were taken over or an
+// earlier rendering stands in. Both look through the same examiner.
+//
+// A [Policy] starts as one of three ([New]) and may have rules on top ([Policy.Set])
+// and exceptions for single services ([Policy.Except]). [Origins] say in which file
 // a property is, for the message, and whether the workspace set it at all: the
-// services of the catalogue keep the privileges that the catalogue gives them.
+// services of the catalogue keep the privileges that the catalogue gives them, as
+// long as the operator sets no rule of that name.
 //
 // The package is pure, and a Policy is a value: several may use one at once.
 package permit
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"kargo"
 )
@@ -24,76 +32,256 @@ import (
 type Origins interface {
 	// Place returns the line that sets a property, or the nearest one.
 	Place(service string, property ...string) kargo.Place
+	// VariablePlace returns the line that sets a variable of the environment.
+	VariablePlace(variable string) kargo.Place
 	// Default reports whether a property is the catalogue's, and the program
 	// that uses it is, too.
 	Default(service string, property ...string) bool
+	// Excluded reports whether the catalogue says of a service of its own that
+	// it is not for the policy of that name.
+	Excluded(service, policy string) bool
 }
 
 // Input is what is judged.
 type Input struct {
-	Stacks []kargo.Stack
+	// Instance is the name under which the controller owns objects; it matters
+	// only to a Judge.
+	Instance string
+	Stacks   []kargo.Stack
+	// Labels are those that nodes should have.
+	Labels []kargo.NodeLabels
 	// Origins may be nil: then problems have no place, and nothing is exempt.
 	Origins Origins
-	// Root is the absolute path of the merged configuration. A workspace may
-	// bind its files, which only Kargo writes.
-	Root string
-	// Directories are the stack directories below Root, which belong to the
-	// merged configuration as kargo.LayerFolders do.
-	Directories []kargo.StackDirectory
-	// SocketNetwork is the shared network on which Docker's API is reached.
-	SocketNetwork string
+	// Root is the absolute path of the merged configuration, and Files are the
+	// paths below it of what Kargo writes there. A workspace may bind these, to
+	// read them.
+	Root  string
+	Files []string
+	// Shared are the networks that join the stacks.
+	Shared []SharedNetwork
 }
 
 // Check returns what the policy does not permit, in order of place. What the
 // policy only warns of is a warning.
 func Check(policy Policy, in Input) kargo.Problems {
-	j := &judge{policy: policy, in: in}
-	j.names()
+	c := &check{policy: policy, in: in}
+	for _, stack := range in.Stacks {
+		c.namespaces = append(c.namespaces, stack.Namespace())
+	}
+	c.names()
+	c.shared()
+	c.nodes()
+	total := uint64(0)
 	for i := range in.Stacks {
-		j.stack = &in.Stacks[i]
-		for _, service := range j.stack.Services {
-			j.service(service)
+		e := newExaminer(in, &in.Stacks[i], nil)
+		for _, found := range e.stackFindings() {
+			c.find(found)
+		}
+		for _, service := range in.Stacks[i].Services {
+			total += tasks(service.Spec.Mode)
 		}
 	}
-	return j.problems.Sort()
+	if setting := policy.setting("tasks"); !setting.permits("tasks", strconv.FormatUint(total, 10)) {
+		c.report(finding{subject: "the workspace", rule: "tasks", value: strconv.FormatUint(total, 10), what: fmt.Sprintf("has %d tasks", total)},
+			kargo.Place{File: kargo.FileEnv})
+	}
+	return c.problems.Sort()
 }
 
-// judge judges one rendering.
-type judge struct {
-	policy   Policy
-	in       Input
-	stack    *kargo.Stack
-	problems kargo.Problems
+// Granted returns what the catalogue may do that the policy does not permit
+// others: for each service, by its name in Swarm, findings as text. Whoever sends
+// the rendering later, without its origins, knows from it what was permitted.
+func Granted(policy Policy, in Input) map[string][]string {
+	granted := map[string][]string{}
+	for i := range in.Stacks {
+		e := newExaminer(in, &in.Stacks[i], nil)
+		for _, found := range e.stackFindings() {
+			if !policy.permits(found) && policy.isCatalogues(found, in.Origins) {
+				granted[found.service] = append(granted[found.service], found.key())
+			}
+		}
+	}
+	return granted
 }
 
-// finding is one privilege of one service.
+// finding is one privilege that is asked for.
 type finding struct {
-	service  string   // as Swarm knows it
+	subject  string   // "service kargo-web_app"
+	service  string   // as Swarm knows it; "" where it is none
 	property []string // of the compose file
 	rule     string
 	value    string // what is compared with the patterns of the rule
 	what     string // "adds the capability SYS_ADMIN"
 }
 
+// key identifies a finding among those of its service.
+func (f finding) key() string { return f.rule + " " + f.value + " " + f.what }
+
+// examiner finds what a stack asks for, whatever the policy says to it.
+type examiner struct {
+	in       Input
+	stack    *kargo.Stack
+	rendered map[string]bool              // paths of the merged configuration, with the folders above them
+	configs  map[string]map[string]string // labels of the configs that exist, by name; nil where that is not known
+}
+
+func newExaminer(in Input, stack *kargo.Stack, configs map[string]map[string]string) *examiner {
+	return &examiner{in: in, stack: stack, rendered: withFolders(in.Files), configs: configs}
+}
+
+// withFolders returns the paths of files and of the folders above them.
+func withFolders(files []string) map[string]bool {
+	all := map[string]bool{}
+	for _, name := range files {
+		for at := len(name); at > 0 && !all[name[:at]]; at = lastSlash(name[:at]) {
+			all[name[:at]] = true
+		}
+	}
+	return all
+}
+
+func lastSlash(name string) int {
+	for i := len(name) - 1; i > 0; i-- {
+		if name[i] == '/' {
+			return i
+		}
+	}
+	return 0
+}
+
+// stackFindings returns all that a stack asks for.
+func (e *examiner) stackFindings() []finding {
+	var all []finding
+	for _, service := range e.stack.Services {
+		all = append(all, e.serviceFindings(service)...)
+	}
+	for _, made := range e.stack.Networks {
+		if !made.External && !made.Shared {
+			all = append(all, e.networkFindings(made)...)
+		}
+	}
+	return all
+}
+
+func (e *examiner) serviceFindings(service kargo.Service) (all []finding) {
+	e.service(service, func(rule, value, what string, property ...string) {
+		all = append(all, finding{"service " + service.Name, service.Name, property, rule, value, what})
+	})
+	return all
+}
+
+// networkFindings returns what a network asks for. It belongs to a service of the
+// stack that uses it, for the place in a message.
+func (e *examiner) networkFindings(made kargo.Network) (all []finding) {
+	user := ""
+	for _, service := range e.stack.Services {
+		for _, attached := range service.Spec.TaskTemplate.Networks {
+			if attached.Target == made.Name {
+				user = cmp.Or(user, service.Name)
+			}
+		}
+	}
+	madeNetwork(made, func(rule, value, what string, _ ...string) {
+		all = append(all, finding{"network " + made.Name, user, []string{"networks", made.Name}, rule, value, what})
+	})
+	return all
+}
+
+// permits reports whether the policy itself permits what was found.
+func (p Policy) permits(f finding) bool {
+	return p.setting(f.rule).permits(f.rule, f.value) || p.excepts(f.service, f.rule)
+}
+
+// isCatalogues reports whether the catalogue asks for what was found, and may. A
+// rule that the operator sets binds the catalogue, too.
+func (p Policy) isCatalogues(f finding, origins Origins) bool {
+	_, byName := p.settings[f.rule]
+	return !byName && origins != nil && f.service != "" && origins.Default(f.service, f.property...) && !origins.Excluded(f.service, p.name())
+}
+
+// check judges one rendering.
+type check struct {
+	policy     Policy
+	in         Input
+	namespaces []string
+	problems   kargo.Problems
+}
+
 // find judges one privilege.
-func (j *judge) find(f finding) {
-	setting := j.policy.setting(f.rule)
-	if setting.permits(f.rule, f.value) || j.policy.excepts(f.service, f.rule) {
+func (c *check) find(f finding) {
+	if c.policy.permits(f) || c.policy.isCatalogues(f, c.in.Origins) {
 		return
 	}
-	if j.in.Origins != nil && j.in.Origins.Default(f.service, f.property...) {
-		return
+	place := kargo.Place{}
+	if c.in.Origins != nil && f.service != "" {
+		place = c.in.Origins.Place(f.service, f.property...)
 	}
-	problem := kargo.Problem{}
-	if j.in.Origins != nil {
-		problem.Where = j.in.Origins.Place(f.service, f.property...)
-	}
+	c.report(f, place)
+}
+
+// report adds the problem that a finding is.
+func (c *check) report(f finding, where kargo.Place) {
+	setting := c.policy.setting(f.rule)
+	problem := kargo.Problem{Where: where}
 	if setting.level == warn {
 		problem.Warning = true
-		problem.Message = fmt.Sprintf("service %s %s (a stricter policy refuses it: rule %s)", f.service, f.what, f.rule)
+		problem.Message = fmt.Sprintf("%s %s (a stricter policy refuses it: rule %s)", f.subject, f.what, f.rule)
 	} else {
-		problem.Message = fmt.Sprintf("service %s %s, which rule %s of policy %s does not permit", f.service, f.what, f.rule, j.policy.name())
+		problem.Message = fmt.Sprintf("%s %s, which rule %s of policy %s does not permit", f.subject, f.what, f.rule, c.policy.name())
 		problem.Hint = fmt.Sprintf("an operator permits it by adding %q to that rule: --policy-rule", f.value)
 	}
-	j.problems = append(j.problems, problem)
+	c.problems = append(c.problems, problem)
+}
+
+// findVariable judges what a variable of the environment asks for.
+func (c *check) findVariable(f finding, variable string) {
+	if c.policy.permits(f) {
+		return
+	}
+	where := kargo.Place{}
+	if c.in.Origins != nil {
+		where = c.in.Origins.VariablePlace(variable)
+	}
+	c.report(f, where)
+}
+
+// shared judges the names of the shared networks, and what the variables of
+// stacks leave to others.
+func (c *check) shared() {
+	for _, network := range c.in.Shared {
+		c.findVariable(finding{
+			subject: "the variable " + network.Variable, rule: ruleShared, value: network.Role + ":" + network.Name,
+			what: fmt.Sprintf("names the network %s", network.Name),
+		}, network.Variable)
+	}
+	for _, stack := range c.in.Stacks {
+		if stack.Options.Adopt {
+			c.findVariable(finding{
+				subject: fmt.Sprintf("stack %q", stack.Name), rule: ruleAdoption, value: stack.Name, what: "takes over what has no owner",
+			}, kargo.SuffixAdopt.Of(stack.Name))
+		}
+		for _, pointer := range stack.Options.Ignore {
+			c.findVariable(finding{
+				subject: fmt.Sprintf("stack %q", stack.Name), rule: ruleIgnored, value: pointer, what: "leaves the field " + pointer + " to others",
+			}, kargo.SuffixIgnore.Of(stack.Name))
+		}
+	}
+}
+
+// nodes judges the labels of nodes.
+func (c *check) nodes() {
+	for _, labels := range c.in.Labels {
+		for _, key := range sortedKeys(labels.Labels) {
+			c.findVariable(finding{subject: "the variable " + labels.Variable, rule: ruleNodeLabels, value: key, what: "sets the label " + key + " of a node"}, labels.Variable)
+		}
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
 }

@@ -1,6 +1,9 @@
 package permit_test
 
 import (
+	"maps"
+	"slices"
+
 	"kargo"
 	"strings"
 	"testing"
@@ -59,5 +62,13 @@ func rendered(t *testing.T, archive *txtar.Archive) permit.Input {
 	if problems.Err() != nil {
 		t.Fatal(problems)
 	}
-	return permit.Input{Stacks: stacks, Origins: provenance, Root: root, SocketNetwork: render.SocketNetwork(ws.Env)}
+	return permit.Input{Stacks: stacks, Origins: provenance, Root: root, Files: slices.Collect(maps.Keys(ws.Files)), Shared: shared(ws)}
+}
+
+// shared are the networks that join the stacks.
+func shared(ws kargo.Workspace) (networks []permit.SharedNetwork) {
+	for _, network := range render.SharedNetworks(ws.Env) {
+		networks = append(networks, permit.SharedNetwork(network))
+	}
+	return networks
 }

@@ -106,6 +106,10 @@ func Rules() []string {
 	return names
 }
 
+// generation changes whenever the policies of a name come to permit something else:
+// what an earlier program found permitted is judged anew.
+const generation = 2
+
 // Digest identifies a policy: equal policies have equal digests, and the zero
 // policy has none.
 func (p Policy) Digest() string {
@@ -113,6 +117,7 @@ func (p Policy) Digest() string {
 		return ""
 	}
 	hash := sha256.New()
+	fmt.Fprintf(hash, "%d ", generation)
 	// Maps print in order of their keys.
 	fmt.Fprintf(hash, "%s %v %v", p.name(), p.settings, p.exceptions)
 	return hex.EncodeToString(hash.Sum(nil))[:12]
@@ -138,6 +143,8 @@ func (p Policy) setting(name string) setting {
 		return r.restricted
 	case name == ruleForeign, r.baseline.level == allow:
 		return r.baseline
+	case r.silent:
+		return always
 	}
 	return setting{level: warn, patterns: r.baseline.patterns}
 }

@@ -3,6 +3,8 @@ package permit
 import (
 	"strconv"
 	"strings"
+
+	units "github.com/docker/go-units"
 )
 
 // level says what happens to a value that no pattern of a rule permits.
@@ -25,6 +27,9 @@ type setting struct {
 type rule struct {
 	name                 string
 	baseline, restricted setting
+	// silent rules say nothing under Open: what they are about is only of
+	// interest where the operator and the author of a workspace differ.
+	silent bool
 	// match reports whether a pattern matches a value; nil is wildcard.
 	match func(pattern, value string) bool
 }
@@ -33,9 +38,26 @@ var always = setting{level: allow}
 
 func only(patterns ...string) setting { return setting{refuse, patterns} }
 
+// Names of the rules that more than one file, or a special case, names.
+const (
+	ruleForeign        = "foreign-names"
+	ruleFields         = "unknown-fields"
+	ruleExternal       = "external-networks"
+	ruleShared         = "shared-networks"
+	ruleSocket         = "socket-network"
+	ruleVolumeOptions  = "volume-options"
+	ruleNetworkOptions = "network-options"
+	ruleMemoryMounts   = "memory-mounts"
+	rulePlacement      = "placement"
+	ruleNodeLabels     = "node-labels"
+	ruleAdoption       = "adoption"
+	ruleIgnored        = "ignored-fields"
+)
+
 // rules are all kinds of privileges that a spec of the Docker API 1.41 to 1.51
-// can hold, and those of names that belong to others. docs/policy.md explains
-// each. A policy without a setting for a rule permits nothing under it.
+// can hold, those of names that belong to others, and those of the variables
+// that let a workspace leave something to others. docs/policy.md explains each.
+// A policy without a setting for a rule permits nothing under it.
 var rules = []rule{
 	{name: "capabilities", restricted: only("NET_BIND_SERVICE"),
 		// Those that Docker gives every container.
@@ -52,21 +74,78 @@ var rules = []rule{
 	{name: "bind-mounts"},
 	{name: "mount-propagation"},
 	{name: "docker-socket"},
-	{name: "volume-drivers"},
+	{name: "volume-drivers", baseline: only("local:tmpfs"), restricted: only("local:tmpfs")},
+	{name: ruleVolumeOptions,
+		baseline: only(harmlessVolumeOptions...), restricted: only(harmlessVolumeOptions...)},
+	{name: ruleMemoryMounts, baseline: always, restricted: only("1g"), match: matchSize},
 	{name: "cluster-volumes", baseline: always},
 	{name: "external-volumes"},
-	{name: "external-networks"},
+	{name: ruleExternal},
 	{name: "external-configs"},
 	{name: "external-secrets"},
-	{name: "socket-network", baseline: always},
+	{name: ruleShared, silent: true,
+		baseline:   only("front:kargo-front", "back:kargo-back", "socket:kargo-docker-socket"),
+		restricted: only("front:kargo-front", "back:kargo-back", "socket:kargo-docker-socket")},
+	{name: ruleSocket, baseline: always},
+	{name: "network-drivers", baseline: only("overlay"), restricted: only("overlay")},
+	{name: ruleNetworkOptions, restricted: only("encrypted", "com.docker.network.driver.mtu"),
+		baseline: only("encrypted", "com.docker.network.driver.mtu", "subnet=*", "ip-range=*", "gateway=*")},
+	{name: "aliases", silent: true},
 	{name: "registries", baseline: always, restricted: always, match: matchImage},
 	{name: "published-ports", baseline: always, match: matchPort},
 	{name: "host-ports", baseline: always, match: matchPort},
-	{name: "log-drivers", baseline: always,
-		restricted: only("json-file", "local", "journald", "none")},
+	{name: "log-drivers", restricted: only("json-file", "local", "journald", "none"),
+		baseline: only("json-file", "local", "journald", "none", "syslog", "gelf", "fluentd", "awslogs", "gcplogs", "splunk", "etwlogs", "logentries")},
+	{name: "log-options", restricted: only(harmlessLogOptions...),
+		baseline: only(append(remoteLogOptions, harmlessLogOptions...)...)},
+	{name: rulePlacement, baseline: always},
+	{name: ruleNodeLabels, baseline: always},
+	{name: "ulimits", baseline: always, match: matchLimit,
+		restricted: only("core:0", "nofile:1048576", "nproc:65536", "stack:67108864")},
+	{name: "replicas", baseline: always, restricted: only("100"), match: matchAtMost},
+	{name: "tasks", baseline: always, restricted: only("1000"), match: matchAtMost},
 	{name: "oom-score"},
 	{name: "plugins"},
-	{name: "foreign-names"},
+	{name: "templates", silent: true},
+	{name: ruleIgnored, silent: true, baseline: only(harmlessPointers...), restricted: only(harmlessPointers...)},
+	{name: ruleAdoption, silent: true},
+	{name: ruleFields, silent: true},
+	{name: ruleForeign},
+}
+
+// harmlessVolumeOptions are the flags and data of mount(8) that give a tmpfs or
+// network file system nothing but its size, its owner and less rights.
+var harmlessVolumeOptions = []string{
+	"size=*", "nr_blocks=*", "nr_inodes=*", "mode=*", "uid=*", "gid=*",
+	"addr=*", "vers=*", "nfsvers=*", "proto=*", "port=*", "timeo=*", "retrans=*", "rsize=*", "wsize=*", "hard", "soft", "nolock",
+	"ro", "rw", "noexec", "exec", "nosuid", "nodev", "noatime", "nodiratime", "relatime", "strictatime", "sync", "async",
+}
+
+// harmlessLogOptions say what is logged and how much of it is kept.
+var harmlessLogOptions = []string{
+	"max-size", "max-file", "max-buffer-size", "mode", "compress", "labels", "labels-regex", "env", "env-regex", "tag",
+}
+
+// remoteLogOptions send logs to another machine. The values of addresses are
+// judged: the daemon would open a socket of the node, or read a file of it.
+var remoteLogOptions = []string{
+	"syslog-address=tcp://*", "syslog-address=tcp+tls://*", "syslog-address=udp://*", "syslog-facility", "syslog-format", "syslog-tls-skip-verify",
+	"gelf-address=tcp://*", "gelf-address=udp://*", "gelf-compression-type", "gelf-compression-level", "gelf-tcp-max-reconnect", "gelf-tcp-reconnect-delay",
+	"fluentd-address=tcp://*", "fluentd-address=tls://*", "fluentd-async", "fluentd-async-reconnect-interval", "fluentd-buffer-limit",
+	"fluentd-retry-wait", "fluentd-max-retries", "fluentd-sub-second-precision", "fluentd-request-ack",
+	"awslogs-region", "awslogs-group", "awslogs-stream", "awslogs-create-group", "awslogs-datetime-format", "awslogs-multiline-pattern", "awslogs-format",
+	"gcp-project", "gcp-log-cmd", "gcp-meta-zone", "gcp-meta-name", "gcp-meta-id",
+	"splunk-token", "splunk-url=http://*", "splunk-url=https://*", "splunk-source", "splunk-sourcetype", "splunk-index", "splunk-format",
+	"splunk-gzip", "splunk-gzip-level", "splunk-verify-connection", "splunk-insecureskipverify", "logentries-token", "line-only",
+}
+
+// harmlessPointers are the fields whose live value may stay: how much of a
+// service runs, and labels. Other fields say what runs.
+var harmlessPointers = []string{
+	"/Spec/Mode/Replicated/Replicas", "/Spec/Mode/ReplicatedJob/MaxConcurrent", "/Spec/Mode/ReplicatedJob/TotalCompletions",
+	"/Spec/TaskTemplate/Resources/Limits", "/Spec/TaskTemplate/Resources/Limits/*",
+	"/Spec/TaskTemplate/Resources/Reservations/NanoCPUs", "/Spec/TaskTemplate/Resources/Reservations/MemoryBytes",
+	"/Spec/Labels/*", "/Spec/TaskTemplate/ContainerSpec/Labels/*",
 }
 
 func findRule(name string) (rule, bool) {
@@ -133,4 +212,27 @@ func matchPort(pattern, port string) bool {
 	high, errHigh := strconv.Atoi(last)
 	n, err := strconv.Atoi(port)
 	return errLow == nil && errHigh == nil && err == nil && low <= n && n <= high
+}
+
+// matchAtMost reports whether a number is at most the pattern's.
+func matchAtMost(pattern, number string) bool {
+	most, errMost := strconv.ParseInt(pattern, 10, 64)
+	n, err := strconv.ParseInt(number, 10, 64)
+	return pattern == "*" || errMost == nil && err == nil && n <= most
+}
+
+// matchLimit reports whether "nofile:65536" covers a limit of that name and at
+// most that size. A limit of -1 is none, which only "memlock:*" or "*" covers.
+func matchLimit(pattern, limit string) bool {
+	name, most, _ := strings.Cut(pattern, ":")
+	ofName, size, _ := strings.Cut(limit, ":")
+	return pattern == "*" || wildcard(name, ofName) && (most == "*" || !strings.HasPrefix(size, "-") && matchAtMost(most, size))
+}
+
+// matchSize reports whether "64m" or "1g" is as much memory as a value, in bytes,
+// or more.
+func matchSize(pattern, bytes string) bool {
+	most, errMost := units.RAMInBytes(pattern)
+	n, err := strconv.ParseInt(bytes, 10, 64)
+	return pattern == "*" || errMost == nil && err == nil && n <= most
 }

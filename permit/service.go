@@ -13,38 +13,59 @@ import (
 	"kargo"
 )
 
+// say reports one privilege: its rule, its value, its description, and where the
+// compose file of a service sets it.
+type say func(rule, value, what string, property ...string)
+
 // service judges one service.
-func (j *judge) service(service kargo.Service) {
+func (e *examiner) service(service kargo.Service, say say) {
 	task := service.Spec.TaskTemplate
-	say := func(rule, value, what string, property ...string) {
-		j.find(finding{service.Name, property, rule, value, what})
-	}
-	if task.PluginSpec != nil || task.Runtime == swarm.RuntimePlugin {
-		say("plugins", "*", "is a plugin of the engine")
+	if task.PluginSpec != nil || task.Runtime != "" && task.Runtime != swarm.RuntimeContainer {
+		say("plugins", "*", "is a plugin of the engine, or runs in no container")
 	}
 	if container := task.ContainerSpec; container != nil {
-		j.image(container.Image, say, "image")
+		image(container.Image, say, "image")
 		kernel(container, say)
 		if container.Privileges != nil {
 			privileges(container.Privileges, say)
 		}
 		for _, m := range container.Mounts {
-			j.mount(m, say)
+			e.mount(m, say)
 		}
-		j.objects(container, say)
+		e.objects(container, say)
+		template(container.Hostname, "its hostname", say, "hostname")
+		for _, entry := range container.Env {
+			name, _, _ := strings.Cut(entry, "=")
+			template(entry, "its environment", say, "environment", name)
+		}
 	}
 	resources(task, say)
-	j.networks(task.Networks, say)
+	if task.LogDriver != nil {
+		logging(*task.LogDriver, say)
+	}
+	placement(task.Placement, say)
+	e.attachments(service, say)
 	if service.Spec.EndpointSpec != nil {
 		ports(service.Spec.EndpointSpec.Ports, say)
 	}
+	say("replicas", strconv.FormatUint(tasks(service.Spec.Mode), 10), fmt.Sprintf("has %d tasks", tasks(service.Spec.Mode)), "deploy", "replicas")
+	unknownFields(service.Spec, say)
 }
 
-// say reports one privilege of a service: its rule, its value, its description,
-// and its path in the compose file.
-type say func(rule, value, what string, property ...string)
+// tasks returns how many tasks of a service may run at once, on one node where
+// there is one for each.
+func tasks(mode swarm.ServiceMode) uint64 {
+	switch {
+	case mode.Replicated != nil && mode.Replicated.Replicas != nil:
+		return *mode.Replicated.Replicas
+	case mode.ReplicatedJob != nil && mode.ReplicatedJob.MaxConcurrent != nil:
+		return *mode.ReplicatedJob.MaxConcurrent
+	}
+	return 1
+}
 
-// kernel judges capabilities, kernel parameters and the OOM score.
+// kernel judges capabilities, kernel parameters, limits, the OOM score and the
+// isolation of Windows containers.
 func kernel(container *swarm.ContainerSpec, say say) {
 	for _, capability := range container.CapabilityAdd {
 		name := strings.TrimPrefix(strings.ToUpper(capability), "CAP_")
@@ -53,8 +74,18 @@ func kernel(container *swarm.ContainerSpec, say say) {
 	for _, name := range slices.Sorted(maps.Keys(container.Sysctls)) {
 		say("sysctls", name, "sets the kernel parameter "+name, "sysctls", name)
 	}
+	for _, limit := range container.Ulimits {
+		hard := max(limit.Hard, limit.Soft)
+		if limit.Hard < 0 || limit.Soft < 0 {
+			hard = -1
+		}
+		say("ulimits", fmt.Sprintf("%s:%d", limit.Name, hard), fmt.Sprintf("sets the limit %s to %d", limit.Name, hard), "ulimits", limit.Name)
+	}
 	if score := container.OomScoreAdj; score < 0 {
 		say("oom-score", strconv.FormatInt(score, 10), fmt.Sprintf("has the OOM score %d", score), "oom_score_adj")
+	}
+	if isolation := container.Isolation; !isolation.IsDefault() && !isolation.IsHyperV() {
+		say("privileges", "isolation="+string(isolation), "has the isolation "+string(isolation), "isolation")
 	}
 }
 
@@ -79,27 +110,53 @@ func privileges(p *swarm.Privileges, say say) {
 	}
 }
 
-// resources judges devices and log drivers.
+// resources judges devices.
 func resources(task swarm.TaskSpec, say say) {
-	if task.Resources != nil && task.Resources.Reservations != nil {
-		for _, generic := range task.Resources.Reservations.GenericResources {
-			kind := ""
-			switch {
-			case generic.NamedResourceSpec != nil:
-				kind = generic.NamedResourceSpec.Kind
-			case generic.DiscreteResourceSpec != nil:
-				kind = generic.DiscreteResourceSpec.Kind
-			}
-			say("devices", kind, "reserves "+kind, "deploy", "resources", "reservations", "generic_resources")
-		}
+	if task.Resources == nil || task.Resources.Reservations == nil {
+		return
 	}
-	if task.LogDriver != nil && task.LogDriver.Name != "" {
-		say("log-drivers", task.LogDriver.Name, "logs through "+task.LogDriver.Name, "logging")
+	for _, generic := range task.Resources.Reservations.GenericResources {
+		kind := ""
+		switch {
+		case generic.NamedResourceSpec != nil:
+			kind = generic.NamedResourceSpec.Kind
+		case generic.DiscreteResourceSpec != nil:
+			kind = generic.DiscreteResourceSpec.Kind
+		}
+		say("devices", kind, "reserves "+kind, "deploy", "resources", "reservations", "generic_resources")
+	}
+}
+
+// logging judges where a service logs to. The daemon itself opens the addresses
+// and files that the options name.
+func logging(driver swarm.Driver, say say) {
+	if driver.Name != "" {
+		say("log-drivers", driver.Name, "logs through "+driver.Name, "logging")
+	}
+	for _, key := range slices.Sorted(maps.Keys(driver.Options)) {
+		value := key
+		if strings.HasSuffix(key, "address") || strings.HasSuffix(key, "url") {
+			value += "=" + driver.Options[key]
+		}
+		say("log-options", value, "logs with the option "+value, "logging", "options", key)
+	}
+}
+
+// placement judges whether a service asks for the nodes that rule the Swarm.
+func placement(p *swarm.Placement, say say) {
+	if p == nil {
+		return
+	}
+	for _, constraint := range p.Constraints {
+		text := strings.ToLower(strings.Join(strings.Fields(constraint), ""))
+		if text == "node.role==manager" || text == "node.role!=worker" {
+			say(rulePlacement, "manager", "wants to run on managers", "deploy", "placement", "constraints")
+		}
 	}
 }
 
 // image judges the registry of an image.
-func (j *judge) image(image string, say say, property ...string) {
+func image(image string, say say, property ...string) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
 		// A bare digest, or no image at all: no list can contain it.

@@ -33,6 +33,10 @@ type Options struct {
 	Credentials map[string]kargo.Credential
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
+	// Refuses returns why the operator does not permit a change, nothing where he
+	// does; nil permits everything. The stack is the one that should run, the zero
+	// stack for what belongs to none.
+	Refuses func(kargo.Stack, kargo.Change) []string
 	// Memory is what earlier rounds left.
 	Memory Memory
 }
@@ -129,9 +133,10 @@ func (m maker) make() kargo.Plan {
 	add(late, heldRemovals)
 	add(nil, m.endingTasks())
 	add(m.objectRemovals(m.usage(removed)))
-	var waiting []kargo.Hold
+	var waiting, refused []kargo.Hold
 	plan.Changes, waiting = m.inTurn(plan.Changes)
-	plan.Held = append(plan.Held, waiting...)
+	plan.Changes, refused = m.permitted(plan.Changes)
+	plan.Held = slices.Concat(plan.Held, waiting, refused)
 	return plan
 }
 

@@ -120,7 +120,7 @@ type comparison struct {
 func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.LiveService) comparison {
 	wanted := m.stamp(stack, service.Spec)
 	spec := m.withSameContent(wanted, live.Spec, stack)
-	spec = withIgnored(spec, live.Spec, stack.Options.Ignore)
+	spec = m.stamp(stack, withIgnored(spec, live.Spec, stack.Options.Ignore)) // the marks of ownership are never others'
 	return comparison{
 		stack: stack, service: service, live: live,
 		wanted: wanted, spec: spec, different: differences(live.Spec, spec, m.Mask),
@@ -254,6 +254,9 @@ func (m maker) isDrift(service string, update *swarm.UpdateStatus, digest string
 func (m maker) drifted(c comparison) (d decision, decided bool) {
 	if !m.isDrift(c.live.Name, c.live.Update, c.digest) {
 		return decision{}, false
+	}
+	if len(m.refusals(kargo.UpdateService(c.stack.Name, c.live, c.live.Spec, ""))) > 0 {
+		return decision{}, false // what the operator does not permit is not left as it is
 	}
 	snippet := fmt.Sprintf("; to let others manage it, set %s=%q", kargo.SuffixIgnore.Of(c.stack.Name), strings.Join(pointersTo(c.different), " "))
 	switch c.stack.Options.Drift {

@@ -16,19 +16,25 @@ import (
 const driverOverlay = "overlay"
 
 // sharedNetworks are the networks that connect the stacks: the variable that
-// names each, and its name where the variable is not set. The socket's is the
-// last.
-var sharedNetworks = []struct{ variable, name string }{
-	{"DOCKER_FRONT_NETWORK", "kargo-front"},
-	{"DOCKER_BACK_NETWORK", "kargo-back"},
-	{"DOCKER_SOCKET_NETWORK", "kargo-docker-socket"},
+// names each, and its name where the variable is not set. Docker's API is reached
+// on the last.
+var sharedNetworks = []struct{ role, variable, name string }{
+	{"front", "DOCKER_FRONT_NETWORK", "kargo-front"},
+	{"back", "DOCKER_BACK_NETWORK", "kargo-back"},
+	{"socket", "DOCKER_SOCKET_NETWORK", "kargo-docker-socket"},
 }
 
-// SocketNetwork is the name of the shared network on which Docker's API is
-// reached.
-func SocketNetwork(env kargo.Environment) string {
-	socket := sharedNetworks[len(sharedNetworks)-1]
-	return cmp.Or(env[socket.variable], socket.name)
+// SharedNetwork is a network that connects the stacks: what it is for, the
+// variable that names it, and its name.
+type SharedNetwork struct{ Role, Variable, Name string }
+
+// SharedNetworks are the networks that connect the stacks of an environment.
+func SharedNetworks(env kargo.Environment) []SharedNetwork {
+	var shared []SharedNetwork
+	for _, network := range sharedNetworks {
+		shared = append(shared, SharedNetwork{network.role, network.variable, cmp.Or(env[network.variable], network.name)})
+	}
+	return shared
 }
 
 // sharedNames are the names of the shared networks in order.

@@ -53,6 +53,17 @@ func (p *Provenance) Place(service string, property ...string) kargo.Place {
 	return s.files.Place(append([]string{"services", name}, property...)...)
 }
 
+// VariablePlace returns the line of a variable's last assignment, or the file
+// where it can be assigned.
+func (p *Provenance) VariablePlace(variable string) kargo.Place { return p.ws.PlaceOf(variable) }
+
+// Excluded reports whether a service's own file in the catalogue says that the
+// service is not for a policy of that name.
+func (p *Provenance) Excluded(service, policy string) bool {
+	s, name := p.find(service)
+	return s != nil && s.files.Excluded(name, policy)
+}
+
 // keyOf is the key under which the stack's files know a network, config or
 // secret; the name itself where they know none.
 func (s *rendering) keyOf(section, swarmName string) string {

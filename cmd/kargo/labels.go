@@ -63,8 +63,14 @@ func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string) e
 	}
 	mask := desired.Workspace.Mask(key)
 	printLabels(cmd.OutOrStdout(), nodes, mask)
-	next := plan.Make(nil, kargo.Cluster{Nodes: nodes}, plan.Options{
+	compiler, err := s.compiler()
+	if err != nil {
+		return err
+	}
+	live := kargo.Cluster{Nodes: nodes}
+	next := plan.Make(nil, live, plan.Options{
 		Instance: s.instance, Only: []string{}, Labels: desired.Labels, Revision: desired.Workspace.Revision, Mask: mask,
+		Refuses: compiler.Refuses(s.instance, desired, live),
 	})
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s", next)
 	return err

@@ -1,0 +1,240 @@
+package permit
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Judge has the last word on the changes of one plan, beside the objects that
+// exist. It changes nothing, and several may use it at once.
+type Judge struct {
+	policy Policy
+	in     Input
+	// configs has the labels of the configs that exist, by name.
+	configs map[string]map[string]string
+	// networks has the networks that exist, by name.
+	networks map[string]kargo.LiveNetwork
+	// names has, by network and name, the services of others that answer to it.
+	names map[[2]string]string
+	// namespaces are those of objects that are not this instance's.
+	namespaces []string
+	nodes      map[string]kargo.LiveNode // by id
+}
+
+// NewJudge returns the judge of the changes that a plan makes to what was seen.
+func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
+	j := &Judge{
+		policy: policy, in: in, configs: map[string]map[string]string{}, networks: map[string]kargo.LiveNetwork{},
+		names: map[[2]string]string{}, nodes: map[string]kargo.LiveNode{},
+	}
+	foreign := map[string]bool{}
+	note := func(labels map[string]string) {
+		if namespace := labels[kargo.LabelNamespace]; namespace != "" && labels[kargo.LabelInstance] != in.Instance {
+			foreign[namespace] = true
+		}
+	}
+	for _, config := range live.Configs {
+		note(config.Labels)
+		if !config.Secret {
+			j.configs[config.Name] = config.Labels
+		}
+	}
+	for _, network := range live.Networks {
+		note(network.Labels)
+		if !network.Local {
+			j.networks[network.Name] = network
+		}
+	}
+	for _, service := range live.Services {
+		note(service.Spec.Labels)
+		if service.Spec.Labels[kargo.LabelInstance] != in.Instance {
+			j.noteNames(service)
+		}
+	}
+	for _, node := range live.Nodes {
+		j.nodes[node.ID] = node
+	}
+	j.namespaces = slices.Sorted(maps.Keys(foreign))
+	return j
+}
+
+// noteNames notes the names to which a service of somebody else answers.
+func (j *Judge) noteNames(service kargo.LiveService) {
+	//nolint:staticcheck // Swarm still reads the field of old clients
+	for _, attached := range slices.Concat(service.Spec.TaskTemplate.Networks, service.Spec.Networks) {
+		for _, name := range append([]string{service.Name}, attached.Aliases...) {
+			j.names[[2]string{attached.Target, name}] = service.Name
+		}
+	}
+}
+
+// Refuses returns why a change must not be made, one reason each, sorted; nothing
+// where it may. The stack is the one that the change is of, as it was rendered; it
+// is the zero stack for what belongs to none. Removals are never refused.
+func (j *Judge) Refuses(stack kargo.Stack, change kargo.Change) []string {
+	var found []finding
+	e := newExaminer(j.in, &stack, j.configs)
+	switch {
+	case change.Service != nil:
+		found = j.serviceFindings(e, change)
+	case change.Network != nil && change.Network.Shared:
+		found = nil // its name was judged with the rendering, and the rest of it is Kargo's choice
+	case change.Network != nil:
+		found = append(e.networkFindings(*change.Network), j.nameFindings(stack, change)...)
+	case change.Config != nil:
+		found = j.nameFindings(stack, change)
+	case change.Node != nil:
+		found = j.nodeFindings(change)
+	}
+	var reasons []string
+	for _, f := range found {
+		if setting := j.policy.setting(f.rule); setting.level == refuse && !j.policy.permits(f) {
+			reasons = append(reasons, fmt.Sprintf("%s, which rule %s of policy %s does not permit", f.what, f.rule, j.policy.name()))
+		}
+	}
+	slices.Sort(reasons)
+	return slices.Compact(reasons)
+}
+
+// serviceFindings returns what the spec asks for that is sent, less what the
+// rendering was granted as the catalogue's own.
+func (j *Judge) serviceFindings(e *examiner, change kargo.Change) []finding {
+	found := e.serviceFindings(kargo.Service{Name: change.Name, Spec: *change.Service})
+	at := slices.IndexFunc(e.stack.Services, func(s kargo.Service) bool { return s.Name == change.Name })
+	if at >= 0 && sameProgram(e.stack.Services[at].Spec, *change.Service) {
+		granted := e.stack.Services[at].Granted
+		found = slices.DeleteFunc(found, func(f finding) bool { return slices.Contains(granted, f.key()) })
+	}
+	found = append(found, j.nameFindings(*e.stack, change)...)
+	return append(found, j.meetings(*e.stack, change)...)
+}
+
+// meetings finds the networks of others that a service joins, and the names on
+// them that somebody else's service answers to already.
+func (j *Judge) meetings(stack kargo.Stack, change kargo.Change) (all []finding) {
+	for _, attached := range change.Service.TaskTemplate.Networks {
+		live, exists := j.networks[attached.Target]
+		if exists && live.Labels[kargo.LabelInstance] != j.in.Instance && j.isShared(stack, attached.Target) && !j.named(attached.Target) {
+			all = append(all, finding{service: change.Name, rule: ruleExternal, value: attached.Target, what: fmt.Sprintf(
+				"joins the network %s, which was not made by this instance; an operator permits it by naming the network in rule %s or %s",
+				attached.Target, ruleShared, ruleExternal)})
+		}
+		for _, shared := range j.in.Shared {
+			if shared.Name == attached.Target {
+				all = append(all, finding{service: change.Name, rule: ruleShared, value: shared.Role + ":" + shared.Name, what: fmt.Sprintf(
+					"joins the network %s as the shared network %q", shared.Name, shared.Role)})
+			}
+		}
+		for _, name := range append([]string{change.Name}, attached.Aliases...) {
+			if other := j.names[[2]string{attached.Target, name}]; other != "" && other != change.Name {
+				all = append(all, finding{service: change.Name, rule: "aliases", value: name, what: fmt.Sprintf(
+					"answers to the name %q on %s, as %s already does", name, attached.Target, other)})
+			}
+		}
+	}
+	return all
+}
+
+// isShared reports whether a network of a stack is one that joins the stacks.
+func (j *Judge) isShared(stack kargo.Stack, network string) bool {
+	return slices.ContainsFunc(stack.Networks, func(n kargo.Network) bool { return n.Name == network && n.Shared })
+}
+
+// named reports whether the operator names a network as a shared one.
+func (j *Judge) named(network string) bool {
+	setting, byName := j.policy.settings[ruleShared]
+	return byName && slices.ContainsFunc(j.in.Shared, func(n SharedNetwork) bool {
+		return n.Name == network && setting.permits(ruleShared, n.Role+":"+n.Name)
+	})
+}
+
+// nameFindings finds a name, of an object or of a volume, that lies in the
+// namespace of a stack that is not this instance's.
+func (j *Judge) nameFindings(stack kargo.Stack, change kargo.Change) (all []finding) {
+	if stack.Name == "" {
+		return nil
+	}
+	names := []string{change.Name}
+	if change.Service != nil && change.Service.TaskTemplate.ContainerSpec != nil {
+		for _, m := range change.Service.TaskTemplate.ContainerSpec.Mounts {
+			if m.Type == mount.TypeVolume {
+				names = append(names, m.Source)
+			}
+		}
+	}
+	for _, name := range names {
+		if isOthers(name, stack.Namespace(), j.namespaces) {
+			all = append(all, finding{service: change.Name, rule: ruleForeign, value: name, what: fmt.Sprintf(
+				"uses the name %s, which has the form of another stack's", name)})
+		}
+	}
+	return all
+}
+
+// nodeFindings finds the labels of a node that a change sets or takes away.
+func (j *Judge) nodeFindings(change kargo.Change) (all []finding) {
+	before, after := j.nodes[change.ID].Spec.Labels, change.Node.Labels
+	for _, key := range sortedKeys(after) {
+		if old, had := before[key]; (!had || old != after[key]) && !strings.HasPrefix(key, kargo.LabelNodeLabels) {
+			all = append(all, finding{rule: ruleNodeLabels, value: key, what: "sets the label " + key + " of a node"})
+		}
+	}
+	return all
+}
+
+// sameProgram reports whether what is sent runs what was rendered: the same
+// program, with the same input, that sees the same of its node. What the catalogue
+// is granted holds for nothing else. Swarm fills in fields of a spec that it has,
+// so only what matters is compared.
+func sameProgram(rendered, sent swarm.ServiceSpec) bool {
+	a, b := rendered.TaskTemplate.ContainerSpec, sent.TaskTemplate.ContainerSpec
+	return a != nil && b != nil && sameImage(a.Image, b.Image) && slices.Equal(program(a), program(b))
+}
+
+// program returns what decides about a container's doings, as text.
+func program(c *swarm.ContainerSpec) []string {
+	texts := []string{
+		fmt.Sprintf("%q %q %q %q %q", c.Command, c.Args, c.Dir, c.User, c.Hostname),
+		fmt.Sprintf("%q %q", c.Hosts, slices.Sorted(slices.Values(c.Env))),
+		fmt.Sprintf("%q", slices.Sorted(slices.Values(c.CapabilityAdd))),
+	}
+	if c.Healthcheck != nil {
+		texts = append(texts, fmt.Sprintf("%q", c.Healthcheck.Test))
+	}
+	var lists []string
+	for _, m := range c.Mounts {
+		lists = append(lists, fmt.Sprintf("%s %q %q %t", m.Type, m.Source, m.Target, m.ReadOnly))
+	}
+	for _, config := range c.Configs {
+		if config.File != nil {
+			lists = append(lists, fmt.Sprintf("config %q", config.File.Name)) // the names are judged on their own
+		}
+	}
+	for _, secret := range c.Secrets {
+		if secret.File != nil {
+			lists = append(lists, fmt.Sprintf("secret %q %q", secret.File.Name, secret.SecretName))
+		}
+	}
+	slices.Sort(lists)
+	return append(texts, lists...)
+}
+
+// sameImage reports whether an image is the rendered one, with the digest of its
+// tag or without.
+func sameImage(rendered, sent string) bool {
+	tagged, _, _ := strings.Cut(sent, "@")
+	if rendered == sent || rendered == tagged {
+		return true
+	}
+	a, errA := reference.ParseNormalizedNamed(rendered)
+	b, errB := reference.ParseNormalizedNamed(tagged)
+	return errA == nil && errB == nil && reference.TagNameOnly(a).String() == reference.TagNameOnly(b).String()
+}

@@ -1,0 +1,212 @@
+package permit_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/permit"
+)
+
+// web is a stack with one service, as it was rendered.
+func web(change func(*swarm.ServiceSpec)) kargo.Stack {
+	spec := swarm.ServiceSpec{
+		Annotations: swarm.Annotations{Name: "kargo-web_app", Labels: map[string]string{kargo.LabelNamespace: "kargo-web"}},
+		TaskTemplate: swarm.TaskSpec{
+			ContainerSpec: &swarm.ContainerSpec{Image: "app:1", Env: []string{"A=1"}},
+			Networks:      []swarm.NetworkAttachmentConfig{{Target: "kargo-back", Aliases: []string{"app"}}},
+		},
+	}
+	if change != nil {
+		change(&spec)
+	}
+	return kargo.Stack{
+		Name: "web", Services: []kargo.Service{{Name: "kargo-web_app", Spec: spec}},
+		Networks: []kargo.Network{{Name: "kargo-back", Shared: true, Driver: "overlay"}},
+	}
+}
+
+func socketMount(s *swarm.ServiceSpec) {
+	s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: "/var/run/docker.sock", Target: "/s", ReadOnly: true}}
+}
+
+// sent is a copy of the stack's service as an update sends it.
+func sent(stack kargo.Stack, change func(*swarm.ServiceSpec)) kargo.Change {
+	spec := stack.Services[0].Spec
+	container := *spec.TaskTemplate.ContainerSpec
+	spec.TaskTemplate.ContainerSpec = &container
+	spec.TaskTemplate.Networks = slices.Clone(spec.TaskTemplate.Networks)
+	if change != nil {
+		change(&spec)
+	}
+	return kargo.UpdateService(stack.Name, kargo.LiveService{ID: "x", Name: spec.Name, Version: 1}, spec, "")
+}
+
+var back = kargo.LiveNetwork{ID: "n1", Name: "kargo-back", Driver: "overlay", Labels: map[string]string{kargo.LabelInstance: "mine"}}
+
+func refusals(t *testing.T, rules string, live kargo.Cluster, stack kargo.Stack, change kargo.Change) string {
+	t.Helper()
+	judge := permit.NewJudge(policy(t, permit.Restricted, rules), permit.Input{
+		Instance: "mine", Stacks: []kargo.Stack{stack}, Root: "/srv/.kargo", Files: []string{"configs/app/app.conf"},
+		Shared: []permit.SharedNetwork{{Role: "back", Variable: "DOCKER_BACK_NETWORK", Name: "kargo-back"}},
+	}, live)
+	return strings.Join(judge.Refuses(stack, change), "\n")
+}
+
+// What is judged is what is sent, whatever was rendered.
+func TestS41_WhatIsSentIsJudged(t *testing.T) {
+	live := kargo.Cluster{Networks: []kargo.LiveNetwork{back}}
+	bind := func(source string, readOnly bool) func(*swarm.ServiceSpec) {
+		return func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: source, Target: "/x", ReadOnly: readOnly}}
+		}
+	}
+	volume := func(options map[string]string) func(*swarm.ServiceSpec) {
+		return func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: "kargo-web_x", Target: "/x",
+				VolumeOptions: &mount.VolumeOptions{DriverConfig: &mount.Driver{Name: "local", Options: options}}}}
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*swarm.ServiceSpec)
+		want   string // part of the reason; "" where nothing is refused
+	}{
+		{"as it was rendered", nil, ""},
+		{"the live mount of the socket, left to others", socketMount, "which rule docker-socket of policy restricted"},
+		{"a file of the rendering, read-only", bind("/srv/.kargo/configs/app/app.conf", true), ""},
+		{"a folder of the rendering, read-only", bind("/srv/.kargo/configs/app", true), ""},
+		{"a file of the rendering, writable", bind("/srv/.kargo/configs/app/app.conf", false), "rule bind-mounts"},
+		{"what a container made among the files", bind("/srv/.kargo/configs/app/link", true), "rule bind-mounts"},
+		{"the root of the rendering", bind("/srv/.kargo", true), "rule bind-mounts"},
+		{"a template that spells bind", volume(map[string]string{"type": "tmpfs", "device": "/", "o": `{{print "bi" "nd"}}`}), "rule docker-socket"},
+		{"a template in the type", volume(map[string]string{"type": `{{"none"}}`, "device": "/", "o": "size=1m"}), "rule docker-socket"},
+		{"a tmpfs of a small size", volume(map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=64m,uid=1000"}), ""},
+		{"a tmpfs with a flag that nobody decided on", volume(map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=64m,remount"}), "rule volume-options"},
+		{"a file system from the network", volume(map[string]string{"type": "nfs", "device": ":/x", "o": "addr=10.0.0.1"}), "rule volume-drivers"},
+		{"layers that are paths of the node", volume(map[string]string{"type": "overlay", "device": "overlay", "o": "lowerdir=/etc,upperdir=/x,workdir=/y"}), "rule bind-mounts"},
+		{"a name for others on a shared network", func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.Networks[0].Aliases = []string{"app", "kargo-dbs_mongodb"}
+		}, `answers to the name "kargo-dbs_mongodb"`},
+		{"a network where old clients put it", func(s *swarm.ServiceSpec) {
+			s.Networks = []swarm.NetworkAttachmentConfig{{Target: "ops"}} //nolint:staticcheck // the field is what is tested
+		}, "rule external-networks"},
+		{"a log that is a socket of the node", func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.LogDriver = &swarm.Driver{Name: "json-file", Options: map[string]string{"syslog-address": "unix:///run/docker.sock"}}
+		}, "rule log-options"},
+		{"a hostname that can be anything", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = `{{index .Node.Hostname 1}}` }, "rule templates"},
+		{"the node's name", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = `{{.Node.Hostname}}` }, ""},
+	} {
+		stack := web(nil)
+		got := refusals(t, "", live, stack, sent(stack, test.change))
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// What the catalogue was granted holds for its own program and its own input.
+func TestS41_WhatTheCatalogueWasGrantedHoldsForItsProgramOnly(t *testing.T) {
+	stack := web(socketMount)
+	stack.Services[0].Granted = []string{
+		"docker-socket /var/run/docker.sock mounts /var/run/docker.sock, which gives access to Docker itself",
+		"bind-mounts /var/run/docker.sock mounts the node's /var/run/docker.sock",
+	}
+	live := kargo.Cluster{Networks: []kargo.LiveNetwork{back}}
+	for name, test := range map[string]struct {
+		change  func(*swarm.ServiceSpec)
+		refused bool
+	}{
+		"the same": {nil, false},
+		"with a digest": {func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Image = "app:1@sha256:" + strings.Repeat("a", 64)
+		}, false},
+		"scaled": {func(s *swarm.ServiceSpec) {
+			two := uint64(2)
+			s.Mode.Replicated = &swarm.ReplicatedService{Replicas: &two}
+		}, false},
+		"another image":       {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "evil:1" }, true},
+		"another tag":         {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "app:2" }, true},
+		"another command":     {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"sh"} }, true},
+		"another environment": {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=2"} }, true},
+		"writable":            {func(s *swarm.ServiceSpec) { socketMount(s); s.TaskTemplate.ContainerSpec.Mounts[0].ReadOnly = false }, true},
+		"with another health check": {func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "sh"}}
+		}, true},
+	} {
+		got := refusals(t, "", live, stack, sent(stack, test.change))
+		if (got != "") != test.refused {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// Other people's things are told by the live cluster.
+func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
+	others := func(name, namespace string, aliases ...string) kargo.LiveService {
+		return kargo.LiveService{ID: name, Name: name, Spec: swarm.ServiceSpec{
+			Annotations:  swarm.Annotations{Name: name, Labels: map[string]string{kargo.LabelInstance: "other", kargo.LabelNamespace: namespace}},
+			TaskTemplate: swarm.TaskSpec{Networks: []swarm.NetworkAttachmentConfig{{Target: "kargo-back", Aliases: aliases}}},
+		}}
+	}
+	foreignBack := back
+	foreignBack.Labels = map[string]string{kargo.LabelInstance: "other"}
+	for _, test := range []struct {
+		name, rules string
+		live        kargo.Cluster
+		change      func(*swarm.ServiceSpec)
+		want        string
+	}{
+		{"a name that a live service answers to", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo-dbs_app", "kargo-dbs", "app")},
+		}, nil, `answers to the name "app" on kargo-back, as kargo-dbs_app already does`},
+		{"a network of another instance", "", kargo.Cluster{Networks: []kargo.LiveNetwork{foreignBack}}, nil,
+			"joins the network kargo-back, which was not made by this instance"},
+		{"a network of another instance that the operator names", "shared-networks=back:kargo-back",
+			kargo.Cluster{Networks: []kargo.LiveNetwork{foreignBack}}, nil, ""},
+		{"a volume in the namespace of another's stack", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo-web_b_app", "kargo-web_b")},
+		}, func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: "kargo-web_b_data", Target: "/x"}}
+		}, "uses the name kargo-web_b_data, which has the form of another stack's"},
+		{"a config of another stack with the same content", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Configs: []kargo.LiveConfig{{Name: "kargo-dbs_c", Labels: map[string]string{kargo.LabelNamespace: "kargo-dbs"}}},
+		}, func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Configs = []*swarm.ConfigReference{{ConfigName: "kargo-dbs_c", File: &swarm.ConfigReferenceFileTarget{Name: "/c"}}}
+		}, "uses the external config kargo-dbs_c"},
+		{"a config that the stack had before Kargo", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Configs: []kargo.LiveConfig{{Name: "kargo-web_c", Labels: map[string]string{kargo.LabelNamespace: "kargo-web"}}},
+		}, func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Configs = []*swarm.ConfigReference{{ConfigName: "kargo-web_c", File: &swarm.ConfigReferenceFileTarget{Name: "/c"}}}
+		}, ""},
+	} {
+		stack := web(nil)
+		got := refusals(t, test.rules, test.live, stack, sent(stack, test.change))
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// Networks and labels of nodes are judged, too, as they are sent.
+func TestS41_NetworksAndNodesAreJudged(t *testing.T) {
+	stack := web(nil)
+	macvlan := kargo.CreateNetwork("web", kargo.Network{Name: "kargo-web_lan", Driver: "macvlan", Options: map[string]string{"parent": "eth0"}}, "new")
+	if got := refusals(t, "", kargo.Cluster{}, stack, macvlan); !strings.Contains(got, "rule network-drivers") || !strings.Contains(got, "rule network-options") {
+		t.Errorf("a network of the node's card: %q", got)
+	}
+	if got := refusals(t, "", kargo.Cluster{}, stack, kargo.CreateNetwork("web", kargo.Network{Name: "kargo-web_x", Driver: "overlay"}, "new")); got != "" {
+		t.Errorf("an overlay: %q", got)
+	}
+	node := kargo.LiveNode{ID: "n", Hostname: "n", Spec: swarm.NodeSpec{Annotations: swarm.Annotations{Labels: map[string]string{"zone": "a"}}}}
+	spec := swarm.NodeSpec{Annotations: swarm.Annotations{Labels: map[string]string{"zone": "b"}}}
+	change := kargo.UpdateNode(node, spec, "")
+	if got := refusals(t, "", kargo.Cluster{Nodes: []kargo.LiveNode{node}}, kargo.Stack{}, change); !strings.Contains(got, "rule node-labels") {
+		t.Errorf("a label of a node: %q", got)
+	}
+}

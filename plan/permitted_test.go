@@ -1,0 +1,85 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/plan"
+)
+
+// refusing refuses every service that runs an image.
+func refusing(image string) func(kargo.Stack, kargo.Change) []string {
+	return func(_ kargo.Stack, change kargo.Change) []string {
+		if change.Service != nil && change.Service.TaskTemplate.ContainerSpec.Image == image {
+			return []string{"runs " + image + ", which rule registries of policy restricted does not permit"}
+		}
+		return nil
+	}
+}
+
+// A change that the operator refuses holds its stack and no other, and does not
+// keep what is no longer wanted.
+func TestS41_ARefusedChangeHoldsItsStack(t *testing.T) {
+	opts := options()
+	opts.Refuses = refusing("evil:1")
+	desired := []kargo.Stack{
+		stack("dbs", service("kargo-dbs_a", "db:1")),
+		stack("web", service("kargo-web_a", "evil:1"), service("kargo-web_b", "app:1")),
+	}
+	for i := range desired {
+		desired[i].Options.Resolve = kargo.ResolveNever
+	}
+	p := plan.Make(desired, cluster(live("web", "kargo-web_old", "app:1")), opts)
+	const want = "create service kargo-dbs_a: new\n" +
+		"remove service kargo-web_old: no longer in the workspace\n" +
+		"hold service kargo-web_a: runs evil:1, which rule registries of policy restricted does not permit\n"
+	if p.String() != want {
+		t.Errorf("got\n%swant\n%s", p, want)
+	}
+}
+
+// What is left to others is judged like what is written: the live value of an
+// ignored field is part of what is sent.
+func TestS41_ACopiedLiveValueIsJudged(t *testing.T) {
+	opts := options()
+	opts.Refuses = refusing("evil:1")
+	s := withOptions(stack("web", service("kargo-web_a", "app:1", env("A=2"))),
+		kargo.StackOptions{Ignore: []string{"/Spec/TaskTemplate/ContainerSpec/Image"}, Resolve: kargo.ResolveNever})
+	running := live("web", "kargo-web_a", "evil:1")
+	running.Image = "evil:1"
+	p := plan.Make([]kargo.Stack{s}, cluster(running), opts)
+	if len(p.Changes) != 0 || len(p.Held) != 1 {
+		t.Errorf("got\n%s", p)
+	}
+}
+
+// Drift is left as it is only as far as the operator permits what then runs.
+func TestS41_DriftThatTheOperatorRefusesIsCorrected(t *testing.T) {
+	opts := options()
+	opts.Refuses = refusing("evil:1")
+	opts.Memory.Sent = arrived("kargo-web_a", "app:1")
+	s := withOptions(stack("web", service("kargo-web_a", "app:1")), kargo.StackOptions{Drift: kargo.DriftOff, Resolve: kargo.ResolveNever})
+	harmless := scaled(live("web", "kargo-web_a", "app:1"), 5)
+	if p := plan.Make([]kargo.Stack{s}, cluster(harmless), opts); len(p.Changes) != 0 {
+		t.Errorf("harmless drift is corrected:\n%s", p)
+	}
+	running := changed(live("web", "kargo-web_a", "evil:1"), func(s *swarm.ServiceSpec) {})
+	if p := plan.Make([]kargo.Stack{s}, cluster(running), opts); len(p.Changes) != 1 {
+		t.Errorf("drift that is refused is left:\n%s", p)
+	}
+}
+
+// The marks of ownership are never left to others.
+func TestS42_OwnershipIsNotLeftToOthers(t *testing.T) {
+	s := withOptions(stack("web", service("kargo-web_a", "app:1")), kargo.StackOptions{
+		Ignore: []string{"/Spec/Labels"}, Adopt: true, Resolve: kargo.ResolveNever,
+	})
+	running := live("web", "kargo-web_a", "app:1")
+	delete(running.Spec.Labels, kargo.LabelInstance)
+	p := plan.Make([]kargo.Stack{s}, cluster(running), options())
+	if len(p.Changes) != 1 || p.Changes[0].Service.Labels[kargo.LabelInstance] != "test" {
+		t.Errorf("got\n%s", p)
+	}
+}
