@@ -203,7 +203,7 @@ func (c Compiler) judged(desired Desired) permit.Input {
 	}
 	add(desired.Workspace.Env)
 	for _, directory := range desired.Workspace.Directories {
-		add(directory.Env)
+		add(desired.Workspace.For(directory.Name).Env)
 	}
 	return in
 }
