@@ -473,12 +473,12 @@ func TestANewerRevisionEndsTheWaitForAnOlderOne(t *testing.T) {
 	})
 }
 
-func TestS07_APanicEndsTheRoundOnly(t *testing.T) {
+func TestS07_APanicEndsTheReadingOnly(t *testing.T) {
 	run(t, func(w *world) {
 		w.parts.Compiler.Secrets = func(context.Context, kargo.Files) kargo.Files { panic("bug") }
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
-		if status := w.loop.Status(); status.Fault != "internal" || !strings.Contains(status.Message, "panic in round: bug") {
+		if status := w.loop.Status(); status.Fault != "internal" || !strings.Contains(status.Message, "panic while a revision was read: bug") {
 			t.Errorf("fault %q, message %q", status.Fault, status.Message)
 		}
 		w.pass(10 * time.Minute)

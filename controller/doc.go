@@ -3,7 +3,8 @@
 //
 // A round asks git for the newest revision. If the revision is new, the round
 // reads it and learns what should run. It observes Swarm, if anything may have
-// changed there. It makes a plan, carries it out, and records what it did. No
+// changed there. It makes a plan, carries it out, and records what it did. What
+// takes as long as git takes is done by a reader beside the rounds. No
 // step waits: while services are rolling out, the next round comes soon. The
 // next round also finishes a plan that was interrupted. So the process may be
 // killed at any instruction.
@@ -12,7 +13,8 @@
 //
 //   - [Loop] is safe for concurrent use. Its Run runs rounds until its context
 //     ends. All its other methods may be called from any goroutine at any time,
-//     and return at once. The exception is Preview, which waits for its turn.
+//     and return at once. The exception is Preview, which takes as long as git
+//     and Swarm take.
 //   - [Reconciler] runs single rounds. It belongs to one goroutine: that of
 //     Loop.Run in the controller, and that of the command in apply, deploy, remove
 //     and plan. Only its Status may be called from other goroutines.

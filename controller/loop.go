@@ -24,23 +24,12 @@ type Loop struct {
 	cleaner    *cleaner
 	notifier   *notifier
 
-	nudges   chan string   // holds one: a burst becomes one round
-	changed  chan struct{} // holds one: something changed in Swarm
-	previews chan previewRequest
+	nudges   chan string             // holds one: a burst becomes one round
+	changed  chan struct{}           // holds one: something changed in Swarm
+	previews chan chan<- *Reconciler // each gets a copy without effects
 
 	mu       sync.Mutex
 	requests []func(*Reconciler) // for the next round, see ask
-}
-
-// previewRequest asks the goroutine of the rounds for a preview of the next.
-type previewRequest struct {
-	ctx   context.Context
-	reply chan<- previewReply
-}
-
-type previewReply struct {
-	preview kargo.Preview
-	err     error
 }
 
 // New makes a loop. It does nothing until Run is called.
@@ -48,9 +37,10 @@ func New(parts Parts) *Loop {
 	r := NewReconciler(parts)
 	l := &Loop{
 		parts: parts, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
-		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan previewRequest),
+		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
+	r.source.ahead = true
 	r.notify = l.notifier.add
 	return l
 }
@@ -73,17 +63,21 @@ func (l *Loop) Nudge(trigger string) {
 func (l *Loop) Status() kargo.Status { return l.board.status() }
 
 // Preview returns the plan that a round would carry out now, without changing
-// anything. It waits until the round under way has ended. An error means that
-// git or Swarm could not be read, or that ctx ended.
-func (l *Loop) Preview(ctx context.Context) (kargo.Preview, error) {
-	reply := make(chan previewReply, 1)
+// anything. It waits until the round under way has ended, and no round waits for
+// it. An error means that git or Swarm could not be read, or that ctx ended.
+func (l *Loop) Preview(ctx context.Context) (preview kargo.Preview, err error) {
+	reply := make(chan *Reconciler, 1)
 	select {
-	case l.previews <- previewRequest{ctx, reply}:
+	case l.previews <- reply:
 	case <-ctx.Done():
 		return kargo.Preview{}, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
 	}
-	answer := <-reply
-	return answer.preview, answer.err
+	defer func() {
+		if cause := recover(); cause != nil {
+			preview, err = kargo.Preview{}, kargo.Errorf(kargo.Internal, "panic while planning: %v", cause)
+		}
+	}()
+	return (<-reply).previewHere(ctx)
 }
 
 // Run runs rounds until ctx ends, and then returns nil. If ctx ends while a
@@ -93,7 +87,7 @@ func (l *Loop) Preview(ctx context.Context) (kargo.Preview, error) {
 func (l *Loop) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for name, run := range map[string]func(context.Context){
-		"rounds": l.runRounds, "events": l.watch, "tags": l.follower.run, "clean-up": l.clean, "notifications": l.notifier.run,
+		"rounds": l.runRounds, "reading": l.reconciler.source.reader.run, "events": l.watch, "tags": l.follower.run, "clean-up": l.clean, "notifications": l.notifier.run,
 	} {
 		group.Go(func() error { l.guard(ctx, name, run); return nil })
 	}
@@ -122,39 +116,49 @@ func (l *Loop) guard(ctx context.Context, name string, run func(context.Context)
 func (l *Loop) runRounds(ctx context.Context) {
 	trigger, ask := "start", true
 	for {
-		wait := l.round(ctx, trigger)
-		l.handOver(ask)
-		ask = false
+		wait, postponed := l.round(ctx, trigger)
+		if l.handOver(ask) {
+			ask = false
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case request := <-l.previews:
-			l.preview(request)
+		case reply := <-l.previews:
+			reply <- l.reconciler.withoutEffects()
 			trigger = ""
 		case trigger = <-l.nudges:
 			trigger = l.restAfterPush(ctx, trigger)
 			// A push, be it Kargo's own, says nothing about Swarm; a person who
 			// asks for a round wants to know.
-			if ask = !strings.HasPrefix(trigger, WebhookTrigger) && trigger != tagsWritten; ask {
+			if !strings.HasPrefix(trigger, WebhookTrigger) && trigger != tagsWritten {
 				l.reconciler.work.everything()
+				ask = true
 			}
 			l.reconciler.work.git = true
+			l.reconciler.pace.git = time.Time{}
+		case got := <-l.reconciler.source.reader.readings:
+			l.reconciler.source.arrived = &got
+			trigger = got.trigger
 		case <-l.changed:
 			trigger = "swarm event"
 			l.reconciler.work.lookAt(lookServices)
 			l.restABit(ctx)
 		case <-timer.C:
-			trigger = l.reconciler.expire(time.Now())
+			if due := l.reconciler.expire(time.Now()); !postponed {
+				trigger = due
+			}
 		}
 		timer.Stop()
 	}
 }
 
-// handOver gives what is in force to those who work beside the rounds.
-func (l *Loop) handOver(ask bool) {
-	if following, known := l.reconciler.following(ask); known {
+// handOver gives what is in force to those who work beside the rounds. It reports
+// whether anything is.
+func (l *Loop) handOver(ask bool) (known bool) {
+	following, known := l.reconciler.following(ask)
+	if known {
 		l.follower.hand(following)
 	}
 	if l.cleaner.isDue() {
@@ -162,31 +166,31 @@ func (l *Loop) handOver(ask bool) {
 			l.cleaner.hand(cleaning)
 		}
 	}
-}
-
-func (l *Loop) preview(request previewRequest) {
-	reply := previewReply{err: kargo.Errorf(kargo.Internal, "panic while planning")}
-	defer func() { request.reply <- reply }()
-	reply.preview, reply.err = l.reconciler.Preview(request.ctx)
+	return known
 }
 
 // round runs one round, and returns how long to wait for the next. An empty
-// trigger means that no round is due.
-func (l *Loop) round(ctx context.Context, trigger string) time.Duration {
+// trigger means that no round is due. The round is postponed if git may answer soon
+// what it is about.
+func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, postponed bool) {
 	if trigger == "" {
-		return l.reconciler.pace.until(time.Now())
+		return l.reconciler.untilDue(time.Now()), false
 	}
 	started := time.Now()
 	for _, request := range l.takeRequests() {
 		request(l.reconciler)
 	}
-	err := l.reconciler.Round(ctx, trigger)
+	ended := l.reconciler.round(ctx, trigger)
 	if ctx.Err() != nil {
-		return 0
+		return 0, false
 	}
+	wait = l.reconciler.rest(time.Now(), ended)
+	if ended.waits {
+		return wait, true
+	}
+	err := joined(ended.err, l.reconciler.sourceErr())
 	l.parts.measure("round", started, err)
 	l.logFailure(ctx, trigger, err)
-	wait := l.reconciler.rest(time.Now(), err)
 	l.board.change(func(s *kargo.Status) {
 		s.Rounds++
 		s.LastRound = started
@@ -196,7 +200,7 @@ func (l *Loop) round(ctx context.Context, trigger string) time.Duration {
 			s.Fault, s.Message = kargo.FaultOf(err).String(), kargo.Explain(err)
 		}
 	})
-	return wait
+	return wait, false
 }
 
 // logFailure logs an error once, and with less weight as long as it stays the

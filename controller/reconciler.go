@@ -40,7 +40,7 @@ func NewReconciler(parts Parts) *Reconciler {
 	r := &Reconciler{
 		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
 		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
-		source: source{parts: parts}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
+		source: source{reader: newReader(parts)}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
 	}
 	if r.memory.Sent == nil {
 		r.memory.Sent = kargo.Sent{}
@@ -55,10 +55,15 @@ func NewReconciler(parts Parts) *Reconciler {
 // round is what the stages of one round hand on.
 type round struct {
 	trigger string
-	// sourceErr is why the newest revision is not the desired one. What is in
-	// force is kept in force all the same.
+	// err ended the round.
+	err error
+	// sourceErr is why the newest revision is not the desired one, if that was found
+	// in this round. What is in force is kept in force all the same.
 	sourceErr error
-	next      kargo.Plan
+	failed    unread
+	// waits: the round ended because the source has not answered yet.
+	waits bool
+	next  kargo.Plan
 }
 
 // stage is one step of a round. It reports whether the round goes on after it.
@@ -74,7 +79,6 @@ type stage struct {
 var (
 	planning = []stage{
 		{"read the newest revision", (*Reconciler).readNewest},
-		{"read values outside the repository", (*Reconciler).readValues},
 		{"write the merged configuration", (*Reconciler).write},
 		{"follow tags", (*Reconciler).followTags},
 		{"put in force what moves nothing", (*Reconciler).putUnmovedInForce},
@@ -88,16 +92,21 @@ var (
 // Round does what is due. Trigger says why it runs, for the history. If a step
 // fails, Round still does what does not depend on that step. Its error has the
 // worst fault that it met.
-func (r *Reconciler) Round(ctx context.Context, trigger string) (err error) {
+func (r *Reconciler) Round(ctx context.Context, trigger string) error {
+	this := r.round(ctx, trigger)
+	return joined(this.err, this.sourceErr)
+}
+
+func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = errors.Join(err, kargo.Errorf(kargo.Internal, "panic in round: %v", cause))
+			this.err = errors.Join(this.err, kargo.Errorf(kargo.Internal, "panic in round: %v", cause))
 		}
 		r.report()
 	}()
-	this := &round{trigger: trigger}
-	err = r.runStages(ctx, this, stages)
-	return joined(err, this.sourceErr)
+	this.trigger = trigger
+	this.err = r.runStages(ctx, &this, stages)
+	return this
 }
 
 func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage) error {
@@ -114,12 +123,16 @@ func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage)
 // the reconciler does not change. An error means that git or Swarm could not be
 // read.
 func (r *Reconciler) Preview(ctx context.Context) (kargo.Preview, error) {
+	return r.withoutEffects().previewHere(ctx)
+}
+
+// previewHere is Preview on a reconciler that is such a copy already.
+func (r *Reconciler) previewHere(ctx context.Context) (kargo.Preview, error) {
 	this := &round{trigger: "plan"}
-	copied := r.withoutEffects()
-	copied.work.git = true
-	copied.work.lookAt(lookEverywhere)
-	err := copied.runStages(ctx, this, planning)
-	preview := kargo.Preview{Plan: this.next, Problems: copied.source.problems}
+	r.work.git = true
+	r.work.lookAt(lookEverywhere)
+	err := r.runStages(ctx, this, planning)
+	preview := kargo.Preview{Plan: this.next, Problems: r.source.problems}
 	if preview.Problems.Err() != nil {
 		return preview, err // which is all that sourceErr says
 	}
@@ -136,8 +149,10 @@ func (r *Reconciler) LookAgain(ctx context.Context) error {
 // Read asks the source for its newest revision, and reads it where it is new.
 // Nothing is carried out.
 func (r *Reconciler) Read(ctx context.Context, trigger string) error {
-	defer r.report()
-	return r.readHead(ctx, trigger)
+	r.work.git, r.work.values, r.work.restore = true, false, false
+	this := &round{trigger: trigger}
+	_, err := r.readNewest(ctx, this)
+	return joined(err, this.sourceErr)
 }
 
 // Select limits the next rounds to stacks that a person named. All others are
@@ -230,7 +245,9 @@ func (r *Reconciler) withoutEffects() *Reconciler {
 	copied.notify = func(kargo.Deployment) {}
 	copied.memory = r.memory.Clone()
 	copied.sight, copied.source = r.sight.clone(copied.parts), r.source
-	copied.source.parts = copied.parts
+	copied.source.reader, copied.source.ahead = newReader(copied.parts), false
+	copied.source.asked, copied.source.arrived = time.Time{}, nil
+	copied.pace.git = time.Time{}
 	copied.record = r.record.clone()
 	return &copied
 }

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -12,85 +11,159 @@ import (
 	"kargo/compile"
 )
 
-// source reads revisions, and is what is known of the newest one.
+// source is what the rounds know of the newest revision, and of the question
+// about it that has no answer yet.
 type source struct {
-	parts    Parts
 	head     kargo.Revision // sound or not
 	problems kargo.Problems // of the head
 	unsound  bool           // the head could not be fetched, or has problems
 	fetched  time.Time      // when git last answered
+	failure  error          // why the newest revision could not be read the last time; nil if it was
+	// valuesFailure is why values outside the repository are those of before; nil if
+	// they are not.
+	valuesFailure error
 	// unrestorable: reading the last good revision ended Kargo too often.
 	unrestorable bool
-	// ended is a reading that has ended where that could not be recorded.
-	ended string
+
+	reader *reader
+	// ahead: the reader answers beside the rounds. Otherwise the round that asks
+	// waits for it, however long it takes.
+	ahead   bool
+	asked   time.Time // when the question was asked that has no answer yet; zero if there is none
+	arrived *reading  // an answer that no round has taken yet
 }
 
-// attempt notes that a reading begins, and returns how often it has begun
-// without ending.
-func (s *source) attempt(reading string) (int, error) {
-	if s.ended != "" {
-		if err := s.survived(s.ended); err != nil {
-			return 0, err
-		}
-	}
-	return s.parts.Store.Attempt(reading)
+// awaited reports whether a round should wait for the answer that is missing:
+// most often it comes at once, and the plan is about what it says. Git that is
+// slow, or was out of reach, keeps no round waiting.
+func (s source) awaited(now time.Time) bool {
+	return !s.asked.IsZero() && s.failure == nil && now.Before(s.asked.Add(patience))
 }
 
-// survived notes that a reading has ended. Where that cannot be recorded it is
-// done before the next one: what this process survived must not count against a
-// revision.
-func (s *source) survived(reading string) error {
-	s.ended = reading
-	err := s.parts.Store.Survived(reading)
-	if err == nil {
-		s.ended = ""
-	}
-	return err
-}
-
-// readNewest asks git for the newest revision, where that is due, and reads it,
-// where it is new. Whatever goes wrong, the last good revision stays in force,
-// and the round goes on with it.
+// readNewest asks git for the newest revision, where that is due, and takes what
+// was read. Whatever goes wrong, the last good revision stays in force, and the
+// round goes on with it.
 func (r *Reconciler) readNewest(ctx context.Context, this *round) (goOn bool, err error) {
-	before := r.view
-	if r.view == nil {
-		if err := r.restore(ctx); err != nil {
-			return false, err
+	s := &r.source
+	if got := s.arrived; got != nil {
+		s.arrived = nil
+		r.take(*got, this)
+	}
+	for s.asked.IsZero() {
+		next, due := r.nextQuestion(this.trigger)
+		if !due {
+			break
 		}
+		s.asked = time.Now()
+		if s.ahead {
+			s.reader.questions <- next
+			break
+		}
+		r.take(s.reader.read(ctx, next), this)
 	}
-	if r.work.git {
-		this.sourceErr = r.readHead(ctx, this.trigger)
-		r.report() // looking at Swarm may take long
-	}
-	if r.view == nil {
-		return false, nil
-	}
-	if r.view != before {
-		r.work.values = false // they were just read
-	}
-	return true, nil
+	r.work.readAgain(this.failed)
+	r.report() // looking at Swarm may take long
+	this.waits = s.awaited(time.Now())
+	return r.view != nil && !this.waits, nil
 }
 
-// readHead asks the source for its newest revision, and reads it where it is
-// new. Its error is what is wrong with the head, as long as it is the head.
-func (r *Reconciler) readHead(ctx context.Context, trigger string) error {
-	head, err := measured(r.parts, "git", func() (kargo.RevisionID, error) { return r.parts.Source.Head(ctx) })
-	if err != nil {
-		return fmt.Errorf("list refs: %w", err)
+// nextQuestion returns what is to be asked now, and crosses it off the work. It
+// returns false if nothing is.
+func (r *Reconciler) nextQuestion(trigger string) (next question, due bool) {
+	next = question{
+		trigger: trigger, head: r.source.head.ID(), again: r.work.reread && r.source.unsound,
+		applied: r.memory.Applied.Revision.ID(), known: r.view,
 	}
-	r.source.fetched = time.Now()
-	// A head that could not be fetched, or is unsound, is tried again: that need
-	// not be the commit's doing. A key may be there by now that opens its files.
-	if head != r.source.head.ID() || r.work.again && r.source.unsound {
-		if err := r.advance(ctx, head, trigger); err != nil {
-			return err
+	switch w := &r.work; {
+	case w.restore && r.view == nil && next.applied != "" && !r.source.unrestorable:
+		next.about, w.restore = theApplied, false
+	case w.git && !time.Now().Before(r.pace.git):
+		next.about, w.git, w.reread, r.pace.git = theNewest, false, false, time.Time{}
+	case w.values && !time.Now().Before(r.pace.git) && !w.fresh && r.view != nil && r.selection.isAll():
+		next.about, w.values = theValues, false
+		return next, r.view.workspace.External
+	default:
+		return next, false
+	}
+	return next, true
+}
+
+// take makes use of what was read.
+func (r *Reconciler) take(got reading, this *round) {
+	r.source.asked = time.Time{}
+	switch got.about {
+	case theApplied:
+		r.takeApplied(got, this)
+	case theNewest:
+		r.source.failure = r.takeNewest(got)
+		this.failed.git = r.source.failure != nil
+		this.failed.reread = this.failed.git && got.again
+		this.sourceErr = r.sourceErr()
+	case theValues:
+		r.source.valuesFailure = r.takeValues(got, this)
+		this.sourceErr = r.sourceErr()
+	}
+}
+
+// takeApplied goes on with the revision that was in force when an earlier process
+// ended, so that its drift is corrected even if git is away or the head is
+// unsound. A newer program may fail to read what an older one read: then the head
+// must still have its turn.
+func (r *Reconciler) takeApplied(got reading, this *round) {
+	inForce := got.revision.Short()
+	switch {
+	case got.attempts > 0:
+		r.source.unrestorable = true
+		r.parts.Log.Error("reading the last good revision ended Kargo; it is left alone", "revision", inForce, "times", got.attempts)
+		return
+	case got.err != nil:
+		this.failed.restore = true
+		r.parts.Log.Warn("cannot restore the last good revision", "revision", inForce, "error", got.err)
+		return
+	}
+	if err := got.desired.Problems.Err(); err != nil {
+		r.parts.Log.Warn("cannot restore the last good revision", "revision", inForce, "error", err)
+		return
+	}
+	r.desire(*got.desired)
+	r.work.values, r.source.valuesFailure = false, nil // they were just read
+}
+
+// takeNewest makes a new head the desired revision, if it is sound. The head moves
+// last: where anything fails before, it is read again. Its error is what is wrong
+// with the head, as long as it is the head.
+func (r *Reconciler) takeNewest(got reading) error {
+	s := &r.source
+	if !got.answered.IsZero() {
+		s.fetched = got.answered
+	}
+	switch {
+	case got.err != nil:
+		return got.err
+	case got.attempts > 0:
+		s.note(got.revision.Revision(), kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", got.attempts),
+			Hint: "push another commit, and please report this one"}})
+		s.unsound = false // it is not tried again, whatever a person asks for
+	case got.desired != nil:
+		if got.desired.Problems.Err() == nil {
+			if err := r.rollouts().keepWhatRan(); err != nil {
+				return err
+			}
+			r.accept(*got.desired, got.trigger)
 		}
-	}
-	r.work.git = false
-	if err := r.source.problems.Err(); err != nil {
-		return fmt.Errorf("revision %s is refused, %s: %w", r.source.head.Short(), r.inForce(), err)
+		s.note(got.desired.Workspace.Revision, got.desired.Problems)
 	}
 	return nil
+}
+
+// sourceErr is why what is desired is not what the source says now: the newest
+// revision or a value could not be read, or is refused.
+func (r *Reconciler) sourceErr() error {
+	err := r.source.failure
+	if problems := r.source.problems.Err(); err == nil && problems != nil {
+		err = fmt.Errorf("revision %s is refused, %s: %w", r.source.head.Short(), r.inForce(), problems)
+	}
+	return joined(err, r.source.valuesFailure)
 }
 
 func (r *Reconciler) inForce() string {
@@ -100,113 +173,8 @@ func (r *Reconciler) inForce() string {
 	return r.view.revision().Short() + " stays in force"
 }
 
-// restore reads the revision that was in force when an earlier process ended,
-// so that its drift is corrected even if git is away or the head is unsound.
-func (r *Reconciler) restore(ctx context.Context) error {
-	inForce := r.memory.Applied.Revision
-	if inForce.ID() == "" || r.source.unrestorable {
-		return nil
-	}
-	// A newer program may fail to read what an older one read: then the head
-	// must still have its turn.
-	attempted := "restore " + string(inForce.ID())
-	attempt, err := r.source.attempt(attempted)
-	if err != nil {
-		return err
-	}
-	if attempt > maxAttempts {
-		r.source.unrestorable = true
-		r.parts.Log.Error("reading the last good revision ended Kargo; it is left alone", "revision", inForce.Short(), "times", attempt-1)
-		return nil
-	}
-	desired, err := r.source.read(ctx, inForce.ID(), r.view)
-	if err == nil {
-		err = desired.Problems.Err()
-	}
-	if err != nil {
-		r.parts.Log.Warn("cannot restore the last good revision", "revision", inForce.Short(), "error", err)
-		return r.source.survived(attempted)
-	}
-	r.desire(desired)
-	return r.source.survived(attempted)
-}
-
-// advance reads a new head. If it is sound it becomes what is desired. The head
-// moves last: where anything fails before, the next round tries it again.
-func (r *Reconciler) advance(ctx context.Context, id kargo.RevisionID, trigger string) error {
-	attempted := string(id)
-	attempt, err := r.source.attempt(attempted)
-	if err != nil {
-		return err
-	}
-	if attempt > maxAttempts {
-		r.source.note(id.Revision(), kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", attempt-1),
-			Hint: "push another commit, and please report this one"}})
-		r.source.unsound = false // it is not tried again, whatever a person asks for
-		return nil
-	}
-	desired, err := r.source.readTried(ctx, id, r.memory.Applied.Revision.ID(), r.view)
-	if err != nil && kargo.FaultOf(err) != kargo.Invalid {
-		return errors.Join(err, r.source.survived(attempted))
-	}
-	if err != nil { // the tree itself is unsound
-		desired = compile.Desired{Workspace: kargo.Workspace{Revision: id.Revision()}, Problems: problemsOf(err)}
-	}
-	if desired.Problems.Err() == nil {
-		if err := r.rollouts().keepWhatRan(); err != nil {
-			return errors.Join(err, r.source.survived(attempted))
-		}
-		r.accept(desired, trigger)
-	}
-	r.source.note(desired.Workspace.Revision, desired.Problems)
-	return r.source.survived(attempted)
-}
-
 func (s *source) note(head kargo.Revision, problems kargo.Problems) {
 	s.head, s.problems, s.unsound = head, problems, problems.Err() != nil
-}
-
-// readTried reads a revision once it was read elsewhere without harm. InForce is
-// the revision in force, which that must not lose.
-func (s *source) readTried(ctx context.Context, id, inForce kargo.RevisionID, known *view) (compile.Desired, error) {
-	if try := s.parts.Effects.Try; try != nil {
-		_, err := measured(s.parts, "try", func() (struct{}, error) {
-			var protect []kargo.RevisionID
-			if inForce != "" {
-				protect = append(protect, inForce)
-			}
-			return struct{}{}, try(ctx, id, protect...)
-		})
-		if err != nil {
-			return compile.Desired{}, err
-		}
-	}
-	return s.read(ctx, id, known)
-}
-
-// read reads a revision. Where its files say the same as those that were read
-// before, which are known, it is not rendered: rendering is pure.
-func (s *source) read(ctx context.Context, id kargo.RevisionID, known *view) (compile.Desired, error) {
-	tree, err := s.fetch(ctx, id)
-	if err != nil {
-		return compile.Desired{}, err
-	}
-	if known != nil && known.whole != nil && known.whole.UnchangedIn(tree) {
-		return known.whole.At(tree.Revision), nil
-	}
-	return s.compile(ctx, tree)
-}
-
-func (s *source) fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
-	tree, err := measured(s.parts, "fetch", func() (kargo.Tree, error) { return s.parts.Source.Fetch(ctx, id) })
-	if err != nil {
-		return kargo.Tree{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
-	}
-	return tree, nil
-}
-
-func (s *source) compile(ctx context.Context, tree kargo.Tree) (compile.Desired, error) {
-	return measured(s.parts, "render", func() (compile.Desired, error) { return s.parts.Compiler.Compile(ctx, tree) })
 }
 
 // accept makes a sound revision the desired one.
@@ -225,6 +193,7 @@ func (r *Reconciler) accept(desired compile.Desired, trigger string) {
 		r.work.lookAt(lookEverywhere) // the stacks alone do not show other labels of nodes
 	}
 	r.desire(desired)
+	r.work.values, r.source.valuesFailure = false, nil // they were just read
 	inForce := r.memory.Applied.Revision
 	// After a restart the head is most often what is in force already.
 	r.work.fresh = r.selection.isAll() && !revision.Same(inForce)
@@ -233,68 +202,36 @@ func (r *Reconciler) accept(desired compile.Desired, trigger string) {
 	r.parts.Source.Protect(inForce.ID(), revision.ID())
 }
 
-// problemsOf returns what an error says of the workspace.
-func problemsOf(err error) kargo.Problems {
-	var problems kargo.Problems
-	if errors.As(err, &problems) {
-		return problems
-	}
-	var fault *kargo.Error
-	if errors.As(err, &fault) {
-		return kargo.Problems{{Where: fault.Where, Message: fault.Err.Error(), Hint: kargo.HintOf(fault)}}.Printable()
-	}
-	return kargo.Problems{{Message: err.Error()}}
-}
-
 // valuesChanged is the trigger of a round that other values outside the
 // repository make.
 const valuesChanged = "values outside the repository changed"
 
-// readValues reads what is in force again where some of its values lie outside
-// the repository: these change without a commit. Where it fails, what is in
-// force stays so.
-func (r *Reconciler) readValues(ctx context.Context, this *round) (goOn bool, err error) {
-	if !r.work.values || r.work.fresh || !r.selection.isAll() {
-		return true, nil
+// takeValues goes on with what is in force where some of its values lie outside
+// the repository: these change without a commit. Where it fails, what is in force
+// stays so.
+func (r *Reconciler) takeValues(got reading, this *round) error {
+	switch {
+	case r.view.revision().ID() != got.revision:
+		return nil // a newer revision was read meanwhile, with its values
+	case got.err != nil:
+		this.failed.values = true
+		return got.err
 	}
-	changed, err := r.valuesChanged(ctx)
-	if changed {
-		this.trigger = valuesChanged
+	if err := got.desired.Problems.Err(); err != nil {
+		return fmt.Errorf("values outside the repository are refused, those of before stay in force: %w", err)
 	}
-	this.sourceErr = joined(this.sourceErr, err)
-	return true, nil
-}
-
-func (r *Reconciler) valuesChanged(ctx context.Context) (bool, error) {
-	if !r.view.workspace.External {
-		r.work.values = false
-		return false, nil
+	if sameStacks(r.view.whole.Stacks, got.desired.Stacks) {
+		return nil
 	}
-	in := r.view.revision()
-	tree, err := r.source.fetch(ctx, in.ID())
-	if err != nil {
-		return false, err
-	}
-	desired, err := r.source.compile(ctx, tree)
-	if err != nil {
-		return false, fmt.Errorf("read values outside the repository, those of before stay in force: %w", err)
-	}
-	if err := desired.Problems.Err(); err != nil {
-		r.work.values = false
-		return false, fmt.Errorf("values outside the repository are refused, those of before stay in force: %w", err)
-	}
-	if sameStacks(r.view.whole.Stacks, desired.Stacks) {
-		r.work.values = false
-		return false, nil
-	}
-	r.parts.Log.Info(valuesChanged, "revision", in.Short())
+	r.parts.Log.Info(valuesChanged, "revision", got.revision.Short())
 	if err := r.rollouts().keepWhatRan(); err != nil {
-		return false, err
+		this.failed.values = true
+		return err
 	}
-	r.desire(desired)
-	r.work.values = false
+	this.trigger = valuesChanged
+	r.desire(*got.desired)
 	r.work.lookAt(lookEverywhere)
-	return true, nil
+	return nil
 }
 
 // sameStacks reports whether two lists of stacks are the same software.

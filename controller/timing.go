@@ -25,6 +25,9 @@ const (
 	longestLight = 30 * time.Second
 	// pushRest keeps the rounds of a burst of pushes apart.
 	pushRest = 2 * time.Second
+	// patience is how long a round waits for an answer of git that may change its
+	// plan.
+	patience = 5 * time.Second
 	// eventRest lets the events of one cause arrive together.
 	eventRest = 500 * time.Millisecond
 	// watchRetry is the pause before a broken event stream is opened again; it
@@ -56,17 +59,34 @@ const (
 // work is what the next round has to do. A part of it is crossed off when its
 // step has succeeded.
 type work struct {
-	git    bool   // ask for the newest revision
-	values bool   // read values that lie outside the repository again
-	write  bool   // put the merged configuration on disk
-	fresh  bool   // carry out a revision that was accepted
-	again  bool   // try again what Docker refused, and what was not available
-	look   depth  // at Swarm, at least
-	cause  string // what made the loop find the fresh revision
+	restore bool   // read the revision that was in force when an earlier process ended
+	git     bool   // ask for the newest revision
+	reread  bool   // read the newest revision again if it was unsound
+	values  bool   // read values that lie outside the repository again
+	write   bool   // put the merged configuration on disk
+	fresh   bool   // carry out a revision that was accepted
+	again   bool   // try again what Docker refused, and what was not available
+	look    depth  // at Swarm, at least
+	cause   string // what made the loop find the fresh revision
 }
 
 // everything marks all that a person who asks for a round expects.
-func (w *work) everything() { w.git, w.again, w.values = true, true, true; w.look = lookEverywhere }
+func (w *work) everything() {
+	w.git, w.look = true, lookEverywhere
+	w.tryAgain()
+}
+
+// tryAgain marks all that may have failed for reasons outside the workspace.
+func (w *work) tryAgain() { w.restore, w.reread, w.again, w.values = true, true, true, true }
+
+// unread is what of the work of reading failed in a round. A later one asks again.
+type unread struct{ restore, git, reread, values bool }
+
+// readAgain marks what could not be read.
+func (w *work) readAgain(failed unread) {
+	w.restore, w.values = w.restore || failed.restore, w.values || failed.values
+	w.git, w.reread = w.git || failed.git, w.reread || failed.reread
+}
 
 // lookAt asks for a look of a depth at least.
 func (w *work) lookAt(d depth) { w.look = max(w.look, d) }
@@ -74,12 +94,14 @@ func (w *work) lookAt(d depth) { w.look = max(w.look, d) }
 // pace is when the next round is due.
 type pace struct {
 	poll     time.Time // git is asked
+	git      time.Time // not before then, because it failed; zero if it did not
 	verify   time.Time // everything is looked at
 	rollout  time.Time // a rollout is looked at; zero if all has settled
 	retry    time.Time // after a fault; zero if there was none
 	push     time.Time // a push last made a round
 	looks    int       // looks at the present rollout
 	failures int       // faults in a row
+	gitFails int       // faults of git in a row
 }
 
 // unsettled reports whether a rollout or a removal is on its way.
@@ -117,12 +139,20 @@ func (p *pace) putOff(now time.Time) {
 // until returns how long nothing is due.
 func (p *pace) until(now time.Time) time.Duration {
 	next := earlier(p.poll, p.verify)
-	for _, at := range []time.Time{p.rollout, p.retry} {
+	for _, at := range []time.Time{p.rollout, p.retry, p.git} {
 		if !at.IsZero() {
 			next = earlier(next, at)
 		}
 	}
 	return max(next.Sub(now), 0)
+}
+
+// untilDue returns how long no round is due.
+func (r *Reconciler) untilDue(now time.Time) time.Duration {
+	if r.source.awaited(now) {
+		return r.source.asked.Add(patience).Sub(now)
+	}
+	return r.pace.until(now)
 }
 
 // expire marks as work what has become due by now, and names it.
@@ -133,7 +163,8 @@ func (r *Reconciler) expire(now time.Time) (trigger string) {
 		trigger = "rollout"
 	}
 	if !now.Before(r.pace.verify) {
-		r.work.again, r.work.values, trigger = true, true, "verify"
+		trigger = "verify"
+		r.work.tryAgain()
 		r.work.lookAt(lookEverywhere)
 	}
 	if !now.Before(r.pace.poll) {
@@ -142,9 +173,9 @@ func (r *Reconciler) expire(now time.Time) (trigger string) {
 	return trigger
 }
 
-// rest plans the next round after one that ended with err, and returns how long
-// that takes. This is the one place where a fault becomes timing.
-func (r *Reconciler) rest(now time.Time, err error) time.Duration {
+// rest plans the next round after one that has ended, and returns how long that
+// takes. This is the one place where a fault becomes timing.
+func (r *Reconciler) rest(now time.Time, ended round) time.Duration {
 	p, behavior := &r.pace, r.parts.Behavior
 	if !now.Before(p.poll) {
 		p.poll = behavior.Poll.Next(now)
@@ -152,6 +183,11 @@ func (r *Reconciler) rest(now time.Time, err error) time.Duration {
 	if p.verify.IsZero() || !now.Before(p.verify) {
 		p.verify = now.Add(behavior.Verify)
 	}
+	if ended.waits { // what was due stays due
+		return r.untilDue(now)
+	}
+	p.restFromGit(now, r.source)
+	err := ended.err
 	p.retry = time.Time{}
 	switch {
 	case err == nil:
@@ -167,6 +203,23 @@ func (r *Reconciler) rest(now time.Time, err error) time.Duration {
 	}
 	p.putOff(now)
 	return p.until(now)
+}
+
+// restFromGit plans when git is asked again, after it failed. Git has a pace of
+// its own: its outage delays nothing else, and nothing else delays its retry.
+func (p *pace) restFromGit(now time.Time, s source) {
+	failure := joined(s.failure, s.valuesFailure)
+	switch {
+	case !s.asked.IsZero(): // the answer says more
+	case failure == nil || kargo.FaultOf(failure) == kargo.Invalid:
+		p.git, p.gitFails = time.Time{}, 0
+	case now.Before(p.git): // as planned
+	case kargo.FaultOf(failure) == kargo.Unavailable:
+		p.gitFails++
+		p.git = now.Add(backOff(p.gitFails))
+	default:
+		p.git = earlier(p.poll, p.verify)
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

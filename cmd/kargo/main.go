@@ -59,6 +59,9 @@ type printedError struct{ error }
 
 func (e printedError) Unwrap() error { return e.error }
 
+// exitUnavailable is the exit code if something cannot be reached.
+const exitUnavailable = 3
+
 // exitCode returns the exit code of an error. It is the only place that decides
 // it: 0 done, 1 a bug, 2 the input is wrong, 3 something cannot be
 // reached, or has changed meanwhile.
@@ -77,7 +80,7 @@ func exitCode(err error) int {
 	case kargo.Invalid:
 		return 2
 	case kargo.Unavailable, kargo.Conflict:
-		return 3
+		return exitUnavailable
 	case kargo.Internal:
 	}
 	return 1

@@ -90,8 +90,10 @@ func sameFlags(flags *pflag.FlagSet) []string {
 }
 
 // tryRevision reads a revision in a child process. An error is Invalid and says how
-// the child ended, or ctx has ended. A child that ends normally with an error did no
-// harm: the controller will get the same error, and report it.
+// the child ended, or it is Unavailable: ctx has ended, or the child could not fetch
+// the revision, which would take the controller as long again. A child that ends
+// normally with another error did no harm: the controller will get the same error,
+// and report it.
 func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 	told, err := json.Marshal(trial{revision, protect})
 	if err != nil {
@@ -121,12 +123,24 @@ func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision ka
 		return kargo.Errorf(kargo.Unavailable, "read revision: %w", ctx.Err())
 	case limited.Err() != nil:
 		return s.notRead(fmt.Sprintf("it took longer than %s", limit))
+	case child.ProcessState != nil && child.ProcessState.ExitCode() == exitUnavailable:
+		return kargo.Errorf(kargo.Unavailable, "%s", complaintOf(complaint.String()))
 	case !crashed:
 		return nil
 	case bytes.Contains(complaint.Bytes(), []byte("out of memory")), bytes.Contains(complaint.Bytes(), []byte("cannot allocate memory")):
 		return s.notRead(fmt.Sprintf("it took more than %d MiB of memory", memory))
 	}
 	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // the output of a crash may quote what was read
+}
+
+// longestComplaint is how much of what a child says is passed on, in bytes.
+const longestComplaint = 1000
+
+// complaintOf returns the error in what a child printed; see printError.
+func complaintOf(printed string) string {
+	_, text, _ := strings.Cut("\n"+printed, "\nkargo: ")
+	text, _, _ = strings.Cut(text, "\n")
+	return strings.ToValidUTF8(text[:min(len(text), longestComplaint)], "")
 }
 
 func (s *serveFlags) notRead(why string) error {
