@@ -2,6 +2,7 @@ package kargo
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ const (
 	SuffixNeeds       Suffix = "_NEEDS"
 	SuffixBefore      Suffix = "_BEFORE"
 	SuffixAfter       Suffix = "_AFTER"
+	SuffixName        Suffix = "_NAME"
 	SuffixAdopt       Suffix = "_ADOPT"
 	SuffixOnFailure   Suffix = "_ON_FAILURE"
 	SuffixDeadline    Suffix = "_DEADLINE"
@@ -62,6 +64,9 @@ var StackVariables = []StackVariable{
 	{SuffixNeeds, "needs", "stacks that must have settled before this one changes", nil},
 	{SuffixBefore, "before", "jobs of the stack that must complete before the rest of it changes", nil},
 	{SuffixAfter, "after", "jobs of the stack that run once the rest of it is healthy", nil},
+	{SuffixName, "name", "the stack's name in Swarm, in the place of the usual one: `SHOP_NAME=shop` for a stack that exists under this name", func(_ *StackOptions, value string) error {
+		return checkSwarmName(value)
+	}},
 	{SuffixAdopt, "adopt", "`true`: take over a stack that was deployed by other means", func(o *StackOptions, value string) error {
 		return setBool(&o.Adopt, value)
 	}},
@@ -120,6 +125,20 @@ var ServiceVariables = []ServiceVariable{
 	{SuffixExtension, true, "an extra compose file for a service", "extends a service that no stack lists"},
 	{SuffixConstraints, false, "placement constraints, added to those of the files", "constrains a service that no stack has"},
 	{SuffixBinds, false, "`keep`: the service's binds of the merged configuration stay binds", "is about a service that no stack has"},
+}
+
+// swarmName is what the name of a stack in Swarm may be: it is the start of the
+// names of its services.
+var swarmName = regexp.MustCompile(`^[a-zA-Z0-9]+([-_]*[a-zA-Z0-9]+)*$`)
+
+// IsSwarmName reports whether a stack can have a name in Swarm.
+func IsSwarmName(name string) bool { return swarmName.MatchString(name) }
+
+func checkSwarmName(value string) error {
+	if !IsSwarmName(value) {
+		return badValue("letters, digits, - and _, as in shop", "is %q, which cannot be the name of a stack in Swarm", value)
+	}
+	return nil
 }
 
 func setBool(into *bool, value string) error {

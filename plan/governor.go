@@ -31,7 +31,11 @@ func (m maker) heldRemovals() map[string]string {
 			continue
 		}
 		stack := service.Spec.Labels[kargo.LabelStack]
-		live[stack], gone[stack] = true, true
+		live[stack] = true
+		if m.wanted[service.Name] {
+			continue // another stack of the workspace has it now
+		}
+		gone[stack] = true
 		if service.Spec.Labels[kargo.LabelProtect] == "true" {
 			held[stack] = "its removal waits for approval: the stack is protected"
 		}
@@ -47,6 +51,7 @@ func (m maker) heldRemovals() map[string]string {
 		}
 	}
 	maps.Copy(held, m.unapprovedRemovals())
+	maps.Copy(held, m.renamedAway)
 	return held
 }
 

@@ -77,6 +77,9 @@ type maker struct {
 	configs   map[kargo.ObjectKey]kargo.LiveConfig
 	wanted    map[string]bool // service names
 	stackAt   map[string]int  // in desired, by name
+	// renamedAway says, by the name of a stack that is no longer wanted, why it
+	// stays: a wanted one seems to be the same.
+	renamedAway map[string]string
 }
 
 func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
@@ -104,6 +107,7 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 			m.wanted[service.Name] = true
 		}
 	}
+	m.renamedAway = m.holdRenames()
 	return m
 }
 

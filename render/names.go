@@ -25,7 +25,7 @@ var formerVariables = map[string]string{
 // ownVariables are the variables that Kargo reads beside those of stacks and
 // services.
 func ownVariables() []string {
-	names := []string{"STACKS", "KARGO_SECRETS", catalogueVariable}
+	names := []string{"STACKS", "KARGO_SECRETS", catalogueVariable, prefixVariable}
 	for _, network := range sharedNetworks {
 		names = append(names, network.variable)
 	}

@@ -14,7 +14,7 @@ func options(ws kargo.Workspace, report *compose.Report, stack string) kargo.Sta
 	for _, known := range kargo.StackVariables {
 		variable := known.Suffix.Of(stack)
 		value := ws.Env[variable]
-		if known.Set == nil || value == "" {
+		if known.Set == nil || value == "" || variable == replicaSets {
 			continue
 		}
 		if err := known.Set(&read, value); err != nil {

@@ -43,6 +43,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 	if tooMany(ws, report) {
 		return nil, origins, report.Problems()
 	}
+	checkPrefix(ws, report)
 	all := stackNames(ws, report)
 	needs := stackNeeds(ws, report, all)
 
@@ -64,7 +65,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 	checkHash(ws, report)
 	checkPin(ws, report)
 	if len(stacks) == len(all) { // else a name may belong to what is missing
-		checkNames(ws, report, knownNames{stacks: all, entries: r.entries, services: r.services})
+		checkNames(ws, report, knownNames{stacks: ws.StackNames(), entries: r.entries, services: r.services})
 	}
 	return stacks, origins, report.Problems()
 }

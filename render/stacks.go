@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,13 +41,40 @@ func notListed(ws kargo.Workspace) string {
 	return "not in STACKS"
 }
 
-// swarmName is the name of a stack in Swarm; "" where it is the usual one.
+// prefixVariable is what stands before the names in Swarm of the stacks of
+// STACKS. Without it, kargo.StackPrefix does.
+const prefixVariable = "KARGO_STACK_PREFIX"
+
+var stackPrefix = regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9_-]*)?$`)
+
+// checkPrefix refuses a prefix that no name in Swarm can have.
+func checkPrefix(ws kargo.Workspace, report *compose.Report) {
+	if prefix := ws.Env[prefixVariable]; !stackPrefix.MatchString(prefix) {
+		report.Fail(ws.PlaceOf(prefixVariable), "letters, digits, - and _, as in team-; or nothing",
+			"%s is %q, which no name in Swarm can begin with", prefixVariable, prefix)
+	}
+}
+
+// swarmName is the name of a stack in Swarm; "" where it is the usual one. It is
+// <STACK>_NAME, or the name of the directory, or the stack's with the prefix.
 func swarmName(ws kargo.Workspace, stack string) string {
+	own := ws.For(stack)
+	variable := kargo.SuffixName.Of(stack)
+	if name := own.Env[variable]; kargo.IsSwarmName(name) && !own.IsDefault(variable) && variable != replicaSets {
+		return name
+	}
 	if _, isDirectory := ws.Directory(stack); isDirectory {
 		return stack
 	}
+	if prefix, set := ws.Env.Lookup(prefixVariable); set && stackPrefix.MatchString(prefix) {
+		return prefix + stack
+	}
 	return ""
 }
+
+// replicaSets is a variable of the catalogue that has the form of a stack's name.
+// Historic workspaces have a stack mongors, and give its replica set a name.
+const replicaSets = "MONGORS_NAME"
 
 // stackNames are the entries of STACKS in order, without repetitions, and the
 // stack directories that STACKS does not name.
@@ -71,6 +99,7 @@ func stackNames(ws kargo.Workspace, report *compose.Report) []string {
 		full := kargo.Stack{Name: name, SwarmName: swarmName(ws, name)}.Namespace()
 		if other, taken := inSwarm[full]; taken {
 			report.Fail(placeOf(ws, name), "rename one of them", "stacks %q and %q have the same name in Swarm: %s", other, name, full)
+			continue
 		}
 		inSwarm[full] = name
 		names = append(names, name)
