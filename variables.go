@@ -96,9 +96,9 @@ var StackVariables = []StackVariable{
 	}},
 }
 
-// DefaultStackOptions are the options of a stack whose variables are not set.
-// The deadline suffices for a large image on a slow line. The time to be stable
-// suffices to notice a crash at the start.
+// DefaultStackOptions returns the options of a stack whose variables are not
+// set. The deadline is long enough for a large image on a slow line. The time
+// to be stable is long enough to notice a crash at the start.
 func DefaultStackOptions() StackOptions {
 	return StackOptions{
 		OnFailure: FailureRollback, Drift: DriftEnforce, Resolve: ResolveOnce,

@@ -183,7 +183,7 @@ func (c Compiler) judge(desired Desired) kargo.Problems {
 	return permit.Check(c.Policy, in)
 }
 
-// judged is what the policy looks at.
+// judged returns what the policy looks at.
 func (c Compiler) judged(desired Desired) permit.Input {
 	in := permit.Input{
 		Stacks: desired.Stacks, Labels: desired.Labels, Root: c.Root,

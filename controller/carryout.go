@@ -245,7 +245,7 @@ func (r *Reconciler) runAfter(ctx context.Context, next kargo.Plan) {
 	}
 }
 
-// maskedRuns are runs of hooks as they may be shown and kept.
+// maskedRuns returns runs of hooks as they may be shown and stored.
 func (r *Reconciler) maskedRuns(runs []kargo.HookRun) []kargo.HookRun {
 	mask := r.view.mask(r.parts)
 	var shown []kargo.HookRun

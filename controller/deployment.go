@@ -224,7 +224,8 @@ func lasting(err error) error {
 	return err
 }
 
-// notAvailable is what a plan wants for some stacks and cannot get, if anything.
+// notAvailable returns what a plan wants for some stacks and cannot get, if
+// there is anything.
 func notAvailable(next kargo.Plan, moved map[string]bool) error {
 	var errs []error
 	for _, hold := range next.Held {
@@ -235,8 +236,8 @@ func notAvailable(next kargo.Plan, moved map[string]bool) error {
 	return errors.Join(errs...)
 }
 
-// failureOf is what went wrong with the stacks that a deployment is about. What
-// is wrong with others was said by the deployment that moved them.
+// failureOf returns the failures of the stacks that a deployment changed.
+// Failures of other stacks were reported by the deployment that changed those.
 func (r *Reconciler) failureOf(open kargo.Deployment, in plan.StandIns, next kargo.Plan) error {
 	moved := stacksMovedBy(open)
 	return errors.Join(r.rollouts().degraded(in, moved), notAvailable(next, moved), r.failedHooks())

@@ -37,7 +37,7 @@ func (i *interest) concerns(event kargo.Event) bool {
 // call.
 func (i *interest) takeNodesMoved() bool { return i.nodesMoved.Swap(false) }
 
-// ignore has the events of an object ignored that is about to be changed.
+// ignore makes the loop ignore events of an object that is about to be changed.
 func (i *interest) ignore(change kargo.Change) { i.ignored.Store(change.Key(), true) }
 
 // ignoreNothing ends that: nothing moves any more.

@@ -30,8 +30,8 @@ func (r rollouts) fail(ctx context.Context, stack kargo.Stack, reason string) {
 		"reason", rollout.Failed.Reason, "then", string(stack.Options.OnFailure))
 }
 
-// failedTasks are the tasks of a stack that failed since a time, the newest
-// first. A failure has happened whether they can be read or not.
+// failedTasks returns the tasks of a stack that failed since a time, the newest
+// first. If they cannot be read, there was still a failure.
 func (r rollouts) failedTasks(ctx context.Context, stack kargo.Stack, since time.Time) []kargo.Task {
 	names := make([]string, 0, len(stack.Services))
 	for _, service := range stack.Services {
@@ -46,7 +46,7 @@ func (r rollouts) failedTasks(ctx context.Context, stack kargo.Stack, since time
 	})
 }
 
-// lastWords are what a task says of its end.
+// lastWords returns the error that a task ended with.
 func lastWords(task kargo.Task) string {
 	words := cmp.Or(task.Err, task.Message)
 	if task.ExitCode != 0 {
@@ -55,8 +55,8 @@ func lastWords(task kargo.Task) string {
 	return words
 }
 
-// words are what the newest failed tasks say, and how the log of the last of
-// them ends.
+// words returns the errors of the newest failed tasks, and the end of the log
+// of the last of them.
 func (r rollouts) words(ctx context.Context, tasks []kargo.Task) []string {
 	mask := r.view.mask(r.parts)
 	var words []string

@@ -9,9 +9,9 @@ import (
 	"kargo/compile"
 )
 
-// planResolved is the plan with what registries say of the images in it. They
-// are asked once a revision: a tag means one thing as long as the revision
-// stays.
+// planResolved returns the plan with the answers of registries about the images
+// in it. Registries are asked once for each revision, because a tag means one
+// image as long as the revision is in force.
 func (r *Reconciler) planResolved(ctx context.Context) (kargo.Plan, error) {
 	next, err := r.makePlan()
 	if err != nil {
@@ -53,7 +53,7 @@ func noteAbsent(absent map[string]kargo.Hold, next kargo.Plan) (any bool) {
 	return any
 }
 
-// resolved are the images known for the desired revision.
+// resolved returns the images that are known for the desired revision.
 func (r *Reconciler) resolved() *kargo.Resolved {
 	known := &r.memory.Resolved
 	if id := r.view.revision().ID(); known.Revision != id || known.Images == nil {
@@ -62,8 +62,8 @@ func (r *Reconciler) resolved() *kargo.Resolved {
 	return known
 }
 
-// forgetRefused has what Docker refused and what was not available tried again,
-// where that is due.
+// forgetRefused makes the loop try again what Docker refused and what was not
+// available, if that is due.
 func (r *Reconciler) forgetRefused(context.Context, *round) (goOn bool, err error) {
 	if r.work.fresh || r.work.again {
 		clear(r.memory.Refused)
@@ -102,7 +102,8 @@ func (r *Reconciler) followTags(ctx context.Context, _ *round) (goOn bool, err e
 	return true, nil
 }
 
-// credentials are those that services go with now, by service name.
+// credentials returns the credentials that services are sent with now, by
+// service name.
 func (s *sight) credentials() map[string]kargo.Credential {
 	known := map[string]kargo.Credential{}
 	credential := s.parts.Effects.Credential

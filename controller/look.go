@@ -72,7 +72,7 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 	return next, nil
 }
 
-// lookAtServices is the light look, one call.
+// lookAtServices reads the services only, with one call.
 func (s *sight) lookAtServices(ctx context.Context) error {
 	services, err := measured(s.parts, "observe", func() ([]kargo.LiveService, error) { return s.parts.Swarm.Services(ctx) })
 	if err != nil {
@@ -82,8 +82,8 @@ func (s *sight) lookAtServices(ctx context.Context) error {
 	return nil
 }
 
-// lookAtEverything is the full look. With stacks that are removed it includes
-// all tasks: the services are gone before their tasks.
+// lookAtEverything reads all objects. If stacks are removed, it also reads all
+// tasks, because the services are removed before their tasks.
 func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing bool) error {
 	cluster, err := measured(s.parts, "observe", func() (kargo.Cluster, error) { return s.parts.Swarm.Observe(ctx) })
 	if err != nil {

@@ -76,7 +76,7 @@ func newNotifier(parts Parts) *notifier {
 	return &notifier{parts: parts, queue: make(chan kargo.Deployment, mostNotifications)}
 }
 
-// add has a deployment reported. It does not block.
+// add reports a deployment later. It does not block.
 func (n *notifier) add(deployment kargo.Deployment) {
 	if n.parts.Effects.Notify == nil {
 		return

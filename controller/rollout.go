@@ -176,8 +176,8 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 	return decided, nil
 }
 
-// candidates are the stacks whose rendering may be called good by now, whatever
-// others do, their services, and the time by which all of them can have run
+// candidates returns the stacks whose rendering may be good now, whatever other
+// stacks do; their services; and the time at which all of them can have run
 // long enough.
 func (r rollouts) candidates(next kargo.Plan) (stacks []kargo.Stack, services []string, earliest time.Time) {
 	waiting, tasked := stacksOf(next), map[string]bool{}

@@ -160,8 +160,8 @@ func serviceStatus(stack string, service kargo.Service, index plan.Index, remain
 	return status
 }
 
-// operation is what is going on with a stack: what its services do, or what
-// keeps them from doing it.
+// operation returns what is under way with a stack: what its services do, or
+// what prevents it.
 func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
 	for _, service := range status.Services {
 		switch {
@@ -191,7 +191,8 @@ func holdOperation(hold kargo.Hold) kargo.Operation {
 	return kargo.OperationHeld
 }
 
-// waitsFor is the reason why a stack has to wait, if that passes by itself.
+// waitsFor returns the reason why a stack must wait, if that reason ends by
+// itself.
 func waitsFor(stack string, remaining kargo.Plan) string {
 	for _, hold := range remaining.Held {
 		if hold.Stack == stack && hold.Kind == "" && hold.Until == kargo.UntilSettled {

@@ -155,8 +155,8 @@ func (f *follower) askFor(ctx context.Context, image string) {
 	f.tags[image] = found
 }
 
-// state is what can be said of one rule. A registry that is away changes
-// nothing of what is known.
+// state returns what is known about one rule. If a registry cannot be reached,
+// what was known stays.
 func (f *follower) state(rule kargo.ImageRule) kargo.ImageStatus {
 	current := f.now.desired.Workspace.Env[rule.Variable]
 	known, before := f.tags[rule.Image], f.states[rule.Variable]
@@ -240,7 +240,7 @@ func (f *follower) commit(ctx context.Context, edit kargo.Edit) (commit, branch 
 	return commit, branch, err
 }
 
-// raiseSubject is "Raise REDIS_TAG from 7.0 to 7.2".
+// raiseSubject returns a subject such as "Raise REDIS_TAG from 7.0 to 7.2".
 func raiseSubject(raised []*kargo.ImageStatus) string {
 	if len(raised) == 1 {
 		return fmt.Sprintf("Raise %s from %s to %s", raised[0].Variable, raised[0].Current, raised[0].Newest)
@@ -256,7 +256,7 @@ func raiseSubject(raised []*kargo.ImageStatus) string {
 	return fmt.Sprintf("Raise the tags of %d images", len(raised))
 }
 
-// raiseMessage is the subject, and why.
+// raiseMessage returns the subject and the reason.
 func raiseMessage(raised []*kargo.ImageStatus) string {
 	var text strings.Builder
 	text.WriteString(raiseSubject(raised) + "\n\n")

@@ -229,8 +229,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// backOff is exponential, with full jitter above half, so that many
-// controllers do not come back at once.
+// backOff returns an exponential pause with jitter in its upper half, so that
+// many controllers do not come back at once.
 func backOff(failures int) time.Duration {
 	limit := min(firstRetry<<min(failures-1, 10), slowestRetry)
 	return limit/2 + rand.N(limit/2+1)

@@ -63,7 +63,7 @@ func (r Repository) Fetch(ctx context.Context, _ string) (kargo.Revision, kargo.
 	return kargo.Revision{Commit: commit, Ref: r.Path}, kargo.Files{FS: files}, err
 }
 
-// Protect has nothing to do: there is only what the directory holds now.
+// Protect does nothing, because a directory has only its present content.
 func (r Repository) Protect(...string) {}
 
 // Digest returns a digest of what is read of files: names, contents, links, and

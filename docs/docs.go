@@ -100,7 +100,7 @@ func (s *Service) complete(summaries map[string]string) {
 	}
 }
 
-// needs is what a text says that is needed, as in "Needs: a node. Offers: …".
+// needs returns what a text names as needed, as in "Needs: a node. Offers: …".
 func needs(text string) string {
 	for _, paragraph := range strings.Split(text, "\n\n") {
 		if match := sentence.FindStringSubmatch(oneLine(paragraph)); match != nil {

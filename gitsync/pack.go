@@ -158,8 +158,8 @@ func (h *head) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// tooMuch is the error of an exceeded limit. It is Invalid: the workspace must
-// change.
+// tooMuch returns the error of an exceeded limit. It is Invalid: the workspace
+// must change.
 func tooMuch(format string, args ...any) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "repository"},
 		Hint: "keep data out of the workspace, or raise the limit",

@@ -158,8 +158,8 @@ func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodul
 	return &submodule{objects, decoded.TreeHash}, nil
 }
 
-// notFetched is the error of a submodule inside the workspace's folders that is not
-// fetched.
+// notFetched returns the error of a submodule inside the workspace's folders
+// that is not fetched.
 func notFetched(where string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: where}, Err: errNotAllowed,
 		Hint: "commit the files themselves, or ask the operator to allow its host with --submodule-hosts"}

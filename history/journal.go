@@ -321,7 +321,7 @@ func (j *journal) close() error {
 	return err
 }
 
-// busy is the error of a history that another process has.
+// busy returns the error of a history that another process has.
 func busy(path string) error {
 	return &kargo.Error{
 		Fault: kargo.Unavailable, Where: kargo.Place{File: path}, Err: fmt.Errorf("open history: %w", errLocked),

@@ -83,7 +83,7 @@ func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files 
 	return env, problems, nil
 }
 
-// envPath is the path at which the child reads an environment file.
+// envPath returns the path at which the child reads an environment file.
 func envPath(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstFile+i) }
 
 // layers writes the trees that the files may source from, and returns their

@@ -226,7 +226,7 @@ func (c *checker) parameter(exp *syntax.ParamExp) {
 	}
 }
 
-// assignedNames are the variables that a file assigns anywhere.
+// assignedNames returns the variables that a file assigns anywhere.
 func assignedNames(node syntax.Node) map[string]bool {
 	names := map[string]bool{}
 	syntax.Walk(node, func(node syntax.Node) bool {
@@ -248,8 +248,8 @@ func assignedNames(node syntax.Node) map[string]bool {
 	return names
 }
 
-// wordText is the text of a word without its quotes. Each part that is not text
-// is replaced by a dollar.
+// wordText returns the text of a word without its quotes. Each part that is not
+// text is replaced by a dollar.
 func wordText(word *syntax.Word) string {
 	var text strings.Builder
 	var write func(parts []syntax.WordPart)

@@ -210,7 +210,7 @@ func firstInvalid(text string) string {
 	return text[common:]
 }
 
-// syntaxProblem is a grammar error with its place.
+// syntaxProblem returns a grammar error with its place.
 func syntaxProblem(name string, err error) kargo.Problem {
 	problem := kargo.Problem{
 		Where:   kargo.Place{File: name},

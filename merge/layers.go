@@ -23,7 +23,7 @@ type layer struct {
 	env string
 }
 
-// layers are all layers, lowest first.
+// layers returns all layers, the lowest first.
 func (in Input) layers() []layer {
 	all := []layer{{
 		name: kargo.OriginDefault, files: kargo.Files{FS: in.Defaults}, env: envDefault, top: map[string]string{envDefault: envDefault},
@@ -96,7 +96,7 @@ func (l layer) prefix() string {
 	return l.name + ":"
 }
 
-// rank is the position of a layer, the lowest first.
+// rank returns the position of a layer, the lowest first.
 func rank(layers []layer, name string) int {
 	return slices.IndexFunc(layers, func(l layer) bool { return l.name == name })
 }

@@ -88,7 +88,7 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 	return ws, problems.Sort(), nil
 }
 
-// base are the variables that exist before any file is read.
+// base returns the variables that exist before any file is read.
 func (in Input) base() []variable {
 	return []variable{
 		{workspaceVariable, in.WorkspacePath},
@@ -104,8 +104,8 @@ type variable struct{ name, value string }
 // workspaceVariable holds the path of the user configuration.
 const workspaceVariable = "WORKSPACE"
 
-// missingEnv is the problem of a workspace without an environment, unless another
-// problem already says why the environment cannot be read.
+// missingEnv returns the problem of a workspace without an environment, unless
+// another problem already says why the environment cannot be read.
 func missingEnv(problems kargo.Problems) kargo.Problems {
 	if slices.ContainsFunc(problems, func(p kargo.Problem) bool { return p.Where.File == envUser }) {
 		return nil
@@ -147,8 +147,8 @@ func checkPrometheus(ws kargo.Workspace) kargo.Problems {
 	}}
 }
 
-// sortedPaths are the paths of the merged tree in order, so that messages and
-// results do not depend on the order of a map.
+// sortedPaths returns the paths of the merged tree in order, so that messages
+// and results do not depend on the order of a map.
 func sortedPaths(files map[string]kargo.File) []string {
 	paths := make([]string, 0, len(files))
 	for name := range files {

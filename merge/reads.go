@@ -113,7 +113,7 @@ func (r *reads) environment(name string) error {
 	return nil
 }
 
-// sourcedBy are the files that an environment file sources, certain unless
+// sourcedBy returns the files that an environment file sources, certain unless
 // only running it shows which. What cannot be parsed may be encrypted.
 func sourcedBy(name string, data []byte) (files []string, certain bool) {
 	src, problems := parse(name, data)
@@ -133,8 +133,8 @@ func sourcedBy(name string, data []byte) (files []string, certain bool) {
 	return files, certain
 }
 
-// sourcedFile is the path that a word names, plain unless it is computed from
-// other variables than WORKSPACE.
+// sourcedFile returns the path that a word names, plain unless it is computed
+// from other variables than WORKSPACE.
 func (src source) sourcedFile(word *syntax.Word) (name string, plain bool) {
 	text := wordText(word)
 	inside, ofVariable := strings.CutPrefix(text, "$/")

@@ -96,8 +96,8 @@ func checkSecrets(ws kargo.Workspace) kargo.Problems {
 	return problems
 }
 
-// secretVariables are the variables that make a template secret: those that are
-// secret, and those whose value contains a secret.
+// secretVariables returns the variables that make a template secret: those that
+// are secret, and those whose value contains a secret.
 func secretVariables(ws kargo.Workspace) map[string]bool {
 	secret := map[string]bool{}
 	for _, name := range ws.SecretNames {

@@ -170,7 +170,7 @@ func (s *settingsReader) set(variable string, value *yaml.Node) {
 	s.ws.Lines[variable] = kargo.Place{File: settingsFile, Line: value.Line}
 }
 
-// words are the words of a scalar or of a list of scalars.
+// words returns the words of a scalar or of a list of scalars.
 func (s *settingsReader) words(variable string, value *yaml.Node) ([]string, bool) {
 	items := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {

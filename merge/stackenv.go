@@ -159,7 +159,7 @@ func (r *stackEnvReader) expand(value string, at int) string {
 	return out.String()
 }
 
-// reference is the value of ${NAME<operator><word>}.
+// reference returns the value of ${NAME<operator><word>}.
 func (r *stackEnvReader) reference(name, operator, word string, at int) string {
 	value, set := r.env.values.Lookup(name)
 	if !set {

@@ -130,7 +130,7 @@ func (p Policy) name() string {
 	return p.base
 }
 
-// setting is what the policy says to a rule.
+// setting returns the policy's setting for a rule.
 func (p Policy) setting(name string) setting {
 	if own, ok := p.settings[name]; ok {
 		return own

@@ -6,9 +6,9 @@ import (
 	"kargo"
 )
 
-// permitted is the last step of every plan: it holds the changes that the operator
-// does not permit. What is judged is what would be sent, however it came about. One
-// refused change holds all of its stack, except for removals.
+// permitted returns the last step of every plan: it holds the changes that the
+// operator does not permit. What is judged is what would be sent, however it
+// came about. One refused change holds all of its stack, except for removals.
 func (m maker) permitted(changes []kargo.Change) (now []kargo.Change, holds []kargo.Hold) {
 	if m.Refuses == nil {
 		return changes, nil

@@ -84,8 +84,8 @@ func keepsBinds(s *rendering, service string) bool {
 	return value == "keep"
 }
 
-// filesOfBind are the files that a bind shows and no other mount of the service
-// covers. There are none where the bind stays one.
+// filesOfBind returns the files that a bind shows and no other mount of the
+// service covers. There are none where the bind stays one.
 func filesOfBind(s *rendering, service *types.ServiceConfig, volume types.ServiceVolumeConfig) []boundFile {
 	source, inside := s.files.Tree.Inside(volume.Source)
 	propagates := volume.Bind != nil && volume.Bind.Propagation != ""

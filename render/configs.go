@@ -54,7 +54,7 @@ type objectKey struct {
 	key    string
 }
 
-// section is the section of compose files that declares the object.
+// section returns the section of compose files that declares the object.
 func (k objectKey) section() string {
 	if k.secret {
 		return "secrets"
@@ -62,7 +62,8 @@ func (k objectKey) section() string {
 	return "configs"
 }
 
-// maxSize is the size in bytes of the largest such object that Swarm accepts.
+// maxSize returns the size in bytes of the largest such object that Swarm
+// accepts.
 func (k objectKey) maxSize() int {
 	if k.secret {
 		return maxSecretSize
@@ -84,7 +85,7 @@ func (o *objects) once(key objectKey, create func() (kargo.Config, bool)) (kargo
 	return object, ok
 }
 
-// used are the objects that services named, in order of name.
+// used returns the objects that services named, in order of name.
 func (o *objects) used() []kargo.Config {
 	list := slices.Collect(maps.Values(o.made))
 	slices.SortFunc(list, func(a, b kargo.Config) int {
@@ -193,8 +194,8 @@ func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig, data []
 	return name, nil
 }
 
-// configReferences are the configs that a service names, and the config of its
-// credential spec.
+// configReferences returns the configs that a service names, and the config of
+// its credential spec.
 func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.ConfigReference {
 	references := []*swarm.ConfigReference{}
 	targets := map[string]bool{}
@@ -229,7 +230,7 @@ func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.Config
 	return references
 }
 
-// secretReferences are the secrets that a service names.
+// secretReferences returns the secrets that a service names.
 func (o *objects) secretReferences(service types.ServiceConfig) []*swarm.SecretReference {
 	references := []*swarm.SecretReference{}
 	targets := map[string]bool{}
@@ -248,7 +249,7 @@ func (o *objects) secretReferences(service types.ServiceConfig) []*swarm.SecretR
 	return references
 }
 
-// target is the file in the container, with Docker's defaults.
+// target returns the file in the container, with Docker's defaults.
 func target(use types.FileReferenceConfig) swarm.SecretReferenceFileTarget {
 	mode := fs.FileMode(0o444)
 	if use.Mode != nil {

@@ -57,7 +57,7 @@ func checkService(s *rendering, service types.ServiceConfig) {
 	}
 }
 
-// nearService is a hint for an extension that misspells what it extends.
+// nearService returns a hint for an extension that misspells what it extends.
 func nearService(config *types.Config, name string) string {
 	var others []string
 	for _, other := range config.Services {

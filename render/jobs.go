@@ -72,7 +72,7 @@ func isJob(s *rendering, variable, name string) bool {
 	return false
 }
 
-// needs are what a service waits for because of the stack's jobs.
+// needs returns what a service waits for because of the stack's jobs.
 func (j jobs) needs(s *rendering, service string) []kargo.Need {
 	if slices.Contains(j.before, service) {
 		return nil
@@ -92,8 +92,9 @@ func (j jobs) needs(s *rendering, service string) []kargo.Need {
 	return needs
 }
 
-// needsOf are what a service waits for: the stack's jobs, and the services it
-// depends on. Those that are not in the stack were warned of.
+// needsOf returns what a service waits for: the stack's jobs, and the services
+// that it depends on. There was a warning about those that are not in the
+// stack.
 func needsOf(s *rendering, j jobs, service types.ServiceConfig) []kargo.Need {
 	needs := j.needs(s, service.Name)
 	for _, other := range slices.Compact(slices.Sorted(slices.Values(service.DependsOn))) {

@@ -22,8 +22,8 @@ var formerVariables = map[string]string{
 	"VIGICRUES_HYDRO": "the service is called vigicrues",
 }
 
-// ownVariables are the variables that Kargo reads beside those of stacks and
-// services.
+// ownVariables returns the variables that Kargo reads beside those of stacks
+// and services.
 func ownVariables() []string {
 	names := []string{"STACKS", "KARGO_SECRETS", catalogueVariable, prefixVariable}
 	for _, network := range sharedNetworks {
@@ -153,8 +153,8 @@ func readVariables(ws kargo.Workspace, exist knownNames) (read map[string]bool, 
 // assigned is the name in front of an assignment.
 var assigned = regexp.MustCompile(`(?m)^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=`)
 
-// withoutAssigned is an environment file without the names that it assigns: an
-// assignment does not read a variable.
+// withoutAssigned returns an environment file without the names that it
+// assigns: an assignment does not read a variable.
 func withoutAssigned(data []byte) []byte { return assigned.ReplaceAll(data, []byte("=")) }
 
 func asSet(names []string) map[string]bool {

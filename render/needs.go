@@ -10,8 +10,8 @@ import (
 	"kargo"
 )
 
-// stackNeeds are the stacks that each stack waits for. All are checked, even if
-// only some are rendered: a cycle is wrong wherever it is.
+// stackNeeds returns the stacks that each stack waits for. All are checked,
+// even if only some are rendered: a cycle is wrong wherever it is.
 func stackNeeds(ws kargo.Workspace, report *compose.Report, stacks []string) map[string][]string {
 	needs := map[string][]string{}
 	for _, stack := range stacks {

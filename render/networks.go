@@ -28,7 +28,8 @@ var sharedNetworks = []struct{ role, variable, name string }{
 // variable that names it, and its name.
 type SharedNetwork struct{ Role, Variable, Name string }
 
-// SharedNetworks are the networks that connect the stacks of an environment.
+// SharedNetworks returns the networks that connect the stacks of an
+// environment.
 func SharedNetworks(env kargo.Environment) []SharedNetwork {
 	var shared []SharedNetwork
 	for _, network := range sharedNetworks {
@@ -37,7 +38,7 @@ func SharedNetworks(env kargo.Environment) []SharedNetwork {
 	return shared
 }
 
-// sharedNames are the names of the shared networks in order.
+// sharedNames returns the names of the shared networks in order.
 func sharedNames(ws kargo.Workspace) []string {
 	var names []string
 	for _, network := range sharedNetworks {
@@ -47,9 +48,10 @@ func sharedNames(ws kargo.Workspace) []string {
 	return slices.Compact(names)
 }
 
-// networks are those that the services of the stack name, and the shared ones,
-// which exist for every stack of STACKS, declared or not. Of a stack directory,
-// which may know nothing of them, those that it names.
+// networks returns the networks that the services of the stack name, and the
+// shared ones, which exist for every stack of STACKS, declared or not. For a
+// stack directory, which may not know the shared ones, it returns those that
+// the directory names.
 func networks(s *rendering) []kargo.Network {
 	var networks []kargo.Network
 	config := s.files.Config
@@ -85,8 +87,8 @@ func networks(s *rendering) []kargo.Network {
 	return networks
 }
 
-// declared are the networks that services name: "default" for those that name
-// none.
+// declared returns the networks that services name: "default" for those that
+// name none.
 func declared(config *types.Config) map[string]struct{} {
 	names := map[string]struct{}{}
 	for _, service := range config.Services {

@@ -13,8 +13,8 @@ import (
 // restore an older one. It keeps what runs until a person accepts the new one.
 const catalogueVariable = "KARGO_CATALOGUE"
 
-// unaccepted is the reason why changes wait that another catalogue may have
-// made; "" where the workspace pins none, or this one.
+// unaccepted returns the reason why changes wait that another catalogue may
+// have made, or "" if the workspace pins none, or this one.
 func unaccepted(ws kargo.Workspace) string {
 	pin, version := ws.Env[catalogueVariable], ws.Revision.Catalogue
 	if pin == "" || version == "" || pin == version {

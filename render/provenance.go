@@ -14,8 +14,8 @@ type Provenance struct {
 	stacks []*rendering // those whose files could be read
 }
 
-// find is the stack of a service that is named as in Swarm, and the service's
-// name in its compose files.
+// find returns the stack of a service that is named as in Swarm, and the name
+// of the service in its compose files.
 func (p *Provenance) find(swarmName string) (s *rendering, service string) {
 	for _, s := range p.stacks {
 		if name, ok := strings.CutPrefix(swarmName, s.namespace+"_"); ok && s.files.Defines(name) {
@@ -64,7 +64,7 @@ func (p *Provenance) Excluded(service, policy string) bool {
 	return s != nil && s.files.Excluded(name, policy)
 }
 
-// keyOf is the key under which the stack's files know a network, config or
+// keyOf returns the key under which the stack's files know a network, config or
 // secret; the name itself where they know none.
 func (s *rendering) keyOf(section, swarmName string) string {
 	if section == "networks" {
@@ -124,7 +124,7 @@ func (p *Provenance) Why(what string) []kargo.Trail {
 	return trails
 }
 
-// pathsFor are the dotted paths that a name may mean in one stack, the
+// pathsFor returns the dotted paths that a name may mean in one stack, the
 // likeliest first.
 func (s *rendering) pathsFor(what string) []string {
 	if rest, ok := cutName(what, s.namespace+"_", ""); ok {

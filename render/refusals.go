@@ -35,7 +35,8 @@ func refuse(s *rendering, service string, spec swarm.ServiceSpec) {
 	checkPayloads(s, service, spec)
 }
 
-// placeOfRefusal is the place of a property that nodes refuse, and its name.
+// placeOfRefusal returns the place of a property that nodes refuse, and its
+// name.
 func placeOfRefusal(s *rendering, service string, property []string) (kargo.Place, string) {
 	name := strings.Join(property, ".")
 	switch property[0] {

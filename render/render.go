@@ -33,7 +33,8 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 	return stacks, problems
 }
 
-// Trace is Render, and returns where everything that it rendered comes from.
+// Trace does the same as Render, and also returns where everything that it
+// rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
 	report := &compose.Report{}
 	check := swarmcheck.New()
@@ -137,10 +138,10 @@ type rendering struct {
 	unordered map[[2]string]bool
 }
 
-// nameOf is the name in Swarm of a service of the stack's compose files.
+// nameOf returns the name in Swarm of a service of the stack's compose files.
 func (s *rendering) nameOf(service string) string { return s.namespace + "_" + service }
 
-// chosen are the stacks to render, in order.
+// chosen returns the stacks to render, in order.
 func chosen(ws kargo.Workspace, report *compose.Report, all, names []string) []string {
 	if len(names) == 0 || slices.Contains(names, kargo.AllStacks) {
 		return all

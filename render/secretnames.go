@@ -58,7 +58,7 @@ func keyedName(config kargo.Config, key []byte) string {
 	return base + hex.EncodeToString(mac.Sum(nil))[:digestLength]
 }
 
-// withNames is a spec that refers to secrets by their new names.
+// withNames returns a spec that refers to secrets by their new names.
 func withNames(spec swarm.ServiceSpec, renamed map[string]string) swarm.ServiceSpec {
 	if spec.TaskTemplate.ContainerSpec == nil {
 		return spec

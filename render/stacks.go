@@ -55,8 +55,9 @@ func checkPrefix(ws kargo.Workspace, report *compose.Report) {
 	}
 }
 
-// swarmName is the name of a stack in Swarm; "" where it is the usual one. It is
-// <STACK>_NAME, or the name of the directory, or the stack's with the prefix.
+// swarmName returns the name of a stack in Swarm, or "" if it is the usual one.
+// It is <STACK>_NAME, or the name of the directory, or the stack's with the
+// prefix.
 func swarmName(ws kargo.Workspace, stack string) string {
 	own := ws.For(stack)
 	variable := kargo.SuffixName.Of(stack)
@@ -76,8 +77,8 @@ func swarmName(ws kargo.Workspace, stack string) string {
 // Historic workspaces have a stack mongors, and give its replica set a name.
 const replicaSets = "MONGORS_NAME"
 
-// stackNames are the entries of STACKS in order, without repetitions, and the
-// stack directories that STACKS does not name.
+// stackNames returns the entries of STACKS in order, without repetitions, and
+// the stack directories that STACKS does not name.
 func stackNames(ws kargo.Workspace, report *compose.Report) []string {
 	at := ws.PlaceOf("STACKS")
 	var names []string
@@ -107,7 +108,7 @@ func stackNames(ws kargo.Workspace, report *compose.Report) []string {
 	return names
 }
 
-// placeOf is the place that makes a stack one: its directory, or STACKS.
+// placeOf returns the place that makes a stack one: its directory, or STACKS.
 func placeOf(ws kargo.Workspace, stack string) kargo.Place {
 	if directory, isOne := ws.Directory(stack); isOne {
 		return kargo.Place{File: directory.Path}
@@ -115,7 +116,8 @@ func placeOf(ws kargo.Workspace, stack string) kargo.Place {
 	return ws.PlaceOf("STACKS")
 }
 
-// stackEntries are the entries of <STACK>_STACK in order, without repetitions.
+// stackEntries returns the entries of <STACK>_STACK in order, without
+// repetitions.
 func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []string {
 	variable := kargo.SuffixStack.Of(stack)
 	at := ws.PlaceOf(variable)
@@ -140,7 +142,8 @@ func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []st
 	return entries
 }
 
-// unlisted are the variables <STACK>_STACK of stacks that are not in STACKS.
+// unlisted returns the variables <STACK>_STACK of stacks that are not in
+// STACKS.
 func unlisted(ws kargo.Workspace) []string {
 	listed := map[string]bool{}
 	for _, stack := range ws.StackNames() {

@@ -13,7 +13,7 @@ func refuse(name, hint, format string, args ...any) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: name}, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
-// refuseAt is refuse for a line, counted from 1.
+// refuseAt does the same as refuse for a line, counted from 1.
 func refuseAt(name string, line int, hint, format string, args ...any) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: name, Line: line}, Err: fmt.Errorf(format, args...), Hint: hint}
 }

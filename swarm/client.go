@@ -157,7 +157,7 @@ func call[T any](ctx context.Context, c *Client, operation string, do func(conte
 	return answer, classify(err)
 }
 
-// write is call for operations that return nothing of interest.
+// write does the same as call, for operations that return nothing of interest.
 func (c *Client) write(ctx context.Context, operation string, do func(context.Context) error) error {
 	_, err := call(ctx, c, operation, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, do(ctx)

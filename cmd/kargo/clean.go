@@ -61,7 +61,7 @@ func (s *serveFlags) cleanImages(parts *controller.Parts, client *swarm.Client) 
 	return nil
 }
 
-// cleanCommand is what the job runs on each node.
+// cleanCommand returns the command of the job that runs on each node.
 func cleanCommand(env map[string]string) *cobra.Command {
 	s := &registryFlags{}
 	var told string

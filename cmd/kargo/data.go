@@ -22,10 +22,10 @@ func (d *dataDir) flags(flags *pflag.FlagSet) {
 	flags.Var((*pathValue)(&d.data), "data", "directory for the merged configuration (.kargo) and Kargo's own state (.kargo-state)")
 }
 
-// root is the directory of the merged configuration.
+// root returns the directory of the merged configuration.
 func (d *dataDir) root() string { return filepath.Join(d.data, ".kargo") }
 
-// state is the path of a file of Kargo's own state.
+// state returns the path of a file of Kargo's own state.
 func (d *dataDir) state(name string) string { return filepath.Join(d.data, ".kargo-state", name) }
 
 // makeState makes the data directory and the one for Kargo's own state.

@@ -87,8 +87,8 @@ func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra
 	return cmd
 }
 
-// healthcheckCommand is what a container's health check runs: the image has no
-// shell and no curl.
+// healthcheckCommand returns the command of a container's health check. The
+// image has no shell and no curl.
 func healthcheckCommand(env map[string]string) *cobra.Command {
 	return &cobra.Command{
 		Use: "healthcheck", Short: "Exit 0 if the controller of this container is alive", Hidden: true, Args: noArgs,

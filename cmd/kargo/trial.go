@@ -148,7 +148,7 @@ func (s *serveFlags) notRead(why string) error {
 		Hint: "if it is sound, raise --read-memory; it is tried again when everything is verified"}
 }
 
-// tryCommand is the command of the child process.
+// tryCommand returns the command of the child process.
 func tryCommand(env map[string]string) *cobra.Command {
 	s := &serveFlags{}
 	cmd := &cobra.Command{

@@ -149,8 +149,8 @@ func (a Address) SameHost(other Address) bool {
 	return a.host != "" && a.scheme == other.scheme && a.host == other.host && a.port == other.port
 }
 
-// SameHost is [Address.SameHost] for two texts. What is not an address is on no
-// host.
+// SameHost does the same as [Address.SameHost] for two texts. A text that is no
+// address is on no host.
 func SameHost(a, b string) bool {
 	first, errA := ParseAddress(a)
 	second, errB := ParseAddress(b)

@@ -107,9 +107,9 @@ func (r *Remote) sanitize(text string) string {
 	return kargo.PrintableLine(query.ReplaceAllString(text, ""))
 }
 
-// unreadable is the error of a credential that could not be read. It is
-// Unavailable, because the file may come: a secret that is being mounted, a token
-// that is being renewed.
+// unreadable returns the error of a credential that could not be read. It is
+// Unavailable, because the file may come: a secret that is being mounted, a
+// token that is being renewed.
 func unreadable(what string, err error) error {
 	return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("read %s: %w", what, err)}
 }

@@ -84,8 +84,8 @@ func countValues(value any, count int) int {
 	return count
 }
 
-// expandedSize is the size in bytes of a value once its variables are replaced.
-// Counting stops above maxExpanded.
+// expandedSize returns the size in bytes of a value once its variables are
+// replaced. Counting stops above maxExpanded.
 func expandedSize(value any, env kargo.Environment) int {
 	size := 0
 	switch value := value.(type) {
@@ -119,8 +119,8 @@ func substitutedSize(text string, env kargo.Environment) int {
 	return size
 }
 
-// envFileSize is the size in bytes of what an env_file becomes: a line without
-// a value takes that of the variable.
+// envFileSize returns the size in bytes of what an env_file becomes: a line
+// without a value takes that of the variable.
 func envFileSize(content []byte, env kargo.Environment) int {
 	const each = 64 // bytes that a line takes beside its own
 	size := len(content)

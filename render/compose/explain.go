@@ -49,7 +49,7 @@ func keysAt(path []string) []string {
 	return keys
 }
 
-// element is what a pointer points to.
+// element returns what a pointer points to.
 func element(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer {
 		return t.Elem()
@@ -151,7 +151,7 @@ func isBlank(line []byte) bool {
 	return len(line) == 0 || line[0] == '#'
 }
 
-// lineText is one line of a text, counted from 1.
+// lineText returns one line of a text, counted from 1.
 func lineText(data []byte, line int) string {
 	lines := bytes.Split(data, []byte("\n"))
 	if line < 1 || line > len(lines) {

@@ -64,8 +64,8 @@ func warnOfFamily(s *reading, f *File, service, label string, mixed bool) {
 		"services.%s: %s is deprecated in Traefik 3", service, label)
 }
 
-// familyLabels are the labels of one family under deploy in a file, in order.
-// Traefik ignores the case of labels.
+// familyLabels returns the labels of one family under deploy in a file, in
+// order. Traefik ignores the case of labels.
 func familyLabels(s *reading, f *File, service, family string) []string {
 	labels := slices.Sorted(maps.Keys(deployLabels(f, service, s.ws.Env)))
 	return slices.DeleteFunc(labels, func(label string) bool { return !hasFamily(label, family) })
@@ -116,7 +116,7 @@ func renameFamily(s *reading, f *File, service string) {
 	}
 }
 
-// dockerName is a label of a family as one of traefik.docker.*.
+// dockerName returns the label of a family as a label of traefik.docker.*.
 func dockerName(label, family string) string {
 	return dockerFamily + strings.ToLower(label[len(family):])
 }

@@ -45,7 +45,7 @@ func (f *File) Service(name string) map[string]any {
 	return dict
 }
 
-// section is a top-level mapping of the file, nil where there is none.
+// section returns a top-level mapping of the file, or nil if there is none.
 func (f *File) section(name string) map[string]any {
 	section, _ := f.dict[name].(map[string]any)
 	return section
@@ -83,8 +83,8 @@ func (f *File) has(path ...string) bool {
 	return true
 }
 
-// node is the value at a path of the file as it was written; nil if there is
-// none.
+// node returns the value at a path of the file as it was written, or nil if
+// there is none.
 func (f *File) node(path ...string) *yaml.Node {
 	node := f.root
 	for _, key := range path {

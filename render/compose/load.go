@@ -161,7 +161,7 @@ func (l loading) run(files []types.ConfigFile, options ...func(*loader.Options))
 	}, options...)
 }
 
-// copyValue is a deep copy of what YAML decodes to.
+// copyValue returns a deep copy of what YAML decodes to.
 func copyValue(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -103,7 +103,7 @@ func mergeValue(below, above any) any {
 	return merged
 }
 
-// asMapping is a value as a mapping; nil where it is none.
+// asMapping returns a value as a mapping, or nil if it is none.
 func asMapping(value any) map[string]any {
 	switch value := value.(type) {
 	case map[string]any:

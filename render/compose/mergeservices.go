@@ -88,7 +88,7 @@ func (m serviceMerge) structs(into, from reflect.Value, said map[string]any, at 
 	}
 }
 
-// keyOf is the key in compose files of a field; skip where it has none.
+// keyOf returns the key of a field in compose files, or skip if it has none.
 func keyOf(field reflect.StructField) (name string, skip bool) {
 	name, options, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 	return cmp.Or(name, strings.ToLower(field.Name)), name == "-" || strings.Contains(options, "inline")
@@ -124,7 +124,7 @@ func (m serviceMerge) value(into, from reflect.Value, said any, at []string) {
 	m.warnOfEmptyList(into, said, at)
 }
 
-// portKey is equal for ports that can't stand side by side.
+// portKey returns a key that is equal for ports that cannot exist side by side.
 func portKey(port types.ServicePortConfig) any {
 	if port.Published != 0 {
 		return types.ServicePortConfig{Published: port.Published, Protocol: cmp.Or(port.Protocol, "tcp")}
@@ -132,8 +132,8 @@ func portKey(port types.ServicePortConfig) any {
 	return port
 }
 
-// targetKey is equal for references of one object at one place of the container.
-// A relative target is below dir.
+// targetKey returns a key that is equal for references of one object at one
+// place of the container. A relative target is below dir.
 func targetKey(reference types.FileReferenceConfig, dir string) any {
 	target := cmp.Or(reference.Target, reference.Source)
 	if !path.IsAbs(target) {

@@ -7,9 +7,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// lineOf is the line of a path below a node, or of the deepest part of it that
-// is there. Keys of lists are indices, or entries such as "KEY" of "KEY=value"
-// or "x" of "{source: x}".
+// lineOf returns the line of a path below a node, or of the deepest part of it
+// that is there. Keys of lists are indices, or entries such as "KEY" of
+// "KEY=value" or "x" of "{source: x}".
 func lineOf(node *yaml.Node, path []string) int {
 	line := node.Line
 	for _, key := range path {

@@ -37,8 +37,8 @@ func translateRoutes(s *reading) {
 // unfit are the characters that the name of a router does not have.
 var unfit = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
 
-// routeName is the name of a service's router: the one that its files give it
-// in labels of version 3, else the old backend, else the service.
+// routeName returns the name of a service's router: the one that its files give
+// it in labels of version 3, else the old backend, else the service.
 func routeName(s *reading, service string) string {
 	name, backend := "", ""
 	for _, f := range s.files {
@@ -60,8 +60,8 @@ func routeName(s *reading, service string) string {
 	return service
 }
 
-// deployLabels are the labels under deploy of one file, variables replaced. In
-// a Swarm Traefik ignores labels of containers.
+// deployLabels returns the labels under deploy of one file, variables replaced.
+// In a Swarm Traefik ignores labels of containers.
 func deployLabels(f *File, service string, env kargo.Environment) map[string]string {
 	deploy, _ := f.Service(service)["deploy"].(map[string]any)
 	labels := map[string]string{}

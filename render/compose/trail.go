@@ -50,8 +50,8 @@ func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []strin
 	return trail, keys
 }
 
-// mention is what one file says at a path. It does not count where a tag of a
-// file above lifted it.
+// mention returns what one file says at a path. It does not count if a tag of a
+// file above removed it.
 func (c *Configuration) mention(f *File, path []string, node *yaml.Node) kargo.Mention {
 	m := kargo.Mention{
 		Layer: c.ws.Layer(f.Path), Where: f.At(path...),

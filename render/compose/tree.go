@@ -36,7 +36,7 @@ func (t *Tree) startWith(files []*File) {
 	}
 }
 
-// Directory is the absolute path where relative paths of the stack start.
+// Directory returns the absolute path where relative paths of the stack start.
 func (t *Tree) Directory() string { return t.directory }
 
 // File finds a file of the merged configuration by its path in a compose file,

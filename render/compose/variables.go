@@ -118,8 +118,8 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 	}
 }
 
-// shown is what follows the name of a variable, for a message: nothing of it
-// where the variable is a secret by its name.
+// shown returns the text after the name of a variable, for a message. If the
+// name is that of a secret, it returns nothing of the text.
 func (c variableCheck) shown(name, rest string) string {
 	mask := kargo.NewMask(nil, nil, c.ws.Env.List("KARGO_SECRETS")...).WithSecrets(c.ws.Env, c.ws.SecretNames, nil)
 	const probe = "kargo"
@@ -140,7 +140,7 @@ func readsVariable(text string) bool {
 	})
 }
 
-// firstWord is the start of a text, for a message.
+// firstWord returns the start of a text, for a message.
 func firstWord(text string) string {
 	if i := strings.IndexAny(text, " \t\n"); i > 0 {
 		text = text[:i]
@@ -151,7 +151,7 @@ func firstWord(text string) string {
 	return text
 }
 
-// variablesIn are the variables that a value, or any value in it, reads.
+// variablesIn returns the variables that a value, or any value in it, reads.
 func variablesIn(node *yaml.Node) []string {
 	var names []string
 	seen := map[*yaml.Node]bool{} // an alias counts once: aliases of aliases would grow without end

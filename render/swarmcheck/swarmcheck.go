@@ -74,7 +74,7 @@ func (s *Swarm) Service(spec swarm.ServiceSpec) error {
 // repeats, or pads. Those are not tried.
 var costly = regexp.MustCompile(`(?s)\{\{.*(?:\b(?:define|block|template|range)\b|%[^a-zA-Z%]*[0-9*])`)
 
-// tried is a text that is tried to be expanded; empty where that may be costly.
+// tried returns the text to try to expand. It is empty if that may be costly.
 func tried(text string) string {
 	if costly.MatchString(text) {
 		return ""
@@ -82,8 +82,8 @@ func tried(text string) string {
 	return text
 }
 
-// withoutReferences is a spec without configs and secrets, and without costly
-// templates.
+// withoutReferences returns a spec without configs and secrets, and without
+// costly templates.
 func withoutReferences(spec swarm.ServiceSpec) swarm.ServiceSpec {
 	if spec.TaskTemplate.ContainerSpec == nil {
 		return spec
@@ -104,7 +104,7 @@ func withoutReferences(spec swarm.ServiceSpec) swarm.ServiceSpec {
 	return spec
 }
 
-// driverOf is the driver of a volume with its options.
+// driverOf returns the driver of a volume with its options.
 func driverOf(m mount.Mount) mount.Driver {
 	if m.VolumeOptions == nil || m.VolumeOptions.DriverConfig == nil {
 		return mount.Driver{}
@@ -134,8 +134,8 @@ func Constraint(text string) error {
 	return err
 }
 
-// refusal is the reason in an answer of the control API. That there is no
-// ingress network is only true here.
+// refusal returns the reason in a response of the control API. It ignores that
+// there is no ingress network, which is only true here.
 func refusal(err error) error {
 	if err == nil || status.Code(err) == codes.FailedPrecondition {
 		return nil

@@ -102,7 +102,7 @@ func (r *Route) pathChange(name string, values []string) ([]string, bool) {
 	return nil, false
 }
 
-// anyOf is "F(`a`) || F(`b`)".
+// anyOf returns "F(`a`) || F(`b`)".
 func anyOf(function string, values []string) string {
 	calls := make([]string, 0, len(values))
 	for _, value := range values {
@@ -111,8 +111,8 @@ func anyOf(function string, values []string) string {
 	return strings.Join(calls, " || ")
 }
 
-// anyPath is anyOf for paths. Those with a variable in braces need a regular
-// expression in version 3.
+// anyPath does the same as anyOf for paths. Paths with a variable in braces
+// need a regular expression in version 3.
 func anyPath(function string, values []string, end string) string {
 	var calls []string
 	for _, value := range values {

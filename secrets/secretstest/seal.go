@@ -169,7 +169,7 @@ func Fingerprint(entity *openpgp.Entity) string {
 	return string(text)
 }
 
-// Master is the key as SOPS writes it down.
+// Master returns the key as SOPS writes it.
 func (k *pgpKey) Master() keys.MasterKey { return k.MasterKey }
 
 // Encrypt encrypts the key of a file.
@@ -280,7 +280,7 @@ type Key interface {
 // Unasked is a key that is never asked to encrypt, because there is no service.
 type Unasked struct{ Key }
 
-// Master is the key as SOPS writes it down.
+// Master returns the key as SOPS writes it.
 func (u Unasked) Master() keys.MasterKey { return u.Key }
 
 // Encrypt leaves the key as it was set.

@@ -143,7 +143,7 @@ func ForVault(address string) keys.MasterKey {
 
 type transitKey struct{ *hcvault.MasterKey }
 
-// Master is the key as SOPS writes it down.
+// Master returns the key as SOPS writes it.
 func (k transitKey) Master() keys.MasterKey { return k.MasterKey }
 
 // Encrypt encrypts the key of a file.

@@ -49,7 +49,7 @@ func Archives(tb testing.TB, pattern string) []*txtar.Archive {
 	return archives
 }
 
-// Section is the text of a file in an archive, "" where there is none.
+// Section returns the text of a file in an archive, or "" if there is none.
 func Section(archive *txtar.Archive, name string) string {
 	for _, file := range archive.Files {
 		if file.Name == name {
@@ -59,7 +59,8 @@ func Section(archive *txtar.Archive, name string) string {
 	return ""
 }
 
-// Below are the files of an archive below a folder, by their names in it.
+// Below returns the files of an archive that are below a folder, by their names
+// in it.
 func Below(archive *txtar.Archive, folder string) fstest.MapFS {
 	below := fstest.MapFS{}
 	for _, file := range archive.Files {
@@ -70,7 +71,7 @@ func Below(archive *txtar.Archive, folder string) fstest.MapFS {
 	return below
 }
 
-// Lines is a line for each of the items, as they print.
+// Lines returns one line for each of the items, as they print.
 func Lines[T any](items []T) string {
 	var text strings.Builder
 	for _, item := range items {
@@ -79,7 +80,7 @@ func Lines[T any](items []T) string {
 	return text.String()
 }
 
-// files of a pattern. That there are none is never meant.
+// files returns the files of a pattern. It is an error if there are none.
 func files(tb testing.TB, pattern string) []string {
 	tb.Helper()
 	names, err := filepath.Glob(pattern)

@@ -108,7 +108,8 @@ func getOne(ctx context.Context, client *http.Client, url string, out io.Writer)
 	return nil
 }
 
-// ownHealth is the health URL of a server that listens on addr (empty: the default) in the same container.
+// ownHealth returns the health URL of a server that listens on addr (empty: the
+// default) in the same container.
 func ownHealth(addr string) string {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
