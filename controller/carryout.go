@@ -49,7 +49,6 @@ func (r *Reconciler) carryOutOnce(ctx context.Context, trigger string, next karg
 	if err != nil {
 		r.record.open.Err = r.view.mask(r.parts).Text(kargo.Explain(err))
 	}
-	r.record.lasting = lasting(err)
 	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 		r.putInForce(next.Revision, r.record.open.Stacks)
 	}
@@ -91,6 +90,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 	}
 	sent := map[string]bool{}
 	defer func() { r.rollouts().startClocks(sent, next) }()
+	r.record.lasting = nil
 	r.noteUnderWay(first(next.Changes))
 	_, err = measured(r.parts, "apply", func() (struct{}, error) {
 		rest := next.Changes
@@ -100,7 +100,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 			following := first(rest)
 			if err != nil {
 				failed = append(failed, change)
-				r.noteRefused(change, err)
+				r.noteFailed(change, err)
 				r.noteUnderWay(following)
 				return
 			}
@@ -115,9 +115,15 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 	return failed, err
 }
 
-func (r *Reconciler) noteRefused(change kargo.Change, err error) {
-	r.parts.Log.Error("change failed", "change", change.String(), "error", r.view.mask(r.parts).Text(kargo.Explain(err)))
+// noteFailed notes a change that failed. If Docker refuses what a rendering asks for,
+// the rendering has failed, and says so itself.
+func (r *Reconciler) noteFailed(change kargo.Change, err error) {
+	words := r.view.mask(r.parts).Text(kargo.Explain(err))
+	r.parts.Log.Error("change failed", "change", change.String(), "error", words)
 	r.memory.NoteFailure(change, err)
+	if !r.rollouts().refused(change, err) {
+		r.record.lasting = joined(r.record.lasting, lasting(err))
+	}
 }
 
 // noteSent notes a change that was made, and the one that is under way now. It

@@ -236,23 +236,75 @@ func TestDockerRefusesASpec(t *testing.T) {
 		}
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
+		w.wantHeld("hold stack web: the rendering of c1 failed: Docker refuses it: invalid memory value; nothing is done until the workspace changes, or `kargo retry web`")
+		w.wantHistory("1 c1 by start: failed, 3 changes, web added (stack web failed: Docker refuses it: invalid memory value)")
+		w.pass(time.Hour)
 		if refused != 1 {
 			t.Errorf("the same spec was sent %d times", refused)
 		}
-		status := w.loop.Status()
-		if held := status.Pending.Held; len(held) != 1 || held[0].String() != "hold service kargo-web_web: Docker refuses it: invalid memory value; waits for another revision" {
-			t.Errorf("held %v", held)
-		}
-		w.wantHistory("1 c1 by start: failed, 3 changes, web added (invalid memory value; stack web is degraded: kargo-web_web does not run)")
-
-		w.pass(5 * time.Minute)
+		w.after(func() { w.loop.Retry("web") })
 		if refused != 2 {
-			t.Errorf("five minutes later it was sent %d times: it is tried now and then", refused)
+			t.Errorf("after `kargo retry` it was sent %d times", refused)
 		}
 		w.repo.commit("c2", app("app:2", "web")...)
 		w.nudge("sync")
 		if refused != 3 {
 			t.Errorf("with another revision it was sent %d times", refused)
+		}
+	})
+}
+
+// A commit of which Docker refuses a part is not left half there.
+func TestWhatDockerRefusesGoesBackAsAWhole(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", pair("a:1", "b:1")...)
+		w.start()
+		w.swarm.fail = func(change kargo.Change) error {
+			if change.Service != nil && change.Service.TaskTemplate.ContainerSpec.Image == "b:2" {
+				return kargo.Errorf(kargo.Invalid, "invalid memory value")
+			}
+			return nil
+		}
+		w.repo.commit("c2", pair("a:2", "b:2")...)
+		w.nudge("webhook test")
+		w.wantImages("a:1 b:1")
+		w.wantHistory("1 c1 by start: succeeded, 5 changes, web added",
+			"2 c2 by webhook test: failed, 2 changes, web changed (stack web failed and was rolled back: Docker refuses it: invalid memory value)")
+		if web := w.loop.Status().Stacks[0]; web.Failure == nil || web.InSync {
+			t.Errorf("the stack is in sync %t, failure %v", web.InSync, web.Failure)
+		}
+		w.pass(time.Hour)
+		w.wantWrites()
+		w.repo.commit("c3", pair("a:3", "b:3")...)
+		w.nudge("webhook test")
+		w.wantImages("a:3 b:3")
+	})
+}
+
+// A stack that waits for one that has failed keeps no deployment open, and the loop
+// does not look for it.
+func TestAStackThatWaitsForAFailedOneIsAtRest(t *testing.T) {
+	run(t, func(w *world) {
+		files := app("app:1", "web", "late", "later")
+		files[0] += "LATE_NEEDS=web\nLATER_NEEDS=late\n"
+		w.swarm.fail = func(change kargo.Change) error {
+			if change.Name == "kargo-web_web" {
+				return kargo.Errorf(kargo.Invalid, "invalid memory value")
+			}
+			return nil
+		}
+		w.repo.commit("c1", files...)
+		w.start()
+		w.pass(4 * time.Minute)
+		w.wantCalls()
+		if last := w.records.deployments[len(w.records.deployments)-1]; last.Outcome != kargo.OutcomeFailed {
+			t.Errorf("the deployment is %s", last.Outcome)
+		}
+		w.swarm.fail = nil
+		w.after(func() { w.loop.Retry("web") })
+		w.rest(time.Minute)
+		if _, runs := w.swarm.services["kargo-later_later"]; !runs {
+			t.Errorf("after `kargo retry` the stacks do not run: %v", w.loop.Status().Pending.Held)
 		}
 	})
 }

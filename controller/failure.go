@@ -16,14 +16,31 @@ const logLines = 10
 
 // fail quarantines a stack's rendering, with the words of its tasks.
 func (r rollouts) fail(ctx context.Context, stack kargo.Stack, reason string) {
-	rollout := r.memory.Rollouts[stack.Name]
-	mask := r.view.mask(r.parts)
-	tasks := r.failedTasks(ctx, stack, rollout.Since)
+	tasks := r.failedTasks(ctx, stack, r.memory.Rollouts[stack.Name].Since)
 	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
 		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
 	}
+	r.quarantine(stack, reason, r.words(ctx, tasks))
+}
+
+// refused quarantines the rendering that a change belongs to, if Docker refuses the
+// change as invalid. A part of the stack may have been changed before: the stack
+// goes back as a whole. It reports whether it did that.
+func (r rollouts) refused(change kargo.Change, err error) bool {
+	at := slices.IndexFunc(r.view.stacks, func(stack kargo.Stack) bool { return stack.Name == change.Stack })
+	_, absent := r.memory.Absent[change.Stack]
+	if at < 0 || absent || change.Action == kargo.Remove || kargo.FaultOf(err) != kargo.Invalid || r.memory.Rollouts[change.Stack].Failed != nil {
+		return false
+	}
+	r.quarantine(r.view.stacks[at], "Docker refuses it: "+kargo.Explain(err), nil)
+	return true
+}
+
+// quarantine keeps a rendering from being sent again. The reason may have secrets.
+func (r rollouts) quarantine(stack kargo.Stack, reason string, words []string) {
+	rollout := r.memory.Rollouts[stack.Name]
 	rollout.Failed = &kargo.Failure{
-		Digest: rollout.Digest, Revision: rollout.Revision, Reason: mask.Text(reason), Time: time.Now(), Words: r.words(ctx, tasks),
+		Digest: rollout.Digest, Revision: rollout.Revision, Reason: r.view.mask(r.parts).Text(reason), Time: time.Now(), Words: words,
 	}
 	r.memory.Rollouts[stack.Name] = rollout
 	r.parts.Log.Error("rendering failed", "stack", stack.Name, "revision", rollout.Revision.Short(),

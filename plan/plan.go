@@ -132,7 +132,8 @@ func (m maker) make() kargo.Plan {
 	add(m.sharedNetworks(), nil)
 	add(early, nil)
 	for i, stack := range m.desired {
-		add(m.afterNeeds(stack, perStack[i], perStack))
+		perStack[i].changes, perStack[i].holds = m.afterNeeds(stack, perStack[i], perStack)
+		add(perStack[i].changes, perStack[i].holds)
 	}
 	add(late, heldRemovals)
 	add(nil, m.endingTasks())
@@ -179,6 +180,16 @@ func unchangedServices(stacks []stackPlan) []string {
 	}
 	slices.Sort(services)
 	return services
+}
+
+// liftedBy returns what a stack waits for that waits for this one: what is under way
+// here, or else what lifts the first hold.
+func (p stackPlan) liftedBy() kargo.Until {
+	passing := func(h kargo.Hold) bool { return h.Until == kargo.UntilSettled }
+	if len(p.changes) > 0 || slices.ContainsFunc(p.holds, passing) {
+		return kargo.UntilSettled
+	}
+	return p.holds[0].Until
 }
 
 // stack decides on one stack. One obstacle holds the whole stack: to change half of
@@ -253,13 +264,15 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 		if !wanted {
 			continue // render refuses unknown needs; a named subset may lack them
 		}
-		reason := ""
-		_, stoodIn := m.standIns[need]
+		reason, until := "", kargo.UntilSettled
+		standIn, stoodIn := m.standIns[need]
 		switch health, words := StackHealth(m.desired[at], m.index); {
-		case stoodIn, m.frozen[need] != "":
-			reason = "waits for stack " + need + ", whose rendering failed"
+		case stoodIn:
+			reason, until = "waits for stack "+need+", whose rendering failed", standIn.Until
+		case m.frozen[need] != "":
+			reason, until = "waits for stack "+need+", whose rendering failed", kargo.UntilRevision
 		case len(all[at].changes)+len(all[at].holds) > 0:
-			reason = "waits for stack " + need
+			reason, until = "waits for stack "+need, all[at].liftedBy()
 		case health != kargo.HealthHealthy:
 			reason = fmt.Sprintf("waits for stack %s, which is %s", need, health)
 			if words != "" {
@@ -267,7 +280,7 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 			}
 		}
 		if reason != "" {
-			hold := kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: reason, Until: kargo.UntilSettled}
+			hold := kargo.Hold{Stack: stack.Name, Name: stack.Name, Reason: reason, Until: until}
 			return nil, append(slices.Clone(p.holds), hold)
 		}
 	}

@@ -29,6 +29,7 @@ var (
 	// movedOn: Swarm is not what it was when the plan was made.
 	movedOn = []string{
 		"update out of sequence", inUse, "already exists", "name conflicts",
+		"is already in use by service", // a published port
 	}
 	// missing: an object of the plan did not exist any more when Swarm read it.
 	missing = regexp.MustCompile(`(configs?|secrets?) not found: |(network|service) \S+ not found`)
