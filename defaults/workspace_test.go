@@ -92,6 +92,12 @@ func TestNoBindsOfTheWorkspace(t *testing.T) {
 // take, over the catalogue.
 func workspace(t *testing.T, set map[string]string, services []string) (kargo.Workspace, kargo.Problems) {
 	t.Helper()
+	return workspaceWith(t, set, services, nil)
+}
+
+// workspaceWith is a workspace with files of its own.
+func workspaceWith(t *testing.T, set map[string]string, services []string, files map[string]string) (kargo.Workspace, kargo.Problems) {
+	t.Helper()
 	var env strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		fmt.Fprintf(&env, "%s='%s'\n", name, set[name])
@@ -105,6 +111,9 @@ func workspace(t *testing.T, set map[string]string, services []string) (kargo.Wo
 	fmt.Fprintf(&env, "STACKS='%s'\n", strings.Join(stacks, " "))
 
 	user := fstest.MapFS{".env": {Data: []byte(env.String())}}
+	for name, content := range files {
+		user[name] = &fstest.MapFile{Data: []byte(content)}
+	}
 	ws, problems, err := merge.Merge(t.Context(), merge.Input{
 		Defaults: defaults.FS(), User: kargo.Files{FS: user}, Root: "/merged", WorkspacePath: "/workspace", UserID: 1000, GroupID: 1000,
 	})

@@ -37,6 +37,9 @@ type Origins interface {
 	// Default reports whether a property is the catalogue's, and the program
 	// that uses it is, too.
 	Default(service string, property ...string) bool
+	// Untouched reports whether the workspace has no hand in any input of a
+	// service of the catalogue, except for what the catalogue calls harmless.
+	Untouched(service string) bool
 	// Excluded reports whether the catalogue says of a service of its own that
 	// it is not for the policy of that name.
 	Excluded(service, policy string) bool
@@ -196,7 +199,11 @@ func (p Policy) permits(f finding) bool {
 // rule that the operator sets binds the catalogue, too.
 func (p Policy) isCatalogues(f finding, origins Origins) bool {
 	_, byName := p.settings[f.rule]
-	return !byName && origins != nil && f.service != "" && origins.Default(f.service, f.property...) && !origins.Excluded(f.service, p.name())
+	switch {
+	case byName, origins == nil, f.service == "", !origins.Default(f.service, f.property...), origins.Excluded(f.service, p.name()):
+		return false
+	}
+	return p.name() == Open || slices.Contains(gentle, f.rule) || origins.Untouched(f.service)
 }
 
 // check judges one rendering.

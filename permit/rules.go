@@ -113,6 +113,14 @@ var rules = []rule{
 	{name: ruleForeign},
 }
 
+// gentle are the rules about privileges that give no access to a node or to others'
+// services. The catalogue keeps these as long as the program and the property are
+// its own; all others only as long as the workspace has no hand in any input of the
+// service.
+var gentle = []string{
+	"registries", "published-ports", "host-ports", "log-drivers", rulePlacement, "ulimits", "replicas", ruleMemoryMounts, "templates", "aliases",
+}
+
 // harmlessVolumeOptions are the flags and data of mount(8) that give a tmpfs or
 // network file system nothing but its size, its owner and less rights.
 var harmlessVolumeOptions = []string{

@@ -64,6 +64,13 @@ func (p *Provenance) Excluded(service, policy string) bool {
 	return s != nil && s.files.Excluded(name, policy)
 }
 
+// Untouched reports whether the workspace has no hand in any input of a service of
+// the catalogue, except for what the catalogue declares harmless.
+func (p *Provenance) Untouched(service string) bool {
+	s, name := p.find(service)
+	return s != nil && s.files.Untouched(name)
+}
+
 // keyOf returns the key under which the stack's files know a network, config or
 // secret; the name itself where they know none.
 func (s *rendering) keyOf(section, swarmName string) string {

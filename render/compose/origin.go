@@ -118,35 +118,3 @@ func (c *Configuration) VolumePaths(service, target string) [][]string {
 	}
 	return paths
 }
-
-// catalogueKey is the key at the top of a file of the catalogue under which it says
-// how the operator's policy takes its services:
-//
-//	x-kargo:
-//	  not-for: [restricted]    # policies that take its privileges away
-//	  harmless: [deploy, X_Y]  # what a workspace may set and still leave them
-const catalogueKey = "x-kargo"
-
-// declares reports whether the file of the catalogue that a service comes from has
-// a word in one of its lists.
-func (c *Configuration) declares(service, list, word string) bool {
-	for _, f := range c.Files {
-		if !c.isDefault(f) || !f.Defines(service) {
-			continue
-		}
-		if node := f.node(catalogueKey, list); node != nil {
-			for _, entry := range node.Content {
-				if entry.Value == word {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// Excluded reports whether the catalogue says of a service that it is not for a
-// policy of that name.
-func (c *Configuration) Excluded(service, policy string) bool {
-	return c.declares(service, "not-for", policy)
-}
