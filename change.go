@@ -59,6 +59,9 @@ type Change struct {
 	// Drifted is set where the change corrects what somebody else did to the
 	// object: when Swarm last saw it written. Swarm does not record by whom.
 	Drifted time.Time `json:"drifted,omitzero"`
+	// Repairs is set where the change puts right what somebody else did, also
+	// where nothing says when.
+	Repairs bool `json:"repairs,omitempty"`
 	// ID and Version are those of the object that was looked at. Swarm refuses
 	// a write with an old version, which becomes a Conflict. Both are zero for
 	// Create.

@@ -17,12 +17,15 @@ const (
 	OutcomeFailed      Outcome = "failed"
 	// OutcomeSuperseded: a newer deployment began before this one had settled.
 	OutcomeSuperseded Outcome = "superseded"
+	// OutcomeRefused: nothing of the revision was carried out.
+	OutcomeRefused Outcome = "refused"
 )
 
 // Deployment is the record of one plan that was carried out: what, why, when,
 // and with which outcome. It has no secret: only the masked text of the plan is
 // kept.
 type Deployment struct {
+	Entry
 	// Number counts deployments from 1.
 	Number   uint64   `json:"number"`
 	Revision Revision `json:"revision"`

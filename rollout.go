@@ -41,4 +41,8 @@ type Memory struct {
 	Sent     Sent
 	Rollouts map[string]Rollout
 	Resolved Resolved
+	// RefusedHead is the newest revision that was refused, and noted as such.
+	RefusedHead RevisionID
+	// Settings are the operator's, at the last start, as they may be shown.
+	Settings map[string]string
 }

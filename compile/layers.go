@@ -21,6 +21,13 @@ type Repository interface {
 	Protect(commits ...string)
 }
 
+// Historian is a repository that knows which commits lead from one to another.
+type Historian interface {
+	// Commits returns the commits that lead to one and not to another, the newest
+	// first, and whether these are all.
+	Commits(ctx context.Context, from, to string) (commits []kargo.Commit, complete bool, err error)
+}
+
 // Committer is a repository that can be written to. A Conflict means that its
 // branch has moved on.
 type Committer interface {
@@ -82,6 +89,18 @@ func (l Layers) Commit(ctx context.Context, edit kargo.Edit) (commit, branch str
 		return "", "", kargo.Errorf(kargo.Invalid, "the workspace does not come from a repository that can be written to")
 	}
 	return committer.Commit(ctx, edit)
+}
+
+// Commits returns the commits of the user configuration that a revision adds to
+// another, the newest first, and whether these are all. A repository that is none
+// of git's has none.
+func (l Layers) Commits(ctx context.Context, from, to kargo.RevisionID) (commits []kargo.Commit, complete bool, err error) {
+	historian, ok := l.User.(Historian)
+	older, newer := from.Revision().Commit, to.Revision().Commit
+	if !ok || older == "" || older == newer {
+		return nil, true, nil
+	}
+	return historian.Commits(ctx, older, newer)
 }
 
 // Fetch returns the files of all repositories at the commits of a revision.

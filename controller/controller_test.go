@@ -242,7 +242,7 @@ func TestDockerRefusesASpec(t *testing.T) {
 		if refused != 1 {
 			t.Errorf("the same spec was sent %d times", refused)
 		}
-		w.after(func() { w.loop.Retry("web") })
+		w.after(func() { w.loop.Retry("web", kargo.Person{}) })
 		if refused != 2 {
 			t.Errorf("after `kargo retry` it was sent %d times", refused)
 		}
@@ -301,7 +301,7 @@ func TestAStackThatWaitsForAFailedOneIsAtRest(t *testing.T) {
 			t.Errorf("the deployment is %s", last.Outcome)
 		}
 		w.swarm.fail = nil
-		w.after(func() { w.loop.Retry("web") })
+		w.after(func() { w.loop.Retry("web", kargo.Person{}) })
 		w.rest(time.Minute)
 		if _, runs := w.swarm.services["kargo-later_later"]; !runs {
 			t.Errorf("after `kargo retry` the stacks do not run: %v", w.loop.Status().Pending.Held)

@@ -45,7 +45,7 @@ func (r *Reconciler) begin(trigger string, next kargo.Plan) error {
 		}
 	}
 	opened, err := r.parts.Store.Begin(kargo.Deployment{
-		Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.OutcomeRunning,
+		Entry: r.entry(next), Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.OutcomeRunning,
 		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: r.verdicts(),
 		Hooks: r.maskedRuns(r.view.workspace.Ran),
 	})
@@ -108,6 +108,9 @@ func markCorrected(d *kargo.Deployment) {
 	for i, stack := range d.Stacks {
 		if stack.Verdict == kargo.VerdictUnchanged && moved[stack.Name] {
 			d.Stacks[i].Verdict = kargo.VerdictCorrected
+			if d.Kind == kargo.EntryRetry || d.Kind == kargo.EntryRollback {
+				d.Stacks[i].Verdict = kargo.VerdictChanged // by Kargo itself, before
+			}
 		}
 	}
 }

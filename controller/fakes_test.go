@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -317,6 +318,10 @@ func (r *records) Approved(at time.Time) (string, error) {
 func (r *records) text() string {
 	var text strings.Builder
 	for _, d := range r.deployments {
+		if d.Kind.IsNote() {
+			fmt.Fprintf(&text, "%d %s: %s\n", d.Number, d.Kind, cmp.Or(d.Note, d.Err))
+			continue
+		}
 		fmt.Fprintf(&text, "%d %s by %s: %s, %d changes", d.Number, d.Revision.Commit, d.Trigger, d.Outcome, len(d.Changes))
 		for _, stack := range d.Stacks {
 			fmt.Fprintf(&text, ", %s %s", stack.Name, stack.Verdict)
@@ -403,9 +408,13 @@ func run(t *testing.T, script func(w *world)) {
 // to rest.
 func (w *world) start() {
 	w.parts.Memory, w.parts.Unfinished = w.records.memory, nil
-	if n := len(w.records.deployments); n > 0 && w.records.deployments[n-1].Finished.IsZero() {
-		unfinished := w.records.deployments[n-1]
-		w.parts.Unfinished = &unfinished
+	for _, d := range slices.Backward(w.records.deployments) {
+		if !d.Kind.IsNote() {
+			if d.Finished.IsZero() {
+				w.parts.Unfinished = &d
+			}
+			break
+		}
 	}
 	w.loop = controller.New(w.parts)
 	w.forget()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type Loop struct {
 
 	mu       sync.Mutex
 	requests []func(*Reconciler) // for the next round, see ask
+	pushers  []string            // triggers of pushes that became part of another round
 }
 
 // New makes a loop. It does nothing until Run is called.
@@ -56,7 +58,35 @@ func (l *Loop) Nudge(trigger string) {
 	select {
 	case l.nudges <- trigger:
 	default:
+		l.alsoFor(trigger)
 	}
+}
+
+const (
+	saysPushed  = ", which says: pushed by " // the server's words in a webhook's trigger
+	mostPushers = 8                          // are told of one round
+)
+
+// alsoFor keeps a trigger that becomes part of another round, if it says who pushed.
+func (l *Loop) alsoFor(trigger string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if strings.Contains(trigger, saysPushed) && len(l.pushers) < mostPushers && !slices.Contains(l.pushers, trigger) {
+		l.pushers = append(l.pushers, trigger)
+	}
+}
+
+// withPushers adds to the trigger of a round the pushes that became part of it.
+func (l *Loop) withPushers(trigger string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, other := range l.pushers {
+		if other != trigger {
+			trigger += "; " + other
+		}
+	}
+	l.pushers = nil
+	return trigger
 }
 
 // Status returns a copy of what the loop knows now.
@@ -114,6 +144,9 @@ func (l *Loop) guard(ctx context.Context, name string, run func(context.Context)
 
 // runRounds runs a round whenever one is due.
 func (l *Loop) runRounds(ctx context.Context) {
+	if err := l.reconciler.noteSettings(); err != nil {
+		l.parts.Log.Error("changed settings not recorded", "error", err)
+	}
 	trigger, ask := "start", true
 	for {
 		wait, postponed := l.round(ctx, trigger)
@@ -129,7 +162,7 @@ func (l *Loop) runRounds(ctx context.Context) {
 			reply <- l.reconciler.withoutEffects()
 			trigger = ""
 		case trigger = <-l.nudges:
-			trigger = l.restAfterPush(ctx, trigger)
+			trigger = l.withPushers(l.restAfterPush(ctx, trigger))
 			// A push, be it Kargo's own, says nothing about Swarm; a person who
 			// asks for a round wants to know.
 			if !strings.HasPrefix(trigger, WebhookTrigger) && trigger != tagsWritten {
@@ -229,7 +262,9 @@ func (l *Loop) restAfterPush(ctx context.Context, trigger string) string {
 		case <-timer.C:
 			pace.push = time.Now()
 			return trigger
-		case trigger = <-l.nudges:
+		case next := <-l.nudges:
+			l.alsoFor(trigger)
+			trigger = next
 		}
 	}
 	return trigger

@@ -412,7 +412,7 @@ func (m *matrix) actions() map[string]func(*rapid.T) {
 			check(rt)
 		},
 		"retry": func(rt *rapid.T) {
-			m.loop.Retry("web")
+			m.loop.Retry("web", kargo.Person{})
 			m.live(150)
 			check(rt)
 		},

@@ -17,6 +17,9 @@ type Source interface {
 	// Fetch returns that revision with its files. It uses no network for one
 	// that was fetched before.
 	Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error)
+	// Commits returns the commits that one revision adds to another, the newest
+	// first, and whether these are all. It may ask the remote.
+	Commits(ctx context.Context, from, to kargo.RevisionID) (commits []kargo.Commit, complete bool, err error)
 	// Protect names the revisions that must stay available without the network
 	// until it is called again.
 	Protect(revisions ...kargo.RevisionID)
@@ -173,6 +176,9 @@ type Behavior struct {
 	Governor *plan.Governor
 	// MaskKey is the key of the digests of secrets.
 	MaskKey []byte
+	// Settings are the operator's, by name, as they may be shown; nil where
+	// nobody asks whether they changed.
+	Settings map[string]string
 }
 
 // measured times one phase of a round.

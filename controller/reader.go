@@ -41,6 +41,10 @@ type reading struct {
 	// desired is what was read. It is nil if the revision is known already, if it is
 	// left alone, or if there was an error.
 	desired *compile.Desired
+	// commits are those that the revision adds to the one in force; earlier reports
+	// that there may be more.
+	commits []kargo.Commit
+	earlier bool
 	// attempts is how often the reading has ended the process, if that was too often:
 	// the revision is left alone.
 	attempts int
@@ -109,6 +113,19 @@ func (s *reader) readNewest(ctx context.Context, got *reading) {
 	if head != got.head || got.again {
 		s.attempt(ctx, got, string(head), s.readTried)
 	}
+	if got.desired != nil && got.desired.Problems.Err() == nil {
+		s.readCommits(ctx, got)
+	}
+}
+
+// readCommits reads which commits the head adds to what is in force. They are for
+// people: if they cannot be read, only the head is known.
+func (s *reader) readCommits(ctx context.Context, got *reading) {
+	commits, complete, err := s.parts.Source.Commits(ctx, got.applied, got.revision)
+	if err != nil {
+		s.parts.Log.Debug("cannot read the commits of a revision", "revision", got.revision.Short(), "error", err)
+	}
+	got.commits, got.earlier = commits, !complete || err != nil
 }
 
 // attempt reads a revision unless that has ended the process too often.

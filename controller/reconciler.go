@@ -33,6 +33,7 @@ type Reconciler struct {
 	shown     shown
 	work      work
 	pace      pace
+	asked     asked
 }
 
 // NewReconciler makes a reconciler. It does nothing until it is called.
@@ -99,6 +100,9 @@ func (r *Reconciler) Round(ctx context.Context, trigger string) error {
 
 func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 	defer func() {
+		if !this.waits {
+			r.asked = asked{} // what was asked for is done, or needs nothing
+		}
 		if cause := recover(); cause != nil {
 			this.err = errors.Join(this.err, kargo.Errorf(kargo.Internal, "panic in round: %v", cause))
 		}

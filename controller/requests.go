@@ -11,31 +11,42 @@ import (
 
 // Retry lifts the quarantine of a stack, or of all if the name is empty, and
 // asks for a round.
-func (l *Loop) Retry(stack string) {
-	l.ask(func(r *Reconciler) { r.Retry(stack) })
-	l.Nudge(strings.TrimSpace("retry " + stack))
+func (l *Loop) Retry(stack string, by kargo.Person) {
+	l.ask(func(r *Reconciler) {
+		r.Retry(stack)
+		r.asked = asked{kargo.EntryRetry, by}
+	})
+	l.Nudge(by.Did(strings.TrimSpace("retry " + stack)))
 }
 
 // Adopt allows Kargo to take over objects of a stack's names that have no
 // owner, until the process ends. A workspace allows it permanently with
 // <STACK>_ADOPT.
-func (l *Loop) Adopt(stack string) {
-	l.ask(func(r *Reconciler) { r.memory.Adopted[stack] = true })
-	l.Nudge("adopt " + stack)
+func (l *Loop) Adopt(stack string, by kargo.Person) {
+	l.ask(func(r *Reconciler) {
+		r.memory.Adopted[stack] = true
+		r.asked = asked{kargo.EntryAdoption, by}
+	})
+	l.Nudge(by.Did("adopt " + stack))
 }
 
 // Approve lifts those holds of one plan that wait for a person. It lifts no
-// hold of another plan. By is the name of the person. The error is a Conflict
-// if the plan is not the pending one.
-func (l *Loop) Approve(plan, by string) error {
+// hold of another plan. The error is a Conflict if the plan is not the pending
+// one.
+func (l *Loop) Approve(plan string, by kargo.Person) error {
 	if pending := l.Status().Pending.ID; plan != pending {
 		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),
 			Hint: "an approval fits one plan only; the pending one is " + pending}
 	}
-	if err := l.parts.Store.Approve(plan, by, time.Now()); err != nil {
+	if err := l.parts.Store.Approve(plan, by.String(), time.Now()); err != nil {
 		return err
 	}
-	l.Nudge("approve")
+	note := newNote(kargo.EntryApproval, l.Status().Applied, by, "plan "+plan)
+	note.PlanID = plan
+	if _, err := l.parts.Store.Begin(note); err != nil {
+		return err
+	}
+	l.Nudge(by.Did("approve"))
 	return nil
 }
 

@@ -87,7 +87,7 @@ func TestAStackThatFailsGoesBackAsAWhole(t *testing.T) {
 
 		// At a person's word it is.
 		w.swarm.fate = nil
-		w.after(func() { w.loop.Retry("web") })
+		w.after(func() { w.loop.Retry("web", kargo.Person{}) })
 		w.wantImages("a:2 b:2")
 		w.wantHeld()
 	})
@@ -220,7 +220,7 @@ func TestAdopt(t *testing.T) {
 		w.event("service update kargo-web_web")
 		w.wantHeld("hold service kargo-web_web: exists and is not Kargo's; set WEB_ADOPT=true to take it over")
 
-		w.after(func() { w.loop.Adopt("web") })
+		w.after(func() { w.loop.Adopt("web", kargo.Person{}) })
 		w.wantWrites(`update service kargo-web_web: Labels.kargo.instance: (none) -> "test"`)
 		w.wantHeld()
 	})

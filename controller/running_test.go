@@ -20,7 +20,7 @@ func TestAStackThatWentBackSaysWhichRevisionRuns(t *testing.T) {
 		}
 
 		w.swarm.fate = nil
-		w.after(func() { w.loop.Retry("web") })
+		w.after(func() { w.loop.Retry("web", kargo.Person{}) })
 		if stack := w.loop.Status().Stacks[0]; stack.Revision != "c2" || stack.Wanted != "" {
 			t.Errorf("%s runs and %s is wanted, want c2 and nothing else", stack.Revision, stack.Wanted)
 		}
@@ -47,7 +47,7 @@ func TestStacksWhoseRemovalWaitsAreShownRunning(t *testing.T) {
 		}
 
 		w.after(func() {
-			if err := w.loop.Approve(status.Pending.ID, "ada"); err != nil {
+			if err := w.loop.Approve(status.Pending.ID, kargo.Person{Name: "ada"}); err != nil {
 				t.Error(err)
 			}
 		})

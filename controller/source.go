@@ -18,7 +18,11 @@ type source struct {
 	problems kargo.Problems // of the head
 	unsound  bool           // the head could not be fetched, or has problems
 	fetched  time.Time      // when git last answered
-	failure  error          // why the newest revision could not be read the last time; nil if it was
+	// commits are those that the head adds to what is in force; earlier reports
+	// that there may be more.
+	commits []kargo.Commit
+	earlier bool
+	failure error // why the newest revision could not be read the last time; nil if it was
 	// valuesFailure is why values outside the repository are those of before; nil if
 	// they are not.
 	valuesFailure error
@@ -149,7 +153,10 @@ func (r *Reconciler) takeNewest(got reading) error {
 			if err := r.rollouts().keepWhatRan(); err != nil {
 				return err
 			}
+			s.commits, s.earlier = got.commits, got.earlier
 			r.accept(*got.desired, got.trigger)
+		} else if err := r.noteRefusal(got.desired.Workspace.Revision, got.desired.Problems, got.trigger); err != nil {
+			return err
 		}
 		s.note(got.desired.Workspace.Revision, got.desired.Problems)
 	}

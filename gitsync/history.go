@@ -118,7 +118,7 @@ func (h history) addPack(ctx context.Context, path string, storage *filesystem.S
 	if err := os.RemoveAll(incoming); err != nil { // left by an interrupted fetch
 		return err
 	}
-	if _, err := requestPack(ctx, incoming, session, request{offered, found.want, haves, 0}); err != nil {
+	if _, err := requestPack(ctx, incoming, session, request{offered: offered, want: found.want, haves: haves}); err != nil {
 		return err
 	}
 	if err := checkPack(incoming, h.limits, true); err != nil {

@@ -25,6 +25,7 @@ type request struct {
 	want    plumbing.Hash
 	haves   []plumbing.Hash // these and their ancestors are on disk
 	depth   int             // number of commits; 0 means all
+	filter  packp.Filter    // which objects are left out; empty means none
 }
 
 func (r request) encode() (*packp.UploadPackRequest, error) {
@@ -38,6 +39,10 @@ func (r request) encode() (*packp.UploadPackRequest, error) {
 	if r.depth > 0 && r.offered.Supports(capability.Shallow) {
 		request.Depth = packp.DepthCommits(r.depth)
 		err = request.Capabilities.Set(capability.Shallow)
+	}
+	if r.filter != "" {
+		request.Filter = r.filter
+		err = errors.Join(err, request.Capabilities.Set(capability.Filter))
 	}
 	if r.offered.Supports(capability.NoProgress) {
 		err = errors.Join(err, request.Capabilities.Set(capability.NoProgress))

@@ -109,7 +109,7 @@ func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
 // downloadInto makes dir a bare repository that holds the target without history.
 func (s snapshots) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
 	pack := filepath.Join(dir, "incoming.pack")
-	shallows, err := requestPack(ctx, pack, session, request{offered, found.want, nil, 1})
+	shallows, err := requestPack(ctx, pack, session, request{offered: offered, want: found.want, depth: 1})
 	if err != nil {
 		return err
 	}

@@ -102,13 +102,20 @@ func (s *Store) Deployments(before uint64, limit int) ([]kargo.Deployment, error
 }
 
 // Unfinished returns the deployment that an earlier process left in the middle,
-// or nil. Only the newest can be one.
+// or nil. Only the newest can be one; notes may have come after it.
 func (s *Store) Unfinished() (*kargo.Deployment, error) {
-	newest, err := s.Deployments(0, 1)
-	if err != nil || len(newest) == 0 || !newest[0].Finished.IsZero() {
-		return nil, err
+	for before := uint64(0); ; {
+		newest, err := s.Deployments(before, 1)
+		switch {
+		case err != nil || len(newest) == 0:
+			return nil, err
+		case newest[0].Finished.IsZero():
+			return &newest[0], nil
+		case !newest[0].Kind.IsNote():
+			return nil, nil
+		}
+		before = newest[0].Number
 	}
-	return &newest[0], nil
 }
 
 // assemble reads a deployment and the changes that were made since it was

@@ -280,3 +280,22 @@ func TestFileIsPrivate(t *testing.T) {
 		t.Errorf("history has mode %04o", info.Mode().Perm())
 	}
 }
+
+// Notes, such as an approval, come while a deployment is under way. A restart goes
+// on with that deployment all the same.
+func TestUnfinishedBeforeNotes(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "history.journal"))
+	begun, err := store.Begin(kargo.Deployment{Outcome: kargo.OutcomeRunning, Started: time.Unix(1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []kargo.EntryKind{kargo.EntryApproval, kargo.EntryRefusal} {
+		if _, err := store.Begin(kargo.Deployment{Entry: kargo.Entry{Kind: kind}, Finished: time.Unix(2, 0)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unfinished, err := store.Unfinished()
+	if err != nil || unfinished == nil || unfinished.Number != begun.Number {
+		t.Errorf("unfinished is %+v, error %v", unfinished, err)
+	}
+}

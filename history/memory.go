@@ -18,6 +18,8 @@ const (
 	resolvedKey    = "resolved"
 	approvalKey    = "approval"
 	attemptsKey    = "readings"
+	refusedKey     = "refused-head"
+	settingsKey    = "settings"
 	maskKey        = "mask-key"
 	sentPrefix     = "sent/"     // and the name of the service
 	rolloutsPrefix = "rollouts/" // and the name of the stack
@@ -46,7 +48,8 @@ func (s *Store) Key() ([]byte, error) {
 // Memory returns what was recorded last; it is empty where nothing ever was.
 func (s *Store) Memory() (kargo.Memory, error) {
 	memory := kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}}
-	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved))
+	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved),
+		s.get(refusedKey, &memory.RefusedHead), s.get(settingsKey, &memory.Settings))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return memory, errors.Join(err,
@@ -76,6 +79,8 @@ func (v values) changed(memory kargo.Memory) (values, error) {
 	err := errors.Join(
 		v.compare(set, appliedKey, memory.Applied),
 		v.compare(set, resolvedKey, memory.Resolved),
+		v.compare(set, refusedKey, memory.RefusedHead),
+		v.compare(set, settingsKey, memory.Settings),
 		compareAll(v, set, sentPrefix, memory.Sent),
 		compareAll(v, set, rolloutsPrefix, memory.Rollouts))
 	return set, err

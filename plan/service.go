@@ -178,7 +178,7 @@ func (m maker) update(c comparison) decision {
 	update := kargo.UpdateService(c.stack.Name, c.live, spec, c.reason())
 	update.Digest, update.Image, update.Unresolved = c.digest, image.resolved, image.unresolved
 	if m.isDrift(c.live.Name, c.live.Update, c.digest) {
-		update.Drifted = c.live.Updated
+		update.Drifted, update.Repairs = c.live.Updated, true
 	}
 	return toChange(update)
 }
@@ -188,7 +188,8 @@ func (m maker) update(c comparison) decision {
 func (m maker) missingService(stack kargo.Stack, service kargo.Service) decision {
 	spec := m.stamp(stack, service.Spec)
 	digest, reason := SpecDigest(spec), "new"
-	if m.isDrift(service.Name, nil, digest) {
+	drift := m.isDrift(service.Name, nil, digest)
+	if drift {
 		reason = "somebody else removed it"
 		switch stack.Options.Drift {
 		case kargo.DriftOff:
@@ -204,7 +205,7 @@ func (m maker) missingService(stack kargo.Stack, service kargo.Service) decision
 		return m.holdMissing(stack, service, image)
 	}
 	create := kargo.CreateService(stack.Name, image.into(spec), reason)
-	create.Digest, create.Image, create.Unresolved = digest, image.resolved, image.unresolved
+	create.Digest, create.Image, create.Unresolved, create.Repairs = digest, image.resolved, image.unresolved, drift
 	return toChange(create)
 }
 

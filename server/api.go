@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"kargo"
 )
@@ -63,15 +63,15 @@ func (s *Server) servePlan(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, preview)
 }
 
-func (s *Server) sync(w http.ResponseWriter, _ *http.Request) {
-	s.Controller.Nudge("sync")
+func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
+	s.Controller.Nudge(who(r).Did("sync"))
 	answer(w, http.StatusAccepted, result{"accepted"})
 }
 
 // retry takes {"stack": NAME}.
 func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 	if stack, ok := s.stackOf(w, r); ok {
-		s.Controller.Retry(stack)
+		s.Controller.Retry(stack, who(r))
 		answer(w, http.StatusAccepted, result{"accepted"})
 	}
 }
@@ -79,7 +79,7 @@ func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 // adopt takes {"stack": NAME}.
 func (s *Server) adopt(w http.ResponseWriter, r *http.Request) {
 	if stack, ok := s.stackOf(w, r); ok {
-		s.Controller.Adopt(stack)
+		s.Controller.Adopt(stack, who(r))
 		answer(w, http.StatusAccepted, result{"accepted"})
 	}
 }
@@ -125,23 +125,22 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, result{"approved"})
 }
 
-// who returns the name of the person behind a request, for the history: the user
-// name that was sent with the token. Nothing proves it.
-func who(r *http.Request) string {
-	if r.Header.Get("Authorization") == "" {
-		return "local" // only the local socket lets a request without one this far
+// who returns the person behind a request, for the history: the user name that was
+// sent with the token, which nothing proves, and where the request came from.
+func who(r *http.Request) kargo.Person {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil || r.Header.Get("Authorization") == "" {
+		host = "local socket" // only there a request without a token comes this far
 	}
 	name, _, _ := r.BasicAuth()
-	name = strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return -1
-	}, name)
-	if name == "" || len(name) > 64 {
-		return "api"
-	}
-	return name
+	return kargo.Person{Name: shortName(name), From: host}
+}
+
+// shortName returns a name that somebody else sent as it may be kept: printable,
+// and of 64 characters at most.
+func shortName(name string) string {
+	runes := []rune(kargo.PrintableLine(strings.TrimSpace(name)))
+	return string(runes[:min(len(runes), 64)])
 }
 
 // result is the body of a response that has no other.

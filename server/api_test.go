@@ -87,7 +87,7 @@ func TestSyncAndApprove(t *testing.T) {
 
 	response, _ = send(t, handler, request{"POST", "/api/v1/approve", withToken(), `{"plan": "5ebe2294ecd0"}`})
 	wantStatus(t, response, http.StatusOK)
-	wantText(t, "asked", controller.askedFor(), "approve: 5ebe2294ecd0 by api")
+	wantText(t, "asked", controller.askedFor(), "approve: 5ebe2294ecd0 by 192.0.2.1")
 
 	for _, body := range []string{"", "{}", `{"plan": ""}`, `{"plan": 5}`, `{"plan": "a", "force": true}`, "null"} {
 		response, _ := send(t, handler, request{"POST", "/api/v1/approve", withToken(), body})

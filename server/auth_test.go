@@ -120,7 +120,7 @@ func TestLocalHandlerNeedsNoToken(t *testing.T) {
 	wantStatus(t, response, http.StatusAccepted)
 	wantText(t, "asked", controller.askedFor(), "nudge: sync")
 	send(t, s.LocalHandler(), request{"POST", "/api/v1/approve", nil, `{"plan": "5ebe2294ecd0"}`})
-	wantText(t, "asked", controller.askedFor(), "approve: 5ebe2294ecd0 by local")
+	wantText(t, "asked", controller.askedFor(), "approve: 5ebe2294ecd0 by local socket")
 	response, _ = send(t, s.LocalHandler(), request{"POST", "/hooks/github", nil, "{}"})
 	wantStatus(t, response, http.StatusUnauthorized) // webhooks stay signed
 }

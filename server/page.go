@@ -163,7 +163,7 @@ func tone(word any) string {
 		return "good"
 	case kargo.HealthProgressing, kargo.OutcomeRunning, kargo.OutcomeProgressing:
 		return "busy"
-	case kargo.HealthDegraded, kargo.OutcomeFailed:
+	case kargo.HealthDegraded, kargo.OutcomeFailed, kargo.OutcomeRefused:
 		return "bad"
 	}
 	return "idle"

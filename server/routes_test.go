@@ -17,9 +17,9 @@ type idle struct{}
 func (idle) Status() kargo.Status                                { return kargo.Status{} }
 func (idle) Preview(context.Context) (kargo.Preview, error)      { return kargo.Preview{}, nil }
 func (idle) Nudge(string)                                        { panic("nudged without permission") }
-func (idle) Approve(string, string) error                        { panic("approved without permission") }
-func (idle) Retry(string)                                        { panic("retried without permission") }
-func (idle) Adopt(string)                                        { panic("adopted without permission") }
+func (idle) Approve(string, kargo.Person) error                  { panic("approved without permission") }
+func (idle) Retry(string, kargo.Person)                          { panic("retried without permission") }
+func (idle) Adopt(string, kargo.Person)                          { panic("adopted without permission") }
 func (idle) Deployment(uint64) (*kargo.Deployment, error)        { return nil, nil }
 func (idle) Deployments(uint64, int) ([]kargo.Deployment, error) { return nil, nil }
 func secretOf(text string) func() ([]byte, error) {

@@ -38,14 +38,14 @@ type Controller interface {
 	// gives. Nudges that come close together are one.
 	Nudge(trigger string)
 	// Approve lifts those holds of the plan with that ID that wait for a
-	// person. It lifts no hold of another plan. by is the person's name. The
-	// error is a Conflict if that plan is not the pending one.
-	Approve(plan, by string) error
+	// person. It lifts no hold of another plan. The error is a Conflict if that
+	// plan is not the pending one.
+	Approve(plan string, by kargo.Person) error
 	// Retry makes the next round send a stack's failed rendering again.
-	Retry(stack string)
+	Retry(stack string, by kargo.Person)
 	// Adopt makes the next round take over objects of a stack's names that have
 	// no owner.
-	Adopt(stack string)
+	Adopt(stack string, by kargo.Person)
 }
 
 // History is what the server needs of the records. Its methods are called from

@@ -36,14 +36,14 @@ func (l *loop) Status() kargo.Status { return l.status }
 func (l *loop) Preview(context.Context) (kargo.Preview, error) { return l.preview, l.err }
 func (l *loop) Nudge(trigger string)                           { l.remember("nudge: " + trigger) }
 
-func (l *loop) Approve(plan, by string) error {
-	l.remember("approve: " + plan + " by " + by)
+func (l *loop) Approve(plan string, by kargo.Person) error {
+	l.remember("approve: " + plan + " by " + by.String())
 	return l.approval
 }
 
-func (l *loop) Retry(stack string) { l.remember("retry: " + stack) }
+func (l *loop) Retry(stack string, by kargo.Person) { l.remember(by.Did("retry: " + stack)) }
 
-func (l *loop) Adopt(stack string) { l.remember("adopt: " + stack) }
+func (l *loop) Adopt(stack string, by kargo.Person) { l.remember(by.Did("adopt: " + stack)) }
 
 func (l *loop) remember(what string) {
 	l.mu.Lock()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,8 +47,11 @@ type provider struct {
 	read func(body []byte) (push, error)
 }
 
-// push is what the body of a webhook says. Only the refs are read.
+// push is what the body of a webhook says. The refs decide whether git is asked;
+// who pushed is only told.
 type push struct {
+	// by is who pushed, in the host's words.
+	by string
 	// other is set where the body is about something else than a push.
 	other bool
 	// refs are the branches and tags that were pushed, with or without
@@ -106,10 +110,16 @@ var providers = []provider{
 // oneRef reads a body with the ref at its top: {"ref": "refs/heads/main"}.
 func oneRef(body []byte) (push, error) {
 	var pushed struct {
-		Ref string `json:"ref"`
+		Ref    string `json:"ref"`
+		Pusher struct {
+			Login, Username, Name string
+		}
+		UserUsername string `json:"user_username"` // GitLab's
+		UserName     string `json:"user_name"`
 	}
 	err := json.Unmarshal(body, &pushed)
-	return push{refs: refs(pushed.Ref)}, err
+	by := cmp.Or(pushed.Pusher.Login, pushed.Pusher.Username, pushed.Pusher.Name, pushed.UserUsername, pushed.UserName)
+	return push{by: by, refs: refs(pushed.Ref)}, err
 }
 
 // bitbucketRefs reads the branches and tags that are new, moved or deleted.
@@ -118,6 +128,10 @@ func bitbucketRefs(body []byte) (push, error) {
 		Name string `json:"name"`
 	}
 	var pushed struct {
+		Actor struct {
+			Nickname    string
+			DisplayName string `json:"display_name"`
+		}
 		Push struct {
 			Changes []struct{ New, Old named }
 		}
@@ -127,11 +141,12 @@ func bitbucketRefs(body []byte) (push, error) {
 	for _, change := range pushed.Push.Changes {
 		names = append(names, change.New.Name, change.Old.Name)
 	}
-	return push{refs: refs(names...)}, err
+	return push{by: cmp.Or(pushed.Actor.Nickname, pushed.Actor.DisplayName), refs: refs(names...)}, err
 }
 
 func bitbucketServerRefs(body []byte) (push, error) {
 	var pushed struct {
+		Actor   struct{ Name string }
 		Changes []struct {
 			Ref struct {
 				ID string `json:"id"`
@@ -143,7 +158,7 @@ func bitbucketServerRefs(body []byte) (push, error) {
 	for _, change := range pushed.Changes {
 		names = append(names, change.Ref.ID)
 	}
-	return push{refs: refs(names...)}, err
+	return push{by: pushed.Actor.Name, refs: refs(names...)}, err
 }
 
 // azureRefs reads a body that says itself which event it is.
@@ -151,6 +166,9 @@ func azureRefs(body []byte) (push, error) {
 	var event struct {
 		Type     string `json:"eventType"`
 		Resource struct {
+			PushedBy struct {
+				DisplayName string `json:"displayName"`
+			}
 			RefUpdates []struct {
 				Name string `json:"name"`
 			}
@@ -161,7 +179,7 @@ func azureRefs(body []byte) (push, error) {
 	for _, update := range event.Resource.RefUpdates {
 		names = append(names, update.Name)
 	}
-	return push{other: event.Type != "git.push", refs: refs(names...)}, err
+	return push{by: event.Resource.PushedBy.DisplayName, other: event.Type != "git.push", refs: refs(names...)}, err
 }
 
 // refs returns the names that are not empty.
@@ -291,7 +309,11 @@ func (h *receiver) act(header http.Header, body []byte, p provider) outcome {
 	if id := header.Get(p.delivery); id != "" && !h.seen.add(p.name+" "+id) {
 		return webhookDuplicate
 	}
-	h.server.Controller.Nudge("webhook " + p.name)
+	trigger := "webhook " + p.name
+	if by := shortName(pushed.by); by != "" {
+		trigger += ", which says: pushed by " + by
+	}
+	h.server.Controller.Nudge(trigger)
 	return webhookAccepted
 }
 

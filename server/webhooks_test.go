@@ -20,6 +20,31 @@ import (
 
 const push = `{"ref": "refs/heads/main", "after": "9c1185a5c5e9fc54612808977ee8f548b2258d31"}`
 
+// The body says who pushed. That is told, and decides nothing.
+func TestWhoPushedIsTold(t *testing.T) {
+	for provider, body := range map[string]string{
+		"github":           `{"ref": "refs/heads/main", "pusher": {"name": "ada"}}`,
+		"gitlab":           `{"ref": "refs/heads/main", "user_username": "ada", "user_name": "Ada Lovelace"}`,
+		"gitea":            `{"ref": "refs/heads/main", "pusher": {"login": "ada", "full_name": "Ada Lovelace"}}`,
+		"bitbucket":        `{"actor": {"nickname": "ada"}, "push": {"changes": [{"new": {"name": "main"}}]}}`,
+		"bitbucket-server": `{"actor": {"name": "ada"}, "changes": [{"ref": {"id": "refs/heads/main"}}]}`,
+		"azure-devops":     `{"eventType": "git.push", "resource": {"pushedBy": {"displayName": "ada"}, "refUpdates": [{"name": "refs/heads/main"}]}}`,
+		"generic":          `{"ref": "main", "pusher": {"name": "a\u0007da\n"}}`,
+	} {
+		s, controller := newServer(healthy())
+		header := samples[provider].header(secret, body)
+		if event := samples[provider].event; event != "" {
+			header[event] = samples[provider].push
+		}
+		response, _ := send(t, s.Handler(), request{"POST", "/hooks/" + provider, header, body})
+		wantStatus(t, response, http.StatusAccepted)
+		asked := controller.askedFor()
+		if !strings.HasPrefix(asked, "nudge: webhook "+provider+", which says: pushed by ") || strings.ContainsAny(asked, "\n\a") {
+			t.Errorf("%s: asked %q", provider, asked)
+		}
+	}
+}
+
 func sign(key, body string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(body))

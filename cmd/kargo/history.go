@@ -1,15 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +20,7 @@ import (
 
 func historyCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
-	var output string
+	var output output
 	var asked deploymentsFlags
 	cmd := &cobra.Command{
 		Use: "history [NUMBER]", Short: "Print what was deployed, when and why", GroupID: "controller",
@@ -51,16 +50,14 @@ kept; --before prints earlier ones.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return encode(cmd.OutOrStdout(), output, deployments)
-			}
-			return printDeployments(cmd.OutOrStdout(), deployments)
+			return output.show(cmd, deployments, func(out screen) error { return printDeployments(out, deployments, output == outputWide) },
+				func() []string { return deploymentNumbers(deployments) })
 		},
 	}
 	s.flags(cmd.Flags())
 	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "largest `number` of deployments to print; 0 prints all")
 	cmd.Flags().Uint64Var(&asked.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
-	outputFlag(cmd, &output, "text", "json")
+	output.flag(cmd)
 	return cmd
 }
 
@@ -168,77 +165,159 @@ func (r remoteRecords) Deployments(ctx context.Context, before uint64, limit int
 	return all, nil
 }
 
-func sayDeployment(cmd *cobra.Command, output string, number uint64, records records) error {
+func sayDeployment(cmd *cobra.Command, output output, number uint64, records records) error {
 	deployment, err := records.Deployment(cmd.Context(), number)
 	if err != nil {
 		return err
 	}
-	if output == "json" {
-		return encode(cmd.OutOrStdout(), output, deployment)
-	}
-	return printDeployment(cmd.OutOrStdout(), *deployment)
+	return output.show(cmd, deployment, func(out screen) error { return printDeployment(out, *deployment, output == outputWide) },
+		func() []string { return []string{strconv.FormatUint(number, 10)} })
 }
 
-func printDeployments(out io.Writer, deployments []kargo.Deployment) error {
-	if len(deployments) == 0 {
-		_, err := fmt.Fprintln(out, "no deployments")
-		return err
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NUMBER\tSTARTED\tTOOK\tOUTCOME\tTRIGGER\tCHANGES\tSTACKS\tREVISION")
+func deploymentNumbers(deployments []kargo.Deployment) []string {
+	var numbers []string
 	for _, d := range deployments {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", d.Number, d.Started.Local().Format(time.DateTime), took(d),
-			d.Outcome, d.Trigger, len(d.Changes), stacksMoved(d.Stacks), d.Revision)
+		numbers = append(numbers, strconv.FormatUint(d.Number, 10))
 	}
-	return table.Flush()
+	return numbers
+}
+
+func printDeployments(out screen, deployments []kargo.Deployment, wide bool) error {
+	if len(deployments) == 0 {
+		out.line("no deployments")
+		return nil
+	}
+	header := []string{"NUMBER", "STARTED", "OUTCOME", "WHAT", "STACKS", "REVISION"}
+	if wide {
+		header = []string{"NUMBER", "STARTED", "TOOK", "OUTCOME", "WHAT", "CHANGES", "STACKS", "TRIGGER", "REVISION"}
+	}
+	var rows [][]cell
+	for _, d := range deployments {
+		number, started := plain(strconv.FormatUint(d.Number, 10)), plain(d.Started.Local().Format(time.DateTime))
+		outcome, what := cell{string(d.Outcome), outcomeColour(d.Outcome)}, plain(string(cmp.Or(d.Kind, kargo.EntryUpdate)))
+		stacks, revision := plain(cmp.Or(stacksMoved(d.Stacks), "-")), plain(inOneLine(d))
+		if wide {
+			rows = append(rows, []cell{number, started, plain(took(d)), outcome, what, plain(strconv.Itoa(len(d.Changes))), stacks, plain(d.Trigger), revision})
+			continue
+		}
+		rows = append(rows, []cell{number, started, outcome, what, stacks, revision})
+	}
+	out.table(header, rows)
+	return nil
+}
+
+// inOneLine returns the revision of an entry, who wrote it, and what it says.
+func inOneLine(d kargo.Deployment) string {
+	if d.Note != "" {
+		return strings.TrimSpace(d.Note + " " + d.By.Did(""))
+	}
+	text := d.Revision.String()
+	if len(d.Commits) > 1 {
+		text += fmt.Sprintf(" and %d more", len(d.Commits)-1)
+	}
+	if d.Revision.Author != "" {
+		text += " by " + d.Revision.Author
+	}
+	return text
+}
+
+func outcomeColour(outcome kargo.Outcome) string {
+	switch outcome {
+	case kargo.OutcomeSucceeded:
+		return green
+	case kargo.OutcomeFailed, kargo.OutcomeRefused:
+		return red
+	case kargo.OutcomeRunning, kargo.OutcomeProgressing:
+		return blue
+	case kargo.OutcomeSuperseded:
+	}
+	return faint
 }
 
 // printHooks prints the output of the workspace's hooks.
-func printHooks(out io.Writer, hooks []kargo.HookRun) {
+func printHooks(out screen, hooks []kargo.HookRun) {
 	for _, hook := range hooks {
-		fmt.Fprintf(out, "\nhook %s of stack %s took %s\n", hook.Script, hook.Stack, hook.Took)
+		out.line("\nhook %s of stack %s took %s", hook.Script, hook.Stack, hook.Took)
 		if hook.Err != "" {
-			fmt.Fprintf(out, "  %s\n", hook.Err)
+			out.line("  %s", hook.Err)
 		}
 		for line := range strings.Lines(hook.Output) {
-			fmt.Fprintf(out, "  %s\n", strings.TrimRight(line, "\r\n"))
+			out.line("  %s", strings.TrimRight(line, "\r\n"))
 		}
 	}
 }
 
-func printDeployment(out io.Writer, d kargo.Deployment) error {
-	fmt.Fprintf(out, "deployment %d of %s\n", d.Number, d.Revision)
-	if d.Revision.Author != "" {
-		fmt.Fprintf(out, "by %s, %s\n", d.Revision.Author, d.Revision.Time.Local().Format(time.DateTime))
-	}
+func printDeployment(out screen, d kargo.Deployment, _ bool) error {
+	out.line("%s %d of %s", deploymentWord(d), d.Number, d.Revision)
+	printCommits(out, d)
 	if d.Revision.Signer != "" {
-		fmt.Fprintf(out, "signed by %s\n", d.Revision.Signer)
+		out.line("signed by %s", d.Revision.Signer)
 	}
-	fmt.Fprintf(out, "%s, started %s by %s, took %s\n\n", d.Outcome, d.Started.Local().Format(time.DateTime), d.Trigger, took(d))
-	for _, change := range d.Changes {
-		fmt.Fprintln(out, change)
+	out.line("%s, started %s by %s, took %s", out.paint(outcomeColour(d.Outcome), string(d.Outcome)), d.Started.Local().Format(time.DateTime), d.Trigger, took(d))
+	if d.By != (kargo.Person{}) {
+		out.line("asked for by %s", d.By)
 	}
-	if d.UnderWay != nil {
-		fmt.Fprintf(out, "under way: %s\n", d.UnderWay)
+	if d.Note != "" {
+		out.line("%s", d.Note)
 	}
-	for _, hold := range d.Held {
-		fmt.Fprintln(out, hold)
-	}
-	if len(d.Changes)+len(d.Held) == 0 {
-		fmt.Fprintln(out, "nothing to do")
+	if !d.Kind.IsNote() {
+		out.line("")
+		printChanges(out, d)
 	}
 	printHooks(out, d.Hooks)
 	if d.Err != "" {
-		fmt.Fprintf(out, "\nerror: %s\n", d.Err)
+		out.line("\nerror: %s", d.Err)
 	}
-	fmt.Fprintln(out)
-	for _, stack := range d.Stacks {
-		fmt.Fprintf(out, "%-10s %s\n", stack.Verdict, stack.Name)
+	if len(d.Stacks) > 0 {
+		out.line("")
 	}
 	for _, stack := range d.Stacks {
-		printFailure(out, stack.Name, stack.Failure)
+		out.line("%-10s %s", stack.Verdict, stack.Name)
+	}
+	for _, stack := range d.Stacks {
+		printFailure(out.out, stack.Name, stack.Failure)
 	}
 	return nil
+}
+
+// deploymentWord returns what an entry of the history is called.
+func deploymentWord(d kargo.Deployment) string {
+	switch d.Kind {
+	case "", kargo.EntryUpdate:
+		return "deployment"
+	}
+	return string(d.Kind)
+}
+
+// printCommits prints the commits that a deployment brought, each with its author.
+func printCommits(out screen, d kargo.Deployment) {
+	if len(d.Commits) < 2 && !d.Earlier {
+		if d.Revision.Author != "" {
+			out.line("by %s, %s", d.Revision.Author, d.Revision.Time.Local().Format(time.DateTime))
+		}
+		return
+	}
+	for _, commit := range d.Commits {
+		out.line("  %s, %s", commit, commit.Time.Local().Format(time.DateTime))
+	}
+	if d.Earlier {
+		out.line("  and earlier commits, which are not known here (--depth 0 keeps them)")
+	}
+}
+
+func printChanges(out screen, d kargo.Deployment) {
+	for _, change := range d.Changes {
+		out.line("%s", change)
+	}
+	if d.UnderWay != nil {
+		out.line("under way: %s", d.UnderWay)
+	}
+	for _, hold := range d.Held {
+		out.line("%s", hold)
+	}
+	if len(d.Changes)+len(d.Held) == 0 {
+		out.line("nothing to do")
+	}
 }
 
 func took(d kargo.Deployment) string {

@@ -47,6 +47,7 @@ DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
+			s.shown = shownSettings(cmd.Flags())
 			return s.serve(cmd.Context(), cmd.ErrOrStderr(), env, sameFlags(cmd.Flags()))
 		},
 	}
@@ -63,6 +64,7 @@ type serveFlags struct {
 	clean  cleanFlags
 	notify notifyFlags
 	log    logFlags
+	shown  map[string]string // the settings as they may be shown, by name
 }
 
 func (s *serveFlags) flags(flags *pflag.FlagSet) {
@@ -167,6 +169,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 		return err
 	}
 	parts.Behavior.Poll, parts.Behavior.Verify, parts.Log = schedule, s.verify, log
+	parts.Behavior.Settings = s.shown
 	parts.Effects.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 		return s.tryRevision(ctx, args, revision, protect...)
 	}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// screen is where a command prints for people. On a terminal it is as wide as the
+// terminal, and may have colours; elsewhere lines are as long as they are.
+type screen struct {
+	out    io.Writer
+	width  int // columns; 0 means any
+	colour bool
+}
+
+// Colours of words.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	blue   = "34"
+	faint  = "2"
+	bold   = "1"
+)
+
+// newScreen returns the screen of a command's standard output.
+func newScreen(cmd *cobra.Command) screen {
+	s := screen{out: cmd.OutOrStdout()}
+	file, isFile := s.out.(*os.File)
+	if isFile {
+		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
+			s.colour, s.width = true, int(size.Col)
+		}
+	}
+	switch choice, _ := cmd.Flags().GetString("color"); choice {
+	case "always":
+		s.colour = true
+	case "never":
+		s.colour = false
+	default:
+		s.colour = s.colour && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	return s
+}
+
+// checkColor returns an error for a value that --color does not take.
+func checkColor(cmd *cobra.Command) error {
+	switch choice, _ := cmd.Flags().GetString("color"); choice {
+	case "", "auto", "always", "never":
+		return nil
+	default:
+		return usagef("--color takes auto, always or never, not %q", choice)
+	}
+}
+
+// paint returns a text in a colour, where there are colours.
+func (s screen) paint(colour, text string) string {
+	if !s.colour || colour == "" || text == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// line prints a line. What does not fit the terminal goes on below, indented like
+// the line and two columns more.
+func (s screen) line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	indent := len(text) - len(strings.TrimLeft(text, " "))
+	fmt.Fprintln(s.out, wrapped(text, s.width, strings.Repeat(" ", indent+2)))
+}
+
+// wrapped breaks a text at blanks, so that no line is longer than a width, if it
+// can be.
+func wrapped(text string, width int, indent string) string {
+	if width <= 0 || visible(text) <= width {
+		return text
+	}
+	var lines []string
+	start := len(text) - len(strings.TrimLeft(text, " "))
+	line := text[:start]
+	empty := true
+	for word := range strings.FieldsSeq(text[start:]) {
+		switch {
+		case empty:
+			line, empty = line+word, false
+		case visible(line)+1+visible(word) > width:
+			lines = append(lines, line)
+			line = indent + word
+		default:
+			line += " " + word
+		}
+	}
+	return strings.Join(append(lines, line), "\n")
+}
+
+// visible returns how many columns a text takes: escapes of colours take none.
+func visible(text string) int {
+	count := utf8.RuneCountInString(text)
+	for rest := text; ; {
+		_, after, found := strings.Cut(rest, "\x1b[")
+		if !found {
+			return count
+		}
+		escape, _, _ := strings.Cut(after, "m")
+		count -= len("\x1b[") + len(escape) + len("m")
+		rest = after
+	}
+}
+
+// cell is one cell of a table.
+type cell struct{ text, colour string }
+
+func plain(text string) cell { return cell{text: text} }
+
+// table prints rows in columns, below a header. The last column is cut where the
+// terminal ends, with a mark.
+func (s screen) table(header []string, rows [][]cell) {
+	if len(rows) == 0 {
+		return
+	}
+	first := make([]cell, len(header))
+	for i, name := range header {
+		first[i] = cell{name, faint}
+	}
+	rows = append([][]cell{first}, rows...)
+	widths := make([]int, len(header))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell.text))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		column := 0
+		for i, cell := range row {
+			text := cell.text
+			if i == len(row)-1 {
+				text = cut(text, s.width-column)
+			}
+			line.WriteString(s.paint(cell.colour, text))
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell.text)+2))
+			}
+			column += widths[i] + 2
+		}
+		fmt.Fprintln(s.out, strings.TrimRight(line.String(), " "))
+	}
+}
+
+// shortest is the number of columns that a cut text has at least.
+const shortest = 12
+
+// cut returns a text of at most so many columns; of a text that was cut the last
+// one is "…".
+func cut(text string, columns int) string {
+	runes := []rune(text)
+	if columns < shortest || len(runes) <= columns {
+		return text
+	}
+	return string(runes[:columns-1]) + "…"
+}
