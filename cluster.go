@@ -25,6 +25,11 @@ const (
 	// was deployed.
 	LabelProtect = "kargo.protect"
 
+	// LabelKept, on a service that was taken over, has the Swarm secrets that it
+	// kept: "shop_password=shop_password-1a2b3c", the name in Swarm and the one
+	// that the content had in the workspace. Swarm does not show the content.
+	LabelKept = "kargo.kept"
+
 	// LabelJob, on a service, is the instance that runs it as a job on all nodes.
 	// The service belongs to no stack and is removed when it has ended.
 	LabelJob = "kargo.job"

@@ -183,6 +183,7 @@ func (r *Reconciler) Remove(stacks ...string) {
 // Retry lifts the quarantine of a stack, or of all if the name is empty, so that
 // the next round sends its rendering again.
 func (r *Reconciler) Retry(stack string) {
+	delete(r.memory.Adopted, stack) // where there was nothing to take over, it is created now
 	for name, rollout := range r.memory.Rollouts {
 		if stack == "" || name == stack {
 			rollout.Failed, rollout.Since = nil, time.Time{}

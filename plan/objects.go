@@ -61,7 +61,7 @@ func (m maker) network(stack kargo.Stack, network kargo.Network) decision {
 		return asItShouldBe()
 	case !exists:
 		return toChange(m.createNetwork(stack.Name, network, "new"))
-	case reason != "":
+	case reason != "" && !m.tookOver(stack, live.Labels):
 		return hold(until, reason)
 	case m.differs(network) && stack.Options.Recreate:
 		return skipped("is created again once its services are removed")

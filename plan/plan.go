@@ -80,6 +80,7 @@ type maker struct {
 	// renamedAway says, by the name of a stack that is no longer wanted, why it
 	// stays: a wanted one seems to be the same.
 	renamedAway map[string]string
+	namespaces  map[string]bool // names of stacks that Swarm has anything of
 }
 
 func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
@@ -107,7 +108,7 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 			m.wanted[service.Name] = true
 		}
 	}
-	m.renamedAway = m.holdRenames()
+	m.renamedAway, m.namespaces = m.holdRenames(), namespacesIn(live)
 	return m
 }
 
@@ -199,6 +200,9 @@ func (m maker) stack(stack kargo.Stack) stackPlan {
 		return stackPlan{holds: []kargo.Hold{
 			{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason), Until: kargo.UntilRevision},
 		}}
+	}
+	if reason := m.nothingToAdopt(stack); reason != "" {
+		return stackPlan{holds: []kargo.Hold{{Stack: stack.Name, Name: stack.Name, Reason: reason, Until: kargo.UntilRevision}}}
 	}
 	standIn := m.standIn(stack)
 	objects := m.objects(stack)

@@ -119,7 +119,7 @@ type comparison struct {
 // compare compares a service with the one of its name that runs.
 func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.LiveService) comparison {
 	wanted := m.stamp(stack, service.Spec)
-	spec := m.withSameContent(wanted, live.Spec, stack)
+	spec := m.withKeptSecrets(m.withSameContent(wanted, live.Spec, stack), live.Spec, stack)
 	spec = m.stamp(stack, withIgnored(spec, live.Spec, stack.Options.Ignore)) // the marks of ownership are never others'
 	return comparison{
 		stack: stack, service: service, live: live,

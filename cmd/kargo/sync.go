@@ -63,8 +63,9 @@ func adoptCommand(env map[string]string) *cobra.Command {
 		Long: `Adopt takes over services, networks and configs that have the names of the stack
 and no owner, such as those of "docker stack deploy". An object that is equal to
 the wanted one only gets a label, and no task is restarted. Objects of another
-Kargo instance are never taken over. <STACK>_ADOPT=true in a workspace does the
-same.`,
+Kargo instance are never taken over. Secrets are kept as they are, because Swarm
+does not show their content. If Swarm has nothing of the stack, the plan says so and
+nothing is created. <STACK>_ADOPT=true in a workspace does the same.`,
 	})
 }
 

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -56,13 +58,82 @@ configs: {page: {file: ./../configs/page.txt}}
 	}
 }
 
+// A stack with data in a volume, a config and a secret, as other tools left it:
+// Kargo takes it over under the name it has, with the container that runs. The next
+// commit updates it in place, on the same data, without asking again.
+func TestAdoptingAStackKeepsItsData(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	stack := s.prefix + "-shop"
+	file := "stacks/" + stack + "/compose.yml"
+	adopt := kargo.SuffixAdopt.Of(stack) + "=true\n"
+	w := s.workspace().file(file, `
+services:
+  db:
+    image: kargo/testserver:1
+    volumes: ["data:/data"]
+    configs: [{source: page, target: /page.txt}]
+    secrets: [password]
+    networks: [own]
+    deploy: {endpoint_mode: dnsrr, update_config: {monitor: 500ms}}
+networks: {own: {}}
+volumes: {data: {}}
+configs: {page: {file: ./page.txt}}
+secrets: {password: {file: ./password.txt}}
+`).file("stacks/"+stack+"/page.txt", "page\n").file("stacks/"+stack+"/password.txt", "geheim\n")
+	settings := kargo.SuffixStable.Of(stack) + "=0s\n"
+	commit := s.repo.commit(w.file(".env", adopt+settings))
+	s.onEngine("stack", "deploy", "--resolve-image", "never", "--compose-file", filepath.Join(s.repo.dir, file), stack)
+	t.Cleanup(func() { s.onEngine("stack", "rm", stack) })
+	before := s.containerOf(stack + "_db")
+	data := filepath.Join(t.TempDir(), "rows")
+	writeFile(t, data, "three rows\n")
+	s.onEngine("cp", data, before+":/data/rows")
+
+	s.start()
+	s.awaitDeployment(commit)
+	s.awaitStatus("the stack is Kargo's", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.HealthHealthy })
+	if after := s.containerOf(stack + "_db"); after != before {
+		t.Errorf("container %s took the place of %s", after, before)
+	}
+
+	d := s.deploy(w.file(".env", settings).file("stacks/"+stack+"/password.txt", "another\n"))
+	if d.Outcome != kargo.OutcomeSucceeded || len(d.Changes) != 2 {
+		t.Errorf("deployment %s: %v %s", d.Outcome, d.Changes, d.Err)
+	}
+	until(t, "the new password is there", func() bool { return s.containerOf(stack+"_db") != before })
+	back := filepath.Join(t.TempDir(), "rows")
+	s.onEngine("cp", s.containerOf(stack+"_db")+":/data/rows", back)
+	if rows, err := os.ReadFile(back); err != nil || string(rows) != "three rows\n" {
+		t.Errorf("the data is %q, %v", rows, err)
+	}
+}
+
+// containerOf is the running container of a service with one task.
+func (s *scene) containerOf(service string) (container string) {
+	s.t.Helper()
+	until(s.t, service+" runs", func() bool {
+		container = strings.TrimSpace(s.onEngine("ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+service))
+		return container != "" && !strings.Contains(container, "\n")
+	})
+	return container
+}
+
+// onEngine calls Docker's own program.
+func (s *scene) onEngine(args ...string) string {
+	s.t.Helper()
+	// Cleaning up outlives the test's context.
+	command := exec.CommandContext(context.Background(), "docker", append([]string{"--host", testBed(s.t, "KARGO_TEST_DOCKER")}, args...)...)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 // stackDeploy is what people did before: Docker's own command, on the files as
 // they lie in the repository.
 func (s *scene) stackDeploy(stack, file string) {
 	s.t.Helper()
-	deploy := exec.CommandContext(s.t.Context(), "docker", "--host", testBed(s.t, "KARGO_TEST_DOCKER"),
-		"stack", "deploy", "--resolve-image", "never", "--compose-file", filepath.Join(s.repo.dir, file), "kargo-"+s.prefix+"-"+stack)
-	if out, err := deploy.CombinedOutput(); err != nil {
-		s.t.Fatalf("docker stack deploy: %v\n%s", err, out)
-	}
+	s.onEngine("stack", "deploy", "--resolve-image", "never", "--compose-file", filepath.Join(s.repo.dir, file), "kargo-"+s.prefix+"-"+stack)
 }
