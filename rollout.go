@@ -21,15 +21,38 @@ type Rollout struct {
 	AfterDue bool `json:"afterDue,omitempty"`
 	// Failed is set while the rendering wanted is one that failed.
 	Failed *Failure `json:"failed,omitempty"`
+	// Tries is how often it failed because of something outside the software.
+	Tries int `json:"tries,omitempty"`
 }
 
+// Cause is what made a rendering fail.
+type Cause string
+
+// The causes. All but CauseSoftware are outside the software: no task of the
+// rendering ran and failed.
+const (
+	// CauseSoftware: a task ran and failed, or was not up in time, or Docker refuses
+	// what the rendering asks for.
+	CauseSoftware Cause = ""
+	// CauseImage: nodes cannot get an image.
+	CauseImage Cause = "image"
+	// CauseNode: no node takes a task.
+	CauseNode Cause = "node"
+	// CauseHost: something else on a node kept a task from running.
+	CauseHost Cause = "host"
+)
+
 // Failure is why a rendering is quarantined: it is not sent again until it
-// changes or a person says retry.
+// changes or a person says retry, or, if its cause is outside the software, until
+// that may be gone.
 type Failure struct {
 	Digest   string     `json:"digest"`
 	Revision RevisionID `json:"commit"`
 	Reason   string     `json:"reason"`
 	Time     time.Time  `json:"time"`
+	Cause    Cause      `json:"cause,omitempty"`
+	// Again is when it is tried again; zero if no time is set for that.
+	Again time.Time `json:"again,omitzero"`
 	// Words are what the tasks said: error, node, exit code, end of the log.
 	Words []string `json:"words,omitempty"`
 }

@@ -12,8 +12,9 @@ import (
 type interest struct {
 	// ignored are the objects that a rollout is moving, by Change.Key. They are
 	// looked at anyway. Empty while nothing moves.
-	ignored    sync.Map
-	nodesMoved atomic.Bool // there was an event of a node
+	ignored      sync.Map
+	nodesMoved   atomic.Bool // there was an event of a node
+	nodesChanged atomic.Bool // the same, for failed renderings
 	// names are those of everything that Kargo wants or owns, by Change.Key, as
 	// of the last look; nil before it.
 	names atomic.Pointer[map[kargo.ObjectKey]bool]
@@ -25,6 +26,7 @@ type interest struct {
 func (i *interest) concerns(event kargo.Event) bool {
 	if event.Kind == kargo.KindNode { // one that has joined may have labels to get
 		i.nodesMoved.Store(true)
+		i.nodesChanged.Store(true)
 	}
 	if _, moving := i.ignored.Load(event.Key()); moving {
 		return false
@@ -36,6 +38,9 @@ func (i *interest) concerns(event kargo.Event) bool {
 // takeNodesMoved reports whether there was an event of a node since the last
 // call.
 func (i *interest) takeNodesMoved() bool { return i.nodesMoved.Swap(false) }
+
+// takeNodesChanged is takeNodesMoved for those that no node took.
+func (i *interest) takeNodesChanged() bool { return i.nodesChanged.Swap(false) }
 
 // ignore makes the loop ignore events of an object that is about to be changed.
 func (i *interest) ignore(change kargo.Change) { i.ignored.Store(change.Key(), true) }

@@ -9,18 +9,20 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/plan"
 )
 
 // logLines of a failed task are kept with its failure.
 const logLines = 10
 
 // fail quarantines a stack's rendering, with the words of its tasks.
-func (r rollouts) fail(ctx context.Context, stack kargo.Stack, reason string) {
+func (r rollouts) fail(ctx context.Context, stack kargo.Stack, judgement plan.Judgement) {
+	reason := judgement.Reason
 	tasks := r.failedTasks(ctx, stack, r.memory.Rollouts[stack.Name].Since)
 	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
 		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
 	}
-	r.quarantine(stack, reason, r.words(ctx, tasks))
+	r.quarantine(stack, reason, judgement.Cause, r.words(ctx, tasks))
 }
 
 // refused quarantines the rendering that a change belongs to, if Docker refuses the
@@ -32,19 +34,87 @@ func (r rollouts) refused(change kargo.Change, err error) bool {
 	if at < 0 || absent || change.Action == kargo.Remove || kargo.FaultOf(err) != kargo.Invalid || r.memory.Rollouts[change.Stack].Failed != nil {
 		return false
 	}
-	r.quarantine(r.view.stacks[at], "Docker refuses it: "+kargo.Explain(err), nil)
+	r.quarantine(r.view.stacks[at], "Docker refuses it: "+kargo.Explain(err), kargo.CauseSoftware, nil)
 	return true
 }
 
-// quarantine keeps a rendering from being sent again. The reason may have secrets.
-func (r rollouts) quarantine(stack kargo.Stack, reason string, words []string) {
+// quarantine keeps a rendering from being sent again, for as long as its cause tells.
+// The reason may have secrets.
+func (r rollouts) quarantine(stack kargo.Stack, reason string, cause kargo.Cause, words []string) {
 	rollout := r.memory.Rollouts[stack.Name]
 	rollout.Failed = &kargo.Failure{
-		Digest: rollout.Digest, Revision: rollout.Revision, Reason: r.view.mask(r.parts).Text(reason), Time: time.Now(), Words: words,
+		Digest: rollout.Digest, Revision: rollout.Revision, Reason: r.view.mask(r.parts).Text(reason), Time: time.Now(), Cause: cause, Words: words,
+	}
+	if cause == kargo.CauseImage || cause == kargo.CauseHost {
+		rollout.Failed.Again = rollout.Failed.Time.Add(untilTry(rollout.Tries))
+		rollout.Tries++
 	}
 	r.memory.Rollouts[stack.Name] = rollout
 	r.parts.Log.Error("rendering failed", "stack", stack.Name, "revision", rollout.Revision.Short(),
 		"reason", rollout.Failed.Reason, "then", string(stack.Options.OnFailure))
+}
+
+// untilTry is how long a rendering waits that has failed so many times before because
+// of something outside the software.
+func untilTry(tries int) time.Duration {
+	return min(firstTry<<min(tries, 10), slowestTry)
+}
+
+// nextTry returns when a rendering is sent again that failed because of something
+// outside the software; the zero time if none is.
+func (r rollouts) nextTry() time.Time {
+	var next time.Time
+	for _, rollout := range r.memory.Rollouts {
+		if failed := rollout.Failed; failed != nil && !failed.Again.IsZero() && (next.IsZero() || failed.Again.Before(next)) {
+			next = failed.Again
+		}
+	}
+	return next
+}
+
+// tryAgain lifts the quarantine of renderings whose cause may be gone: the time has
+// come, and registries answer for the images, or a node changed. It returns the names
+// of their stacks.
+func (r rollouts) tryAgain(ctx context.Context, nodesMoved bool) (stacks []string) {
+	for _, stack := range r.view.stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		failed := rollout.Failed
+		if failed == nil || !r.selection.has(stack.Name) {
+			continue
+		}
+		due := !failed.Again.IsZero() && !time.Now().Before(failed.Again)
+		switch failed.Cause {
+		case kargo.CauseSoftware:
+			continue
+		case kargo.CauseNode:
+			due = nodesMoved
+		case kargo.CauseImage:
+			if due && !r.available(ctx, stack) {
+				later := *failed
+				later.Again = time.Now().Add(untilTry(rollout.Tries))
+				rollout.Tries, rollout.Failed = rollout.Tries+1, &later
+				r.memory.Rollouts[stack.Name] = rollout
+				due = false
+			}
+		case kargo.CauseHost:
+		}
+		if due {
+			stacks = append(stacks, stack.Name)
+		}
+	}
+	return stacks
+}
+
+// available reports whether registries answer for all images of a stack.
+func (r rollouts) available(ctx context.Context, stack kargo.Stack) bool {
+	var names []string
+	for _, service := range stack.Services {
+		if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
+			names = append(names, container.Image)
+		}
+	}
+	images, err := r.parts.askRegistries(ctx, names)
+	return err == nil && !slices.ContainsFunc(names, func(name string) bool { return images[name].Pinned == "" })
 }
 
 // failedTasks returns the tasks of a stack that failed since a time, the newest

@@ -200,7 +200,11 @@ func (c *cluster) Tasks(_ context.Context, services ...string) ([]kargo.Task, er
 	c.calls = append(c.calls, "tasks")
 	tasks := slices.Clone(c.tasks)
 	for _, name := range services {
-		if service, exists := c.services[name]; exists && service.Running > 0 {
+		service, exists := c.services[name]
+		if exists && service.Update != nil && service.Update.State == swarm.UpdateStatePaused {
+			tasks = append(tasks, kargo.Task{ID: "wordless", Service: name, State: "failed", Time: c.made[name], StateAt: c.made[name]})
+		}
+		if exists && service.Running > 0 {
 			tasks = append(tasks, kargo.Task{Service: name, State: "running", Time: c.made[name], StateAt: c.made[name]})
 		}
 	}

@@ -76,8 +76,8 @@ type matrix struct {
 	runs   *rendering // came up last
 }
 
-func newMatrix(t *testing.T) *matrix {
-	m := &matrix{world: newWorld(t), engine: swarmtest.New(swarmtest.Clock(time.Now))}
+func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
+	m := &matrix{world: newWorld(t), engine: swarmtest.New(append(options, swarmtest.Clock(time.Now))...)}
 	for image, behaviour := range map[string]swarmtest.Behaviour{
 		"sick:1":    {Unhealthy: true},
 		"crash:1":   {Exits: true, ExitCode: 7},
@@ -250,10 +250,10 @@ func encoded(spec dockerswarm.ServiceSpec) string {
 }
 
 // inMatrix runs a script in a bubble of virtual time.
-func inMatrix(t *testing.T, script func(m *matrix)) {
+func inMatrix(t *testing.T, script func(m *matrix), options ...swarmtest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMatrix(t)
+		m := newMatrix(t, options...)
 		script(m)
 		m.stop()
 	})

@@ -31,11 +31,16 @@ func (r *Reconciler) rollouts() rollouts {
 
 // followRenderings begins to follow each rendering that is wanted anew, and
 // forgets those of stacks that nobody wants any more.
-func (r *Reconciler) followRenderings(context.Context, *round) (goOn bool, err error) {
+func (r *Reconciler) followRenderings(ctx context.Context, _ *round) (goOn bool, err error) {
 	if !r.work.fresh && r.work.look == lookNowhere {
 		return false, nil
 	}
 	r.rollouts().follow()
+	for _, stack := range r.rollouts().tryAgain(ctx, r.interest.takeNodesChanged()) {
+		r.parts.Log.Info("the failed rendering is tried again", "stack", stack)
+		r.Retry(stack)
+		r.work.lookAt(lookEverywhere)
+	}
 	return true, nil
 }
 
@@ -48,7 +53,7 @@ func (r rollouts) follow() {
 			continue
 		}
 		rollout.Digest, rollout.Revision = digest, r.view.revision().ID()
-		rollout.Since, rollout.Failed = time.Time{}, nil
+		rollout.Since, rollout.Failed, rollout.Tries = time.Time{}, nil, 0
 		rollout.AfterDue = r.parts.Effects.After != nil
 		r.memory.Rollouts[stack.Name] = rollout
 	}
@@ -99,7 +104,10 @@ func stacksOf(p kargo.Plan) map[string]bool {
 // and quarantines them.
 func (r rollouts) judge(ctx context.Context) {
 	defer func(started time.Time) { r.parts.measure("judge", started, nil) }(time.Now())
-	r.readTasks(ctx)
+	if err := r.readTasks(ctx); err != nil {
+		r.parts.Log.Debug("cannot read the tasks of a rollout", "error", err)
+		return // the services alone do not tell who is to blame
+	}
 	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
@@ -107,37 +115,52 @@ func (r rollouts) judge(ctx context.Context) {
 			continue
 		}
 		if judgement := plan.Judge(stack, index, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
-			r.fail(ctx, stack, judgement.Reason)
+			r.fail(ctx, stack, judgement)
 		}
 	}
 }
 
-// readTasks reads the tasks of rollouts that take long: what the services say
-// alone does not tell a slow one from one that fails again and again.
-func (r rollouts) readTasks(ctx context.Context) {
-	if r.cluster.TasksKnown {
-		return
-	}
+// readTasks reads the tasks of rollouts that take long, and of those that Swarm has
+// stopped: what the services say alone does not tell a slow one from one that fails
+// again and again, and not who is to blame.
+func (r rollouts) readTasks(ctx context.Context) error {
 	var names []string
 	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
+		if !underway(rollout) {
+			continue
+		}
 		health, _ := plan.StackHealth(stack, index)
-		if underway(rollout) && health == kargo.HealthProgressing && time.Since(rollout.Since) > longRollout {
+		long := health == kargo.HealthProgressing && time.Since(rollout.Since) > longRollout && !r.cluster.TasksKnown
+		if long || plan.Stopped(stack, index) {
 			for _, service := range stack.Services {
 				names = append(names, service.Name)
 			}
 		}
 	}
 	if len(names) == 0 {
-		return
+		return nil
 	}
 	tasks, err := r.parts.Swarm.Tasks(ctx, names...)
 	if err != nil {
-		r.parts.Log.Debug("cannot read the tasks of a long rollout", "error", err)
-		return
+		return err
 	}
-	r.cluster.Tasks = tasks
+	if !r.cluster.TasksKnown {
+		r.cluster.Tasks = tasks
+		return nil
+	}
+	// All tasks that have not ended are known; those that have are added.
+	known := map[string]bool{}
+	for _, task := range r.cluster.Tasks {
+		known[task.ID] = true
+	}
+	for _, task := range tasks {
+		if !known[task.ID] {
+			r.cluster.Tasks = append(slices.Clip(r.cluster.Tasks), task)
+		}
+	}
+	return nil
 }
 
 // prove looks at the tasks of renderings that seem to have come up, and calls
@@ -166,7 +189,7 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 			}
 			continue
 		case kargo.HealthDegraded:
-			r.fail(ctx, stack, judgement.Reason)
+			r.fail(ctx, stack, judgement)
 			r.pace.lookAt(time.Now())
 		case kargo.HealthProgressing:
 			r.pace.lookAt(judgement.ProvenAt)

@@ -36,6 +36,10 @@ const (
 	// Back-off after faults: exponential with jitter between these.
 	firstRetry   = time.Second
 	slowestRetry = time.Minute
+	// A rendering that failed because of something outside the software is tried
+	// again after firstTry, and then less and less often.
+	firstTry   = time.Minute
+	slowestTry = time.Hour
 	// maxAttempts: a revision whose reading ended the process this often is
 	// not read again.
 	maxAttempts = 2
@@ -152,7 +156,11 @@ func (r *Reconciler) untilDue(now time.Time) time.Duration {
 	if r.source.awaited(now) {
 		return r.source.asked.Add(patience).Sub(now)
 	}
-	return r.pace.until(now)
+	wait := r.pace.until(now)
+	if try := r.rollouts().nextTry(); try.After(now) { // one that is due was not reached
+		wait = min(wait, try.Sub(now))
+	}
+	return wait
 }
 
 // expire marks as work what has become due by now, and names it.
@@ -161,6 +169,9 @@ func (r *Reconciler) expire(now time.Time) (trigger string) {
 	if r.pace.unsettled() && !now.Before(r.pace.rollout) {
 		r.work.lookAt(lookServices)
 		trigger = "rollout"
+	}
+	if try := r.rollouts().nextTry(); !try.IsZero() && !now.Before(try) {
+		r.work.lookAt(lookServices)
 	}
 	if !now.Before(r.pace.verify) {
 		trigger = "verify"
@@ -192,7 +203,7 @@ func (r *Reconciler) rest(now time.Time, ended round) time.Duration {
 	switch {
 	case err == nil:
 		p.failures = 0
-		return p.until(now)
+		return r.untilDue(now)
 	case kargo.FaultOf(err) == kargo.Conflict:
 		p.retry = now.Add(firstRetry)
 	case kargo.FaultOf(err) == kargo.Unavailable:
@@ -202,7 +213,7 @@ func (r *Reconciler) rest(now time.Time, ended round) time.Duration {
 		p.failures = 0
 	}
 	p.putOff(now)
-	return p.until(now)
+	return r.untilDue(now)
 }
 
 // restFromGit plans when git is asked again, after it failed. Git has a pace of

@@ -41,7 +41,7 @@ func severity(health kargo.Health) int {
 // ServiceHealth returns the health of a service that exists, whatever was wanted,
 // and what is said of it: a rollback that has completed left a healthy service,
 // though the rendering it undid has failed (see Judge). A paused update is half
-// done and degraded even where all tasks run. A job is healthy once it is
+// done and degraded even where all tasks run, unless it was interrupted and goes on. A job is healthy once it is
 // complete. Zero replicas are healthy.
 func ServiceHealth(service kargo.LiveService, index Index) (health kargo.Health, words string) {
 	tasks := index.tasks[service.Name]
@@ -50,6 +50,9 @@ func ServiceHealth(service kargo.LiveService, index Index) (health kargo.Health,
 		case swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
 			return kargo.HealthProgressing, cmp.Or(lastFailure(service, tasks), update.Message)
 		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackPaused:
+			if stopped(service) && endingOf(service, ofUpdate(service, tasks)) == interrupted {
+				return kargo.HealthProgressing, "its update was interrupted"
+			}
 			return kargo.HealthDegraded, cmp.Or(update.Message, string(update.State))
 		}
 	}
@@ -122,7 +125,8 @@ func finished(service kargo.LiveService, tasks []kargo.Task) uint64 {
 // failed as well if its service should run without end: this is how Swarm reports
 // tasks that it stopped because they were unhealthy.
 func hasFailed(service kargo.LiveService, task kargo.Task) bool {
-	return task.State == "failed" || task.State == "rejected" || task.State == "complete" && !mayFinish(service)
+	return task.State == "failed" || task.State == "rejected" && !takenDown.MatchString(task.Err+task.Message) ||
+		task.State == "complete" && !mayFinish(service)
 }
 
 // cannotStart reports whether a task that has not run yet has an error: no node

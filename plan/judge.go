@@ -30,6 +30,8 @@ type Judgement struct {
 	Health kargo.Health
 	// Reason says why it is not good. It may have secrets.
 	Reason string
+	// Cause is what keeps it from coming up, as far as the tasks tell.
+	Cause kargo.Cause
 	// Up reports that all tasks run and only have to go on running. ProvenAt is
 	// when they will have run for long enough, or zero if the tasks are not known.
 	Up       bool
@@ -41,9 +43,10 @@ type Judgement struct {
 //
 // The rendering is good when all its tasks have run for the stack's stable time.
 // To find that, the index must have the tasks of the stack's services. It has
-// failed when Swarm paused an update or rolled it back, when tasks of a service
-// fail three times or cannot pull their image, when a job cannot complete, or
-// when the stack's deadline has passed.
+// failed when Swarm paused an update or rolled it back because of a task, when tasks
+// of a service fail three times or cannot pull their image, when a job cannot
+// complete, or when the stack's deadline has passed. The cause tells what the
+// software did from what happened to it.
 func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 	worst := Judgement{Health: kargo.HealthHealthy}
 	for _, service := range stack.Services {
@@ -56,7 +59,7 @@ func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 	}
 	deadline := stack.Options.Deadline
 	if worst.Health == kargo.HealthProgressing && deadline > 0 && now.Sub(since) > deadline {
-		return Judgement{Health: kargo.HealthDegraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason)}
+		return Judgement{Health: kargo.HealthDegraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason), Cause: worst.Cause}
 	}
 	return worst
 }
@@ -79,21 +82,12 @@ func worse(a, b Judgement) Judgement {
 
 func judgeService(service kargo.LiveService, index Index, stable time.Duration, since, now time.Time) Judgement {
 	tasks := index.tasks[service.Name]
-	failed := func(reason string) Judgement {
-		return Judgement{Health: kargo.HealthDegraded, Reason: service.Name + ": " + reason}
+	if update := service.Update; update != nil && startOf(update).Add(skew).Before(since) {
+		service.Update = nil // history: it persists until the next update
 	}
-	if update := service.Update; update != nil {
-		if startOf(update).Add(skew).Before(since) {
-			service.Update = nil // history: it persists until the next update
-			update = &swarm.UpdateStatus{}
-		}
-		switch update.State {
-		case swarm.UpdateStatePaused, swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
-			reason := cmp.Or(update.Message, string(update.State))
-			if failure := lastFailure(service, tasks); failure != "" {
-				reason += ": " + failure
-			}
-			return failed(reason)
+	if service.Update != nil {
+		if judgement, ended := judgeUpdate(service, tasks); ended {
+			return judgement
 		}
 	}
 	earliest := since.Add(-skew)
@@ -103,22 +97,72 @@ func judgeService(service kargo.LiveService, index Index, stable time.Duration, 
 	mine := slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool {
 		return task.Time.Before(earliest)
 	})
-	if failures := countFailures(service, mine); failures >= manyFailures || failures > 0 && givenUp(service, failures) {
-		return failed(fmt.Sprintf("%d tasks failed, the last one: %s", failures, lastFailure(service, mine)))
-	}
-	if task := stuck(mine, now); task != nil {
-		return failed("a task cannot be prepared: " + taskWords(*task))
+	if judgement, failed := judgeTasks(service, mine, now); failed {
+		return judgement
 	}
 	health, said := ServiceHealth(service, index)
 	switch {
 	case health != kargo.HealthHealthy:
-		return Judgement{Health: kargo.HealthProgressing, Reason: service.Name + ": " + said}
+		judgement := Judgement{Health: kargo.HealthProgressing, Reason: service.Name + ": " + said}
+		if countFailures(service, mine, failedByItself) == 0 && slices.ContainsFunc(mine, neverRan) {
+			judgement.Cause = causeOf(mine)
+		}
+		return judgement
 	case stable > 0:
 		if at, known := provenAt(service, tasks, stable, now); !known || now.Before(at) {
-			return Judgement{kargo.HealthProgressing, fmt.Sprintf("%s: has not run for %s yet", service.Name, stable), true, at}
+			return Judgement{Health: kargo.HealthProgressing, Reason: fmt.Sprintf("%s: has not run for %s yet", service.Name, stable), Up: true, ProvenAt: at}
 		}
 	}
 	return Judgement{Health: kargo.HealthHealthy}
+}
+
+// failure is the judgement on a service whose rendering has failed.
+func failure(service kargo.LiveService, cause kargo.Cause, reason string) Judgement {
+	return Judgement{Health: kargo.HealthDegraded, Reason: service.Name + ": " + reason, Cause: cause}
+}
+
+// judgeUpdate judges a service by an update that Swarm paused or rolled back. It
+// returns false if Swarm did neither, or paused it for no fault of a task.
+func judgeUpdate(service kargo.LiveService, tasks []kargo.Task) (judgement Judgement, ended bool) {
+	update := service.Update
+	switch update.State {
+	case swarm.UpdateStatePaused, swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
+	default:
+		return Judgement{}, false
+	}
+	reason := cmp.Or(update.Message, string(update.State))
+	if failure := lastFailure(service, tasks); failure != "" {
+		reason += ": " + failure
+	}
+	mine := ofUpdate(service, tasks)
+	switch endingOf(service, mine) {
+	case endedByFailure:
+		return failure(service, kargo.CauseSoftware, reason), true
+	case endedOutside:
+		return failure(service, causeOf(mine), reason), true
+	case interrupted:
+	}
+	return failure(service, kargo.CauseHost, reason), update.State != swarm.UpdateStatePaused
+}
+
+// judgeTasks judges a service by its tasks that failed.
+func judgeTasks(service kargo.LiveService, tasks []kargo.Task, now time.Time) (judgement Judgement, failed bool) {
+	tooMany := func(failures int) bool {
+		return failures >= manyFailures || failures > 0 && givenUp(service, failures)
+	}
+	byItself := countFailures(service, tasks, failedByItself)
+	all := countFailures(service, tasks, hasFailed)
+	if tooMany(byItself) || tooMany(all) {
+		cause := kargo.CauseSoftware
+		if byItself == 0 {
+			cause = causeOf(tasks)
+		}
+		return failure(service, cause, fmt.Sprintf("%d tasks failed, the last one: %s", all, lastFailure(service, tasks))), true
+	}
+	if task := stuck(tasks, now); task != nil {
+		return failure(service, causeOf([]kargo.Task{*task}), "a task cannot be prepared: "+taskWords(*task)), true
+	}
+	return Judgement{}, false
 }
 
 // stuck returns a task that has tried too long to pull its image, or nil.
@@ -139,10 +183,10 @@ func startOf(update *swarm.UpdateStatus) time.Time {
 	return *update.StartedAt
 }
 
-func countFailures(service kargo.LiveService, tasks []kargo.Task) int {
+func countFailures(service kargo.LiveService, tasks []kargo.Task, failed func(kargo.LiveService, kargo.Task) bool) int {
 	count := 0
 	for _, task := range tasks {
-		if hasFailed(service, task) {
+		if failed(service, task) {
 			count++
 		}
 	}

@@ -118,3 +118,49 @@ func TestJudgeNamesTheWorst(t *testing.T) {
 		}
 	}
 }
+
+// Only what the software did counts for good.
+func TestCauses(t *testing.T) {
+	options := kargo.StackOptions{Deadline: 10 * time.Minute}
+	a := live("web", "kargo-web_a", "app:1")
+	paused := updating(starting(a), swarm.UpdateStatePaused, later(0))
+	paused.Update.Message = "update paused due to failure or early termination of task t1"
+	rolledBack := paused
+	rolledBack.Update = &swarm.UpdateStatus{State: swarm.UpdateStateRollbackCompleted, StartedAt: paused.Update.StartedAt, Message: "rollback completed"}
+	task := func(id, state, words string) kargo.Task {
+		return kargo.Task{ID: id, Service: a.Name, State: state, Err: words, Time: later(time.Second), Desired: "running"}
+	}
+	three := func(state, words string) []kargo.Task {
+		return []kargo.Task{task("t1", state, words), task("t2", state, words), task("t3", state, words)}
+	}
+	tests := []struct {
+		name  string
+		live  kargo.LiveService
+		tasks []kargo.Task
+		after time.Duration
+		want  string
+	}{
+		{"a task ran and failed", paused, []kargo.Task{task("t1", "failed", "task: non-zero exit (1)")}, time.Minute, `degraded ""`},
+		{"an image cannot be had", paused, []kargo.Task{task("t1", "rejected", "No such image: app:2")}, time.Minute, `degraded "image"`},
+		{"another task had failed before", paused, []kargo.Task{task("t1", "rejected", "No such image: app:2"), task("t0", "failed", "task: non-zero exit (1)")}, time.Minute, `degraded ""`},
+		{"its node was drained", paused, []kargo.Task{task("t1", "shutdown", "")}, time.Minute, `progressing ""`},
+		{"its node does not fit any more", paused, []kargo.Task{task("t1", "rejected", "assigned node no longer meets constraints")}, time.Minute, `progressing ""`},
+		{"nothing is known of the tasks", paused, nil, time.Minute, `degraded ""`},
+		{"Swarm rolled back for a drained node", rolledBack, []kargo.Task{task("t1", "shutdown", "")}, time.Minute, `degraded "host"`},
+		{"three tasks ran and failed", starting(a), three("failed", "task: non-zero exit (1)"), time.Minute, `degraded ""`},
+		{"a node's disk is full", starting(a), three("failed", "starting container failed: write /var/lib/docker: no space left on device"), time.Minute, `degraded "host"`},
+		{"a path that a node does not have", starting(a), three("rejected", `invalid mount config for type "bind": bind source path does not exist: /srv`), time.Minute, `degraded "host"`},
+		{"no node takes it", starting(a), []kargo.Task{task("t1", "pending", "no suitable node (insufficient resources on 1 node)")}, 11 * time.Minute, `degraded "node"`},
+		{"it is slow", starting(a), []kargo.Task{task("t1", "starting", "")}, 11 * time.Minute, `degraded ""`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			stack := withOptions(stack("web", service("kargo-web_a", "app:1")), options)
+			index := plan.NewIndex(kargo.Cluster{Services: []kargo.LiveService{test.live}, Tasks: test.tasks})
+			judgement := plan.Judge(stack, index, sentAt, later(test.after))
+			if got := fmt.Sprintf("%s %q", judgement.Health, judgement.Cause); got != test.want {
+				t.Errorf("got %s, want %s: %s", got, test.want, judgement.Reason)
+			}
+		})
+	}
+}

@@ -198,7 +198,7 @@ func (p stackPlan) liftedBy() kargo.Until {
 func (m maker) stack(stack kargo.Stack) stackPlan {
 	if reason, frozen := m.frozen[stack.Name]; frozen {
 		return stackPlan{holds: []kargo.Hold{
-			{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason), Until: kargo.UntilRevision},
+			{Stack: stack.Name, Name: stack.Name, Reason: m.Mask.Text(reason), Until: liftedBy(m.Memory.Rollouts[stack.Name].Failed)},
 		}}
 	}
 	if reason := m.nothingToAdopt(stack); reason != "" {
@@ -274,7 +274,7 @@ func (m maker) afterNeeds(stack kargo.Stack, p stackPlan, all []stackPlan) ([]ka
 		case stoodIn:
 			reason, until = "waits for stack "+need+", whose rendering failed", standIn.Until
 		case m.frozen[need] != "":
-			reason, until = "waits for stack "+need+", whose rendering failed", kargo.UntilRevision
+			reason, until = "waits for stack "+need+", whose rendering failed", liftedBy(m.Memory.Rollouts[need].Failed)
 		case len(all[at].changes)+len(all[at].holds) > 0:
 			reason, until = "waits for stack "+need, all[at].liftedBy()
 		case health != kargo.HealthHealthy:

@@ -150,6 +150,9 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 	}
 	c := m.compare(stack, service, live)
 	if len(c.different) == 0 {
+		if d, decided := m.goOn(c); decided {
+			return d
+		}
 		return m.renewCredential(c)
 	}
 	c.digest = SpecDigest(c.wanted)

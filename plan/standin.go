@@ -49,17 +49,39 @@ func (s StandIns) choose(stack kargo.Stack, memory Memory) kargo.Stack {
 			s.Unusable[stack.Name] = unusable
 		case good != nil:
 			if !hold.Failed {
-				hold.Reason += fmt.Sprintf("; the one of %s runs instead until the workspace changes, or `kargo retry %s`",
-					memory.Rollouts[stack.Name].GoodRevision.Short(), stack.Name)
+				hold.Reason += fmt.Sprintf("; the one of %s runs instead until %s, or `kargo retry %s`",
+					memory.Rollouts[stack.Name].GoodRevision.Short(), triedAgain(memory.Rollouts[stack.Name].Failed), stack.Name)
 			}
 			s.Holds[stack.Name] = hold
 			return *good
 		}
 	}
 	if !hold.Failed { // of an image that is not available the plan itself says so
-		s.Frozen[stack.Name] = fmt.Sprintf("%s; nothing is done until the workspace changes, or `kargo retry %s`", hold.Reason, stack.Name)
+		s.Frozen[stack.Name] = fmt.Sprintf("%s; nothing is done until %s, or `kargo retry %s`", hold.Reason, triedAgain(memory.Rollouts[stack.Name].Failed), stack.Name)
 	}
 	return stack
+}
+
+// triedAgain returns when a failed rendering is sent again.
+func triedAgain(failed *kargo.Failure) string {
+	switch {
+	case failed.Cause == kargo.CauseNode:
+		return "a node changes"
+	case !failed.Again.IsZero():
+		return failed.Again.UTC().Format("15:04:05 MST")
+	}
+	return "the workspace changes"
+}
+
+// liftedBy returns what lifts the hold of a failed rendering.
+func liftedBy(failed *kargo.Failure) kargo.Until {
+	switch {
+	case failed.Cause == kargo.CauseNode:
+		return kargo.UntilOutside
+	case !failed.Again.IsZero():
+		return kargo.UntilTime
+	}
+	return kargo.UntilRevision
 }
 
 // NeedGood returns the names of the stacks whose last good rendering StandIn
@@ -78,7 +100,7 @@ func NeedGood(desired []kargo.Stack, memory Memory) []string {
 // failed, or it wants an image that is not available.
 func notToRun(stack kargo.Stack, memory Memory) (hold kargo.Hold, out bool) {
 	if failed := memory.Rollouts[stack.Name].Failed; failed != nil && stack.Options.OnFailure != kargo.FailureContinue {
-		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Until: kargo.UntilRevision, Reason: fmt.Sprintf("the rendering of %s failed: %s",
+		return kargo.Hold{Stack: stack.Name, Name: stack.Name, Until: liftedBy(failed), Reason: fmt.Sprintf("the rendering of %s failed: %s",
 			failed.Revision.Short(), failed.Reason)}, true
 	}
 	hold, out = memory.Absent[stack.Name]

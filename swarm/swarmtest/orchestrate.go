@@ -60,6 +60,7 @@ func (e *Engine) orchestrate(s *service, settling bool) {
 		case !e.reachable(current):
 			// The node is removed or drained: the task is started elsewhere.
 			e.shutDown(current)
+			current.takenDown = true
 			if at.node == "" {
 				e.newTask(s, at.number, "", nil)
 			}

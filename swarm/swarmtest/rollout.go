@@ -124,12 +124,12 @@ func rolloutConfig(s *service) swarm.UpdateConfig {
 	return *config
 }
 
-// rolloutFailed counts the failed tasks of a rollout, and pauses it or rolls it back
+// rolloutFailed counts the tasks of a rollout that failed or ended early, and pauses it or rolls it back
 // once they are too many.
 func (e *Engine) rolloutFailed(s *service, config swarm.UpdateConfig) bool {
 	r := &s.rollout
 	for _, t := range e.tasks {
-		if !r.replaced[t.ID] || r.failed[t.ID] || !t.ended() || t.Status.State == swarm.TaskStateShutdown {
+		if !r.replaced[t.ID] || r.failed[t.ID] || !t.ended() || t.Status.State == swarm.TaskStateShutdown && !t.takenDown {
 			continue
 		}
 		r.failed[t.ID] = true

@@ -17,6 +17,8 @@ type task struct {
 	// after is the task that must have ended before this one starts.
 	after *task
 	ran   int // steps it has been running
+	// takenDown: its node left or was drained, which an update counts as a failure.
+	takenDown bool
 }
 
 // ended reports whether the task has ended.

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// Only what the software did counts against a rendering. What happened to a task is
+// told by its state and its words: Swarm has no field for it.
+var (
+	// takenDown is what Swarm says of a task that it stopped because its node left or
+	// does not fit any more.
+	takenDown = regexp.MustCompile(`no longer meets constraints|constraint enforcer|node is (down|drained)`)
+	// beforeTheProgram is what a task says that failed before its program began.
+	beforeTheProgram = regexp.MustCompile(`no space left on device|Pool overlaps|network sandbox join failed|driver failed programming|could not find network|No such container|context canceled|failed to allocate`)
+	// ofAnImage is what a task says whose image its node cannot get.
+	ofAnImage = regexp.MustCompile(`(?i)no such image|pull|manifest|resolve reference|registry|dial tcp|no such host|TLS|unauthorized`)
+	// namedTask finds the task that an update or a rollback ended for.
+	namedTask = regexp.MustCompile(`\btask ([a-z0-9]+)$`)
+)
+
+// failedByItself reports whether the software of a task failed: its program ended
+// with an error, was unhealthy, or ended although it should run without end.
+func failedByItself(service kargo.LiveService, task kargo.Task) bool {
+	return task.State == string(swarm.TaskStateComplete) && !mayFinish(service) ||
+		task.State == string(swarm.TaskStateFailed) && !beforeTheProgram.MatchString(task.Err)
+}
+
+// neverRan reports whether a task ended, or waits with an error, before its program
+// began.
+func neverRan(task kargo.Task) bool {
+	return task.State == string(swarm.TaskStateRejected) && !takenDown.MatchString(task.Err+task.Message) || cannotStart(task) ||
+		task.State == string(swarm.TaskStateFailed) && beforeTheProgram.MatchString(task.Err)
+}
+
+// causeOf returns what keeps the newest of some tasks that never ran from running.
+func causeOf(tasks []kargo.Task) kargo.Cause {
+	var newest kargo.Task
+	for _, task := range tasks {
+		if neverRan(task) && !task.Time.Before(newest.Time) {
+			newest = task
+		}
+	}
+	switch words := newest.Err + newest.Message; {
+	case strings.Contains(words, "no suitable node"):
+		return kargo.CauseNode
+	case ofAnImage.MatchString(words):
+		return kargo.CauseImage
+	}
+	return kargo.CauseHost
+}
+
+// ending is why Swarm ended an update.
+type ending int
+
+const (
+	// endedByFailure: a task failed by itself, or nothing is known of the tasks.
+	endedByFailure ending = iota
+	// endedOutside: a task never ran.
+	endedOutside
+	// interrupted: no task failed. One was taken down, as with a node that is drained.
+	interrupted
+)
+
+// endingOf returns why Swarm paused an update of a service or rolled it back. Tasks
+// are those of the service since the update began. The task that Swarm names may be
+// forgotten by now; then all of them count.
+func endingOf(service kargo.LiveService, tasks []kargo.Task) ending {
+	failed := func(task kargo.Task) bool { return failedByItself(service, task) }
+	named := slices.IndexFunc(tasks, func(task kargo.Task) bool {
+		found := namedTask.FindStringSubmatch(service.Update.Message)
+		return found != nil && found[1] == task.ID
+	})
+	switch {
+	case len(tasks) == 0, slices.ContainsFunc(tasks, failed):
+		return endedByFailure
+	case named >= 0 && neverRan(tasks[named]), named < 0 && slices.ContainsFunc(tasks, neverRan):
+		return endedOutside
+	}
+	return interrupted
+}
+
+// stopped reports whether Swarm paused an update of a service, and rolled nothing
+// back.
+func stopped(service kargo.LiveService) bool {
+	return service.Update != nil && service.Update.State == swarm.UpdateStatePaused
+}
+
+// Stopped reports whether Swarm has stopped an update of one of a stack's services,
+// or rolled it back.
+func Stopped(stack kargo.Stack, index Index) bool {
+	return slices.ContainsFunc(stack.Services, func(service kargo.Service) bool {
+		running, exists := index.Service(service.Name)
+		return exists && (stopped(running) || rolledBack(running.Update))
+	})
+}
+
+// ofUpdate returns the tasks of a service since its update began.
+func ofUpdate(service kargo.LiveService, tasks []kargo.Task) []kargo.Task {
+	began := startOf(service.Update)
+	return slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool { return task.Time.Before(began) })
+}
+
+// goOn sends a service again whose update Swarm paused although no task failed: the
+// spec is as it should be, and some tasks are still of the one before.
+func (m maker) goOn(c comparison) (d decision, decided bool) {
+	if !stopped(c.live) || endingOf(c.live, ofUpdate(c.live, m.index.tasks[c.live.Name])) != interrupted {
+		return decision{}, false
+	}
+	if reason := m.Memory.Drifts[c.live.Name].reason(m.Now); reason != "" {
+		return c.holdUntil(kargo.UntilTime, "its update was interrupted again: "+reason), true
+	}
+	c.digest = SpecDigest(c.wanted)
+	image, _ := sameImage(c.spec, c.live)
+	spec := image.into(c.spec)
+	spec.TaskTemplate.ForceUpdate = c.live.Spec.TaskTemplate.ForceUpdate
+	again := kargo.UpdateService(c.stack.Name, c.live, spec, "its update was interrupted, and no task had failed: it goes on")
+	again.Digest, again.Image = c.digest, image.resolved
+	return toChange(again), true
+}
