@@ -33,9 +33,12 @@ func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
 type difference struct{ path, text string }
 
 func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference {
+	if clearlySame(live, desired) {
+		return nil // most services, most of the time
+	}
 	was, is := normalise(live), normalise(desired)
 	if reflect.DeepEqual(was, is) {
-		return nil // most services, most of the time
+		return nil
 	}
 	mask = mask.With(environmentOf(live))
 	var all []difference
@@ -85,10 +88,13 @@ var daemonDefaults = map[string]any{
 	"UpdateConfig.Order":                   "stop-first",
 	"RollbackConfig.FailureAction":         "pause",
 	"RollbackConfig.Order":                 "stop-first",
-	"Mode.Replicated.Replicas":             float64(1),
+	replicasPath:                           float64(1),
 	"Mode.ReplicatedJob.MaxConcurrent":     float64(1),
 	"Mode.ReplicatedJob.TotalCompletions":  float64(1),
 }
+
+// replicasPath is the one field whose zero is not the same as its absence.
+const replicasPath = "Mode.Replicated.Replicas"
 
 // notCompared has the fields that the workspace does not set.
 var notCompared = map[string]bool{
@@ -172,7 +178,7 @@ func simplify(path string, value any) any {
 	if standard, known := daemonDefaults[path]; known && reflect.DeepEqual(value, standard) {
 		return nil
 	}
-	if isZero(value) && path != "Mode.Replicated.Replicas" { // zero replicas are not the default
+	if isZero(value) && path != replicasPath {
 		return nil
 	}
 	return value
