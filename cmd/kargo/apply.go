@@ -119,7 +119,7 @@ func settle(stopped context.Context, r *controller.Reconciler, wait time.Duratio
 			if stopped.Err() != nil {
 				return errInterrupted
 			}
-			return kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(r.Status()))
+			return notWellError{kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(r.Status()))}
 		case <-time.After(time.Second):
 		}
 		if err := r.LookAgain(ctx); err != nil && kargo.FaultOf(err) != kargo.Conflict {
@@ -128,10 +128,10 @@ func settle(stopped context.Context, r *controller.Reconciler, wait time.Duratio
 	}
 	for _, stack := range r.Status().Stacks {
 		if stack.Failure != nil {
-			return kargo.Errorf(kargo.Unavailable, "stack %s failed: %s", stack.Name, stack.Failure.Reason)
+			return notWellError{kargo.Errorf(kargo.Unavailable, "stack %s failed: %s", stack.Name, stack.Failure.Reason)}
 		}
 		if stack.Health == kargo.HealthDegraded {
-			return kargo.Errorf(kargo.Unavailable, "stack %s is degraded: %s", stack.Name, stack.Message)
+			return notWellError{kargo.Errorf(kargo.Unavailable, "stack %s is degraded: %s", stack.Name, stack.Message)}
 		}
 	}
 	return nil

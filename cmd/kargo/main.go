@@ -62,15 +62,25 @@ func (e printedError) Unwrap() error { return e.error }
 // exitUnavailable is the exit code if something cannot be reached.
 const exitUnavailable = 3
 
+// notWellError reports that what runs is not well, or did not come up.
+type notWellError struct{ error }
+
+func (e notWellError) Unwrap() error { return e.error }
+
 // exitCode returns the exit code of an error. It is the only place that decides
 // it: 0 done, 1 a bug, 2 the input is wrong, 3 something cannot be
-// reached, or has changed meanwhile.
+// reached, or has changed meanwhile, 4 what runs is not well, 5 a plan has changes.
 func exitCode(err error) int {
 	var usage usageError
 	var script hooks.ExitError
+	var notWell notWellError
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errChangesPending):
+		return 5
+	case errors.As(err, &notWell):
+		return 4
 	case errors.As(err, &usage):
 		return 2
 	case errors.As(err, &script):
@@ -85,6 +95,9 @@ func exitCode(err error) int {
 	}
 	return 1
 }
+
+// errChangesPending ends plan --exit-code where there is something to do.
+var errChangesPending = errors.New("there are changes pending")
 
 // usageError is the error of a command line that is wrong.
 type usageError struct{ error }
@@ -105,8 +118,9 @@ settings file (--config). A flag overrides a variable, a variable overrides the
 file.
 
 Exit codes: 0 done; 1 a bug; 2 the input is wrong, and nothing was applied; 3 git
-or Swarm cannot be reached, or Swarm changed meanwhile. The commands exec and build
-end with the exit code of the script that they run.`
+or Swarm cannot be reached, or Swarm changed meanwhile; 4 what runs is not well
+(status), or did not come up in time; 5 changes are pending (plan --exit-code). The
+commands exec and build end with the exit code of the script that they run.`
 
 func newRoot(environ []string) *cobra.Command {
 	root := &cobra.Command{

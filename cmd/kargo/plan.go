@@ -17,7 +17,8 @@ import (
 
 func planCommand(env map[string]string) *cobra.Command {
 	s := &planFlags{}
-	var output string
+	var output output
+	var exitCode bool
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Print what apply would change, and why", GroupID: "swarm", Args: noArgs,
 		Long: `Plan reads a workspace (a directory, or the head of a repository), looks at the
@@ -38,11 +39,18 @@ command makes the plan itself.`,
 			if err != nil {
 				return err
 			}
-			return showPreview(cmd, output, preview)
+			if err := showPreview(cmd, output, preview); err != nil {
+				return err
+			}
+			if exitCode && len(preview.Plan.Changes)+len(preview.Plan.Held) > 0 {
+				return printedError{errChangesPending}
+			}
+			return nil
 		},
 	}
 	s.flags(cmd.Flags())
-	outputFlag(cmd, &output, "text", "json")
+	output.flag(cmd)
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "end with exit code 5 if there are changes or holds")
 	return cmd
 }
 
@@ -116,17 +124,15 @@ func (s *operationFlags) makePreview(cmd *cobra.Command, env map[string]string) 
 	return controller.NewReconciler(parts).Preview(cmd.Context())
 }
 
-func showPreview(cmd *cobra.Command, output string, preview kargo.Preview) error {
+func showPreview(cmd *cobra.Command, output output, preview kargo.Preview) error {
 	refused := refuse(cmd, preview.Problems)
 	next := preview.Plan
 	if refused != nil && next.Empty() && len(next.Held) == 0 {
 		return refused
 	}
-	show := func() error { return printPlan(cmd.OutOrStdout(), next) }
-	if output == "json" {
-		show = func() error { return encode(cmd.OutOrStdout(), output, planDocument(next)) }
-	}
-	return errors.Join(show(), refused)
+	shown := output.show(cmd, planDocument(next), func(out screen) error { return printPlan(out.out, next) },
+		func() []string { return []string{next.ID()} })
+	return errors.Join(shown, refused)
 }
 
 // readSource reads the head of the repository or directory.

@@ -130,7 +130,10 @@ func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if execPlain(ts, args[1:]) == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+		// status ends with 4 where something failed, and prints it all the same.
+		err := execPlain(ts, args[1:])
+		var exit *exec.ExitError
+		if (err == nil || errors.As(err, &exit) && exit.ExitCode() == 4) && pattern.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 	}

@@ -2,11 +2,12 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,101 +17,225 @@ import (
 
 func statusCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
-	var output string
+	var output output
 	cmd := &cobra.Command{
-		Use: "status", Short: "Print the revision in force, and the state of its stacks", GroupID: "controller", Args: noArgs,
-		Long: `Status prints the revision in force, the state of each stack and service, what
-failed and why, and the pending plan with its holds.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use: "status [STACK…]", Short: "Print what runs, and what is not well", GroupID: "controller",
+		Long: `Status says in one sentence whether all stacks are well. Below it are the stacks
+that are not, each with the reason, and then all others, one a line. For the
+stacks that you name it prints their services, too; -o wide does so for all.
+
+The exit code is 4 if a stack failed or is degraded, if a revision was refused, or
+if the controller cannot do its work.`,
+		Example:           "  kargo status\n  kargo status shop\n  kargo status -o json --url https://kargo.example --api-token-file token",
+		ValidArgsFunction: s.completeStacks(env),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			var status kargo.Status
 			if err := s.ask(cmd, env, http.MethodGet, "/api/v1/status", nil, &status); err != nil {
 				return err
 			}
-			if output == "json" {
-				return encode(cmd.OutOrStdout(), output, status)
+			if err := onlyStacks(&status, args); err != nil {
+				return err
 			}
-			return printStatus(cmd.OutOrStdout(), status, clock())
+			text := func(out screen) error {
+				printStatus(out, status, len(args) > 0 || output == outputWide, clock())
+				return nil
+			}
+			if err := output.show(cmd, status, text, func() []string { return namesOfStacks(status.Stacks) }); err != nil {
+				return err
+			}
+			if status.Failed() {
+				return printedError{notWellError{errors.New(status.Sentence())}}
+			}
+			return nil
 		},
 	}
 	s.flags(cmd.Flags())
-	outputFlag(cmd, &output, "text", "json")
+	output.flag(cmd)
 	return cmd
 }
 
-// printStatus prints the status for a terminal.
-func printStatus(out io.Writer, status kargo.Status, now time.Time) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
-	row("repository", status.Repository)
-	row("in force", orNone(status.Applied))
-	for _, stack := range status.Elsewhere() {
-		row("", "but "+stack.Name+elsewhere(stack))
+// onlyStacks leaves the named stacks in a status; all if none is named.
+func onlyStacks(status *kargo.Status, names []string) error {
+	for _, name := range names {
+		if !slices.Contains(namesOfStacks(status.Stacks), name) {
+			return kargo.Errorf(kargo.Invalid, "there is no stack %q", name)
+		}
 	}
-	if status.Applied.Signer != "" {
-		row("signed by", status.Applied.Signer)
+	if len(names) > 0 {
+		status.Stacks = slices.DeleteFunc(status.Stacks, func(s kargo.StackStatus) bool { return !slices.Contains(names, s.Name) })
 	}
-	if status.Head.ID() != status.Applied.ID() {
-		row("head", orNone(status.Head))
-	}
-	row("looked", "git "+ago(status.LastFetched, now)+", swarm "+ago(status.LastVerified, now))
-	if status.Fault != "" {
-		row("fault", status.Fault+": "+firstLine(status.Message))
-	}
-	if status.HistoryTrouble != "" {
-		row("history", status.HistoryTrouble)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	if status.Problems.Err() != nil {
-		fmt.Fprintf(out, "\nThe head is refused:\n")
-	}
-	for _, problem := range status.Problems {
-		fmt.Fprintf(out, "  %s\n", problem)
-	}
-	printStacks(out, status.Stacks, now)
-	if len(status.Removed) > 0 {
-		fmt.Fprintf(out, "\nremoved by this revision: %s\n", strings.Join(status.Removed, " "))
-	}
-	if len(status.Images) > 0 {
-		fmt.Fprintln(out)
-		printImages(out, status.Images, now)
-	}
-	printCleaned(out, status.Cleaned, now)
-	printPending(out, status.Pending)
 	return nil
 }
 
-func printStacks(out io.Writer, stacks []kargo.StackStatus, now time.Time) {
-	if len(stacks) == 0 {
-		return
-	}
-	fmt.Fprintln(out)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STACK\tSERVICE\tTASKS\tHEALTH\tIN SYNC\tNOW\tTHIS REVISION\tRUNS\tVERIFIED\tIMAGE")
+func namesOfStacks(stacks []kargo.StackStatus) []string {
+	names := []string{}
 	for _, stack := range stacks {
-		fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t%s\t%s\t\n", stack.Name, stack.Health, yesNo(stack.InSync), cmp.Or(string(stack.Operation), "-"),
-			stack.Verdict, stack.Revision.Short(), ago(stack.LastVerified, now))
-		for _, service := range stack.Services {
-			fmt.Fprintf(table, "\t%s\t%d/%d\t%s\t%s\t%s\t\t\t\t%s\n", service.Name, service.Running, service.Desired,
-				service.Health, yesNo(service.InSync), cmp.Or(string(service.Operation), "-"), service.Image)
+		names = append(names, stack.Name)
+	}
+	return names
+}
+
+// printStatus prints the status for a terminal.
+func printStatus(out screen, status kargo.Status, services bool, now time.Time) {
+	colour := green
+	if status.Failed() {
+		colour = red
+	} else if len(status.InState(kargo.StackWell)) < len(status.Stacks) {
+		colour = yellow
+	}
+	out.line("%s", out.paint(colour, status.Sentence()))
+	out.line("%s", inForce(status))
+	out.line("%s", out.paint(faint, "looked at git "+ago(status.LastFetched, now)+", at swarm "+ago(status.LastVerified, now)+"; "+status.Repository))
+	printTrouble(out, status)
+	for _, state := range kargo.StackStates() {
+		for _, stack := range status.InState(state) {
+			if state != kargo.StackWell {
+				printNotWell(out, stack, status.Pending)
+			}
 		}
 	}
-	table.Flush()
-	for _, stack := range stacks {
-		printFailure(out, stack.Name, stack.Failure)
-		if stack.Message != "" {
-			fmt.Fprintf(out, "\n%s: %s\n", stack.Name, stack.Message)
+	printStacks(out, status.Stacks, services, now)
+	if len(status.Removed) > 0 {
+		out.line("\nremoved by this revision: %s", strings.Join(status.Removed, " "))
+	}
+	if len(status.Images) > 0 {
+		out.line("")
+		printImages(out.out, status.Images, now)
+	}
+	printCleaned(out.out, status.Cleaned, now)
+	printPending(out, status.Pending)
+}
+
+// inForce says which revision is in force, as far as all of it is.
+func inForce(status kargo.Status) string {
+	text := "in force: " + orNone(status.Applied)
+	if elsewhere := status.Elsewhere(); len(elsewhere) > 0 {
+		text = "in force, but not for " + strings.Join(namesOfStacks(elsewhere), ", ") + ": " + orNone(status.Applied)
+	}
+	if status.Applied.Author != "" {
+		text += " by " + status.Applied.Author
+	}
+	if status.Applied.Signer != "" {
+		text += ", signed by " + status.Applied.Signer
+	}
+	return text
+}
+
+// printTrouble prints what is wrong besides the stacks.
+func printTrouble(out screen, status kargo.Status) {
+	if status.HistoryTrouble != "" {
+		out.line("history: %s", status.HistoryTrouble)
+	}
+	if status.Problems.Err() != nil {
+		out.line("\n%s %s is refused; what is in force stays so:", out.paint(red, "revision"), orNone(status.Head))
+	} else {
+		if status.Head.ID() != status.Applied.ID() {
+			out.line("newest: %s", orNone(status.Head))
 		}
+		if status.Fault != "" {
+			out.line("\n%s: %s", out.paint(red, status.Fault), firstLine(status.Message))
+		}
+	}
+	for _, problem := range status.Problems {
+		out.line("  %s", problem)
 	}
 }
 
-// elsewhere says what a stack runs that does not run the revision in force.
-func elsewhere(stack kargo.StackStatus) string {
-	if stack.Leaving {
-		return " still runs, of " + stack.Revision.Short()
+// printNotWell prints what is wrong with a stack, and what a person can do.
+func printNotWell(out screen, stack kargo.StackStatus, pending kargo.PlanText) {
+	state := stack.State()
+	out.line("\n%s %s%s", out.paint(bold, stack.Name), out.paint(stateColour(state), string(state)), runsInstead(stack))
+	if stack.Failure != nil {
+		out.line("  the rendering of %s failed: %s", stack.Failure.Revision.Short(), stack.Failure.Reason)
+		for _, line := range stack.Failure.Words {
+			out.line("  %s", line)
+		}
 	}
-	return " runs " + stack.Revision.Short()
+	if stack.Message != "" && (stack.Failure == nil || stack.Message != stack.Failure.Reason) {
+		out.line("  %s", stack.Message)
+	}
+	for _, hold := range pending.Held {
+		said := hold.Reason == stack.Message || stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason)
+		if hold.Stack == stack.Name && !said {
+			out.line("  %s", hold)
+		}
+	}
+	if stack.Failure != nil {
+		out.line("  to try it again: kargo retry %s", stack.Name)
+	}
+}
+
+func runsInstead(stack kargo.StackStatus) string {
+	switch {
+	case stack.Leaving:
+		return "; it still runs, of " + stack.Revision.Short()
+	case stack.Wanted != "":
+		return "; " + stack.Revision.Short() + " runs, not " + stack.Wanted.Short()
+	}
+	return ""
+}
+
+func stateColour(state kargo.StackState) string {
+	switch state {
+	case kargo.StackFailed, kargo.StackDegraded:
+		return red
+	case kargo.StackHeld, kargo.StackLeaving, kargo.StackOutOfSync:
+		return yellow
+	case kargo.StackProgressing:
+		return blue
+	case kargo.StackWell:
+	}
+	return green
+}
+
+// printStacks prints a table of the stacks, one a line, with their services if that
+// is asked for.
+func printStacks(out screen, stacks []kargo.StackStatus, services bool, now time.Time) {
+	if len(stacks) == 0 {
+		return
+	}
+	out.line("")
+	var rows [][]cell
+	for _, stack := range stacks {
+		var running, desired uint64
+		for _, service := range stack.Services {
+			running, desired = running+service.Running, desired+service.Desired
+		}
+		doing := string(stack.State())
+		if stack.State() == kargo.StackProgressing && stack.Operation != "" {
+			doing = string(stack.Operation)
+		}
+		rows = append(rows, []cell{
+			plain(stack.Name), {doing, stateColour(stack.State())}, plain(fmt.Sprintf("%d/%d", running, desired)),
+			plain(cmp.Or(stack.Revision.Short(), "-")), plain(ago(stack.LastVerified, now)),
+		})
+	}
+	out.table([]string{"STACK", "STATE", "TASKS", "RUNS", "VERIFIED"}, rows)
+	if services {
+		printServices(out, stacks)
+	}
+}
+
+func printServices(out screen, stacks []kargo.StackStatus) {
+	var rows [][]cell
+	for _, stack := range stacks {
+		for _, service := range stack.Services {
+			doing := string(service.Health)
+			if service.Operation != "" {
+				doing = string(service.Operation)
+			}
+			rows = append(rows, []cell{plain(service.Name), plain(doing), plain(fmt.Sprintf("%d/%d", service.Running, service.Desired)), plain(service.Image)})
+		}
+	}
+	out.line("")
+	out.table([]string{"SERVICE", "STATE", "TASKS", "IMAGE"}, rows)
+	for _, stack := range stacks {
+		for _, service := range stack.Services {
+			if service.Message != "" {
+				out.line("%s: %s", service.Name, service.Message)
+			}
+		}
+	}
 }
 
 // printFailure prints why a stack's rendering failed, if it did, and what its
@@ -144,21 +269,21 @@ func because(err string) string {
 	return " (" + err + ")"
 }
 
-func printPending(out io.Writer, pending kargo.PlanText) {
+func printPending(out screen, pending kargo.PlanText) {
 	if len(pending.Changes)+len(pending.Held) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\nPending:\n")
+	out.line("\nPending:")
 	approvable := false
 	for _, change := range pending.Changes {
-		fmt.Fprintf(out, "  %s\n", change)
+		out.line("  %s", change)
 	}
 	for _, hold := range pending.Held {
-		fmt.Fprintf(out, "  %s\n", hold)
+		out.line("  %s", hold)
 		approvable = approvable || hold.Until == kargo.UntilApproved
 	}
 	if approvable {
-		fmt.Fprintf(out, "To approve it: kargo approve %s\n", pending.ID)
+		out.line("To approve it: kargo approve %s", pending.ID)
 	}
 }
 
@@ -167,13 +292,6 @@ func orNone(revision kargo.Revision) string {
 		return "nothing yet"
 	}
 	return revision.String()
-}
-
-func yesNo(yes bool) string {
-	if yes {
-		return "yes"
-	}
-	return "no"
 }
 
 func firstLine(text string) string {

@@ -119,7 +119,7 @@ func TestBadRevisionLeavesTheLastGoodOneInForce(t *testing.T) {
 			if status.Fault != "invalid" || status.Applied.Commit != good.Revision.Commit {
 				t.Errorf("fault %q, %s in force; want invalid, %s", status.Fault, status.Applied.Commit, good.Revision.Commit)
 			}
-			if got := s.cli("status"); !hasLine(got.stdout, bad.want) || got.code != 0 {
+			if got := s.cli("status"); !hasLine(got.stdout, bad.want) || got.code != 4 {
 				t.Errorf("kargo status does not say %q…: %s", bad.want, got)
 			}
 			s.driftIsCorrected(good)
