@@ -362,6 +362,7 @@ func TestABurstOfNudgesIsOneRound(t *testing.T) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.after(func() {
+			w.repo.commit("c2", app("app:2", "web")...)
 			for range 50 {
 				w.loop.Nudge("webhook generic")
 			}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,7 +39,7 @@ func (f *faults) mend() []string {
 	return f.met
 }
 
-var errDiskFull = errors.New("no space left on device")
+var errDiskFull = &fs.PathError{Op: "write", Path: "/data/history", Err: syscall.ENOSPC}
 
 func (f *faults) meet(effect string) error {
 	f.mu.Lock()
@@ -211,4 +214,23 @@ func (m *matrix) lost() (problems []string) {
 		problem("the last deployment has %s: %s", last.Outcome, last.Err)
 	}
 	return problems
+}
+
+// A full disk is no bug: it is named, and tried again within seconds.
+func TestAFullDiskIsNoBug(t *testing.T) {
+	run(t, func(w *world) {
+		f := &faults{failing: map[string]int{}}
+		w.parts.Store = faultyStore{w.records, f}
+		f.plan("begin", 1000)
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		if status := w.loop.Status(); status.Fault != "unavailable" || !strings.Contains(status.Message, "no space left on device") {
+			t.Errorf("fault %q: %s", status.Fault, status.Message)
+		}
+		f.mend()
+		w.rest(90 * time.Second)
+		if status := w.loop.Status(); status.Fault != "" || status.Applied.Commit != "c1" {
+			t.Errorf("with room again: fault %q, %s is in force", status.Fault, status.Applied.Commit)
+		}
+	})
 }

@@ -170,7 +170,7 @@ func (l *Loop) runRounds(ctx context.Context) {
 				ask = true
 			}
 			l.reconciler.work.git = true
-			l.reconciler.pace.git = time.Time{}
+			l.reconciler.pace.git, l.reconciler.pace.asked = time.Time{}, 0
 		case got := <-l.reconciler.source.reader.readings:
 			l.reconciler.source.arrived = &got
 			trigger = got.trigger

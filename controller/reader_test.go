@@ -159,3 +159,23 @@ func TestACommitIsFetchedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A webhook may be quicker than the replica of the git host that answers.
+func TestAWebhookThatBeatsTheReplica(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.parts.Behavior.Poll = controller.Every(24 * time.Hour)
+		w.start()
+		w.loop.Nudge("webhook test")
+		w.rest(10 * time.Second)
+		w.repo.commit("c2", app("app:2", "web")...) // the replica has it now
+		w.rest(10 * time.Second)
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added", "2 c2 by webhook, asked again: succeeded, 1 changes, web changed")
+		w.forget()
+		w.loop.Nudge("webhook test") // for a branch that is not followed
+		w.rest(time.Hour)
+		if w.repo.asked > 6 {
+			t.Errorf("git was asked %d times in an hour for one webhook", w.repo.asked)
+		}
+	})
+}

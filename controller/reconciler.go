@@ -109,7 +109,7 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 		r.report()
 	}()
 	this.trigger = trigger
-	this.err = r.runStages(ctx, &this, stages)
+	this.err = blameOutside(r.runStages(ctx, &this, stages))
 	return this
 }
 

@@ -99,12 +99,12 @@ func (r *Reconciler) take(got reading, this *round) {
 	case theApplied:
 		r.takeApplied(got, this)
 	case theNewest:
-		r.source.failure = r.takeNewest(got)
+		r.source.failure = blameOutside(r.takeNewest(got))
 		this.failed.git = r.source.failure != nil
 		this.failed.reread = this.failed.git && got.again
 		this.sourceErr = r.sourceErr()
 	case theValues:
-		r.source.valuesFailure = r.takeValues(got, this)
+		r.source.valuesFailure = blameOutside(r.takeValues(got, this))
 		this.sourceErr = r.sourceErr()
 	}
 }
@@ -144,6 +144,9 @@ func (r *Reconciler) takeNewest(got reading) error {
 	switch {
 	case got.err != nil:
 		return got.err
+	}
+	r.pace.awaitPush(time.Now(), got.trigger, got.revision != got.head)
+	switch {
 	case got.attempts > 0:
 		s.note(got.revision.Revision(), kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", got.attempts),
 			Hint: "push another commit, and please report this one"}})

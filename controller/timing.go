@@ -2,6 +2,7 @@ package controller
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"kargo"
@@ -25,6 +26,8 @@ const (
 	longestLight = 30 * time.Second
 	// pushRest keeps the rounds of a burst of pushes apart.
 	pushRest = 2 * time.Second
+	// samePush is how long after a new revision a webhook is taken for that push.
+	samePush = 5 * time.Second
 	// patience is how long a round waits for an answer of git that may change its
 	// plan.
 	patience = 5 * time.Second
@@ -50,6 +53,10 @@ const (
 // not grow beyond five seconds, because the events of what is on its way are
 // ignored, and drift of it should be seen as soon as any other.
 var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+
+// replicaPauses are the pauses before git is asked again for a push that it does not
+// show yet: a replica of a git host may be behind the one that sent the webhook.
+var replicaPauses = []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second}
 
 // depth is how much of Swarm a round looks at.
 type depth int
@@ -103,6 +110,9 @@ type pace struct {
 	rollout  time.Time // a rollout is looked at; zero if all has settled
 	retry    time.Time // after a fault; zero if there was none
 	push     time.Time // a push last made a round
+	replica  time.Time // git is asked again for a push that it does not show yet; zero if it is not
+	asked    int       // how often it was asked for that push
+	news     time.Time // when git last showed something new
 	looks    int       // looks at the present rollout
 	failures int       // faults in a row
 	gitFails int       // faults of git in a row
@@ -110,6 +120,19 @@ type pace struct {
 
 // unsettled reports whether a rollout or a removal is on its way.
 func (p *pace) unsettled() bool { return !p.rollout.IsZero() }
+
+// awaitPush plans to ask git again after a webhook, if git showed nothing new. Several
+// webhooks of one push are no reason for that.
+func (p *pace) awaitPush(now time.Time, trigger string, news bool) {
+	p.replica = time.Time{}
+	if news {
+		p.news = now
+	}
+	if now.Sub(p.news) > samePush && strings.HasPrefix(trigger, WebhookTrigger) && p.asked < len(replicaPauses) {
+		p.replica = now.Add(replicaPauses[p.asked])
+		p.asked++
+	}
+}
 
 // settled notes that nothing is on its way any more.
 func (p *pace) settled() { p.looks, p.rollout = 0, time.Time{} }
@@ -143,7 +166,7 @@ func (p *pace) putOff(now time.Time) {
 // until returns how long nothing is due.
 func (p *pace) until(now time.Time) time.Duration {
 	next := earlier(p.poll, p.verify)
-	for _, at := range []time.Time{p.rollout, p.retry, p.git} {
+	for _, at := range []time.Time{p.rollout, p.retry, p.git, p.replica} {
 		if !at.IsZero() {
 			next = earlier(next, at)
 		}
@@ -181,6 +204,9 @@ func (r *Reconciler) expire(now time.Time) (trigger string) {
 	if !now.Before(r.pace.poll) {
 		r.work.git, trigger = true, "interval"
 	}
+	if replica := r.pace.replica; !replica.IsZero() && !now.Before(replica) {
+		r.work.git, trigger, r.pace.replica = true, WebhookTrigger+", asked again", time.Time{}
+	}
 	return trigger
 }
 
@@ -204,9 +230,7 @@ func (r *Reconciler) rest(now time.Time, ended round) time.Duration {
 	case err == nil:
 		p.failures = 0
 		return r.untilDue(now)
-	case kargo.FaultOf(err) == kargo.Conflict:
-		p.retry = now.Add(firstRetry)
-	case kargo.FaultOf(err) == kargo.Unavailable:
+	case kargo.FaultOf(err) == kargo.Conflict, kargo.FaultOf(err) == kargo.Unavailable:
 		p.failures++
 		p.retry = now.Add(backOff(p.failures))
 	default: // a new commit or the next interval; a bug is not helped by haste

@@ -36,6 +36,10 @@ type Judgement struct {
 	// when they will have run for long enough, or zero if the tasks are not known.
 	Up       bool
 	ProvenAt time.Time
+	// progress is when a task of an update under way last came up, and pause how long
+	// the update itself waits between two of them.
+	progress time.Time
+	pause    time.Duration
 }
 
 // Judge returns the state of a stack's rendering that was sent at a time (since).
@@ -45,20 +49,25 @@ type Judgement struct {
 // To find that, the index must have the tasks of the stack's services. It has
 // failed when Swarm paused an update or rolled it back because of a task, when tasks
 // of a service fail three times or cannot pull their image, when a job cannot
-// complete, or when the stack's deadline has passed. The cause tells what the
+// complete, or when the stack's deadline has passed since it was sent or since an
+// update last brought a task up. The cause tells what the
 // software did from what happened to it.
 func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
-	worst := Judgement{Health: kargo.HealthHealthy}
+	worst, last := Judgement{Health: kargo.HealthHealthy}, since
+	var pause time.Duration
 	for _, service := range stack.Services {
 		running, exists := index.Service(service.Name)
 		judgement := Judgement{Health: kargo.HealthProgressing, Reason: service.Name + " does not run"}
 		if exists {
 			judgement = judgeService(running, index, stack.Options.Stable, since, now)
 		}
-		worst = worse(worst, judgement)
+		worst, pause = worse(worst, judgement), max(pause, judgement.pause)
+		if judgement.progress.After(last) {
+			last = judgement.progress
+		}
 	}
 	deadline := stack.Options.Deadline
-	if worst.Health == kargo.HealthProgressing && deadline > 0 && now.Sub(since) > deadline {
+	if worst.Health == kargo.HealthProgressing && deadline > 0 && now.Sub(last) > deadline+pause {
 		return Judgement{Health: kargo.HealthDegraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason), Cause: worst.Cause}
 	}
 	return worst
@@ -107,6 +116,7 @@ func judgeService(service kargo.LiveService, index Index, stable time.Duration, 
 		if countFailures(service, mine, failedByItself) == 0 && slices.ContainsFunc(mine, neverRan) {
 			judgement.Cause = causeOf(mine)
 		}
+		judgement.progress, judgement.pause = paceOf(service, mine)
 		return judgement
 	case stable > 0:
 		if at, known := provenAt(service, tasks, stable, now); !known || now.Before(at) {
@@ -114,6 +124,23 @@ func judgeService(service kargo.LiveService, index Index, stable time.Duration, 
 		}
 	}
 	return Judgement{Health: kargo.HealthHealthy}
+}
+
+// paceOf returns when an update under way last brought a task up, and how long its
+// settings make it wait between two tasks. Both are zero if no update is under way.
+func paceOf(service kargo.LiveService, tasks []kargo.Task) (progress time.Time, pause time.Duration) {
+	if service.Update == nil || service.Update.State != swarm.UpdateStateUpdating {
+		return progress, 0
+	}
+	for _, task := range tasks {
+		if task.State == string(swarm.TaskStateRunning) && task.StateAt.After(progress) {
+			progress = task.StateAt
+		}
+	}
+	if config := service.Spec.UpdateConfig; config != nil {
+		pause = config.Delay + config.Monitor
+	}
+	return progress, pause
 }
 
 // failure is the judgement on a service whose rendering has failed.

@@ -164,3 +164,32 @@ func TestCauses(t *testing.T) {
 		})
 	}
 }
+
+// A rollout that goes forward is not taken for one that hangs, however slow its
+// settings make it.
+func TestDeadlineOfASlowUpdate(t *testing.T) {
+	slow := updating(starting(live("web", "kargo-web_a", "app:1")), swarm.UpdateStateUpdating, later(0))
+	slow.Spec.UpdateConfig = &swarm.UpdateConfig{Delay: 12 * time.Second, Monitor: 5 * time.Second}
+	stack := withOptions(stack("web", service("kargo-web_a", "app:1")), kargo.StackOptions{Deadline: 30 * time.Second})
+	up := func(at time.Duration) []kargo.Task {
+		return []kargo.Task{{Service: slow.Name, State: "running", Desired: "running", Time: later(at), StateAt: later(at)}}
+	}
+	for _, test := range []struct {
+		name  string
+		tasks []kargo.Task
+		after time.Duration
+		want  kargo.Health
+	}{
+		{"a task came up just now", up(time.Minute), 70 * time.Second, kargo.HealthProgressing},
+		{"the pause between two tasks counts", up(time.Minute), 60*time.Second + 46*time.Second, kargo.HealthProgressing},
+		{"no task comes up any more", up(time.Minute), 60*time.Second + 48*time.Second, kargo.HealthDegraded},
+		{"none came up at all", nil, 48 * time.Second, kargo.HealthDegraded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			index := plan.NewIndex(kargo.Cluster{Services: []kargo.LiveService{slow}, Tasks: test.tasks})
+			if got := plan.Judge(stack, index, sentAt, later(test.after)); got.Health != test.want {
+				t.Errorf("%s, want %s: %s", got.Health, test.want, got.Reason)
+			}
+		})
+	}
+}

@@ -1,0 +1,27 @@
+package controller
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+
+	"kargo"
+)
+
+// outside are the errors of the operating system that somebody else has to put
+// right: a disk that is full, read-only or broken, too many open files, no memory, a
+// right that is missing.
+var outside = []syscall.Errno{
+	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
+}
+
+// blameOutside returns an error of the operating system as Unavailable, if it is no
+// fault of the program: it is tried again with back-off, and is not called a bug.
+// Other errors are returned as they are.
+func blameOutside(err error) error {
+	var errno syscall.Errno
+	if err == nil || kargo.FaultOf(err) != kargo.Internal || !errors.As(err, &errno) || !slices.Contains(outside, errno) {
+		return err
+	}
+	return &kargo.Error{Fault: kargo.Unavailable, Err: err, Hint: "the data directory, or the system below it; it is tried again"}
+}
