@@ -18,12 +18,17 @@ const (
 	EntryRefusal  EntryKind = "refusal" // of a revision
 	EntryApproval EntryKind = "approval"
 	EntrySettings EntryKind = "settings" // the operator's changed
+
+	EntryHold       EntryKind = "hold"
+	EntryRelease    EntryKind = "release"
+	EntrySuspension EntryKind = "suspension"
+	EntryResumption EntryKind = "resumption"
 )
 
 // IsNote reports whether an entry of the kind has no plan of its own.
 func (k EntryKind) IsNote() bool {
 	switch k {
-	case EntryRefusal, EntryApproval, EntrySettings:
+	case EntryRefusal, EntryApproval, EntrySettings, EntryHold, EntryRelease, EntrySuspension, EntryResumption:
 		return true
 	case EntryUpdate, EntryRemoval, EntryRepair, EntryRollback, EntryRetry, EntryAdoption:
 	}

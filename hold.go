@@ -34,6 +34,9 @@ const (
 	UntilRevision Until = "revision"
 	// UntilTime: the time that the reason names has come.
 	UntilTime Until = "time"
+	// UntilReleased: a person ends what a person began (`kargo release`, `kargo
+	// resume`), or its time comes.
+	UntilReleased Until = "released"
 	// UntilOutside: somebody changes something outside the workspace, such as an
 	// object that is not Kargo's, a node or a registry. The loop sees it when it
 	// next looks.

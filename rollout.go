@@ -66,6 +66,9 @@ type Memory struct {
 	Resolved Resolved
 	// RefusedHead is the newest revision that was refused, and noted as such.
 	RefusedHead RevisionID
+	// Stops are the stacks that a person stopped, Suspended is set while all are.
+	Stops     map[string]Stop
+	Suspended *Stop
 	// Settings are the operator's, at the last start, as they may be shown.
 	Settings map[string]string
 }

@@ -52,6 +52,8 @@ type Status struct {
 	Images []ImageStatus `json:"images,omitempty"`
 	// Cleaned is how the last clean-up of images went.
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
+	// Suspended is set while a person keeps everything from changing.
+	Suspended *Stop `json:"suspended,omitempty"`
 	// Plan is the last plan that had anything to say; Pending is what the
 	// last look would still do or holds.
 	Plan      PlanText  `json:"plan"`
@@ -120,6 +122,8 @@ type StackStatus struct {
 	// rendering should run, where that is another: it failed, or is held.
 	Revision RevisionID `json:"revision,omitempty"`
 	Wanted   RevisionID `json:"wanted,omitempty"`
+	// Stop is set while a person keeps the stack from changing.
+	Stop *Stop `json:"stop,omitempty"`
 	// Leaving: the applied revision has no such stack, and it still runs.
 	Leaving  bool            `json:"leaving,omitempty"`
 	Services []ServiceStatus `json:"services"`

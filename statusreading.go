@@ -31,7 +31,7 @@ func (s StackStatus) State() StackState {
 		return StackFailed
 	case s.Health == HealthDegraded:
 		return StackDegraded
-	case s.Operation == OperationHeld:
+	case s.Operation == OperationHeld, s.Stop != nil:
 		return StackHeld
 	case s.Leaving:
 		return StackLeaving
@@ -74,6 +74,9 @@ func (s Status) Sentence() string {
 	}
 	if !s.Ready() {
 		return strings.Join(append(parts, "no revision is in force yet"), "; ")
+	}
+	if s.Suspended != nil {
+		parts = append(parts, s.Suspended.Suspended())
 	}
 	parts = append(parts, s.countWell())
 	for _, state := range StackStates() {

@@ -243,6 +243,7 @@ type records struct {
 	deployments []kargo.Deployment
 	memory      kargo.Memory
 	good        map[string]kargo.Stack
+	kept        []kargo.KeptRendering
 	attempts    map[string]int
 	approved    string
 	approvedAt  time.Time
@@ -287,6 +288,21 @@ func (r *records) Made(number uint64, change kargo.Change, sent *kargo.SentSpec,
 func (r *records) KeepGood(stack kargo.Stack) error {
 	r.good[stack.Name] = stack
 	return nil
+}
+
+func (r *records) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
+	kept := kargo.KeptRendering{Stack: stack, Revision: revision, Digest: stack.Digest(), Kept: time.Now()}
+	r.kept = append([]kargo.KeptRendering{kept}, r.kept...)
+	return nil
+}
+
+func (r *records) Kept(name string) (kept []kargo.KeptRendering, _ error) {
+	for _, rendering := range r.kept {
+		if rendering.Stack.Name == name {
+			kept = append(kept, rendering)
+		}
+	}
+	return kept, nil
 }
 
 func (r *records) Good(name string) (*kargo.Stack, error) {

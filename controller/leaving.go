@@ -10,8 +10,12 @@ import (
 )
 
 // whatRuns returns the revision whose rendering of a stack runs, where it is not
-// the one that was put in force last: its rendering failed, or was not sent yet.
-func whatRuns(rollout kargo.Rollout, stoodIn bool) kargo.RevisionID {
+// the one that was put in force last: its rendering failed, was not sent yet, or a
+// person had the stack go back.
+func whatRuns(rollout kargo.Rollout, stoodIn bool, stop kargo.Stop) kargo.RevisionID {
+	if stoodIn && stop.WentBack() {
+		return stop.Revision
+	}
 	notSent := rollout.Since.IsZero()
 	if stoodIn || notSent && rollout.Good != rollout.Digest {
 		return rollout.GoodRevision

@@ -140,6 +140,7 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		return kargo.Plan{}, err
 	}
 	r.readGood()
+	r.readKept()
 	var order []string
 	if !r.selection.isAll() {
 		order = r.view.workspace.StackNames()
@@ -170,6 +171,7 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 // standIns returns what should run now.
 func (r *Reconciler) standIns() plan.StandIns {
 	r.readGood()
+	r.readKept()
 	in := plan.StandIn(r.view.stacks, r.memory)
 	for name, reason := range in.Unusable {
 		r.parts.Log.Warn("the last good rendering cannot be used: "+reason, "stack", name)

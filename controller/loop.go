@@ -28,6 +28,7 @@ type Loop struct {
 	nudges   chan string             // holds one: a burst becomes one round
 	changed  chan struct{}           // holds one: something changed in Swarm
 	previews chan chan<- *Reconciler // each gets a copy without effects
+	orders   chan func(*Reconciler)  // what a person decides, between two rounds
 
 	mu       sync.Mutex
 	requests []func(*Reconciler) // for the next round, see ask
@@ -39,7 +40,7 @@ func New(parts Parts) *Loop {
 	r := NewReconciler(parts)
 	l := &Loop{
 		parts: parts, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
-		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler),
+		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler), orders: make(chan func(*Reconciler)),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
 	r.source.ahead = true
@@ -160,6 +161,10 @@ func (l *Loop) runRounds(ctx context.Context) {
 			return
 		case reply := <-l.previews:
 			reply <- l.reconciler.withoutEffects()
+			trigger = ""
+		case do := <-l.orders:
+			do(l.reconciler)
+			l.reconciler.report()
 			trigger = ""
 		case trigger = <-l.nudges:
 			trigger = l.withPushers(l.restAfterPush(ctx, trigger))

@@ -69,6 +69,10 @@ type Recorder interface {
 type Renderings interface {
 	KeepGood(kargo.Stack) error
 	Good(stack string) (*kargo.Stack, error)
+	// Keep keeps a rendering that its stack can go back to, Kept returns them, the
+	// newest first.
+	Keep(stack kargo.Stack, revision kargo.RevisionID) error
+	Kept(stack string) ([]kargo.KeptRendering, error)
 }
 
 // Attempts counts how often the reading of a revision began and did not end.
@@ -234,6 +238,14 @@ func (readOnly) Record(kargo.Deployment, kargo.Memory) error        { return nil
 func (readOnly) Made(uint64, kargo.Change, *kargo.SentSpec, *kargo.Change) error {
 	return nil
 }
+func (s readOnly) Kept(stack string) ([]kargo.KeptRendering, error) {
+	if s.Store == nil {
+		return nil, nil
+	}
+	return s.Store.Kept(stack)
+}
+
+func (readOnly) Keep(kargo.Stack, kargo.RevisionID) error    { return nil }
 func (readOnly) KeepGood(kargo.Stack) error                  { return nil }
 func (readOnly) Attempt(string) (int, error)                 { return 1, nil }
 func (readOnly) Survived(string) error                       { return nil }

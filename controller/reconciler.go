@@ -83,6 +83,9 @@ var (
 		{"write the merged configuration", (*Reconciler).write},
 		{"follow tags", (*Reconciler).followTags},
 		{"put in force what moves nothing", (*Reconciler).putUnmovedInForce},
+		{"end what is held for a time", func(r *Reconciler, _ context.Context, _ *round) (bool, error) {
+			return true, r.endStops(time.Now())
+		}},
 		{"forget what was refused", (*Reconciler).forgetRefused},
 		{"follow the renderings", (*Reconciler).followRenderings},
 		{"look and plan", (*Reconciler).lookAndPlan},

@@ -81,6 +81,7 @@ func (r rollouts) startClocks(sent map[string]bool, next kargo.Plan) {
 			r.memory.Rollouts[name] = rollout
 		}
 		_, absent := r.memory.Absent[name]
+		absent = absent || r.memory.Stops[name].WentBack() // what is sent is not the rendering that is followed
 		if rollout.Since.IsZero() && !absent && r.selection.has(name) && (sent[name] || !waiting[name]) {
 			rollout.Since = time.Now()
 			r.memory.Rollouts[name] = rollout
@@ -268,6 +269,9 @@ func (r rollouts) keepGood(stack kargo.Stack, index plan.Index) error {
 	}
 	if err := r.parts.Store.KeepGood(stack); err != nil {
 		return fmt.Errorf("keep good rendering of stack %s: %w", stack.Name, err)
+	}
+	if err := r.parts.Store.Keep(stack, rollout.GoodRevision); err != nil {
+		return fmt.Errorf("keep rendering of stack %s: %w", stack.Name, err)
 	}
 	r.memory.Rollouts[stack.Name] = rollout
 	return nil

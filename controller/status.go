@@ -52,6 +52,7 @@ func (r *Reconciler) report() {
 	r.board.change(func(s *kargo.Status) {
 		s.Head, s.Problems, s.LastFetched = r.source.head, r.source.problems, r.source.fetched
 		s.Applied, s.Removed = r.memory.Applied.Revision, withoutLeaving(r.memory.Applied.Removed, r.shown.stacks)
+		s.Suspended = r.memory.Suspended
 		s.Plan, s.Pending = r.shown.plan, r.shown.pending
 		if r.shown.stacks != nil {
 			s.Stacks = r.shown.stacks
@@ -70,7 +71,10 @@ func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 		stack := &stacks[i]
 		stack.LastVerified = r.sight.verifiedStacks[stack.Name]
 		_, stoodIn := in.Holds[stack.Name]
-		if runs := whatRuns(r.memory.Rollouts[stack.Name], stoodIn); runs != "" && runs != stack.Revision {
+		if stop, stopped := r.memory.Stops[stack.Name]; stopped {
+			stack.Stop = &stop
+		}
+		if runs := whatRuns(r.memory.Rollouts[stack.Name], stoodIn, r.memory.Stops[stack.Name]); runs != "" && runs != stack.Revision {
 			stack.Revision, stack.Wanted = runs, stack.Revision
 		}
 	}

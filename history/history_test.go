@@ -299,3 +299,26 @@ func TestUnfinishedBeforeNotes(t *testing.T) {
 		t.Errorf("unfinished is %+v, error %v", unfinished, err)
 	}
 }
+
+// The last renderings of a stack that came up are kept, sealed, the newest first.
+func TestKeptRenderings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.journal")
+	store := open(t, path)
+	if err := store.Seal(func() ([]byte, error) { return bytes.Repeat([]byte("k"), 32), nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "web_app", Pinned: string(rune('a' + i))}}}
+		stack.Services[0].Spec.Name = string(rune('a' + i))
+		if err := store.Keep(stack, kargo.RevisionID("c"+string(rune('a'+i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := store.Kept("web")
+	if err != nil || len(kept) != 10 || kept[0].Revision != "cl" || kept[9].Revision != "cc" || kept[0].Stack.Services[0].Pinned != "l" {
+		t.Errorf("%d renderings are kept, error %v: %+v", len(kept), err, kept)
+	}
+	if none, err := store.Kept("dbs"); err != nil || none != nil {
+		t.Errorf("of a stack that never was: %v, %v", none, err)
+	}
+}

@@ -20,6 +20,8 @@ const (
 	attemptsKey    = "readings"
 	refusedKey     = "refused-head"
 	settingsKey    = "settings"
+	stopsKey       = "stops"
+	suspendedKey   = "suspended"
 	maskKey        = "mask-key"
 	sentPrefix     = "sent/"     // and the name of the service
 	rolloutsPrefix = "rollouts/" // and the name of the stack
@@ -49,7 +51,8 @@ func (s *Store) Key() ([]byte, error) {
 func (s *Store) Memory() (kargo.Memory, error) {
 	memory := kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}}
 	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved),
-		s.get(refusedKey, &memory.RefusedHead), s.get(settingsKey, &memory.Settings))
+		s.get(refusedKey, &memory.RefusedHead), s.get(settingsKey, &memory.Settings),
+		s.get(stopsKey, &memory.Stops), s.get(suspendedKey, &memory.Suspended))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return memory, errors.Join(err,
@@ -81,6 +84,8 @@ func (v values) changed(memory kargo.Memory) (values, error) {
 		v.compare(set, resolvedKey, memory.Resolved),
 		v.compare(set, refusedKey, memory.RefusedHead),
 		v.compare(set, settingsKey, memory.Settings),
+		v.compare(set, stopsKey, memory.Stops),
+		v.compare(set, suspendedKey, memory.Suspended),
 		compareAll(v, set, sentPrefix, memory.Sent),
 		compareAll(v, set, rolloutsPrefix, memory.Rollouts))
 	return set, err

@@ -16,6 +16,9 @@ type Memory struct {
 	// Good has last good renderings by stack name: at least those that NeedGood
 	// names, as far as they can be read.
 	Good map[string]kargo.Stack
+	// Kept has, by stack name, the rendering that a person had the stack go back
+	// to, as far as it can be read.
+	Kept map[string]kargo.Stack
 	// Approved is the ID of the plan that a person approved last. It lifts the
 	// approvable holds of that plan and of no other.
 	Approved string
@@ -89,7 +92,7 @@ func (m Memory) positions(order []string) map[string]int {
 
 // Clone returns a copy that shares nothing with m that rounds change.
 func (m Memory) Clone() Memory {
-	m.Sent, m.Rollouts = maps.Clone(m.Sent), maps.Clone(m.Rollouts)
+	m.Sent, m.Rollouts, m.Stops = maps.Clone(m.Sent), maps.Clone(m.Rollouts), maps.Clone(m.Stops)
 	m.Resolved.Images, m.Resolved.Latest = maps.Clone(m.Resolved.Images), maps.Clone(m.Resolved.Latest)
 	m.Absent, m.Adopted = maps.Clone(m.Absent), maps.Clone(m.Adopted)
 	m.Refused, m.Drifts = maps.Clone(m.Refused), maps.Clone(m.Drifts)

@@ -139,10 +139,11 @@ func (m maker) make() kargo.Plan {
 	add(late, heldRemovals)
 	add(nil, m.endingTasks())
 	add(m.objectRemovals(m.usage(removed)))
-	var waiting, refused []kargo.Hold
+	var waiting, refused, stopped []kargo.Hold
 	plan.Changes, waiting = m.inTurn(plan.Changes)
 	plan.Changes, refused = m.permitted(plan.Changes)
-	plan.Held = slices.Concat(plan.Held, waiting, refused)
+	plan.Changes, stopped = m.stopped(plan.Changes)
+	plan.Held = slices.Concat(plan.Held, waiting, refused, stopped)
 	return plan
 }
 

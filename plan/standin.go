@@ -38,6 +38,14 @@ func StandIn(desired []kargo.Stack, memory Memory) StandIns {
 
 // choose returns the rendering of a stack that should run, and notes the reason.
 func (s StandIns) choose(stack kargo.Stack, memory Memory) kargo.Stack {
+	if stop := memory.Stops[stack.Name]; stop.WentBack() {
+		rendering, unusable := kept(stack, memory)
+		if rendering != nil {
+			s.Holds[stack.Name] = stopHold(stack.Name, stop)
+			return *rendering
+		}
+		s.Unusable[stack.Name] = unusable
+	}
 	hold, out := notToRun(stack, memory)
 	if !out {
 		return stack

@@ -99,6 +99,8 @@ var (
 	serviceTasks   = describe("service_tasks", "Tasks of a service, running and desired.", "stack", "service", "state")
 	readyGauge     = describe("ready", "Whether a revision was ever applied.")
 	faultGauge     = describe("fault", "Whether this fault stops the controller's work now.", "fault")
+	stoppedGauge   = describe("stack_stopped", "Whether a person keeps the stack from changing.", "stack")
+	suspendedGauge = describe("suspended", "Whether a person keeps everything from changing.")
 	historyGauge   = describe("history_trouble", "Whether the file of the history was damaged or cannot be written.")
 	problemsGauge  = describe("revision_problems", "What is wrong, or odd, in the newest revision.", "severity")
 	pendingGauge   = describe("pending_changes", "Changes that the last look would still make.")
@@ -134,6 +136,7 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 	for _, fault := range []kargo.Fault{kargo.Internal, kargo.Invalid, kargo.Unavailable, kargo.Conflict} {
 		gauge(faultGauge, truth(status.Fault == fault.String()), fault.String())
 	}
+	gauge(suspendedGauge, truth(status.Suspended != nil))
 	gauge(historyGauge, truth(status.HistoryTrouble != ""))
 	errors := len(status.Problems)
 	for _, problem := range status.Problems {
@@ -169,6 +172,7 @@ func collectStack(gauge gaugeFunc, stack kargo.StackStatus) {
 	revision := stack.Revision.Short()
 	gauge(stackInfo, 1, stack.Name, revision, string(stack.Health), strconv.FormatBool(stack.InSync))
 	gauge(stackCondition, truth(stack.InSync), stack.Name, "in_sync")
+	gauge(stoppedGauge, truth(stack.Stop != nil), stack.Name)
 	for _, health := range []kargo.Health{kargo.HealthHealthy, kargo.HealthProgressing, kargo.HealthDegraded} {
 		gauge(stackCondition, truth(stack.Health == health), stack.Name, string(health))
 	}

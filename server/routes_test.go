@@ -14,8 +14,20 @@ import (
 
 type idle struct{}
 
-func (idle) Status() kargo.Status                                { return kargo.Status{} }
-func (idle) Preview(context.Context) (kargo.Preview, error)      { return kargo.Preview{}, nil }
+func (idle) Status() kargo.Status                           { return kargo.Status{} }
+func (idle) Preview(context.Context) (kargo.Preview, error) { return kargo.Preview{}, nil }
+func (idle) Hold(context.Context, string, kargo.Stop) error { panic("held without permission") }
+func (idle) Rollback(context.Context, string, string, kargo.Stop) error {
+	panic("rolled back without permission")
+}
+func (idle) Release(context.Context, string, kargo.Person, string) error {
+	panic("released without permission")
+}
+func (idle) Suspend(context.Context, kargo.Stop) error          { panic("suspended without permission") }
+func (idle) Resume(context.Context, kargo.Person, string) error { panic("resumed without permission") }
+func (idle) PreviewRollback(context.Context, string, string) (kargo.Preview, error) {
+	panic("planned without permission")
+}
 func (idle) Nudge(string)                                        { panic("nudged without permission") }
 func (idle) Approve(string, kargo.Person) error                  { panic("approved without permission") }
 func (idle) Retry(string, kargo.Person)                          { panic("retried without permission") }

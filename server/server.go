@@ -41,6 +41,15 @@ type Controller interface {
 	// person. It lifts no hold of another plan. The error is a Conflict if that
 	// plan is not the pending one.
 	Approve(plan string, by kargo.Person) error
+	// Hold, Rollback, Release, Suspend and Resume do what a person decides, between
+	// two rounds. The error is Invalid if it does not fit what there is.
+	Hold(ctx context.Context, stack string, stop kargo.Stop) error
+	Rollback(ctx context.Context, stack, to string, stop kargo.Stop) error
+	Release(ctx context.Context, stack string, by kargo.Person, why string) error
+	Suspend(ctx context.Context, stop kargo.Stop) error
+	Resume(ctx context.Context, by kargo.Person, why string) error
+	// PreviewRollback returns the plan that Rollback would lead to.
+	PreviewRollback(ctx context.Context, stack, to string) (kargo.Preview, error)
 	// Retry makes the next round send a stack's failed rendering again.
 	Retry(stack string, by kargo.Person)
 	// Adopt makes the next round take over objects of a stack's names that have
@@ -122,6 +131,11 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/approve", needsToken, s.approve},
 		{"POST /api/v1/retry", needsToken, s.retry},
 		{"POST /api/v1/adopt", needsToken, s.adopt},
+		{"POST /api/v1/hold", needsToken, s.ordered(s.hold)},
+		{"POST /api/v1/rollback", needsToken, s.ordered(s.rollback)},
+		{"POST /api/v1/release", needsToken, s.ordered(s.release)},
+		{"POST /api/v1/suspend", needsToken, s.ordered(s.suspend)},
+		{"POST /api/v1/resume", needsToken, s.ordered(s.resume)},
 
 		{"GET /{$}", needsToken, s.overviewPage},
 		{"GET /deployments", needsToken, s.deploymentsPage},

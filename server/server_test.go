@@ -45,6 +45,36 @@ func (l *loop) Retry(stack string, by kargo.Person) { l.remember(by.Did("retry: 
 
 func (l *loop) Adopt(stack string, by kargo.Person) { l.remember(by.Did("adopt: " + stack)) }
 
+func (l *loop) Hold(_ context.Context, stack string, stop kargo.Stop) error {
+	l.remember("hold " + stack + " " + stop.String())
+	return l.err
+}
+
+func (l *loop) Rollback(_ context.Context, stack, to string, stop kargo.Stop) error {
+	l.remember("rollback " + stack + " to " + to + " " + stop.String())
+	return l.err
+}
+
+func (l *loop) PreviewRollback(_ context.Context, stack, to string) (kargo.Preview, error) {
+	l.remember("plan of rollback " + stack + " to " + to)
+	return l.preview, l.err
+}
+
+func (l *loop) Release(_ context.Context, stack string, by kargo.Person, why string) error {
+	l.remember(by.Did("release "+stack) + ": " + why)
+	return l.err
+}
+
+func (l *loop) Suspend(_ context.Context, stop kargo.Stop) error {
+	l.remember(stop.Suspended())
+	return l.err
+}
+
+func (l *loop) Resume(_ context.Context, by kargo.Person, why string) error {
+	l.remember(by.Did("resume") + ": " + why)
+	return l.err
+}
+
 func (l *loop) remember(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
