@@ -104,6 +104,8 @@ var notCompared = map[string]bool{
 	"TaskTemplate.Placement.Platforms": true,
 	// Repeats the image.
 	"Labels." + kargo.LabelImage: true,
+	// Marks the volumes that a service makes. A service does not restart for it.
+	"TaskTemplate.ContainerSpec.Mounts[].VolumeOptions.Labels." + kargo.LabelInstance: true,
 	// Names the revision that changed the service last. It must never cause a change.
 	"Labels." + kargo.LabelRevision: true,
 }

@@ -63,19 +63,25 @@ func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) decision 
 	if next == nil {
 		next = map[string]string{}
 	}
-	for _, key := range strings.Fields(node.Spec.Labels[record]) {
+	ours := strings.Fields(node.Spec.Labels[record])
+	for _, key := range ours {
 		delete(next, key)
 	}
 	delete(next, record)
-	for key, value := range wanted {
-		if other := m.labelOwner(node, key); other != "" && node.Spec.Labels[key] != value {
-			return toHold(kargo.Hold{Kind: kargo.KindNode, Name: node.Hostname, Until: kargo.UntilOutside,
-				Reason: fmt.Sprintf("label %s belongs to the Kargo instance %s", key, other)})
+	var managed []string
+	for _, key := range slices.Sorted(maps.Keys(wanted)) {
+		value, exists := node.Spec.Labels[key]
+		switch isOthers := exists && !slices.Contains(ours, key); {
+		case isOthers && value == wanted[key]:
+			continue // is as wanted, and stays theirs
+		case isOthers:
+			return toHold(kargo.Hold{Kind: kargo.KindNode, Name: node.Hostname, Until: kargo.UntilOutside, Reason: m.labelOfOthers(node, key)})
 		}
-		next[key] = value
+		next[key] = wanted[key]
+		managed = append(managed, key)
 	}
-	if len(wanted) > 0 {
-		next[record] = strings.Join(slices.Sorted(maps.Keys(wanted)), " ")
+	if len(managed) > 0 {
+		next[record] = strings.Join(managed, " ")
 	}
 	if maps.Equal(next, node.Spec.Labels) {
 		return asItShouldBe()
@@ -83,6 +89,15 @@ func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) decision 
 	spec := node.Spec
 	spec.Labels = next
 	return toChange(kargo.UpdateNode(node, spec, "labels: "+m.labelDifferences(node.Spec.Labels, next, record)))
+}
+
+// labelOfOthers returns why a label that exists is not changed: no note on the node
+// says that this instance set it.
+func (m maker) labelOfOthers(node kargo.LiveNode, key string) string {
+	if other := m.labelOwner(node, key); other != "" {
+		return fmt.Sprintf("label %s belongs to the Kargo instance %s", key, other)
+	}
+	return fmt.Sprintf("label %s exists and is not Kargo's; to let Kargo manage it, remove it: docker node update --label-rm %s %s", key, key, node.Hostname)
 }
 
 // labelOwner returns the other instance that manages a label of a node, or "".

@@ -65,11 +65,16 @@ func TestNodeLabels(t *testing.T) {
 			left:  pairs("rack", "7"),
 		},
 		{
-			name:   "a label that somebody else set becomes Kargo's when a variable names it",
+			name:   "a label that somebody else set to the wanted value stays theirs",
 			nodes:  []kargo.LiveNode{node("worker-0", "zone", "a")},
 			wanted: []kargo.NodeLabels{variable("WORKER_0_LABELS", "zone", "a")},
-			want:   "update node worker-0: labels: managed by Kargo: (none) -> \"zone\"\n",
-			left:   pairs("zone", "a", ours, "zone"),
+			want:   "nothing to do\n",
+		},
+		{
+			name:   "a label that somebody else set is not changed",
+			nodes:  []kargo.LiveNode{node("worker-0", "zone", "b")},
+			wanted: []kargo.NodeLabels{variable("WORKER_0_LABELS", "zone", "a", "rack", "7")},
+			want:   "hold node worker-0: label zone exists and is not Kargo's; to let Kargo manage it, remove it: docker node update --label-rm zone worker-0\n",
 		},
 		{
 			name:   "a label of another instance is not changed",

@@ -40,7 +40,7 @@ func (m maker) obstacles(stack kargo.Stack, o stackObjects) []kargo.Hold {
 			}
 		}
 	}
-	return slices.Concat(holds, o.networks.holds(), o.configs.holds())
+	return slices.Concat(holds, o.networks.holds(), o.configs.holds(), m.strangers(stack))
 }
 
 // network decides on one network of a stack.

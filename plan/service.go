@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -226,6 +228,30 @@ func (m maker) stamp(stack kargo.Stack, spec swarm.ServiceSpec) swarm.ServiceSpe
 		labels[kargo.LabelProtect] = "true" // the variable is gone when the stack is
 	}
 	spec.Labels = labels
+	return m.stampVolumes(spec)
+}
+
+// stampVolumes returns the spec with the mark of ownership on the volumes that the
+// service makes on its nodes.
+func (m maker) stampVolumes(spec swarm.ServiceSpec) swarm.ServiceSpec {
+	if spec.TaskTemplate.ContainerSpec == nil || len(spec.TaskTemplate.ContainerSpec.Mounts) == 0 {
+		return spec
+	}
+	container := *spec.TaskTemplate.ContainerSpec // the spec belongs to the caller
+	container.Mounts = slices.Clone(container.Mounts)
+	for i, volume := range container.Mounts {
+		if volume.Type != mount.TypeVolume || volume.VolumeOptions == nil {
+			continue
+		}
+		marked := *volume.VolumeOptions
+		marked.Labels = maps.Clone(marked.Labels)
+		if marked.Labels == nil {
+			marked.Labels = map[string]string{}
+		}
+		marked.Labels[kargo.LabelInstance] = m.Instance
+		container.Mounts[i].VolumeOptions = &marked
+	}
+	spec.TaskTemplate.ContainerSpec = &container
 	return spec
 }
 
