@@ -90,8 +90,8 @@ func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
 	m.api = m.engine.Client()
 	client := swarm.New(m.engine.Client())
 	m.parts.Swarm, m.parts.Watcher = client, client
-	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "kargo-web_foreign",
-		Labels: map[string]string{kargo.LabelNamespace: "kargo-web"}},
+	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "other_foreign",
+		Labels: map[string]string{kargo.LabelNamespace: "other"}},
 		TaskTemplate: dockerswarm.TaskSpec{ContainerSpec: &dockerswarm.ContainerSpec{Image: "app:1"}}})
 	return m
 }

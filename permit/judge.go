@@ -16,10 +16,9 @@ import (
 // Judge has the last word on the changes of one plan, beside the objects that
 // exist. It changes nothing, and several may use it at once.
 type Judge struct {
-	policy Policy
-	in     Input
-	// configs has the labels of the configs that exist, by name.
-	configs map[string]map[string]string
+	policy  Policy
+	in      Input
+	configs liveLabels
 	// networks has the networks that exist, by name.
 	networks map[string]kargo.LiveNetwork
 	// names has, by network and name, the services of others that answer to it.
@@ -32,7 +31,7 @@ type Judge struct {
 // NewJudge returns the judge of the changes that a plan makes to what was seen.
 func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	j := &Judge{
-		policy: policy, in: in, configs: map[string]map[string]string{}, networks: map[string]kargo.LiveNetwork{},
+		policy: policy, in: in, configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
 		names: map[[2]string]string{}, nodes: map[string]kargo.LiveNode{},
 	}
 	foreign := map[string]bool{}
@@ -43,9 +42,7 @@ func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	}
 	for _, config := range live.Configs {
 		note(config.Labels)
-		if !config.Secret {
-			j.configs[config.Name] = config.Labels
-		}
+		j.configs[config.Key()] = config.Labels
 	}
 	for _, network := range live.Networks {
 		note(network.Labels)

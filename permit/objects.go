@@ -18,21 +18,21 @@ func (e *examiner) objects(container *swarm.ContainerSpec, say say) {
 		})
 	}
 	for _, config := range container.Configs {
-		if !own(false, config.ConfigName) && !e.running(config.ConfigName) {
+		if !own(false, config.ConfigName) && !e.running(kargo.KindConfig, config.ConfigName) {
 			say("external-configs", config.ConfigName, "uses the external config "+config.ConfigName, "configs", config.ConfigName)
 		}
 	}
 	for _, secret := range container.Secrets {
-		if !own(true, secret.SecretName) {
+		if !own(true, secret.SecretName) && !e.running(kargo.KindSecret, secret.SecretName) {
 			say("external-secrets", secret.SecretName, "uses the external secret "+secret.SecretName, "secrets", secret.SecretName)
 		}
 	}
 }
 
-// running reports whether a config exists in Swarm and belongs to the stack: a
-// service that was taken over keeps the configs whose content is the wanted one.
-func (e *examiner) running(config string) bool {
-	labels, exists := e.configs[config]
+// running reports whether a config or secret exists in Swarm and belongs to the
+// stack: a service that was taken over keeps those that it has.
+func (e *examiner) running(kind kargo.Kind, name string) bool {
+	labels, exists := e.configs[kargo.ObjectKey{Kind: kind, Name: name}]
 	owner := labels[kargo.LabelInstance]
 	return exists && labels[kargo.LabelNamespace] == e.stack.Namespace() && (owner == "" || owner == e.in.Instance)
 }

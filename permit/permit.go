@@ -124,11 +124,15 @@ func (f finding) key() string { return f.rule + " " + f.value + " " + f.what }
 type examiner struct {
 	in       Input
 	stack    *kargo.Stack
-	rendered map[string]bool              // paths of the merged configuration, with the folders above them
-	configs  map[string]map[string]string // labels of the configs that exist, by name; nil where that is not known
+	rendered map[string]bool // paths of the merged configuration, with the folders above them
+	configs  liveLabels
 }
 
-func newExaminer(in Input, stack *kargo.Stack, configs map[string]map[string]string) *examiner {
+// liveLabels are the labels of the configs and secrets that exist; nil where that is
+// not known.
+type liveLabels map[kargo.ObjectKey]map[string]string
+
+func newExaminer(in Input, stack *kargo.Stack, configs liveLabels) *examiner {
 	return &examiner{in: in, stack: stack, rendered: withFolders(in.Files), configs: configs}
 }
 

@@ -23,6 +23,7 @@ func TestS42_ANamespaceIsNotShared(t *testing.T) {
 		}
 	}
 	other := map[string]string{kargo.LabelInstance: "other"}
+	otherWeb := map[string]string{kargo.LabelInstance: "other", kargo.LabelNamespace: "kargo-web"}
 	otherStack := map[string]string{kargo.LabelInstance: "other", kargo.LabelNamespace: "kargo-web_b"}
 	for _, test := range []struct {
 		name  string
@@ -30,11 +31,11 @@ func TestS42_ANamespaceIsNotShared(t *testing.T) {
 		adopt bool
 		want  string
 	}{
-		{"a service of another instance", cluster(theirs("kargo-web_x", other)), true,
+		{"a service of another instance", cluster(theirs("kargo-web_x", otherWeb)), true,
 			"hold service kargo-web_x: lies in the namespace of the stack, belongs to the Kargo instance other\n"},
 		{"a service of nobody", cluster(theirs("kargo-web_x", nil)), false,
 			"hold service kargo-web_x: lies in the namespace of the stack, exists and is not Kargo's; set WEB_ADOPT=true to take it over\n"},
-		{"a service of nobody, where the stack takes over", cluster(theirs("kargo-web_x", nil)), true, "create service kargo-web_a: new\n"},
+		{"a service of nobody, where the stack takes over", cluster(theirs("kargo-web_x", map[string]string{kargo.LabelNamespace: "kargo-web"})), true, "create service kargo-web_a: new\n"},
 		{"a service of a stack with a longer name", cluster(theirs("kargo-web_b_x", otherStack)), false, "create service kargo-web_a: new\n"},
 		{"a volume that somebody mounts", cluster(theirs("ops", nil, mounting("kargo-web_data"))), false,
 			"hold service ops: mounts the volume kargo-web_data, which has the form of the stack's own, and is not Kargo's\n"},
