@@ -10,7 +10,8 @@ import (
 )
 
 // FuzzRender looks for a workspace that makes rendering panic, differ from one
-// time to the next, or answer nothing without saying why.
+// time to the next, answer nothing without saying why, or depend on whether the
+// files are validated together.
 func FuzzRender(f *testing.F) {
 	for _, archive := range golden.Archives(f, "testdata/*.txtar") {
 		f.Add(txtar.Format(archive))
@@ -18,7 +19,7 @@ func FuzzRender(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		ws := workspace(txtar.Parse(data))
 		stacks, problems := render.Render(ws)
-		again, problemsAgain := render.Render(ws)
+		again, _, problemsAgain := render.Each(ws, nil)
 		if problems.Err() == nil && len(stacks) != len(ws.Env.List("STACKS")) {
 			t.Errorf("%d stacks and no problem", len(stacks))
 		}

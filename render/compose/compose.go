@@ -13,6 +13,9 @@
 package compose
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/docker/cli/cli/compose/types"
 
 	"kargo"
@@ -22,21 +25,44 @@ import (
 // what they hold together, so that a hostile workspace cannot exhaust the
 // memory of the controller.
 type Reader struct {
-	report *Report
-	budget budget
+	report   *Report
+	budget   budget
+	together *together
+	names    []string // of the workspace's files, sorted
 }
 
-// NewReader returns a reader that reports to report.
-func NewReader(report *Report) *Reader { return &Reader{report: report} }
+// NewReader returns a reader of one workspace that reports to report.
+func NewReader(ws kargo.Workspace, report *Report) *Reader {
+	return &Reader{report: report, names: slices.Sorted(maps.Keys(ws.Files))}
+}
+
+// ValidateTogether makes the reader validate many files at once, which is much
+// faster. What it reads then counts only if Valid returns true; which file is
+// wrong, only a reader that validates each by itself can tell.
+func (r *Reader) ValidateTogether() { r.together = &together{document: map[string]any{}} }
+
+// Valid reports whether the files read so far are valid, except for those whose
+// errors were reported.
+func (r *Reader) Valid() bool {
+	if r.together == nil {
+		return true
+	}
+	r.together.validate()
+	return !r.together.invalid
+}
 
 // Read reads a stack of the workspace as the stack sees it (kargo.Workspace.For).
 // The entries are those of <STACK>_STACK, in order: each has a file,
 // deploy/<entry>.yml, and may have an extension. A stack directory has no
-// entries. Read returns nil where it reported an error.
+// entries. Read returns nil where it reported an error, and for all stacks after
+// the one that made the workspace too large.
 func (r *Reader) Read(ws kargo.Workspace, stack string, entries []string) *Configuration {
+	if r.budget.exceeded {
+		return nil
+	}
 	s := &reading{
 		ws: ws, report: r.report, budget: &r.budget, stack: stack, entries: entries,
-		tree: newTree(ws, r.report), conditions: map[dependency]kargo.NeedCondition{},
+		together: r.together, tree: newTree(ws, r.names, r.report), conditions: map[dependency]kargo.NeedCondition{},
 	}
 	before := r.report.Errors()
 	for _, stage := range stages {
@@ -59,6 +85,8 @@ type reading struct {
 	stack   string
 	entries []string
 	tree    *Tree
+	// together is nil where each file is validated by itself.
+	together *together
 
 	files      []*File // lowest first
 	conditions map[dependency]kargo.NeedCondition

@@ -67,7 +67,7 @@ func refuseHome(s *reading, f *File, service string) {
 // load loads each file alone, for only so can an error be attributed to its
 // file, and merges the results into one configuration.
 func load(s *reading) {
-	l := loading{directory: s.tree.Directory(), env: s.ws.Env, report: s.report}
+	l := loading{directory: s.tree.Directory(), env: s.ws.Env, report: s.report, together: s.together}
 	before := s.report.Errors()
 	loaded := make([]*types.Config, 0, len(s.files))
 	for _, f := range s.files {
@@ -89,6 +89,7 @@ type loading struct {
 	directory string // where relative paths start
 	env       kargo.Environment
 	report    *Report
+	together  *together // nil where each file is validated by itself
 }
 
 // objects loads the merged declarations of networks, volumes, configs and
@@ -117,6 +118,11 @@ const maxErrors = 50
 // alone loads one file; nil where it has errors. The loader stops at its first
 // error, so the offending part is removed and the rest is tried again.
 func (l loading) alone(f *File) *types.Config {
+	if l.together != nil {
+		if config := l.unvalidated(f); config != nil {
+			return config
+		}
+	}
 	dict := copyValue(f.dict).(map[string]any)
 	for range maxErrors {
 		config, err := l.run([]types.ConfigFile{{Filename: f.Path, Config: dict}})

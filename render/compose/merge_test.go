@@ -83,7 +83,7 @@ func TestFilesMergeAsDockerMergesThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		report := &compose.Report{}
-		ours := compose.NewReader(report).Read(ws, "web", entries)
+		ours := compose.NewReader(ws, report).Read(ws, "web", entries)
 		if ours == nil {
 			t.Fatal(report.Problems())
 		}

@@ -2,7 +2,6 @@ package compose
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -16,14 +15,15 @@ import (
 type Tree struct {
 	root      string // absolute
 	files     map[string]kargo.File
+	names     []string // of files, sorted
 	report    *Report
 	directory string          // where relative paths of the stack start
 	used      map[string]bool // by path below root
 }
 
-func newTree(ws kargo.Workspace, report *Report) *Tree {
+func newTree(ws kargo.Workspace, names []string, report *Report) *Tree {
 	return &Tree{
-		root: path.Clean(ws.Root), files: ws.Files, report: report,
+		root: path.Clean(ws.Root), files: ws.Files, names: names, report: report,
 		directory: path.Join(ws.Root, "deploy"), used: map[string]bool{},
 	}
 }
@@ -51,7 +51,7 @@ func (t *Tree) File(at kargo.Place, name string) (string, kargo.File, bool) {
 	}
 	file, ok := t.files[inside]
 	if !ok {
-		t.report.Fail(at, spelling.DidYouMean(inside, slices.Sorted(maps.Keys(t.files))), "there is no file %s", inside)
+		t.report.Fail(at, spelling.DidYouMean(inside, t.names), "there is no file %s", inside)
 		return "", kargo.File{}, false
 	}
 	t.Use(inside)
@@ -88,9 +88,24 @@ func (t *Tree) Inside(host string) (string, bool) {
 // Under returns the files at a path below the root, in order: the file itself,
 // or all files of the folder. Files in state folders are left out.
 func (t *Tree) Under(source string) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(t.files)), func(name string) bool {
-		return kargo.IsState(name) || source != "." && name != source && !strings.HasPrefix(name, source+"/")
-	})
+	var found []string
+	if _, isFile := t.files[source]; isFile && !kargo.IsState(source) {
+		found = append(found, source)
+	}
+	folder := source + "/"
+	if source == "." {
+		folder = ""
+	}
+	first, _ := slices.BinarySearch(t.names, folder)
+	for _, name := range t.names[first:] {
+		if !strings.HasPrefix(name, folder) {
+			break
+		}
+		if !kargo.IsState(name) {
+			found = append(found, name)
+		}
+	}
+	return found
 }
 
 // Get returns a file by its path below the root.

@@ -1,0 +1,98 @@
+package render_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"kargo"
+	"kargo/render"
+)
+
+// bigWorkspace is a workspace of so many stacks, of two services each. All read
+// one variable of their own, and one that they share.
+func bigWorkspace(stacks int) kargo.Workspace {
+	env, files := kargo.Environment{"SHARED": "shared value"}, map[string]string{}
+	for i := range stacks {
+		stack := fmt.Sprintf("s%04d", i)
+		var services []string
+		for _, part := range []string{"web", "db"} {
+			name := stack + "-" + part
+			services = append(services, name)
+			files["deploy/"+name+".yml"] = strings.ReplaceAll(typicalFile, "NAME", name)
+			env[kargo.EnvName(name)+"_TAG"] = "1.2.3"
+			files["configs/"+name+".conf"] = "listen 80; # " + name
+		}
+		env["STACKS"] += stack + " "
+		env[kargo.EnvName(stack)+"_STACK"] = strings.Join(services, " ")
+		env[kargo.EnvName(stack)+"_LEVEL"] = "info"
+	}
+	for name, value := range env {
+		files[".env"] += fmt.Sprintf("%s=%q\n", name, value)
+	}
+	return tree(env, files)
+}
+
+const typicalFile = `services:
+  NAME:
+    image: registry.example/team/app:${SHARED_TAG:-7}
+    environment:
+      SHARED: ${SHARED}
+      LEVEL: ${LEVEL:-debug}
+      A: "1"
+      B: "2"
+    command: [serve, --port, "80"]
+    volumes:
+      - data-NAME:/data
+      - ../configs/NAME.conf:/etc/app.conf:ro
+    networks: [default]
+    healthcheck: {test: [CMD, "true"], interval: 5s}
+    deploy:
+      labels:
+        traefik.enable: "true"
+        traefik.http.routers.NAME.rule: Host(` + "`NAME.example`" + `)
+        traefik.http.services.NAME.loadbalancer.server.port: "80"
+      resources: {limits: {memory: 128M}}
+      update_config: {order: start-first}
+volumes:
+  data-NAME:
+`
+
+func BenchmarkRender(b *testing.B) {
+	for _, stacks := range []int{10, 100, 1000} {
+		ws := bigWorkspace(stacks)
+		b.Run(fmt.Sprintf("all of %d stacks", stacks), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				rendered, problems := render.Render(ws)
+				if len(rendered) != stacks || problems.Err() != nil {
+					b.Fatal(len(rendered), problems)
+				}
+			}
+		})
+	}
+}
+
+// What a rendering costs must grow with the number of stacks and no faster: four
+// times as many may allocate 4.5 times as much.
+func TestCostGrowsWithTheStacks(t *testing.T) {
+	const few, many = 50, 200
+	cost := func(stacks int) (bytes, allocations float64) {
+		ws := bigWorkspace(stacks)
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		if _, problems := render.Render(ws); problems.Err() != nil {
+			t.Fatal(problems.Err())
+		}
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc - before.TotalAlloc), float64(after.Mallocs - before.Mallocs)
+	}
+	fewBytes, fewAllocations := cost(few)
+	manyBytes, manyAllocations := cost(many)
+	if manyBytes > 4.5*fewBytes || manyAllocations > 4.5*fewAllocations {
+		t.Errorf("%d stacks take %.0f bytes in %.0f allocations, %d stacks %.0f in %.0f",
+			few, fewBytes, fewAllocations, many, manyBytes, manyAllocations)
+	}
+}
