@@ -30,7 +30,7 @@ func Diff(live, desired swarm.ServiceSpec, mask kargo.Mask) []string {
 }
 
 // difference is one field in which two specs differ, and its line in the plan.
-type difference struct{ path, text string }
+type difference struct{ path, text, before, after string }
 
 func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference {
 	if clearlySame(live, desired) {
@@ -44,7 +44,7 @@ func differences(live, desired swarm.ServiceSpec, mask kargo.Mask) []difference 
 	var all []difference
 	compare("", was, is, func(path string, a, b any) {
 		before, after := showBoth(path, a, b, mask)
-		all = append(all, difference{path, path + ": " + before + " -> " + after})
+		all = append(all, difference{path, path + ": " + before + " -> " + after, before, after})
 	})
 	return all
 }

@@ -138,6 +138,15 @@ func (c comparison) reason() string {
 	return strings.Join(texts, "; ")
 }
 
+// fields returns the differences one by one.
+func (c comparison) fields() []kargo.FieldChange {
+	fields := make([]kargo.FieldChange, 0, len(c.different))
+	for _, d := range c.different {
+		fields = append(fields, kargo.FieldChange{Path: d.path, Before: d.before, After: d.after})
+	}
+	return fields
+}
+
 // holdUntil holds the update of the service.
 func (c comparison) holdUntil(until kargo.Until, reason string) decision {
 	return toHold(serviceHold(c.stack, c.live.Name, until, reason))
@@ -181,6 +190,8 @@ func (m maker) update(c comparison) decision {
 	spec := image.into(c.spec)
 	spec.TaskTemplate.ForceUpdate = c.live.Spec.TaskTemplate.ForceUpdate
 	update := kargo.UpdateService(c.stack.Name, c.live, spec, c.reason())
+	update.Fields = c.fields()
+	_, update.Back = m.standIns[c.stack.Name]
 	update.Digest, update.Image, update.Unresolved = c.digest, image.resolved, image.unresolved
 	if m.isDrift(c.live.Name, c.live.Update, c.digest) {
 		update.Drifted, update.Repairs = c.live.Updated, true

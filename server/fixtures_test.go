@@ -44,7 +44,8 @@ func healthyStacks() []kargo.StackStatus {
 var rolledOut = []kargo.Change{
 	{Action: kargo.Create, Kind: kargo.KindConfig, Stack: "maps", Name: "maps_styles-1f3870be", Reason: "new"},
 	{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis",
-		Reason: `TaskTemplate.ContainerSpec.Image: "redis:7.2-alpine" -> "redis:7.4-alpine"`},
+		Reason: `TaskTemplate.ContainerSpec.Image: "redis:7.2-alpine" -> "redis:7.4-alpine"`,
+		Fields: []kargo.FieldChange{{Path: "TaskTemplate.ContainerSpec.Image", Before: `"redis:7.2-alpine"`, After: `"redis:7.4-alpine"`}}},
 	{Action: kargo.Create, Kind: kargo.KindService, Stack: "maps", Name: "maps_tileserver", Reason: "new"},
 	{Action: kargo.Remove, Kind: kargo.KindConfig, Stack: "maps", Name: "maps_styles-77aa01be", Reason: "no longer used"},
 }

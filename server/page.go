@@ -169,20 +169,21 @@ func tone(word any) string {
 	return "idle"
 }
 
-// line is a change or hold of a plan, in the plan's own words.
+// line is a change or hold of a plan, in the words of compose files.
 type line struct {
-	Tone string // of the mark
-	Mark string
-	Text string
+	Tone  string // of the mark
+	Mark  string
+	Text  string
+	Swarm string // the same with Swarm's own names and paths
 }
 
 func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 	var lines []line
 	for _, change := range changes {
-		lines = append(lines, line{string(change.Action), marks[change.Action], change.String()})
+		lines = append(lines, line{string(change.Action), marks[change.Action], change.Title() + "  " + strings.Join(change.Words(), "; "), change.String()})
 	}
 	for _, hold := range held {
-		lines = append(lines, line{"hold", "‖", hold.String()})
+		lines = append(lines, line{"hold", "‖", hold.String(), ""})
 	}
 	return lines
 }

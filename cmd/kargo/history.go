@@ -247,7 +247,7 @@ func printHooks(out screen, hooks []kargo.HookRun) {
 	}
 }
 
-func printDeployment(out screen, d kargo.Deployment, _ bool) error {
+func printDeployment(out screen, d kargo.Deployment, wide bool) error {
 	out.line("%s %d of %s", deploymentWord(d), d.Number, d.Revision)
 	printCommits(out, d)
 	if d.Revision.Signer != "" {
@@ -262,7 +262,7 @@ func printDeployment(out screen, d kargo.Deployment, _ bool) error {
 	}
 	if !d.Kind.IsNote() {
 		out.line("")
-		printChanges(out, d)
+		printChanges(out, d, wide)
 	}
 	printHooks(out, d.Hooks)
 	if d.Err != "" {
@@ -305,9 +305,15 @@ func printCommits(out screen, d kargo.Deployment) {
 	}
 }
 
-func printChanges(out screen, d kargo.Deployment) {
+func printChanges(out screen, d kargo.Deployment, wide bool) {
 	for _, change := range d.Changes {
-		out.line("%s", change)
+		if wide {
+			out.line("%s", change)
+			continue
+		}
+		for line := range strings.Lines(change.InWords()) {
+			out.line("%s", strings.TrimRight(line, "\n"))
+		}
 	}
 	if d.UnderWay != nil {
 		out.line("under way: %s", d.UnderWay)

@@ -130,7 +130,12 @@ func showPreview(cmd *cobra.Command, output output, preview kargo.Preview) error
 	if refused != nil && next.Empty() && len(next.Held) == 0 {
 		return refused
 	}
-	shown := output.show(cmd, planDocument(next), func(out screen) error { return printPlan(out.out, next) },
+	shown := output.show(cmd, planDocument(next), func(out screen) error {
+		if output == outputWide {
+			return printPlan(out.out, next, next.String())
+		}
+		return printPlan(out.out, next, next.InWords())
+	},
 		func() []string { return []string{next.ID()} })
 	return errors.Join(shown, refused)
 }
@@ -144,8 +149,9 @@ func (s *sourceFlags) readSource(ctx context.Context) (compile.Desired, error) {
 	return s.readHead(ctx, source)
 }
 
-func printPlan(out io.Writer, next kargo.Plan) error {
-	if _, err := fmt.Fprint(out, next); err != nil {
+// printPlan prints a plan as text, and what it comes to.
+func printPlan(out io.Writer, next kargo.Plan, text string) error {
+	if _, err := fmt.Fprint(out, text); err != nil {
 		return err
 	}
 	if next.Empty() && len(next.Held) == 0 {

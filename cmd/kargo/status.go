@@ -276,7 +276,9 @@ func printPending(out screen, pending kargo.PlanText) {
 	out.line("\nPending:")
 	approvable := false
 	for _, change := range pending.Changes {
-		out.line("  %s", change)
+		for line := range strings.Lines(change.InWords()) {
+			out.line("  %s", strings.TrimRight(line, "\n"))
+		}
 	}
 	for _, hold := range pending.Held {
 		out.line("  %s", hold)

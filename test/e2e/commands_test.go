@@ -76,7 +76,7 @@ func TestDeployTouchesTheNamedStackOnly(t *testing.T) {
 		if strings.Contains(out, "dbs_redis:") {
 			t.Errorf("redis was touched:\n%s", out)
 		}
-		p.want(0, "(?s)deploy web .*deploy dbs", "history")
+		p.want(0, "(?s)deploy web .*deploy dbs", "history", "-o", "wide")
 	})
 }
 
@@ -238,7 +238,7 @@ func TestUseKeepsTheStateOfEachWorkspaceApart(t *testing.T) {
 	s.workspace().stack("apps", "kano").service("kano").write(t, other)
 	p.want(0, `merged configuration: \S+/.kargo-state/workspaces/\S+/.kargo\n$`, "use", other)
 	p.want(0, "stack apps is up", "deploy", "all")
-	if out := p.want(0, "deploy apps", "history"); strings.Contains(out, "deploy web") {
+	if out := p.want(0, "deploy apps", "history", "-o", "wide"); strings.Contains(out, "deploy web") {
 		t.Errorf("one workspace has the other's history:\n%s", out)
 	}
 	if _, err := os.Stat(filepath.Join(first, "deploy/site.yml")); err != nil {

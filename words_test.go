@@ -1,0 +1,50 @@
+package kargo_test
+
+import (
+	"strings"
+	"testing"
+
+	"kargo"
+)
+
+func TestChangesInWords(t *testing.T) {
+	change := func(fields ...string) kargo.Change {
+		c := kargo.Change{Action: kargo.Update, Kind: kargo.KindService, Stack: "shop", Name: "kargo-shop_web", Reason: "paths"}
+		for _, field := range fields {
+			path, values, _ := strings.Cut(field, ": ")
+			before, after, _ := strings.Cut(values, " -> ")
+			c.Fields = append(c.Fields, kargo.FieldChange{Path: path, Before: before, After: after})
+		}
+		return c
+	}
+	back := change(`TaskTemplate.ContainerSpec.Image: "shop:2" -> "shop:1"`)
+	back.Back = true
+	for _, c := range []struct {
+		change kargo.Change
+		want   string
+	}{
+		{change(`TaskTemplate.ContainerSpec.Image: "shop:1" -> "shop:2"`), `~ shop/web  image "shop:1" → "shop:2"`},
+		{change(`TaskTemplate.ContainerSpec.Env[GREETING]: "hello" -> "ciao"`), `~ shop/web  environment GREETING: "hello" → "ciao"`},
+		{change(`TaskTemplate.ContainerSpec.Env[NEW]: (none) -> "x"`), `~ shop/web  environment NEW: new, "x"`},
+		{change(`TaskTemplate.ContainerSpec.Env[OLD]: "x" -> (none)`), `~ shop/web  environment OLD: removed, was "x"`},
+		{change(`Mode.Replicated.Replicas: 2 -> 3`), `~ shop/web  replicas 2 → 3`},
+		{change(
+			"EndpointSpec.Ports[8107/80].PublishedPort: 8107 -> (none)", "EndpointSpec.Ports[8107/80].TargetPort: 80 -> (none)",
+			"EndpointSpec.Ports[8207/80].PublishedPort: (none) -> 8207", "EndpointSpec.Ports[8207/80].TargetPort: (none) -> 80",
+		), "~ shop/web  ports 8107:80 → 8207:80"},
+		{change("EndpointSpec.Ports[53/53/udp].PublishedPort: (none) -> 53"), "~ shop/web  ports 53:53/udp: new"},
+		{change(`TaskTemplate.ContainerSpec.Image: "a" -> "b"`, "Mode.Replicated.Replicas: 1 -> 2"),
+			"~ shop/web\n    image \"a\" → \"b\"\n    replicas 1 → 2"},
+		{change(`Labels.motd: "` + strings.Repeat("x", 100) + `" -> "y"`),
+			`~ shop/web  label motd: "` + strings.Repeat("x", 59) + `… (102 characters) → "y"`},
+		{change("UpdateConfig.Parallelism: 1 -> 2"), "~ shop/web  update_config Parallelism: 1 → 2"},
+		{back, "~ shop/web\n    goes back to what ran before\n    image \"shop:2\" → \"shop:1\""},
+		{kargo.Change{Action: kargo.Create, Kind: kargo.KindNetwork, Stack: "shop", Name: "kargo-shop_back", Reason: "new"}, "+ network kargo-shop_back  new"},
+		{kargo.Change{Action: kargo.Remove, Kind: kargo.KindService, Stack: "shop", Name: "kargo-shop_web", Reason: "no longer in the workspace"},
+			"- shop/web  no longer in the workspace"},
+	} {
+		if got := c.change.InWords(); got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
