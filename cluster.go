@@ -125,11 +125,19 @@ type Task struct {
 	// Message and Err are the task's own words. ExitCode is 0 while it runs.
 	Message, Err string
 	ExitCode     int
+	// Container is the id of the task's container; "" before there is one.
+	Container string
 	// Networks that the task is attached to, by name; by id where the network is
 	// removed.
 	Networks []string
 	Time     time.Time // when it was made
 	StateAt  time.Time // when it came into its state
+}
+
+// Probe is the result of one health check of a container.
+type Probe struct {
+	ExitCode int
+	Output   string // as the check wrote it; it may have secrets
 }
 
 // Ended reports whether the task has ended, with success or without.

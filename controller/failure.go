@@ -19,10 +19,10 @@ const logLines = 10
 func (r rollouts) fail(ctx context.Context, stack kargo.Stack, judgement plan.Judgement) {
 	reason := judgement.Reason
 	tasks := r.failedTasks(ctx, stack, r.memory.Rollouts[stack.Name].Since)
-	if len(tasks) > 0 && !strings.Contains(reason, lastWords(tasks[0])) {
-		reason += ": " + lastWords(tasks[0]) // Swarm itself names the task only
+	if len(tasks) > 0 && !strings.Contains(reason, lastWords(stack, tasks[0])) {
+		reason += ": " + lastWords(stack, tasks[0]) // Swarm itself names the task only
 	}
-	r.quarantine(stack, reason, judgement.Cause, r.words(ctx, tasks))
+	r.quarantine(stack, reason, judgement.Cause, r.words(ctx, stack, tasks))
 }
 
 // refused quarantines the rendering that a change belongs to, if Docker refuses the
@@ -128,14 +128,28 @@ func (r rollouts) failedTasks(ctx context.Context, stack kargo.Stack, since time
 	if err != nil {
 		r.parts.Log.Debug("cannot read the tasks of a failed stack", "stack", stack.Name, "error", err)
 	}
+	index := plan.NewIndex(*r.cluster)
 	return slices.DeleteFunc(tasks, func(task kargo.Task) bool {
-		return task.State != "failed" && task.State != "rejected" && task.Err == "" || task.Time.Before(since.Add(-time.Minute))
+		live, known := index.Service(task.Service)
+		failed := known && plan.HasFailed(live, task)
+		return !failed && task.State != "failed" && task.State != "rejected" && task.Err == "" || task.Time.Before(since.Add(-time.Minute))
 	})
 }
 
-// lastWords returns the error that a task ended with.
-func lastWords(task kargo.Task) string {
+// lastWords returns the error that a task of a stack ended with. Swarm stops an
+// unhealthy task, and says nothing of its health if the program then ends with 0.
+func lastWords(stack kargo.Stack, task kargo.Task) string {
+	check := healthCheck(stack, task)
+	if task.State == "complete" {
+		if check == nil {
+			return "ended by itself with exit code 0"
+		}
+		return "unhealthy, or ended by itself with exit code 0; " + check.String()
+	}
 	words := cmp.Or(task.Err, task.Message)
+	if check != nil && strings.Contains(words, "unhealthy") {
+		words += "; " + check.String()
+	}
 	if task.ExitCode != 0 {
 		words += fmt.Sprintf(" (exit code %d)", task.ExitCode)
 	}
@@ -144,13 +158,17 @@ func lastWords(task kargo.Task) string {
 
 // words returns the errors of the newest failed tasks, and the end of the log
 // of the last of them.
-func (r rollouts) words(ctx context.Context, tasks []kargo.Task) []string {
+func (r rollouts) words(ctx context.Context, stack kargo.Stack, tasks []kargo.Task) []string {
 	mask := r.view.mask(r.parts)
 	var words []string
 	for _, task := range tasks[:min(len(tasks), 3)] {
-		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(task))))
+		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(stack, task))))
 	}
-	if len(tasks) > 0 && tasks[0].State == "failed" {
+	if len(tasks) == 0 {
+		return nil
+	}
+	words = append(words, r.lastProbe(ctx, tasks[0])...)
+	if tasks[0].State == "failed" || tasks[0].State == "complete" {
 		words = append(words, r.logTail(ctx, tasks[0].ID)...)
 	}
 	return words

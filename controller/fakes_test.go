@@ -93,6 +93,7 @@ type cluster struct {
 	images       map[string]kargo.Image // what registries say
 	asked        []string               // images that they were asked for
 	version      uint64
+	probes       []kargo.Probe            // of every container
 	fail         func(kargo.Change) error // asked before each change
 	err          error                    // of looks
 	settling     bool                     // services made now do not run yet
@@ -137,6 +138,9 @@ func (c *cluster) list() []kargo.LiveService {
 	}
 	return all
 }
+
+// Probes returns those of the test.
+func (c *cluster) Probes(context.Context, string) ([]kargo.Probe, error) { return c.probes, nil }
 
 func (c *cluster) Apply(_ context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
 	for _, change := range plan.Changes {

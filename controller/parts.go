@@ -41,6 +41,9 @@ type Swarm interface {
 	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
 	// Images asks registries for the digests of image tags.
 	Images(ctx context.Context, names ...string) (map[string]kargo.Image, error)
+	// Probes returns the last health checks of a container, the newest first, if
+	// they can be read from here.
+	Probes(ctx context.Context, container string) ([]kargo.Probe, error)
 	// LogTail returns the end of a task's log.
 	LogTail(ctx context.Context, task string, lines int) ([]string, error)
 }

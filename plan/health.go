@@ -129,6 +129,10 @@ func hasFailed(service kargo.LiveService, task kargo.Task) bool {
 		task.State == "complete" && !mayFinish(service)
 }
 
+// HasFailed reports whether a task of a service has failed, also where it ended with
+// success though the service should run without end.
+func HasFailed(service kargo.LiveService, task kargo.Task) bool { return hasFailed(service, task) }
+
 // cannotStart reports whether a task that has not run yet has an error: no node
 // takes it, or its image cannot be pulled. Since engine 29 a task whose image
 // cannot be pulled stays in this state and tries again; older engines reject it.

@@ -296,6 +296,29 @@ func (c *Client) nameNodes(ctx context.Context, tasks []kargo.Task) error {
 	return nil
 }
 
+// Probes returns the last health checks of a container, the newest first. Swarm
+// does not keep them: only the engine does on which the container is or was. Of a
+// container of another node it returns nothing.
+func (c *Client) Probes(ctx context.Context, id string) ([]kargo.Probe, error) {
+	found, err := call(ctx, c, "ContainerInspect", func(ctx context.Context) (container.InspectResponse, error) {
+		return c.api.ContainerInspect(ctx, id)
+	})
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read health checks of container %s: %w", id, err)
+	}
+	if found.ContainerJSONBase == nil || found.State == nil || found.State.Health == nil {
+		return nil, nil
+	}
+	var probes []kargo.Probe
+	for _, result := range slices.Backward(found.State.Health.Log) {
+		probes = append(probes, kargo.Probe{ExitCode: result.ExitCode, Output: result.Output})
+	}
+	return probes, nil
+}
+
 // maxLog is how much of a log is read at most, in bytes.
 const maxLog = 16 << 10
 

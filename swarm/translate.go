@@ -172,7 +172,7 @@ func (n *names) task(task swarm.Task) kargo.Task {
 		translated.Namespace = spec.Labels[kargo.LabelNamespace]
 	}
 	if container := task.Status.ContainerStatus; container != nil {
-		translated.ExitCode = container.ExitCode
+		translated.ExitCode, translated.Container = container.ExitCode, container.ContainerID
 	}
 	for _, attachment := range task.NetworksAttachments {
 		name := attachment.Network.Spec.Name
