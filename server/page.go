@@ -3,9 +3,11 @@ package server
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,16 +26,20 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"duration":  duration,
 	"image":     image,
 	"lines":     planLines,
+	"notWell":   func(stacks []kargo.StackStatus) []kargo.StackStatus { return stacksBy(stacks, false) },
 	"open":      isOpen,
 	"stackNews": stackNews,
 	"textLines": textLines,
 	"timestamp": timestamp,
+	"tasks":     tasksOf,
 	"tone":      tone,
+	"well":      func(stacks []kargo.StackStatus) []kargo.StackStatus { return stacksBy(stacks, true) },
 }).ParseFS(pageFiles, "page/*.html"))
 
 // overview is what the first page shows.
 type overview struct {
 	kargo.Status
+	Title      string
 	Summary    summary
 	Errors     kargo.Problems
 	Warnings   kargo.Problems
@@ -64,7 +70,8 @@ type summary struct {
 
 func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 	status := s.Controller.Status()
-	view := overview{Status: status, Summary: summarize(status)}
+	summary := summarize(status)
+	view := overview{Status: status, Title: summary.Word + " – Kargo " + status.Instance, Summary: summary}
 	for _, problem := range status.Problems {
 		if problem.Warning {
 			view.Warnings = append(view.Warnings, problem)
@@ -82,6 +89,80 @@ func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Refresh", "30")
 	s.render(w, "overview.html", view)
+}
+
+// stacksBy returns the stacks that are well, or all others, the worst first.
+func stacksBy(stacks []kargo.StackStatus, well bool) []kargo.StackStatus {
+	var found []kargo.StackStatus
+	for _, state := range kargo.StackStates() {
+		if (state == kargo.StackWell) == well {
+			found = append(found, kargo.Status{Stacks: stacks}.InState(state)...)
+		}
+	}
+	return found
+}
+
+// tasksOf returns how many tasks of a stack run, of those that should.
+func tasksOf(stack kargo.StackStatus) string {
+	var running, desired uint64
+	for _, service := range stack.Services {
+		running, desired = running+service.Running, desired+service.Desired
+	}
+	return fmt.Sprintf("%d/%d", running, desired)
+}
+
+// stackView is what the page of a stack shows.
+type stackView struct {
+	Title   string
+	Stack   kargo.StackStatus
+	Changes []kargo.Change
+	Held    []kargo.Hold
+	History Deployments
+}
+
+const (
+	// searched is how many deployments are looked through for those of a stack, and
+	// mostOfStack how many of them its page shows.
+	searched    = 200
+	mostOfStack = 20
+)
+
+func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
+	status, name := s.Controller.Status(), r.PathValue("name")
+	at := slices.IndexFunc(status.Stacks, func(stack kargo.StackStatus) bool { return stack.Name == name })
+	if at < 0 {
+		notFound(w, r)
+		return
+	}
+	view := stackView{Stack: status.Stacks[at], Title: name + " " + string(status.Stacks[at].State()) + " – Kargo " + status.Instance}
+	for _, change := range status.Pending.Changes {
+		if change.Stack == name {
+			view.Changes = append(view.Changes, change)
+		}
+	}
+	for _, hold := range status.Pending.Held {
+		if hold.Stack == name {
+			view.Held = append(view.Held, hold)
+		}
+	}
+	deployments, err := s.History.Deployments(0, searched)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	for _, d := range deployments {
+		if len(view.History.Deployments) < mostOfStack && moved(d, name) {
+			view.History.Deployments = append(view.History.Deployments, d)
+		}
+	}
+	s.render(w, "stack.html", view)
+}
+
+// moved reports whether a deployment was about a stack.
+func moved(d kargo.Deployment, stack string) bool {
+	return slices.ContainsFunc(d.Stacks, func(s kargo.StackResult) bool { return s.Name == stack && s.Verdict != kargo.VerdictUnchanged }) ||
+		slices.ContainsFunc(d.Changes, func(c kargo.Change) bool { return c.Stack == stack }) ||
+		d.Kind.IsNote() && slices.Contains(strings.FieldsFunc(d.Note, func(r rune) bool { return r == ' ' || r == ',' || r == ':' }), stack)
 }
 
 // render writes a page, but only if all of it could be made.
@@ -145,13 +226,15 @@ func summarize(status kargo.Status) summary {
 	case !status.Ready():
 		return summary{"idle", "Starting", "No revision was applied yet."}
 	case len(failed) > 0:
-		return summary{"bad", "Failed", "The newest rendering did not start or did not stay up: " + strings.Join(failed, ", ") + "."}
+		return summary{"bad", "Failed", title(status.Sentence()) + "."}
 	case worst == kargo.HealthDegraded:
-		return summary{"bad", "Degraded", "At least one service does not run as it should."}
+		return summary{"bad", "Degraded", title(status.Sentence()) + "."}
+	case status.Suspended != nil:
+		return summary{"warn", "Suspended", title(status.Sentence()) + "."}
 	case pending > 0 || worst == kargo.HealthProgressing:
-		return summary{"busy", "Rolling out", count(pending, "change") + " to go."}
+		return summary{"busy", "Rolling out", title(status.Sentence()) + cond(pending > 0, "; "+count(pending, "change")+" to go", "") + "."}
 	case held > 0:
-		return summary{"warn", "Held back", count(held, "change") + " wait" + cond(held == 1, "s", "") + "."}
+		return summary{"warn", "Held back", title(status.Sentence()) + "."}
 	}
 	return summary{"good", "In sync", "What runs is what the repository says."}
 }
@@ -159,11 +242,13 @@ func summarize(status kargo.Status) summary {
 // tone returns the colour of a health or an outcome.
 func tone(word any) string {
 	switch word {
-	case kargo.HealthHealthy, kargo.OutcomeSucceeded:
+	case kargo.HealthHealthy, kargo.OutcomeSucceeded, kargo.StackWell:
 		return "good"
-	case kargo.HealthProgressing, kargo.OutcomeRunning, kargo.OutcomeProgressing:
+	case kargo.HealthProgressing, kargo.OutcomeRunning, kargo.OutcomeProgressing, kargo.StackProgressing:
 		return "busy"
-	case kargo.HealthDegraded, kargo.OutcomeFailed, kargo.OutcomeRefused:
+	case kargo.StackHeld, kargo.StackLeaving, kargo.StackOutOfSync:
+		return "warn"
+	case kargo.HealthDegraded, kargo.OutcomeFailed, kargo.OutcomeRefused, kargo.StackFailed, kargo.StackDegraded:
 		return "bad"
 	}
 	return "idle"

@@ -86,6 +86,7 @@ func TestPages(t *testing.T) {
 		{"troubled", "/", troubled(), nil},
 		{"starting", "/", starting(), func(s *server.Server) { s.History = records{} }},
 		{"rolling-out", "/", rolling, func(s *server.Server) { s.History = records{err: errors.New("the file is locked")} }},
+		{"stack", "/stacks/dbs", troubled(), nil},
 		{"deployment", "/deployments/41", healthy(), nil},
 		{"deployments", "/deployments?limit=1&before=42", healthy(), nil},
 	} {

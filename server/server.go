@@ -138,6 +138,7 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/resume", needsToken, s.ordered(s.resume)},
 
 		{"GET /{$}", needsToken, s.overviewPage},
+		{"GET /stacks/{name}", needsToken, s.stackPage},
 		{"GET /deployments", needsToken, s.deploymentsPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},
 		{"GET /static/", needsToken, serveStatic},

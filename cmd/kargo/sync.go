@@ -4,25 +4,49 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"kargo"
 )
 
 func syncCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "sync", Short: "Start a round of the controller now", GroupID: "controller", Args: noArgs,
 		Long: `Sync asks the controller to start a round: to ask git for a new commit, and to
-look at the whole Swarm. It does not wait for the end of the round.`,
+look at the whole Swarm. With --wait it prints what the services do, until nothing
+is on its way any more. The exit code is then 4 if something failed, or if it takes
+longer.`,
+		Example: "  kargo sync\n  kargo sync --wait 5m",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.ask(cmd, env, http.MethodPost, "/api/v1/sync", nil, nil); err != nil {
+			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "asked for a round")
+			controller, err := s.client(s.dataDir)
+			if err != nil {
+				return err
+			}
+			var before kargo.Status
+			if wait > 0 {
+				if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &before); err != nil {
+					return err
+				}
+			}
+			if err := controller.call(cmd.Context(), http.MethodPost, "/api/v1/sync", nil, nil); err != nil {
+				return err
+			}
+			if wait > 0 {
+				return await(cmd.Context(), controller, newScreen(cmd), before, wait)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "asked for a round")
 			return err
 		},
 	}
 	s.flags(cmd.Flags())
+	cmd.Flags().DurationVar(&wait, "wait", 0, "time to wait until nothing is on its way any more; 0 does not wait")
 	return cmd
 }
 
