@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -15,6 +16,13 @@ const maxConflicts = 3
 
 // carryOut carries the plan out, and a new one where Swarm moved on meanwhile.
 func (r *Reconciler) carryOut(ctx context.Context, this *round) (goOn bool, err error) {
+	if wanted := r.onlyPlan; wanted != "" {
+		if id := this.next.ID(); id != wanted {
+			return false, &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("the plan is %s now, not %s; nothing was changed", id, wanted),
+				Hint: "look at `kargo plan` again"}
+		}
+		r.onlyPlan = ""
+	}
 	after := lookNowhere
 	for attempt := 1; ; attempt++ {
 		after, err = r.carryOutOnce(ctx, this.trigger, this.next)

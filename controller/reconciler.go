@@ -34,6 +34,7 @@ type Reconciler struct {
 	work      work
 	pace      pace
 	asked     asked
+	onlyPlan  string // the ID of the only plan that may be carried out next; "" for any
 }
 
 // NewReconciler makes a reconciler. It does nothing until it is called.
@@ -173,6 +174,10 @@ func (r *Reconciler) Select(stacks ...string) {
 		r.work.lookAt(lookEverywhere)
 	}
 }
+
+// OnlyPlan lets the next round carry out the plan with that ID and no other. The
+// error of a round with another plan is a Conflict, and nothing is changed.
+func (r *Reconciler) OnlyPlan(id string) { r.onlyPlan = id }
 
 // Remove limits the next rounds to the removal of stacks that a person named.
 // It needs no revision to have been read.

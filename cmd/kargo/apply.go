@@ -20,26 +20,30 @@ import (
 func applyCommand(env map[string]string) *cobra.Command {
 	s := &operationFlags{}
 	var wait time.Duration
+	var plan string
 	cmd := &cobra.Command{
 		Use: "apply", Short: "Deploy the workspace once: read, plan, apply, record", GroupID: "swarm", Args: noArgs,
 		Long: `Apply does what the controller does in one round: it reads the workspace (a
 directory, or the head of a repository), writes the merged configuration to
 .kargo, looks at the Swarm, applies the plan and records it. With --wait it
-continues until everything has settled or has failed.`,
-		Example: "  kargo apply --workspace ./workspace --wait 5m",
+continues until everything has settled or has failed. With --plan it applies exactly
+the plan that "kargo plan" printed with that ID: if anything has changed since, it
+changes nothing.`,
+		Example: "  kargo apply --workspace ./workspace --wait 5m\n  kargo apply --workspace ./workspace --plan 3f2a91c0de55",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			return s.apply(cmd, env, wait)
+			return s.apply(cmd, env, wait, plan)
 		},
 	}
 	s.flags(cmd.Flags())
 	cmd.Flags().DurationVar(&wait, "wait", 0, "time to go on until everything has settled; 0 does one round")
+	cmd.Flags().StringVar(&plan, "plan", "", "`ID` of the only plan that may be applied")
 	return cmd
 }
 
-func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait time.Duration) error {
+func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait time.Duration, plan string) error {
 	source, address, err := s.source()
 	if err != nil {
 		return err
@@ -50,6 +54,7 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 	}
 	defer o.close()
 	r := o.reconciler
+	r.OnlyPlan(plan)
 	err = r.Round(cmd.Context(), "apply")
 	if problems := r.Status().Problems; problems.Err() != nil {
 		return refuse(cmd, problems)
