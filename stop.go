@@ -20,7 +20,7 @@ type Stop struct {
 func (s Stop) WentBack() bool { return s.Digest != "" }
 
 // String says what was decided, by whom, until when and why: "held by ada until
-// 2026-11-26T12:00:00Z: a release". Ends is the command that ends it.
+// 2026-11-26T12:00:00Z: a release".
 func (s Stop) String() string {
 	text := "held"
 	if s.WentBack() {

@@ -29,7 +29,7 @@ func (o *orderFlags) order(args []string) server.Order {
 	return order
 }
 
-// orderCommand completes a command that sends an order. lasting is set for those
+// complete adds to a command that sends an order what all of them have. lasting is set for those
 // that can end by themselves.
 func (o *orderFlags) complete(cmd *cobra.Command, lasting bool, env map[string]string, stack bool) *cobra.Command {
 	cmd.GroupID = "controller"

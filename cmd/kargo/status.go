@@ -154,8 +154,11 @@ func printNotWell(out screen, stack kargo.StackStatus, pending kargo.PlanText) {
 	if stack.Message != "" && (stack.Failure == nil || stack.Message != stack.Failure.Reason) {
 		out.line("  %s", stack.Message)
 	}
+	if stack.Stop != nil {
+		out.line("  %s; to end it: kargo release %s", stack.Stop, stack.Name)
+	}
 	for _, hold := range pending.Held {
-		said := hold.Reason == stack.Message || stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason)
+		said := hold.Reason == stack.Message || stack.Stop != nil && hold.Kind == "" && strings.HasPrefix(hold.Reason, stack.Stop.String()) || stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason)
 		if hold.Stack == stack.Name && !said {
 			out.line("  %s", hold)
 		}
