@@ -3,7 +3,10 @@ package docs_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -142,5 +145,38 @@ func TestVariablesOfStacksAndServices(t *testing.T) {
 	}
 	if text := strings.Join(strings.Fields(string(data)), " "); !strings.Contains(text, strings.Join(keys, ", ")+".") {
 		t.Errorf("workspace.md does not list the keys of kargo.yml: %s", strings.Join(keys, ", "))
+	}
+}
+
+// TestThreats holds threats.md to the tests that exist, and to every number.
+func TestThreats(t *testing.T) {
+	page, err := os.ReadFile("threats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exist := map[string]bool{}
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source, -1) {
+			exist[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(page), -1) {
+		if !exist[name[1]] {
+			t.Errorf("there is no test %s", name[1])
+		}
+	}
+	for number := 1; number <= 48; number++ {
+		inRange := 25 <= number && number <= 34 // "S-25 to S-34"
+		if !inRange && !regexp.MustCompile(fmt.Sprintf(`S-%d\b`, number)).Match(page) {
+			t.Errorf("nothing is said of S-%d", number)
+		}
 	}
 }

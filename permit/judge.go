@@ -87,7 +87,7 @@ func (j *Judge) Refuses(stack kargo.Stack, change kargo.Change) []string {
 	case change.Network != nil:
 		found = append(e.networkFindings(*change.Network), j.nameFindings(stack, change)...)
 	case change.Config != nil:
-		found = j.nameFindings(stack, change)
+		found = append(e.configFindings(*change.Config), j.nameFindings(stack, change)...)
 	case change.Node != nil:
 		found = j.nodeFindings(change)
 	}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kargo"
 )
@@ -167,7 +168,26 @@ func (e *examiner) stackFindings() []finding {
 			all = append(all, e.networkFindings(made)...)
 		}
 	}
+	for _, made := range e.stack.Configs {
+		if !made.External {
+			all = append(all, e.configFindings(made)...)
+		}
+	}
 	return all
+}
+
+// configFindings returns what the name of a config or secret asks for.
+func (e *examiner) configFindings(made kargo.Config) []finding {
+	if e.hasOwnName(made.Name) {
+		return nil
+	}
+	return []finding{{subject: made.Key().String(), property: []string{string(made.Kind()) + "s", made.Name}, rule: ruleOwnNames,
+		value: made.Name, what: "has a name that others may use, because it does not begin with " + e.stack.Namespace() + "_"}}
+}
+
+// hasOwnName reports whether a name is in the namespace of the stack.
+func (e *examiner) hasOwnName(name string) bool {
+	return strings.HasPrefix(name, e.stack.Namespace()+"_")
 }
 
 func (e *examiner) serviceFindings(service kargo.Service) (all []finding) {
@@ -188,9 +208,13 @@ func (e *examiner) networkFindings(made kargo.Network) (all []finding) {
 			}
 		}
 	}
-	madeNetwork(made, func(rule, value, what string, _ ...string) {
+	say := func(rule, value, what string, _ ...string) {
 		all = append(all, finding{"network " + made.Name, user, []string{"networks", made.Name}, rule, value, what})
-	})
+	}
+	if !e.hasOwnName(made.Name) {
+		say(ruleOwnNames, made.Name, "has a name that others may use, because it does not begin with "+e.stack.Namespace()+"_")
+	}
+	madeNetwork(made, say)
 	return all
 }
 

@@ -41,6 +41,7 @@ func only(patterns ...string) setting { return setting{refuse, patterns} }
 // Names of the rules that more than one file, or a special case, names.
 const (
 	ruleForeign        = "foreign-names"
+	ruleOwnNames       = "own-names"
 	ruleFields         = "unknown-fields"
 	ruleExternal       = "external-networks"
 	ruleShared         = "shared-networks"
@@ -110,6 +111,7 @@ var rules = []rule{
 	{name: ruleIgnored, silent: true, baseline: only(harmlessPointers...), restricted: only(harmlessPointers...)},
 	{name: ruleAdoption, silent: true},
 	{name: ruleFields, silent: true},
+	{name: ruleOwnNames, silent: true},
 	{name: ruleForeign},
 }
 

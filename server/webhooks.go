@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -24,6 +26,10 @@ const (
 	webhooksPerSecond  = 20
 	webhooksInABurst   = 60
 	rememberedWebhooks = 1024
+	// bodyDeadline is how long the body of a webhook may take to arrive, placeWait
+	// how long a whole one waits for a place.
+	bodyDeadline = 5 * time.Second
+	placeWait    = 2 * time.Second
 )
 
 // provider is one sender of webhooks: all that differs between them. Routes,
@@ -207,11 +213,14 @@ func signedIn(prefix string, headers ...string) func([]byte, http.Header, []byte
 	}
 }
 
-// receiver takes webhooks, so many a second and so many at once.
+// receiver takes webhooks, so many a second and so many at once. Who does not know
+// the secret spends nothing of those who do: a place is taken once the whole body has
+// arrived, and unsigned requests have a pace of their own.
 type receiver struct {
 	server *Server
 	places chan struct{}
-	pace   *rate.Limiter
+	signed *rate.Limiter
+	others *rate.Limiter
 	seen   *recent
 }
 
@@ -219,7 +228,8 @@ func newReceiver(s *Server) *receiver {
 	return &receiver{
 		server: s,
 		places: make(chan struct{}, webhooksAtOnce),
-		pace:   rate.NewLimiter(webhooksPerSecond, webhooksInABurst),
+		signed: rate.NewLimiter(webhooksPerSecond, webhooksInABurst),
+		others: rate.NewLimiter(webhooksPerSecond, webhooksInABurst),
 		seen:   newRecent(rememberedWebhooks),
 	}
 }
@@ -265,31 +275,44 @@ func (h *receiver) handler(p provider) http.HandlerFunc {
 // receive does the cheap checks first. It does not parse a body before its
 // signature was verified.
 func (h *receiver) receive(w http.ResponseWriter, r *http.Request, p provider) outcome {
-	if !h.pace.Allow() {
-		return webhookLimited
-	}
-	select {
-	case h.places <- struct{}{}:
-		defer func() { <-h.places }()
-	default:
-		return webhookLimited
-	}
 	secret := readSecret(h.server.WebhookSecret)
 	if len(secret) == 0 {
 		return webhookUnconfigured
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return webhookTooLarge
+	body, refused := readBody(w, r)
+	if refused != nil {
+		return *refused
 	}
-	if err != nil {
-		return webhookBroken
+	wait, cancel := context.WithTimeout(r.Context(), placeWait)
+	defer cancel()
+	select {
+	case h.places <- struct{}{}:
+		defer func() { <-h.places }()
+	case <-wait.Done():
+		return webhookLimited
 	}
-	if !p.verify(secret, r.Header, body) {
+	switch known := p.verify(secret, r.Header, body); {
+	case !known && h.others.Allow():
 		return webhookUnauthorized
+	case !known, !h.signed.Allow():
+		return webhookLimited
 	}
 	return h.act(r.Header, body, p)
+}
+
+// readBody reads the body of a webhook, or returns why it does not.
+func readBody(w http.ResponseWriter, r *http.Request) (body []byte, refused *outcome) {
+	// A response that has no connection, as in tests, has no deadlines.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &webhookTooLarge
+	case err != nil:
+		return nil, &webhookBroken
+	}
+	return body, nil
 }
 
 // act decides on a webhook that was verified.

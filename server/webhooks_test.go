@@ -264,6 +264,18 @@ func TestDeliveriesAreTakenOnce(t *testing.T) {
 	wantText(t, "asked", controller.askedFor(), "nudge: webhook github")
 }
 
+// A flood of those who do not know the secret spends nothing of those who do.
+func TestS47_UnsignedRequestsSpendNothingOfSignedOnes(t *testing.T) {
+	s, controller := newServer(healthy())
+	handler := s.Handler()
+	for range 500 {
+		send(t, handler, hook("github", "wrong", "push", push))
+	}
+	response, _ := send(t, handler, hook("github", secret, "push", push))
+	wantStatus(t, response, http.StatusAccepted)
+	wantText(t, "asked", controller.askedFor(), "nudge: webhook github")
+}
+
 // TestS21 lets a flood through at a pace.
 func TestS21Flood(t *testing.T) {
 	s, _ := newServer(healthy())

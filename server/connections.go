@@ -1,0 +1,95 @@
+package server
+
+import (
+	"net"
+	"sync"
+)
+
+// maxConnections is how many connections are open at once.
+const maxConnections = 512
+
+// bounded is a listener with a bound on its open connections. A new connection is
+// always accepted: where there are too many, the oldest one of the address that has
+// most is closed for it. So slow clients cannot keep others out, from whichever
+// address, and what they cost has a limit.
+type bounded struct {
+	net.Listener
+	limit int
+
+	mu   sync.Mutex
+	open map[string][]*boundedConn // by address, oldest first
+	all  int
+}
+
+func newBounded(listener net.Listener, limit int) *bounded {
+	return &bounded{Listener: listener, limit: limit, open: map[string][]*boundedConn{}}
+}
+
+// Accept returns the next connection.
+func (b *bounded) Accept() (net.Conn, error) {
+	accepted, err := b.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	conn := &boundedConn{Conn: accepted, listener: b, from: host(accepted.RemoteAddr())}
+	if tooMany := b.add(conn); tooMany != nil {
+		_ = tooMany.Close() // it was given up; there is nobody to tell
+	}
+	return conn, nil
+}
+
+// add notes a connection. It returns the one that must be closed for it, if any.
+func (b *bounded) add(conn *boundedConn) (tooMany *boundedConn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[conn.from] = append(b.open[conn.from], conn)
+	if b.all++; b.all <= b.limit {
+		return nil
+	}
+	most := conn.from
+	for address, open := range b.open {
+		if len(open) > len(b.open[most]) {
+			most = address
+		}
+	}
+	return b.open[most][0]
+}
+
+// remove forgets a connection that was closed.
+func (b *bounded) remove(conn *boundedConn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	open := b.open[conn.from]
+	for i, other := range open {
+		if other != conn {
+			continue
+		}
+		b.all--
+		if b.open[conn.from] = append(open[:i:i], open[i+1:]...); len(open) == 1 {
+			delete(b.open, conn.from)
+		}
+		return
+	}
+}
+
+// boundedConn is a connection of a bounded listener.
+type boundedConn struct {
+	net.Conn
+	listener *bounded
+	from     string
+}
+
+// Close closes the connection and makes its place free.
+func (c *boundedConn) Close() error {
+	c.listener.remove(c)
+	return c.Conn.Close()
+}
+
+// host returns an address without its port.
+func host(address net.Addr) string {
+	name, _, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return address.String() // of a socket in the file system
+	}
+	return name
+}
