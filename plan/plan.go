@@ -72,6 +72,7 @@ type maker struct {
 	images    map[string]kargo.Image
 	positions map[string]int
 	live      kargo.Cluster
+	others    kargo.Cluster // what is not this instance's
 	index     Index
 	networks  map[string]kargo.LiveNetwork
 	configs   map[kargo.ObjectKey]kargo.LiveConfig
@@ -108,6 +109,7 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 			m.wanted[service.Name] = true
 		}
 	}
+	m.others = m.notOwned(live)
 	m.renamedAway, m.namespaces = m.holdRenames(), namespacesIn(live)
 	return m
 }

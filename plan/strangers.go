@@ -23,8 +23,8 @@ func (m maker) strangers(stack kargo.Stack) []kargo.Hold {
 				Reason: "lies in the namespace of the stack, " + reason})
 		}
 	}
-	for _, service := range m.live.Services {
-		if m.owns(service.Spec.Labels) || m.wanted[service.Name] {
+	for _, service := range m.others.Services {
+		if m.wanted[service.Name] {
 			continue
 		}
 		if inNamespace(stack, service.Name, service.Spec.Labels) {
@@ -34,19 +34,40 @@ func (m maker) strangers(stack kargo.Stack) []kargo.Hold {
 				Reason: fmt.Sprintf("mounts the volume %s, which has the form of the stack's own, and is not Kargo's", volume)})
 		}
 	}
-	for _, network := range m.live.Networks {
+	for _, network := range m.others.Networks {
 		declared := slices.ContainsFunc(stack.Networks, func(n kargo.Network) bool { return n.Name == network.Name })
 		if !network.Local && !declared && inNamespace(stack, network.Name, network.Labels) {
 			add(kargo.KindNetwork, network.Name, network.Labels)
 		}
 	}
-	for _, config := range m.live.Configs {
+	for _, config := range m.others.Configs {
 		declared := slices.ContainsFunc(stack.Configs, func(c kargo.Config) bool { return c.Key() == config.Key() })
 		if config.Labels[kargo.LabelInstance] != "" && !declared && inNamespace(stack, config.Name, config.Labels) {
 			add(config.Kind(), config.Name, config.Labels)
 		}
 	}
 	return holds
+}
+
+// notOwned returns the services, networks and configs of a look that are not this
+// instance's. They are few, and each stack looks at all of them.
+func (m maker) notOwned(live kargo.Cluster) (others kargo.Cluster) {
+	for _, service := range live.Services {
+		if !m.owns(service.Spec.Labels) {
+			others.Services = append(others.Services, service)
+		}
+	}
+	for _, network := range live.Networks {
+		if !m.owns(network.Labels) {
+			others.Networks = append(others.Networks, network)
+		}
+	}
+	for _, config := range live.Configs {
+		if !m.owns(config.Labels) {
+			others.Configs = append(others.Configs, config)
+		}
+	}
+	return others
 }
 
 // inNamespace reports whether an object belongs to the namespace of a stack: by
