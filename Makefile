@@ -9,10 +9,10 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci examples test
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test catalogue check lint race scripts bench vuln
+.PHONY: help build demo test catalogue check lint race scripts bench bench-compare vuln
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/kargo
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/kargo ./cmd/kargo
@@ -50,9 +50,12 @@ race: ## quick tests with the race detector, if there is a C compiler
 scripts: ## shellcheck of all scripts
 	shellcheck $(SCRIPTS)
 
-bench: ## benchmarks
+bench: ## benchmarks, also of a large repository
 	go test -short -run '^$$' -bench . -benchmem ./...
 	KARGO_TEST_LARGE=true go test -run '^TestLargeRepository$$' -v ./gitsync
+
+bench-compare: ## benchmarks of this tree and of REV, in turn, side by side (REV=main PKG=./plan)
+	test/bench/compare "$(or $(REV),HEAD~1)" $(or $(PKG),./merge ./render ./plan ./history)
 
 # Exit status 3 means a finding. Any other failure means that it could not check.
 vuln: ## known vulnerabilities in what the program calls (asks vuln.go.dev)

@@ -13,10 +13,12 @@ import (
 
 	"kargo"
 	"kargo/plan"
+	kargoswarm "kargo/swarm"
+	"kargo/swarm/swarmtest"
 )
 
 // sizes are the numbers of stacks, of three services each.
-var sizes = []int{10, 100, 1000}
+var sizes = []int{10, 100, 300, 1000}
 
 // bigSwarm is a workspace of so many stacks, and the Swarm that runs them, as a
 // daemon shows it.
@@ -183,4 +185,45 @@ func TestCostGrowsWithTheStacks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// BenchmarkLook is a full look at a Swarm in memory, through Docker's API, and the
+// plan that is made of it. The time includes the Swarm's. No stack may cost a call.
+func BenchmarkLook(b *testing.B) {
+	for _, stacks := range []int{10, 100} {
+		desired, _ := bigSwarm(stacks)
+		for i := range desired {
+			desired[i].Needs = nil // else their creation takes many rounds
+		}
+		engine := swarmtest.New(swarmtest.AutoSettle)
+		client := kargoswarm.New(engine.Client())
+		look := func() kargo.Plan {
+			there, err := client.Observe(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			return plan.Make(desired, there, options())
+		}
+		if err := client.Apply(b.Context(), look(), func(kargo.Change, error) {}); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			before := total(engine.Calls())
+			b.ReportAllocs()
+			for b.Loop() {
+				if next := look(); !next.Empty() || len(next.Held) > 0 {
+					b.Fatal(next)
+				}
+			}
+			b.ReportMetric(float64(total(engine.Calls())-before)/float64(b.N), "calls/op")
+		})
+	}
+}
+
+func total(calls map[string]int) int {
+	sum := 0
+	for _, count := range calls {
+		sum += count
+	}
+	return sum
 }

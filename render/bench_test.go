@@ -60,7 +60,7 @@ volumes:
 `
 
 func BenchmarkRender(b *testing.B) {
-	for _, stacks := range []int{10, 100, 1000} {
+	for _, stacks := range []int{10, 100, 300, 1000} {
 		ws := bigWorkspace(stacks)
 		b.Run(fmt.Sprintf("all of %d stacks", stacks), func(b *testing.B) {
 			b.ReportAllocs()

@@ -1,0 +1,71 @@
+package merge_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"kargo"
+	"kargo/merge"
+)
+
+// bigInput is a user configuration of so many stacks, of two services each.
+func bigInput(stacks int) merge.Input {
+	var env strings.Builder
+	user := fstest.MapFS{}
+	var names []string
+	for i := range stacks {
+		names = append(names, fmt.Sprintf("s%04d", i))
+		fmt.Fprintf(&env, "S%04d_STACK=\"s%04d-web s%04d-db\"\nS%04d_TAG=1.2.3\n", i, i, i, i)
+		for _, part := range []string{"web", "db"} {
+			user[fmt.Sprintf("deploy/s%04d-%s.yml", i, part)] = &fstest.MapFile{Data: []byte("services: {app: {image: app}}\n")}
+			user[fmt.Sprintf("configs/s%04d-%s.conf", i, part)] = &fstest.MapFile{Data: []byte("listen 80;\n")}
+		}
+	}
+	fmt.Fprintf(&env, "STACKS=%q\n", strings.Join(names, " "))
+	user[".env"] = &fstest.MapFile{Data: []byte(env.String())}
+	defaults := fstest.MapFS{".env.default": {Data: []byte("REDIS_TAG=7\n")}}
+	return merge.Input{Defaults: defaults, User: kargo.Files{FS: user}, Root: "/var/lib/kargo/.kargo"}
+}
+
+func mergeAll(t testing.TB, in merge.Input) {
+	if _, problems, err := merge.Merge(context.Background(), in); err != nil || problems.Err() != nil {
+		t.Fatal(err, problems.Err())
+	}
+}
+
+func BenchmarkMerge(b *testing.B) {
+	for _, stacks := range []int{10, 100, 300, 1000} {
+		in := bigInput(stacks)
+		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mergeAll(b, in)
+			}
+		})
+	}
+}
+
+// What a merge costs must grow with the number of stacks and no faster: four times
+// as many may allocate 4.5 times as much.
+func TestCostGrowsWithTheStacks(t *testing.T) {
+	const few, many = 100, 400
+	cost := func(stacks int) (bytes, allocations float64) {
+		in := bigInput(stacks)
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		mergeAll(t, in)
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc - before.TotalAlloc), float64(after.Mallocs - before.Mallocs)
+	}
+	fewBytes, fewAllocations := cost(few)
+	manyBytes, manyAllocations := cost(many)
+	if manyBytes > 4.5*fewBytes || manyAllocations > 4.5*fewAllocations {
+		t.Errorf("%d stacks take %.0f bytes in %.0f allocations, %d stacks %.0f in %.0f",
+			few, fewBytes, fewAllocations, many, manyBytes, manyAllocations)
+	}
+}
