@@ -39,7 +39,7 @@ var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([
 
 // namedValue finds values that have a name in a text: in the query of an address, and
 // as a flag of a command.
-var namedValue = regexp.MustCompile(`([?&]|(?:^|[\s"'\[(])--?)([A-Za-z][A-Za-z0-9_.-]*)(=)([^\s"'&#,\]]+)`)
+var namedValue = regexp.MustCompile(`([?&]|--?)([A-Za-z][A-Za-z0-9_.-]*)(=| )([^\s"'&#,\]]+)`)
 
 // plainWords are values that are no secrets, whatever variable has them. To hide them
 // in every text would make the text unreadable.
@@ -150,26 +150,10 @@ func (m Mask) Text(text string) string {
 // that of a secret.
 func (m Mask) namedValue(match string) string {
 	parts := namedValue.FindStringSubmatch(match)
-	if !isSecretName(EnvName(parts[2])) || strings.HasPrefix(parts[4], hidden) {
+	if !isSecretName(EnvName(parts[2])) || strings.HasPrefix(parts[4], hidden) || strings.HasPrefix(parts[4], "-") {
 		return match
 	}
 	return parts[1] + parts[2] + parts[3] + m.Digest(parts[4])
-}
-
-// Texts returns a list of texts, such as the arguments of a command, as it may be
-// shown: the value of a flag may be the text after it.
-func (m Mask) Texts(texts []string) []string {
-	shown := make([]string, len(texts))
-	for i, text := range texts {
-		shown[i] = m.Text(text)
-		if i == 0 || text == "" || strings.HasPrefix(text, "-") {
-			continue
-		}
-		if flag := texts[i-1]; strings.HasPrefix(flag, "-") && !strings.Contains(flag, "=") && isSecretName(EnvName(strings.TrimLeft(flag, "-"))) {
-			shown[i] = m.Digest(text)
-		}
-	}
-	return shown
 }
 
 // isSecretName reports whether a name, in the form of a variable's, is usually that
