@@ -13,20 +13,10 @@ import (
 )
 
 // DefaultSecretNames are the patterns (as of path.Match, upper case) of
-// variables whose values are secret unless the workspace says otherwise. They are
-// broad: a value that is hidden without need costs little.
+// variables whose values are secret unless the workspace says otherwise.
 var DefaultSecretNames = []string{
-	"*PASS*", "*PWD*", "*AUTH*", "*TOKEN*", "*SECRET*", "*KEY", "*KEYS", "*DSN*", "*CREDENTIAL*", "*JWT*", "*APIKEY*", "*PRIVATE*",
-	"*SALT", "DB_URL", "*_DB_URL", "DATABASE_URL", "*_DATABASE_URL", "*WEBHOOK*",
-}
-
-// harmlessNames are the patterns of names that DefaultSecretNames match and whose
-// values are no secrets: names of people and files, addresses, times and switches.
-var harmlessNames = []string{
-	"*_USER", "*_FILE", "*_PATH", "*_DIR", "*_ENABLED", "*_DISABLED", "*_TIMEOUT", "*_TTL", "*_LIFETIME", "*_EXPIRY", "*_EXPIRES", "*_LENGTH",
-	"*_HOST", "*_PORT", "*_IMAGE", "*_TAG", "*_MODE", "*_TYPE", "*_METHOD", "*_PROVIDER", "*_ALGORITHM", "*_ISSUER", "*_AUDIENCE",
-	"*AUTHOR", "*AUTHORS", "*AUTHORITY", "PASSWORDLESS*", "*_PUBLIC_KEY", "*_NETWORK", "*_REPLICAS", "*_STACK", "PWD", "OLDPWD",
-	"*COMPASS*", "*PASSENGER*", "*BYPASS*", "*PASSIVE*", "*MONKEY", "*TURKEY", "*HOTKEY", "*_PASSTHROUGH",
+	"*_PASSWORD", "*_PASSWD", "*_TOKEN", "*_SECRET", "*_SECRET_*", "*_KEY", "*_CREDENTIALS",
+	"PASSWORD", "TOKEN", "SECRET", "DB_URL", "*_DB_URL", "*_WEBHOOK_URL",
 }
 
 // shortestSecret is the length in bytes of the shortest value that is hidden in
@@ -36,14 +26,6 @@ const shortestSecret = 4
 // urlPassword finds the password in addresses: scheme://user:password@host.
 // The user's name may be missing.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
-
-// namedValue finds values that have a name in a text: in the query of an address, and
-// as a flag of a command.
-var namedValue = regexp.MustCompile(`([?&]|--?)([A-Za-z][A-Za-z0-9_.-]*)(=| )([^\s"'&#,\]]+)`)
-
-// plainWords are values that are no secrets, whatever variable has them. To hide them
-// in every text would make the text unreadable.
-var plainWords = []string{"true", "false", "none", "null", "basic", "auto", "enabled", "disabled", "default", "required", "optional", "admin", "root"}
 
 // Mask replaces secret values by digests. A reader sees that a value changed,
 // but not the value. The digest is keyed, so nobody can guess a value from it.
@@ -98,7 +80,7 @@ func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
 func (m Mask) withValues(values []string) Mask {
 	m.values = slices.Clone(m.values)
 	for _, value := range values {
-		if len(value) >= shortestSecret && !slices.Contains(plainWords, strings.ToLower(value)) {
+		if len(value) >= shortestSecret {
 			m.values = append(m.values, value)
 		}
 	}
@@ -131,9 +113,6 @@ func (m Mask) Text(text string) string {
 			text = strings.ReplaceAll(text, value, m.Digest(value))
 		}
 	}
-	if strings.ContainsAny(text, "?&-") {
-		text = namedValue.ReplaceAllStringFunc(text, m.namedValue)
-	}
 	if !strings.Contains(text, "://") {
 		return text
 	}
@@ -146,35 +125,13 @@ func (m Mask) Text(text string) string {
 	})
 }
 
-// namedValue returns a match of namedValue, with the value hidden where its name is
-// that of a secret.
-func (m Mask) namedValue(match string) string {
-	parts := namedValue.FindStringSubmatch(match)
-	if !isSecretName(EnvName(parts[2])) || strings.HasPrefix(parts[4], hidden) || strings.HasPrefix(parts[4], "-") {
-		return match
-	}
-	return parts[1] + parts[2] + parts[3] + m.Digest(parts[4])
-}
-
-// isSecretName reports whether a name, in the form of a variable's, is usually that
-// of a secret.
-func isSecretName(name string) bool {
-	return matchesAny(DefaultSecretNames, name) && !matchesAny(harmlessNames, name)
-}
-
 func (m Mask) secretName(name string) bool {
-	name = EnvName(name)
-	switch {
-	case m.names[name]:
-		return true
-	case len(m.patterns) > 0:
-		return matchesAny(m.patterns, name)
+	patterns := m.patterns
+	if len(patterns) == 0 {
+		patterns = DefaultSecretNames
 	}
-	return isSecretName(name)
-}
-
-func matchesAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
+	name = EnvName(name)
+	return m.names[name] || slices.ContainsFunc(patterns, func(pattern string) bool {
 		matched, err := path.Match(strings.ToUpper(pattern), name)
 		return err == nil && matched
 	})

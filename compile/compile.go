@@ -115,14 +115,14 @@ func (c Compiler) Compile(ctx context.Context, tree kargo.Tree, stacks ...string
 // Named returns the same result with the final names of its Swarm secrets. The
 // key is read only if there are secrets.
 func (d Desired) Named(ctx context.Context, key func(context.Context) ([]byte, error)) (Desired, error) {
-	if !render.HasDigests(d.Stacks) {
+	if !render.HasSecrets(d.Stacks) {
 		return d, nil
 	}
 	secret, err := key(ctx)
 	if err != nil {
-		return d, fmt.Errorf("name configs and secrets: %w", err)
+		return d, fmt.Errorf("name secrets: %w", err)
 	}
-	d.Stacks = render.NameByKey(d.Stacks, secret)
+	d.Stacks = render.NameSecrets(d.Stacks, secret)
 	return d, nil
 }
 
