@@ -44,7 +44,8 @@ var mayImport = map[string][]string{
 	"server":            {""},
 	"notify":            {""},
 	"compile":           {"", "merge", "render", "permit"},
-	"controller":        {"", "compile", "plan"},
+	"lease":             {""},
+	"controller":        {"", "compile", "lease", "plan"},
 	"cmd/kargo": {"", "compile", "controller", "defaults", "directory", "docs", "dotkargo", "gitsync", "gitsync/signature", "gitsync/wire", "history", "hooks", "merge", "notify", "permit", "plan",
 		"recipe", "registry", "secrets", "server", "swarm"},
 	"gitsync/signature":   {""},
@@ -61,7 +62,7 @@ var everywhere = []string{"spelling"}
 
 // pure packages have no effects: their results depend on their arguments only.
 // So a plan is reproducible, and a test needs no set-up.
-var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "render", "render/compose", "render/swarmcheck", "render/traefik", "permit", "compile", "plan"}
+var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "render", "render/compose", "render/swarmcheck", "render/traefik", "permit", "compile", "plan", "lease"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

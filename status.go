@@ -36,6 +36,9 @@ type Status struct {
 	// while Head is invalid or not carried out yet.
 	Head    Revision `json:"head"`
 	Applied Revision `json:"applied"`
+	// Leader is the name of the controller that works in place of this one, which
+	// stands by; "" if this one works.
+	Leader string `json:"leader,omitempty"`
 	// Fault and Message say what keeps the controller from its work, if
 	// anything does; Problems list what is wrong with Head.
 	Fault    string   `json:"fault,omitempty"`
@@ -88,8 +91,8 @@ type Preview struct {
 }
 
 // Ready reports whether the controller has observed Swarm and read a revision
-// at least once. The route /readyz returns it.
-func (s Status) Ready() bool { return s.Applied.Commit != "" }
+// at least once, or stands by for one that does. The route /readyz returns it.
+func (s Status) Ready() bool { return s.Applied.Commit != "" || s.Leader != "" }
 
 // Elsewhere returns the stacks that do not run what the applied revision says:
 // another rendering of them runs, or they are still there though it has none.

@@ -66,6 +66,9 @@ const mostNamed = 3
 // Sentence returns the state of everything in one sentence: "11 of 12 stacks are
 // well; crm failed and runs a5ad1b0c3f12 instead".
 func (s Status) Sentence() string {
+	if s.Leader != "" {
+		return "this controller stands by; " + s.Leader + " leads, and knows the state of the stacks"
+	}
 	var parts []string
 	if s.Problems.Err() != nil {
 		parts = append(parts, "revision "+s.Head.Short()+" is refused")

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +25,9 @@ type interest struct {
 // Events of objects that Kargo itself is changing do not, nor those of objects
 // of others, unless they have taken a name that Kargo wants.
 func (i *interest) concerns(event kargo.Event) bool {
+	if event.Kind == kargo.KindConfig && strings.HasPrefix(event.Name, kargo.LeaseConfig) {
+		return false // it is renewed all the time
+	}
 	if event.Kind == kargo.KindNode { // one that has joined may have labels to get
 		i.nodesMoved.Store(true)
 		i.nodesChanged.Store(true)

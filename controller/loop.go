@@ -24,6 +24,7 @@ type Loop struct {
 	follower   *follower
 	cleaner    *cleaner
 	notifier   *notifier
+	keeper     *keeper
 
 	nudges   chan string             // holds one: a burst becomes one round
 	changed  chan struct{}           // holds one: something changed in Swarm
@@ -37,9 +38,11 @@ type Loop struct {
 
 // New makes a loop. It does nothing until Run is called.
 func New(parts Parts) *Loop {
+	keeper := newKeeper(parts)
+	parts.Swarm = fenced{parts.Swarm, keeper}
 	r := NewReconciler(parts)
 	l := &Loop{
-		parts: parts, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
+		parts: parts, keeper: keeper, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
 		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler), orders: make(chan func(*Reconciler)),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
@@ -56,6 +59,10 @@ const WebhookTrigger = "webhook"
 // nudge is lost, the round runs at the end of the interval. Several nudges that
 // come close together cause one round.
 func (l *Loop) Nudge(trigger string) {
+	if l.keeper.leader() != "" {
+		l.keeper.ask(trigger)
+		return
+	}
 	select {
 	case l.nudges <- trigger:
 	default:
@@ -119,11 +126,19 @@ func (l *Loop) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for name, run := range map[string]func(context.Context){
 		"rounds": l.runRounds, "reading": l.reconciler.source.reader.run, "events": l.watch, "tags": l.follower.run, "clean-up": l.clean, "notifications": l.notifier.run,
+		"lease": l.keepLease,
 	} {
 		group.Go(func() error { l.guard(ctx, name, run); return nil })
 	}
-	return group.Wait()
+	err := group.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastNotifyTime)
+	defer cancel()
+	l.keeper.release(last)
+	return err
 }
+
+// keepLease keeps the lease of the instance, or watches who has it.
+func (l *Loop) keepLease(ctx context.Context) { l.keeper.run(ctx, l.Nudge) }
 
 // guard runs one of the goroutines, and begins it anew after a panic, with
 // growing pauses.
@@ -176,6 +191,8 @@ func (l *Loop) runRounds(ctx context.Context) {
 			}
 			l.reconciler.work.git = true
 			l.reconciler.pace.git, l.reconciler.pace.asked = time.Time{}, 0
+		case <-l.keeper.changed:
+			trigger = "lease"
 		case got := <-l.reconciler.source.reader.readings:
 			l.reconciler.source.arrived = &got
 			trigger = got.trigger
@@ -192,9 +209,20 @@ func (l *Loop) runRounds(ctx context.Context) {
 	}
 }
 
+// standBy says who leads in place of this controller, and has those who work beside
+// the rounds do nothing.
+func (l *Loop) standBy(leader string) {
+	l.follower.hand(following{})
+	l.board.change(func(s *kargo.Status) { s.Leader, s.Fault, s.Message = leader, "", "" })
+}
+
 // handOver gives what is in force to those who work beside the rounds. It reports
 // whether anything is.
 func (l *Loop) handOver(ask bool) (known bool) {
+	if !l.keeper.leads() {
+		return false
+	}
+	l.keeper.share(kargo.HandOver{Stops: l.reconciler.memory.Stops, Suspended: l.reconciler.memory.Suspended})
 	following, known := l.reconciler.following(ask)
 	if known {
 		l.follower.hand(following)
@@ -213,6 +241,14 @@ func (l *Loop) handOver(ask bool) (known bool) {
 func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, postponed bool) {
 	if trigger == "" {
 		return l.reconciler.untilDue(time.Now()), false
+	}
+	if leader := l.keeper.leader(); leader != "" {
+		l.standBy(leader)
+		return l.parts.Behavior.Verify, false
+	}
+	if left, outdated := l.keeper.takeOutdated(); outdated {
+		trigger = "take-over"
+		l.reconciler.forget(left)
 	}
 	started := time.Now()
 	for _, request := range l.takeRequests() {
@@ -233,7 +269,7 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 		s.Rounds++
 		s.LastRound = started
 		s.NextRound = time.Now().Add(wait)
-		s.Fault, s.Message = "", ""
+		s.Fault, s.Message, s.Leader = "", "", ""
 		if err != nil {
 			s.Fault, s.Message = kargo.FaultOf(err).String(), kargo.Explain(err)
 		}

@@ -122,7 +122,9 @@ type Parts struct {
 	Effects  Effects
 	Tags     Tags
 	Cleaning Cleaning
-	Behavior Behavior
+	// Leadership is for a Loop alone: commands work beside every controller.
+	Leadership Leadership
+	Behavior   Behavior
 	// Memory is what an earlier process left. Unfinished is the deployment that
 	// it did not finish. Rounds continue with both.
 	Memory     kargo.Memory

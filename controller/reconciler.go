@@ -210,6 +210,27 @@ func (r *Reconciler) Retry(stack string) {
 	}
 }
 
+// forget goes on as after the loss of the data directory: another controller has
+// worked meanwhile, and what this one remembers may be older than what runs. What is
+// desired is read from git anew. left is what the other controller left.
+func (r *Reconciler) forget(left kargo.HandOver) {
+	if open := r.record.open; open != nil {
+		if err := r.supersede(*open); err != nil {
+			r.parts.Log.Warn("a deployment was not closed", "number", open.Number, "error", err)
+		}
+	}
+	r.memory = plan.Memory{Memory: kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}, Stops: left.Stops, Suspended: left.Suspended}, Session: plan.NewSession()}
+	if r.memory.Stops == nil {
+		r.memory.Stops = map[string]kargo.Stop{}
+	}
+	r.view, r.record, r.sight, r.shown = nil, record{}, sight{parts: r.parts}, shown{}
+	r.source.head, r.source.problems, r.source.unsound = kargo.Revision{}, nil, false
+	r.pace.settled()
+	r.interest.ignoreNothing()
+	r.work = work{}
+	r.work.everything()
+}
+
 // Settled reports whether nothing was under way at the last look.
 func (r *Reconciler) Settled() bool { return !r.pace.unsettled() }
 

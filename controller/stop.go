@@ -73,6 +73,9 @@ func (l *Loop) Resume(ctx context.Context, by kargo.Person, why string) error {
 // order has the goroutine of the rounds do what a person asks for, waits for it,
 // and asks for a round.
 func (l *Loop) order(ctx context.Context, trigger string, do func(*Reconciler) error) error {
+	if leader := l.keeper.leader(); leader != "" {
+		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("this controller stands by: %s leads", leader), Hint: "ask the controller on " + leader}
+	}
 	reply := make(chan error, 1)
 	select {
 	case l.orders <- func(r *Reconciler) { reply <- do(r) }:

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -94,11 +95,25 @@ func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) 
 		reject(w, http.StatusBadRequest, "the request names no stack", `send {"stack": "NAME"}`)
 		return "", false
 	}
+	if s.refersToLeader(w) {
+		return "", false
+	}
 	known := slices.ContainsFunc(s.Controller.Status().Stacks, func(stack kargo.StackStatus) bool { return stack.Name == request.Stack })
 	if !known {
 		s.fail(w, kargo.Errorf(kargo.Invalid, "there is no stack %q", request.Stack))
 	}
 	return request.Stack, known
+}
+
+// refersToLeader responds with the name of the controller that works, if this one
+// stands by, and reports whether it did.
+func (s *Server) refersToLeader(w http.ResponseWriter) bool {
+	leader := s.Controller.Status().Leader
+	if leader == "" {
+		return false
+	}
+	s.fail(w, &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("this controller stands by: %s leads", leader), Hint: "ask the controller on " + leader})
+	return true
 }
 
 // decode reads the JSON of a request and reports whether it has the wanted form,
@@ -116,6 +131,9 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	}
 	if !decode(w, r, &request) || request.Plan == "" {
 		reject(w, http.StatusBadRequest, "the request names no plan", `send {"plan": "ID"}`)
+		return
+	}
+	if s.refersToLeader(w) {
 		return
 	}
 	if err := s.Controller.Approve(request.Plan, who(r)); err != nil {

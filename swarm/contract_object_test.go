@@ -59,6 +59,39 @@ var objectContracts = []contract{
 			}
 		}
 	}},
+	{"a lease is written by the one who has read it last", func(t *testing.T, b *bed) {
+		instance := b.name("lease")
+		t.Cleanup(func() {
+			if err := b.api.ConfigRemove(context.Background(), "kargo-lease-"+instance); err != nil {
+				t.Errorf("clean up: %v", err)
+			}
+		})
+		none, err := b.client.Lease(t.Context(), instance)
+		if none != (kargo.Lease{}) || err != nil {
+			t.Fatalf("before it is made: %+v, %v", none, err)
+		}
+		first, err := b.client.WriteLease(t.Context(), instance, kargo.Lease{Holder: "a", Name: "one", Epoch: 1})
+		if err != nil || first.Version == 0 || first.Holder != "a" || first.Name != "one" || first.Epoch != 1 {
+			t.Fatalf("made: %+v, %v", first, err)
+		}
+		if _, err := b.client.WriteLease(t.Context(), instance, kargo.Lease{Holder: "b", Epoch: 1}); kargo.FaultOf(err) != kargo.Conflict {
+			t.Errorf("made a second time: %v", err)
+		}
+		renewed := first
+		renewed.Renewal, renewed.Trigger, renewed.Nudge = 1, "webhook", 3
+		renewed, err = b.client.WriteLease(t.Context(), instance, renewed)
+		if err != nil || renewed.Version <= first.Version || renewed.Renewal != 1 || renewed.Nudge != 3 || renewed.Trigger != "webhook" {
+			t.Errorf("renewed: %+v, %v", renewed, err)
+		}
+		stale := first
+		stale.Holder, stale.Epoch = "b", 2
+		if _, err := b.client.WriteLease(t.Context(), instance, stale); kargo.FaultOf(err) != kargo.Conflict {
+			t.Errorf("taken over by one who has not seen the renewal: %v", err)
+		}
+		if read, err := b.client.Lease(t.Context(), instance); read != renewed || err != nil {
+			t.Errorf("read: %+v, %v", read, err)
+		}
+	}},
 	{"configs and secrets have limits", func(t *testing.T, b *bed) {
 		const badName = daemonInvalid + "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]"
 		const badConfig = daemonInvalid + "config data must be larger than 0 and less than 1024000 bytes"

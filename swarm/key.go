@@ -29,7 +29,7 @@ const keyLength = 32 // bytes
 //
 // Where there is no key, Key creates one if create is set, and returns nil otherwise.
 func (c *Client) Key(ctx context.Context, instance string, create bool) ([]byte, error) {
-	name := keyName(instance)
+	name := configOf("key", instance)
 	key, err := c.readKey(ctx, name)
 	if err != nil || key != nil || !create {
 		return key, err
@@ -83,14 +83,15 @@ func decodes(key, text []byte) bool {
 	return err == nil
 }
 
-// keyName returns the name of the config. Names of instances may be longer than
-// those of configs, or have other characters: then a digest takes their place.
-func keyName(instance string) string {
+// configOf returns the name of a config that an instance keeps for a purpose. Names of
+// instances may be longer than those of configs, or have other characters: then a
+// digest takes their place.
+func configOf(purpose, instance string) string {
 	if plainInstance.MatchString(instance) {
-		return "kargo-key-" + instance
+		return "kargo-" + purpose + "-" + instance
 	}
 	sum := sha256.Sum256([]byte(instance))
-	return "kargo-key-sha256-" + hex.EncodeToString(sum[:])[:32]
+	return "kargo-" + purpose + "-sha256-" + hex.EncodeToString(sum[:])[:32]
 }
 
 var plainInstance = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,38}[a-zA-Z0-9])?$`)

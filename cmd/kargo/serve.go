@@ -173,6 +173,9 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	parts.Effects.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
 		return s.tryRevision(ctx, args, revision, protect...)
 	}
+	if parts.Leadership, err = s.leadership(client); err != nil {
+		return err
+	}
 	if err := s.followImages(&parts); err != nil {
 		return err
 	}

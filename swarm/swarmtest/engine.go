@@ -44,6 +44,7 @@ type Engine struct {
 	newest     bool             // see Newest
 	clock      func() time.Time // its own if nil
 	index      uint64           // of raft: counts every change of any object
+	leases     uint64           // versions of leases
 	made       uint64           // objects ever made, for their ids
 	nodes      []*swarm.Node
 	networks   []*network.Inspect
@@ -139,7 +140,8 @@ func (e *Engine) Calls() map[string]int {
 	return maps.Clone(e.calls)
 }
 
-// Writes returns the writes so far that were not refused: "create network net".
+// Writes returns the writes so far that were not refused: "create network net". The
+// lease of an instance is left out: it is renewed all the time.
 func (e *Engine) Writes() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -182,9 +184,11 @@ func (e *Engine) touch(meta *swarm.Meta) {
 
 // wrote records a write, and with AutoSettle lets it have its full effect.
 func (e *Engine) wrote(kind events.Type, action events.Action, id, name string) {
-	e.writes = append(e.writes, fmt.Sprintf("%s %s %s", action, kind, name))
+	if !isLease(name) {
+		e.writes = append(e.writes, fmt.Sprintf("%s %s %s", action, kind, name))
+	}
 	e.tell(kind, action, id, name)
-	if e.autoSettle {
+	if e.autoSettle && !isLease(name) {
 		e.settle()
 	}
 }

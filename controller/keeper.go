@@ -1,0 +1,346 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"kargo"
+	"kargo/lease"
+)
+
+// Leases is where the lease of the instance is kept.
+type Leases interface {
+	Lease(ctx context.Context, instance string) (kargo.Lease, error)
+	// WriteLease writes the lease if it still has the version that was read. Otherwise
+	// the error is a Conflict.
+	WriteLease(ctx context.Context, instance string, written kargo.Lease) (kargo.Lease, error)
+}
+
+// Leadership says whether a Loop shares its instance with other controllers. The zero
+// value means that it is alone, and asks nobody.
+type Leadership struct {
+	Leases Leases
+	// ID identifies the controller; it stays the same over restarts. Name is its name for
+	// people.
+	ID, Name string
+}
+
+// leaseTime is how long a call about the lease may take.
+const leaseTime = 5 * time.Second
+
+// errLapsed ends what a controller writes that could not renew its lease in time.
+var errLapsed = errors.New("the lease of the instance could not be renewed in time")
+
+// keeper keeps the lease, or watches the controller that has it. It may be used from
+// any goroutine. Without Leases it leads.
+type keeper struct {
+	parts   Parts
+	began   time.Time     // its clock is the process's monotonic one
+	changed chan struct{} // holds one: the role has changed
+	tried   chan struct{} // closed when the lease was asked for once
+	wake    chan struct{} // holds one: there is something to write
+
+	mu        sync.Mutex
+	candidate *lease.Candidate
+	role      lease.Role
+	// outdated: another controller led since this one remembers anything.
+	outdated bool
+	failure  error    // why the lease was not kept the last time; nil if it was
+	nudges   []string // for the leader, not written yet
+	answered uint64   // nudges of standbys that a round was run for
+	shared   string   // what the next leader must know
+}
+
+func newKeeper(parts Parts) *keeper {
+	l := parts.Leadership
+	return &keeper{
+		parts: parts, began: time.Now(), changed: make(chan struct{}, 1), tried: make(chan struct{}), wake: make(chan struct{}, 1),
+		candidate: lease.NewCandidate(l.ID, l.Name),
+	}
+}
+
+func (k *keeper) now() time.Duration { return time.Since(k.began) }
+
+func (k *keeper) alone() bool { return k.parts.Leadership.Leases == nil }
+
+// run keeps or watches the lease until ctx ends. nudge asks for a round that a standby
+// was asked for.
+func (k *keeper) run(ctx context.Context, nudge func(trigger string)) {
+	if k.alone() {
+		return
+	}
+	var tried sync.Once
+	for ctx.Err() == nil {
+		err := k.step(ctx, nudge)
+		if err != nil && ctx.Err() == nil {
+			k.parts.Log.Debug("the lease was not kept", "error", err)
+		}
+		k.mu.Lock()
+		k.failure = err
+		k.mu.Unlock()
+		tried.Do(func() { close(k.tried) })
+		pause := lease.Watch
+		if k.leads() && k.mayWrite() && !k.hasNudges() {
+			pause = lease.Renew
+		}
+		k.pause(ctx, pause)
+	}
+}
+
+// pause waits, but not if there is something to write.
+func (k *keeper) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-k.wake:
+	}
+}
+
+func (k *keeper) wakeUp() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// share has the lease say what the next leader must know.
+func (k *keeper) share(handOver kargo.HandOver) {
+	text := ""
+	if len(handOver.Stops) > 0 || handOver.Suspended != nil {
+		data, err := json.Marshal(handOver)
+		if err != nil {
+			k.parts.Log.Error("cannot share what people stopped", "error", err)
+			return
+		}
+		text = string(data)
+	}
+	k.mu.Lock()
+	changed := k.shared != text
+	k.shared = text
+	k.mu.Unlock()
+	if changed {
+		k.wakeUp()
+	}
+}
+
+// step reads the lease, and writes it where that is due.
+func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseTime)
+	defer cancel()
+	l, instance := k.parts.Leadership, k.parts.Behavior.Instance
+	seen, err := l.Leases.Lease(ctx, instance)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.candidate.Observe(seen, k.now())
+	foreign := k.candidate.Foreign()
+	write, due := k.candidate.Next(k.now())
+	if due && k.role == lease.Leader {
+		write.Shared = k.shared
+	}
+	asked := !due && len(k.nudges) > 0
+	if asked {
+		write = seen
+		write.Nudge, write.Trigger = write.Nudge+1, k.nudges[0]
+	}
+	sent := k.now()
+	k.mu.Unlock()
+	if due || asked {
+		written, err := l.Leases.WriteLease(ctx, instance, write)
+		if err != nil {
+			k.settle(false)
+			return err
+		}
+		k.mu.Lock()
+		if asked {
+			k.nudges = nil
+		} else {
+			k.candidate.Wrote(written, sent, k.now())
+		}
+		k.mu.Unlock()
+	}
+	k.settle(foreign)
+	k.passOn(seen, nudge)
+	return nil
+}
+
+// settle notes the role that the lease gives. foreign says that another controller led
+// before.
+func (k *keeper) settle(foreign bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	role := k.candidate.Role()
+	if role == k.role {
+		return
+	}
+	holder := k.candidate.Seen()
+	switch role {
+	case lease.Leader:
+		k.outdated, k.answered, k.shared = foreign, holder.Nudge, holder.Shared
+		k.parts.Log.Info("this controller leads", "epoch", holder.Epoch, "instance", k.parts.Behavior.Instance)
+	case lease.Standby:
+		k.parts.Log.Info("this controller stands by", "leader", holder.Name, "instance", k.parts.Behavior.Instance)
+	case lease.Unknown:
+	}
+	k.role = role
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// passOn runs a round that a standby was asked for.
+func (k *keeper) passOn(seen kargo.Lease, nudge func(trigger string)) {
+	k.mu.Lock()
+	fresh := k.role == lease.Leader && seen.Nudge > k.answered
+	if fresh {
+		k.answered = seen.Nudge
+	}
+	k.mu.Unlock()
+	if fresh {
+		nudge(seen.Trigger)
+	}
+}
+
+// leads reports whether rounds are run. While nothing is known of the lease they are,
+// but write nothing.
+func (k *keeper) leads() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.alone() || k.role != lease.Standby
+}
+
+// takeOutdated reports, once, whether another controller led before this one.
+// It returns what that controller left.
+func (k *keeper) takeOutdated() (left kargo.HandOver, outdated bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.outdated || k.role != lease.Leader {
+		return left, false
+	}
+	k.outdated = false
+	if k.shared != "" {
+		if err := json.Unmarshal([]byte(k.shared), &left); err != nil {
+			k.parts.Log.Error("cannot read what the controller before had stopped", "error", err)
+		}
+	}
+	return left, true
+}
+
+// leader returns the name of the controller that leads in place of this one, or "".
+func (k *keeper) leader() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.role != lease.Standby {
+		return ""
+	}
+	return cmp.Or(k.candidate.Seen().Name, "another controller")
+}
+
+// ask has the leader run a round.
+func (k *keeper) ask(trigger string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.nudges = []string{trigger} // a burst is one
+	k.wakeUp()
+}
+
+func (k *keeper) hasNudges() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.nudges) > 0
+}
+
+func (k *keeper) mayWrite() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.alone() || k.candidate.MayWrite(k.now())
+}
+
+// lapsed says why nothing may be written.
+func (k *keeper) lapsed() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := errLapsed
+	if k.failure != nil {
+		err = fmt.Errorf("%w: %w", errLapsed, k.failure)
+	}
+	return &kargo.Error{Fault: kargo.Unavailable, Err: err, Hint: "another controller of the instance may work by now; Kargo must be allowed to create and update configs"}
+}
+
+// left returns for how long this controller may write.
+func (k *keeper) left() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.candidate.Until() - k.now()
+}
+
+// release gives the lease up when the controller ends, so that another one takes over
+// at once. ctx bounds it.
+func (k *keeper) release(ctx context.Context) {
+	k.mu.Lock()
+	write, held := k.candidate.Release()
+	k.mu.Unlock()
+	if k.alone() || !held {
+		return
+	}
+	if _, err := k.parts.Leadership.Leases.WriteLease(ctx, k.parts.Behavior.Instance, write); err != nil {
+		k.parts.Log.Debug("the lease was not given up", "error", err)
+	}
+}
+
+// whileHeld returns a context that ends when this controller may not write any more.
+func (k *keeper) whileHeld(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if k.alone() {
+		return ctx, func() { cancel(nil) }
+	}
+	timer := time.NewTimer(k.left())
+	go func() {
+		defer timer.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+			}
+			if !k.mayWrite() {
+				cancel(errLapsed)
+				return
+			}
+			timer.Reset(k.left())
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// fenced is a Swarm that is written to only while this controller holds the lease.
+type fenced struct {
+	Swarm
+	keeper *keeper
+}
+
+// Apply stops before the next change when the lease may be another's.
+func (f fenced) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+	if len(plan.Changes) == 0 {
+		return nil
+	}
+	if !f.keeper.mayWrite() {
+		return f.keeper.lapsed()
+	}
+	held, end := f.keeper.whileHeld(ctx)
+	defer end()
+	err := f.Swarm.Apply(held, plan, done)
+	if err != nil && errors.Is(context.Cause(held), errLapsed) {
+		return f.keeper.lapsed()
+	}
+	return err
+}

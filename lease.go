@@ -1,0 +1,32 @@
+package kargo
+
+// LeaseConfig begins the name of the Swarm config that holds the lease of an instance.
+const LeaseConfig = "kargo-lease-"
+
+// Lease says which controller of an instance works. The others stand by. It is
+// kept in Swarm, and written only if nobody else has written it since it was read.
+type Lease struct {
+	// Version is that of the object that holds it; 0 if there is none yet.
+	Version uint64
+	// Holder identifies the controller that works, and Name is its name for people.
+	Holder, Name string
+	// Epoch counts the holders: it grows whenever the lease changes hands.
+	Epoch uint64
+	// Renewal counts the renewals. While it grows the holder lives.
+	Renewal uint64
+	// Released reports that the holder has ended and gave the lease up.
+	Released bool
+	// Nudge counts the rounds that standbys asked the holder for, and Trigger says
+	// why the last one did.
+	Nudge   uint64
+	Trigger string
+	// Shared is what the next holder must know: what people stopped. See HandOver.
+	Shared string
+}
+
+// HandOver is what one controller of an instance leaves to the next in the lease:
+// nobody else knows it.
+type HandOver struct {
+	Stops     map[string]Stop `json:"stops,omitempty"`
+	Suspended *Stop           `json:"suspended,omitempty"`
+}

@@ -1,0 +1,183 @@
+package lease_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"kargo"
+	"kargo/lease"
+)
+
+// world is the model: one lease in Swarm, and controllers whose clocks differ, whose
+// reads and writes take time, and whose answers may be lost.
+type world struct {
+	now     time.Duration // the true time
+	stored  kargo.Lease
+	version uint64
+	all     []*controller
+	newest  uint64 // the highest epoch that has written something
+}
+
+type controller struct {
+	*lease.Candidate
+	offset time.Duration // its clock against the true time
+	read   *kargo.Lease  // a read under way: what Swarm answered
+	write  *kargo.Lease  // a write under way, and when it was sent
+	sent   time.Duration
+	starts int
+}
+
+func (w *world) clock(c *controller) time.Duration { return w.now + c.offset }
+
+// swap is a write with the object's version.
+func (w *world) swap(write kargo.Lease) (kargo.Lease, bool) {
+	if write.Version != w.stored.Version {
+		return kargo.Lease{}, false
+	}
+	w.version++
+	write.Version = w.version
+	w.stored = write
+	return write, true
+}
+
+// check: at any time one controller at most may write, and never one of an epoch
+// that is older than what has written already.
+func (w *world) check(t *rapid.T) {
+	writers := 0
+	for _, c := range w.all {
+		if !c.MayWrite(w.clock(c)) {
+			continue
+		}
+		writers++
+		if epoch := c.Seen().Epoch; epoch < w.newest {
+			t.Fatalf("epoch %d may write after epoch %d", epoch, w.newest)
+		} else {
+			w.newest = epoch
+		}
+	}
+	if writers > 1 {
+		t.Fatalf("%d controllers may write at once", writers)
+	}
+}
+
+func newWorld(t *rapid.T) *world {
+	w := &world{}
+	for i := range rapid.IntRange(1, 4).Draw(t, "controllers") {
+		offset := time.Duration(rapid.IntRange(0, 1000).Draw(t, "clock")) * time.Second
+		w.all = append(w.all, &controller{Candidate: lease.NewCandidate(fmt.Sprint(i), "host"), offset: offset})
+	}
+	return w
+}
+
+func TestOneWritesAtATime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		some := func(t *rapid.T) *controller { return rapid.SampledFrom(w.all).Draw(t, "controller") }
+		t.Repeat(map[string]func(*rapid.T){
+			"time passes": func(t *rapid.T) {
+				w.now += time.Duration(rapid.IntRange(1, 20_000).Draw(t, "milliseconds")) * time.Millisecond
+			},
+			"Swarm answers a read": func(t *rapid.T) { c := some(t); seen := w.stored; c.read = &seen },
+			"a read arrives": func(t *rapid.T) {
+				if c := some(t); c.read != nil {
+					c.Observe(*c.read, w.clock(c))
+					c.read = nil
+				}
+			},
+			"a write is sent": func(t *rapid.T) {
+				c := some(t)
+				if write, due := c.Next(w.clock(c)); due && c.write == nil {
+					c.write, c.sent = &write, w.clock(c)
+				}
+			},
+			"a write arrives": func(t *rapid.T) {
+				c := some(t)
+				if c.write == nil {
+					return
+				}
+				written, swapped := w.swap(*c.write)
+				lost := rapid.Bool().Draw(t, "the answer is lost")
+				if swapped && !lost {
+					c.Wrote(written, c.sent, w.clock(c))
+				}
+				c.write = nil
+			},
+			"a clean end": func(t *rapid.T) {
+				c := some(t)
+				if write, held := c.Release(); held && c.write == nil {
+					w.swap(write)
+					c.Candidate = lease.NewCandidate(fmt.Sprint("new", w.now, c.starts), "host")
+					c.starts++
+				}
+			},
+			"a crash": func(t *rapid.T) {
+				c := some(t)
+				*c = controller{Candidate: lease.NewCandidate(fmt.Sprint("new", w.now, c.starts), "host"), offset: c.offset, starts: c.starts + 1}
+			},
+			"": w.check,
+		})
+	})
+}
+
+// run lets controllers live without trouble for a while.
+func (w *world) run(duration time.Duration, living ...*controller) {
+	for end := w.now + duration; w.now < end; w.now += time.Second {
+		for _, c := range living {
+			c.Observe(w.stored, w.clock(c))
+			if c.Role() == lease.Leader && w.now%(6*time.Second) != 0 {
+				continue
+			}
+			if write, due := c.Next(w.clock(c)); due {
+				if written, swapped := w.swap(write); swapped {
+					c.Wrote(written, w.clock(c), w.clock(c))
+				}
+			}
+		}
+	}
+}
+
+func TestTakeOver(t *testing.T) {
+	a := &controller{Candidate: lease.NewCandidate("a", "one")}
+	b := &controller{Candidate: lease.NewCandidate("b", "two"), offset: time.Hour}
+	w := &world{all: []*controller{a, b}}
+	w.run(time.Minute, a, b)
+	if a.Role() != lease.Leader || b.Role() != lease.Standby || a.Foreign() {
+		t.Fatalf("the first has role %d, the second %d", a.Role(), b.Role())
+	}
+	w.run(8*time.Second, b) // the first is gone
+	if b.Role() != lease.Standby || a.MayWrite(w.clock(a)) {
+		t.Errorf("before the lease has run out the second has role %d, and the first may write: %t", b.Role(), a.MayWrite(w.clock(a)))
+	}
+	if !b.Foreign() {
+		t.Error("the second takes what it remembers for up to date")
+	}
+	w.run(10*time.Second, b)
+	if !b.MayWrite(w.clock(b)) || b.Seen().Epoch != 2 {
+		t.Errorf("20 seconds later the second has role %d in epoch %d", b.Role(), b.Seen().Epoch)
+	}
+	w.run(2*time.Second, a, b) // the first is back
+	if a.Role() != lease.Standby || a.MayWrite(w.clock(a)) {
+		t.Errorf("the former leader has role %d", a.Role())
+	}
+	released, _ := b.Release()
+	w.swap(released)
+	w.run(2*time.Second, a)
+	if !a.MayWrite(w.clock(a)) || a.Seen().Epoch != 3 {
+		t.Errorf("after a clean end the other has role %d in epoch %d", a.Role(), a.Seen().Epoch)
+	}
+}
+
+// A controller that begins again does not wait for itself.
+func TestARestartWaitsForNobody(t *testing.T) {
+	a := &controller{Candidate: lease.NewCandidate("a", "one")}
+	w := &world{all: []*controller{a}}
+	w.run(time.Minute, a)
+	again := &controller{Candidate: lease.NewCandidate("a", "one")}
+	w.run(time.Second, again)
+	if !again.MayWrite(w.clock(again)) || again.Foreign() || again.Seen().Epoch != 2 {
+		t.Errorf("it has role %d in epoch %d", again.Role(), again.Seen().Epoch)
+	}
+}
