@@ -62,7 +62,9 @@ type Status struct {
 	Plan      PlanText  `json:"plan"`
 	Pending   PlanText  `json:"pending"`
 	LastRound time.Time `json:"lastRound,omitzero"`
-	NextRound time.Time `json:"nextRound,omitzero"`
+	// RoundBegan is when the round that runs now began; zero if none runs.
+	RoundBegan time.Time `json:"roundBegan,omitzero"`
+	NextRound  time.Time `json:"nextRound,omitzero"`
 	// LastVerified is when the whole Swarm was last looked at.
 	LastVerified time.Time `json:"lastVerified,omitzero"`
 	// LastFetched is when git last answered.

@@ -251,6 +251,8 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 		l.reconciler.forget(left)
 	}
 	started := time.Now()
+	l.board.change(func(s *kargo.Status) { s.RoundBegan = started })
+	defer func() { l.board.change(func(s *kargo.Status) { s.RoundBegan = time.Time{} }) }()
 	for _, request := range l.takeRequests() {
 		request(l.reconciler)
 	}

@@ -17,8 +17,19 @@ import (
 // maxRequest is how many bytes a request to the API may have.
 const maxRequest = 64 << 10
 
-// alive reports that the process runs.
-func alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }
+// longestRound is how long a round may take. Each call of it has a deadline of its own,
+// so one that takes longer hangs, and only a restart helps.
+const longestRound = 30 * time.Minute
+
+// alive reports that the process runs, and that its round does not hang.
+func (s *Server) alive(w http.ResponseWriter, _ *http.Request) {
+	began := s.Controller.Status().RoundBegan
+	if took := s.now().Sub(began); !began.IsZero() && took > longestRound {
+		say(w, http.StatusServiceUnavailable, fmt.Sprintf("not alive: a round has taken %s so far", took.Round(time.Second)))
+		return
+	}
+	say(w, http.StatusOK, "alive")
+}
 
 // ready responds with 200 once a revision is in force.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"kargo"
 	"kargo/server"
@@ -162,11 +163,29 @@ func TestHealth(t *testing.T) {
 		{starting(), "/readyz", 503, "not ready: no revision was applied yet"},
 		{healthy(), "/readyz", 200, "ready"},
 		{troubled(), "/readyz", 200, "ready"}, // the last good revision is in force
+		{kargo.Status{Leader: "manager-2"}, "/readyz", 200, "ready"},
+		{kargo.Status{RoundBegan: now.Add(-20 * time.Minute)}, "/healthz", 200, "alive"},
+		{kargo.Status{RoundBegan: now.Add(-40 * time.Minute)}, "/healthz", 503, "not alive: a round has taken 40m0s so far"},
 	} {
 		s, _ := newServer(c.status)
 		response, body := send(t, s.Handler(), request{"GET", c.path, nil, ""})
 		wantStatus(t, response, c.code)
 		wantText(t, c.path, body, c.want)
+	}
+}
+
+// A standby tells who leads, and takes no orders.
+func TestAStandbyRefersToTheLeader(t *testing.T) {
+	for _, path := range []string{"/api/v1/retry", "/api/v1/adopt", "/api/v1/approve"} {
+		s, loop := newServer(kargo.Status{Leader: "manager-2"})
+		response, body := send(t, s.Handler(), request{"POST", path, withToken(), `{"stack": "web"}`})
+		if path == "/api/v1/approve" {
+			response, body = send(t, s.Handler(), request{"POST", path, withToken(), `{"plan": "0123"}`})
+		}
+		wantStatus(t, response, 409)
+		if !strings.Contains(body, "manager-2 leads") || len(loop.asked) > 0 {
+			t.Errorf("%s: %s; asked %q", path, body, loop.asked)
+		}
 	}
 }
 

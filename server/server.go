@@ -119,7 +119,7 @@ func (s *Server) routes() []route {
 		metrics = open
 	}
 	routes := []route{
-		{"GET /healthz", open, alive},
+		{"GET /healthz", open, s.alive},
 		{"GET /readyz", open, s.ready},
 		{"GET /metrics", metrics, s.serveMetrics},
 
