@@ -39,7 +39,7 @@ func TestHooksRunAroundADeployment(t *testing.T) {
 		if err != nil || string(ran) != "after\n" {
 			t.Errorf("after hooks left %q, %v", ran, err)
 		}
-		got := p.withTools("history", "1")
+		got := p.withTools("history", "2") // after the refusal
 		web := p.stackName("web")
 		if !strings.Contains(got.stdout, "hook deploy/site_before.sh of stack "+web+" took ") || !strings.Contains(got.stdout, "  before "+web+" with ***") ||
 			!strings.Contains(got.stdout, "  deployed "+web+"\n") || strings.Contains(got.stdout, "hunter22") {

@@ -11,7 +11,8 @@ import (
 // is made and when it is changed, until the operator permits it.
 func TestPolicyStandsBeforeTheSwarm(t *testing.T) {
 	eachSwarm(t, func(t *testing.T, s *scene) {
-		s.args = append(s.args, "--policy", "baseline")
+		s.args = append(s.args, "--policy", "baseline",
+			"--policy-rule", "shared-networks=front:"+s.prefix+"-front,back:"+s.prefix+"-back,socket:"+s.prefix+"-socket")
 		plain := func() *workspace { return s.workspace().stack("web", "site").service("site") }
 		const admin = "services:\n  site:\n    image: kargo/testserver:1\n    cap_add: [SYS_ADMIN]\n    deploy: {replicas: 0}\n"
 

@@ -132,9 +132,12 @@ func TestS17_DecryptedSecretsAreNowhereToBeSeen(t *testing.T) {
 	s.repo.commit(w)
 	s.docker.meddle(quoting)
 	s.start()
-	s.awaitStatus("Docker's words are in the status", func(k kargo.Status) bool { return strings.Contains(k.Message, "invalid spec") })
+	refused := s.awaitStatus("Docker's words are in the status", func(k kargo.Status) bool { return strings.Contains(k.Message, "invalid spec") && len(k.Stacks) > 0 })
 	look("refused by Docker")
 	s.docker.meddle(nil)
+	if got := s.cli("retry", refused.Stacks[0].Name); got.code != 0 {
+		t.Errorf("kargo retry: %+v", got)
+	}
 	s.deploy(w.file("README.md", "again\n"))
 	look("deployed")
 
