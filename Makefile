@@ -5,11 +5,11 @@ GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # All bash scripts, found by their first line.
-SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci examples test defaults)
+SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup examples test defaults)
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test catalogue check lint race scripts bench bench-compare vuln
+.PHONY: help build demo test catalogue bare check lint race scripts bench bench-compare vuln
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,12 @@ test: ## all tests, on real engines and a real browser; installs what is missing
 
 catalogue: ## tests of the catalogue with real software, on an engine; makes the images once (root, Debian, node)
 	test/bed/install engine git images
+	test/bed/run --git --vip -- test/bed/catalogue/run go test -count=1 -v -timeout 15m -run TestFirstWorkspaces ./test/e2e
 	test/bed/run -n 2 --git --vip -- test/bed/catalogue/run go test -count=1 -v -timeout 15m -run TestCatalogueSoftware ./test/e2e
+
+bare: ## README's first command on bare Debians, without make, Go and Docker (root, Debian; takes long)
+	test/bed/install images
+	for release in bookworm trixie; do test/bed/bare $$release ./setup make demo DEMO=once || exit 1; done
 
 check: ## format, vet, linters, quick tests; needs only Go
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }

@@ -56,7 +56,13 @@ func (r result) String() string {
 // run runs the binary to its end, with nothing in its environment but these.
 func run(t testing.TB, dir string, env []string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	return runWithin(t, patience, dir, env, args...)
+}
+
+// runWithin is run for what may take another time.
+func runWithin(t testing.TB, limit time.Duration, dir string, env []string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, kargoBinary, args...)
 	cmd.Dir = dir

@@ -38,8 +38,11 @@ const startup = 4 * time.Minute
 // (Prometheus 2.42, Alertmanager 0.25, PostGIS 3.3 on PostgreSQL 15, MariaDB
 // 10.11, MapServer 8.0, Redis 7.0, registry 2.8). They read the same files.
 //
-// There are no packages of cAdvisor, which therefore gets no task, of Grafana,
-// Loki, MongoDB, Traefik and THREDDS, and none of the images of Kalisio.
+// Traefik and FerretDB, which speaks MongoDB's protocol, are built from their
+// Go modules. Kano and Weacast are stand-ins on the real feathers-distributed.
+//
+// Not available are cAdvisor, which therefore gets no task, Grafana, Loki, the
+// exporter of MongoDB, THREDDS and the images of Kalisio.
 func TestCatalogueSoftware(t *testing.T) {
 	if os.Getenv("KARGO_TEST_CATALOGUE") == "" {
 		t.Skip("`make catalogue` runs this: it wants images of real software")
@@ -53,6 +56,9 @@ func TestCatalogueSoftware(t *testing.T) {
 	t.Run("databases", b.checkDatabases)
 	t.Run("map", b.checkMap)
 	t.Run("tile", b.checkTile)
+	t.Run("mongodb", b.checkMongoDB)
+	t.Run("applications", b.checkApplications)
+	t.Run("routes", b.checkRoutes)
 	t.Run("monitoring", b.checkMonitoring)
 	t.Run("registry", b.checkRegistry)
 	t.Run("change", b.checkChange)
@@ -246,10 +252,77 @@ func (b *softwareBed) checkTile(t *testing.T) {
 	}
 }
 
+// checkMongoDB reads by Mongo Express's page what the shell of MongoDB wrote.
+func (b *softwareBed) checkMongoDB(t *testing.T) {
+	b.exec(t, "n1", "dbs_mongodb", "mongosh", "--quiet", "mongodb://localhost:27017/layers",
+		"--eval", "db.catalog.insertOne({ name: 'relief' })")
+	// The first page has Mongo Express look for databases again.
+	b.exec(t, "n2", "dbs_mongo-express", "wget", "-qO-", "http://127.0.0.1:8081/")
+	page := b.exec(t, "n2", "dbs_mongo-express", "wget", "-qO-", "http://127.0.0.1:8081/db/layers/catalog")
+	if !strings.Contains(page, "relief") {
+		t.Errorf("Mongo Express does not show the document:\n%s", page)
+	}
+}
+
+// checkApplications calls a service of Weacast, on one node, by Kano, on the
+// other. Kano knows of it only by Redis.
+func (b *softwareBed) checkApplications(t *testing.T) {
+	host := strings.TrimSpace(b.exec(t, "n1", "apps_weacast", "hostname"))
+	want := fmt.Sprintf(`[{"application":"weacast","host":%q}]`, host)
+	var got string
+	within(t, startup, "Kano finds the service of Weacast", func() bool {
+		var err error
+		got, err = dockerOutput("n2", "exec", b.container(t, "n2", "apps_kano"), "curl", "-sf", "http://127.0.0.1:8081/weacast-instances")
+		return err == nil
+	})
+	if got != want {
+		t.Errorf("Weacast's service by Kano is %s, and should be %s", got, want)
+	}
+}
+
+// checkRoutes fetches pages through Traefik, from the other node, by the
+// labels of each kind that a workspace may have.
+func (b *softwareBed) checkRoutes(t *testing.T) {
+	for _, route := range []struct{ what, host, path, user, shows string }{
+		{"labels of version 1.7", "old-labels", "/site/", "operator:operator-pw", "version=1"},
+		{"a label of Traefik's Docker provider", "docker-label", "/", "", "version=1"},
+		{"an extension of a service of the catalogue", "keys", "/", "operator:operator-pw", "Redis Commander"},
+		{"the catalogue's labels", "mongo-express", "/", "operator:operator-pw", "Mongo Express"},
+		{"the dashboard's API", "traefik", "/api/overview", "operator:operator-pw", `"routers"`},
+		{"the gateway, which asks for credentials itself", "api", "/wms?" + getMap, "desktop:desktop-pw", "PNG"},
+	} {
+		var page string
+		var err error
+		within(t, time.Minute, "there is a route by "+route.what, func() bool {
+			page, err = b.fetch(t, "https", route.host, route.path, route.user)
+			return err == nil || !strings.Contains(err.Error(), "404")
+		})
+		if err != nil || !strings.Contains(page, route.shows) {
+			t.Errorf("by %s: %.500s, %v", route.what, page, err)
+		}
+	}
+	if _, err := b.fetch(t, "https", "old-labels", "/site/", ""); err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
+		t.Errorf("without a password Traefik says %v", err)
+	}
+	if _, err := b.fetch(t, "http", "docker-label", "/", ""); err == nil || !strings.Contains(err.Error(), "Location: https://docker-label.example.org/") {
+		t.Errorf("without TLS Traefik says %v", err)
+	}
+}
+
+// fetch gets a page of the manager's Traefik from the worker.
+func (b *softwareBed) fetch(t *testing.T, scheme, host, path, user string) (string, error) {
+	command := []string{"exec", b.container(t, "n2", "dbs_adminer"), "wget", "-SO-", "--no-check-certificate", "--max-redirect=0",
+		"--header=Host: " + host + ".example.org"}
+	if name, password, given := strings.Cut(user, ":"); given {
+		command = append(command, "--auth-no-challenge", "--user="+name, "--password="+password)
+	}
+	return dockerOutput("n2", append(command, scheme+"://"+strings.TrimSpace(labOf(t, "ip", "n1"))+path)...)
+}
+
 // checkMonitoring reads what Prometheus finds by name, and by labels through
 // the socket proxy, and that it has the rules.
 func (b *softwareBed) checkMonitoring(t *testing.T) {
-	want := "express-gateway\nmonitoring alertmanager\nmonitoring pushgateway\nnode-exporter n1\nnode-exporter n2\nprometheus"
+	want := "express-gateway\nmonitoring alertmanager\nmonitoring pushgateway\nnode-exporter n1\nnode-exporter n2\nprometheus\ntraefik"
 	var got string
 	within(t, time.Minute, "Prometheus finds its targets", func() bool {
 		got = b.targets(t)
