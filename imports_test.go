@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"merge":             {""},
 	"hooks":             {""},
 	"recipe":            {""},
+	"draft":             {""},
 	"render":            {"", "render/compose", "render/swarmcheck"},
 	"render/compose":    {"", "render/traefik"},
 	"render/traefik":    {},
@@ -46,7 +47,7 @@ var mayImport = map[string][]string{
 	"compile":           {"", "merge", "render", "permit"},
 	"lease":             {""},
 	"controller":        {"", "compile", "lease", "plan"},
-	"cmd/kargo": {"", "compile", "controller", "defaults", "directory", "docs", "dotkargo", "gitsync", "gitsync/signature", "gitsync/wire", "history", "hooks", "merge", "notify", "permit", "plan",
+	"cmd/kargo": {"", "compile", "controller", "defaults", "directory", "docs", "dotkargo", "draft", "gitsync", "gitsync/signature", "gitsync/wire", "history", "hooks", "merge", "notify", "permit", "plan",
 		"recipe", "registry", "secrets", "server", "swarm"},
 	"gitsync/signature":   {""},
 	"gitsync/wire":        {""},
@@ -62,7 +63,7 @@ var everywhere = []string{"spelling"}
 
 // pure packages have no effects: their results depend on their arguments only.
 // So a plan is reproducible, and a test needs no set-up.
-var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "render", "render/compose", "render/swarmcheck", "render/traefik", "permit", "compile", "plan", "lease"}
+var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "permit", "compile", "plan", "lease"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

@@ -23,6 +23,13 @@ import (
 	"kargo"
 )
 
+// The tree lies in a workspace where commands run there. It ignores itself, so that
+// `git add` takes none of it, whatever the workspace's own .gitignore says.
+const (
+	ignoreFile = ".gitignore"
+	ignoreAll  = "*\n"
+)
+
 // Write makes dir hold the workspace's files and nothing else, except its state
 // directories. If it does already, nothing is written.
 func Write(dir string, workspace kargo.Workspace) error {
@@ -97,6 +104,9 @@ func fill(dir string, workspace kargo.Workspace) error {
 		if err := write(root, name, data); err != nil {
 			return err
 		}
+	}
+	if err := write(root, ignoreFile, []byte(ignoreAll)); err != nil {
+		return err
 	}
 	for _, name := range kargo.StateFolders {
 		if err := root.MkdirAll(name, 0o700); err != nil {
@@ -174,7 +184,7 @@ func keepState(from, to string) error {
 // same reports whether dir holds exactly the workspace's files, apart from its
 // state.
 func same(dir string, workspace kargo.Workspace) bool {
-	missing := map[string]bool{}
+	missing := map[string]bool{ignoreFile: true}
 	for name, file := range workspace.Files {
 		if _, ok := file.OnDisk(); ok && !kargo.IsState(name) {
 			missing[name] = true
@@ -196,6 +206,9 @@ func same(dir string, workspace kargo.Workspace) bool {
 		}
 		delete(missing, name)
 		content, _ := workspace.Files[name].OnDisk()
+		if name == ignoreFile {
+			content = []byte(ignoreAll)
+		}
 		return checkFile(root, name, content)
 	})
 	return err == nil && len(missing) == 0

@@ -23,7 +23,8 @@ func workspace(files ...string) kargo.Workspace {
 	return ws
 }
 
-// tree returns the directory as text: mode, path, content.
+// tree returns the directory as text: mode, path, content. It leaves out the file
+// with which the tree ignores itself, and fails where that is missing.
 func tree(t *testing.T, dir string) string {
 	t.Helper()
 	var text strings.Builder
@@ -50,7 +51,11 @@ func tree(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text.String()
+	const ignore = "0600 .gitignore *\n\n"
+	if !strings.Contains(text.String(), ignore) {
+		t.Errorf("git would take the tree: it has no .gitignore\n%s", text.String())
+	}
+	return strings.Replace(text.String(), ignore, "", 1)
 }
 
 func write(t *testing.T, dir string, ws kargo.Workspace) {

@@ -28,10 +28,14 @@ func (d *dataDir) root() string { return filepath.Join(d.data, ".kargo") }
 // state returns the path of a file of Kargo's own state.
 func (d *dataDir) state(name string) string { return filepath.Join(d.data, ".kargo-state", name) }
 
-// makeState makes the data directory and the one for Kargo's own state.
+// makeState makes the data directory and the one for Kargo's own state. That may
+// lie in a workspace: it ignores itself, so that `git add` takes none of it.
 func (d *dataDir) makeState() error {
 	if err := os.MkdirAll(d.state(""), 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
+	}
+	if err := writeNew(d.state(".gitignore"), "*\n"); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keep %s out of git: %w", d.state(""), err)
 	}
 	return nil
 }

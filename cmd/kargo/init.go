@@ -13,20 +13,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/draft"
 )
 
 func initCommand(env map[string]string) *cobra.Command {
 	s := &catalogueFlags{}
 	var services []string
+	from := ""
 	cmd := &cobra.Command{
-		Use: "init [DIR]", Short: "Write a workspace for chosen services", GroupID: "workspace",
+		Use: "init [DIR]", Short: "Write a workspace for chosen services, or from compose files", GroupID: "workspace",
 		Long: `Init writes a first workspace: an .env with the chosen services in stacks and with
 every variable that they read, a README and a .gitignore. Variables without a
 default are empty, and "kargo check" refuses the workspace until they are set.
 Init adds Traefik if a service has a route, and docker-socket-proxy if a service
-reads the Docker API. It overwrites nothing: if one of the files exists already,
-it writes nothing at all.`,
-		Example: "  kargo init ./workspace --services redis,mongodb,mongo-express",
+reads the Docker API.
+
+With --from, init makes a workspace of a compose file, or of a folder of them: each
+becomes a stack in a directory of its own, stacks/NAME, with the files that it refers
+to. Init prints what it could not copy, and the problems of the result.
+
+It overwrites nothing: if one of the files exists already, it writes nothing at all.`,
+		Example: "  kargo init ./workspace --services redis,mongodb,mongo-express\n  kargo init ./workspace --from ../old/docker-compose.yml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("kargo init takes one directory, got %q", args)
@@ -34,6 +41,12 @@ it writes nothing at all.`,
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
+			}
+			if from != "" {
+				if len(services) > 0 {
+					return usagef("--services and --from exclude each other")
+				}
+				return initFrom(cmd, env, dir, from)
 			}
 			listed, err := s.catalogue(cmd, env)
 			if err != nil {
@@ -46,6 +59,7 @@ it writes nothing at all.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&services, "services", nil, "`names` of services of the catalogue, separated by commas")
+	cmd.Flags().StringVar(&from, "from", "", "`path` of a compose file, or of a folder of compose files, to make the workspace of")
 	s.flags(cmd.Flags())
 	return cmd
 }
@@ -56,7 +70,19 @@ func writeWorkspace(cmd *cobra.Command, dir string, listed catalogueList, names 
 		return err
 	}
 	seed := newSeed(listed, chosen)
-	files := map[string]string{".env": seed.env(), "README.md": seed.readme(), ".gitignore": ".kargo/\n.kargo-state/\n"}
+	files := map[string]draft.File{".env": {Data: []byte(seed.env())}, "README.md": {Data: []byte(seed.readme())}, ".gitignore": {Data: []byte(gitIgnore)}}
+	if err := writeFiles(cmd, dir, files); err != nil {
+		return err
+	}
+	seed.sayNext(cmd.OutOrStdout(), dir)
+	return nil
+}
+
+// gitIgnore keeps what commands write into a workspace out of its repository.
+const gitIgnore = ".kargo/\n.kargo-state/\n.workspace\n"
+
+// writeFiles writes files that must not exist, and prints their names.
+func writeFiles(cmd *cobra.Command, dir string, files map[string]draft.File) error {
 	order := slices.Sorted(maps.Keys(files))
 	for _, name := range order {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
@@ -67,12 +93,19 @@ func writeWorkspace(cmd *cobra.Command, dir string, listed catalogueList, names 
 		return fmt.Errorf("make workspace: %w", err)
 	}
 	for _, name := range order {
-		if err := writeNew(filepath.Join(dir, name), files[name]); err != nil {
+		full := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(full), 0o755)
+		if err == nil {
+			err = writeNew(full, string(files[name].Data))
+		}
+		if err == nil && files[name].Executable {
+			err = os.Chmod(full, 0o700)
+		}
+		if err != nil {
 			return fmt.Errorf("write workspace: %w", err)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", filepath.Join(dir, name))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", full)
 	}
-	seed.sayNext(cmd.OutOrStdout(), dir)
 	return nil
 }
 

@@ -83,6 +83,9 @@ func (w *workspaceFlags) layerSource(name, address string, options gitsync.Optio
 	if file, ok := valueFor(name, w.layers.sshKeyFiles); ok {
 		options.SSHKey, options.SSHPassphrase = (&secretSource{file: file}).optional(), nil
 	}
+	if err := w.makeState(); err != nil {
+		return nil, err
+	}
 	return gitsync.Open(options)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,7 @@ func (s *useFlags) use(cmd *cobra.Command, dir string) error {
 	if err := os.WriteFile(filepath.Join(s.data, usedFile), []byte("WORKSPACE="+workspace+"\n"), 0o600); err != nil {
 		return fmt.Errorf("remember workspace: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(workspace, ".env")); err != nil {
+	if !hasStart(workspace) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "kargo: warning: %s has no .env yet\n", workspace)
 	}
 	data, err := s.dataOf(workspace)
@@ -144,4 +145,12 @@ func (s *dataDir) useRemembered() (workspace string, err error) {
 		return "", err
 	}
 	return workspace, nil
+}
+
+// hasStart reports whether a directory has any of what a workspace begins with.
+func hasStart(workspace string) bool {
+	return slices.ContainsFunc(slices.Concat([]string{kargo.FileEnv, kargo.FileSettings}, kargo.StackPlaces), func(name string) bool {
+		_, err := os.Stat(filepath.Join(workspace, name))
+		return err == nil
+	})
 }

@@ -87,6 +87,9 @@ func (s *sourceFlags) repository() (source controller.Source, address string, er
 	if s.depth != 0 && s.depth != 1 {
 		return nil, "", usagef("--depth takes 1 or 0, not %d", s.depth)
 	}
+	if err := s.makeState(); err != nil {
+		return nil, "", err
+	}
 	repository, err := gitsync.Open(s.gitOptions())
 	if err != nil {
 		return nil, "", err

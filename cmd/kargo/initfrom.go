@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"kargo"
+	"kargo/draft"
+)
+
+// initFrom makes a workspace of a compose file or of a folder of them, and prints
+// what could not be copied and what is wrong with the result.
+func initFrom(cmd *cobra.Command, env map[string]string, dir, from string) error {
+	made, err := draftFrom(from)
+	if err != nil {
+		return err
+	}
+	if len(made.Stacks) == 0 {
+		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s has no compose file", from),
+			Hint: "a compose file has services:, and is called compose.yml, docker-compose.yml, docker-stack.yml or stack.yml where it is not directly in the folder"}
+	}
+	made.Files[".gitignore"] = draft.File{Data: []byte(gitIgnore)}
+	if err := writeFiles(cmd, dir, made.Files); err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	for _, line := range made.Lost {
+		fmt.Fprintf(out, "not copied: %s\n", kargo.Printable(line))
+	}
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	s := &workspaceFlags{}
+	s.workspace, s.data = whole, whole
+	if err := s.prepare(cmd, env); err != nil {
+		return err
+	}
+	desired, err := s.read(cmd.Context())
+	if err != nil {
+		return err
+	}
+	printProblems(out, desired.Problems)
+	fmt.Fprintf(out, "then: kargo plan --workspace %s\n", dir)
+	for _, stack := range made.Stacks {
+		fmt.Fprintf(out, "if %s runs already under this name: write %s=true into %s to take it over\n",
+			stack, kargo.SuffixAdopt.Of(stack), filepath.Join(dir, kargo.FileEnv))
+	}
+	return nil
+}
+
+// draftFrom reads a compose file or a folder of them. Nothing leads out of the
+// folder.
+func draftFrom(from string) (draft.Draft, error) {
+	path, err := filepath.Abs(from)
+	if err != nil {
+		return draft.Draft{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return draft.Draft{}, &kargo.Error{Fault: kargo.Invalid, Err: err}
+	}
+	folder, only := path, ""
+	if !info.IsDir() {
+		folder, only = filepath.Split(path)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return draft.Draft{}, &kargo.Error{Fault: kargo.Invalid, Err: err}
+	}
+	defer root.Close()
+	made, err := draft.FromFiles(root.FS(), filepath.Base(folder), only)
+	if err != nil {
+		err = &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("read %s: %w", from, err)}
+	}
+	return made, err
+}
