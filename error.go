@@ -161,6 +161,9 @@ type Problem struct {
 	Hint    string // what the reader can do, or empty
 	// Warning problems do not make the workspace invalid.
 	Warning bool
+	// Rule is the rule of the operator's policy that this is about, if it is
+	// about one.
+	Rule string
 }
 
 // problemJSON is a problem as the API has it.
@@ -170,18 +173,19 @@ type problemJSON struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 	Warning bool   `json:"warning,omitempty"`
+	Rule    string `json:"rule,omitempty"`
 }
 
 // MarshalJSON writes the place as two fields, path and line.
 func (p Problem) MarshalJSON() ([]byte, error) {
-	return json.Marshal(problemJSON{p.Where.File, p.Where.Line, p.Message, p.Hint, p.Warning})
+	return json.Marshal(problemJSON{p.Where.File, p.Where.Line, p.Message, p.Hint, p.Warning, p.Rule})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (p *Problem) UnmarshalJSON(data []byte) error {
 	var read problemJSON
 	err := json.Unmarshal(data, &read)
-	*p = Problem{Place{read.Path, read.Line}, read.Message, read.Hint, read.Warning}
+	*p = Problem{Place{read.Path, read.Line}, read.Message, read.Hint, read.Warning, read.Rule}
 	return err
 }
 

@@ -257,7 +257,7 @@ func (c *check) find(f finding) {
 // report adds the problem that a finding is.
 func (c *check) report(f finding, where kargo.Place) {
 	setting := c.policy.setting(f.rule)
-	problem := kargo.Problem{Where: where}
+	problem := kargo.Problem{Where: where, Rule: f.rule}
 	if setting.level == warn {
 		problem.Warning = true
 		problem.Message = fmt.Sprintf("%s %s (a stricter policy refuses it: rule %s)", f.subject, f.what, f.rule)

@@ -115,7 +115,7 @@ func (s *workspaceFlags) findWorkspace() error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(current, ".env")); err != nil {
+	if !hasStart(current) {
 		return usagef("which workspace? the current directory has no .env; give --workspace DIR, or say `kargo use DIR`")
 	}
 	s.workspace = current
