@@ -354,11 +354,12 @@ func checkCoveredLayout(l layer) kargo.Problems {
 	return kargo.Problems{{Where: kargo.Place{File: settingsFile}, Message: "is no YAML, so it is not known where the layer's stacks lie"}}
 }
 
-// hasDirectories reports whether a merged configuration has any stack directory.
+// hasDirectories reports whether a merged configuration has any stack
+// directory, sound or not.
 func hasDirectories(ws kargo.Workspace, places []string) bool {
 	ws.Env = kargo.Environment{}
-	readDirectories(&ws, places)
-	return len(ws.Directories) > 0
+	problems := readDirectories(&ws, places)
+	return len(ws.Directories)+len(problems) > 0
 }
 
 func sortedKeys[V any](values map[string]V) []string {

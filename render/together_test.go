@@ -44,6 +44,6 @@ func sameEitherWay(t interface{ Fatalf(string, ...any) }, ws kargo.Workspace) {
 		return text
 	}
 	if together, each := describe(render.Trace(ws)), describe(render.Each(ws, nil)); together != each {
-		t.Fatalf("together:\n%seach by itself:\n%s", together, each)
+		t.Fatalf("together:\n%s\neach by itself:\n%s", together, each)
 	}
 }

@@ -282,8 +282,7 @@ func printDeployment(out screen, d kargo.Deployment, wide bool) error {
 
 // deploymentWord returns what an entry of the history is called.
 func deploymentWord(d kargo.Deployment) string {
-	switch d.Kind {
-	case "", kargo.EntryUpdate:
+	if d.Kind == "" || d.Kind == kargo.EntryUpdate {
 		return "deployment"
 	}
 	return string(d.Kind)
