@@ -67,12 +67,13 @@ func (s screen) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// line prints a line. What does not fit the terminal goes on below, indented like
-// the line and two columns more.
+// line prints a text, line by line. What does not fit the terminal goes on below,
+// indented like its line and two columns more.
 func (s screen) line(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	indent := len(text) - len(strings.TrimLeft(text, " "))
-	fmt.Fprintln(s.out, wrapped(text, s.width, strings.Repeat(" ", indent+2)))
+	for text := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		indent := len(text) - len(strings.TrimLeft(text, " "))
+		fmt.Fprintln(s.out, wrapped(text, s.width, strings.Repeat(" ", indent+2)))
+	}
 }
 
 // wrapped breaks a text at blanks, so that no line is longer than a width, if it
