@@ -66,7 +66,7 @@ func (s *workspaceFlags) readForScripts(cmd *cobra.Command) (kargo.Workspace, er
 func (s *workspaceFlags) runScript(cmd *cobra.Command, workspace kargo.Workspace, folder, name string, args []string) error {
 	return hooks.Script{
 		Dir: filepath.Join(s.root(), folder), Name: name, Args: args, Env: personal(workspace.Env, s.env),
-		In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr(),
+		In: cmd.InOrStdin(), Out: unfiltered(cmd.OutOrStdout()), Err: unfiltered(cmd.ErrOrStderr()),
 	}.Run(cmd.Context())
 }
 

@@ -33,6 +33,7 @@ func main() {
 // run is the whole program; everything that it takes from the process is an
 // argument. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	stdout, stderr = &printer{to: stdout}, &printer{to: stderr}
 	root := newRoot(environ) //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)

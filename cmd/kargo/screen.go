@@ -32,7 +32,7 @@ const (
 // newScreen returns the screen of a command's standard output.
 func newScreen(cmd *cobra.Command) screen {
 	s := screen{out: cmd.OutOrStdout()}
-	file, isFile := s.out.(*os.File)
+	file, isFile := unfiltered(s.out).(*os.File)
 	if isFile {
 		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
 			s.colour, s.width = true, int(size.Col)
