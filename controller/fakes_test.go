@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -30,9 +31,11 @@ type baton struct{ atomic.Int64 }
 
 func (b *baton) hand() { b.Add(1) }
 
-// repository is a Repository in memory: commits by name, and a head.
+// repository is a Repository in memory: commits by name, and a head. The reader
+// and the follower of tags use it at the same time.
 type repository struct {
 	*baton
+	mu      sync.Mutex
 	commits map[string]fstest.MapFS
 	head    string
 	err     error // of Head
@@ -49,12 +52,16 @@ type repository struct {
 
 func (r *repository) Head(context.Context) (string, error) {
 	r.hand()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.asked++
 	return r.head, r.err
 }
 
 // Fetch knows every commit, as the real one does of those it fetched before.
 func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, kargo.Files, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.refused != nil {
 		return kargo.Revision{}, kargo.Files{}, r.refused
 	}
@@ -65,10 +72,20 @@ func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, ka
 	return kargo.Revision{Commit: commit, Ref: "main", Rewrote: r.rewrote}, files, nil
 }
 
-func (r *repository) Protect(commits ...string) { r.protected = commits }
+func (r *repository) Protect(commits ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.protected = commits
+}
 
 // commit makes a new head. Files are "name=content".
 func (r *repository) commit(name string, files ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.setHead(name, files...)
+}
+
+func (r *repository) setHead(name string, files ...string) {
 	tree := fstest.MapFS{}
 	for _, file := range files {
 		path, content, _ := strings.Cut(file, "=")

@@ -33,6 +33,8 @@ func (s *shelf) Tags(_ context.Context, image string) ([]string, error) {
 // moved.
 func (r *repository) Commit(_ context.Context, edit kargo.Edit) (commit, branch string, err error) {
 	r.hand()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.edits = append(r.edits, edit)
 	if r.notWritable != nil {
 		return "", "", r.notWritable
@@ -49,7 +51,7 @@ func (r *repository) Commit(_ context.Context, edit kargo.Edit) (commit, branch 
 		files = append(files, name+"="+string(content))
 	}
 	commit = fmt.Sprintf("kargo%d", len(r.edits))
-	r.commit(commit, files...)
+	r.setHead(commit, files...)
 	return commit, "main", nil
 }
 
