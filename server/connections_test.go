@@ -26,7 +26,7 @@ func TestS47_SlowConnectionsKeepNobodyOut(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ctx, listener, s.Handler(), slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- server.Serve(ctx, listener, nil, s.Handler(), slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

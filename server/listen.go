@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,8 +76,8 @@ func (s socket) Close() error {
 
 // Serve serves requests until the context ends, and then lets those that have
 // begun finish for a moment. It closes the listener. It returns nil if the
-// context ended.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+// context ended. With settings of TLS, see [WithTLS], it serves https.
+func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -85,9 +86,16 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		TLSConfig:         secure,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(newBounded(listener, maxConnections)) }()
+	go func() {
+		if bounded := newBounded(listener, maxConnections); secure == nil {
+			ended <- server.Serve(bounded)
+		} else {
+			ended <- server.ServeTLS(bounded, "", "")
+		}
+	}()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)

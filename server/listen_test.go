@@ -24,7 +24,7 @@ func serve(t *testing.T, address string, handler http.Handler) (net.Addr, func()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ctx, listener, handler, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- server.Serve(ctx, listener, nil, handler, slog.New(slog.DiscardHandler)) }()
 	var result error
 	done := false
 	stop := func() error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -102,6 +103,8 @@ func (p *paceFlags) flags(flags *pflag.FlagSet) {
 // serverFlags say what the controller serves over HTTP.
 type serverFlags struct {
 	listen      string
+	certFile    string
+	keyFile     string
 	openMetrics bool
 	webhook     secretSource
 	apiToken    secretSource
@@ -109,9 +112,26 @@ type serverFlags struct {
 
 func (s *serverFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` for webhooks, API, metrics and the page")
-	flags.BoolVar(&s.openMetrics, "open-metrics", true, "serve /metrics without the token")
+	flags.StringVar(&s.certFile, "tls-cert-file", "", "`path` of the certificate (PEM) with which this address serves https; a renewed one is read without a restart")
+	flags.StringVar(&s.keyFile, "tls-key-file", "", "`path` of the private key of the certificate (PEM)")
+	flags.BoolVar(&s.openMetrics, "open-metrics", false, "serve /metrics without the token")
 	secretFlag(flags, &s.webhook, "webhook-secret", "file with the secret of webhooks; without one webhooks are refused")
 	apiTokenFlag(flags, &s.apiToken)
+}
+
+// tls returns the settings of TLS for the address, nil for plain http.
+func (s *serverFlags) tls(log *slog.Logger) (*tls.Config, error) {
+	if s.certFile == "" && s.keyFile == "" {
+		return nil, nil
+	}
+	if s.certFile == "" || s.keyFile == "" {
+		return nil, usagef("--tls-cert-file and --tls-key-file belong together")
+	}
+	secure, err := server.WithTLS(s.certFile, s.keyFile, log)
+	if err != nil {
+		return nil, &kargo.Error{Fault: kargo.Invalid, Err: err}
+	}
+	return secure, nil
 }
 
 // notifyFlags say who is told how a deployment ended.
@@ -208,6 +228,10 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}
+	secure, err := s.tls(log)
+	if err != nil {
+		return err
+	}
 	listener, err := server.Listen(s.listen)
 	if err != nil {
 		return &kargo.Error{Fault: kargo.Unavailable, Err: err}
@@ -222,8 +246,8 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		"ref", s.ref, "listen", listener.Addr().String(), "data", s.data, "instance", s.instance)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.Serve(ctx, listener, web.Handler(), log) })
-	group.Go(func() error { return server.Serve(ctx, local, web.LocalHandler(), log) })
+	group.Go(func() error { return server.Serve(ctx, listener, secure, web.Handler(), log) })
+	group.Go(func() error { return server.Serve(ctx, local, nil, web.LocalHandler(), log) })
 	group.Go(func() error { return hangups(ctx, loop) })
 	group.Go(func() error { return runLoop(ctx, loop) })
 	err = group.Wait()
