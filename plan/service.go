@@ -138,6 +138,11 @@ func (c comparison) reason() string {
 	return strings.Join(texts, "; ")
 }
 
+// tasksDiffer reports whether a difference concerns the tasks of the service.
+func (c comparison) tasksDiffer() bool {
+	return slices.ContainsFunc(c.different, func(d difference) bool { return strings.HasPrefix(d.path, "TaskTemplate.") })
+}
+
 // fields returns the differences one by one.
 func (c comparison) fields() []kargo.FieldChange {
 	fields := make([]kargo.FieldChange, 0, len(c.different))
@@ -178,7 +183,9 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 }
 
 // update returns the update that makes a service what it should be. It keeps the
-// restart counter of `docker service update --force`, which a person sets.
+// restart counter of `docker service update --force`, which a person sets. Where the
+// tasks are as they should be, their part of the spec is sent as it is: Swarm
+// restarts tasks for any difference there, also for one that means nothing.
 func (m maker) update(c comparison) decision {
 	image, same := sameImage(c.spec, c.live)
 	if !same {
@@ -189,6 +196,9 @@ func (m maker) update(c comparison) decision {
 	}
 	spec := image.into(c.spec)
 	spec.TaskTemplate.ForceUpdate = c.live.Spec.TaskTemplate.ForceUpdate
+	if same && !c.tasksDiffer() {
+		spec.TaskTemplate = c.live.Spec.TaskTemplate
+	}
 	update := kargo.UpdateService(c.stack.Name, c.live, spec, c.reason())
 	update.Fields = c.fields()
 	_, update.Back = m.standIns[c.stack.Name]

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/docker/docker/api/types/mount"
@@ -64,5 +65,15 @@ func TestS42_VolumesAreMarked(t *testing.T) {
 	if got := p.Changes[0].Service.TaskTemplate.ContainerSpec.Mounts[0].VolumeOptions.Labels[kargo.LabelInstance]; got != "test" {
 		t.Errorf("the volume is marked %q", got)
 	}
-	check(t, plan.Make([]kargo.Stack{s}, cluster(live("web", "kargo-web_a", "app:1", data)), options()), "nothing to do\n")
+	running := live("web", "kargo-web_a", "app:1", data)
+	check(t, plan.Make([]kargo.Stack{s}, cluster(running), options()), "nothing to do\n")
+
+	// Swarm restarts a service whose mounts differ in anything. So another
+	// difference does not bring the mark along.
+	s.Services[0].Spec.Labels = map[string]string{"team": "maps"}
+	p = plan.Make([]kargo.Stack{s}, cluster(running), options())
+	check(t, p, "update service kargo-web_a: Labels.team: (none) -> \"maps\"\n")
+	if got, was := p.Changes[0].Service.TaskTemplate, running.Spec.TaskTemplate; !reflect.DeepEqual(got, was) {
+		t.Errorf("another label sends the tasks as\n%+v\nwhich were\n%+v", got, was)
+	}
 }

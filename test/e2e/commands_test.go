@@ -151,11 +151,11 @@ func TestADeployThatFailsSaysSoAndEndsTheRun(t *testing.T) {
 	w := s.workspace().stack("dbs", "redis").stack("web", "site").
 		service("redis", replicas(1), command("serve -crash-after 100ms -crash-code 7")).service("site", replicas(1))
 	p := s.person(w)
-	p.want(3, `(?s)stack dbs failed: .*exit code.* 7.*not deployed: web`, "deploy", "all")
+	p.want(4, `(?s)stack dbs failed: .*exit code.* 7.*not deployed: web`, "deploy", "all")
 	if _, exists := s.services()[s.service("web", "site")]; exists {
 		t.Error("the stack after the failed one was deployed all the same")
 	}
-	p.want(3, `(?s)stack web is up\n.*stack dbs failed`, "deploy", "all", "--keep-going")
+	p.want(4, `(?s)stack web is up\n.*stack dbs failed`, "deploy", "all", "--keep-going")
 
 	// What a person asks for is tried again.
 	w.service("redis", replicas(1)).write(t, p.workspace)

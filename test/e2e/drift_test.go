@@ -111,10 +111,10 @@ func (s *scene) configRemovedByHand(site string, state kargo.Cluster) {
 func (s *scene) bystander() dockerswarm.Service {
 	s.t.Helper()
 	none := uint64(0)
-	name := s.service("web", "bystander")
+	name := s.service("web-2", "bystander")
 	created, err := s.api.ServiceCreate(s.t.Context(), dockerswarm.ServiceSpec{
 		Annotations: dockerswarm.Annotations{Name: name, Labels: map[string]string{
-			kargo.LabelNamespace: "kargo-" + s.prefix + "-web",
+			kargo.LabelNamespace: "kargo-" + s.prefix + "-web-2",
 		}},
 		TaskTemplate: dockerswarm.TaskSpec{ContainerSpec: &dockerswarm.ContainerSpec{Image: "kargo/testserver:1"}},
 		Mode:         dockerswarm.ServiceMode{Replicated: &dockerswarm.ReplicatedService{Replicas: &none}},

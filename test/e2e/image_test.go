@@ -185,8 +185,10 @@ func (b *imageBed) awaitInForce(container, commit string) {
 	b.t.Helper()
 	until(b.t, commit+" is in force and healthy", func() bool {
 		var status kargo.Status
-		if err := json.Unmarshal([]byte(b.docker("exec", container, "/kargo", "status", "-o", "json")), &status); err != nil {
-			b.t.Fatal(err)
+		// The exit code is 4 until everything is well.
+		printed, err := b.command("docker", "exec", container, "/kargo", "status", "-o", "json").Output()
+		if json.Unmarshal(printed, &status) != nil {
+			b.t.Fatalf("kargo status: %v\n%s", err, printed)
 		}
 		return status.Applied.Commit == commit && len(status.Stacks) == 1 &&
 			status.Stacks[0].InSync && status.Stacks[0].Health == kargo.HealthHealthy

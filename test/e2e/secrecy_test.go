@@ -117,7 +117,8 @@ func TestS14_S17_S19_SecretsAreNowhereToBeSeen(t *testing.T) {
 	s.awaitStatus("Docker's words are in the status", func(k kargo.Status) bool { return strings.Contains(k.Message, "invalid spec") })
 	seen.collect(s, "refused by Docker")
 	s.docker.meddle(nil)
-	w.file("README.md", "again\n")
+	// What Docker refused is not tried again before it changes.
+	w.file("configs/app.conf.tpl", planted["content of a config"]+" $DB_PASSWORD again\n")
 	push()
 	s.sync()
 	until(t, "the services run", func() bool { return len(s.services()) == 2 })
