@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -16,7 +17,7 @@ import (
 // Swarm of one node that has the images of real programs.
 //
 // A block "sh" has to succeed; "sh once" may fail, for the Swarm is there;
-// "sh background" runs until the end. A block "text" is what the block before
+// "sh background" runs until a block "sh stopped", or the end. A block "text" is what the block before
 // it prints, at the latest after a while: each line, where "…" stands for
 // anything, and other lines may stand between.
 func TestGettingStarted(t *testing.T) {
@@ -26,7 +27,9 @@ func TestGettingStarted(t *testing.T) {
 	}
 	reader := newReader(t, socket)
 	t.Cleanup(func() {
-		reader.bash("docker volume rm kargo-data_redis_data; docker network rm kargo-back")
+		reader.stop()
+		// Where the page was not followed to its end, the stacks are still there.
+		_, _ = reader.bash("set +e; docker stack rm kargo-data kargo-site; docker volume rm kargo-data_redis_data; docker network rm kargo-back kargo-front kargo-docker-socket")
 	})
 	page, err := os.ReadFile("../../docs/getting-started.md")
 	if err != nil {
@@ -58,6 +61,7 @@ type reader struct {
 	t    *testing.T
 	home string
 	env  []string
+	stop func() // what runs in the background
 }
 
 func newReader(t *testing.T, dockerHost string) *reader {
@@ -70,7 +74,8 @@ func newReader(t *testing.T, dockerHost string) *reader {
 	if err := os.Symlink(kargoBinary, filepath.Join(bin, "kargo")); err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{t: t, home: home}
+	r := &reader{t: t, home: home, stop: func() {}}
+	t.Cleanup(func() { r.stop() })
 	r.env = append(os.Environ(), "HOME="+home, "USER=newcomer", "PATH="+bin+":"+os.Getenv("PATH"), "DOCKER_HOST="+dockerHost)
 	r.write(".cwd", home)
 	return r
@@ -92,6 +97,9 @@ func (r *reader) follow(block fencedBlock, expected string) {
 		r.background(block.text)
 	case "sh once":
 		_, _ = r.bash(block.text)
+	case "sh stopped":
+		r.stop()
+		r.untilPrinted(block.text, expected)
 	case "sh":
 		r.untilPrinted(block.text, expected)
 	default:
@@ -142,7 +150,7 @@ func (r *reader) bash(commands string) (string, error) {
 	return out.String(), err
 }
 
-// background runs a command until the test ends.
+// background runs a command until it is stopped, as with Ctrl-C.
 func (r *reader) background(command string) {
 	r.t.Helper()
 	cmd := r.command(fmt.Sprintf("cd \"$(cat %s/.cwd)\"\nexec %s", r.home, command))
@@ -153,7 +161,7 @@ func (r *reader) background(command string) {
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
 		_ = cmd.Wait()
 		if r.t.Failed() {
