@@ -45,7 +45,8 @@ func (k ObjectKey) String() string { return string(k.Kind) + " " + k.Name }
 
 // Change is one write to Swarm, and its reason. The code that carries it out
 // decides nothing. The functions of this file make changes: CreateService and
-// the others set exactly one payload, the one of their kind.
+// the others set exactly one payload, the one of their kind. That is why it has many
+// fields: most are empty in any one change.
 type Change struct {
 	Action Action `json:"action"`
 	Kind   Kind   `json:"kind"`

@@ -26,7 +26,8 @@ const (
 	OperationRemoving    Operation = "being removed"
 )
 
-// Status is what the controller knows now. It is a copy, and has no secret.
+// Status is what the controller knows now. It is a copy, and has no secret. It has a
+// field for each fact that the page, a command or a metric shows.
 type Status struct {
 	Version  string `json:"version"`
 	Instance string `json:"instance"`

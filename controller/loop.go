@@ -15,7 +15,8 @@ import (
 )
 
 // Loop runs rounds when they are due. All its methods may be called from any
-// goroutine.
+// goroutine. It has one for each thing that a person can ask for, so that a command,
+// the page and the API do the same.
 type Loop struct {
 	parts      Parts
 	reconciler *Reconciler // belongs to the goroutine of runRounds
