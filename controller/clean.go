@@ -76,7 +76,7 @@ func (r *Reconciler) cleaning() (kargo.Cleaning, bool) {
 		if rollout.Good == "" {
 			continue
 		}
-		stack, err := r.parts.Store.Good(name)
+		stack, err := r.parts.Store.Rendering(name, rollout.Good)
 		if err != nil || stack == nil {
 			r.parts.Log.Warn("images are not cleaned: a good rendering cannot be read", "stack", name, "error", err)
 			return kargo.Cleaning{}, false

@@ -58,7 +58,7 @@ func (f *faults) meet(effect string) error {
 
 // effects are all that a round does outside of its own memory, but for writes
 // to Swarm, whose failures other properties have.
-var effects = []string{"head", "fetch", "begin", "sending", "made", "record", "keep good", "good", "attempt", "survived", "approved", "write", "images"}
+var effects = []string{"head", "fetch", "begin", "sending", "made", "record", "keep", "rendering", "attempt", "survived", "approved", "write", "images"}
 
 // faultyStore is a store whose disk may be full.
 type faultyStore struct {
@@ -94,18 +94,18 @@ func (s faultyStore) Record(d kargo.Deployment, memory kargo.Memory) error {
 	return s.records.Record(d, memory)
 }
 
-func (s faultyStore) KeepGood(stack kargo.Stack) error {
-	if err := s.meet("keep good"); err != nil {
+func (s faultyStore) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
+	if err := s.meet("keep"); err != nil {
 		return err
 	}
-	return s.records.KeepGood(stack)
+	return s.records.Keep(stack, revision)
 }
 
-func (s faultyStore) Good(stack string) (*kargo.Stack, error) {
-	if err := s.meet("good"); err != nil {
+func (s faultyStore) Rendering(stack, digest string) (*kargo.Stack, error) {
+	if err := s.meet("rendering"); err != nil {
 		return nil, err
 	}
-	return s.records.Good(stack)
+	return s.records.Rendering(stack, digest)
 }
 
 func (s faultyStore) Attempt(reading string) (int, error) {

@@ -263,7 +263,6 @@ func (c *cluster) scaleByHand(name string, replicas uint64) {
 type records struct {
 	deployments []kargo.Deployment
 	memory      kargo.Memory
-	good        map[string]kargo.Stack
 	kept        []kargo.KeptRendering
 	attempts    map[string]int
 	approved    string
@@ -306,11 +305,6 @@ func (r *records) Made(number uint64, change kargo.Change, sent *kargo.SentSpec,
 	return nil
 }
 
-func (r *records) KeepGood(stack kargo.Stack) error {
-	r.good[stack.Name] = stack
-	return nil
-}
-
 func (r *records) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
 	kept := kargo.KeptRendering{Stack: stack, Revision: revision, Digest: stack.Digest(), Kept: time.Now()}
 	r.kept = append([]kargo.KeptRendering{kept}, r.kept...)
@@ -326,9 +320,11 @@ func (r *records) Kept(name string) (kept []kargo.KeptRendering, _ error) {
 	return kept, nil
 }
 
-func (r *records) Good(name string) (*kargo.Stack, error) {
-	if stack, known := r.good[name]; known {
-		return &stack, nil
+func (r *records) Rendering(name, digest string) (*kargo.Stack, error) {
+	for _, rendering := range r.kept {
+		if rendering.Stack.Name == name && rendering.Digest == digest {
+			return &rendering.Stack, nil
+		}
 	}
 	return nil, nil
 }
@@ -409,7 +405,7 @@ func newWorld(t *testing.T) *world {
 		t:       t,
 		repo:    &repository{baton: b, commits: map[string]fstest.MapFS{}},
 		swarm:   &cluster{baton: b, services: map[string]kargo.LiveService{}, made: map[string]time.Time{}},
-		records: &records{attempts: map[string]int{}, good: map[string]kargo.Stack{}},
+		records: &records{attempts: map[string]int{}},
 		events:  make(stirring),
 		stop:    func() {},
 	}

@@ -56,7 +56,7 @@ type replica struct {
 func (m *matrix) replica(name string) *replica {
 	r := &replica{
 		m: m, link: &link{Client: swarm.New(m.engine.Client())},
-		records: &records{attempts: map[string]int{}, good: map[string]kargo.Stack{}},
+		records: &records{attempts: map[string]int{}},
 	}
 	parts := m.parts
 	parts.Source = compile.Layers{User: &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head}}

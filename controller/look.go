@@ -183,7 +183,7 @@ func (r *Reconciler) standIns() plan.StandIns {
 func (r *Reconciler) readGood() {
 	r.memory.Good = map[string]kargo.Stack{}
 	for _, name := range plan.NeedGood(r.view.stacks, r.memory) {
-		good, err := r.parts.Store.Good(name)
+		good, err := r.parts.Store.Rendering(name, r.memory.Rollouts[name].Good)
 		switch {
 		case err != nil:
 			r.parts.Log.Warn("cannot read the last good rendering", "stack", name, "error", err)

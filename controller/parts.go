@@ -68,14 +68,14 @@ type Recorder interface {
 	Record(kargo.Deployment, kargo.Memory) error
 }
 
-// Renderings stores the last good rendering of each stack.
+// Renderings stores the renderings of each stack that came up and stayed up.
 type Renderings interface {
-	KeepGood(kargo.Stack) error
-	Good(stack string) (*kargo.Stack, error)
 	// Keep keeps a rendering that its stack can go back to, Kept returns them, the
 	// newest first.
 	Keep(stack kargo.Stack, revision kargo.RevisionID) error
 	Kept(stack string) ([]kargo.KeptRendering, error)
+	// Rendering returns the one with a digest, or nil if it is not kept.
+	Rendering(stack, digest string) (*kargo.Stack, error)
 }
 
 // Attempts counts how often the reading of a revision began and did not end.
@@ -223,11 +223,11 @@ func (p Parts) withoutEffects() Parts {
 // known.
 type readOnly struct{ Store }
 
-func (s readOnly) Good(stack string) (*kargo.Stack, error) {
+func (s readOnly) Rendering(stack, digest string) (*kargo.Stack, error) {
 	if s.Store == nil {
 		return nil, nil
 	}
-	return s.Store.Good(stack)
+	return s.Store.Rendering(stack, digest)
 }
 
 func (s readOnly) Approved(at time.Time) (string, error) {
@@ -251,7 +251,6 @@ func (s readOnly) Kept(stack string) ([]kargo.KeptRendering, error) {
 }
 
 func (readOnly) Keep(kargo.Stack, kargo.RevisionID) error    { return nil }
-func (readOnly) KeepGood(kargo.Stack) error                  { return nil }
 func (readOnly) Attempt(string) (int, error)                 { return 1, nil }
 func (readOnly) Survived(string) error                       { return nil }
 func (readOnly) Approve(plan, by string, at time.Time) error { return nil }

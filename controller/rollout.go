@@ -267,9 +267,6 @@ func (r rollouts) keepGood(stack kargo.Stack, index plan.Index) error {
 		running, _ := index.Service(stack.Services[i].Name)
 		stack.Services[i].Pinned = running.Image
 	}
-	if err := r.parts.Store.KeepGood(stack); err != nil {
-		return fmt.Errorf("keep good rendering of stack %s: %w", stack.Name, err)
-	}
 	if err := r.parts.Store.Keep(stack, rollout.GoodRevision); err != nil {
 		return fmt.Errorf("keep rendering of stack %s: %w", stack.Name, err)
 	}

@@ -235,11 +235,11 @@ func TestASlowStackDoesNotKeepAnotherFromBeingGood(t *testing.T) {
 		}
 		w.repo.commit("c1", app("app:1", "web", "dbs")...)
 		w.start()
-		if _, good := w.records.good["web"]; !good {
-			t.Error("web has run for long enough, whatever dbs does")
+		if kept, err := w.records.Kept("web"); err != nil || len(kept) != 1 {
+			t.Errorf("web has run for long enough, whatever dbs does: %v, %v", kept, err)
 		}
-		if _, good := w.records.good["dbs"]; good {
-			t.Error("dbs does not even run")
+		if kept, err := w.records.Kept("dbs"); err != nil || len(kept) != 0 {
+			t.Errorf("dbs does not even run: %v, %v", kept, err)
 		}
 	})
 }

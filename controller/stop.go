@@ -65,8 +65,7 @@ func (l *Loop) Resume(ctx context.Context, by kargo.Person, why string) error {
 		if r.memory.Suspended == nil {
 			return kargo.Errorf(kargo.Invalid, "the controller is not suspended")
 		}
-		r.memory.Suspended = nil
-		return r.noteOrder(kargo.EntryResumption, by, why)
+		return r.resume(by, why)
 	})
 }
 
@@ -78,7 +77,7 @@ func (l *Loop) order(ctx context.Context, trigger string, do func(*Reconciler) e
 	}
 	reply := make(chan error, 1)
 	select {
-	case l.orders <- func(r *Reconciler) { reply <- do(r) }:
+	case l.orders <- func(r *Reconciler) { reply <- r.decide(func() error { return do(r) }) }:
 	case <-ctx.Done():
 		return kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
 	}
@@ -87,6 +86,17 @@ func (l *Loop) order(ctx context.Context, trigger string, do func(*Reconciler) e
 	}
 	l.Nudge(trigger)
 	return nil
+}
+
+// decide changes what people decided, and takes it back if that cannot be recorded:
+// a decision that is reported as failed must not be in force.
+func (r *Reconciler) decide(change func() error) error {
+	stops, suspended := r.memory.Stops, r.memory.Suspended
+	err := change()
+	if err != nil {
+		r.memory.Stops, r.memory.Suspended = stops, suspended
+	}
+	return err
 }
 
 // named returns the stacks that a person names: one that is known, or all.
@@ -230,6 +240,12 @@ func (r *Reconciler) release(stack string, by kargo.Person, why string) error {
 	return r.noteOrder(kargo.EntryRelease, by, text)
 }
 
+func (r *Reconciler) resume(by kargo.Person, why string) error {
+	r.memory.Suspended = nil
+	r.work.lookAt(lookEverywhere)
+	return r.noteOrder(kargo.EntryResumption, by, why)
+}
+
 // endStops ends the stops whose time has come, and has the loop look when the next
 // one ends.
 func (r *Reconciler) endStops(now time.Time) error {
@@ -241,7 +257,7 @@ func (r *Reconciler) endStops(now time.Time) error {
 			r.pace.lookAt(stop.Until)
 			continue
 		}
-		if err := r.release(name, kargo.Person{}, "its time has come"); err != nil {
+		if err := r.decide(func() error { return r.release(name, kargo.Person{}, "its time has come") }); err != nil {
 			return err
 		}
 	}
@@ -250,9 +266,7 @@ func (r *Reconciler) endStops(now time.Time) error {
 			r.pace.lookAt(suspended.Until)
 			return nil
 		}
-		r.memory.Suspended = nil
-		r.work.lookAt(lookEverywhere)
-		return r.noteOrder(kargo.EntryResumption, kargo.Person{}, "its time has come")
+		return r.decide(func() error { return r.resume(kargo.Person{}, "its time has come") })
 	}
 	return nil
 }
@@ -274,14 +288,12 @@ func (r *Reconciler) readKept() {
 		if !stop.WentBack() {
 			continue
 		}
-		all, err := r.parts.Store.Kept(name)
-		if err != nil {
+		kept, err := r.parts.Store.Rendering(name, stop.Digest)
+		switch {
+		case err != nil:
 			r.parts.Log.Warn("cannot read the rendering that a stack went back to", "stack", name, "error", err)
-		}
-		for _, rendering := range all {
-			if rendering.Digest == stop.Digest {
-				r.memory.Kept[name] = rendering.Stack
-			}
+		case kept != nil:
+			r.memory.Kept[name] = *kept
 		}
 	}
 }

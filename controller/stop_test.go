@@ -106,3 +106,35 @@ func TestASuspendedLoopStillLooks(t *testing.T) {
 		}
 	})
 }
+
+// A decision that cannot be recorded is reported as failed, so it is not in force.
+func TestADecisionThatIsNotRecordedIsNotInForce(t *testing.T) {
+	run(t, func(w *world) {
+		f := &faults{failing: map[string]int{}}
+		w.parts.Store = faultyStore{w.records, f}
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.pass(time.Minute)
+		for _, effect := range []string{"begin", "record"} {
+			f.plan(effect, 1)
+			w.after(func() {
+				if err := w.loop.Hold(w.t.Context(), "web", kargo.Stop{By: ada}); err == nil {
+					t.Errorf("%s fails, and the hold does not", effect)
+				}
+			})
+			f.plan(effect, 1)
+			w.after(func() {
+				if err := w.loop.Suspend(w.t.Context(), kargo.Stop{By: ada}); err == nil {
+					t.Errorf("%s fails, and the suspension does not", effect)
+				}
+			})
+			w.rest(time.Minute)
+		}
+		if status := w.loop.Status(); status.Suspended != nil || status.Stacks[0].Stop != nil {
+			t.Errorf("in force are %v and %v", status.Suspended, status.Stacks[0].Stop)
+		}
+		w.repo.commit("c2", app("app:2", "web")...)
+		w.nudge("webhook github")
+		w.wantWrites(`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`)
+	})
+}

@@ -186,10 +186,10 @@ func TestOpenTwiceSaysWhoHasIt(t *testing.T) {
 	}
 }
 
-func TestGoodRenderings(t *testing.T) {
+func TestARendering(t *testing.T) {
 	dir := t.TempDir()
 	store := open(t, filepath.Join(dir, "history.journal"))
-	if good, err := store.Good("web"); good != nil || err != nil {
+	if good, err := store.Rendering("web", "nosuch"); good != nil || err != nil {
 		t.Fatalf("before any: %v, %v", good, err)
 	}
 	key := bytes.Repeat([]byte{1}, 32)
@@ -206,14 +206,14 @@ func TestGoodRenderings(t *testing.T) {
 			Mode: swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &replicas}},
 		}}},
 	}
-	if err := store.KeepGood(stack); err != nil {
+	if err := store.Keep(stack, "c1"); err != nil {
 		t.Fatal(err)
 	}
-	good, err := store.Good(stack.Name)
+	good, err := store.Rendering(stack.Name, stack.Digest())
 	if err != nil || good.Digest() != stack.Digest() || good.Services[0].Pinned != "app@sha256:1" || !bytes.Equal(good.Configs[0].Data, stack.Configs[0].Data) {
 		t.Errorf("got %+v, %v", good, err)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "good", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "good", "*", "*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("files %v, %v: a name must not lead out of the directory", files, err)
 	}
@@ -224,11 +224,11 @@ func TestGoodRenderings(t *testing.T) {
 
 // A disk alone gives no secret away, and a rendering that was tampered with, or
 // sealed with a key that is lost, is not used.
-func TestS16_GoodRenderingsAreSealed(t *testing.T) {
+func TestS16_RenderingsAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	store := open(t, filepath.Join(dir, "history.journal"))
 	stack := kargo.Stack{Name: "web", Configs: []kargo.Config{{Name: "s", Secret: true, Data: []byte("planted-secret")}}}
-	if err := store.KeepGood(stack); err == nil {
+	if err := store.Keep(stack, "c1"); err == nil {
 		t.Fatal("it is kept without a key")
 	}
 	key := bytes.Repeat([]byte{1}, 32)
@@ -240,31 +240,32 @@ func TestS16_GoodRenderingsAreSealed(t *testing.T) {
 	if err := store.Seal(func() ([]byte, error) { return key, away }); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.KeepGood(stack); err != nil {
+	if err := store.Keep(stack, "c1"); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "good", "web.sealed")
+	digest := stack.Digest()
+	file := filepath.Join(dir, "good", "kept-web", digest+".sealed")
 	sealed, err := os.ReadFile(file)
 	encoded := base64.StdEncoding.EncodeToString([]byte("planted-secret"))
 	if err != nil || bytes.Contains(sealed, []byte("planted")) || bytes.Contains(sealed, []byte(encoded)) {
 		t.Errorf("the file is %q, %v", sealed, err)
 	}
-	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
+	if entries, err := os.ReadDir(filepath.Join(dir, "good")); err != nil || len(entries) != 1 {
 		t.Errorf("an unsealed rendering of an earlier version is still there: %v, %v", entries, err)
 	}
 	away = kargo.Errorf(kargo.Unavailable, "no Swarm")
-	if _, err := store.Good("web"); kargo.FaultOf(err) != kargo.Unavailable {
+	if _, err := store.Rendering("web", digest); kargo.FaultOf(err) != kargo.Unavailable {
 		t.Errorf("without the key: %v", err)
 	}
 	away, key = nil, bytes.Repeat([]byte{2}, 32)
-	if good, err := store.Good("web"); err == nil {
+	if good, err := store.Rendering("web", digest); err == nil {
 		t.Errorf("with another key: %+v", good)
 	}
 	key = bytes.Repeat([]byte{1}, 32)
-	if err := os.Rename(file, filepath.Join(dir, "good", "other.sealed")); err != nil {
+	if err := os.Rename(filepath.Dir(file), filepath.Join(dir, "good", "kept-other")); err != nil {
 		t.Fatal(err)
 	}
-	if good, err := store.Good("other"); err == nil {
+	if good, err := store.Rendering("other", digest); err == nil {
 		t.Errorf("as another stack's: %+v", good)
 	}
 }
