@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"gitsync/wire":        {""},
 	"secrets/secretstest": {},
 	"test/golden":         {},
+	"test/growth":         {},
 	"test/testserver":     {},
 	"test/conformance":    {},
 	"test/e2e":            {},

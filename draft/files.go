@@ -3,6 +3,7 @@ package draft
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -133,12 +134,12 @@ type taking struct {
 // references takes the files along that a compose file names.
 func (t taking) references(content map[string]any) {
 	for _, section := range []string{"configs", "secrets"} {
-		for _, name := range sortedKeys(mapping(content[section])) {
+		for _, name := range slices.Sorted(maps.Keys(mapping(content[section]))) {
 			t.refer(mapping(mapping(content[section])[name])["file"], section+"."+name)
 		}
 	}
 	services := mapping(content["services"])
-	for _, name := range sortedKeys(services) {
+	for _, name := range slices.Sorted(maps.Keys(services)) {
 		service := mapping(services[name])
 		for _, file := range listOf(service["env_file"]) {
 			if long := mapping(file); long != nil {
@@ -273,13 +274,4 @@ func listOf(value any) []any {
 		return nil
 	}
 	return []any{value}
-}
-
-func sortedKeys[V any](values map[string]V) []string {
-	keys := make([]string, 0, len(values))
-	for key := range values {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

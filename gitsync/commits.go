@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"kargo"
 	"kargo/gitsync/wire"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 const (
@@ -117,6 +116,7 @@ func (s snapshots) commits(ctx context.Context, older, newer plumbing.Hash) (com
 		return nil, false, err
 	}
 	defer os.RemoveAll(dir)
+	var storage *filesystem.Storage
 	err = s.remote.Fetch(ctx, func(session *wire.Session) error {
 		_, offered, err := s.tracked.find(ctx, session)
 		if err != nil {
@@ -125,27 +125,12 @@ func (s snapshots) commits(ctx context.Context, older, newer plumbing.Hash) (com
 		if !offered.Supports(capability.Filter) || !offered.Supports(capability.Shallow) {
 			return errNoFilter
 		}
-		return s.downloadCommits(ctx, dir, session, offered, newer)
+		storage, err = s.receive(ctx, dir, session,
+			request{offered: offered, want: newer, depth: mostCommits + 1, filter: packp.FilterTreeDepth(0)})
+		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	return commitsBetween(openStorage(dir), older, newer)
-}
-
-func (s snapshots) downloadCommits(ctx context.Context, dir string, session session, offered *capability.List, newest plumbing.Hash) error {
-	pack := filepath.Join(dir, "incoming.pack")
-	wanted := request{offered: offered, want: newest, depth: mostCommits + 1, filter: packp.FilterTreeDepth(0)}
-	shallows, err := requestPack(ctx, pack, session, wanted)
-	if err != nil {
-		return err
-	}
-	if err := checkPack(pack, s.limits, false); err != nil {
-		return err
-	}
-	storage := openStorage(dir)
-	if _, err := git.Init(storage, nil); err != nil {
-		return err
-	}
-	return errors.Join(storePack(storage, pack), storage.SetShallow(shallows))
+	return commitsBetween(storage, older, newer)
 }

@@ -108,25 +108,31 @@ func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
 
 // downloadInto makes dir a bare repository that holds the target without history.
 func (s snapshots) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
-	pack := filepath.Join(dir, "incoming.pack")
-	shallows, err := requestPack(ctx, pack, session, request{offered: offered, want: found.want, depth: 1})
+	storage, err := s.receive(ctx, dir, session, request{offered: offered, want: found.want, depth: 1})
 	if err != nil {
 		return err
 	}
+	return nameTarget(storage, found)
+}
+
+// receive makes dir a bare repository with what a request brings.
+func (s snapshots) receive(ctx context.Context, dir string, session session, wanted request) (*filesystem.Storage, error) {
+	pack := filepath.Join(dir, "incoming.pack")
+	shallows, err := requestPack(ctx, pack, session, wanted)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkPack(pack, s.limits, false); err != nil {
-		return err
+		return nil, err
 	}
 	storage := openStorage(dir)
 	if _, err := git.Init(storage, nil); err != nil {
-		return err
+		return nil, err
 	}
 	if err := storePack(storage, pack); err != nil {
-		return err
+		return nil, err
 	}
-	if err := os.Remove(pack); err != nil {
-		return err
-	}
-	return errors.Join(storage.SetShallow(shallows), nameTarget(storage, found))
+	return storage, errors.Join(os.Remove(pack), storage.SetShallow(shallows))
 }
 
 // nameTarget records what the commit was called, so that `git log` works in the

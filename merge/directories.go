@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -222,10 +223,10 @@ func readDirectories(ws *kargo.Workspace, places []string) kargo.Problems {
 			top[directory] = append(top[directory], inside)
 		}
 	}
-	for _, directory := range sortedKeys(top) {
+	for _, directory := range slices.Sorted(maps.Keys(top)) {
 		d.add(directory, top[directory])
 	}
-	for _, name := range sortedKeys(d.found) {
+	for _, name := range slices.Sorted(maps.Keys(d.found)) {
 		ws.Directories = append(ws.Directories, d.found[name])
 	}
 	return d.problems
@@ -360,13 +361,4 @@ func hasDirectories(ws kargo.Workspace, places []string) bool {
 	ws.Env = kargo.Environment{}
 	problems := readDirectories(&ws, places)
 	return len(ws.Directories)+len(problems) > 0
-}
-
-func sortedKeys[V any](values map[string]V) []string {
-	keys := make([]string, 0, len(values))
-	for key := range values {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -2,8 +2,10 @@ package merge
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"kargo"
@@ -35,7 +37,7 @@ func readStackEnv(ws kargo.Workspace, stack *kargo.StackDirectory) kargo.Problem
 		r.statement()
 	}
 	stack.Env, stack.Lines, stack.Assignments = r.env.values, r.env.lines, r.env.assignments
-	stack.SecretNames = sortedKeys(r.env.secrecy.secret)
+	stack.SecretNames = slices.Sorted(maps.Keys(r.env.secrecy.secret))
 	return r.env.problems
 }
 
@@ -200,7 +202,7 @@ func (r *stackEnvReader) fail(line int, hint, format string, args ...any) {
 func checkStackReferences(ws kargo.Workspace) kargo.Problems {
 	var problems kargo.Problems
 	for _, directory := range ws.Directories {
-		for _, name := range sortedKeys(directory.Env) {
+		for _, name := range slices.Sorted(maps.Keys(directory.Env)) {
 			if unresolved.MatchString(directory.Env[name]) {
 				problems = append(problems, kargo.Problem{Where: directory.Lines[name], Message: name + " holds a reference that is not resolved here",
 					Hint: "set the variable in the .env of the workspace, which every stack directory sees"})

@@ -179,7 +179,7 @@ func (j *Judge) nameFindings(stack kargo.Stack, change kargo.Change) (all []find
 // nodeFindings finds the labels of a node that a change sets or takes away.
 func (j *Judge) nodeFindings(change kargo.Change) (all []finding) {
 	before, after := j.nodes[change.ID].Spec.Labels, change.Node.Labels
-	for _, key := range sortedKeys(after) {
+	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if old, had := before[key]; (!had || old != after[key]) && !strings.HasPrefix(key, kargo.LabelNodeLabels) {
 			all = append(all, finding{rule: ruleNodeLabels, value: key, what: "sets the label " + key + " of a node"})
 		}

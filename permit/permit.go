@@ -20,6 +20,7 @@ package permit
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -306,17 +307,8 @@ func (c *check) shared() {
 // nodes judges the labels of nodes.
 func (c *check) nodes() {
 	for _, labels := range c.in.Labels {
-		for _, key := range sortedKeys(labels.Labels) {
+		for _, key := range slices.Sorted(maps.Keys(labels.Labels)) {
 			c.findVariable(finding{subject: "the variable " + labels.Variable, rule: ruleNodeLabels, value: key, what: "sets the label " + key + " of a node"}, labels.Variable)
 		}
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

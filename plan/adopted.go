@@ -29,7 +29,7 @@ func (m maker) nothingToAdopt(stack kargo.Stack) string {
 		}
 	}
 	reason := "it is to be taken over, and Swarm has nothing of a stack " + stack.Namespace()
-	other := spelling.Nearest(stack.Namespace(), sortedNames(m.namespaces), 2)
+	other := spelling.Nearest(stack.Namespace(), slices.Sorted(maps.Keys(m.namespaces)), 2)
 	if m.namespaces[stack.Name] {
 		other = stack.Name
 	}

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,7 +35,7 @@ func (m maker) renames() map[string]renamed {
 		if _, runs := running[stack.Namespace()]; runs {
 			continue
 		}
-		for _, from := range sortedNames(running) {
+		for _, from := range slices.Sorted(maps.Keys(running)) {
 			services := running[from]
 			old := services[0].Spec.Labels[kargo.LabelStack]
 			_, wanted := m.stackAt[old]
@@ -132,13 +133,4 @@ func (m maker) holdRenames() map[string]string {
 		}
 	}
 	return removals
-}
-
-func sortedNames[V any](values map[string]V) []string {
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

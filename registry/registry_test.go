@@ -183,7 +183,10 @@ func TestRefusals(t *testing.T) {
 // the form in which a push stores them.
 func TestRealRegistry(t *testing.T) {
 	if _, err := exec.LookPath("docker-registry"); err != nil {
-		t.Skip("no docker-registry is installed: test/bed/install registry")
+		if testing.Short() {
+			t.Skip("no docker-registry is installed")
+		}
+		t.Fatal("this test needs docker-registry: test/bed/install registry, or add -short")
 	}
 	dir := t.TempDir()
 	listener := httptest.NewServer(nil) // finds a free port

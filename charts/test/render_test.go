@@ -2,6 +2,7 @@ package charttest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -83,13 +84,13 @@ func render(t *testing.T, values map[string]any) (manifest, error) {
 	}
 
 	var result manifest
-	for _, file := range sortedKeys(files) {
+	for _, file := range slices.Sorted(maps.Keys(files)) {
 		if path.Base(file) == "NOTES.txt" {
 			result.notes = files[file]
 			continue
 		}
 		documents := releaseutil.SplitManifests(files[file])
-		for _, name := range sortedKeys(documents) {
+		for _, name := range slices.Sorted(maps.Keys(documents)) {
 			object, err := decode([]byte(documents[name]))
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", file, err, documents[name])
@@ -124,15 +125,6 @@ func decode(document []byte) (runtime.Object, error) {
 		return nil, fmt.Errorf("no such type: %q %q", kind.APIVersion, kind.Kind)
 	}
 	return object, yaml.UnmarshalStrict(document, object)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // summary describes what a release does, in lines that a person can check.
