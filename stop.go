@@ -2,7 +2,7 @@ package kargo
 
 import "time"
 
-// Stop is a person's word that something must not change: a stack that is held or
+// Stop is a person's decision that something must not change: a stack that is held or
 // that went back, or everything while the controller is suspended.
 type Stop struct {
 	By    Person    `json:"by,omitzero"`
