@@ -131,8 +131,9 @@ func TestBurstOfPushesIsFewRounds(t *testing.T) {
 	before := s.status().Rounds
 	s.repo.git(refs...)
 	s.awaitDeployment(commit)
-	if metrics := s.page("/metrics"); !strings.Contains(metrics, `kargo_webhook_requests_total{provider="gitea",result="accepted"} 20`) {
-		t.Errorf("the metrics do not count 20 webhooks:\n%s", metrics)
+	metrics, err := s.get("/metrics")
+	if err != nil || !strings.Contains(string(metrics), `kargo_webhook_requests_total{provider="gitea",result="accepted"} 20`) {
+		t.Errorf("the metrics do not count 20 webhooks (%v):\n%s", err, metrics)
 	}
 	if rounds := s.status().Rounds - before; rounds > 10 {
 		t.Errorf("20 pushes made %d rounds", rounds)
