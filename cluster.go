@@ -122,6 +122,9 @@ type Task struct {
 	Slot           int
 	Node           string // the node's id, or its name where the task failed
 	State, Desired string // swarm's words: "running", "failed", "shutdown", …
+	// NodeDown is the name of the task's node if the task is to be removed, and its
+	// node is down: Swarm learns of its end when the node is back, or after a day.
+	NodeDown string
 	// Message and Err are the task's own words. ExitCode is 0 while it runs.
 	Message, Err string
 	ExitCode     int

@@ -20,4 +20,6 @@ type LiveNode struct {
 	Hostname string
 	Version  uint64 // a write names it (compare-and-swap)
 	Spec     swarm.NodeSpec
+	// Down reports that the managers hear nothing of the node.
+	Down bool
 }

@@ -329,6 +329,17 @@ func TestNetworksAndConfigs(t *testing.T) {
 			"hold config conf-1: its removal waits for the last task to end\n"+
 				"hold network kargo-web_inner: its removal waits for the last task to end\n")
 
+		lost := kargo.Task{Service: "id-kargo-web_a", Namespace: "kargo-web", State: "running", NodeDown: "worker-1"}
+		going.Tasks = []kargo.Task{going.Tasks[0], lost, lost}
+		check(t, plan.Make([]kargo.Stack{stays}, going, options()),
+			"hold config conf-1: its removal waits for the last task to end; not waited for: 2 on node worker-1, which is down\n"+
+				"hold network kargo-web_inner: its removal waits for the last task to end; not waited for: 2 on node worker-1, which is down\n")
+
+		going.Tasks = []kargo.Task{lost}
+		check(t, plan.Make([]kargo.Stack{stays}, going, options()),
+			"remove network kargo-web_inner: no longer used\n"+
+				"remove config conf-1: no longer used\n")
+
 		going.Tasks = nil
 		check(t, plan.Make([]kargo.Stack{stays}, going, options()),
 			"remove network kargo-web_inner: no longer used\n"+

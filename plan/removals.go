@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,19 +50,47 @@ func (m maker) endingTasks() (holds []kargo.Hold) {
 		if _, wanted := m.stackAt[stack]; wanted {
 			continue
 		}
-		count := 0
+		left := lastTasks{}
 		namespaces := m.namespacesOf(stack)
 		for _, task := range m.live.Tasks {
 			if _, alive := m.index.Service(task.Service); !alive && slices.Contains(namespaces, task.Namespace) {
-				count++
+				left.add(task)
 			}
 		}
-		if count > 0 {
+		if left.awaited > 0 {
 			holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Until: kargo.UntilSettled,
-				Reason: fmt.Sprintf("%d of its tasks have not ended yet", count)})
+				Reason: fmt.Sprintf("%d of its tasks have not ended yet%s", left.awaited, left.lost())})
 		}
 	}
 	return holds
+}
+
+// lastTasks counts the tasks of a stack whose services are removed.
+type lastTasks struct {
+	awaited int
+	// down has the number of tasks by the name of their node, which is down: Swarm
+	// does not learn that they end, so nobody waits for them.
+	down map[string]int
+}
+
+func (l *lastTasks) add(task kargo.Task) {
+	if task.NodeDown == "" {
+		l.awaited++
+		return
+	}
+	if l.down == nil {
+		l.down = map[string]int{}
+	}
+	l.down[task.NodeDown]++
+}
+
+// lost says which tasks are not waited for, or "".
+func (l lastTasks) lost() string {
+	text := ""
+	for _, node := range slices.Sorted(maps.Keys(l.down)) {
+		text += fmt.Sprintf("; not waited for: %d on node %s, which is down", l.down[node], node)
+	}
+	return text
 }
 
 // namespacesOf returns the names in Swarm that a stack has which is not wanted:
@@ -93,9 +122,9 @@ func (m maker) namespacesOf(stack string) []string {
 type usage struct {
 	networks map[string]bool
 	configs  map[kargo.ObjectKey]bool
-	// ending has the namespaces of tasks whose service no longer exists, and of
-	// services that this plan removes.
-	ending map[string]bool
+	// ending has the tasks whose service no longer exists, and services that this plan
+	// removes, by namespace.
+	ending map[string]*lastTasks
 }
 
 func (u usage) add(spec *swarm.ServiceSpec) {
@@ -110,12 +139,19 @@ func (u usage) add(spec *swarm.ServiceSpec) {
 	}
 }
 
+func (u usage) endingIn(namespace string) *lastTasks {
+	if u.ending[namespace] == nil {
+		u.ending[namespace] = &lastTasks{}
+	}
+	return u.ending[namespace]
+}
+
 // usage returns what services that stay use, also those that are not Kargo's: in
 // the spec that runs and in the one that a rollback returns to. Swarm protects only
 // what the first uses. What a desired stack wants counts as used as well, because a
 // held service will need it.
 func (m maker) usage(removals []kargo.Change) usage {
-	u := usage{map[string]bool{}, map[kargo.ObjectKey]bool{}, map[string]bool{}}
+	u := usage{map[string]bool{}, map[kargo.ObjectKey]bool{}, map[string]*lastTasks{}}
 	for _, stack := range m.desired {
 		for _, network := range stack.Networks {
 			u.networks[network.Name] = !m.differs(network) || !stack.Options.Recreate
@@ -130,7 +166,7 @@ func (m maker) usage(removals []kargo.Change) usage {
 	}
 	for _, service := range m.live.Services {
 		if leaving[service.Name] {
-			u.ending[kargo.NamespaceOf(service.Spec.Labels)] = true
+			u.endingIn(kargo.NamespaceOf(service.Spec.Labels)).awaited++
 		} else {
 			u.add(&service.Spec)
 			u.add(service.Previous)
@@ -138,7 +174,7 @@ func (m maker) usage(removals []kargo.Change) usage {
 	}
 	for _, task := range m.live.Tasks {
 		if _, alive := m.index.Service(task.Service); !alive {
-			u.ending[task.Namespace] = true
+			u.endingIn(task.Namespace).add(task)
 		}
 	}
 	return u
@@ -146,29 +182,30 @@ func (m maker) usage(removals []kargo.Change) usage {
 
 // objectRemovals returns the removals of the networks, and then of the configs
 // and secrets, of this instance that nothing uses any more. They wait for the
-// last task to end.
+// last task to end, but for none on a node that is down.
 func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Hold) {
-	ending := map[kargo.ObjectKey]bool{} // of objects whose stack has tasks that are ending
+	last := map[kargo.ObjectKey]lastTasks{}
 	for _, network := range m.live.Networks {
 		if stack := network.Labels[kargo.LabelStack]; m.mayRemove(network.Labels) && !u.networks[network.Name] {
 			removal := kargo.RemoveNetwork(stack, network, "no longer used")
-			ending[removal.Key()] = u.ending[kargo.NamespaceOf(network.Labels)]
+			last[removal.Key()] = *u.endingIn(kargo.NamespaceOf(network.Labels))
 			changes = append(changes, removal)
 		}
 	}
 	for _, config := range m.live.Configs {
 		if stack := config.Labels[kargo.LabelStack]; m.mayRemove(config.Labels) && !u.configs[config.Key()] {
 			removal := kargo.RemoveConfig(stack, config, "no longer used")
-			ending[removal.Key()] = u.ending[kargo.NamespaceOf(config.Labels)]
+			last[removal.Key()] = *u.endingIn(kargo.NamespaceOf(config.Labels))
 			changes = append(changes, removal)
 		}
 	}
 	changes = slices.DeleteFunc(changes, func(removal kargo.Change) bool {
 		hold := kargo.Hold{Kind: removal.Kind, Stack: removal.Stack, Name: removal.Name}
 		refusal, refused := m.Memory.Refused[removal.Key()]
+		tasks := last[removal.Key()]
 		switch {
-		case !m.live.TasksKnown, ending[removal.Key()]:
-			hold.Reason, hold.Until = "its removal waits for the last task to end", kargo.UntilSettled
+		case !m.live.TasksKnown, tasks.awaited > 0:
+			hold.Reason, hold.Until = "its removal waits for the last task to end"+tasks.lost(), kargo.UntilSettled
 		case refused:
 			hold.Reason, hold.Until = "its removal waits: "+m.Mask.Text(refusal.Words), refusal.Until
 		default:

@@ -333,3 +333,38 @@ func TestWatchEndsWithTheStream(t *testing.T) {
 	err := <-ended
 	same(t, "error", kargo.FaultOf(err).String()+": "+err.Error(), "unavailable: watch swarm events: EOF")
 }
+
+// A node that is down never says that a task of it has ended.
+func TestTasksOfANodeThatIsDown(t *testing.T) {
+	b := memoryBed(swarmtest.Nodes("manager", "worker"))
+	b.apply(t, b.network("net"))
+	spec := b.spec("one")
+	spec.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.hostname == worker"}}
+	spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: b.name("net")}}
+	b.apply(t, serviceChange(spec))
+	b.engine.Settle()
+	b.engine.NodeDown("worker", true)
+	service := b.service(t)
+	b.apply(t, removal(kargo.KindService, service.ID, service.Name))
+	b.engine.Settle()
+
+	seen := b.observe(t)
+	ending := slices.DeleteFunc(seen.Tasks, func(task kargo.Task) bool { return task.Service != service.ID })
+	if len(ending) != 1 || ending[0].NodeDown != "worker" || ending[0].Ended() {
+		t.Fatalf("tasks of the removed service: %+v", ending)
+	}
+	i := slices.IndexFunc(seen.Networks, func(n kargo.LiveNetwork) bool { return n.Name == b.name("net") })
+	same(t, "apply", b.apply(t, kargo.RemoveNetwork("s", seen.Networks[i], "no longer used")), "remove network net: ok")
+
+	// What a proxy does not let through is waited for.
+	b.engine.Fail(func(r *http.Request) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/nodes") {
+			return http.StatusForbidden, "Request forbidden by administrative rules."
+		}
+		return 0, ""
+	})
+	tasks, err := b.client.Tasks(t.Context())
+	if err != nil || len(tasks) == 0 || tasks[len(tasks)-1].NodeDown != "" {
+		t.Errorf("behind a proxy that forbids /nodes: %+v, %v", tasks, err)
+	}
+}

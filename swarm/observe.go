@@ -22,7 +22,8 @@ import (
 
 // Observe reads all services, networks, configs and secrets. It makes four calls to
 // Docker, and one more for tasks where they can matter. Its lists are sorted by name.
-// Nodes are not read.
+// Nodes are read only if a task is to be removed and has not ended: its node may be
+// down, see [kargo.Task].NodeDown.
 //
 // It reads all tasks, and sets TasksKnown, if a stack of Kargo has a network, config
 // or secret that no service uses: the object can be removed only after the tasks that
@@ -257,12 +258,12 @@ func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task
 	for _, task := range tasks {
 		translated = append(translated, c.names.task(task))
 	}
-	return translated, nil
+	return translated, c.markDown(ctx, translated)
 }
 
 // Tasks returns all tasks of services that Swarm remembers, the newest first; the
 // tasks of all services if none is named. It makes one call, and one more where it
-// does not know the name of a node on which a task failed.
+// does not know the name of a node on which a task failed, or a task is to be removed.
 func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {
 	only := filters.NewArgs()
 	for _, service := range services {
