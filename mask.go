@@ -13,10 +13,35 @@ import (
 )
 
 // DefaultSecretNames are the patterns (as of path.Match, upper case) of
-// variables whose values are secret unless the workspace says otherwise.
+// variables whose values are secret unless the workspace says otherwise. They are
+// broad: a value that is hidden without need costs little.
 var DefaultSecretNames = []string{
-	"*_PASSWORD", "*_PASSWD", "*_TOKEN", "*_SECRET", "*_SECRET_*", "*_KEY", "*_CREDENTIALS",
-	"PASSWORD", "TOKEN", "SECRET", "DB_URL", "*_DB_URL", "*_WEBHOOK_URL",
+	"*PASS*", "*PWD*", "*AUTH*", "*TOKEN*", "*SECRET*", "*KEY", "*KEYS", "*DSN*", "*CREDENTIAL*", "*JWT*", "*APIKEY*", "*PRIVATE*",
+	"*SALT", "DB_URL", "*_DB_URL", "DATABASE_URL", "*_DATABASE_URL", "*WEBHOOK*",
+}
+
+// harmlessNames are the patterns of names that DefaultSecretNames match and whose
+// values are no secrets: names of people and files, addresses, times and switches.
+// The variables of stacks and services are harmless, too: a stack may be named auth.
+var harmlessNames = append([]string{
+	"*_USER", "*_FILE", "*_PATH", "*_DIR", "*_ENABLED", "*_DISABLED", "*_TIMEOUT", "*_TTL", "*_LIFETIME", "*_EXPIRY", "*_EXPIRES", "*_LENGTH",
+	"*_HOST", "*_PORT", "*_DOMAIN", "*_REALM", "*_SCOPE", "*_SCOPES", "*_IMAGE", "*_TAG", "*_VERSION", "*_MODE", "*_TYPE", "*_METHOD",
+	"*_PROVIDER", "*_ALGORITHM", "*_ISSUER", "*_AUDIENCE", "*_ADDRESS", "*_DEBUG", "*_LOG_LEVEL", "*_LEVEL", "*_CLIENT_ID",
+	"*AUTHOR", "*AUTHORS", "*AUTHORITY", "PASSWORDLESS*", "*_PUBLIC_KEY", "*_NETWORK", "*_REPLICAS", "PWD", "OLDPWD",
+	"*COMPASS*", "*PASSENGER*", "*BYPASS*", "*PASSIVE*", "*MONKEY", "*TURKEY", "*HOTKEY", "*_PASSTHROUGH", "KARGO_SECRETS",
+}, variablesOfStacks()...)
+
+// variablesOfStacks returns the patterns of the variables that Kargo reads for each
+// stack, service and node.
+func variablesOfStacks() []string {
+	patterns := []string{"*" + string(SuffixLabels)}
+	for _, variable := range StackVariables {
+		patterns = append(patterns, "*"+string(variable.Suffix))
+	}
+	for _, variable := range ServiceVariables {
+		patterns = append(patterns, "*"+string(variable.Suffix))
+	}
+	return patterns
 }
 
 // shortestSecret is the length in bytes of the shortest value that is hidden in
@@ -26,6 +51,20 @@ const shortestSecret = 4
 // urlPassword finds the password in addresses: scheme://user:password@host.
 // The user's name may be missing.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
+
+// urlUser finds a user without a password in the address of a web site: mostly a token.
+var urlUser = regexp.MustCompile(`(https?://)([^\s/:@"'?#]+)@`)
+
+// namedValue finds values that have a name in a text: in the query of an address, as a
+// flag of a command, and as a variable before a command.
+var namedValue = regexp.MustCompile(`([?&;]|(?:^|[\s"'\[(])(?:--?)?)([A-Za-z][A-Za-z0-9_.-]*)(=["']?)([^\s"'&#,;\])]+)`)
+
+// authorization finds the credential in a header of HTTP.
+var authorization = regexp.MustCompile(`(?i)(authorization:\s*(?:basic|bearer|token)\s+)([^\s"']+)`)
+
+// plainWords are values that are no secrets, whatever variable has them. To hide them
+// in every text would make the text unreadable.
+var plainWords = []string{"true", "false", "none", "null", "basic", "auto", "enabled", "disabled", "default", "required", "optional", "admin", "root"}
 
 // Mask replaces secret values by digests. A reader sees that a value changed,
 // but not the value. The digest is keyed, so nobody can guess a value from it.
@@ -80,7 +119,7 @@ func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
 func (m Mask) withValues(values []string) Mask {
 	m.values = slices.Clone(m.values)
 	for _, value := range values {
-		if len(value) >= shortestSecret {
+		if len(value) >= shortestSecret && !slices.Contains(plainWords, strings.ToLower(value)) {
 			m.values = append(m.values, value)
 		}
 	}
@@ -113,25 +152,68 @@ func (m Mask) Text(text string) string {
 			text = strings.ReplaceAll(text, value, m.Digest(value))
 		}
 	}
-	if !strings.Contains(text, "://") {
-		return text
+	if strings.Contains(text, "=") {
+		text = namedValue.ReplaceAllStringFunc(text, m.namedValue)
 	}
-	return urlPassword.ReplaceAllStringFunc(text, func(match string) string {
-		parts := urlPassword.FindStringSubmatch(match)
+	text = m.second(authorization, text, "")
+	if strings.Contains(text, "://") {
+		text = m.second(urlPassword, text, "@")
+		text = m.second(urlUser, text, "@")
+	}
+	return text
+}
+
+// second replaces what the second group of a pattern finds. after is what the pattern
+// has behind it.
+func (m Mask) second(pattern *regexp.Regexp, text, after string) string {
+	return pattern.ReplaceAllStringFunc(text, func(match string) string {
+		parts := pattern.FindStringSubmatch(match)
 		if strings.HasPrefix(parts[2], hidden) {
 			return match
 		}
-		return parts[1] + m.Digest(parts[2]) + "@"
+		return parts[1] + m.Digest(parts[2]) + after
 	})
 }
 
-func (m Mask) secretName(name string) bool {
-	patterns := m.patterns
-	if len(patterns) == 0 {
-		patterns = DefaultSecretNames
+// namedValue returns a match of namedValue, with the value hidden where its name is
+// that of a secret.
+func (m Mask) namedValue(match string) string {
+	parts := namedValue.FindStringSubmatch(match)
+	if !isSecretName(EnvName(parts[2])) || strings.HasPrefix(parts[4], hidden) {
+		return match
 	}
+	return parts[1] + parts[2] + parts[3] + m.Digest(parts[4])
+}
+
+// After returns a text of a list, such as an argument of a command, as it may be
+// shown. The text before it may be a flag whose value it is.
+func (m Mask) After(before, text string) string {
+	isFlag := strings.HasPrefix(before, "-") && !strings.Contains(before, "=")
+	if isFlag && text != "" && !strings.HasPrefix(text, "-") && isSecretName(EnvName(strings.TrimLeft(before, "-"))) {
+		return m.Digest(text)
+	}
+	return m.Text(text)
+}
+
+// isSecretName reports whether a name, in the form of a variable's, is usually that
+// of a secret.
+func isSecretName(name string) bool {
+	return matchesAny(DefaultSecretNames, name) && !matchesAny(harmlessNames, name)
+}
+
+func (m Mask) secretName(name string) bool {
 	name = EnvName(name)
-	return m.names[name] || slices.ContainsFunc(patterns, func(pattern string) bool {
+	switch {
+	case m.names[name]:
+		return true
+	case len(m.patterns) > 0:
+		return matchesAny(m.patterns, name)
+	}
+	return isSecretName(name)
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		matched, err := path.Match(strings.ToUpper(pattern), name)
 		return err == nil && matched
 	})

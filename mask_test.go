@@ -33,8 +33,17 @@ func TestMask(t *testing.T) {
 		{what: "its value elsewhere", mask: sealed, name: "ARGS", value: "x from-sops-1 y"},
 		{what: "a value of a file", mask: sealed, name: "ARGS", value: "x from-a-file y"},
 		{what: "the workspace's own pattern, in small letters", mask: own, name: "BOARD_PIN", value: "4711-board"},
+		{what: "a flag of a command", mask: plain, name: "ARGS", value: "serve --api-token=hunter22"},
+		{what: "prose about a token", mask: plain, name: "TEXT", value: "/run/secrets/git-token is missing, rule external-secrets of it", unchanged: true},
+		{what: "a query of an address", mask: kargo.Mask{}, name: "URL", value: "https://host/x?a=1&access_key=hunter22"},
+		{what: "a flag that names a file", mask: plain, name: "ARGS", value: "serve --password-file=/run/secrets/x", unchanged: true},
+		{what: "a switch", mask: kargo.NewMask(nil, kargo.Environment{"BASIC_AUTH": "true"}), name: "OTHER", value: "true", unchanged: true},
 		{what: "a plain value", mask: sealed, name: "HOST", value: "db.example", unchanged: true},
-		{what: "an address without a password", mask: plain, name: "URL", value: "https://app@host:8080/x@y", unchanged: true},
+		{what: "an address without a password", mask: plain, name: "URL", value: "ssh://git@host:8080/x@y", unchanged: true},
+		{what: "a token as the user of an address", mask: plain, name: "URL", value: "https://hunter22@host/x"},
+		{what: "a variable before a command", mask: plain, name: "ARGS", value: "sh -c \"PGPASSWORD=hunter22 psql\""},
+		{what: "a connection string", mask: plain, name: "CONNECTION", value: "host=db password='hunter22' user=app"},
+		{what: "a header", mask: plain, name: "ARGS", value: "curl -H \"Authorization: Bearer hunter22\" host"},
 		{what: "a port is no password", mask: plain, name: "URL", value: "http://host:8080/path", unchanged: true},
 		{what: "an image with a digest", mask: plain, name: "IMAGE", value: "registry:5000/app@sha256:0123", unchanged: true},
 		{what: "what only other patterns hide", mask: own, name: "DB_PASSWORD", value: "hunter22", unchanged: true},
@@ -72,5 +81,36 @@ func TestS17_DigestsAreKeyed(t *testing.T) {
 	}
 	if one.Digest("hunter22") == one.Digest("hunter23") {
 		t.Error("two values have one digest")
+	}
+}
+
+// The usual names of secrets are covered, and names that only resemble them are not.
+func TestS43_TheUsualNamesAreCovered(t *testing.T) {
+	mask := kargo.NewMask([]byte("key"), nil)
+	for _, name := range []string{
+		"PGPASSWORD", "MYSQL_PWD", "DBPASS", "BASIC_AUTH", "APIKEY", "API_KEY", "SENTRY_DSN", "JWT_SIGNING", "GCP_CREDENTIAL", "SLACK_WEBHOOK",
+		"GITHUB_TOKEN", "CLIENT_SECRET", "SSH_PRIVATE", "SESSION_KEYS", "PASSPHRASE", "DATABASE_URL", "com.example.token",
+	} {
+		if got := mask.Value(name, "hunter22"); strings.Contains(got, "hunter22") {
+			t.Errorf("%s shows its value", name)
+		}
+	}
+	for _, name := range []string{"AUTH_USER", "PASSWORD_FILE", "TOKEN_TTL", "AUTHOR", "AUTH_ENABLED", "TRAEFIK_TAG", "SECRET_PATH", "AUTH_NEEDS", "AUTH_STACK", "AUTH_CONSTRAINTS", "AUTH_DOMAIN"} {
+		if got := mask.Value(name, "plain-value"); got != "plain-value" {
+			t.Errorf("%s is hidden", name)
+		}
+	}
+}
+
+// The value of a flag may be the argument after it.
+func TestS43_FlagsAndTheirValues(t *testing.T) {
+	arguments := []string{"serve", "--password", "hunter22", "--port", "80", "--token", "--verbose"}
+	mask := kargo.NewMask([]byte("key"), nil)
+	for i := len(arguments) - 1; i > 0; i-- {
+		arguments[i] = mask.After(arguments[i-1], arguments[i])
+	}
+	got := strings.Join(arguments, " ")
+	if strings.Contains(got, "hunter22") || !strings.HasPrefix(got, "serve --password ***") || !strings.HasSuffix(got, "--port 80 --token --verbose") {
+		t.Errorf("shows as %s", got)
 	}
 }

@@ -357,6 +357,11 @@ func maskTexts(value any, mask kargo.Mask) any {
 		list := make([]any, len(v))
 		for i, entry := range v {
 			list[i] = maskTexts(entry, mask)
+			if text, isText := entry.(string); isText && i > 0 {
+				if before, isText := v[i-1].(string); isText {
+					list[i] = mask.After(before, text)
+				}
+			}
 		}
 		return list
 	case map[string]any:

@@ -82,6 +82,11 @@ func maskedTree(field string, value any, mask kargo.Mask) any {
 		return mask.Text(value)
 	case []any:
 		for i, entry := range value {
+			before, _ := value[max(0, i-1)].(string)
+			if text, isText := entry.(string); isText && i > 0 && field != "Env" {
+				value[i] = mask.After(before, text) // perhaps the value of a flag
+				continue
+			}
 			value[i] = maskedTree(field, entry, mask)
 		}
 	case map[string]any:
