@@ -28,10 +28,11 @@ var mayImport = map[string][]string{
 	"hooks":             {""},
 	"recipe":            {""},
 	"draft":             {""},
-	"render":            {"", "render/compose", "render/swarmcheck"},
-	"render/compose":    {"", "render/traefik"},
+	"render":            {"", "render/compose", "render/swarmcheck", "render/view"},
+	"render/compose":    {"", "render/traefik", "render/view"},
 	"render/traefik":    {},
 	"render/swarmcheck": {"", "spelling"},
+	"render/view":       {""},
 	"permit":            {""},
 	"plan":              {""},
 	"gitsync":           {"", "gitsync/signature", "gitsync/wire"},
@@ -64,7 +65,7 @@ var everywhere = []string{"spelling"}
 
 // pure packages have no effects: their results depend on their arguments only.
 // So a plan is reproducible, and a test needs no set-up.
-var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "permit", "compile", "plan", "lease"}
+var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "render/view", "permit", "compile", "plan", "lease"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

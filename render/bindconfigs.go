@@ -77,7 +77,7 @@ func bindConfigs(s *rendering, service *types.ServiceConfig) boundObjects {
 func keepsBinds(s *rendering, service string) bool {
 	words := []string{"configs", "keep"}
 	variable := kargo.SuffixBinds.Of(service)
-	value := cmp.Or(s.ws.Env[variable], words[0])
+	value := cmp.Or(s.ws.Value(variable), words[0])
 	if !slices.Contains(words, value) {
 		s.report.Fail(s.ws.PlaceOf(variable), spelling.DidYouMean(value, words), "%s is %q, not one of %s", variable, value, strings.Join(words, ", "))
 	}

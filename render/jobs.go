@@ -23,7 +23,7 @@ func readJobs(s *rendering) jobs {
 		names  *[]string
 	}{{kargo.SuffixBefore, &read.before}, {kargo.SuffixAfter, &read.after}} {
 		variable := list.suffix.Of(s.name)
-		for _, name := range s.ws.Env.List(variable) {
+		for _, name := range s.ws.List(variable) {
 			if isJob(s, variable, name) {
 				*list.names = append(*list.names, name)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kargo/render/compose"
+	"kargo/render/view"
 
 	"github.com/docker/docker/api/types/swarm"
 
@@ -191,7 +192,7 @@ func checkPorts(report *compose.Report, origins *Provenance, stacks []kargo.Stac
 var passwordHash = regexp.MustCompile(`^(?:\$apr1\$|\$2[abxy]?\$|\{SHA\})`)
 
 // checkHash warns of a basic authentication that refuses everybody.
-func checkHash(ws kargo.Workspace, report *compose.Report) {
+func checkHash(ws *view.Workspace, report *compose.Report) {
 	const variable = "AUTH_PASSWORD"
 	if value := ws.Env[variable]; value != "" && !passwordHash.MatchString(value) {
 		report.Warn(ws.PlaceOf(variable), "write what `htpasswd -nB USER` prints after the colon, in single quotes",

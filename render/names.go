@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kargo/render/compose"
+	"kargo/render/view"
 	"kargo/spelling"
 
 	"kargo"
@@ -50,7 +51,7 @@ func (k knownNames) of(variable kargo.ServiceVariable) []string {
 // checkNames warns of variables of the workspace that nothing reads and that
 // resemble one that is read: a misspelled name would have no effect and no
 // message.
-func checkNames(ws kargo.Workspace, report *compose.Report, exist knownNames) {
+func checkNames(ws *view.Workspace, report *compose.Report, exist knownNames) {
 	read, known := readVariables(ws, exist)
 	check := unread{report: report, exist: exist, read: read, known: known}
 	check.variables(ws.Lines)
@@ -122,7 +123,7 @@ var (
 // merged configuration mentions: scripts and programs may read a variable in any
 // way. It returns, too, the known ones, which a misspelled name can stand for:
 // Kargo's own, and those that a file mentions as a variable.
-func readVariables(ws kargo.Workspace, exist knownNames) (read map[string]bool, known []string) {
+func readVariables(ws *view.Workspace, exist knownNames) (read map[string]bool, known []string) {
 	read = asSet(ownVariables())
 	for _, variable := range kargo.StackVariables {
 		for _, stack := range exist.stacks {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kargo/render/compose"
+	"kargo/render/view"
 	"kargo/spelling"
 
 	"kargo"
@@ -12,13 +13,13 @@ import (
 
 // stackNeeds returns the stacks that each stack waits for. All are checked,
 // even if only some are rendered: a cycle is wrong wherever it is.
-func stackNeeds(ws kargo.Workspace, report *compose.Report, stacks []string) map[string][]string {
-	needs := map[string][]string{}
+func stackNeeds(ws *view.Workspace, report *compose.Report, stacks []string) map[string][]string {
+	needs, known := map[string][]string{}, asSet(stacks)
 	for _, stack := range stacks {
 		variable, own := kargo.SuffixNeeds.Of(stack), ws.For(stack)
-		for _, need := range own.Env.List(variable) {
+		for _, need := range own.List(variable) {
 			switch {
-			case !slices.Contains(stacks, need):
+			case !known[need]:
 				report.Fail(own.PlaceOf(variable), spelling.DidYouMean(need, stacks),
 					"stack %q needs %q, which is %s", stack, need, notListed(ws))
 			case !slices.Contains(needs[stack], need):
@@ -38,21 +39,23 @@ func stackNeeds(ws kargo.Workspace, report *compose.Report, stacks []string) map
 func cycles(names []string, edges map[string][]string) [][]string {
 	var found [][]string
 	var trail []string
-	done := map[string]bool{}
+	position, done := map[string]int{}, map[string]bool{} // position: of what is in the trail
 	var visit func(name string)
 	visit = func(name string) {
-		if i := slices.Index(trail, name); i >= 0 {
+		if i, isPart := position[name]; isPart {
 			found = append(found, slices.Clone(trail[i:]))
 			return
 		}
 		if done[name] {
 			return
 		}
+		position[name] = len(trail)
 		trail = append(trail, name)
 		for _, next := range edges[name] {
 			visit(next)
 		}
 		trail = trail[:len(trail)-1]
+		delete(position, name)
 		done[name] = true
 	}
 	for _, name := range names {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kargo/render/compose"
+	"kargo/render/view"
 
 	"github.com/docker/cli/cli/compose/convert"
 	"github.com/docker/cli/cli/compose/types"
@@ -39,10 +40,10 @@ func SharedNetworks(env kargo.Environment) []SharedNetwork {
 }
 
 // sharedNames returns the names of the shared networks in order.
-func sharedNames(ws kargo.Workspace) []string {
+func sharedNames(ws view.View) []string {
 	var names []string
 	for _, network := range sharedNetworks {
-		names = append(names, cmp.Or(ws.Env[network.variable], network.name))
+		names = append(names, cmp.Or(ws.Value(network.variable), network.name))
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -57,7 +58,7 @@ func networks(s *rendering) []kargo.Network {
 	config := s.files.Config
 	shared := sharedNames(s.ws)
 	own, external := convert.Networks(convert.NewNamespace(s.namespace), config.Networks, declared(config))
-	_, isDirectory := s.ws.Directory(s.name)
+	_, isDirectory := s.ws.Directory()
 	for _, name := range shared {
 		if _, named := own[name]; !isDirectory || named || slices.Contains(external, name) {
 			networks = append(networks, kargo.Network{Name: name, Shared: true, Driver: driverOverlay, Attachable: true})

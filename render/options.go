@@ -4,16 +4,17 @@ import (
 	"errors"
 
 	"kargo/render/compose"
+	"kargo/render/view"
 
 	"kargo"
 )
 
 // options reads the stack variables that say how a stack is treated.
-func options(ws kargo.Workspace, report *compose.Report, stack string) kargo.StackOptions {
+func options(ws view.View, report *compose.Report, stack string) kargo.StackOptions {
 	read := kargo.DefaultStackOptions()
 	for _, known := range kargo.StackVariables {
 		variable := known.Suffix.Of(stack)
-		value := ws.Env[variable]
+		value := ws.Value(variable)
 		if known.Set == nil || value == "" || variable == replicaSets {
 			continue
 		}

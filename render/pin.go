@@ -4,8 +4,7 @@ import (
 	"fmt"
 
 	"kargo/render/compose"
-
-	"kargo"
+	"kargo/render/view"
 )
 
 // catalogueVariable pins the catalogue: it names the version that a person last
@@ -15,7 +14,7 @@ const catalogueVariable = "KARGO_CATALOGUE"
 
 // unaccepted returns the reason why changes wait that another catalogue may
 // have made, or "" if the workspace pins none, or this one.
-func unaccepted(ws kargo.Workspace) string {
+func unaccepted(ws *view.Workspace) string {
 	pin, version := ws.Env[catalogueVariable], ws.Revision.Catalogue
 	if pin == "" || version == "" || pin == version {
 		return ""
@@ -24,7 +23,7 @@ func unaccepted(ws kargo.Workspace) string {
 }
 
 // checkPin warns once of what the plan says of each stack.
-func checkPin(ws kargo.Workspace, report *compose.Report) {
+func checkPin(ws *view.Workspace, report *compose.Report) {
 	if unaccepted(ws) != "" {
 		version := ws.Revision.Catalogue
 		report.Warn(ws.PlaceOf(catalogueVariable), fmt.Sprintf("look at `kargo plan`, then set it to %s", version),

@@ -5,24 +5,36 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/render/view"
 )
 
 // Provenance says where what was rendered comes from. It belongs to one
 // rendering and does not change, so several may read it at once.
 type Provenance struct {
-	ws     kargo.Workspace
+	ws     *view.Workspace
 	stacks []*rendering // those whose files could be read
+	// positions has the position of each in stacks, by its name in Swarm.
+	positions map[string]int
+}
+
+func (p *Provenance) add(s *rendering) {
+	p.positions[s.namespace] = len(p.stacks)
+	p.stacks = append(p.stacks, s)
 }
 
 // find returns the stack of a service that is named as in Swarm, and the name
 // of the service in its compose files.
 func (p *Provenance) find(swarmName string) (s *rendering, service string) {
-	for _, s := range p.stacks {
-		if name, ok := strings.CutPrefix(swarmName, s.namespace+"_"); ok && s.files.Defines(name) {
-			return s, name
+	first := len(p.stacks)
+	for end, char := range swarmName {
+		if char != '_' {
+			continue
+		}
+		if at, known := p.positions[swarmName[:end]]; known && at < first && p.stacks[at].files.Defines(swarmName[end+1:]) {
+			first, s, service = at, p.stacks[at], swarmName[end+1:]
 		}
 	}
-	return nil, ""
+	return s, service
 }
 
 // Place returns the line that decides a property of a service, whose name is
@@ -41,7 +53,7 @@ func (p *Provenance) Place(service string, property ...string) kargo.Place {
 			return s.files.VolumePlace(name, property[1])
 		case "networks":
 			for _, network := range sharedNetworks {
-				if _, set := s.ws.Lines[network.variable]; set && s.ws.Env[network.variable] == property[1] {
+				if s.ws.IsAssigned(network.variable) && s.ws.Value(network.variable) == property[1] {
 					return s.ws.PlaceOf(network.variable)
 				}
 			}

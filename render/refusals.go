@@ -76,7 +76,7 @@ func refuseConstraints(s *rendering, service string, spec *swarm.ServiceSpec) {
 		}
 		path := []string{"services", service, "deploy", "placement", "constraints", constraint}
 		at := s.files.Place(path...)
-		if strings.Contains(withoutBlanks(s.ws.Env[variable]), withoutBlanks(constraint)) {
+		if strings.Contains(withoutBlanks(s.ws.Value(variable)), withoutBlanks(constraint)) {
 			at = s.ws.PlaceOf(variable)
 		}
 		s.report.Fail(at, "for example node.role==manager", "%s: %q: %s", strings.Join(path[:5], "."), constraint, err)
@@ -245,7 +245,7 @@ func refuseNetworks(s *rendering, all []kargo.Network) {
 		}
 		at := s.files.Place("networks", s.keyOf("networks", network.Name))
 		for _, shared := range sharedNetworks {
-			if network.Shared && s.ws.Env[shared.variable] == network.Name {
+			if network.Shared && s.ws.Value(shared.variable) == network.Name {
 				at = s.ws.PlaceOf(shared.variable)
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"kargo"
 	"kargo/render/compose"
 	"kargo/render/swarmcheck"
+	"kargo/render/view"
 	"kargo/spelling"
 )
 
@@ -64,8 +65,7 @@ func each(ws kargo.Workspace, names []string) ([]kargo.Stack, *Provenance, kargo
 }
 
 func newRenderer(ws kargo.Workspace) *renderer {
-	report := &compose.Report{}
-	return &renderer{ws: ws, report: report, reader: compose.NewReader(ws, report)}
+	return &renderer{ws: view.New(ws), report: &compose.Report{}, reader: &compose.Reader{}}
 }
 
 // all renders the named stacks, or all if none is named.
@@ -73,7 +73,7 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	ws, report := r.ws, r.report
 	r.swarm = swarmcheck.New()
 	defer r.swarm.Close()
-	origins := &Provenance{ws: ws}
+	origins := &Provenance{ws: ws, positions: map[string]int{}}
 	if tooMany(ws, report) {
 		return nil, origins
 	}
@@ -81,17 +81,18 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	all := stackNames(ws, report)
 	needs := stackNeeds(ws, report, all)
 
+	exist := knownNames{stacks: ws.StackNames()}
 	var stacks []kargo.Stack
 	for _, name := range chosen(ws, report, all, names) {
-		before := report.Errors()
-		stack, rendering := r.stack(name)
-		if rendering != nil {
-			origins.stacks = append(origins.stacks, rendering)
+		done := r.stack(name)
+		report.Append(done.report)
+		exist.entries, exist.services = append(exist.entries, done.entries...), append(exist.services, done.services...)
+		if done.rendering == nil {
+			continue
 		}
-		stack.Needs = needs[name]
-		stack.Options = options(ws.For(name), report, name)
-		if report.Errors() == before && rendering != nil {
-			stacks = append(stacks, stack)
+		origins.add(done.rendering)
+		if done.report.Errors() == 0 {
+			stacks = append(stacks, done.finished(needs[name], unaccepted(ws)))
 		}
 	}
 	checkAliases(report, origins, stacks)
@@ -99,66 +100,94 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	checkHash(ws, report)
 	checkPin(ws, report)
 	if len(stacks) == len(all) { // else a name may belong to what is missing
-		checkNames(ws, report, knownNames{stacks: ws.StackNames(), entries: r.entries, services: r.services})
+		checkNames(ws, report, exist)
 	}
 	return stacks, origins
 }
 
 // renderer renders the stacks of one workspace.
 type renderer struct {
-	ws     kargo.Workspace
+	ws     *view.Workspace
 	report *compose.Report
 	reader *compose.Reader
 	swarm  *swarmcheck.Swarm
-	// entries are those of <STACK>_STACK of the stacks so far, services the
-	// services of their compose files.
-	entries, services []string
 }
 
-// stack renders one stack. The second value is nil where its files could not be
-// read.
-func (r *renderer) stack(name string) (kargo.Stack, *rendering) {
-	ws := r.ws.For(name)
-	var entries []string
-	if _, isDirectory := ws.Directory(name); !isDirectory {
-		if entries = stackEntries(ws, r.report, name); len(entries) == 0 {
-			return kargo.Stack{}, nil
+// rendered is what became of one stack. It depends on nothing but what was read.
+type rendered struct {
+	stack  kargo.Stack // without what depends on other stacks
+	report *compose.Report
+	// rendering is nil where the stack's files could not be read.
+	rendering *rendering
+	// entries are those of <STACK>_STACK, services those of the compose files.
+	entries, services []string
+	usesCatalogue     bool
+	reads             *view.Reads
+}
+
+// finished returns the stack with what depends on others: the stacks that it needs,
+// and why what uses the catalogue may not change.
+func (r *rendered) finished(needs []string, unaccepted string) kargo.Stack {
+	stack := r.stack
+	stack.Services = slices.Clone(stack.Services) // a caller may note in them what is permitted
+	stack.Needs = needs
+	if r.usesCatalogue {
+		stack.NeedsApproval = unaccepted
+	}
+	return stack
+}
+
+// stack renders one stack.
+func (r *renderer) stack(name string) *rendered {
+	own := r.ws.For(name).Recorded()
+	done := &rendered{report: &compose.Report{}}
+	r.read(own, name, done)
+	done.stack.Options = options(own, done.report, name)
+	done.reads = own.Reads()
+	if done.rendering != nil {
+		done.rendering.moveTo(own.Unrecorded()) // what is asked later is asked by several at once
+	}
+	return done
+}
+
+// read reads the files of a stack, and renders them if that is possible.
+func (r *renderer) read(own view.View, name string, done *rendered) {
+	if _, isDirectory := own.Directory(); !isDirectory {
+		if done.entries = stackEntries(r.ws, own, done.report, name); len(done.entries) == 0 {
+			return
 		}
 	}
-	r.entries = append(r.entries, entries...)
-	files := r.reader.Read(ws, name, entries)
+	files := r.reader.Read(own, done.report, name, done.entries)
 	if files == nil {
-		return kargo.Stack{}, nil
+		return
 	}
 	for _, service := range files.Config.Services {
-		r.services = append(r.services, service.Name)
+		done.services = append(done.services, service.Name)
 	}
-	return r.render(ws, name, files)
+	r.render(own, name, files, done)
 }
 
 // render converts the configuration of one stack.
-func (r *renderer) render(ws kargo.Workspace, name string, files *compose.Configuration) (kargo.Stack, *rendering) {
-	stack := kargo.Stack{Name: name, SwarmName: swarmName(ws, name)}
-	s := &rendering{ws: ws, report: r.report, swarm: r.swarm, name: name, namespace: stack.Namespace(), files: files, unordered: map[[2]string]bool{}}
+func (r *renderer) render(own view.View, name string, files *compose.Configuration, done *rendered) {
+	stack := kargo.Stack{Name: name, SwarmName: swarmName(own, name)}
+	s := &rendering{ws: own, report: done.report, swarm: r.swarm, name: name, namespace: stack.Namespace(), files: files, unordered: map[[2]string]bool{}}
 	s.objects = newObjects(s)
-	before := r.report.Errors()
+	before := done.report.Errors()
 	lint(s)
 	s.jobs = readJobs(s)
 	stack.Services = services(s)
 	stack.Configs = s.objects.used()
 	stack.Networks = networks(s)
-	if r.report.Errors() == before {
+	if done.report.Errors() == before {
 		refuseNetworks(s, stack.Networks)
 	}
-	if files.UsesCatalogue() {
-		stack.NeedsApproval = unaccepted(r.ws)
-	}
-	return stack, s
+	done.usesCatalogue = files.UsesCatalogue()
+	done.stack, done.rendering = stack, s
 }
 
 // rendering is the rendering of one stack.
 type rendering struct {
-	ws        kargo.Workspace // as the stack sees it
+	ws        view.View
 	report    *compose.Report
 	name      string // as the workspace has it: "dbs"
 	namespace string // as Swarm has it: "kargo-dbs"
@@ -171,11 +200,19 @@ type rendering struct {
 	unordered map[[2]string]bool
 }
 
+// moveTo lets the rendering answer from another view, in which all that was read for
+// it is the same.
+func (s *rendering) moveTo(own view.View) {
+	s.ws, s.files = own, s.files.In(own)
+	s.objects.files = s.files
+	s.swarm = nil // it answered while the stack was rendered
+}
+
 // nameOf returns the name in Swarm of a service of the stack's compose files.
 func (s *rendering) nameOf(service string) string { return s.namespace + "_" + service }
 
 // chosen returns the stacks to render, in order.
-func chosen(ws kargo.Workspace, report *compose.Report, all, names []string) []string {
+func chosen(ws *view.Workspace, report *compose.Report, all, names []string) []string {
 	if len(names) == 0 || slices.Contains(names, kargo.AllStacks) {
 		return all
 	}

@@ -9,11 +9,12 @@ import (
 
 	"kargo"
 	"kargo/render/compose"
+	"kargo/render/view"
 	"kargo/spelling"
 )
 
 // tooMany refuses more services than there may be, before any file is read.
-func tooMany(ws kargo.Workspace, report *compose.Report) bool {
+func tooMany(ws *view.Workspace, report *compose.Report) bool {
 	listed := 0
 	for _, stack := range ws.StackNames() {
 		listed += 1 + len(ws.Env.List(kargo.SuffixStack.Of(stack)))
@@ -26,7 +27,7 @@ func tooMany(ws kargo.Workspace, report *compose.Report) bool {
 }
 
 // whoLists begins a message about a stack that does not exist.
-func whoLists(ws kargo.Workspace) string {
+func whoLists(ws *view.Workspace) string {
 	if len(ws.Directories) > 0 {
 		return "the workspace has"
 	}
@@ -34,7 +35,7 @@ func whoLists(ws kargo.Workspace) string {
 }
 
 // notListed ends a message about a stack that does not exist.
-func notListed(ws kargo.Workspace) string {
+func notListed(ws *view.Workspace) string {
 	if len(ws.Directories) > 0 {
 		return "neither in STACKS nor a stack directory"
 	}
@@ -48,7 +49,7 @@ const prefixVariable = "KARGO_STACK_PREFIX"
 var stackPrefix = regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9_-]*)?$`)
 
 // checkPrefix refuses a prefix that no name in Swarm can have.
-func checkPrefix(ws kargo.Workspace, report *compose.Report) {
+func checkPrefix(ws *view.Workspace, report *compose.Report) {
 	if prefix := ws.Env[prefixVariable]; !stackPrefix.MatchString(prefix) {
 		report.Fail(ws.PlaceOf(prefixVariable), "letters, digits, - and _, as in team-; or nothing",
 			"%s is %q, which no name in Swarm can begin with", prefixVariable, prefix)
@@ -58,16 +59,15 @@ func checkPrefix(ws kargo.Workspace, report *compose.Report) {
 // swarmName returns the name of a stack in Swarm, or "" if it is the usual one.
 // It is <STACK>_NAME, or the name of the directory, or the stack's with the
 // prefix.
-func swarmName(ws kargo.Workspace, stack string) string {
-	own := ws.For(stack)
+func swarmName(own view.View, stack string) string {
 	variable := kargo.SuffixName.Of(stack)
-	if name := own.Env[variable]; kargo.IsSwarmName(name) && !own.IsDefault(variable) && variable != replicaSets {
+	if name := own.Value(variable); kargo.IsSwarmName(name) && !own.IsDefault(variable) && variable != replicaSets {
 		return name
 	}
-	if _, isDirectory := ws.Directory(stack); isDirectory {
+	if _, isDirectory := own.Directory(); isDirectory {
 		return stack
 	}
-	if prefix, set := ws.Env.Lookup(prefixVariable); set && stackPrefix.MatchString(prefix) {
+	if prefix, set := own.Lookup(prefixVariable); set && stackPrefix.MatchString(prefix) {
 		return prefix + stack
 	}
 	return ""
@@ -79,10 +79,10 @@ const replicaSets = "MONGORS_NAME"
 
 // stackNames returns the entries of STACKS in order, without repetitions, and
 // the stack directories that STACKS does not name.
-func stackNames(ws kargo.Workspace, report *compose.Report) []string {
+func stackNames(ws *view.Workspace, report *compose.Report) []string {
 	at := ws.PlaceOf("STACKS")
 	var names []string
-	byVariable, inSwarm := map[string]string{}, map[string]string{}
+	byVariable, inSwarm, known := map[string]string{}, map[string]string{}, map[string]bool{}
 	for _, name := range ws.StackNames() {
 		variable := kargo.SuffixStack.Of(name)
 		other, taken := byVariable[variable]
@@ -90,26 +90,26 @@ func stackNames(ws kargo.Workspace, report *compose.Report) []string {
 		case name == kargo.AllStacks:
 			report.Fail(at, "", "%q means every stack and cannot be the name of one", kargo.AllStacks)
 			continue
-		case slices.Contains(names, name):
+		case known[name]:
 			report.Fail(at, "", "STACKS names %q twice", name)
 			continue
 		case taken:
 			report.Warn(at, "rename one of them", "stacks %q and %q share the variable %s", other, name, variable)
 		}
 		byVariable[variable] = name
-		full := kargo.Stack{Name: name, SwarmName: swarmName(ws, name)}.Namespace()
+		full := kargo.Stack{Name: name, SwarmName: swarmName(ws.For(name), name)}.Namespace()
 		if other, taken := inSwarm[full]; taken {
 			report.Fail(placeOf(ws, name), "rename one of them", "stacks %q and %q have the same name in Swarm: %s", other, name, full)
 			continue
 		}
-		inSwarm[full] = name
+		inSwarm[full], known[name] = name, true
 		names = append(names, name)
 	}
 	return names
 }
 
 // placeOf returns the place that makes a stack one: its directory, or STACKS.
-func placeOf(ws kargo.Workspace, stack string) kargo.Place {
+func placeOf(ws *view.Workspace, stack string) kargo.Place {
 	if directory, isOne := ws.Directory(stack); isOne {
 		return kargo.Place{File: directory.Path}
 	}
@@ -118,11 +118,11 @@ func placeOf(ws kargo.Workspace, stack string) kargo.Place {
 
 // stackEntries returns the entries of <STACK>_STACK in order, without
 // repetitions.
-func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []string {
+func stackEntries(ws *view.Workspace, own view.View, report *compose.Report, stack string) []string {
 	variable := kargo.SuffixStack.Of(stack)
-	at := ws.PlaceOf(variable)
+	at := own.PlaceOf(variable)
 	var entries []string
-	for _, entry := range ws.Env.List(variable) {
+	for _, entry := range own.List(variable) {
 		if slices.Contains(entries, entry) {
 			report.Fail(at, "", "%s names %q twice", variable, entry)
 			continue
@@ -144,7 +144,7 @@ func stackEntries(ws kargo.Workspace, report *compose.Report, stack string) []st
 
 // unlisted returns the variables <STACK>_STACK of stacks that are not in
 // STACKS.
-func unlisted(ws kargo.Workspace) []string {
+func unlisted(ws *view.Workspace) []string {
 	listed := map[string]bool{}
 	for _, stack := range ws.StackNames() {
 		listed[kargo.SuffixStack.Of(stack)] = true

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/docker/cli/cli/compose/template"
+
 	"kargo"
 )
 
@@ -20,12 +22,25 @@ const (
 	maxExpanded = 32 << 20 // bytes of all stacks' files, with variables replaced
 )
 
+// Size is what a stack takes of what all stacks may hold together.
+type Size struct{ services, bytes int }
+
 // budget counts what all stacks hold together.
 type budget struct {
-	services, bytes int
+	Size
 	// exceeded is set where there was too much, which is reported once: nothing
 	// more is read.
 	exceeded bool
+}
+
+// take counts a stack whose size is known. It returns false, and counts nothing, if
+// the stack does not fit.
+func (b *budget) take(size Size) bool {
+	if b.services+size.services > MaxServices || b.bytes+size.bytes > maxExpanded {
+		return false
+	}
+	b.services, b.bytes = b.services+size.services, b.bytes+size.bytes
+	return true
 }
 
 // servicesFit counts the services of a stack, and refuses them once there are
@@ -64,7 +79,7 @@ func checkBounds(s *reading) {
 			s.report.Fail(whole, "", "holds more than %d values", maxValues)
 			return
 		}
-		if !s.budget.bytesFit(s.report, whole, expandedSize(f.dict, s.ws.Env)) {
+		if !s.budget.bytesFit(s.report, whole, expandedSize(f.dict, s.ws.Lookup)) {
 			return
 		}
 	}
@@ -93,7 +108,7 @@ func countValues(value any, count int) int {
 
 // expandedSize returns the size in bytes of a value once its variables are
 // replaced. Counting stops above maxExpanded.
-func expandedSize(value any, env kargo.Environment) int {
+func expandedSize(value any, env template.Mapping) int {
 	size := 0
 	switch value := value.(type) {
 	case string:
@@ -114,12 +129,13 @@ func expandedSize(value any, env kargo.Environment) int {
 	return size
 }
 
-func substitutedSize(text string, env kargo.Environment) int {
+func substitutedSize(text string, env template.Mapping) int {
 	size := len(text)
 	for _, match := range variableReference.FindAllStringSubmatchIndex(text, -1) {
 		for _, group := range []int{4, 6} {
 			if match[group] >= 0 {
-				size += len(env[variableName.FindString(text[match[group]:match[group+1]])])
+				value, _ := env(variableName.FindString(text[match[group]:match[group+1]]))
+				size += len(value)
 			}
 		}
 	}
@@ -128,13 +144,14 @@ func substitutedSize(text string, env kargo.Environment) int {
 
 // envFileSize returns the size in bytes of what an env_file becomes: a line
 // without a value takes that of the variable.
-func envFileSize(content []byte, env kargo.Environment) int {
+func envFileSize(content []byte, env template.Mapping) int {
 	const each = 64 // bytes that a line takes beside its own
 	size := len(content)
 	for line := range bytes.Lines(content) {
 		size += each
 		if !bytes.Contains(line, []byte("=")) {
-			size += len(env[string(bytes.TrimSpace(line))])
+			value, _ := env(string(bytes.TrimSpace(line)))
+			size += len(value)
 		}
 	}
 	return size
@@ -151,7 +168,7 @@ func checkPortCount(s *reading, f *File, service string) {
 		for _, entry := range entries {
 			widest := 1
 			text, _ := entry.(string)
-			for _, match := range portRange.FindAllStringSubmatch(substitute(text, s.ws.Env), -1) {
+			for _, match := range portRange.FindAllStringSubmatch(substitute(text, s.ws.Lookup), -1) {
 				first, _ := strconv.Atoi(match[1])
 				last, _ := strconv.Atoi(match[2])
 				widest = max(widest, last-first+1)

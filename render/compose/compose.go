@@ -13,27 +13,18 @@
 package compose
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/docker/cli/cli/compose/types"
 
 	"kargo"
+	"kargo/render/view"
 )
 
 // Reader reads the compose files of one workspace, stack by stack. It counts
 // what they hold together, so that a hostile workspace cannot exhaust the
-// memory of the controller.
+// memory of the controller. Its zero value is ready to read.
 type Reader struct {
-	report   *Report
 	budget   budget
 	together *together
-	names    []string // of the workspace's files, sorted
-}
-
-// NewReader returns a reader of one workspace that reports to report.
-func NewReader(ws kargo.Workspace, report *Report) *Reader {
-	return &Reader{report: report, names: slices.Sorted(maps.Keys(ws.Files))}
 }
 
 // ValidateTogether makes the reader validate many files at once, which is much
@@ -51,35 +42,44 @@ func (r *Reader) Valid() bool {
 	return !r.together.invalid
 }
 
-// Read reads a stack of the workspace as the stack sees it (kargo.Workspace.For).
+// Exceeded reports whether a stack made the workspace too large. No stack is read
+// after it.
+func (r *Reader) Exceeded() bool { return r.budget.exceeded }
+
+// TakeOver counts a stack that was read before instead of reading it. It returns
+// false, and counts nothing, if the stack makes the workspace too large.
+func (r *Reader) TakeOver(c *Configuration) bool { return r.budget.take(c.size) }
+
+// Read reads a stack of the workspace as the stack sees it, and reports what is wrong.
 // The entries are those of <STACK>_STACK, in order: each has a file,
 // deploy/<entry>.yml, and may have an extension. A stack directory has no
 // entries. Read returns nil where it reported an error, and for all stacks after
 // the one that made the workspace too large.
-func (r *Reader) Read(ws kargo.Workspace, stack string, entries []string) *Configuration {
+func (r *Reader) Read(ws view.View, report *Report, stack string, entries []string) *Configuration {
 	if r.budget.exceeded {
 		return nil
 	}
 	s := &reading{
-		ws: ws, report: r.report, budget: &r.budget, stack: stack, entries: entries,
-		together: r.together, tree: newTree(ws, r.names, r.report), conditions: map[dependency]kargo.NeedCondition{},
+		ws: ws, report: report, budget: &r.budget, stack: stack, entries: entries,
+		together: r.together, tree: newTree(ws, report), conditions: map[dependency]kargo.NeedCondition{},
 	}
-	before := r.report.Errors()
+	before, sizeBefore := report.Errors(), r.budget.Size
 	for _, stage := range stages {
 		stage.run(s)
-		if stage.ends && r.report.Errors() > before {
+		if stage.ends && report.Errors() > before {
 			return nil
 		}
 	}
 	return &Configuration{
 		Config: s.config, Files: s.files, Tree: s.tree,
 		ws: ws, stack: stack, conditions: s.conditions,
+		size: Size{services: r.budget.services - sizeBefore.services, bytes: r.budget.bytes - sizeBefore.bytes},
 	}
 }
 
 // reading is the reading of one stack: what the stages hand on.
 type reading struct {
-	ws      kargo.Workspace
+	ws      view.View
 	report  *Report
 	budget  *budget
 	stack   string

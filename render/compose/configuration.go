@@ -10,6 +10,7 @@ import (
 	"github.com/docker/cli/cli/compose/types"
 
 	"kargo"
+	"kargo/render/view"
 )
 
 // Configuration is what the compose files of one stack mean together.
@@ -23,9 +24,18 @@ type Configuration struct {
 	// Tree is the merged configuration, for files that the stack refers to.
 	Tree *Tree
 
-	ws         kargo.Workspace
+	ws         view.View
 	stack      string
 	conditions map[dependency]kargo.NeedCondition
+	size       Size
+}
+
+// In returns the same configuration in another view, in which all that was read for
+// it is the same.
+func (c *Configuration) In(ws view.View) *Configuration {
+	moved, tree := *c, *c.Tree
+	tree.ws, moved.ws, moved.Tree = ws, ws, &tree
+	return &moved
 }
 
 // Condition returns what a service waits for at another one that it depends on.
@@ -47,7 +57,7 @@ func (c *Configuration) Defines(service string) bool {
 
 // Substituted returns a text of a compose file with its variables replaced, and
 // as it is where the loader would refuse it.
-func (c *Configuration) Substituted(text string) string { return substitute(text, c.ws.Env) }
+func (c *Configuration) Substituted(text string) string { return substitute(text, c.ws.Lookup) }
 
 // Place returns the place of a path such as "services", "redis", "image" in the
 // highest file that has it, for that one counts; or the place of the nearest
@@ -109,7 +119,7 @@ func (c *Configuration) SaysWritable(service, target string) bool {
 			}
 			if long, ok := entry.(map[string]any); ok {
 				readOnly, said := long["read_only"]
-				return said && !isTrue(readOnly, c.ws.Env)
+				return said && !isTrue(readOnly, c.ws.Lookup)
 			}
 			text, _ := entry.(string)
 			parts := strings.Split(c.Substituted(text), ":")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/render/view"
 )
 
 // constraintFile puts the constraints of <COMPOSE_SERVICE>_CONSTRAINTS under
@@ -17,7 +18,7 @@ func constraintFile(s *reading, entry string, own []*File) *File {
 	for _, f := range own {
 		for _, name := range f.ServiceNames() {
 			variable := kargo.SuffixConstraints.Of(name)
-			constraints := joinOperators(s.ws.Env.List(variable))
+			constraints := joinOperators(s.ws.List(variable))
 			if len(constraints) == 0 || s.ws.IsDefault(variable) && !isOfCatalogue(s.ws, own, name) {
 				continue
 			}
@@ -43,7 +44,7 @@ func constraintFile(s *reading, entry string, own []*File) *File {
 // isOfCatalogue reports whether a file of the catalogue defines a service. The
 // catalogue's constraints are made for its own services, and not for one of the
 // workspace that has the same name.
-func isOfCatalogue(ws kargo.Workspace, own []*File, service string) bool {
+func isOfCatalogue(ws view.View, own []*File, service string) bool {
 	return slices.ContainsFunc(own, func(f *File) bool {
 		return f.Defines(service) && ws.Layer(f.Path) == kargo.OriginDefault
 	})

@@ -52,7 +52,7 @@ func inlineEnvFile(s *reading, f *File, service string, dict map[string]any) {
 // readEnvFile reads one file as `docker run --env-file` does. It returns lines
 // of NAME=value.
 func readEnvFile(s *reading, at kargo.Place, entry string) ([]string, bool) {
-	name, err := template.Substitute(entry, s.ws.Env.Lookup)
+	name, err := template.Substitute(entry, s.ws.Lookup)
 	if err != nil {
 		s.report.Fail(at, "", "%s", err)
 		return nil, false
@@ -62,10 +62,10 @@ func readEnvFile(s *reading, at kargo.Place, entry string) ([]string, bool) {
 		return nil, false
 	}
 	whole := kargo.Place{File: path}
-	if !s.budget.bytesFit(s.report, whole, envFileSize(file.Data, s.ws.Env)) {
+	if !s.budget.bytesFit(s.report, whole, envFileSize(file.Data, s.ws.Lookup)) {
 		return nil, false
 	}
-	lines, err := kvfile.ParseFromReader(bytes.NewReader(file.Data), s.ws.Env.Lookup)
+	lines, err := kvfile.ParseFromReader(bytes.NewReader(file.Data), s.ws.Lookup)
 	if err != nil {
 		s.report.Fail(whole, "", "%s", err)
 		return nil, false

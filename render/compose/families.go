@@ -67,7 +67,7 @@ func warnOfFamily(s *reading, f *File, service, label string, mixed bool) {
 // familyLabels returns the labels of one family under deploy in a file, in
 // order. Traefik ignores the case of labels.
 func familyLabels(s *reading, f *File, service, family string) []string {
-	labels := slices.Sorted(maps.Keys(deployLabels(f, service, s.ws.Env)))
+	labels := slices.Sorted(maps.Keys(deployLabels(f, service, s.ws.Lookup)))
 	return slices.DeleteFunc(labels, func(label string) bool { return !hasFamily(label, family) })
 }
 
@@ -95,7 +95,7 @@ func renameFamily(s *reading, f *File, service string) {
 		var names []string
 		for _, family := range []string{dockerFamily, swarmFamily} {
 			for _, entry := range declared {
-				label, value, _ := strings.Cut(substitute(fmt.Sprint(entry), s.ws.Env), "=")
+				label, value, _ := strings.Cut(substitute(fmt.Sprint(entry), s.ws.Lookup), "=")
 				if hasFamily(label, family) {
 					name := dockerName(label, family)
 					if _, taken := renamed[name]; !taken {
@@ -106,7 +106,7 @@ func renameFamily(s *reading, f *File, service string) {
 			}
 		}
 		kept := slices.DeleteFunc(slices.Clone(declared), func(entry any) bool {
-			label, _, _ := strings.Cut(substitute(fmt.Sprint(entry), s.ws.Env), "=")
+			label, _, _ := strings.Cut(substitute(fmt.Sprint(entry), s.ws.Lookup), "=")
 			return hasFamily(label, dockerFamily) || hasFamily(label, swarmFamily)
 		})
 		for _, name := range names {

@@ -12,7 +12,7 @@ func settleHealthchecks(s *reading) {
 			hasTest = hasTest && !isEmpty(test)
 			for _, below := range s.files[:i] {
 				earlier, _ := below.Service(name)["healthcheck"].(map[string]any)
-				if hasTest || isTrue(check["disable"], s.ws.Env) {
+				if hasTest || isTrue(check["disable"], s.ws.Lookup) {
 					delete(earlier, "test")
 				}
 				if hasTest || saysDisable {

@@ -8,11 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/cli/cli/compose/interpolation"
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/template"
 	"github.com/docker/cli/cli/compose/types"
-
-	"kargo"
 )
 
 // normalise rewrites what files may say in old ways. It keeps the loader from
@@ -57,7 +56,7 @@ func refuseHome(s *reading, f *File, service string) {
 			long, _ := volume.(map[string]any)
 			source, _ = long["source"].(string)
 		}
-		if text, err := template.Substitute(source, s.ws.Env.Lookup); err == nil && strings.HasPrefix(text, "~") {
+		if text, err := template.Substitute(source, s.ws.Lookup); err == nil && strings.HasPrefix(text, "~") {
 			s.report.Fail(f.At("services", service, "volumes", strconv.Itoa(i)), "write the path out",
 				`%q: "~" would be the home directory of the controller`, text)
 		}
@@ -67,7 +66,7 @@ func refuseHome(s *reading, f *File, service string) {
 // load loads each file alone, for only so can an error be attributed to its
 // file, and merges the results into one configuration.
 func load(s *reading) {
-	l := loading{directory: s.tree.Directory(), env: s.ws.Env, report: s.report, together: s.together}
+	l := loading{directory: s.tree.Directory(), lookup: s.ws.Lookup, report: s.report, together: s.together}
 	before := s.report.Errors()
 	loaded := make([]*types.Config, 0, len(s.files))
 	for _, f := range s.files {
@@ -86,8 +85,8 @@ func load(s *reading) {
 
 // loading calls Docker's loader and explains its errors.
 type loading struct {
-	directory string // where relative paths start
-	env       kargo.Environment
+	directory string           // where relative paths start
+	lookup    template.Mapping // a variable of the stack
 	report    *Report
 	together  *together // nil where each file is validated by itself
 }
@@ -160,11 +159,27 @@ func (l loading) run(files []types.ConfigFile, options ...func(*loader.Options))
 			config, err = nil, fmt.Errorf("%w: %v", errPanic, cause)
 		}
 	}()
-	return loader.Load(types.ConfigDetails{
-		WorkingDir:  l.directory,
-		ConfigFiles: files,
-		Environment: l.env,
-	}, options...)
+	options = append(options, func(o *loader.Options) { o.Interpolate.LookupValue = interpolation.LookupValue(l.lookup) })
+	config, err = loader.Load(types.ConfigDetails{WorkingDir: l.directory, ConfigFiles: files}, options...)
+	if err == nil {
+		l.resolveEnvironments(config)
+	}
+	return config, err
+}
+
+// resolveEnvironments gives each entry of an environment without a value that of the
+// variable. The loader would do that, but only with a map of all variables.
+func (l loading) resolveEnvironments(config *types.Config) {
+	for _, service := range config.Services {
+		for name, given := range service.Environment {
+			if given != nil && *given != "" {
+				continue
+			}
+			if value, set := l.lookup(name); set {
+				service.Environment[name] = &value
+			}
+		}
+	}
 }
 
 // copyValue returns a deep copy of what YAML decodes to.

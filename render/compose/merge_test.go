@@ -15,6 +15,7 @@ import (
 
 	"kargo"
 	"kargo/render/compose"
+	"kargo/render/view"
 )
 
 // pool holds values of a service that Docker merges without a loss. Of each key a
@@ -83,7 +84,7 @@ func TestFilesMergeAsDockerMergesThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		report := &compose.Report{}
-		ours := compose.NewReader(ws, report).Read(ws, "web", entries)
+		ours := new(compose.Reader).Read(view.New(ws).For("web"), report, "web", entries)
 		if ours == nil {
 			t.Fatal(report.Problems())
 		}

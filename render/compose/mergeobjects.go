@@ -48,13 +48,13 @@ func mergeObject(s *reading, f *File, path []string, below, above map[string]any
 	section := path[0]
 	_, saysExternal := above["external"]
 	switch {
-	case saysExternal && isTrue(above["external"], s.ws.Env):
+	case saysExternal && isTrue(above["external"], s.ws.Lookup):
 		for _, property := range append(ofOwn[section], "labels") {
 			if section != "networks" {
 				delete(merged, property)
 			}
 		}
-	case !saysExternal && isTrue(below["external"], s.ws.Env):
+	case !saysExternal && isTrue(below["external"], s.ws.Lookup):
 		above = checkExternal(s, f, path, above)
 	}
 	if driver := above["driver"]; driver != nil && merged["driver"] != nil && driver != merged["driver"] {

@@ -54,7 +54,7 @@ func (c *Configuration) hasDefaultImage(service string) bool {
 		}
 		withTags := kargo.Environment{}
 		for _, name := range variablesIn(node) {
-			value := c.ws.Env[name]
+			value := c.ws.Value(name)
 			if c.isOwn(name) {
 				if !strings.HasSuffix(name, "_TAG") {
 					return false
@@ -63,7 +63,7 @@ func (c *Configuration) hasDefaultImage(service string) bool {
 			}
 			withTags[name] = value
 		}
-		wanted, errWanted := reference.ParseNormalizedNamed(substitute(node.Value, withTags))
+		wanted, errWanted := reference.ParseNormalizedNamed(substitute(node.Value, withTags.Lookup))
 		actual, errActual := reference.ParseNormalizedNamed(c.Substituted(node.Value))
 		// A "tag" with a slash in it would make another registry of the name.
 		if errWanted != nil || errActual != nil || wanted.Name() != actual.Name() {
@@ -95,8 +95,7 @@ func (c *Configuration) SetByWorkspace(path ...string) bool {
 // isOwn reports whether a variable was assigned by another layer than the
 // catalogue.
 func (c *Configuration) isOwn(variable string) bool {
-	_, assigned := c.ws.Lines[variable]
-	return assigned && !c.ws.IsDefault(variable)
+	return c.ws.IsOwn(variable)
 }
 
 // VolumePaths returns, of every file, the path of the entry with which a

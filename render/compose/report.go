@@ -35,6 +35,14 @@ func (r *Report) add(problem kargo.Problem) {
 	}
 }
 
+// Append adds what another report has.
+func (r *Report) Append(other *Report) {
+	r.errors += other.errors
+	for _, problem := range other.problems {
+		r.add(problem)
+	}
+}
+
 // Errors returns how many errors were reported so far.
 func (r *Report) Errors() int { return r.errors }
 

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"kargo"
+	"github.com/docker/cli/cli/compose/template"
+
 	"kargo/render/traefik"
 )
 
@@ -42,7 +43,7 @@ var unfit = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
 func routeName(s *reading, service string) string {
 	name, backend := "", ""
 	for _, f := range s.files {
-		labels := deployLabels(f, service, s.ws.Env)
+		labels := deployLabels(f, service, s.ws.Lookup)
 		for _, label := range slices.Sorted(maps.Keys(labels)) {
 			if rest, ok := strings.CutPrefix(label, "traefik.http.routers."); ok && name == "" {
 				name, _, _ = strings.Cut(rest, ".")
@@ -62,7 +63,7 @@ func routeName(s *reading, service string) string {
 
 // deployLabels returns the labels under deploy of one file, variables replaced.
 // In a Swarm Traefik ignores labels of containers.
-func deployLabels(f *File, service string, env kargo.Environment) map[string]string {
+func deployLabels(f *File, service string, env template.Mapping) map[string]string {
 	deploy, _ := f.Service(service)["deploy"].(map[string]any)
 	labels := map[string]string{}
 	switch declared := deploy["labels"].(type) {
@@ -83,7 +84,7 @@ func deployLabels(f *File, service string, env kargo.Environment) map[string]str
 
 // translateLabels adds to a file what its old labels mean.
 func translateLabels(s *reading, f *File, service string, route *traefik.Route) {
-	added, notices := route.Add(deployLabels(f, service, s.ws.Env))
+	added, notices := route.Add(deployLabels(f, service, s.ws.Lookup))
 	for _, n := range notices {
 		at := f.At("services", service, "deploy", "labels", n.Label)
 		switch {

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/render/view"
 	"kargo/spelling"
 )
 
 // readFiles reads the files of the stack in order: those of its directory, or
 // those of its entries.
 func readFiles(s *reading) {
-	if directory, isOne := s.ws.Directory(s.stack); isOne {
+	if directory, isOne := s.ws.Directory(); isOne {
 		readDirectory(s, directory)
 	} else {
 		readEntries(s)
@@ -21,9 +22,9 @@ func readFiles(s *reading) {
 }
 
 // readDirectory reads the files of a stack directory, then its constraints.
-func readDirectory(s *reading, directory kargo.StackDirectory) {
+func readDirectory(s *reading, directory view.Directory) {
 	for _, file := range directory.Files {
-		if f := parse(s.report, file, s.stack, s.ws.Files[file].Data); f != nil {
+		if f := parse(s.report, file, s.stack, s.tree.Get(file).Data); f != nil {
 			applyTags(s.files, f)
 			s.files = append(s.files, f)
 		}
@@ -45,11 +46,11 @@ func readEntries(s *reading) {
 		}
 		variable := kargo.SuffixExtension.Of(entry)
 		at := s.ws.PlaceOf(variable)
-		if other, taken := extensions[variable]; taken && s.ws.Env[variable] != "" {
+		if other, taken := extensions[variable]; taken && s.ws.Value(variable) != "" {
 			s.report.Warn(at, "", "services %q and %q share the variable %s", other, entry, variable)
 		}
 		extensions[variable] = entry
-		if name := strings.TrimSpace(s.ws.Env[variable]); name != "" {
+		if name := strings.TrimSpace(s.ws.Value(variable)); name != "" {
 			if f := readFile(s, entry, name, at); f != nil {
 				own = append(own, f)
 			}
@@ -65,12 +66,12 @@ func readEntries(s *reading) {
 // read so far. listed is the place that names the file.
 func readFile(s *reading, entry, name string, listed kargo.Place) *File {
 	file := path.Join("deploy", name+".yml")
-	content, ok := s.ws.Files[file]
+	content, ok := s.ws.File(file)
 	if !ok || path.Clean(name) != name {
 		s.report.Fail(listed, fileHint(s.ws, name), "stack %q: there is no file deploy/%s.yml", s.stack, name)
 		return nil
 	}
-	if other := "deploy/" + name + ".yaml"; s.ws.Files[other].Data != nil {
+	if other := "deploy/" + name + ".yaml"; s.tree.Get(other).Data != nil {
 		s.report.Warn(kargo.Place{File: other}, "remove one of the two", "is not read: %s counts", file)
 	}
 	f := parse(s.report, file, entry, content.Data)
@@ -90,11 +91,11 @@ var formerServices = map[string]string{
 }
 
 // fileHint helps with a name that has no file.
-func fileHint(ws kargo.Workspace, name string) string {
-	if _, ok := ws.Files["deploy/"+name+".yaml"]; ok {
+func fileHint(ws view.View, name string) string {
+	if _, ok := ws.File("deploy/" + name + ".yaml"); ok {
 		return "deploy/" + name + ".yaml is there: rename it to " + name + ".yml"
 	}
-	if _, ok := ws.Files["deploy/"+name+".yml.tpl"]; ok {
+	if _, ok := ws.File("deploy/" + name + ".yml.tpl"); ok {
 		return "deploy/" + name + ".yml.tpl is a template for a hook, which would write the file"
 	}
 	if now, former := formerServices[name]; former {
@@ -104,14 +105,13 @@ func fileHint(ws kargo.Workspace, name string) string {
 		return "it is now called " + now
 	}
 	var known []string
-	for file := range ws.Files {
+	for _, file := range ws.FileNames() {
 		if base, ok := strings.CutSuffix(file, ".yml"); ok {
 			if base, ok := strings.CutPrefix(base, "deploy/"); ok {
 				known = append(known, base)
 			}
 		}
 	}
-	slices.Sort(known)
 	return spelling.DidYouMean(name, known)
 }
 

@@ -77,7 +77,7 @@ func (t *together) validate() {
 // a file that must be loaded by itself, because something is wrong with it or it is
 // unusual.
 func (l loading) unvalidated(f *File) *types.Config {
-	dict, err := interpolation.Interpolate(f.dict, interpolation.Options{LookupValue: l.env.Lookup, TypeCastMapping: casts()})
+	dict, err := interpolation.Interpolate(f.dict, interpolation.Options{LookupValue: interpolation.LookupValue(l.lookup), TypeCastMapping: casts()})
 	if err != nil || !l.together.add(dict) {
 		return nil
 	}

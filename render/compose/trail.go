@@ -79,7 +79,7 @@ func (c *Configuration) mentionVariable(trail *kargo.Trail) {
 		trail.Key = path[4]
 		trail.Mentions = append(trail.Mentions, kargo.Mention{
 			Layer: at.EnvLayer(), Where: at,
-			Text: "${" + variable + "}", Value: c.ws.Env[variable], Variables: []string{variable}, Counts: true,
+			Text: "${" + variable + "}", Value: c.ws.Value(variable), Variables: []string{variable}, Counts: true,
 		})
 	}
 }

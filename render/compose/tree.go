@@ -3,36 +3,31 @@ package compose
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/render/view"
 	"kargo/spelling"
 )
 
 // Tree is the merged configuration as the files of one stack refer to it. It
 // notes which of its files the stack is made of.
 type Tree struct {
-	root      string // absolute
-	files     map[string]kargo.File
-	names     []string // of files, sorted
+	ws        view.View
 	report    *Report
 	directory string          // where relative paths of the stack start
 	used      map[string]bool // by path below root
 }
 
-func newTree(ws kargo.Workspace, names []string, report *Report) *Tree {
-	return &Tree{
-		root: path.Clean(ws.Root), files: ws.Files, names: names, report: report,
-		directory: path.Join(ws.Root, "deploy"), used: map[string]bool{},
-	}
+func newTree(ws view.View, report *Report) *Tree {
+	return &Tree{ws: ws, report: report, directory: path.Join(ws.Root(), "deploy"), used: map[string]bool{}}
 }
 
 // startWith makes relative paths start in the folder of the first file, as
 // `docker stack deploy` does.
 func (t *Tree) startWith(files []*File) {
 	if len(files) > 0 {
-		t.directory = path.Join(t.root, path.Dir(files[0].Path))
+		t.directory = path.Join(t.ws.Root(), path.Dir(files[0].Path))
 	}
 }
 
@@ -49,9 +44,9 @@ func (t *Tree) File(at kargo.Place, name string) (string, kargo.File, bool) {
 		t.report.Fail(at, "put the file into the workspace", "%s", err)
 		return "", kargo.File{}, false
 	}
-	file, ok := t.files[inside]
+	file, ok := t.ws.File(inside)
 	if !ok {
-		t.report.Fail(at, spelling.DidYouMean(inside, t.names), "there is no file %s", inside)
+		t.report.Fail(at, spelling.DidYouMean(inside, t.ws.FileNames()), "there is no file %s", inside)
 		return "", kargo.File{}, false
 	}
 	t.Use(inside)
@@ -77,39 +72,17 @@ func (t *Tree) pathOf(name string) (string, error) {
 
 // Inside returns an absolute path as one below the root, "." for the root
 // itself, and reports whether it is one.
-func (t *Tree) Inside(host string) (string, bool) {
-	host = path.Clean(host)
-	if host == t.root {
-		return ".", true
-	}
-	return strings.CutPrefix(host, t.root+"/")
-}
+func (t *Tree) Inside(host string) (string, bool) { return t.ws.Inside(host) }
 
 // Under returns the files at a path below the root, in order: the file itself,
 // or all files of the folder. Files in state folders are left out.
-func (t *Tree) Under(source string) []string {
-	var found []string
-	if _, isFile := t.files[source]; isFile && !kargo.IsState(source) {
-		found = append(found, source)
-	}
-	folder := source + "/"
-	if source == "." {
-		folder = ""
-	}
-	first, _ := slices.BinarySearch(t.names, folder)
-	for _, name := range t.names[first:] {
-		if !strings.HasPrefix(name, folder) {
-			break
-		}
-		if !kargo.IsState(name) {
-			found = append(found, name)
-		}
-	}
-	return found
-}
+func (t *Tree) Under(source string) []string { return t.ws.Under(source) }
 
 // Get returns a file by its path below the root.
-func (t *Tree) Get(name string) kargo.File { return t.files[name] }
+func (t *Tree) Get(name string) kargo.File {
+	file, _ := t.ws.File(name)
+	return file
+}
 
 // Use notes that the stack is made of a file.
 func (t *Tree) Use(name string) { t.used[name] = true }

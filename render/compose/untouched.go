@@ -195,13 +195,13 @@ func (in serviceInput) plainFile(name string) bool {
 	if in.ws.Layer(name) != kargo.OriginDefault {
 		return false
 	}
-	file := in.ws.Files[name]
+	file := in.Tree.Get(name)
 	if file.Origin != kargo.OriginRendered {
 		return true
 	}
-	for _, match := range templateVariable.FindAllSubmatch(in.ws.Files[file.Source].Data, -1) {
+	for _, match := range templateVariable.FindAllSubmatch(in.Tree.Get(file.Source).Data, -1) {
 		name := string(match[1])
-		if in.setsVariable(name) || in.isOwn(name) && !plainValue.MatchString(in.ws.Env[name]) {
+		if in.setsVariable(name) || in.isOwn(name) && !plainValue.MatchString(in.ws.Value(name)) {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/cli/cli/compose/template"
 	"gopkg.in/yaml.v3"
 
 	"kargo"
@@ -17,7 +18,7 @@ import (
 func checkValues(s *reading) {
 	for _, f := range s.files {
 		if !f.Generated() {
-			check := valueCheck{report: s.report, file: f, env: s.ws.Env}
+			check := valueCheck{report: s.report, file: f, env: s.ws.Lookup}
 			check.mapping(f.root, "")
 		}
 	}
@@ -33,7 +34,7 @@ var texts = map[string]bool{
 type valueCheck struct {
 	report *Report
 	file   *File
-	env    kargo.Environment
+	env    template.Mapping
 }
 
 // mapping looks for values below a node that is found under a key.

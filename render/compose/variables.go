@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/render/view"
 )
 
 // variableReference is what Docker's loader looks for in values: $$, $NAME,
@@ -36,7 +37,7 @@ func checkVariables(s *reading) {
 
 // variableCheck checks the references of one file.
 type variableCheck struct {
-	ws     kargo.Workspace
+	ws     view.View
 	report *Report
 	file   *File
 }
@@ -91,21 +92,20 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 	name := variableName.FindString(expression)
 	rest := expression[len(name):]
 	c.file.readsDefaults = c.file.readsDefaults || c.ws.IsDefault(name)
-	value, set := c.ws.Env.Lookup(name)
+	value, set := c.ws.Lookup(name)
 	operator := strings.TrimLeft(rest, ":")
-	shown := c.shown(name, rest)
 	if rest != "" && !braced {
-		c.report.Warn(at, "write ${"+name+"}"+shown,
+		c.report.Warn(at, "write ${"+name+"}"+c.shown(name, rest),
 			"what follows $%s is read as its default, to the end of the value", name)
 	}
 	if _, behind, dash := strings.Cut(rest, "-"); dash && operator[0] == '?' {
 		c.report.Warn(at, "write the message without a dash",
-			"the dash in the message makes Docker read ${%s%s} as the value %q, whatever %s is", name, shown, c.shown(name, behind), name)
+			"the dash in the message makes Docker read ${%s%s} as the value %q, whatever %s is", name, c.shown(name, rest), c.shown(name, behind), name)
 	}
 	switch {
 	case strings.Contains(rest, "${"):
 		c.report.Fail(at, "give the variable its default in .env instead",
-			"nested defaults are not supported: ${%s%s", name, shown)
+			"nested defaults are not supported: ${%s%s", name, c.shown(name, rest))
 	case rest == "":
 		if !set {
 			c.report.Warn(at, "", "%s is not set and counts as empty", name)
@@ -121,9 +121,7 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 // shown returns the text after the name of a variable, for a message. If the
 // name is that of a secret, it returns nothing of the text.
 func (c variableCheck) shown(name, rest string) string {
-	mask := kargo.NewMask(nil, nil, c.ws.Env.List("KARGO_SECRETS")...).WithSecrets(c.ws.Env, c.ws.SecretNames, nil)
-	const probe = "kargo"
-	if rest == "" || mask.Value(name, probe) == probe {
+	if rest == "" || !c.ws.Hides(name) {
 		return rest
 	}
 	return "…"
@@ -178,20 +176,20 @@ func variablesIn(node *yaml.Node) []string {
 
 // substitute replaces the variables of a text of a compose file. It returns the
 // text as it is where the loader would refuse it.
-func substitute(text string, env kargo.Environment) string {
-	if substituted, err := template.Substitute(text, env.Lookup); err == nil {
+func substitute(text string, env template.Mapping) string {
+	if substituted, err := template.Substitute(text, env); err == nil {
 		return substituted
 	}
 	return text
 }
 
 // isTrue reads a boolean of a compose file, variables replaced.
-func isTrue(value any, env kargo.Environment) bool {
+func isTrue(value any, env template.Mapping) bool {
 	switch value := value.(type) {
 	case bool:
 		return value
 	case string:
-		text, err := template.Substitute(value, env.Lookup)
+		text, err := template.Substitute(value, env)
 		return err == nil && slices.Contains([]string{"y", "yes", "true", "on"}, strings.ToLower(text))
 	}
 	return false

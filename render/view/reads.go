@@ -1,0 +1,91 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+
+	"kargo"
+)
+
+// recording collects what is read of a view.
+type recording struct {
+	variables map[string]variable
+	files     map[string]file
+	folders   map[string][]string
+	places    map[string]kargo.Place
+	hidden    map[string]bool
+	// unbounded is set if something was read that is too much to compare.
+	unbounded bool
+}
+
+// Reads are what a stack read of its view, with the answers.
+type Reads struct {
+	directory Directory
+	isOne     bool // it is a stack directory
+	variables []read[variable]
+	files     []read[file]
+	folders   []read[[]string]
+	// places and hidden count only if there were problems: only these depend on them.
+	places    []read[kargo.Place]
+	hidden    []read[bool]
+	unbounded bool
+}
+
+// read is one question and its answer.
+type read[Answer any] struct {
+	name   string
+	answer Answer
+}
+
+func sorted[Answer any](answers map[string]Answer) []read[Answer] {
+	all := make([]read[Answer], 0, len(answers))
+	for name, answer := range answers {
+		all = append(all, read[Answer]{name, answer})
+	}
+	slices.SortFunc(all, func(a, b read[Answer]) int { return cmp.Compare(a.name, b.name) })
+	return all
+}
+
+// Reads returns what was read of a view that records.
+func (v View) Reads() *Reads {
+	r := v.reads
+	reads := &Reads{
+		variables: sorted(r.variables), files: sorted(r.files), folders: sorted(r.folders),
+		places: sorted(r.places), hidden: sorted(r.hidden), unbounded: r.unbounded,
+	}
+	reads.directory, reads.isOne = v.Directory()
+	return reads
+}
+
+// SameIn reports whether another view answers all that was read in the same way.
+// Places count only if they went into problems.
+func (r *Reads) SameIn(v View, withProblems bool) bool {
+	directory, isOne := v.Directory()
+	if r.unbounded || isOne != r.isOne || directory.Path != r.directory.Path || !slices.Equal(directory.Files, r.directory.Files) {
+		return false
+	}
+	return same(r.variables, v.peek, func(a, b variable) bool { return a == b }) &&
+		same(r.files, v.peekFile, file.same) &&
+		same(r.folders, v.under, slices.Equal[[]string]) &&
+		(!withProblems || same(r.places, v.placeOf, func(a, b kargo.Place) bool { return a == b }) &&
+			same(r.hidden, v.hides, func(a, b bool) bool { return a == b }))
+}
+
+func same[Answer any](reads []read[Answer], ask func(string) Answer, equal func(a, b Answer) bool) bool {
+	return !slices.ContainsFunc(reads, func(r read[Answer]) bool { return !equal(r.answer, ask(r.name)) })
+}
+
+// Rebind takes the answers of another view, in which they are the same. So nothing of
+// the earlier workspace stays in memory.
+func (r *Reads) Rebind(v View) {
+	r.directory, _ = v.Directory()
+	again(r.variables, v.peek)
+	again(r.files, v.peekFile)
+	again(r.places, v.placeOf)
+}
+
+func again[Answer any](reads []read[Answer], ask func(string) Answer) {
+	for i := range reads {
+		reads[i].answer = ask(reads[i].name)
+	}
+}
