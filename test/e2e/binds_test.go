@@ -11,6 +11,7 @@ import (
 // folders and emptiness are in the container, without any file system that the
 // node and the controller share, and a change of one rolls the service.
 func TestBoundFilesReachTheContainer(t *testing.T) {
+	t.Parallel()
 	s := onDocker(t)
 	w := s.workspace().stack("web", "site", "other").
 		service("site", replicas(1), networks("back")).service("other", networks("back")).

@@ -14,7 +14,10 @@ func eachSwarm(t *testing.T, test func(t *testing.T, s *scene)) {
 		t.Parallel()
 		test(t, inMemory(t))
 	})
-	t.Run("on Docker", func(t *testing.T) { test(t, onDocker(t)) })
+	t.Run("on Docker", func(t *testing.T) {
+		t.Parallel()
+		test(t, onDocker(t))
+	})
 }
 
 // twentyStacks has two services a stack. One service of one stack reads a
@@ -31,6 +34,7 @@ func twentyStacks(s *scene) *workspace {
 }
 
 func TestOneVariableMovesOneServiceOfForty(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		w := twentyStacks(s)
 		first := s.begin(w)

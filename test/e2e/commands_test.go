@@ -51,6 +51,7 @@ func (p *person) want(code int, pattern string, args ...string) string {
 func (p *person) stackName(stack string) string { return p.prefix + "-" + stack }
 
 func TestDeployTouchesTheNamedStackOnly(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		w := s.workspace().file("configs/page.txt", "page\n").stack("dbs", "redis").stack("web", "site").
 			service("redis", replicas(1)).service("site", replicas(1), config("/page.txt", "configs/page.txt"))
@@ -81,6 +82,7 @@ func TestDeployTouchesTheNamedStackOnly(t *testing.T) {
 }
 
 func TestRemoveTakesAllOfAStackAndNothingElse(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		w := s.workspace().file("configs/page.txt", "page\n").stack("dbs", "redis").stack("web", "site").
 			service("redis", replicas(1)).service("site", replicas(1), config("/page.txt", "configs/page.txt"))
@@ -126,6 +128,7 @@ func (s *scene) runningTasks() []kargo.Task {
 }
 
 func TestRedeployMakesAStackAnew(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		p := s.person(s.workspace().stack("web", "site").service("site", replicas(1)))
 		p.want(0, "stack web is up\n$", "deploy", p.stackName("web"))
@@ -163,6 +166,7 @@ func TestADeployThatFailsSaysSoAndEndsTheRun(t *testing.T) {
 }
 
 func TestLabelsOfNodes(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		nodes, err := s.observer.Nodes(t.Context())
 		if err != nil {

@@ -36,6 +36,7 @@ var failures = []struct {
 }
 
 func TestAFailedRenderingIsRolledBackAndNotTriedAgain(t *testing.T) {
+	t.Parallel()
 	for _, failure := range failures {
 		t.Run(failure.name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 // A renewed password reaches the services that need it, and none of their tasks
 // is restarted for it; one of another registry is none of their business.
 func TestARenewedRegistryCredentialRestartsNothing(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "config.json")
 	credentials := func(hub, other string) {
 		encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }

@@ -45,6 +45,7 @@ func (s *scene) awaitCorrection(before uint64) kargo.Deployment {
 }
 
 func TestWhatIsChangedByHandIsCorrected(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		w := s.workspace().stack("web", "site", "other").file("configs/page.txt", "page\n").
 			service("site", config("/page.txt", "configs/page.txt")).service("other")

@@ -21,6 +21,7 @@ import (
 // it prints, at the latest after a while: each line, where "…" stands for
 // anything, and other lines may stand between.
 func TestGettingStarted(t *testing.T) {
+	t.Parallel()
 	socket := testBed(t, "KARGO_TEST_DOCKER")
 	if out, err := exec.Command("../bed/programs", strings.TrimPrefix(socket, "unix://")).CombinedOutput(); err != nil {
 		t.Fatalf("make the images: %v\n%s", err, out)

@@ -16,6 +16,7 @@ func (p *person) withTools(args ...string) result {
 }
 
 func TestHooksRunAroundADeployment(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		mark := filepath.Join(t.TempDir(), "mark")
 		w := s.workspace().set("SITE_PASSWORD", "hunter22").stack("web", "site").

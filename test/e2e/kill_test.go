@@ -123,6 +123,7 @@ func TestKilledAnywhereItEndsTheSame(t *testing.T) {
 
 // TestKilledAfterEveryWriteInTurn lets no process live longer than one write.
 func TestKilledAfterEveryWriteInTurn(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		before, after := killRevisions(s)
 		s.begin(before)

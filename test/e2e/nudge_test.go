@@ -41,6 +41,7 @@ func webhookSecretFile(t *testing.T) []string {
 }
 
 func TestPushNudgesThroughAWebhook(t *testing.T) {
+	t.Parallel()
 	for _, forge := range []string{"github", "gitlab", "gitea", "generic"} {
 		t.Run(forge, func(t *testing.T) {
 			t.Parallel()

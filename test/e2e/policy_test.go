@@ -10,6 +10,7 @@ import (
 // What the operator's policy does not permit makes a revision invalid, when it
 // is made and when it is changed, until the operator permits it.
 func TestPolicyStandsBeforeTheSwarm(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		s.args = append(s.args, "--policy", "baseline",
 			"--policy-rule", "shared-networks=front:"+s.prefix+"-front,back:"+s.prefix+"-back,socket:"+s.prefix+"-socket")

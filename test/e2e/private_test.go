@@ -12,6 +12,7 @@ import (
 // TestPrivateRepository reads one repository in every way there is, right and
 // wrong, with one round each. Nothing of it needs Docker to be real.
 func TestPrivateRepository(t *testing.T) {
+	t.Parallel()
 	host := newGitHost(t)
 	local := newRepository(t)
 	path := host.host(local)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestStackThatLeavesIsRemovedServicesFirst(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		w := s.workspace().file("configs/page.txt", "page\n").file("configs/key.txt", "key\n").
 			stack("web", "site").service("site").
@@ -61,6 +62,7 @@ func TestServiceThatLeavesItsStackIsRemovedAlone(t *testing.T) {
 }
 
 func TestChangedFileRollsTheServicesThatUseIt(t *testing.T) {
+	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
 		const page = "configs/page.txt"
 		w := s.workspace().stack("web", "site", "api").stack("app", "mirror").file(page, "one\n").

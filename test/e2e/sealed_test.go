@@ -192,6 +192,7 @@ func TestS17_DecryptedSecretsAreNowhereToBeSeen(t *testing.T) {
 // plain in the container and nowhere else; and because the key of the instance
 // lies in Swarm, a controller without any memory finds nothing to change.
 func TestSealedFilesReachTheContainer(t *testing.T) {
+	t.Parallel()
 	s := sealedOn(onDocker(t))
 	w := s.scene.workspace().stack("web", "site").
 		service("site", replicas(1), networks("back"), secret("db", "configs/db.txt")).
