@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"gitsync/signature":   {""},
 	"gitsync/wire":        {""},
 	"secrets/secretstest": {},
+	"test/browser":        {},
 	"test/golden":         {},
 	"test/growth":         {},
 	"test/testserver":     {},

@@ -45,6 +45,10 @@ type Status struct {
 	Fault    string   `json:"fault,omitempty"`
 	Message  string   `json:"message,omitempty"`
 	Problems Problems `json:"problems,omitempty"`
+	// GitTrouble says why the repository cannot be reached, SwarmTrouble why Docker
+	// cannot be, as long as that is so. What they would tell is old meanwhile.
+	GitTrouble   string `json:"gitTrouble,omitempty"`
+	SwarmTrouble string `json:"swarmTrouble,omitempty"`
 	// HistoryTrouble says what is wrong with the file of the history, if
 	// anything is. The work goes on without it.
 	HistoryTrouble string        `json:"historyTrouble,omitempty"`

@@ -150,8 +150,8 @@ func TestGitOutOfReach(t *testing.T) {
 		w.swarm.scaleByHand("kargo-web_web", 3)
 		w.start()
 		w.wantWrites("update service kargo-web_web: Mode.Replicated.Replicas: 3 -> 1")
-		if status := w.loop.Status(); status.Fault != "unavailable" {
-			t.Errorf("fault %q", status.Fault)
+		if status := w.loop.Status(); status.Fault != "unavailable" || status.GitTrouble != "list refs: connection refused" || status.SwarmTrouble != "" {
+			t.Errorf("fault %q, git %q, swarm %q", status.Fault, status.GitTrouble, status.SwarmTrouble)
 		}
 		if w.repo.asked < 3 {
 			t.Errorf("git was asked %d times in 20 seconds: the back-off begins at a second", w.repo.asked)
@@ -163,8 +163,8 @@ func TestGitOutOfReach(t *testing.T) {
 		w.repo.err = nil
 		w.repo.commit("c2", app("app:2", "web")...)
 		w.pass(2 * time.Minute)
-		if status := w.loop.Status(); status.Applied.Commit != "c2" || status.Fault != "" {
-			t.Errorf("after git came back: in force %s, fault %q", status.Applied.Commit, status.Fault)
+		if status := w.loop.Status(); status.Applied.Commit != "c2" || status.Fault+status.GitTrouble != "" {
+			t.Errorf("after git came back: in force %s, fault %q %s", status.Applied.Commit, status.Fault, status.GitTrouble)
 		}
 	})
 }
@@ -175,8 +175,8 @@ func TestSwarmOutOfReach(t *testing.T) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.wantWrites()
-		if status := w.loop.Status(); status.Fault != "unavailable" || status.Ready() {
-			t.Errorf("fault %q, ready %v", status.Fault, status.Ready())
+		if status := w.loop.Status(); status.Fault != "unavailable" || status.Ready() || status.SwarmTrouble != "look at swarm: no such host" || status.GitTrouble != "" {
+			t.Errorf("fault %q, ready %v, git %q, swarm %q", status.Fault, status.Ready(), status.GitTrouble, status.SwarmTrouble)
 		}
 		w.swarm.err = nil
 		w.pass(time.Minute)

@@ -265,7 +265,8 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 	if ended.waits {
 		return wait, true
 	}
-	err := joined(ended.err, l.reconciler.sourceErr())
+	source := l.reconciler.sourceErr()
+	err := joined(ended.err, source)
 	l.parts.measure("round", started, err)
 	l.logFailure(ctx, trigger, err)
 	l.board.change(func(s *kargo.Status) {
@@ -273,11 +274,21 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 		s.LastRound = started
 		s.NextRound = time.Now().Add(wait)
 		s.Fault, s.Message, s.Leader = "", "", ""
+		s.GitTrouble, s.SwarmTrouble = troubleOf(source), troubleOf(ended.err)
 		if err != nil {
 			s.Fault, s.Message = kargo.FaultOf(err).String(), kargo.Explain(err)
 		}
 	})
 	return wait, false
+}
+
+// troubleOf returns an error that says that something cannot be reached, as text, and
+// "" for every other one.
+func troubleOf(err error) string {
+	if err == nil || kargo.FaultOf(err) != kargo.Unavailable {
+		return ""
+	}
+	return kargo.Explain(err)
 }
 
 // logFailure logs an error once, and with less weight as long as it stays the

@@ -1,104 +1,173 @@
 package server_test
 
 import (
-	"context"
+	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"kargo"
+	"kargo/test/browser"
 )
 
-// chromium loads a page and returns the document as the browser has it, and
-// what it wrote to its console.
-func chromium(t *testing.T, url string) (document, console string) {
+// open serves a status to a browser that sends the token.
+func open(t *testing.T, status kargo.Status) (address string, controller *loop) {
 	t.Helper()
-	binary, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("chromium is not installed (apt-get install chromium, or run the tests with -short)")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	command := exec.CommandContext(ctx, binary, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-extensions", "--user-data-dir="+t.TempDir(), "--enable-logging=stderr", "--virtual-time-budget=2000",
-		"--dump-dom", url)
-	command.Env = append(os.Environ(), "HOME="+t.TempDir())
-	var errors strings.Builder
-	command.Stderr = &errors
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("chromium: %v\n%s", err, errors.String())
-	}
-	for line := range strings.Lines(errors.String()) {
-		if strings.Contains(line, ":CONSOLE") {
-			console += line
-		}
-	}
-	return string(out), console
+	s, controller := newServer(status)
+	handler := s.Handler()
+	listening, _ := serve(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Authorization", "Bearer "+token)
+		handler.ServeHTTP(w, r)
+	}))
+	return "http://" + listening.String(), controller
 }
 
-// TestBrowser loads the pages in a real browser, with the token as a person
-// would give it: everything they need comes from here and nothing is blocked.
-func TestBrowser(t *testing.T) {
+func needsBrowser(t *testing.T) *browser.Browser {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs chromium")
 	}
-	for name, status := range map[string]kargo.Status{"healthy": healthy(), "troubled": troubled(), "starting": starting()} {
+	t.Parallel()
+	return browser.Start(t)
+}
+
+// TestBrowserPages holds each page in each state to the guidelines on accessibility,
+// in narrow and wide windows, light and dark: nothing is blocked, nothing is wider
+// than the window.
+func TestBrowserPages(t *testing.T) {
+	chromium := needsBrowser(t)
+	for name, status := range map[string]kargo.Status{"healthy": healthy(), "troubled": troubled(), "starting": starting(), "away": away()} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := newServer(status)
-			var mu sync.Mutex
-			answers := map[string]int{}
-			handler := s.Handler()
-			address, _ := serve(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-				handler.ServeHTTP(recorder, r)
-				mu.Lock()
-				defer mu.Unlock()
-				answers[r.URL.Path] = recorder.status
-			}))
-			document, console := chromium(t, "http://kargo:"+token+"@"+address.String()+"/")
-			wantText(t, "console", console, "")
-			if !strings.Contains(document, `aria-label="Summary"`) || !strings.HasSuffix(strings.TrimSpace(document), "</html>") {
-				t.Errorf("the document is not the page:\n%s", document)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, path := range []string{"/", "/static/style.css", "/static/icon.svg"} {
-				if answers[path] != http.StatusOK {
-					t.Errorf("%s was answered with %d", path, answers[path])
+			address, _ := open(t, status)
+			page := chromium.Page(t)
+			for _, path := range []string{"/", "/?q=redis", "/?q=nothing+has+this", "/stacks/dbs", "/deployments", "/deployments/41"} {
+				if len(status.Stacks) == 0 && path == "/stacks/dbs" {
+					continue
+				}
+				page.Size(1280, 900, "light")
+				page.Open(address + path)
+				page.Run("document.querySelectorAll('details').forEach(d => d.open = true)", nil)
+				for _, width := range []int{2560, 1280, 390} {
+					scheme := map[int]string{390: "dark", 1280: "light", 2560: "light"}[width]
+					page.Size(width, 900, scheme)
+					if width < 2560 { // there the colours are those of 1280 pixels
+						for _, fault := range page.Accessible() {
+							t.Errorf("%s, %d pixels, %s: %s", path, width, scheme, fault)
+						}
+					}
+					var wide int
+					if page.Run("document.documentElement.scrollWidth", &wide); wide > width {
+						t.Errorf("%s is %d pixels wide in a window of %d", path, wide, width)
+					}
 				}
 			}
+			wantText(t, "console", page.Console(), "")
 		})
 	}
 }
 
-// TestBrowserConsole proves that TestBrowser would see what is blocked.
-func TestBrowserConsole(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs chromium")
+// TestBrowserLive watches a rollout and its failure. The page changes without a
+// reload, and what the person has opened, typed and scrolled to stays.
+func TestBrowserLive(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	status := many(100)
+	address, controller := open(t, status)
+	page.Open(address)
+	page.Run("window.mine = 'not loaded again'", nil)
+	page.Click("#deployment-41 > summary")
+	page.Click("#group-held > summary, #group-progressing > summary")
+	page.Type("#q", "a")
+	page.Wait("location.search === '?q=a'")
+	page.Run("window.scrollTo(0, 300)", nil)
+
+	status = many(100)
+	status.Stacks[1].Health, status.Stacks[1].Operation = kargo.HealthHealthy, ""
+	status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Operation, status.Stacks[1].Services[0].Running = kargo.HealthHealthy, "", 3
+	status.Stacks[1].Failure = &kargo.Failure{Revision: newest.ID(), Reason: "maps_tileserver: 3 tasks failed", Time: now}
+	controller.set(status)
+	page.WaitText("maps_tileserver: 3 tasks failed")
+
+	for what, expression := range map[string]string{
+		"the page was not loaded again": "window.mine === 'not loaded again'",
+		"an entry stays open":           "document.querySelector('#deployment-41').open",
+		"the search keeps the focus":    "document.activeElement.id === 'q' && document.activeElement.value === 'a'",
+		"the page stays where it is":    "window.scrollY === 300",
+		"the title says the state":      "document.title.startsWith('(2) Failed')",
+		"the icon says the state":       "document.getElementById('icon').href.endsWith('/static/icon-bad.svg')",
+	} {
+		var is bool
+		if page.Run(expression, &is); !is {
+			t.Errorf("not so: %s", what)
+		}
 	}
+	controller.set(healthy())
+	page.Wait("document.title.startsWith('In sync')")
+	page.Wait("document.getElementById('icon').href.endsWith('/static/icon-good.svg')")
+	wantText(t, "console", page.Console(), "")
+}
+
+// TestBrowserLost says that the page is old as soon as the controller is gone.
+func TestBrowserLost(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	s, _ := newServer(healthy())
+	listening, end := serve(t, "127.0.0.1:0", s.LocalHandler())
+	page.Open("http://" + listening.String())
+	page.Wait("!document.documentElement.classList.contains('lost')")
+	end()
+	page.WaitText("this page is old")
+}
+
+// TestBrowserWithoutScripts reads and searches with plain HTML.
+func TestBrowserWithoutScripts(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	address, _ := open(t, many(300))
+	page.WithoutScripts()
+	page.Open(address + "/?q=maps-200")
+	if text := page.Text("#page"); strings.Count(text, "maps-2") != 0 || !strings.Contains(text, "No stack fits") {
+		t.Errorf("the search found something:\n%s", text)
+	}
+	page.Click("#page a[href='/']")
+	page.WaitText("well 301")
+	page.Run("document.querySelector('#q').value = 'maps-298'; document.querySelector('form[role=search]').submit()", nil)
+	page.Wait("location.search === '?q=maps-298'")
+	page.WaitText("well 1")
+}
+
+// TestBrowserSearch finds one of 300 stacks while it is typed, and reaches what is
+// broken first by the keyboard.
+func TestBrowserSearch(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	address, _ := open(t, many(300))
+	page.Open(address)
+	wantText(t, "first stop", page.Tab(), "Skip to what is not well")
+	page.Run("document.activeElement.click()", nil)
+	var stops []string
+	for len(stops) < 40 && (len(stops) == 0 || stops[len(stops)-1] != "dbs") {
+		stops = append(stops, page.Tab())
+	}
+	if last := stops[len(stops)-1]; last != "dbs" || len(stops) > 9 {
+		t.Errorf("the failed stack is not among the first stops: %q", stops)
+	}
+	page.Type("#q", "MONITORING prometheus 299")
+	page.Wait("document.querySelectorAll('.stack, tbody tr[id], #group-well-found tbody tr').length === 1")
+	wantText(t, "found", page.Text("#group-well-found tbody th"), "monitoring-299")
+	page.Open(address + "/?state=failed")
+	page.Wait("document.querySelectorAll('article.stack').length === 1")
+	wantText(t, "console", page.Console(), "")
+}
+
+// TestBrowserConsole proves that the tests would see what is blocked.
+func TestBrowserConsole(t *testing.T) {
+	page := needsBrowser(t).Page(t)
 	address, _ := serve(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'")
-		_, _ = w.Write([]byte("<!DOCTYPE html><title>blocked</title><script>alert(1)</script>"))
+		fmt.Fprint(w, "<!DOCTYPE html><title>blocked</title><script>alert(1)</script><img src=/x>")
 	}))
-	_, console := chromium(t, "http://"+address.String()+"/")
-	if !strings.Contains(console, "Content Security Policy") {
+	page.Open("http://" + address.String() + "/")
+	if console := page.Console(); !strings.Contains(console, "Content Security Policy") {
 		t.Errorf("the console says nothing of the blocked script: %q", console)
 	}
-}
-
-// statusRecorder remembers the status of an answer.
-type statusRecorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *statusRecorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
+	if faults := page.Accessible(); len(faults) == 0 {
+		t.Error("a page without a language and a picture without a text are called accessible")
+	}
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strconv"
 	"time"
 
 	"kargo"
@@ -130,4 +131,26 @@ func troubled() kargo.Status {
 func starting() kargo.Status {
 	return kargo.Status{Version: "1.0.0", Repository: "https://git.example.org/ops/workspace.git", Fault: "unavailable",
 		Message: "list the refs of https://git.example.org/ops/workspace.git: no answer within 20s (is the host up, and does a firewall let it through?)"}
+}
+
+// many is a failed stack, one that rolls out, and n that are well.
+func many(n int) kargo.Status {
+	status := troubled()
+	status.Problems, status.Fault, status.Message, status.HistoryTrouble = nil, "", "", ""
+	for i := range n {
+		stack := healthyStacks()[i%3]
+		stack.Name += "-" + strconv.Itoa(i)
+		status.Stacks = append(status.Stacks, stack)
+	}
+	return status
+}
+
+// away is a controller that can reach neither git nor Docker any more.
+func away() kargo.Status {
+	status := many(2)
+	status.GitTrouble = "list the refs of https://git.example.org/ops/workspace.git: no answer within 20s (is the host up, and does a firewall let it through?)"
+	status.SwarmTrouble = "list services: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+	status.Fault, status.Message = "unavailable", status.SwarmTrouble+"\n"+status.GitTrouble
+	status.LastFetched, status.LastVerified = at(10*time.Minute), at(12*time.Minute)
+	return status
 }

@@ -87,6 +87,9 @@ func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handl
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSConfig:         secure,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), serving, ctx.Done())
+		},
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -111,4 +114,19 @@ func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handl
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+// contextKey is of the values that the server gives to the contexts of requests.
+type contextKey int
+
+const (
+	serving contextKey = iota // a channel that is closed when the server has to end
+	letIn                     // set if the request had to have the token
+)
+
+// ending returns a channel that is closed when the server of a request has to end. It
+// is for what would not end by itself.
+func ending(ctx context.Context) <-chan struct{} {
+	done, _ := ctx.Value(serving).(<-chan struct{})
+	return done
 }

@@ -3,13 +3,11 @@ package server
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kargo"
@@ -18,47 +16,46 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
+// pages are the templates. Each user of one needs a clone, see pageSet.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"ago":       func(time.Time) string { panic("set when a page is rendered") },
+	"ago":       func(time.Time) string { panic("set in newPageSet") },
 	"commit":    func(commit string) string { return kargo.RevisionID(commit).Short() },
 	"count":     count,
-	"card":      newCard,
 	"duration":  duration,
 	"image":     image,
 	"lines":     planLines,
-	"notWell":   func(stacks []kargo.StackStatus) []kargo.StackStatus { return stacksBy(stacks, false) },
 	"open":      isOpen,
 	"stackNews": stackNews,
 	"textLines": textLines,
 	"timestamp": timestamp,
-	"tasks":     tasksOf,
 	"tone":      tone,
-	"well":      func(stacks []kargo.StackStatus) []kargo.StackStatus { return stacksBy(stacks, true) },
 }).ParseFS(pageFiles, "page/*.html"))
 
-// overview is what the first page shows.
-type overview struct {
-	kargo.Status
-	Title      string
-	Summary    summary
-	Errors     kargo.Problems
-	Warnings   kargo.Problems
-	Approvable bool
-	History    Deployments
-	HistoryErr string
+// pageSet is a clone of the templates with a moment that they call now. A set is used
+// again, because the first use of a clone is slow.
+type pageSet struct {
+	*template.Template
+	now time.Time
 }
 
-// card is one revision on the page.
-type card struct {
-	Name, Tone string
-	Revision   kargo.Revision
+var pageSets = sync.Pool{New: func() any {
+	set := &pageSet{Template: template.Must(pages.Clone())}
+	set.Funcs(template.FuncMap{"ago": func(then time.Time) string { return ago(set.now, then) }})
+	return set
+}}
+
+// frame is what every page shows around its own part.
+type frame struct {
+	Title   string
+	Tab     string // the part of the program that the page belongs to
+	Status  kargo.Status
+	Summary summary
+	// Live has the page brought up to date when something changes.
+	Live bool
 }
 
-func newCard(name, tone string, revision kargo.Revision) card {
-	if revision.Commit == "" {
-		tone = "idle"
-	}
-	return card{name, tone, revision}
+func (s *Server) frame(_ *http.Request, status kargo.Status) frame {
+	return frame{Status: status, Summary: summarize(status)}
 }
 
 // summary is the state of everything, in one word and a sentence.
@@ -68,128 +65,18 @@ type summary struct {
 	Text string
 }
 
-func (s *Server) overviewPage(w http.ResponseWriter, _ *http.Request) {
-	status := s.Controller.Status()
-	summary := summarize(status)
-	view := overview{Status: status, Title: summary.Word + " – Kargo " + status.Instance, Summary: summary}
-	for _, problem := range status.Problems {
-		if problem.Warning {
-			view.Warnings = append(view.Warnings, problem)
-		} else {
-			view.Errors = append(view.Errors, problem)
-		}
-	}
-	for _, hold := range status.Pending.Held {
-		view.Approvable = view.Approvable || hold.Until == kargo.UntilApproved
-	}
-	var err error
-	newest := window{limit: defaultLimit}
-	if view.History, err = newest.read(s.History, "/deployments"); err != nil {
-		view.HistoryErr = kargo.Explain(err) // the rest is worth showing all the same
-	}
-	w.Header().Set("Refresh", "30")
-	s.render(w, "overview.html", view)
-}
-
-// stacksBy returns the stacks that are well, or all others, the worst first.
-func stacksBy(stacks []kargo.StackStatus, well bool) []kargo.StackStatus {
-	var found []kargo.StackStatus
-	for _, state := range kargo.StackStates() {
-		if (state == kargo.StackWell) == well {
-			found = append(found, kargo.Status{Stacks: stacks}.InState(state)...)
-		}
-	}
-	return found
-}
-
-// tasksOf returns how many tasks of a stack run, of those that should.
-func tasksOf(stack kargo.StackStatus) string {
-	var running, desired uint64
-	for _, service := range stack.Services {
-		running, desired = running+service.Running, desired+service.Desired
-	}
-	return fmt.Sprintf("%d/%d", running, desired)
-}
-
-// stackView is what the page of a stack shows.
-type stackView struct {
-	Title   string
-	Stack   kargo.StackStatus
-	Changes []kargo.Change
-	Held    []kargo.Hold
-	History Deployments
-}
-
-const (
-	// searched is how many deployments are looked through for those of a stack, and
-	// mostOfStack how many of them its page shows.
-	searched    = 200
-	mostOfStack = 20
-)
-
-func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
-	status, name := s.Controller.Status(), r.PathValue("name")
-	at := slices.IndexFunc(status.Stacks, func(stack kargo.StackStatus) bool { return stack.Name == name })
-	if at < 0 {
-		notFound(w, r)
-		return
-	}
-	view := stackView{Stack: status.Stacks[at], Title: name + " " + string(status.Stacks[at].State()) + " – Kargo " + status.Instance}
-	for _, change := range status.Pending.Changes {
-		if change.Stack == name {
-			view.Changes = append(view.Changes, change)
-		}
-	}
-	for _, hold := range status.Pending.Held {
-		if hold.Stack == name {
-			view.Held = append(view.Held, hold)
-		}
-	}
-	deployments, err := s.History.Deployments(0, searched)
-	if err != nil {
-		s.fail(w, err)
-		return
-	}
-	for _, d := range deployments {
-		if len(view.History.Deployments) < mostOfStack && moved(d, name) {
-			view.History.Deployments = append(view.History.Deployments, d)
-		}
-	}
-	s.render(w, "stack.html", view)
-}
-
-// moved reports whether a deployment was about a stack.
-func moved(d kargo.Deployment, stack string) bool {
-	return slices.ContainsFunc(d.Stacks, func(s kargo.StackResult) bool { return s.Name == stack && s.Verdict != kargo.VerdictUnchanged }) ||
-		slices.ContainsFunc(d.Changes, func(c kargo.Change) bool { return c.Stack == stack }) ||
-		d.Kind.IsNote() && slices.Contains(strings.FieldsFunc(d.Note, func(r rune) bool { return r == ' ' || r == ',' || r == ':' }), stack)
-}
-
 // render writes a page, but only if all of it could be made.
-func (s *Server) render(w http.ResponseWriter, name string, view any) {
-	now := s.now()
-	page, err := pages.Clone()
-	if err != nil {
-		s.fail(w, err)
-		return
-	}
-	page.Funcs(template.FuncMap{"ago": func(then time.Time) string { return ago(now, then) }})
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, view any) {
+	set := pageSets.Get().(*pageSet)
+	defer pageSets.Put(set)
+	set.now = s.now()
 	var text bytes.Buffer
-	if err := page.ExecuteTemplate(&text, name, view); err != nil {
-		s.fail(w, err)
+	if err := set.ExecuteTemplate(&text, name, view); err != nil {
+		s.log().Error("a page cannot be made", "page", name, "error", err)
+		answer(w, http.StatusInternalServerError, Problem{Fault: kargo.Internal, Message: "a bug; the log has more"})
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = text.WriteTo(w)
-}
-
-func serveStatic(w http.ResponseWriter, r *http.Request) {
-	files, err := fs.Sub(pageFiles, "page")
-	if err != nil || strings.HasSuffix(r.URL.Path, "/") || strings.HasSuffix(r.URL.Path, ".html") {
-		notFound(w, r)
-		return
-	}
-	http.StripPrefix("/static/", http.FileServerFS(files)).ServeHTTP(w, r)
+	sendText(w, r, status, "text/html; charset=utf-8", text.Bytes())
 }
 
 // textLines splits a text at its line breaks.
@@ -199,44 +86,34 @@ func textLines(text string) []string {
 
 // summarize returns the state of everything. What needs a person comes first.
 func summarize(status kargo.Status) summary {
-	worst := kargo.HealthHealthy
-	for _, stack := range status.Stacks {
-		switch stack.Health {
-		case kargo.HealthDegraded:
-			worst = kargo.HealthDegraded
-		case kargo.HealthProgressing:
-			if worst != kargo.HealthDegraded {
-				worst = kargo.HealthProgressing
-			}
-		case kargo.HealthHealthy:
-		}
-	}
-	var failed []string
-	for _, stack := range status.Stacks {
-		if stack.Failure != nil {
-			failed = append(failed, stack.Name)
-		}
-	}
-	pending, held := len(status.Pending.Changes), len(status.Pending.Held)
+	sentence := title(status.Sentence()) + "."
+	state := func(state kargo.StackState) bool { return len(status.InState(state)) > 0 }
+	pending := len(status.Pending.Changes)
 	switch {
+	case status.Leader != "":
+		return summary{"idle", "Standing by", sentence}
 	case status.Problems.Err() != nil:
-		return summary{"bad", "Invalid", "The newest revision is not applied. The last good one stays in force."}
-	case status.Fault != "":
-		return summary{"bad", title(status.Fault), "The controller cannot do its work; the message below says why."}
-	case !status.Ready():
+		return summary{"bad", "Refused", sentence}
+	case status.SwarmTrouble != "":
+		return summary{"bad", "Swarm away", sentence}
+	case !status.Ready() && status.Fault == "":
 		return summary{"idle", "Starting", "No revision was applied yet."}
-	case len(failed) > 0:
-		return summary{"bad", "Failed", title(status.Sentence()) + "."}
-	case worst == kargo.HealthDegraded:
-		return summary{"bad", "Degraded", title(status.Sentence()) + "."}
+	case state(kargo.StackFailed):
+		return summary{"bad", "Failed", sentence}
+	case state(kargo.StackDegraded):
+		return summary{"bad", "Degraded", sentence}
+	case status.GitTrouble != "":
+		return summary{"bad", "Git away", sentence}
+	case status.Fault != "":
+		return summary{"bad", title(status.Fault), sentence}
 	case status.Suspended != nil:
-		return summary{"warn", "Suspended", title(status.Sentence()) + "."}
-	case pending > 0 || worst == kargo.HealthProgressing:
-		return summary{"busy", "Rolling out", title(status.Sentence()) + cond(pending > 0, "; "+count(pending, "change")+" to go", "") + "."}
-	case held > 0:
-		return summary{"warn", "Held back", title(status.Sentence()) + "."}
+		return summary{"warn", "Suspended", sentence}
+	case pending > 0 || state(kargo.StackProgressing) || state(kargo.StackLeaving):
+		return summary{"busy", "Rolling out", strings.TrimSuffix(sentence, ".") + cond(pending > 0, "; "+count(pending, "change")+" to go", "") + "."}
+	case len(status.Pending.Held) > 0 || state(kargo.StackHeld):
+		return summary{"warn", "Held back", sentence}
 	}
-	return summary{"good", "In sync", "What runs is what the repository says."}
+	return summary{"good", "In sync", sentence}
 }
 
 // tone returns the colour of a health or an outcome.
@@ -258,17 +135,19 @@ func tone(word any) string {
 type line struct {
 	Tone  string // of the mark
 	Mark  string
-	Text  string
+	Name  string
+	Words []string
 	Swarm string // the same with Swarm's own names and paths
 }
 
 func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 	var lines []line
 	for _, change := range changes {
-		lines = append(lines, line{string(change.Action), marks[change.Action], change.Title() + "  " + strings.Join(change.Words(), "; "), change.String()})
+		lines = append(lines, line{string(change.Action), marks[change.Action], change.Title(), change.Words(), change.String()})
 	}
 	for _, hold := range held {
-		lines = append(lines, line{"hold", "‖", hold.String(), ""})
+		kind := string(hold.Kind)
+		lines = append(lines, line{"hold", "‖", cond(kind == "", "stack", kind) + " " + hold.Name, []string{hold.Reason}, ""})
 	}
 	return lines
 }

@@ -1,9 +1,14 @@
 package server_test
 
 import (
+	"compress/gzip"
+	"crypto/sha256"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,11 +153,13 @@ func TestStaticFiles(t *testing.T) {
 		"/static/icon.svg":      "image/svg+xml",
 		"/static/":              "application/json; charset=utf-8",
 		"/static/overview.html": "application/json; charset=utf-8",
-		"/static/missing.css":   "text/plain; charset=utf-8",
+		"/static/missing.css":   "application/json; charset=utf-8",
+		"/static/htmx.min.js":   "text/javascript; charset=utf-8",
+		"/static/page.js":       "text/javascript; charset=utf-8",
 	} {
 		response, _ := send(t, s.Handler(), request{"GET", path, withToken(), ""})
 		wantText(t, path, response.Header.Get("Content-Type"), want)
-		if found := strings.HasSuffix(path, ".css") && !strings.Contains(path, "missing") || strings.HasSuffix(path, ".svg"); (response.StatusCode == http.StatusOK) != found {
+		if found := !strings.HasPrefix(want, "application/json"); (response.StatusCode == http.StatusOK) != found {
 			t.Errorf("%s: status %d", path, response.StatusCode)
 		}
 	}
@@ -200,19 +207,80 @@ func TestS32HostileText(t *testing.T) {
 // checkElement knows every element and attribute that a page may have.
 func checkElement(t *testing.T, node *html.Node) {
 	t.Helper()
-	if slices.Contains([]string{"script", "iframe", "object", "form", "style", "base"}, node.Data) {
+	if slices.Contains([]string{"iframe", "object", "style", "base"}, node.Data) || node.Data == "script" && node.FirstChild != nil {
 		t.Errorf("the page has a %s", node.Data)
 	}
 	for _, attribute := range node.Attr {
 		switch attribute.Key {
 		case "href", "src":
-			if !strings.HasPrefix(attribute.Val, "/") || strings.HasPrefix(attribute.Val, "//") {
+			if (!strings.HasPrefix(attribute.Val, "/") || strings.HasPrefix(attribute.Val, "//")) && attribute.Val != "#main" {
 				t.Errorf("%s leads to %q", node.Data, attribute.Val)
 			}
+			if node.Data == "script" && !strings.HasPrefix(attribute.Val, "/static/") {
+				t.Errorf("a script comes from %q", attribute.Val)
+			}
+		case "hx-ext", "sse-connect", "hx-get", "hx-trigger", "hx-select", "hx-swap", "hx-target", "hx-replace-url", "hx-sync", "action", "method":
+			if strings.Contains(attribute.Val, "alert") {
+				t.Errorf("%s has the attribute %s=%q", node.Data, attribute.Key, attribute.Val)
+			}
 		case "class", "id", "title", "lang", "name", "content", "charset", "rel", "type", "alt", "width", "height",
-			"scope", "datetime", "data-label", "aria-label", "aria-labelledby", "aria-hidden":
+			"scope", "datetime", "data-label", "aria-label", "aria-labelledby", "aria-hidden", "aria-current", "role", "tabindex",
+			"defer", "data-tone", "open", "for", "value", "max", "placeholder", "autocomplete", "http-equiv":
 		default:
 			t.Errorf("%s has the attribute %s=%q", node.Data, attribute.Key, attribute.Val)
 		}
+	}
+}
+
+// The scripts of others are those that were reviewed.
+func TestVendoredScriptsArePinned(t *testing.T) {
+	sums, err := os.ReadFile("page/vendor/SHA256SUMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := filepath.Glob("page/vendor/*.js")
+	if err != nil || len(scripts) != 3 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
+	}
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := fmt.Sprintf("%x  %s\n", sha256.Sum256(text), filepath.Base(script)); !strings.Contains(string(sums), line) {
+			t.Errorf("%s is not the one of SHA256SUMS", script)
+		}
+	}
+}
+
+// 300 stacks are small on the wire, also for a slow line.
+func TestOverviewOf300StacksIsSmall(t *testing.T) {
+	s, _ := newServer(many(300))
+	header := withToken()
+	header["Accept-Encoding"] = "br, gzip"
+	response, packed := send(t, s.Handler(), request{"GET", "/", header, ""})
+	wantText(t, "encoding", response.Header.Get("Content-Encoding"), "gzip")
+	if len(packed) > 100_000 {
+		t.Errorf("%d bytes", len(packed))
+	}
+	reader, err := gzip.NewReader(strings.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(reader)
+	if err != nil || strings.Count(string(page), `href="/stacks/`) != 303 {
+		t.Errorf("%d stacks, %v", strings.Count(string(page), `href="/stacks/`), err)
+	}
+}
+
+func BenchmarkOverviewOf300Stacks(b *testing.B) {
+	s, _ := newServer(many(300))
+	handler := s.LocalHandler()
+	for b.Loop() {
+		sent := httptest.NewRequest("GET", "/", nil)
+		sent.Header.Set("Accept-Encoding", "gzip")
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, sent)
+		b.ReportMetric(float64(recorder.Body.Len()), "bytes")
 	}
 }

@@ -70,7 +70,7 @@ func TestS27EveryRouteHasADecision(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"GET /healthz", "GET /readyz"}
+	want := []string{"GET /healthz", "GET /readyz", "GET /static/"}
 	if !slices.Equal(opened, want) {
 		t.Errorf("open routes %q, want %q", opened, want)
 	}

@@ -95,6 +95,9 @@ type Server struct {
 	Metrics *Metrics         // nil: no /metrics
 	Log     *slog.Logger     // nil: slog.Default
 	Now     func() time.Time // nil: time.Now
+
+	streams streams
+	changes changes
 }
 
 // access is what a request needs for a route.
@@ -141,7 +144,8 @@ func (s *Server) routes() []route {
 		{"GET /stacks/{name}", needsToken, s.stackPage},
 		{"GET /deployments", needsToken, s.deploymentsPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},
-		{"GET /static/", needsToken, serveStatic},
+		{"GET /live", needsToken, s.live},
+		{"GET /static/", open, serveStatic},
 		{"/", needsToken, notFound},
 	}
 	webhooks := newReceiver(s)
@@ -181,8 +185,8 @@ func (s *Server) handler(guard func(http.Handler) http.Handler) http.Handler {
 func secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; "+
-			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+			"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cache-Control", "no-store")

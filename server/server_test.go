@@ -31,7 +31,18 @@ type loop struct {
 	asked []string
 }
 
-func (l *loop) Status() kargo.Status { return l.status }
+func (l *loop) Status() kargo.Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
+// set changes what the controller knows.
+func (l *loop) set(status kargo.Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status = status
+}
 
 func (l *loop) Preview(context.Context) (kargo.Preview, error) { return l.preview, l.err }
 func (l *loop) Nudge(trigger string)                           { l.remember("nudge: " + trigger) }
