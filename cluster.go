@@ -125,6 +125,9 @@ type Task struct {
 	// NodeDown is the name of the task's node if the task is to be removed, and its
 	// node is down: Swarm learns of its end when the node is back, or after a day.
 	NodeDown string
+	// Outdated reports that Swarm has still to replace the task: its spec is not the
+	// service's. It is known only where it was asked for.
+	Outdated bool
 	// Message and Err are the task's own words. ExitCode is 0 while it runs.
 	Message, Err string
 	ExitCode     int
@@ -133,8 +136,9 @@ type Task struct {
 	// Networks that the task is attached to, by name; by id where the network is
 	// removed.
 	Networks []string
-	Time     time.Time // when it was made
-	StateAt  time.Time // when it came into its state
+	// Time is when it was made, StateAt when it came into its state: by this process's
+	// clock, not by those of the nodes.
+	Time, StateAt time.Time
 }
 
 // Probe is the result of one health check of a container.

@@ -8,3 +8,6 @@ func (r *Reconciler) RoundNow(ctx context.Context, trigger string) error {
 	r.work.lookAt(lookEverywhere)
 	return r.Round(ctx, trigger)
 }
+
+// NextPoll is nextPoll.
+var NextPoll = nextPoll

@@ -232,6 +232,9 @@ func (c *cluster) Tasks(_ context.Context, services ...string) ([]kargo.Task, er
 	return tasks, c.err
 }
 
+// MarkOutdated marks nothing: what is sent is there at once.
+func (c *cluster) MarkOutdated(context.Context, []kargo.Task, ...string) error { return c.err }
+
 // Images returns what the test put there. Other registries cannot be asked.
 func (c *cluster) Images(_ context.Context, names ...string) (map[string]kargo.Image, error) {
 	answers := map[string]kargo.Image{}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,12 +73,14 @@ type matrix struct {
 	engine *swarmtest.Engine
 	api    *dockerclient.Client
 	pushes int
-	last   rendering  // pushed last
-	runs   *rendering // came up last
+	last   rendering    // pushed last
+	runs   *rendering   // came up last
+	set    atomic.Int64 // by how much the Swarm's clock was set forward
 }
 
 func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
-	m := &matrix{world: newWorld(t), engine: swarmtest.New(append(options, swarmtest.Clock(time.Now))...)}
+	m := &matrix{world: newWorld(t)}
+	m.engine = swarmtest.New(append(options, swarmtest.Clock(func() time.Time { return time.Now().Add(time.Duration(m.set.Load())) }))...)
 	for image, behaviour := range map[string]swarmtest.Behaviour{
 		"sick:1":    {Unhealthy: true},
 		"crash:1":   {Exits: true, ExitCode: 7},
@@ -88,7 +91,10 @@ func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
 		m.engine.Image(image, behaviour)
 	}
 	m.api = m.engine.Client()
-	client := swarm.New(m.engine.Client())
+	client, err := swarm.Open(swarm.Options{Host: "tcp://swarmtest:2375", Transport: m.engine.Transport()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.parts.Swarm, m.parts.Watcher = client, client
 	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "other_foreign",
 		Labels: map[string]string{kargo.LabelNamespace: "other"}},
@@ -112,13 +118,20 @@ func (m *matrix) live(seconds int) {
 	synctest.Wait()
 }
 
+// setClocks sets the clocks of all nodes.
+func (m *matrix) setClocks(hours int) { m.set.Add(int64(time.Duration(hours) * time.Hour)) }
+
 // push makes a commit and runs the rounds that follow.
-func (m *matrix) push(r rendering) (writes []string) {
+func (m *matrix) push(r rendering) (writes []string) { return m.pushAnd(r, func() {}) }
+
+// pushAnd is push, with something that happens after the push.
+func (m *matrix) pushAnd(r rendering, happens func()) (writes []string) {
 	m.pushes++
 	m.last = r
 	m.repo.commit(fmt.Sprint("c", m.pushes), r.files()...)
 	before := len(m.engine.Writes())
 	m.loop.Nudge("webhook test")
+	happens()
 	m.live(150)
 	m.engine.Fail(nil)
 	if r.good() {
@@ -326,6 +339,27 @@ func TestTheSameHandTwice(t *testing.T) {
 	})
 }
 
+// Tasks of the spec before prove nothing: managers that are busy begin an update late.
+func TestALateUpdateIsNotTakenForGood(t *testing.T) {
+	inMatrix(t, func(m *matrix) {
+		m.repo.commit("c0", fine.files()...)
+		m.begin()
+		m.push(fine)
+		crashes := fine
+		crashes.one = "crash:1"
+		m.pushAnd(crashes, func() {
+			time.Sleep(50 * time.Second) // in which Swarm does nothing
+			synctest.Wait()
+			if web := m.records.memory.Rollouts["web"]; web.Good == web.Digest {
+				t.Error("a rendering of which no task runs is called good")
+			}
+		})
+		for _, problem := range m.problems() {
+			t.Error(problem)
+		}
+	})
+}
+
 // someRendering is good or bad, and often shares most with another.
 func someRendering(t *rapid.T, last rendering) rendering {
 	r := last
@@ -425,6 +459,19 @@ func (m *matrix) actions() map[string]func(*rapid.T) {
 			m.live(rapid.IntRange(0, 3).Draw(rt, "seconds"))
 			m.someHand(rt)
 			m.live(60)
+			check(rt)
+		},
+		"clocks are set": func(rt *rapid.T) {
+			m.setClocks(rapid.IntRange(-20, 20).Draw(rt, "hours"))
+			m.live(60)
+			check(rt)
+		},
+		"clocks are set during a rollout": func(rt *rapid.T) {
+			next := someRendering(rt, m.last)
+			m.pushAnd(next, func() {
+				m.live(rapid.IntRange(0, 30).Draw(rt, "seconds"))
+				m.setClocks(rapid.IntRange(-20, 20).Draw(rt, "hours"))
+			})
 			check(rt)
 		},
 		"quiet": func(rt *rapid.T) {

@@ -39,6 +39,9 @@ type Swarm interface {
 	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
 	// Tasks returns all tasks of the services, the newest first.
 	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
+	// MarkOutdated marks those of the tasks of services that Swarm has still to replace,
+	// because they are not of the services' present specs.
+	MarkOutdated(ctx context.Context, tasks []kargo.Task, services ...string) error
 	// Images asks registries for the digests of image tags.
 	Images(ctx context.Context, names ...string) (map[string]kargo.Image, error)
 	// Probes returns the last health checks of a container, the newest first, if

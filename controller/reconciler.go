@@ -47,6 +47,7 @@ func NewReconciler(parts Parts) *Reconciler {
 	if r.memory.Sent == nil {
 		r.memory.Sent = kargo.Sent{}
 	}
+	r.memory.Rollouts = past(r.memory.Rollouts, time.Now())
 	if r.memory.Rollouts == nil {
 		r.memory.Rollouts = map[string]kargo.Rollout{}
 	}

@@ -179,6 +179,9 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 	if seen.Tasks, err = r.parts.Swarm.Tasks(ctx, services...); err != nil {
 		return false, err
 	}
+	if err := r.parts.Swarm.MarkOutdated(ctx, seen.Tasks, services...); err != nil {
+		return false, err
+	}
 	decided = true
 	index := plan.NewIndex(seen)
 	for _, stack := range candidates {

@@ -214,9 +214,7 @@ func (r *Reconciler) expire(now time.Time) (trigger string) {
 // takes. This is the one place where a fault becomes timing.
 func (r *Reconciler) rest(now time.Time, ended round) time.Duration {
 	p, behavior := &r.pace, r.parts.Behavior
-	if !now.Before(p.poll) {
-		p.poll = behavior.Poll.Next(now)
-	}
+	p.poll = nextPoll(p.poll, now, behavior.Poll)
 	if p.verify.IsZero() || !now.Before(p.verify) {
 		p.verify = now.Add(behavior.Verify)
 	}

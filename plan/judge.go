@@ -237,15 +237,16 @@ func givenUp(service kargo.LiveService, failures int) bool {
 }
 
 // provenAt returns when every task that runs will have run for long enough. known
-// reports whether the tasks are known. A service that should have no task, or
-// whose tasks have ended with success, has nothing to prove.
+// reports whether the tasks are known, and are of the present spec: Swarm may not have
+// begun to replace them. A service that should have no task, or whose tasks have ended
+// with success, has nothing to prove.
 func provenAt(service kargo.LiveService, tasks []kargo.Task, stable time.Duration, now time.Time) (at time.Time, known bool) {
 	if service.Desired == 0 || isJob(service.Spec.Mode) {
 		return now, true
 	}
 	running := uint64(0)
 	for _, task := range tasks {
-		if task.State != "running" || task.Desired == "shutdown" || task.Desired == "remove" {
+		if task.State != "running" || task.Desired == "shutdown" || task.Desired == "remove" || task.Outdated {
 			continue
 		}
 		running++

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
@@ -108,6 +109,7 @@ func (w writer) updateService(ctx context.Context, change kargo.Change) error {
 	if err != nil {
 		return err
 	}
+	w.clock.writes(change.ID, time.Now())
 	// If no credential is sent, Swarm keeps the one that it has.
 	err = w.write(ctx, "ServiceUpdate", func(ctx context.Context) error {
 		_, err := w.api.ServiceUpdate(ctx, change.ID, swarm.Version{Index: change.Version}, spec,

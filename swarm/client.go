@@ -24,6 +24,11 @@
 // that the planner sees no id. The defaults stay: package plan compares without
 // them.
 //
+// # Times
+//
+// Times of tasks and updates are of this process's monotonic clock, whatever the
+// clocks of the managers and nodes show. Other times are Swarm's own.
+//
 // # Errors
 //
 // Every error has a [kargo.Fault] and the daemon's own words, and no spec, because
@@ -41,6 +46,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -72,6 +78,9 @@ type Options struct {
 	// the credentials of registries. It is called at each use, and may be nil.
 	// Credential helpers are not run, because they are programs.
 	Credentials func() ([]byte, error)
+	// Transport answers the requests in place of a connection to Host, as that of a
+	// Swarm in memory does; nil for a connection.
+	Transport http.RoundTripper
 	// Timeout is the deadline of each call, so that a silent daemon does not block
 	// the loop. 0 means DefaultTimeout. Watch has none.
 	Timeout time.Duration
@@ -84,6 +93,7 @@ type Client struct {
 	api         *dockerclient.Client
 	timeout     time.Duration
 	names       names
+	clock       *clock
 	credentials func() ([]byte, error)
 
 	mu    sync.Mutex
@@ -97,7 +107,8 @@ func Open(opts Options) (*Client, error) {
 	if host == "" {
 		host = dockerclient.DefaultDockerHost
 	}
-	var settings []dockerclient.Opt
+	connection := &http.Client{Transport: &http.Transport{MaxIdleConns: 6, IdleConnTimeout: 30 * time.Second}, CheckRedirect: dockerclient.CheckRedirect}
+	settings := []dockerclient.Opt{dockerclient.WithHTTPClient(connection)}
 	switch {
 	case opts.CertPath != "":
 		settings = append(settings, dockerclient.WithTLSClientConfig(
@@ -112,11 +123,16 @@ func Open(opts Options) (*Client, error) {
 		}
 	}
 	settings = append(settings, dockerclient.WithHost(host), dockerclient.WithAPIVersionNegotiation())
+	if opts.Transport != nil {
+		connection = &http.Client{Transport: opts.Transport}
+		settings = append(settings, dockerclient.WithHTTPClient(connection))
+	}
 	api, err := dockerclient.NewClientWithOpts(settings...)
 	if err != nil {
 		return nil, kargo.Errorf(kargo.Invalid, "open docker client: %w", err)
 	}
 	client := New(api)
+	connection.Transport = listening{connection.Transport, client.clock}
 	client.credentials = opts.Credentials
 	if opts.Timeout > 0 {
 		client.timeout = opts.Timeout
@@ -127,7 +143,7 @@ func Open(opts Options) (*Client, error) {
 // New returns a client that uses a client of Docker's library, such as that of
 // swarmtest, with the default timeout and without credentials.
 func New(api *dockerclient.Client) *Client {
-	return &Client{api: api, timeout: DefaultTimeout, calls: map[string]uint64{}}
+	return &Client{api: api, timeout: DefaultTimeout, clock: newClock(), calls: map[string]uint64{}}
 }
 
 // Close closes idle connections.

@@ -149,6 +149,33 @@ var clientContracts = []contract{
 		same(t, "previous config", text(t, live.Previous.TaskTemplate.ContainerSpec.Configs[0].ConfigID), `""`)
 		same(t, "update", string(live.Update.State), "completed")
 	}},
+	{"a task is outdated until it is replaced", func(t *testing.T, b *bed) {
+		spec := b.spec("one")
+		b.apply(t, serviceChange(spec))
+		b.running(t, "one", 1)
+		outdated := func() string {
+			tasks, err := b.client.Tasks(t.Context(), b.name("one"))
+			if err == nil {
+				err = b.client.MarkOutdated(t.Context(), tasks, b.name("one"))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var all []string
+			for _, task := range tasks {
+				all = append(all, fmt.Sprintf("%s outdated %t", task.Desired, task.Outdated))
+			}
+			return strings.Join(all, ", ")
+		}
+		same(t, "before", outdated(), "running outdated false")
+		b.apply(t, updateOf(b.service(t), func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1"} }))
+		b.updated(t, "one", dockerswarm.UpdateStateCompleted)
+		b.until(t, "the task is replaced", func() bool { return outdated() == "running outdated false, shutdown outdated true" })
+		b.apply(t, updateOf(b.service(t), func(s *dockerswarm.ServiceSpec) {
+			s.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.role == manager"}}
+		}))
+		same(t, "with constraints that the node meets", outdated(), "running outdated false, shutdown outdated true")
+	}},
 	{"a service goes first, its tasks and the rest later", func(t *testing.T, b *bed) {
 		b.apply(t, b.everything()...)
 		b.running(t, "one", 1)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -94,7 +95,7 @@ func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
 }
 
 func (c *Client) translateServices(ctx context.Context, services []swarm.Service) ([]kargo.LiveService, error) {
-	live := make([]kargo.LiveService, 0, len(services))
+	live, now := make([]kargo.LiveService, 0, len(services)), time.Now()
 	for _, service := range services {
 		if err := c.learnNetworks(ctx, &service.Spec); err != nil {
 			return nil, err
@@ -102,6 +103,7 @@ func (c *Client) translateServices(ctx context.Context, services []swarm.Service
 		if err := c.learnNetworks(ctx, service.PreviousSpec); err != nil {
 			return nil, err
 		}
+		service.UpdateStatus = c.clock.update(service.ID, service.UpdateStatus, now)
 		live = append(live, c.names.liveService(service))
 	}
 	slices.SortFunc(live, func(a, b kargo.LiveService) int { return strings.Compare(a.Name, b.Name) })
@@ -254,9 +256,9 @@ func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
 	slices.SortStableFunc(tasks, func(a, b swarm.Task) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	translated := make([]kargo.Task, 0, len(tasks))
+	translated, now := make([]kargo.Task, 0, len(tasks)), time.Now()
 	for _, task := range tasks {
-		translated = append(translated, c.names.task(task))
+		translated = append(translated, c.clock.task(c.names.task(task), now))
 	}
 	return translated, c.markDown(ctx, translated)
 }
@@ -274,6 +276,28 @@ func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, e
 		return nil, err
 	}
 	return tasks, c.nameNodes(ctx, tasks)
+}
+
+// MarkOutdated marks those of the tasks of services that Swarm has still to replace. It
+// makes one call: only Swarm can tell, because it keeps a task whose node meets changed
+// constraints.
+func (c *Client) MarkOutdated(ctx context.Context, tasks []kargo.Task, services ...string) error {
+	only := filters.NewArgs(filters.Arg("_up-to-date", "true"))
+	for _, service := range services {
+		only.Add("service", service)
+	}
+	current, err := c.listTasks(ctx, only)
+	if err != nil {
+		return err
+	}
+	upToDate := map[string]bool{}
+	for _, task := range current {
+		upToDate[task.ID] = true
+	}
+	for i, task := range tasks {
+		tasks[i].Outdated = !upToDate[task.ID]
+	}
+	return nil
 }
 
 // nameNodes replaces the ids of nodes by names where a task failed or cannot start,

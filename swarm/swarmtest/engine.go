@@ -80,7 +80,7 @@ func Nodes(names ...string) Option {
 }
 
 // Clock sets the clock of the Swarm, for tests that compare its times with their own.
-// The clock must not go back.
+// It may be set forward or back, as that of a real manager.
 func Clock(now func() time.Time) Option { return func(e *Engine) { e.clock = now } }
 
 // Newest makes the engine behave like engine 29 where that differs from older ones:

@@ -160,6 +160,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	e.calls[pattern]++
 	fail := e.fail
+	w.Header().Set("Date", e.now().UTC().Format(http.TimeFormat))
 	e.mu.Unlock()
 	if fail != nil {
 		status, message := fail(r)

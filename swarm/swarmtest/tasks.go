@@ -320,14 +320,25 @@ func (e *Engine) listTasks(r *http.Request) (answer, error) {
 		}
 		ids[e.services[i].ID] = true
 	}
+	upToDate := len(only.Get("_up-to-date")) > 0
 	listed := []swarm.Task{}
 	for _, t := range e.tasks {
+		if upToDate && !e.upToDate(t) {
+			continue
+		}
 		if (len(ids) == 0 || ids[t.ServiceID]) && matches(only, t.ID, "", t.Labels) &&
 			only.ExactMatch("desired-state", string(t.DesiredState)) && only.ExactMatch("node", t.NodeID) {
 			listed = append(listed, t.Task)
 		}
 	}
 	return ok(listed)
+}
+
+// upToDate reports whether a task is of the present spec of its service, as Docker's
+// internal filter does.
+func (e *Engine) upToDate(t *task) bool {
+	i := slices.IndexFunc(e.services, func(s *service) bool { return s.ID == t.ServiceID })
+	return i >= 0 && e.current(t, e.services[i])
 }
 
 func (e *Engine) inspectTask(r *http.Request) (answer, error) {

@@ -15,7 +15,7 @@ import (
 func (e *Engine) Client() *dockerclient.Client {
 	client, err := dockerclient.NewClientWithOpts(
 		dockerclient.WithHost("tcp://swarmtest:2375"),
-		dockerclient.WithHTTPClient(&http.Client{Transport: transport{e}}),
+		dockerclient.WithHTTPClient(&http.Client{Transport: e.Transport()}),
 		dockerclient.WithAPIVersionNegotiation(),
 	)
 	if err != nil {
@@ -23,6 +23,9 @@ func (e *Engine) Client() *dockerclient.Client {
 	}
 	return client
 }
+
+// Transport answers requests without a socket.
+func (e *Engine) Transport() http.RoundTripper { return transport{e} }
 
 // transport passes requests to the engine directly.
 type transport struct{ engine *Engine }
