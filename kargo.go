@@ -229,6 +229,9 @@ type Workspace struct {
 	Reader string
 	// Ran are the hooks that ran before the rendering.
 	Ran []HookRun
+	// Hooked are the compose files of the stacks whose list a hook has changed;
+	// see ComposeFiles.
+	Hooked map[string][]ComposeFile
 	// SecretNames are the variables whose values were encrypted in the
 	// repository or come from outside of it; SecretValues are all values that
 	// were or do. Both are hidden in every text, whatever KARGO_SECRETS says.

@@ -32,12 +32,13 @@ const (
 // standardPath is PATH if the workspace does not set it.
 const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// reporting comes before a program for bash. kargo_report writes the exported
-// variables to file descriptor 3, separated by zero bytes, with builtins of bash
-// only.
+// reporting comes before a program for bash. kargo_report writes the list of compose
+// files, if there is one, and the exported variables to file descriptor 3, separated
+// by zero bytes, with builtins of bash only.
 const reporting = `
 kargo_report() {
 	local IFS=$' \t\n' kargo_name
+	[ -z "${` + listVariable + `+set}" ] || printf 'list\t%s\0' "$` + listVariable + `" >&3
 	for kargo_name in $(compgen -e); do printf '%s=%s\0' "$kargo_name" "${!kargo_name}" >&3; done
 	printf 'end\0' >&3
 }
@@ -61,9 +62,11 @@ type outcome struct {
 	output string // the end of its output
 	// variables are those exported at its end; nil if it did not report them.
 	variables kargo.Environment
-	failures  []failure
-	code      int
-	took      time.Duration
+	// list is SERVICES_TO_DEPLOY at its end, exported or not.
+	list     string
+	failures []failure
+	code     int
+	took     time.Duration
 	// ended says why Kargo stopped it; empty if it ended by itself.
 	ended string
 }
@@ -114,7 +117,7 @@ func (c child) run(caller context.Context) (outcome, error) {
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay) && result.ended == "":
 		return result, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("run bash: %w", err), Hint: "scripts of a workspace need bash where Kargo runs"}
 	}
-	result.variables, result.failures = parseReport(said)
+	result.read(said)
 	return result, nil
 }
 
@@ -204,33 +207,23 @@ func (r *report) end() []byte {
 	return r.said
 }
 
-// parseReport parses a report. Variables are nil if it is incomplete.
-func parseReport(said []byte) (kargo.Environment, []failure) {
+// read parses a report. The variables stay nil if it is incomplete.
+func (o *outcome) read(said []byte) {
 	variables := kargo.Environment{}
-	var failures []failure
-	complete := false
 	for entry := range bytes.SplitSeq(bytes.TrimSuffix(said, []byte{0}), []byte{0}) {
 		text := string(entry)
 		if where, ok := strings.CutPrefix(text, "failed\t"); ok {
-			parts := strings.SplitN(where, "\t", 3)
-			if len(parts) == 3 {
-				failures = append(failures, failure{parts[0], parts[1], parts[2]})
+			if parts := strings.SplitN(where, "\t", 3); len(parts) == 3 {
+				o.failures = append(o.failures, failure{parts[0], parts[1], parts[2]})
 			}
-			continue
-		}
-		if text == "end" {
-			complete = true
-			continue
-		}
-		name, value, ok := strings.Cut(text, "=")
-		if ok {
+		} else if list, ok := strings.CutPrefix(text, "list\t"); ok {
+			o.list = list
+		} else if text == "end" {
+			o.variables = variables
+		} else if name, value, ok := strings.Cut(text, "="); ok {
 			variables[name] = value
 		}
 	}
-	if !complete {
-		return nil, failures
-	}
-	return variables, failures
 }
 
 // tail keeps the end of what is written.

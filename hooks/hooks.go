@@ -14,9 +14,7 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -69,27 +67,14 @@ func hooksOf(workspace kargo.Workspace, suffix string, stacks ...string) []hook 
 	return found
 }
 
-// composeList is the list to which hooks of the historic tool could add compose
-// files. It does not exist here.
-const composeList = "SERVICES_TO_DEPLOY"
-
-// unsupported reports what hooks cannot do here and would do in the historic tool.
-func unsupported(workspace kargo.Workspace, hooks []hook) kargo.Problems {
+// refused reports the hooks that cannot run.
+func refused(workspace kargo.Workspace, hooks []hook) kargo.Problems {
 	var problems kargo.Problems
 	for _, hook := range hooks {
-		data := workspace.Files[hook.path].Data
 		if workspace.Files[hook.path].Secret {
 			problems = append(problems, kargo.Problem{
 				Where: kargo.Place{File: hook.path, Line: 1}, Message: "a hook cannot be encrypted: bash reads it from a disk, and no decrypted file is written to one",
 				Hint: "keep the script unencrypted, and encrypt the variables that it reads",
-			})
-			continue
-		}
-		if i := bytes.Index(data, []byte(composeList)); i >= 0 {
-			problems = append(problems, kargo.Problem{
-				Where:   kargo.Place{File: hook.path, Line: 1 + bytes.Count(data[:i], []byte("\n"))},
-				Message: "a hook cannot add compose files by " + composeList,
-				Hint:    fmt.Sprintf("name the file in %s_EXTENSION", kargo.EnvName(hook.service)),
 			})
 		}
 	}

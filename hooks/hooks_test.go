@@ -125,12 +125,48 @@ func TestTheEnvironmentOfAHookIsTheDeclaredOne(t *testing.T) {
 	same(t, "directory and modes", strings.Join(lines[1:], " "), "/data/.kargo 700 700 ")
 }
 
+// addFiles is the hint about a list of compose files that a hook has spoiled.
+const addFiles = `(add files of the merged configuration, as in SERVICES_TO_DEPLOY+=" -c deploy/extra.yml")`
+
+func TestHooksChangeTheListOfComposeFiles(t *testing.T) {
+	for _, test := range []struct{ name, postgis, redis, want string }{
+		{"append", `SERVICES_TO_DEPLOY="$SERVICES_TO_DEPLOY -c deploy/extra.yml"`, "", "postgis:deploy/postgis.yml postgis:deploy/limits.yml postgis:deploy/extra.yml redis:deploy/redis.yml"},
+		{"append what is made, by its whole path", `SERVICES_TO_DEPLOY+=" --compose-file $KARGO_BUILD_PATH/made.yml --prune"; echo > made.yml`, "",
+			"postgis:deploy/postgis.yml postgis:deploy/limits.yml postgis:made.yml redis:deploy/redis.yml"},
+		{"both", `SERVICES_TO_DEPLOY+=" -c deploy/a.yml"`, `SERVICES_TO_DEPLOY+=" --compose-file=deploy/b.yml"`,
+			"postgis:deploy/postgis.yml postgis:deploy/limits.yml postgis:deploy/a.yml redis:deploy/redis.yml redis:deploy/b.yml"},
+		{"take away and put first", "", `SERVICES_TO_DEPLOY=" -c deploy/base.yml${SERVICES_TO_DEPLOY/ -c deploy\/limits.yml/}"`,
+			"redis:deploy/base.yml postgis:deploy/postgis.yml redis:deploy/redis.yml"},
+		{"exported", `export SERVICES_TO_DEPLOY+=" -c deploy/$SERVICE-more.yml"`, "", "postgis:deploy/postgis.yml postgis:deploy/limits.yml postgis:deploy/postgis-more.yml redis:deploy/redis.yml"},
+		{"left alone", `echo $SERVICES_TO_DEPLOY`, `echo`, "postgis:deploy/postgis.yml postgis:deploy/limits.yml redis:deploy/redis.yml"},
+		{"exit 0", `SERVICES_TO_DEPLOY=; exit 0`, "", "postgis:deploy/postgis.yml postgis:deploy/limits.yml redis:deploy/redis.yml"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ws := workspace("deploy/postgis_before.sh="+test.postgis, "deploy/redis_before.sh="+test.redis)
+			ws.Env["POSTGIS_EXTENSION"] = "limits"
+			next, problems := before(t, ws)
+			same(t, "problems", problems, "")
+			var files []string
+			for _, file := range next.ComposeFiles("dbs") {
+				files = append(files, file.Entry+":"+file.Path)
+			}
+			same(t, "compose files", strings.Join(files, " "), test.want)
+			if next.Env["SERVICES_TO_DEPLOY"]+next.Env["SERVICE"] != "" {
+				t.Error("variables of the shell became variables of the workspace")
+			}
+		})
+	}
+}
+
 func TestAFailingHookIsAProblem(t *testing.T) {
 	for _, test := range []struct{ name, script, want string }{
 		{"exit", "echo one; echo two >&2; exit 3", "deploy/postgis_before.sh: hook ended with exit code 3: one / two"},
 		{"set -e", "set -e\nfalse\necho not reached", "deploy/postgis_before.sh: hook ended with exit code 1"},
 		{"exit 0 is no failure", "exit 0", ""},
-		{"a list of compose files", "echo\nSERVICES_TO_DEPLOY+=' -c x.yml'", "deploy/postgis_before.sh:2: a hook cannot add compose files by SERVICES_TO_DEPLOY (name the file in POSTGIS_EXTENSION)"},
+		{"a flag of docker", "echo\nSERVICES_TO_DEPLOY+=' --resolve-image never'", `deploy/postgis_before.sh:2: SERVICES_TO_DEPLOY has "--resolve-image", and only compose files can be added (-c FILE) ` + addFiles},
+		{"a compose file elsewhere", "SERVICES_TO_DEPLOY+=' -c ../x.yml'", "deploy/postgis_before.sh:1: SERVICES_TO_DEPLOY has ../x.yml, which is not in the merged configuration " + addFiles},
+		{"no compose file", "SERVICES_TO_DEPLOY=", `deploy/postgis_before.sh:1: SERVICES_TO_DEPLOY is empty: the hook leaves stack "dbs" no compose file (append to it, as in SERVICES_TO_DEPLOY+=" -c deploy/extra.yml")`},
+		{"a file twice", "SERVICES_TO_DEPLOY+=' -c ./deploy/postgis.yml'", "deploy/postgis_before.sh:1: warning: SERVICES_TO_DEPLOY names deploy/postgis.yml twice; it is read once"},
 		{"a link out", "ln -s /etc/passwd configs", "configs: a hook left this, and it is not a plain file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -19,8 +19,11 @@ import (
 const DefaultTimeout = time.Minute
 
 // sourcing runs a hook as the historic tool did, by sourcing it: the status of its
-// last command is ignored, `exit` with another status than 0 is not.
-const sourcing = `. "./$1" "$2"
+// last command is ignored, `exit` with another status than 0 is not. What the hook
+// can see beside the environment are variables of the shell: the service, and the
+// list of compose files.
+const sourcing = serviceVariable + `=$3 ` + listVariable + `=$4
+. "./$1" "$2"
 kargo_report
 exit 0
 `
@@ -64,7 +67,7 @@ func (r *Runner) timeout() time.Duration {
 // something.
 func (r *Runner) Before(ctx context.Context, workspace kargo.Workspace, stacks ...string) (kargo.Workspace, kargo.Problems, error) {
 	hooks := hooksOf(workspace, before, stacks...)
-	if problems := unsupported(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
+	if problems := refused(workspace, hooks); len(problems) > 0 || len(hooks) == 0 {
 		return workspace, problems, nil
 	}
 	of := strings.Join(append([]string{string(workspace.Revision.ID()), workspace.Revision.Catalogue, workspace.Root, valuesOf(workspace.Env)}, stacks...), " ")
@@ -104,8 +107,10 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 		return workspace, nil, err
 	}
 	next = cloned(workspace)
+	lists := composeLists{}
 	for _, hook := range hooks {
-		result, err := r.runHook(ctx, s, next, hook)
+		list := lists.upTo(next, hook)
+		result, err := r.runHook(ctx, s, next, hook, list)
 		if err != nil {
 			return workspace, nil, err
 		}
@@ -115,9 +120,14 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 			return next, problems, nil // the next hook may depend on this one
 		}
 		take(&next, s, hook, result)
+		if result.variables != nil { // nil: it ended with exit 0
+			problems = append(problems, lists.change(next, hook, list, s.back(result.list, next.Root))...)
+		}
 	}
-	next.Files, problems, err = s.collect(workspace.Files, workspace.Root)
-	return next, problems, err
+	next.Hooked = lists.of(next)
+	files, wrong, err := s.collect(workspace.Files, workspace.Root)
+	next.Files = files
+	return next, append(problems, wrong...), err
 }
 
 // cloned returns a workspace whose environment may be changed.
@@ -136,6 +146,12 @@ func cloned(workspace kargo.Workspace) kargo.Workspace {
 func take(next *kargo.Workspace, s *scratch, hook hook, result hookResult) {
 	if result.variables == nil {
 		return // it ended with exit 0
+	}
+	for _, name := range []string{serviceVariable, listVariable} { // the shell's, not the workspace's
+		delete(result.variables, name)
+		if value, declared := result.given[name]; declared {
+			result.variables[name] = value
+		}
 	}
 	env, changed := s.exported(next.Env, result.given, result.variables, next.Root)
 	next.Env = env
@@ -156,19 +172,20 @@ func inWords(output string) string {
 type hookResult struct {
 	kargo.HookRun
 	given, variables kargo.Environment
+	list             string // SERVICES_TO_DEPLOY at its end
 }
 
-func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Workspace, hook hook) (hookResult, error) {
+func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Workspace, hook hook, list []kargo.ComposeFile) (hookResult, error) {
 	given := s.variables(workspace.Env, workspace.Root)
 	result, err := child{
-		dir: s.tree, program: sourcing, args: []string{hook.path, hook.path, hook.stack}, env: given, timeout: r.timeout(),
+		dir: s.tree, program: sourcing, args: []string{hook.path, hook.path, hook.stack, hook.service, listText(list)}, env: given, timeout: r.timeout(),
 	}.run(ctx)
 	if err != nil {
 		return hookResult{}, fmt.Errorf("%s: %w", hook.path, err)
 	}
 	done := hookResult{HookRun: kargo.HookRun{
 		Script: hook.path, Stack: hook.stack, Took: result.took.Round(time.Millisecond), Output: s.back(result.output, workspace.Root),
-	}, given: given, variables: result.variables}
+	}, given: given, variables: result.variables, list: result.list}
 	switch {
 	case result.ended != "":
 		done.Err = "hook " + result.ended
@@ -198,7 +215,7 @@ func (r *Runner) After(ctx context.Context, workspace kargo.Workspace, stack str
 	}
 	var errs []error
 	for _, hook := range hooks {
-		done, err := r.runHook(ctx, s, workspace, hook)
+		done, err := r.runHook(ctx, s, workspace, hook, workspace.ComposeFiles(stack))
 		if err != nil && done.Script == "" {
 			return runs, errors.Join(append(errs, err)...)
 		}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
@@ -49,28 +50,82 @@ type boundFile struct {
 // bindConfigs removes the binds of the merged configuration from a service and
 // returns the configs and secrets that replace them. A bind stays where the
 // container writes: in the state folders, where the file says "rw", and where
-// <COMPOSE_SERVICE>_BINDS is keep.
+// <COMPOSE_SERVICE>_BINDS is keep. It also stays, with a warning, where Swarm
+// cannot hold its files.
 func bindConfigs(s *rendering, service *types.ServiceConfig) boundObjects {
 	if keepsBinds(s, service.Name) {
 		return boundObjects{}
 	}
-	var bound []boundFile
-	var kept []types.ServiceVolumeConfig
+	var binds []bind
 	for _, volume := range service.Volumes {
-		files := filesOfBind(s, service, volume)
-		if len(files) == 0 {
-			kept = append(kept, volume)
+		if files := filesOfBind(s, service, volume); len(files) > 0 {
+			binds = append(binds, bind{volume, files})
 		}
-		bound = append(bound, files...)
 	}
-	if len(bound) > maxBoundFiles {
-		s.report.Fail(s.files.VolumePlace(service.Name, bound[0].volume),
-			"put them into an image or a volume; "+kargo.SuffixBinds.Of(service.Name)+"=keep keeps the binds, for a file system that all nodes share",
-			"services.%s binds %d files of the merged configuration; at most %d can be Swarm configs", service.Name, len(bound), maxBoundFiles)
-		return boundObjects{}
+	stays := map[string]bool{} // by target; what is not in it becomes configs
+	for _, b := range binds {
+		if file, ok := tooLarge(s, b); ok {
+			size, limit := len(s.files.Tree.Get(file.name).Data), file.key(s).maxSize()
+			stays[b.volume.Target] = mayStay(s, service.Name, b, fmt.Sprintf("%s has %d bytes, and Swarm accepts %d", file.name, size, limit))
+		}
 	}
-	service.Volumes = kept
+	var bound []boundFile
+	for _, b := range fewestFirst(binds) {
+		if _, decided := stays[b.volume.Target]; decided {
+			continue
+		}
+		if len(bound)+len(b.files) > maxBoundFiles {
+			stays[b.volume.Target] = mayStay(s, service.Name, b, fmt.Sprintf("its %d files are too many: %d files of a service can be Swarm configs", len(b.files), maxBoundFiles))
+			continue
+		}
+		bound = append(bound, b.files...)
+	}
+	service.Volumes = slices.DeleteFunc(slices.Clone(service.Volumes), func(volume types.ServiceVolumeConfig) bool {
+		return !stays[volume.Target] && slices.ContainsFunc(binds, func(b bind) bool { return b.volume.Target == volume.Target })
+	})
 	return referencesTo(s, service.Name, bound)
+}
+
+// bind is a bind of the merged configuration whose files may become configs.
+type bind struct {
+	volume types.ServiceVolumeConfig
+	files  []boundFile
+}
+
+// fewestFirst sorts binds by the number of their files, so that those that stay
+// because there are too many are few and large.
+func fewestFirst(binds []bind) []bind {
+	return slices.SortedStableFunc(slices.Values(binds), func(a, b bind) int { return cmp.Compare(len(a.files), len(b.files)) })
+}
+
+// tooLarge returns the first file of a bind that Swarm does not accept.
+func tooLarge(s *rendering, b bind) (boundFile, bool) {
+	i := slices.IndexFunc(b.files, func(file boundFile) bool {
+		return len(s.files.Tree.Get(file.name).Data) > file.key(s).maxSize()
+	})
+	if i < 0 {
+		return boundFile{}, false
+	}
+	return b.files[i], true
+}
+
+// mayStay reports whether a bind that cannot become configs may stay one, and warns
+// of what that asks of the nodes. It may not if one of its files was encrypted: then
+// it is an error.
+func mayStay(s *rendering, service string, b bind, why string) bool {
+	source, _ := s.files.Tree.Inside(b.volume.Source)
+	at := s.files.VolumePlace(service, b.volume.Target)
+	for _, file := range b.files {
+		if s.files.Tree.Get(file.name).Secret {
+			s.report.Fail(at, "bind the encrypted files by themselves, and put the others into an image or a volume",
+				"services.%s binds %s, which cannot become Swarm configs and secrets: %s. It cannot stay a bind either: the values of %s are encrypted in the repository and never written to a disk",
+				service, source, why, file.name)
+			return false
+		}
+	}
+	s.report.Warn(at, "share this directory with the nodes, or put the files into an image or a volume; "+kargo.SuffixBinds.Of(service)+"=keep ends the warning",
+		"services.%s binds %s, which stays a bind: %s. Every node that runs the service needs the files, at %s", service, source, why, b.volume.Source)
+	return true
 }
 
 // keepsBinds reads <COMPOSE_SERVICE>_BINDS.
@@ -132,7 +187,7 @@ func referencesTo(s *rendering, service string, files []boundFile) boundObjects 
 	targets := map[string]bool{}
 	for _, file := range files {
 		s.objects.checkTarget(service, "volumes", file.volume, file.target, targets)
-		object, ok := s.objects.ofBoundFile(service, file)
+		object, ok := s.objects.ofBoundFile(service, file, file.key(s))
 		if !ok {
 			continue
 		}
@@ -154,9 +209,13 @@ func fileMode(file kargo.File) fs.FileMode {
 	return 0o644
 }
 
+// key returns the key of the object of a file.
+func (f boundFile) key(s *rendering) objectKey {
+	return objectKey{key: "/" + f.name, secret: s.files.Tree.Get(f.name).Secret} // no declared key has a slash
+}
+
 // ofBoundFile makes the object of one file, or finds it made for another bind.
-func (o *objects) ofBoundFile(service string, file boundFile) (kargo.Config, bool) {
-	key := objectKey{key: "/" + file.name, secret: o.files.Tree.Get(file.name).Secret} // no declared key has a slash
+func (o *objects) ofBoundFile(service string, file boundFile, key objectKey) (kargo.Config, bool) {
 	return o.once(key, func() (kargo.Config, bool) { return o.makeBound(service, file, key) })
 }
 
@@ -171,11 +230,6 @@ func (o *objects) makeBound(service string, file boundFile, key objectKey) (karg
 	data := o.files.Tree.Get(file.name).Data
 	if len(data) == 0 {
 		declared.TemplateDriver, data = emptyDriver, []byte(emptyContent)
-	}
-	if limit := key.maxSize(); len(data) > limit {
-		o.report.Fail(at, "put it into an image or a volume; "+kargo.SuffixBinds.Of(service)+"=keep keeps the bind, for a file system that all nodes share",
-			"services.%s binds %s, which has %d bytes; Swarm accepts %d", service, file.name, len(data), limit)
-		return kargo.Config{}, false
 	}
 	name, err := o.nameOf(key, declared, data)
 	if err != nil {

@@ -1,7 +1,6 @@
 package render_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -245,8 +244,7 @@ func TestConfigSizes(t *testing.T) {
 	}
 }
 
-// Files of binds keep their modes; those that were encrypted become secrets;
-// and too much of anything is refused, with a way out.
+// Files of binds keep their modes, and those that were encrypted become secrets.
 func TestFilesOfBinds(t *testing.T) {
 	const file = "services:\n  a:\n    image: x\n    volumes: [\"../configs/a:/etc/a\"]\n"
 	ws := tree(kargo.Environment{"STACKS": "dbs", "DBS_STACK": "svc"},
@@ -274,21 +272,40 @@ func TestFilesOfBinds(t *testing.T) {
 		t.Errorf("got\n%s\nand %d mounts, want\n%s", strings.Join(got, "\n"), len(container.Mounts), strings.Join(want, "\n"))
 	}
 
-	ws.Files["configs/a/token"] = kargo.File{Data: bytes.Repeat([]byte("x"), 512_000), Secret: true}
-	ws.Files["configs/a/plain"] = kargo.File{Data: bytes.Repeat([]byte("x"), 1_024_000)}
-	const hint = " (put it into an image or a volume; A_BINDS=keep keeps the bind, for a file system that all nodes share)\n"
-	_, problems = render.Render(ws)
-	if got, want := golden.Lines(problems), "deploy/svc.yml:4: services.a binds configs/a/plain, which has 1024000 bytes; Swarm accepts 1023999"+hint+
-		"deploy/svc.yml:4: services.a binds configs/a/token, which has 512000 bytes; Swarm accepts 511999"+hint; got != want {
+}
+
+// What Swarm cannot hold stays a bind, as in the historic tool, and the warning says
+// what that asks of the nodes. An encrypted file cannot stay one.
+func TestBindsThatSwarmCannotHold(t *testing.T) {
+	const file = "services:\n  a:\n    image: x\n    volumes: [\"../configs/a:/etc/a\", \"../configs/b:/etc/b\", \"../configs/c:/etc/c\"]\n"
+	const hint = " (share this directory with the nodes, or put the files into an image or a volume; A_BINDS=keep ends the warning)\n"
+	files := map[string]string{"deploy/svc.yml": file, "configs/a/large": strings.Repeat("x", 1_024_000), "configs/a/small": "x", "configs/b/only": "x"}
+	for i := range 200 {
+		files[fmt.Sprintf("configs/c/%d", i)] = "x"
+	}
+	ws := tree(kargo.Environment{"STACKS": "dbs", "DBS_STACK": "svc"}, files)
+	stacks, problems := render.Render(ws)
+	want := "deploy/svc.yml:4: warning: services.a binds configs/a, which stays a bind: configs/a/large has 1024000 bytes, and Swarm accepts 1023999. " +
+		"Every node that runs the service needs the files, at /srv/.kargo/configs/a" + hint +
+		"deploy/svc.yml:4: warning: services.a binds configs/c, which stays a bind: its 200 files are too many: 200 files of a service can be Swarm configs. " +
+		"Every node that runs the service needs the files, at /srv/.kargo/configs/c" + hint
+	if got := golden.Lines(problems); got != want {
 		t.Errorf("problems are\n%s\nand should be\n%s", got, want)
 	}
-
-	for i := range 199 {
-		ws.Files[fmt.Sprintf("configs/a/%d", i)] = kargo.File{Data: []byte("x")}
+	container := stacks[0].Services[0].Spec.TaskTemplate.ContainerSpec
+	if len(container.Mounts) != 2 || container.Mounts[0].Source != "/srv/.kargo/configs/a" || container.Mounts[1].Source != "/srv/.kargo/configs/c" ||
+		len(container.Configs) != 1 || container.Configs[0].File.Name != "/etc/b/only" || container.Labels[kargo.LabelFiles] == "" {
+		t.Errorf("mounts are %+v, configs %+v, labels %v", container.Mounts, container.Configs, container.Labels)
 	}
+
+	ws.Files["configs/a/small"] = kargo.File{Data: []byte("x"), Secret: true}
+	ws.Env["A_BINDS"] = "configs"
 	_, problems = render.Render(ws)
-	if got := golden.Lines(problems); !strings.HasPrefix(got, "deploy/svc.yml:4: services.a binds 202 files of the merged configuration; at most 200 can be Swarm configs (") {
-		t.Errorf("problems are %s", got)
+	want = "deploy/svc.yml:4: services.a binds configs/a, which cannot become Swarm configs and secrets: configs/a/large has 1024000 bytes, and Swarm accepts 1023999. " +
+		"It cannot stay a bind either: the values of configs/a/small are encrypted in the repository and never written to a disk " +
+		"(bind the encrypted files by themselves, and put the others into an image or a volume)\n"
+	if got := golden.Lines(problems); !strings.HasPrefix(got, want) {
+		t.Errorf("problems are\n%s\nand should begin with\n%s", got, want)
 	}
 }
 

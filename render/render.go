@@ -157,7 +157,7 @@ func (r *renderer) read(own view.View, name string, done *rendered) {
 			return
 		}
 	}
-	files := r.reader.Read(own, done.report, name, done.entries)
+	files := r.reader.Read(own, done.report, name, own.ComposeFiles(name))
 	if files == nil {
 		return
 	}

@@ -51,16 +51,15 @@ func (r *Reader) Exceeded() bool { return r.budget.exceeded }
 func (r *Reader) TakeOver(c *Configuration) bool { return r.budget.take(c.size) }
 
 // Read reads a stack of the workspace as the stack sees it, and reports what is wrong.
-// The entries are those of <STACK>_STACK, in order: each has a file,
-// deploy/<entry>.yml, and may have an extension. A stack directory has no
-// entries. Read returns nil where it reported an error, and for all stacks after
+// The files are those of view.View.ComposeFiles; a stack directory has none, but files
+// of its own. Read returns nil where it reported an error, and for all stacks after
 // the one that made the workspace too large.
-func (r *Reader) Read(ws view.View, report *Report, stack string, entries []string) *Configuration {
+func (r *Reader) Read(ws view.View, report *Report, stack string, files []kargo.ComposeFile) *Configuration {
 	if r.budget.exceeded {
 		return nil
 	}
 	s := &reading{
-		ws: ws, report: report, budget: &r.budget, stack: stack, entries: entries,
+		ws: ws, report: report, budget: &r.budget, stack: stack, listed: files,
 		together: r.together, tree: newTree(ws, report), conditions: map[dependency]kargo.NeedCondition{},
 	}
 	before, sizeBefore := report.Errors(), r.budget.Size
@@ -79,12 +78,12 @@ func (r *Reader) Read(ws view.View, report *Report, stack string, entries []stri
 
 // reading is the reading of one stack: what the stages hand on.
 type reading struct {
-	ws      view.View
-	report  *Report
-	budget  *budget
-	stack   string
-	entries []string
-	tree    *Tree
+	ws     view.View
+	report *Report
+	budget *budget
+	stack  string
+	listed []kargo.ComposeFile
+	tree   *Tree
 	// together is nil where each file is validated by itself.
 	together *together
 

@@ -56,7 +56,7 @@ var pool = map[string][]any{
 func TestFilesMergeAsDockerMergesThem(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ws := kargo.Workspace{Root: "/srv/.kargo", Env: kargo.Environment{"OUTSIDE": "x"}, Files: map[string]kargo.File{}}
-		var entries []string
+		var files []kargo.ComposeFile
 		var sources []types.ConfigFile
 		for i := range rapid.IntRange(1, 3).Draw(t, "files") {
 			service := map[string]any{}
@@ -71,7 +71,7 @@ func TestFilesMergeAsDockerMergesThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			entry := fmt.Sprintf("f%d", i)
-			entries = append(entries, entry)
+			files = append(files, kargo.ComposeFile{Entry: entry, Path: "deploy/" + entry + ".yml"})
 			ws.Files["deploy/"+entry+".yml"] = kargo.File{Data: data}
 			dict, err := loader.ParseYAML(data)
 			if err != nil {
@@ -84,7 +84,7 @@ func TestFilesMergeAsDockerMergesThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		report := &compose.Report{}
-		ours := new(compose.Reader).Read(view.New(ws).For("web"), report, "web", entries)
+		ours := new(compose.Reader).Read(view.New(ws).For("web"), report, "web", files)
 		if ours == nil {
 			t.Fatal(report.Problems())
 		}

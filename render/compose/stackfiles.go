@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 )
 
 // readFiles reads the files of the stack in order: those of its directory, or
-// those of its entries.
+// those that its entries name.
 func readFiles(s *reading) {
 	if directory, isOne := s.ws.Directory(); isOne {
 		readDirectory(s, directory)
@@ -34,47 +33,50 @@ func readDirectory(s *reading, directory view.Directory) {
 	}
 }
 
-// readEntries reads for each entry its own file, then its extension, then its
-// constraints.
+// readEntries reads the compose files of the entries, and above the last file of
+// each entry its constraints.
 func readEntries(s *reading) {
-	listed := s.ws.PlaceOf(kargo.SuffixStack.Of(s.stack))
-	extensions := map[string]string{}
-	for _, entry := range s.entries {
-		var own []*File
-		if f := readFile(s, entry, entry, listed); f != nil {
-			own = append(own, f)
+	warnOfSharedExtensions(s)
+	own := map[string][]*File{}
+	for i, file := range s.listed {
+		if f := readFile(s, file); f != nil {
+			own[file.Entry] = append(own[file.Entry], f)
 		}
-		variable := kargo.SuffixExtension.Of(entry)
-		at := s.ws.PlaceOf(variable)
-		if other, taken := extensions[variable]; taken && s.ws.Value(variable) != "" {
-			s.report.Warn(at, "", "services %q and %q share the variable %s", other, entry, variable)
+		if slices.ContainsFunc(s.listed[i+1:], func(later kargo.ComposeFile) bool { return later.Entry == file.Entry }) {
+			continue
 		}
-		extensions[variable] = entry
-		if name := strings.TrimSpace(s.ws.Value(variable)); name != "" {
-			if f := readFile(s, entry, name, at); f != nil {
-				own = append(own, f)
-			}
-		}
-		checkOverlap(s, entry, own)
-		if f := constraintFile(s, entry, own); f != nil {
+		checkOverlap(s, file.Entry, own[file.Entry])
+		if f := constraintFile(s, file.Entry, own[file.Entry]); f != nil {
 			s.files = append(s.files, f)
 		}
 	}
 }
 
-// readFile reads deploy/<name>.yml for an entry and puts it above the files
-// read so far. listed is the place that names the file.
-func readFile(s *reading, entry, name string, listed kargo.Place) *File {
-	file := path.Join("deploy", name+".yml")
-	content, ok := s.ws.File(file)
-	if !ok || path.Clean(name) != name {
-		s.report.Fail(listed, fileHint(s.ws, name), "stack %q: there is no file deploy/%s.yml", s.stack, name)
+// warnOfSharedExtensions warns of entries that have the same variable, and so the
+// same extension.
+func warnOfSharedExtensions(s *reading) {
+	entries := map[string]string{}
+	for _, file := range s.listed {
+		variable := kargo.SuffixExtension.Of(file.Entry)
+		if other, taken := entries[variable]; taken && other != file.Entry && s.ws.Value(variable) != "" {
+			s.report.Warn(s.ws.PlaceOf(variable), "", "services %q and %q share the variable %s", other, file.Entry, variable)
+		}
+		entries[variable] = file.Entry
+	}
+}
+
+// readFile reads a compose file of an entry and puts it above the files read so
+// far.
+func readFile(s *reading, file kargo.ComposeFile) *File {
+	content, ok := s.ws.File(file.Path)
+	if !ok {
+		s.report.Fail(file.Named, fileHint(s.ws, file.Path), "stack %q: there is no file %s", s.stack, file.Path)
 		return nil
 	}
-	if other := "deploy/" + name + ".yaml"; s.tree.Get(other).Data != nil {
-		s.report.Warn(kargo.Place{File: other}, "remove one of the two", "is not read: %s counts", file)
+	if base, isUsual := strings.CutSuffix(file.Path, ".yml"); isUsual && s.tree.Get(base+".yaml").Data != nil {
+		s.report.Warn(kargo.Place{File: base + ".yaml"}, "remove one of the two", "is not read: %s counts", file.Path)
 	}
-	f := parse(s.report, file, entry, content.Data)
+	f := parse(s.report, file.Path, file.Entry, content.Data)
 	if f == nil {
 		return nil
 	}
@@ -90,8 +92,9 @@ var formerServices = map[string]string{
 	"mgob": "", "nextcloud": "", "portainer": "", "seafile": "", "seeder": "",
 }
 
-// fileHint helps with a name that has no file.
-func fileHint(ws view.View, name string) string {
+// fileHint helps with a path that has no file.
+func fileHint(ws view.View, file string) string {
+	name := strings.TrimSuffix(strings.TrimPrefix(file, "deploy/"), ".yml")
 	if _, ok := ws.File("deploy/" + name + ".yaml"); ok {
 		return "deploy/" + name + ".yaml is there: rename it to " + name + ".yml"
 	}

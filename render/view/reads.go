@@ -12,6 +12,7 @@ type recording struct {
 	variables map[string]variable
 	files     map[string]file
 	folders   map[string][]string
+	lists     map[string][]kargo.ComposeFile // those that hooks have changed, else nil
 	places    map[string]kargo.Place
 	hidden    map[string]bool
 	// unbounded is set if something was read that is too much to compare.
@@ -25,6 +26,7 @@ type Reads struct {
 	variables []read[variable]
 	files     []read[file]
 	folders   []read[[]string]
+	lists     []read[[]kargo.ComposeFile]
 	// places and hidden count only if there were problems: only these depend on them.
 	places    []read[kargo.Place]
 	hidden    []read[bool]
@@ -50,7 +52,7 @@ func sorted[Answer any](answers map[string]Answer) []read[Answer] {
 func (v View) Reads() *Reads {
 	r := v.reads
 	reads := &Reads{
-		variables: sorted(r.variables), files: sorted(r.files), folders: sorted(r.folders),
+		variables: sorted(r.variables), files: sorted(r.files), folders: sorted(r.folders), lists: sorted(r.lists),
 		places: sorted(r.places), hidden: sorted(r.hidden), unbounded: r.unbounded,
 	}
 	reads.directory, reads.isOne = v.Directory()
@@ -67,6 +69,7 @@ func (r *Reads) SameIn(v View, withProblems bool) bool {
 	return same(r.variables, v.peek, func(a, b variable) bool { return a == b }) &&
 		same(r.files, v.peekFile, file.same) &&
 		same(r.folders, v.under, slices.Equal[[]string]) &&
+		same(r.lists, v.hooked, slices.Equal[[]kargo.ComposeFile]) &&
 		(!withProblems || same(r.places, v.placeOf, func(a, b kargo.Place) bool { return a == b }) &&
 			same(r.hidden, v.hides, func(a, b bool) bool { return a == b }))
 }
@@ -81,6 +84,7 @@ func (r *Reads) Rebind(v View) {
 	r.directory, _ = v.Directory()
 	again(r.variables, v.peek)
 	again(r.files, v.peekFile)
+	again(r.lists, v.hooked)
 	again(r.places, v.placeOf)
 }
 

@@ -45,7 +45,7 @@ func (w *Workspace) For(stack string) View { return View{ws: w, scope: w.Scope(s
 func (v View) Recorded() View {
 	v.reads = &recording{
 		variables: map[string]variable{}, files: map[string]file{}, folders: map[string][]string{},
-		places: map[string]kargo.Place{}, hidden: map[string]bool{},
+		lists: map[string][]kargo.ComposeFile{}, places: map[string]kargo.Place{}, hidden: map[string]bool{},
 	}
 	return v
 }
@@ -155,6 +155,22 @@ func (v View) Directory() (Directory, bool) {
 	directory, isOne := v.scope.Directory()
 	return Directory{Path: directory.Path, Files: directory.Files}, isOne // is compared in any case
 }
+
+// ComposeFiles returns the compose files of the stack, which is one of STACKS: see
+// kargo.Workspace.ComposeFiles.
+func (v View) ComposeFiles(stack string) []kargo.ComposeFile {
+	files := v.hooked(stack)
+	if v.reads != nil {
+		v.reads.lists[stack] = files
+	}
+	if files != nil {
+		return files
+	}
+	return kargo.FilesOfEntries(v, stack)
+}
+
+// hooked returns the list of compose files if hooks have changed it, else nil.
+func (v View) hooked(stack string) []kargo.ComposeFile { return v.ws.Hooked[stack] }
 
 // file is what can be read of a file.
 type file struct {

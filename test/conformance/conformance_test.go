@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"kargo"
+	"kargo/hooks"
 	"kargo/merge"
 	"kargo/render"
 	"kargo/test/golden"
@@ -65,8 +66,12 @@ func rendering(t *testing.T, root, workspace string, defaults, user fstest.MapFS
 	if err != nil {
 		t.Fatal(err)
 	}
+	ws, hooked, err := (&hooks.Runner{}).Before(t.Context(), ws)
+	if err != nil {
+		t.Fatal(err)
+	}
 	stacks, more := render.Render(ws)
-	problems = slices.DeleteFunc(append(problems, more...), func(p kargo.Problem) bool { return p.Warning })
+	problems = slices.DeleteFunc(slices.Concat(problems, hooked, more), func(p kargo.Problem) bool { return p.Warning })
 	rendered := map[string]shape{}
 	for _, stack := range stacks {
 		rendered[stack.Name] = ourShape(stack)

@@ -124,6 +124,10 @@ func (h *historic) fileList(stack string) ([]string, error) {
 		if extension := h.variable(service, "_EXTENSION"); extension != "" {
 			files = append(files, "deploy/"+extension+".yml")
 		}
+		var err error
+		if files, err = h.beforeHook(stack, service, files); err != nil {
+			return nil, err
+		}
 		data, err := os.ReadFile(filepath.Join(h.root, own))
 		if err != nil {
 			return nil, err
@@ -158,6 +162,34 @@ func (h *historic) fileList(stack string) ([]string, error) {
 		files = append(files, file)
 	}
 	return files, nil
+}
+
+// beforeHook has bash source the before hook of a service, if it has one, in
+// .kargo, with the list of compose files so far (section 12). It returns the list
+// that the hook leaves.
+func (h *historic) beforeHook(stack, service string, files []string) ([]string, error) {
+	hook := "deploy/" + service + "_before.sh"
+	if _, err := os.Stat(filepath.Join(h.root, hook)); err != nil {
+		return files, nil
+	}
+	const script = `SERVICES_TO_DEPLOY=$2; . "./$0" "$1" >&2; set -- $SERVICES_TO_DEPLOY; printf '%s\n' "$@"`
+	command := exec.Command("bash", "--norc", "-c", script, hook, stack, "-c "+strings.Join(files, " -c "))
+	command.Dir = h.root
+	command.Env = []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range h.env {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	output, err := command.Output()
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for word := range strings.FieldsSeq(string(output)) {
+		if word != "-c" {
+			left = append(left, word)
+		}
+	}
+	return left, nil
 }
 
 // render is what `docker stack deploy` makes of a stack.
