@@ -80,9 +80,20 @@ func (p Plan) InWords() string {
 	if len(p.Changes)+len(p.Held) == 0 {
 		return "nothing to do\n"
 	}
+	var text strings.Builder
+	text.WriteString(changesInWords(p.Changes))
+	for _, hold := range p.Held {
+		fmt.Fprintln(&text, hold)
+	}
+	return text.String()
+}
+
+// changesInWords returns changes as text for people: grouped by stack, in the order of
+// the first change of each.
+func changesInWords(changes []Change) string {
 	var stacks []string
 	byStack := map[string][]Change{}
-	for _, change := range p.Changes {
+	for _, change := range changes {
 		if byStack[change.Stack] == nil {
 			stacks = append(stacks, change.Stack)
 		}
@@ -93,9 +104,6 @@ func (p Plan) InWords() string {
 		for _, change := range byStack[stack] {
 			fmt.Fprintln(&text, change.InWords())
 		}
-	}
-	for _, hold := range p.Held {
-		fmt.Fprintln(&text, hold)
 	}
 	return text.String()
 }

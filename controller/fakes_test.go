@@ -283,6 +283,22 @@ func (r *records) Record(d kargo.Deployment, memory kargo.Memory) error {
 	return nil
 }
 
+func (r *records) Deployment(number uint64) (*kargo.Deployment, error) {
+	if number == 0 || number > uint64(len(r.deployments)) {
+		return nil, nil
+	}
+	return &r.deployments[number-1], nil
+}
+
+func (r *records) Deployments(before uint64, limit int) (found []kargo.Deployment, _ error) {
+	for _, d := range slices.Backward(r.deployments) {
+		if (before == 0 || d.Number < before) && (limit == 0 || len(found) < limit) {
+			found = append(found, d)
+		}
+	}
+	return found, nil
+}
+
 // copy returns what a process that ends now leaves on the disk.
 func (r *records) copy() *records {
 	left := *r

@@ -71,6 +71,15 @@ type Recorder interface {
 	Record(kargo.Deployment, kargo.Memory) error
 }
 
+// Deployments has what was recorded.
+type Deployments interface {
+	// Deployment returns the one with that number, or nil if it is not kept.
+	Deployment(number uint64) (*kargo.Deployment, error)
+	// Deployments returns at most limit of those with numbers below before (0: all),
+	// the newest first.
+	Deployments(before uint64, limit int) ([]kargo.Deployment, error)
+}
+
 // Renderings stores the renderings of each stack that came up and stayed up.
 type Renderings interface {
 	// Keep keeps a rendering that its stack can go back to, Kept returns them, the
@@ -104,6 +113,7 @@ type Approvals interface {
 // Store is the state in the data directory.
 type Store interface {
 	Recorder
+	Deployments
 	Renderings
 	Attempts
 	Approvals
@@ -238,6 +248,20 @@ func (s readOnly) Approved(at time.Time) (string, error) {
 		return "", nil
 	}
 	return s.Store.Approved(at)
+}
+
+func (s readOnly) Deployment(number uint64) (*kargo.Deployment, error) {
+	if s.Store == nil {
+		return nil, nil
+	}
+	return s.Store.Deployment(number)
+}
+
+func (s readOnly) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
+	if s.Store == nil {
+		return nil, nil
+	}
+	return s.Store.Deployments(before, limit)
 }
 
 func (readOnly) Begin(d kargo.Deployment) (kargo.Deployment, error) { return d, nil }

@@ -76,6 +76,9 @@ type History interface {
 type Server struct {
 	Controller Controller
 	History    History
+	// Inspector answers questions that need more than the status. If it is nil, its
+	// routes respond with 503.
+	Inspector Inspector
 
 	// Token returns the token of API and page. It is called for each request.
 	// If it is nil, fails or returns nothing, each route that needs the token
@@ -148,6 +151,7 @@ func (s *Server) routes() []route {
 		{"GET /static/", open, serveStatic},
 		{"/", needsToken, notFound},
 	}
+	routes = append(routes, s.inspectRoutes()...)
 	webhooks := newReceiver(s)
 	for _, provider := range providers {
 		routes = append(routes, route{"POST /hooks/" + provider.name, needsSignature, webhooks.handler(provider)})

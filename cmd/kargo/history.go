@@ -310,9 +310,7 @@ func printChanges(out screen, d kargo.Deployment, wide bool) {
 			out.line("%s", change)
 			continue
 		}
-		for line := range strings.Lines(change.InWords()) {
-			out.line("%s", strings.TrimRight(line, "\n"))
-		}
+		out.changes(change.InWords())
 	}
 	if d.UnderWay != nil {
 		out.line("under way: %s", d.UnderWay)

@@ -146,7 +146,7 @@ last 10 renderings of a stack that came up are kept.`,
 			if err := o.ask(cmd, env, http.MethodPost, "/api/v1/rollback", order, &preview); err != nil {
 				return err
 			}
-			if err := printPlan(cmd.OutOrStdout(), preview.Plan, preview.Plan.InWords()); err != nil {
+			if err := printPlan(newScreen(cmd), preview.Plan, preview.Plan.InWords()); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "\nNothing was changed. To go back: the same command with --yes")

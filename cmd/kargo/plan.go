@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -68,60 +67,79 @@ func (s *planFlags) flags(flags *pflag.FlagSet) {
 // preview returns the plan of the next round. It comes from the controller that
 // runs, or is made here in the same way.
 func (s *planFlags) preview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
-	named := s.workspace != "" || s.repo != ""
-	if s.url != "" && named {
-		return kargo.Preview{}, usagef("--url asks a controller, which has its own workspace; leave --workspace and --repo away")
+	asks, err := s.asksController()
+	if err != nil {
+		return kargo.Preview{}, err
 	}
-	if !named && (s.url != "" || s.controllerRuns()) {
-		return s.askPreview(cmd.Context())
+	if !asks {
+		return s.makePreview(cmd, env)
 	}
-	return s.makePreview(cmd, env)
+	var preview kargo.Preview
+	return preview, s.askSlowly(cmd.Context(), "/api/v1/plan", &preview)
 }
 
-// askPreview asks the controller.
-func (s *planFlags) askPreview(ctx context.Context) (preview kargo.Preview, err error) {
+// asksController reports whether a controller answers, and not this process.
+func (s *planFlags) asksController() (bool, error) {
+	named := s.workspace != "" || s.repo != ""
+	if s.url != "" && named {
+		return false, usagef("--url asks a controller, which has its own workspace; leave --workspace and --repo away")
+	}
+	return !named && (s.url != "" || s.controllerRuns()), nil
+}
+
+// askSlowly asks the controller something that may take as long as git and Swarm do.
+func (s *planFlags) askSlowly(ctx context.Context, path string, answer any) error {
 	controller, err := s.client(s.dataDir)
 	if err != nil {
-		return preview, err
+		return err
 	}
 	controller.http.Timeout = 0 // a round may be running; the controller limits the rest
-	return preview, controller.call(ctx, http.MethodGet, "/api/v1/plan", nil, &preview)
+	return controller.call(ctx, http.MethodGet, path, nil, answer)
 }
 
 // makePreview does what a round does, up to its plan. It makes no file.
-func (s *operationFlags) makePreview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {
+func (s *operationFlags) makePreview(cmd *cobra.Command, env map[string]string) (preview kargo.Preview, err error) {
+	err = s.inspect(cmd, env, func(r *controller.Reconciler) (err error) {
+		preview, err = r.Preview(cmd.Context())
+		return err
+	})
+	return preview, err
+}
+
+// inspect calls a function with a reconciler that only looks. It makes no file.
+func (s *operationFlags) inspect(cmd *cobra.Command, env map[string]string, look func(*controller.Reconciler) error) error {
 	source, address, err := s.source()
 	if err != nil {
-		return kargo.Preview{}, err
+		return err
 	}
 	client, err := s.docker(env)
 	if err != nil {
-		return kargo.Preview{}, err
+		return err
 	}
 	defer client.Close()
 	store, err := s.openHistoryToRead()
 	if err != nil && kargo.FaultOf(err) == kargo.Unavailable {
-		fmt.Fprintln(cmd.ErrOrStderr(), "kargo: warning: a controller uses this data directory; what it remembers, such as failed renderings, is not part of this plan")
+		fmt.Fprintln(cmd.ErrOrStderr(), "kargo: warning: a controller uses this data directory; what it remembers, such as failed renderings, is not part of this")
 		store, err = nil, nil
 	}
 	if err != nil {
-		return kargo.Preview{}, err
+		return err
 	}
 	instance := &instanceKey{client: client, instance: s.instance}
 	if store == nil {
 		parts, err := s.partsWith(randomKey(), instance, client)
 		if err != nil {
-			return kargo.Preview{}, err
+			return err
 		}
 		parts.Source, parts.Behavior.Repository = source, address
-		return controller.NewReconciler(parts).Preview(cmd.Context())
+		return look(controller.NewReconciler(parts))
 	}
 	defer store.Close()
 	parts, err := s.parts(cmd.Context(), source, address, instance, store)
 	if err != nil {
-		return kargo.Preview{}, err
+		return err
 	}
-	return controller.NewReconciler(parts).Preview(cmd.Context())
+	return look(controller.NewReconciler(parts))
 }
 
 func showPreview(cmd *cobra.Command, output output, preview kargo.Preview) error {
@@ -132,9 +150,9 @@ func showPreview(cmd *cobra.Command, output output, preview kargo.Preview) error
 	}
 	shown := output.show(cmd, planDocument(next), func(out screen) error {
 		if output == outputWide {
-			return printPlan(out.out, next, next.String())
+			return printPlan(out, next, next.String())
 		}
-		return printPlan(out.out, next, next.InWords())
+		return printPlan(out, next, next.InWords())
 	},
 		func() []string { return []string{next.ID()} })
 	return errors.Join(shown, refused)
@@ -150,15 +168,12 @@ func (s *sourceFlags) readSource(ctx context.Context) (compile.Desired, error) {
 }
 
 // printPlan prints a plan as text, and what it comes to.
-func printPlan(out io.Writer, next kargo.Plan, text string) error {
-	if _, err := fmt.Fprint(out, text); err != nil {
-		return err
+func printPlan(out screen, next kargo.Plan, text string) error {
+	out.changes(text)
+	if !next.Empty() || len(next.Held) > 0 {
+		out.line("\n%s", out.paint(bold, fmt.Sprintf("plan %s of %s: %s", next.ID(), next.Revision, next.Summary())))
 	}
-	if next.Empty() && len(next.Held) == 0 {
-		return nil
-	}
-	_, err := fmt.Fprintf(out, "\nplan %s of %s: %s\n", next.ID(), next.Revision, next.Summary())
-	return err
+	return nil
 }
 
 // planDocument returns the document that plan prints as JSON.

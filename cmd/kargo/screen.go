@@ -166,3 +166,21 @@ func cut(text string, columns int) string {
 	}
 	return string(runes[:columns-1]) + "…"
 }
+
+// changes prints the lines of a plan: the sign or word of what each does has a colour.
+func (s screen) changes(text string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		line = wrapped(line, s.width, strings.Repeat(" ", indent+4))
+		if word, rest, more := strings.Cut(line, " "); more && colourOfAction[word] != "" {
+			line = s.paint(colourOfAction[word], word) + " " + rest
+		}
+		fmt.Fprintln(s.out, line)
+	}
+}
+
+// colourOfAction has the colour of the word that a line of a plan begins with.
+var colourOfAction = map[string]string{
+	"+": green, "~": yellow, "-": red, "create": green, "update": yellow, "remove": red, "hold": blue,
+}

@@ -224,7 +224,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		return err
 	}
 	web := &server.Server{
-		Controller: shown, History: store,
+		Controller: shown, History: store, Inspector: loop,
 		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}

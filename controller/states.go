@@ -1,0 +1,276 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kargo"
+	"kargo/compile"
+	"kargo/plan"
+)
+
+// state is one state of the stacks that a person names.
+type state struct {
+	kargo.State
+	stacks    []kargo.Stack
+	workspace *kargo.Workspace // that it was rendered from; nil if only renderings are known
+	live      bool             // what runs; it has no stacks
+	unknown   []string         // stacks that are not kept any more
+}
+
+// longestNumber is the length of the longest number of a deployment: what is longer
+// is a commit. shortestCommit is that of the shortest commit that a person may name.
+const (
+	longestNumber  = 6
+	shortestCommit = 7
+)
+
+// Diff returns how two states of the stacks differ, or of one stack if it is named. A
+// state is "live", "git", the number of a deployment or the start of a commit. Only
+// the first one may be "live". Nothing is changed. The error is Invalid if there is no
+// such state.
+func (l *Loop) Diff(ctx context.Context, from, to, stack string) (diff kargo.Diff, err error) {
+	return inspected(ctx, l, func(r *Reconciler) (kargo.Diff, error) { return r.diff(ctx, from, to, stack) })
+}
+
+// Diff is Loop.Diff without a loop.
+func (r *Reconciler) Diff(ctx context.Context, from, to, stack string) (kargo.Diff, error) {
+	return r.withoutEffects().diff(ctx, from, to, stack)
+}
+
+// Rendering returns the stacks of a state as they are sent to Swarm, with the texts of
+// their configs; of one stack if it is named. Secrets are masked. A state is named as
+// for Diff, but must not be "live".
+func (l *Loop) Rendering(ctx context.Context, of, stack string) (kargo.RenderedState, error) {
+	return inspected(ctx, l, func(r *Reconciler) (kargo.RenderedState, error) { return r.rendering(ctx, of, stack) })
+}
+
+// Rendering is Loop.Rendering without a loop.
+func (r *Reconciler) Rendering(ctx context.Context, of, stack string) (kargo.RenderedState, error) {
+	return r.withoutEffects().rendering(ctx, of, stack)
+}
+
+// inspected asks a copy of the reconciler, which has no effects. It waits until the
+// round under way has ended, and no round waits for it.
+func inspected[T any](ctx context.Context, l *Loop, ask func(*Reconciler) (T, error)) (answer T, err error) {
+	reply := make(chan *Reconciler, 1)
+	select {
+	case l.previews <- reply:
+	case <-ctx.Done():
+		return answer, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = kargo.Errorf(kargo.Internal, "panic: %v", cause)
+		}
+	}()
+	return ask(<-reply)
+}
+
+func (r *Reconciler) diff(ctx context.Context, from, to, stack string) (diff kargo.Diff, err error) {
+	if to == kargo.StateLive {
+		return diff, kargo.Errorf(kargo.Invalid, "what runs can only be compared with something else: live..%s", from)
+	}
+	before, err := r.state(ctx, from)
+	if err != nil {
+		return diff, err
+	}
+	after, err := r.state(ctx, to)
+	if err != nil {
+		return diff, err
+	}
+	if r.view == nil || r.view.whole == nil { // it says what is secret
+		if _, err := r.state(ctx, kargo.StateGit); err != nil {
+			return diff, err
+		}
+	}
+	diff = kargo.Diff{From: before.State, To: after.State, Unknown: append(before.unknown, after.unknown...), Problems: r.source.problems}
+	if before.live {
+		diff.Changes, err = r.differencesFromLive(ctx, after)
+	} else {
+		unknown := func(s kargo.Stack) bool { return slices.Contains(diff.Unknown, s.Name) }
+		was, is := slices.DeleteFunc(slices.Clone(before.stacks), unknown), slices.DeleteFunc(slices.Clone(after.stacks), unknown)
+		diff.Changes = plan.Compare(was, is, r.view.mask(r.parts))
+	}
+	if err != nil {
+		return diff, err
+	}
+	if stack != "" {
+		named := func(s kargo.Stack) bool { return s.Name == stack }
+		if !slices.ContainsFunc(before.stacks, named) && !slices.ContainsFunc(after.stacks, named) && !slices.ContainsFunc(diff.Changes, func(c kargo.Change) bool { return c.Stack == stack }) {
+			return diff, kargo.Errorf(kargo.Invalid, "there is no stack %q", stack)
+		}
+		diff.Changes = slices.DeleteFunc(diff.Changes, func(c kargo.Change) bool { return c.Stack != stack })
+	}
+	r.hideAlso(diff.Changes, before, after)
+	return diff, nil
+}
+
+// differencesFromLive compares what runs with a state.
+func (r *Reconciler) differencesFromLive(ctx context.Context, to state) ([]kargo.Change, error) {
+	if err := r.sight.lookAtEverything(ctx, false, false); err != nil {
+		return nil, err
+	}
+	changes := plan.Differences(compile.WithTags(to.stacks, r.memory.Resolved.Latest), r.sight.cluster, plan.Options{
+		Instance: r.parts.Behavior.Instance, Revision: to.Revision, Mask: r.view.mask(r.parts), Memory: r.memory,
+	})
+	return slices.DeleteFunc(changes, func(c kargo.Change) bool { return slices.Contains(to.unknown, c.Stack) }), nil
+}
+
+// hideAlso hides what is secret in the workspaces of the states themselves: they may
+// have other secrets than the workspace in force.
+func (r *Reconciler) hideAlso(changes []kargo.Change, states ...state) {
+	for _, state := range states {
+		if state.workspace == nil {
+			continue
+		}
+		mask := state.workspace.Mask(r.parts.Behavior.MaskKey)
+		for i := range changes {
+			changes[i].Reason = mask.Text(changes[i].Reason)
+			for j := range changes[i].Fields {
+				field := &changes[i].Fields[j]
+				field.Before, field.After = mask.Text(field.Before), mask.Text(field.After)
+			}
+		}
+	}
+}
+
+func (r *Reconciler) rendering(ctx context.Context, of, stack string) (rendered kargo.RenderedState, err error) {
+	s, err := r.state(ctx, of)
+	switch {
+	case err != nil:
+		return rendered, err
+	case s.live:
+		return rendered, kargo.Errorf(kargo.Invalid, "what runs has no rendering of its own; name a deployment, a commit, or git")
+	case s.workspace == nil:
+		return rendered, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s: its commit is not kept any more", s.Name),
+			Hint: "--depth 0 keeps the history of the repository; `kargo diff` works without it"}
+	}
+	stacks := s.stacks
+	if stack != "" {
+		stacks = slices.DeleteFunc(slices.Clone(stacks), func(s kargo.Stack) bool { return s.Name != stack })
+		if len(stacks) == 0 {
+			return rendered, kargo.Errorf(kargo.Invalid, "%s has no stack %q", s.Name, stack)
+		}
+	}
+	rendered.State = s.State
+	rendered.RenderedStacks, err = kargo.Masked(kargo.Document(stacks, true), s.workspace.Mask(r.parts.Behavior.MaskKey))
+	return rendered, err
+}
+
+// state returns the state with a name.
+func (r *Reconciler) state(ctx context.Context, name string) (state, error) {
+	switch {
+	case name == kargo.StateLive:
+		return state{State: kargo.State{Name: name}, live: true}, nil
+	case name == kargo.StateGit:
+		return r.newestState(ctx)
+	case len(name) <= longestNumber:
+		if number, err := strconv.ParseUint(name, 10, 64); err == nil {
+			return r.deploymentState(ctx, number)
+		}
+	}
+	id, err := r.revisionNamed(name)
+	if err != nil {
+		return state{}, err
+	}
+	return r.revisionState(ctx, "revision", id)
+}
+
+// newestState reads git, and returns what is desired.
+func (r *Reconciler) newestState(ctx context.Context) (state, error) {
+	this := &round{trigger: "diff"}
+	r.work.git = true
+	_, err := r.readNewest(ctx, this)
+	if r.view == nil || r.view.whole == nil {
+		return state{}, errors.Join(err, this.sourceErr, kargo.Errorf(kargo.Unavailable, "no sound revision was read yet"))
+	}
+	if problems := r.source.problems.Err(); problems == nil && joined(err, this.sourceErr) != nil {
+		return state{}, joined(err, this.sourceErr)
+	}
+	return state{State: kargo.State{Name: kargo.StateGit, Revision: r.view.revision()}, stacks: r.view.rendered, workspace: &r.view.workspace}, nil
+}
+
+// deploymentState returns what a deployment deployed: as its revision says, or where
+// that cannot be read any more, the renderings that came up.
+func (r *Reconciler) deploymentState(ctx context.Context, number uint64) (state, error) {
+	deployment, err := r.parts.Store.Deployment(number)
+	if err != nil {
+		return state{}, err
+	}
+	if deployment == nil {
+		return state{}, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no deployment %d", number), Hint: "`kargo history` lists those that are kept"}
+	}
+	name := fmt.Sprintf("deployment %d", number)
+	if read, err := r.revisionState(ctx, name, deployment.Revision.ID()); err == nil {
+		read.Name = name
+		return read, nil
+	}
+	s := state{State: kargo.State{Name: name, Revision: deployment.Revision}}
+	for _, result := range deployment.Stacks {
+		if result.Digest == "" {
+			continue
+		}
+		kept, err := r.parts.Store.Rendering(result.Name, result.Digest)
+		if err != nil {
+			return state{}, err
+		}
+		if kept == nil {
+			s.unknown = append(s.unknown, result.Name)
+			continue
+		}
+		s.stacks = append(s.stacks, *kept)
+	}
+	return s, nil
+}
+
+// revisionNamed returns the revision whose commit begins with a text: of those that
+// are in force, newest, or in the history.
+func (r *Reconciler) revisionNamed(start string) (kargo.RevisionID, error) {
+	unknown := &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no deployment or revision %q", start),
+		Hint: fmt.Sprintf("name live, git, the number of a deployment, or at least %d characters of a commit that was deployed", shortestCommit)}
+	if len(start) < shortestCommit {
+		return "", unknown
+	}
+	candidates := []kargo.RevisionID{r.source.head.ID(), r.memory.Applied.Revision.ID()}
+	deployments, err := r.parts.Store.Deployments(0, 0)
+	if err != nil {
+		return "", err
+	}
+	for _, deployment := range deployments {
+		candidates = append(candidates, deployment.Revision.ID())
+	}
+	for _, id := range candidates {
+		if strings.HasPrefix(string(id), start) {
+			return id, nil
+		}
+	}
+	return "", unknown
+}
+
+// revisionState reads a revision again.
+func (r *Reconciler) revisionState(ctx context.Context, what string, id kargo.RevisionID) (state, error) {
+	if r.view != nil && r.view.whole != nil && r.view.revision().ID() == id {
+		return state{State: kargo.State{Name: what, Revision: r.view.revision()}, stacks: r.view.rendered, workspace: &r.view.workspace}, nil
+	}
+	tree, err := r.source.reader.fetch(ctx, id)
+	if err != nil {
+		return state{}, err
+	}
+	if tree.Revision.ID() != id {
+		return state{}, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("commit %s is not kept any more", id.Short()),
+			Hint: "--depth 0 keeps the history of the repository"}
+	}
+	desired, err := r.source.reader.compile(ctx, tree)
+	if err != nil {
+		return state{}, err
+	}
+	if err := desired.Problems.Err(); err != nil {
+		return state{}, fmt.Errorf("revision %s: %w", id.Short(), err)
+	}
+	return state{State: kargo.State{Name: what, Revision: desired.Workspace.Revision}, stacks: desired.Stacks, workspace: &desired.Workspace}, nil
+}
