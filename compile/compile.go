@@ -55,7 +55,17 @@ type Compiler struct {
 	// Shell evaluates environment files that run programs; nil where they may
 	// not.
 	Shell kargo.Shell
+	// renderings are those of the last revision; nil renders everything.
+	renderings *render.Cache
 }
+
+// KeepRenderings makes the compiler keep how it rendered the last revision, and render
+// of the next one only the stacks whose input differs. The result is the same.
+func (c *Compiler) KeepRenderings() { c.renderings = &render.Cache{} }
+
+// RenderedAnew returns how many stacks the last revision did not take over from the
+// one before.
+func (c Compiler) RenderedAnew() int { return c.renderings.Anew() }
 
 // Desired is what a revision asks for.
 type Desired struct {
@@ -160,7 +170,7 @@ func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (
 	desired.Workspace = workspace
 	desired.Problems = append(desired.Problems, problems...)
 
-	rendered, provenance, problems := render.Trace(workspace, stacks...)
+	rendered, provenance, problems := c.renderings.Trace(workspace, stacks...)
 	desired.Stacks, desired.Provenance = rendered, provenance
 	desired.Problems = append(desired.Problems, problems...)
 	desired.Labels, problems = render.NodeLabels(workspace)

@@ -63,6 +63,7 @@ type reader struct {
 }
 
 func newReader(parts Parts) *reader {
+	parts.Compiler.KeepRenderings()
 	return &reader{parts: parts, questions: make(chan question, 1), readings: make(chan reading, 1)}
 }
 

@@ -1,4 +1,8 @@
 package render
 
+import "kargo"
+
 // Each renders as Render does, and validates every compose file by itself.
-var Each = each
+func Each(ws kargo.Workspace, names []string) ([]kargo.Stack, *Provenance, kargo.Problems) {
+	return each(ws, names, nil)
+}

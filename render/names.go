@@ -2,8 +2,6 @@ package render
 
 import (
 	"maps"
-	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -51,9 +49,9 @@ func (k knownNames) of(variable kargo.ServiceVariable) []string {
 // checkNames warns of variables of the workspace that nothing reads and that
 // resemble one that is read: a misspelled name would have no effect and no
 // message.
-func checkNames(ws *view.Workspace, report *compose.Report, exist knownNames) {
-	read, known := readVariables(ws, exist)
-	check := unread{report: report, exist: exist, read: read, known: known}
+func checkNames(ws *view.Workspace, report *compose.Report, exist knownNames, files *mentions) {
+	check := unread{report: report, exist: exist, files: files, read: exist.readVariables()}
+	files.update(ws.Files)
 	check.variables(ws.Lines)
 	for _, directory := range ws.Directories {
 		check.variables(directory.Lines)
@@ -64,20 +62,26 @@ func checkNames(ws *view.Workspace, report *compose.Report, exist knownNames) {
 type unread struct {
 	report *compose.Report
 	exist  knownNames
-	read   map[string]bool
-	known  []string
+	files  *mentions
+	read   map[string]bool // by Kargo itself
+	known  []string        // what a misspelled name can stand for; nil before it is needed
 }
 
-func (u unread) variables(assigned map[string]kargo.Place) {
+func (u *unread) variables(assigned map[string]kargo.Place) {
 	report, exist := u.report, u.exist
 	for _, variable := range slices.Sorted(maps.Keys(assigned)) {
 		at := assigned[variable]
-		if u.read[variable] || at.File == kargo.FileEnvDefault {
+		if at.File == kargo.FileEnvDefault || u.read[variable] || u.files.mention(variable) {
 			continue
 		}
 		if now, former := formerVariables[variable]; former {
 			report.Warn(at, now, "nothing reads %s", variable)
-		} else if near := spelling.Nearest(variable, u.known, 2); near != "" {
+			continue
+		}
+		if u.known == nil {
+			u.known = u.files.known(u.read)
+		}
+		if near := spelling.Nearest(variable, u.known, 2); near != "" {
 			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
 		} else {
 			checkSuffix(report, exist, at, variable)
@@ -112,51 +116,21 @@ func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix 
 	report.Warn(at, hint, "%s %s", variable, what)
 }
 
-// mention is what looks like the name of a variable in any file;
-// mentionAsVariable is what is one.
-var (
-	mention           = regexp.MustCompile(`[A-Z_][A-Z0-9_]+`)
-	mentionAsVariable = regexp.MustCompile(`(?m)(?:\$\{?|^)([A-Z_][A-Z0-9_]+)(?:\W|$)`)
-)
-
-// readVariables returns the variables that Kargo reads or that any file of the
-// merged configuration mentions: scripts and programs may read a variable in any
-// way. It returns, too, the known ones, which a misspelled name can stand for:
-// Kargo's own, and those that a file mentions as a variable.
-func readVariables(ws *view.Workspace, exist knownNames) (read map[string]bool, known []string) {
-	read = asSet(ownVariables())
+// readVariables returns the variables that Kargo itself reads.
+func (k knownNames) readVariables() map[string]bool {
+	read := asSet(ownVariables())
 	for _, variable := range kargo.StackVariables {
-		for _, stack := range exist.stacks {
+		for _, stack := range k.stacks {
 			read[variable.Suffix.Of(stack)] = true
 		}
 	}
 	for _, variable := range kargo.ServiceVariables {
-		for _, service := range exist.of(variable) {
+		for _, service := range k.of(variable) {
 			read[variable.Suffix.Of(service)] = true
 		}
 	}
-	names := maps.Clone(read)
-	for name := range ws.Files {
-		data := ws.Files[name].Data
-		if path.Base(name) == kargo.FileEnv {
-			data = withoutAssigned(data)
-		}
-		for _, found := range mention.FindAll(data, -1) {
-			read[string(found)] = true
-		}
-		for _, found := range mentionAsVariable.FindAllSubmatch(data, -1) {
-			names[string(found[1])] = true
-		}
-	}
-	return read, slices.Sorted(maps.Keys(names))
+	return read
 }
-
-// assigned is the name in front of an assignment.
-var assigned = regexp.MustCompile(`(?m)^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=`)
-
-// withoutAssigned returns an environment file without the names that it
-// assigns: an assignment does not read a variable.
-func withoutAssigned(data []byte) []byte { return assigned.ReplaceAll(data, []byte("=")) }
 
 func asSet(names []string) map[string]bool {
 	set := make(map[string]bool, len(names))

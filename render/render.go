@@ -37,35 +37,43 @@ func Render(ws kargo.Workspace, names ...string) ([]kargo.Stack, kargo.Problems)
 // Trace does the same as Render, and also returns where everything that it
 // rendered comes from.
 func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kargo.Problems) {
-	if stacks, origins, problems, valid := together(ws, names); valid {
+	return trace(ws, names, nil)
+}
+
+func trace(ws kargo.Workspace, names []string, cache *Cache) ([]kargo.Stack, *Provenance, kargo.Problems) {
+	if stacks, origins, problems, valid := together(ws, names, cache); valid {
 		return stacks, origins, problems
 	}
-	return each(ws, names)
+	return each(ws, names, cache)
 }
 
 // together validates all compose files together, which is fast. It reports whether
 // all are valid; the rest of the result counts only then.
-func together(ws kargo.Workspace, names []string) (stacks []kargo.Stack, origins *Provenance, problems kargo.Problems, valid bool) {
+func together(ws kargo.Workspace, names []string, cache *Cache) (stacks []kargo.Stack, origins *Provenance, problems kargo.Problems, valid bool) {
 	defer func() {
 		if recover() != nil { // Docker's converter relies on what the schema refuses
 			valid = false
 		}
 	}()
-	r := newRenderer(ws)
+	r := newRenderer(ws, cache)
 	r.reader.ValidateTogether()
 	stacks, origins = r.all(names)
-	return stacks, origins, r.report.Problems(), r.reader.Valid()
+	if valid = r.reader.Valid(); valid {
+		cache.keep(r)
+	}
+	return stacks, origins, r.report.Problems(), valid
 }
 
 // each validates every compose file by itself. So it can say which is wrong, and why.
-func each(ws kargo.Workspace, names []string) ([]kargo.Stack, *Provenance, kargo.Problems) {
-	r := newRenderer(ws)
+func each(ws kargo.Workspace, names []string, cache *Cache) ([]kargo.Stack, *Provenance, kargo.Problems) {
+	r := newRenderer(ws, cache)
 	stacks, origins := r.all(names)
+	cache.keep(r)
 	return stacks, origins, r.report.Problems()
 }
 
-func newRenderer(ws kargo.Workspace) *renderer {
-	return &renderer{ws: view.New(ws), report: &compose.Report{}, reader: &compose.Reader{}}
+func newRenderer(ws kargo.Workspace, cache *Cache) *renderer {
+	return &renderer{ws: view.New(ws), report: &compose.Report{}, reader: &compose.Reader{}, cache: cache, done: map[string]*rendered{}}
 }
 
 // all renders the named stacks, or all if none is named.
@@ -100,7 +108,7 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	checkHash(ws, report)
 	checkPin(ws, report)
 	if len(stacks) == len(all) { // else a name may belong to what is missing
-		checkNames(ws, report, exist)
+		checkNames(ws, report, exist, r.cache.known())
 	}
 	return stacks, origins
 }
@@ -111,6 +119,10 @@ type renderer struct {
 	report *compose.Report
 	reader *compose.Reader
 	swarm  *swarmcheck.Swarm
+	cache  *Cache               // nil if every stack is rendered
+	done   map[string]*rendered // the stacks so far, by name
+	// anewCount is how many of them were not taken over.
+	anewCount int
 }
 
 // rendered is what became of one stack. It depends on nothing but what was read.
@@ -137,15 +149,26 @@ func (r *rendered) finished(needs []string, unaccepted string) kargo.Stack {
 	return stack
 }
 
-// stack renders one stack.
+// stack renders one stack, or takes it over from the cache.
 func (r *renderer) stack(name string) *rendered {
-	own := r.ws.For(name).Recorded()
+	own := r.ws.For(name)
+	done := r.takeOver(own, name)
+	if done == nil {
+		done = r.anew(own.Recorded(), name)
+		r.anewCount++
+	}
+	r.done[name] = done
+	return done
+}
+
+// anew renders one stack.
+func (r *renderer) anew(own view.View, name string) *rendered {
 	done := &rendered{report: &compose.Report{}}
 	r.read(own, name, done)
 	done.stack.Options = options(own, done.report, name)
 	done.reads = own.Reads()
 	if done.rendering != nil {
-		done.rendering.moveTo(own.Unrecorded()) // what is asked later is asked by several at once
+		done.rendering = done.rendering.in(own.Unrecorded()) // what is asked later is asked by several at once
 	}
 	return done
 }
@@ -200,12 +223,14 @@ type rendering struct {
 	unordered map[[2]string]bool
 }
 
-// moveTo lets the rendering answer from another view, in which all that was read for
-// it is the same.
-func (s *rendering) moveTo(own view.View) {
-	s.ws, s.files = own, s.files.In(own)
-	s.objects.files = s.files
-	s.swarm = nil // it answered while the stack was rendered
+// in returns the same rendering in another view, in which all that was read for it is
+// the same.
+func (s *rendering) in(own view.View) *rendering {
+	moved, made := *s, *s.objects
+	moved.ws, moved.files, moved.objects = own, s.files.In(own), &made
+	made.files = moved.files
+	moved.swarm = nil // it answers only while a stack is rendered
+	return &moved
 }
 
 // nameOf returns the name in Swarm of a service of the stack's compose files.

@@ -43,6 +43,9 @@ func (r *Report) Append(other *Report) {
 	}
 }
 
+// IsEmpty reports whether nothing was reported.
+func (r *Report) IsEmpty() bool { return len(r.problems) == 0 }
+
 // Errors returns how many errors were reported so far.
 func (r *Report) Errors() int { return r.errors }
 
