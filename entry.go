@@ -54,14 +54,20 @@ type Person struct {
 	Name string `json:"name,omitempty"`
 	// From is the address that the request came from, or "local socket".
 	From string `json:"from,omitempty"`
+	// Why is the reason that the person gave, where nothing else has it.
+	Why string `json:"why,omitempty"`
 }
 
-// Did returns what a person asked for as the trigger of an entry: "sync by ada".
+// Did returns what a person asked for as the trigger of an entry: "sync by ada", and
+// the reason after it.
 func (p Person) Did(what string) string {
-	if p.Name == "" {
-		return what
+	if p.Name != "" {
+		what += " by " + p.Name
 	}
-	return what + " by " + p.Name
+	if p.Why != "" {
+		what += ": " + p.Why
+	}
+	return what
 }
 
 // String returns the name and where it came from.

@@ -41,7 +41,11 @@ func (l *Loop) Approve(plan string, by kargo.Person) error {
 	if err := l.parts.Store.Approve(plan, by.String(), time.Now()); err != nil {
 		return err
 	}
-	note := newNote(kargo.EntryApproval, l.Status().Applied, by, "plan "+plan)
+	text := "plan " + plan
+	if by.Why != "" {
+		text += ": " + by.Why
+	}
+	note := newNote(kargo.EntryApproval, l.Status().Applied, by, text)
 	note.PlanID = plan
 	if _, err := l.parts.Store.Begin(note); err != nil {
 		return err

@@ -80,40 +80,41 @@ func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusAccepted, result{"accepted"})
 }
 
-// retry takes {"stack": NAME}.
+// retry takes {"stack": NAME, "reason": TEXT}.
 func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
-	if stack, ok := s.stackOf(w, r); ok {
-		s.Controller.Retry(stack, who(r))
+	if stack, reason, ok := s.stackOf(w, r); ok {
+		s.Controller.Retry(stack, because(who(r), reason))
 		answer(w, http.StatusAccepted, result{"accepted"})
 	}
 }
 
-// adopt takes {"stack": NAME}.
+// adopt takes {"stack": NAME, "reason": TEXT}.
 func (s *Server) adopt(w http.ResponseWriter, r *http.Request) {
-	if stack, ok := s.stackOf(w, r); ok {
-		s.Controller.Adopt(stack, who(r))
+	if stack, reason, ok := s.stackOf(w, r); ok {
+		s.Controller.Adopt(stack, because(who(r), reason))
 		answer(w, http.StatusAccepted, result{"accepted"})
 	}
 }
 
-// stackOf returns the stack that a request names. If there is no such stack, it
-// sends the response itself and returns false.
-func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (string, bool) {
+// stackOf returns the stack that a request names, and the reason it gives. If there is
+// no such stack, it sends the response itself and returns false.
+func (s *Server) stackOf(w http.ResponseWriter, r *http.Request) (stack, reason string, known bool) {
 	var request struct {
-		Stack string `json:"stack"`
+		Stack  string `json:"stack"`
+		Reason string `json:"reason"`
 	}
 	if !decode(w, r, &request) || request.Stack == "" {
 		reject(w, http.StatusBadRequest, "the request names no stack", `send {"stack": "NAME"}`)
-		return "", false
+		return "", "", false
 	}
 	if s.refersToLeader(w) {
-		return "", false
+		return "", "", false
 	}
-	known := slices.ContainsFunc(s.Controller.Status().Stacks, func(stack kargo.StackStatus) bool { return stack.Name == request.Stack })
+	known = slices.ContainsFunc(s.Controller.Status().Stacks, func(stack kargo.StackStatus) bool { return stack.Name == request.Stack })
 	if !known {
 		s.fail(w, kargo.Errorf(kargo.Invalid, "there is no stack %q", request.Stack))
 	}
-	return request.Stack, known
+	return request.Stack, request.Reason, known
 }
 
 // refersToLeader responds with the name of the controller that works, if this one
@@ -135,10 +136,11 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	return decoder.Decode(into) == nil
 }
 
-// approve takes {"plan": ID}.
+// approve takes {"plan": ID, "reason": TEXT}.
 func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	var request struct {
-		Plan string `json:"plan"`
+		Plan   string `json:"plan"`
+		Reason string `json:"reason"`
 	}
 	if !decode(w, r, &request) || request.Plan == "" {
 		reject(w, http.StatusBadRequest, "the request names no plan", `send {"plan": "ID"}`)
@@ -147,22 +149,29 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	if s.refersToLeader(w) {
 		return
 	}
-	if err := s.Controller.Approve(request.Plan, who(r)); err != nil {
+	if err := s.Controller.Approve(request.Plan, because(who(r), request.Reason)); err != nil {
 		s.fail(w, err)
 		return
 	}
 	answer(w, http.StatusOK, result{"approved"})
 }
 
-// who returns the person behind a request, for the history: the user name that was
-// sent with the token, which nothing proves, and where the request came from.
+// who returns the person behind a request, for the history: the name that was said at
+// the sign-in or sent with the token, which nothing proves, and where the request came
+// from.
 func who(r *http.Request) kargo.Person {
+	sender, known := identityOf(r)
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil || r.Header.Get("Authorization") == "" {
+	if err != nil || !known {
 		host = "local socket" // only there a request without a token comes this far
 	}
-	name, _, _ := r.BasicAuth()
-	return kargo.Person{Name: shortName(name), From: host}
+	return kargo.Person{Name: sender.Name, From: host}
+}
+
+// because returns the person with the reason that was given.
+func because(by kargo.Person, reason string) kargo.Person {
+	by.Why = shortReason(reason)
+	return by
 }
 
 // shortName returns a name that somebody else sent as it may be kept: printable,

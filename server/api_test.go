@@ -191,6 +191,10 @@ func TestAStandbyRefersToTheLeader(t *testing.T) {
 
 type broken struct{}
 
+func (broken) Kept(string) ([]kargo.KeptRendering, error) {
+	return nil, errors.New("the file is locked")
+}
+
 func (broken) Deployment(uint64) (*kargo.Deployment, error) { panic("a bug with " + secret) }
 
 func (broken) Deployments(uint64, int) ([]kargo.Deployment, error) { panic("a bug with " + secret) }

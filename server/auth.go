@@ -7,29 +7,31 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
-
-	"golang.org/x/time/rate"
 )
 
-// requireToken lets requests through that have the token: as a bearer token, or,
-// from browsers, as the password of any user name.
-func (s *Server) requireToken(next http.Handler) http.Handler {
-	// Wrong tokens are slowed down for all clients together. The right one
-	// never waits, so nobody can be locked out.
-	guesses := rate.NewLimiter(5, 20)
+// require lets requests through that may use a route: they have the token, as a bearer
+// token or as the password of any user name, or a session that began with it.
+func (s *Server) require(route access, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := readSecret(s.Token)
 		if len(token) == 0 {
 			turnAway(w, http.StatusServiceUnavailable, "there is no token to check requests against", "set the file that holds the token")
 			return
 		}
-		if sameSecret(givenToken(r), token) {
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), letIn, true)))
+		if who, known := s.identify(r, token); known && who.may(route, r.Method) {
+			r = r.WithContext(context.WithValue(r.Context(), letIn, who))
+			if page, isPage := w.(*pageWriter); isPage {
+				page.request = r
+			}
+			next.ServeHTTP(w, r)
 			return
 		}
-		if !guesses.Allow() {
-			w.Header().Set("Retry-After", "10")
-			turnAway(w, http.StatusTooManyRequests, "too many requests with a wrong token", "")
+		if isGuess := len(givenToken(r)) > 0; isGuess && !s.guesses().Allow() {
+			s.tooManyGuesses(w)
+			return
+		}
+		if _, isPage := w.(*pageWriter); isPage {
+			s.askToSignIn(w, r, r.URL.RequestURI(), "")
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="Kargo: the token is the password", charset="UTF-8"`)
@@ -37,14 +39,21 @@ func (s *Server) requireToken(next http.Handler) http.Handler {
 	})
 }
 
-// mayStay reports whether a request that was let in would still be. The local handler
-// lets in everybody.
+// tooManyGuesses slows down all who have a wrong token, together. The right one never
+// waits, so nobody can be locked out.
+func (s *Server) tooManyGuesses(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "10")
+	turnAway(w, http.StatusTooManyRequests, "too many requests with a wrong token", "")
+}
+
+// mayStay reports whether a request that was let in would still be. The socket lets in
+// everybody.
 func (s *Server) mayStay(r *http.Request) bool {
-	if r.Context().Value(letIn) == nil {
+	if _, checked := identityOf(r); !checked {
 		return true
 	}
-	token := readSecret(s.Token)
-	return len(token) > 0 && sameSecret(givenToken(r), token)
+	_, known := s.identify(r, readSecret(s.Token))
+	return known
 }
 
 // tokenHint is for programs and for people who run Kargo's own commands.

@@ -40,8 +40,9 @@ func TestBrowserPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address, _ := open(t, status)
 			page := chromium.Page(t)
-			for _, path := range []string{"/", "/?q=redis", "/?q=nothing+has+this", "/stacks/dbs", "/deployments", "/deployments/41"} {
-				if len(status.Stacks) == 0 && path == "/stacks/dbs" {
+			for _, path := range []string{"/", "/?q=redis", "/?q=nothing+has+this", "/stacks/dbs", "/deployments", "/deployments/41",
+				"/actions/rollback?stack=dbs", "/actions/suspend", "/nowhere"} {
+				if len(status.Stacks) == 0 && strings.Contains(path, "dbs") {
 					continue
 				}
 				page.Size(1280, 900, "light")
@@ -61,9 +62,56 @@ func TestBrowserPages(t *testing.T) {
 					}
 				}
 			}
-			wantText(t, "console", page.Console(), "")
+			wantText(t, "console", withoutStatus(page.Console(), 404), "")
 		})
 	}
+}
+
+// withoutStatus leaves out what Chromium says of a page that comes with a status.
+func withoutStatus(console string, status int) string {
+	var lines []string
+	for line := range strings.Lines(console) {
+		if !strings.Contains(line, fmt.Sprintf("the server responded with a status of %d", status)) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// TestBrowserActions signs in, approves a plan, and has a stack go back: with the
+// cookie and the form, as a person does, and no request is blocked.
+func TestBrowserActions(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	s, controller := newServer(troubled())
+	controller.preview = kargo.Preview{Plan: kargo.Plan{Revision: newest, Changes: rolledOut}}
+	listening, _ := serve(t, "127.0.0.1:0", s.Handler())
+	page.Open("http://" + listening.String() + "/stacks/dbs")
+	for _, fault := range page.Accessible() {
+		t.Error(fault)
+	}
+	page.Type("#name", "ada")
+	page.Type("#token", token)
+	page.Click("button")
+	page.Wait("document.title.startsWith('dbs failed')")
+	page.ClickText("Roll back dbs")
+	page.WaitText("Renderings that came up")
+	page.Click("button.main")
+	page.Wait("document.querySelector('#reason:invalid')") // the browser asks why
+	page.Type("#reason", "slow")
+	page.Click("button.main")
+	page.WaitText("The stack goes back.")
+	page.Wait("location.search === ''")
+	page.ClickText("Stacks")
+	page.ClickText("Look, and approve")
+	page.WaitText("owns the volume archive_data")
+	page.Type("#reason", "checked")
+	page.Click("button.main")
+	page.WaitText("The plan was approved.")
+	wantText(t, "asked", controller.askedFor(), "plan of rollback dbs to ; plan of rollback dbs to ; "+
+		"rollback dbs to  held by ada (127.0.0.1): slow; approve: 5ebe2294ecd0 by ada (127.0.0.1)")
+	page.ClickText("Sign out")
+	page.WaitText("Sign in")
+	wantText(t, "console", withoutStatus(page.Console(), 401), "")
 }
 
 // TestBrowserLive watches a rollout and its failure. The page changes without a
@@ -145,7 +193,7 @@ func TestBrowserSearch(t *testing.T) {
 	for len(stops) < 40 && (len(stops) == 0 || stops[len(stops)-1] != "dbs") {
 		stops = append(stops, page.Tab())
 	}
-	if last := stops[len(stops)-1]; last != "dbs" || len(stops) > 9 {
+	if last := stops[len(stops)-1]; last != "dbs" || len(stops) > 2 {
 		t.Errorf("the failed stack is not among the first stops: %q", stops)
 	}
 	page.Type("#q", "MONITORING prometheus 299")

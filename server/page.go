@@ -18,6 +18,8 @@ var pageFiles embed.FS
 
 // pages are the templates. Each user of one needs a clone, see pageSet.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"actionsOf": actionsOf,
+	"durations": func() []string { return []string{"30m", "1h", "2h", "4h", "8h", "24h", "72h"} },
 	"ago":       func(time.Time) string { panic("set in newPageSet") },
 	"commit":    func(commit string) string { return kargo.RevisionID(commit).Short() },
 	"count":     count,
@@ -50,12 +52,25 @@ type frame struct {
 	Tab     string // the part of the program that the page belongs to
 	Status  kargo.Status
 	Summary summary
+	Skip    string // ID of the part that the keyboard reaches first; "" for all of it
 	// Live has the page brought up to date when something changes.
 	Live bool
+	// Who looks at it; SignedIn reports that a session can be ended. Form is what its
+	// forms send along.
+	Who      identity
+	SignedIn bool
+	Form     string
+	// Done is what the person has just asked for.
+	Done string
 }
 
-func (s *Server) frame(_ *http.Request, status kargo.Status) frame {
-	return frame{Status: status, Summary: summarize(status)}
+func (s *Server) frame(r *http.Request, status kargo.Status) frame {
+	who, _ := identityOf(r)
+	f := frame{Status: status, Summary: summarize(status), Who: who, SignedIn: who.Session != "", Form: formToken(readSecret(s.Token), who)}
+	if done, found := actions[r.URL.Query().Get("done")]; found {
+		f.Done = done.done
+	}
+	return f
 }
 
 // summary is the state of everything, in one word and a sentence.

@@ -81,19 +81,94 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	if problem.Fault == kargo.Internal {
 		s.log().Error("request failed", "error", err)
 	}
-	answer(w, httpStatus(problem.Fault), problem)
+	sendProblem(w, httpStatus(problem.Fault), problem)
 }
 
 // reject refuses a request that is wrong in itself.
 func reject(w http.ResponseWriter, status int, message, hint string) {
-	answer(w, status, Problem{Fault: kargo.Invalid, Message: message, Hint: hint})
+	sendProblem(w, status, Problem{Fault: kargo.Invalid, Message: message, Hint: hint})
 }
 
 // turnAway refuses a request that may be right at another time.
 func turnAway(w http.ResponseWriter, status int, message, hint string) {
-	answer(w, status, Problem{Fault: kargo.Unavailable, Message: message, Hint: hint})
+	sendProblem(w, status, Problem{Fault: kargo.Unavailable, Message: message, Hint: hint})
 }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
 	reject(w, http.StatusNotFound, "there is nothing here", "")
+}
+
+// sendProblem responds with a problem: as JSON, or as a page if a person looks at it.
+func sendProblem(w http.ResponseWriter, status int, problem Problem) {
+	if page, isPage := w.(*pageWriter); isPage {
+		page.server.problemPage(page, status, problem)
+		return
+	}
+	answer(w, status, problem)
+}
+
+// pageWriter is the writer of a request by a browser that wants a page.
+type pageWriter struct {
+	http.ResponseWriter
+	server  *Server
+	request *http.Request // with who sent it, once that is known
+}
+
+// Unwrap returns the writer below, for http.ResponseController.
+func (p *pageWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+// forBrowsers notes which requests want a page.
+func (s *Server) forBrowsers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wantsPage(r) {
+			w = &pageWriter{w, s, r}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// wantsPage reports whether a request accepts HTML, at an address for people.
+func wantsPage(r *http.Request) bool {
+	for _, prefix := range []string{"/api/", "/hooks/", "/metrics", "/live", "/static/"} {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			return false
+		}
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// problemView is what the page of a problem shows.
+type problemView struct {
+	frame
+	Code    int
+	Word    string
+	Problem Problem
+}
+
+// problemPage responds with a problem as a page. The state of the controller is on it
+// for those only who were let in.
+func (s *Server) problemPage(w http.ResponseWriter, status int, problem Problem) {
+	request := w.(*pageWriter).request
+	view := problemView{Code: status, Word: http.StatusText(status), Problem: problem}
+	name := "stranger.html"
+	if _, known := identityOf(request); known {
+		view.frame = s.frame(request, s.Controller.Status())
+		name = "problem.html"
+	}
+	view.Title = view.Word + " – Kargo"
+	s.render(w, request, status, name, view)
+}
+
+// signInView is what the page shows at which a person signs in.
+type signInView struct {
+	frame
+	Next, Wrong string
+}
+
+// askToSignIn responds with the page at which a person signs in, and goes on from
+// there.
+func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, next, wrong string) {
+	view := signInView{Next: localPath(next), Wrong: wrong}
+	view.Title, view.Summary.Tone = "Sign in – Kargo", "idle"
+	s.render(w, r, http.StatusUnauthorized, "sign-in.html", view)
 }

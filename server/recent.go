@@ -32,3 +32,10 @@ func (r *recent) add(thing string) bool {
 	}
 	return true
 }
+
+// has reports whether a thing is remembered.
+func (r *recent) has(thing string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known[thing]
+}

@@ -32,6 +32,7 @@ func (idle) Nudge(string)                                        { panic("nudged
 func (idle) Approve(string, kargo.Person) error                  { panic("approved without permission") }
 func (idle) Retry(string, kargo.Person)                          { panic("retried without permission") }
 func (idle) Adopt(string, kargo.Person)                          { panic("adopted without permission") }
+func (idle) Kept(string) ([]kargo.KeptRendering, error)          { return nil, nil }
 func (idle) Deployment(uint64) (*kargo.Deployment, error)        { return nil, nil }
 func (idle) Deployments(uint64, int) ([]kargo.Deployment, error) { return nil, nil }
 func secretOf(text string) func() ([]byte, error) {
@@ -55,7 +56,7 @@ func TestS27EveryRouteHasADecision(t *testing.T) {
 		if !found {
 			method, path = "GET", route.pattern
 		}
-		path = strings.NewReplacer("{$}", "", "{number}", "1").Replace(path)
+		path = strings.NewReplacer("{$}", "", "{number}", "1", "{action}", "sync", "{name}", "dbs").Replace(path)
 		code, body := status(handler, method, path)
 		switch route.access {
 		case open:
@@ -64,13 +65,13 @@ func TestS27EveryRouteHasADecision(t *testing.T) {
 			if code != http.StatusUnauthorized {
 				t.Errorf("%s without a signature: %d", route.pattern, code)
 			}
-		case needsToken:
+		case needsToken, needsForm:
 			if code != http.StatusUnauthorized || body != unauthorized {
 				t.Errorf("%s without the token: %d %s", route.pattern, code, body)
 			}
 		}
 	}
-	want := []string{"GET /healthz", "GET /readyz", "GET /static/"}
+	want := []string{"GET /healthz", "GET /readyz", "POST /sign-in", "GET /static/"}
 	if !slices.Equal(opened, want) {
 		t.Errorf("open routes %q, want %q", opened, want)
 	}

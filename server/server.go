@@ -21,7 +21,10 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"kargo"
 )
@@ -60,6 +63,9 @@ type Controller interface {
 // History is what the server needs of the records. Its methods are called from
 // many goroutines.
 type History interface {
+	// Kept returns the renderings of a stack that it can go back to, the newest
+	// first.
+	Kept(stack string) ([]kargo.KeptRendering, error)
 	// Deployment returns the deployment with that number, or nil if it is not
 	// stored.
 	Deployment(number uint64) (*kargo.Deployment, error)
@@ -101,13 +107,31 @@ type Server struct {
 
 	streams streams
 	changes changes
+	memory  sessionMemory
 }
+
+// sessionMemory is what is remembered of those who sign in.
+type sessionMemory struct {
+	once    sync.Once
+	guesses *rate.Limiter // of the token
+	ended   *recent       // sessions that were ended before their time
+}
+
+func (s *Server) remembered() *sessionMemory {
+	s.memory.once.Do(func() { s.memory.guesses, s.memory.ended = rate.NewLimiter(5, 20), newRecent(maxEnded) })
+	return &s.memory
+}
+
+func (s *Server) guesses() *rate.Limiter { return s.remembered().guesses }
+
+func (s *Server) ended() *recent { return s.remembered().ended }
 
 // access is what a request needs for a route.
 type access int
 
 const (
 	needsToken     access = iota // the zero value: deny by default
+	needsForm                    // the token, or a session and a form of it
 	needsSignature               // a webhook; its handler verifies the body
 	open                         // shows nothing of the installation
 )
@@ -147,6 +171,10 @@ func (s *Server) routes() []route {
 		{"GET /stacks/{name}", needsToken, s.stackPage},
 		{"GET /deployments", needsToken, s.deploymentsPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},
+		{"GET /actions/{action}", needsToken, s.actionPage},
+		{"POST /actions/{action}", needsForm, s.requireForm(s.act)},
+		{"POST /sign-in", open, s.signIn},
+		{"POST /sign-out", needsForm, s.requireForm(s.signOut)},
 		{"GET /live", needsToken, s.live},
 		{"GET /static/", open, serveStatic},
 		{"/", needsToken, notFound},
@@ -160,28 +188,33 @@ func (s *Server) routes() []route {
 }
 
 // Handler returns a handler of all routes, for requests with the token.
-func (s *Server) Handler() http.Handler { return s.handler(s.requireToken) }
+func (s *Server) Handler() http.Handler { return s.handler(s.require) }
 
 // LocalHandler returns the same without the token. It is for a unix socket that
 // only the owner can open, see [Listen].
 func (s *Server) LocalHandler() http.Handler {
-	return s.handler(func(next http.Handler) http.Handler { return next })
+	return s.handler(func(_ access, next http.Handler) http.Handler { return next })
 }
 
 // handler returns a handler of the table. guard wraps the routes that need the
 // token.
-func (s *Server) handler(guard func(http.Handler) http.Handler) http.Handler {
+func (s *Server) handler(guard func(access, http.Handler) http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range s.routes() {
 		var handler http.Handler = route.handle
-		if route.access == needsToken {
-			handler = guard(handler)
+		if route.access == needsToken || route.access == needsForm {
+			handler = guard(route.access, handler)
 		}
 		mux.Handle(route.pattern, handler)
 	}
 	// A browser also sends the password with a POST that another site causes.
 	// Such a request is refused because of its origin.
-	return s.recoverPanics(secureHeaders(http.NewCrossOriginProtection().Handler(mux)))
+	ownOrigin := http.NewCrossOriginProtection()
+	ownOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sendProblem(w, http.StatusForbidden, Problem{Fault: kargo.Invalid, Message: "the request comes from a page of another site",
+			Hint: "a proxy in front of Kargo has to pass on the header Host"})
+	}))
+	return s.forBrowsers(s.recoverPanics(secureHeaders(ownOrigin.Handler(mux))))
 }
 
 // secureHeaders forbids a browser nearly everything that it could do with a
@@ -210,7 +243,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 					panic(cause)
 				}
 				s.log().Error("panic in a handler", "path", r.URL.Path, "cause", cause)
-				answer(w, http.StatusInternalServerError, Problem{Fault: kargo.Internal, Message: "a bug; the log has more"})
+				sendProblem(w, http.StatusInternalServerError, Problem{Fault: kargo.Internal, Message: "a bug; the log has more"})
 			}
 		}()
 		next.ServeHTTP(w, r)

@@ -107,6 +107,13 @@ type records struct {
 	err         error
 }
 
+func (r records) Kept(stack string) ([]kargo.KeptRendering, error) {
+	return []kargo.KeptRendering{
+		{Digest: "aaaa", Revision: newest.ID(), Kept: at(2 * time.Minute)},
+		{Digest: "bbbb", Revision: older.ID(), Kept: at(26 * time.Hour)},
+	}, r.err
+}
+
 func (r records) Deployment(number uint64) (*kargo.Deployment, error) {
 	for _, deployment := range r.deployments {
 		if deployment.Number == number {

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kargo"
@@ -28,7 +29,7 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 	status, name := s.Controller.Status(), r.PathValue("name")
 	at := slices.IndexFunc(status.Stacks, func(stack kargo.StackStatus) bool { return stack.Name == name })
 	if at < 0 {
-		notFound(w, r)
+		reject(w, http.StatusNotFound, "there is no stack "+strconv.Quote(name), "")
 		return
 	}
 	stack := status.Stacks[at]

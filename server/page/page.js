@@ -33,3 +33,10 @@ document.addEventListener("htmx:responseError", (event) => {
   else lost(true);
 });
 document.addEventListener("htmx:afterOnLoad", () => lost(false));
+
+// What was just asked for is said once: it is no part of an address to share.
+const address = new URL(location);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(history.state, "", address);
+}

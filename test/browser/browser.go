@@ -308,7 +308,7 @@ func (p *Page) Click(selector string) {
 // ClickText clicks on the link or button with that text.
 func (p *Page) ClickText(text string) {
 	p.t.Helper()
-	p.Run("[...document.querySelectorAll('a, button, summary')].find(e => e.innerText.trim() === "+quote(text)+").click()", nil)
+	p.Run("[...document.querySelectorAll('a, button, summary')].find(e => e.textContent.trim().replace(/\\s+/g, ' ') === "+quote(text)+").click()", nil)
 }
 
 // Type types a text into the field that a selector finds.
