@@ -102,7 +102,7 @@ func TestS41_JudgedFieldsAreJudged(t *testing.T) {
 		}
 		stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "kargo-web_app", Spec: spec}}}
 		refused := map[string]bool{}
-		for _, found := range newExaminer(Input{}, &stack, nil).stackFindings() {
+		for _, found := range (&examiner{stack: &stack}).stackFindings() {
 			if !restricted.permits(found) {
 				refused[found.rule] = true
 			}

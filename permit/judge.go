@@ -16,22 +16,23 @@ import (
 // Judge has the last word on the changes of one plan, beside the objects that
 // exist. It changes nothing, and several may use it at once.
 type Judge struct {
-	policy  Policy
-	in      Input
-	configs liveLabels
+	policy   Policy
+	in       Input
+	rendered paths
+	configs  liveLabels
 	// networks has the networks that exist, by name.
 	networks map[string]kargo.LiveNetwork
 	// names has, by network and name, the services of others that answer to it.
 	names map[[2]string]string
 	// namespaces are those of objects that are not this instance's.
-	namespaces []string
+	namespaces map[string]bool
 	nodes      map[string]kargo.LiveNode // by id
 }
 
 // NewJudge returns the judge of the changes that a plan makes to what was seen.
 func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	j := &Judge{
-		policy: policy, in: in, configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
+		policy: policy, in: in, rendered: withFolders(in.Files), configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
 		names: map[[2]string]string{}, nodes: map[string]kargo.LiveNode{},
 	}
 	foreign := map[string]bool{}
@@ -59,7 +60,7 @@ func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	for _, node := range live.Nodes {
 		j.nodes[node.ID] = node
 	}
-	j.namespaces = slices.Sorted(maps.Keys(foreign))
+	j.namespaces = foreign
 	return j
 }
 
@@ -78,7 +79,7 @@ func (j *Judge) noteNames(service kargo.LiveService) {
 // is the zero stack for what belongs to none. Removals are never refused.
 func (j *Judge) Refuses(stack kargo.Stack, change kargo.Change) []string {
 	var found []finding
-	e := newExaminer(j.in, &stack, j.configs)
+	e := &examiner{in: j.in, stack: &stack, rendered: j.rendered, configs: j.configs}
 	switch {
 	case change.Service != nil:
 		found = j.serviceFindings(e, change)

@@ -95,11 +95,17 @@ func inStackForm(name string) bool {
 // isOthers reports whether a name has the form of the names of another stack than
 // the one of a namespace. "kargo-a_b_c" is a name of the stack "a" only as long as no
 // stack "a_b" exists.
-func isOthers(name, namespace string, others []string) bool {
+func isOthers(name, namespace string, others map[string]bool) bool {
 	own := strings.HasPrefix(name, namespace+"_")
-	return inStackForm(name) && !own || slices.ContainsFunc(others, func(other string) bool {
-		return other != namespace && (!own || len(other) > len(namespace)) && strings.HasPrefix(name, other+"_")
-	})
+	if inStackForm(name) && !own {
+		return true
+	}
+	for end := range len(name) {
+		if other := name[:end]; name[end] == '_' && others[other] && other != namespace && (!own || len(other) > len(namespace)) {
+			return true
+		}
+	}
+	return false
 }
 
 // foreign reports a name that belongs to somebody else. It is not a privilege of

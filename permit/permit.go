@@ -69,16 +69,16 @@ type Input struct {
 // Check returns what the policy does not permit, in order of place. What the
 // policy only warns of is a warning.
 func Check(policy Policy, in Input) kargo.Problems {
-	c := &check{policy: policy, in: in}
+	c := &check{policy: policy, in: in, namespaces: map[string]bool{}}
 	for _, stack := range in.Stacks {
-		c.namespaces = append(c.namespaces, stack.Namespace())
+		c.namespaces[stack.Namespace()] = true
 	}
 	c.names()
 	c.shared()
 	c.nodes()
-	total := uint64(0)
+	total, rendered := uint64(0), withFolders(in.Files)
 	for i := range in.Stacks {
-		e := newExaminer(in, &in.Stacks[i], nil)
+		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered}
 		for _, found := range e.stackFindings() {
 			c.find(found)
 		}
@@ -97,9 +97,9 @@ func Check(policy Policy, in Input) kargo.Problems {
 // others: for each service, by its name in Swarm, findings as text. Whoever sends
 // the rendering later, without its origins, knows from it what was permitted.
 func Granted(policy Policy, in Input) map[string][]string {
-	granted := map[string][]string{}
+	granted, rendered := map[string][]string{}, withFolders(in.Files)
 	for i := range in.Stacks {
-		e := newExaminer(in, &in.Stacks[i], nil)
+		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered}
 		for _, found := range e.stackFindings() {
 			if !policy.permits(found) && policy.isCatalogues(found, in.Origins) {
 				granted[found.service] = append(granted[found.service], found.key())
@@ -126,21 +126,20 @@ func (f finding) key() string { return f.rule + " " + f.value + " " + f.what }
 type examiner struct {
 	in       Input
 	stack    *kargo.Stack
-	rendered map[string]bool // paths of the merged configuration, with the folders above them
+	rendered paths // of the merged configuration
 	configs  liveLabels
 }
+
+// paths are those of files, and of the folders above them.
+type paths map[string]bool
 
 // liveLabels are the labels of the configs and secrets that exist; nil where that is
 // not known.
 type liveLabels map[kargo.ObjectKey]map[string]string
 
-func newExaminer(in Input, stack *kargo.Stack, configs liveLabels) *examiner {
-	return &examiner{in: in, stack: stack, rendered: withFolders(in.Files), configs: configs}
-}
-
 // withFolders returns the paths of files and of the folders above them.
-func withFolders(files []string) map[string]bool {
-	all := map[string]bool{}
+func withFolders(files []string) paths {
+	all := make(paths, len(files))
 	for _, name := range files {
 		for at := len(name); at > 0 && !all[name[:at]]; at = lastSlash(name[:at]) {
 			all[name[:at]] = true
@@ -239,7 +238,7 @@ func (p Policy) isCatalogues(f finding, origins Origins) bool {
 type check struct {
 	policy     Policy
 	in         Input
-	namespaces []string
+	namespaces map[string]bool
 	problems   kargo.Problems
 }
 
