@@ -183,14 +183,14 @@ func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (
 // stacks what it permits.
 func (c Compiler) judge(desired Desired) kargo.Problems {
 	in := c.judged(desired)
-	granted := permit.Granted(c.Policy, in)
+	granted, problems := permit.Review(c.Policy, in)
 	for i := range desired.Stacks {
 		desired.Stacks[i].Permitted = c.Policy.Digest()
 		for j, service := range desired.Stacks[i].Services {
 			desired.Stacks[i].Services[j].Granted = granted[service.Name]
 		}
 	}
-	return permit.Check(c.Policy, in)
+	return problems
 }
 
 // judged returns what the policy looks at.

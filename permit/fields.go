@@ -1,9 +1,7 @@
 package permit
 
 import (
-	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -183,8 +181,9 @@ func walk(path string, value reflect.Value, found func(path string)) {
 		}
 	case reflect.Struct:
 		for i := range value.NumField() {
-			field := value.Type().Field(i)
-			walk(fieldPath(path, field), value.Field(i), found)
+			if inner := value.Field(i); !inner.IsZero() { // most are zero, and a path takes long
+				walk(fieldPath(path, value.Type().Field(i)), inner, found)
+			}
 		}
 	default:
 		if !value.IsZero() {
@@ -206,5 +205,8 @@ func fieldPath(path string, field reflect.StructField) string {
 	if field.Anonymous {
 		return path
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%s.%s", path, field.Name), ".")
+	if path == "" {
+		return field.Name
+	}
+	return path + "." + field.Name
 }

@@ -68,45 +68,54 @@ type Input struct {
 
 // Check returns what the policy does not permit, in order of place. What the
 // policy only warns of is a warning.
-func Check(policy Policy, in Input) kargo.Problems {
+func Check(policy Policy, in Input) kargo.Problems { return problemsOf(policy, in, findingsOf(in)) }
+
+// Review returns the same as Check, and what the catalogue may do that the policy does
+// not permit others: for each service, by its name in Swarm, findings as text. Whoever
+// sends the rendering later, without its origins, knows from it what was permitted.
+func Review(policy Policy, in Input) (granted map[string][]string, problems kargo.Problems) {
+	all := findingsOf(in)
+	granted = map[string][]string{}
+	for _, found := range all {
+		if !policy.permits(found) && policy.isCatalogues(found, in.Origins) {
+			granted[found.service] = append(granted[found.service], found.key())
+		}
+	}
+	return granted, problemsOf(policy, in, all)
+}
+
+// findingsOf returns what all stacks ask for, in order.
+func findingsOf(in Input) (all []finding) {
+	rendered := withFolders(in.Files)
+	for i := range in.Stacks {
+		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered}
+		all = append(all, e.stackFindings()...)
+	}
+	return all
+}
+
+// problemsOf returns what the policy does not permit of what was found, and of names,
+// networks, labels and numbers.
+func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 	c := &check{policy: policy, in: in, namespaces: map[string]bool{}}
+	total := uint64(0)
 	for _, stack := range in.Stacks {
 		c.namespaces[stack.Namespace()] = true
+		for _, service := range stack.Services {
+			total += tasks(service.Spec.Mode)
+		}
 	}
 	c.names()
 	c.shared()
 	c.nodes()
-	total, rendered := uint64(0), withFolders(in.Files)
-	for i := range in.Stacks {
-		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered}
-		for _, found := range e.stackFindings() {
-			c.find(found)
-		}
-		for _, service := range in.Stacks[i].Services {
-			total += tasks(service.Spec.Mode)
-		}
+	for _, found := range all {
+		c.find(found)
 	}
 	if setting := policy.setting("tasks"); !setting.permits("tasks", strconv.FormatUint(total, 10)) {
 		c.report(finding{subject: "the workspace", rule: "tasks", value: strconv.FormatUint(total, 10), what: fmt.Sprintf("has %d tasks", total)},
 			kargo.Place{File: kargo.FileEnv})
 	}
 	return c.problems.Sort()
-}
-
-// Granted returns what the catalogue may do that the policy does not permit
-// others: for each service, by its name in Swarm, findings as text. Whoever sends
-// the rendering later, without its origins, knows from it what was permitted.
-func Granted(policy Policy, in Input) map[string][]string {
-	granted, rendered := map[string][]string{}, withFolders(in.Files)
-	for i := range in.Stacks {
-		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered}
-		for _, found := range e.stackFindings() {
-			if !policy.permits(found) && policy.isCatalogues(found, in.Origins) {
-				granted[found.service] = append(granted[found.service], found.key())
-			}
-		}
-	}
-	return granted
 }
 
 // finding is one privilege that is asked for.
