@@ -1,7 +1,11 @@
 package kargo
 
 // LeaseConfig begins the name of the Swarm config that holds the lease of an instance.
-const LeaseConfig = "kargo-lease-"
+// LabelLeaseService is its label with Lease.Service.
+const (
+	LeaseConfig       = "kargo-lease-"
+	LabelLeaseService = "kargo.lease.service"
+)
 
 // Lease says which controller of an instance works. The others stand by. It is
 // kept in Swarm, and written only if nobody else has written it since it was read.
@@ -10,6 +14,8 @@ type Lease struct {
 	Version uint64
 	// Holder identifies the controller that works, and Name is its name for people.
 	Holder, Name string
+	// Service is the service of this Swarm that the holder runs in, or "".
+	Service string
 	// Epoch counts the holders: it grows whenever the lease changes hands.
 	Epoch uint64
 	// Renewal counts the renewals. While it grows the holder lives.
@@ -29,4 +35,9 @@ type Lease struct {
 type HandOver struct {
 	Stops     map[string]Stop `json:"stops,omitempty"`
 	Suspended *Stop           `json:"suspended,omitempty"`
+	// Rollouts has, by stack, the renderings that are under way or have failed, and Sent
+	// what was sent for their services: without it a change that Swarm rolled back, or a
+	// rendering that failed, would be tried once more.
+	Rollouts map[string]Rollout `json:"rollouts,omitempty"`
+	Sent     Sent               `json:"sent,omitempty"`
 }

@@ -186,7 +186,7 @@ func (s selection) inForce(before kargo.Applied, revision kargo.Revision, result
 // asks for another look.
 func (r *Reconciler) settle(ctx context.Context, next kargo.Plan) error {
 	in := r.standIns()
-	r.rollouts().recovered(in)
+	r.recovered(in)
 	alive := slices.DeleteFunc(slices.Clone(in.Stacks), func(stack kargo.Stack) bool {
 		_, stoodIn := in.Holds[stack.Name]
 		return r.memory.Rollouts[stack.Name].Failed != nil && !stoodIn

@@ -105,6 +105,38 @@ func (r rollouts) tryAgain(ctx context.Context, nodesMoved bool) (stacks []strin
 	return stacks
 }
 
+// recovered lifts the quarantine of renderings that are in force all the same and
+// have come up after all.
+func (r *Reconciler) recovered(in plan.StandIns) {
+	index := plan.NewIndex(r.sight.cluster)
+	for _, stack := range in.Stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		if _, stoodIn := in.Holds[stack.Name]; rollout.Failed == nil || stoodIn {
+			continue
+		}
+		if health, _ := plan.StackHealth(stack, index); health != kargo.HealthHealthy {
+			continue
+		}
+		if _, frozen := in.Frozen[stack.Name]; frozen && !r.runs(stack) {
+			continue // what is healthy is what ran before
+		}
+		rollout.Failed, rollout.Since = nil, time.Now()
+		r.memory.Rollouts[stack.Name] = rollout
+	}
+}
+
+// runs reports whether all services of a stack whose rendering failed are as that
+// rendering has them.
+func (r *Reconciler) runs(stack kargo.Stack) bool {
+	options := r.planOptions()
+	options.Memory = options.Memory.Clone()
+	rollout := options.Memory.Rollouts[stack.Name]
+	rollout.Failed = nil
+	options.Memory.Rollouts[stack.Name] = rollout
+	unchanged := plan.Make(r.view.stacks, r.sight.cluster, options).Unchanged
+	return !slices.ContainsFunc(stack.Services, func(service kargo.Service) bool { return !slices.Contains(unchanged, service.Name) })
+}
+
 // available reports whether registries answer for all images of a stack.
 func (r rollouts) available(ctx context.Context, stack kargo.Stack) bool {
 	var names []string

@@ -28,6 +28,9 @@ type Leadership struct {
 	// ID identifies the controller; it stays the same over restarts. Name is its name for
 	// people.
 	ID, Name string
+	// Service returns the service of the Swarm that the controller runs in, or "". It is
+	// nil if the controller runs in no container.
+	Service func(context.Context) (string, error)
 }
 
 // leaseTime is how long a call about the lease may take.
@@ -54,6 +57,8 @@ type keeper struct {
 	nudges   []string // for the leader, not written yet
 	answered uint64   // nudges of standbys that a round was run for
 	shared   string   // what the next leader must know
+	service  string   // that this controller runs in
+	placed   bool     // whether service is known
 }
 
 func newKeeper(parts Parts) *keeper {
@@ -113,7 +118,7 @@ func (k *keeper) wakeUp() {
 // share has the lease say what the next leader must know.
 func (k *keeper) share(handOver kargo.HandOver) {
 	text := ""
-	if len(handOver.Stops) > 0 || handOver.Suspended != nil {
+	if len(handOver.Stops) > 0 || handOver.Suspended != nil || len(handOver.Rollouts) > 0 {
 		data, err := json.Marshal(handOver)
 		if err != nil {
 			k.parts.Log.Error("cannot share what people stopped", "error", err)
@@ -134,6 +139,7 @@ func (k *keeper) share(handOver kargo.HandOver) {
 func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTime)
 	defer cancel()
+	k.findService(ctx)
 	l, instance := k.parts.Leadership, k.parts.Behavior.Instance
 	seen, err := l.Leases.Lease(ctx, instance)
 	if err != nil {
@@ -143,6 +149,9 @@ func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
 	k.candidate.Observe(seen, k.now())
 	foreign := k.candidate.Foreign()
 	write, due := k.candidate.Next(k.now())
+	if due {
+		write.Service = k.service
+	}
 	if due && k.role == lease.Leader {
 		write.Shared = k.shared
 	}
@@ -170,6 +179,21 @@ func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
 	k.settle(foreign)
 	k.passOn(seen, nudge)
 	return nil
+}
+
+// findService asks, until it knows, which service this controller runs in.
+func (k *keeper) findService(ctx context.Context) {
+	if k.placed || k.parts.Leadership.Service == nil {
+		return
+	}
+	service, err := k.parts.Leadership.Service(ctx)
+	if err != nil {
+		k.parts.Log.Debug("cannot look for the service of this controller", "error", err)
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.service, k.placed = service, true
 }
 
 // settle notes the role that the lease gives. foreign says that another controller led
@@ -288,6 +312,7 @@ func (k *keeper) left() time.Duration {
 func (k *keeper) release(ctx context.Context) {
 	k.mu.Lock()
 	write, held := k.candidate.Release()
+	write.Shared = k.shared
 	k.mu.Unlock()
 	if k.alone() || !held {
 		return

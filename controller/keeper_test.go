@@ -47,22 +47,39 @@ func (l *link) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Chang
 type replica struct {
 	m       *matrix
 	link    *link
+	source  *repository
 	records *records
 	loop    *controller.Loop
 	stop    func()
+	service func(context.Context) (string, error) // as in Leadership
+	name    string
 }
 
 // replica starts another controller, with a data directory of its own.
-func (m *matrix) replica(name string) *replica {
-	r := &replica{
-		m: m, link: &link{Client: swarm.New(m.engine.Client())},
+func (m *matrix) replica(name string) *replica { return m.replicaIn(name, nil) }
+
+// replicaIn is a replica that says in which service it runs.
+func (m *matrix) replicaIn(name string, service func(context.Context) (string, error)) *replica {
+	return m.again(&replica{
+		m: m, link: &link{Client: swarm.New(m.engine.Client())}, name: name, service: service,
+		source:  &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head},
 		records: &records{attempts: map[string]int{}},
-	}
+	})
+}
+
+// again starts a replica that has ended, over what it remembers.
+func (m *matrix) again(r *replica) *replica {
 	parts := m.parts
-	parts.Source = compile.Layers{User: &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head}}
+	parts.Memory = r.records.memory
+	for _, d := range r.records.deployments {
+		if d.Finished.IsZero() && !d.Kind.IsNote() {
+			parts.Unfinished = &d
+		}
+	}
+	parts.Source = compile.Layers{User: r.source}
 	parts.Swarm, parts.Watcher, parts.Store = r.link, r.link, r.records
 	parts.Effects.Write = nil
-	parts.Leadership = controller.Leadership{Leases: r.link, ID: "id of " + name, Name: name}
+	parts.Leadership = controller.Leadership{Leases: r.link, ID: "id of " + r.name, Name: r.name, Service: r.service}
 	r.loop = controller.New(parts)
 	ctx, stop := context.WithCancel(m.t.Context())
 	ended := make(chan error, 1)

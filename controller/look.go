@@ -141,6 +141,14 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 	}
 	r.readGood()
 	r.readKept()
+	options := r.planOptions()
+	return measured(r.parts, "plan", func() (kargo.Plan, error) {
+		return plan.Make(r.view.stacks, r.sight.cluster, options), nil
+	})
+}
+
+// planOptions returns the options of a plan with what is remembered now.
+func (r *Reconciler) planOptions() plan.Options {
 	var order []string
 	if !r.selection.isAll() {
 		order = r.view.workspace.StackNames()
@@ -150,7 +158,7 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 	if r.view.whole != nil {
 		whole = *r.view.whole
 	}
-	options := plan.Options{
+	return plan.Options{
 		Refuses:     r.parts.Compiler.Refuses(behavior.Instance, whole, r.sight.cluster),
 		Instance:    behavior.Instance,
 		Revision:    r.view.revision(),
@@ -163,9 +171,6 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		Mask:        r.view.mask(r.parts),
 		Memory:      r.memory,
 	}
-	return measured(r.parts, "plan", func() (kargo.Plan, error) {
-		return plan.Make(r.view.stacks, r.sight.cluster, options), nil
-	})
 }
 
 // standIns returns what should run now.

@@ -223,7 +223,7 @@ func (l *Loop) handOver(ask bool) (known bool) {
 	if !l.keeper.leads() {
 		return false
 	}
-	l.keeper.share(kargo.HandOver{Stops: l.reconciler.memory.Stops, Suspended: l.reconciler.memory.Suspended})
+	l.keeper.share(l.reconciler.leave())
 	following, known := l.reconciler.following(ask)
 	if known {
 		l.follower.hand(following)

@@ -220,10 +220,7 @@ func (r *Reconciler) forget(left kargo.HandOver) {
 			r.parts.Log.Warn("a deployment was not closed", "number", open.Number, "error", err)
 		}
 	}
-	r.memory = plan.Memory{Memory: kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}, Stops: left.Stops, Suspended: left.Suspended}, Session: plan.NewSession()}
-	if r.memory.Stops == nil {
-		r.memory.Stops = map[string]kargo.Stop{}
-	}
+	r.memory = plan.Memory{Memory: takenOver(left, time.Now()), Session: plan.NewSession()}
 	r.view, r.record, r.sight, r.shown = nil, record{}, sight{parts: r.parts}, shown{}
 	r.source.head, r.source.problems, r.source.unsound = kargo.Revision{}, nil, false
 	r.pace.settled()

@@ -276,19 +276,3 @@ func (r rollouts) keepGood(stack kargo.Stack, index plan.Index) error {
 	r.memory.Rollouts[stack.Name] = rollout
 	return nil
 }
-
-// recovered lifts the quarantine of renderings that are in force all the same
-// and have come up after all.
-func (r rollouts) recovered(in plan.StandIns) {
-	index := plan.NewIndex(*r.cluster)
-	for _, stack := range in.Stacks {
-		rollout := r.memory.Rollouts[stack.Name]
-		if _, stoodIn := in.Holds[stack.Name]; rollout.Failed == nil || stoodIn {
-			continue
-		}
-		if health, _ := plan.StackHealth(stack, index); health == kargo.HealthHealthy {
-			rollout.Failed, rollout.Since = nil, time.Now()
-			r.memory.Rollouts[stack.Name] = rollout
-		}
-	}
-}

@@ -51,6 +51,9 @@ func (m maker) heldRemovals() map[string]string {
 		}
 	}
 	maps.Copy(held, m.unapprovedRemovals())
+	if stack, reason := m.ownRemoval(); reason != "" {
+		held[stack] = reason
+	}
 	maps.Copy(held, m.renamedAway)
 	return held
 }

@@ -145,6 +145,7 @@ func (m maker) make() kargo.Plan {
 	plan.Changes, waiting = m.inTurn(plan.Changes)
 	plan.Changes, refused = m.permitted(plan.Changes)
 	plan.Changes, stopped = m.stopped(plan.Changes)
+	plan.Changes = m.ownLast(plan.Changes)
 	plan.Held = slices.Concat(plan.Held, waiting, refused, stopped)
 	return plan
 }

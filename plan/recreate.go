@@ -85,6 +85,12 @@ func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 		}
 		for _, service := range stack.Services {
 			live, exists := m.index.Service(service.Name)
+			if exists && m.isOwn(live.Name) && slices.Contains(networkNames(live.Spec), network.Name) {
+				return decisions{toHold(kargo.Hold{
+					Kind: kargo.KindNetwork, Stack: stack.Name, Name: network.Name, Until: kargo.UntilRevision,
+					Reason: "would be recreated, and the controller's own service " + live.Name + " uses it; give the network another name",
+				})}
+			}
 			if exists && slices.Contains(networkNames(live.Spec), network.Name) {
 				all = append(all, toChange(kargo.RemoveService(stack.Name, live, "recreated because its network "+network.Name+" is recreated")))
 			}

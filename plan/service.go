@@ -173,7 +173,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 	}
 	c.digest = SpecDigest(c.wanted)
 	for _, rule := range []func(comparison) (decision, bool){
-		m.otherMode, m.otherVolume, m.sentBefore, m.drifted,
+		m.harmsOwn, m.otherMode, m.otherVolume, m.sentBefore, m.drifted,
 	} {
 		if d, decided := rule(c); decided {
 			return d

@@ -149,6 +149,16 @@ var clientContracts = []contract{
 		same(t, "previous config", text(t, live.Previous.TaskTemplate.ContainerSpec.Configs[0].ConfigID), `""`)
 		same(t, "update", string(live.Update.State), "completed")
 	}},
+	{"a container knows the service that it is a task of", func(t *testing.T, b *bed) {
+		b.apply(t, serviceChange(b.spec("one")))
+		b.running(t, "one", 1)
+		task := b.tasks(t, b.name("one"))[0]
+		for container, want := range map[string]string{task.Status.ContainerStatus.ContainerID: b.name("one"), "0123": ""} {
+			if got, err := b.client.ServiceOf(t.Context(), container); got != want || err != nil {
+				t.Errorf("container %s is of service %q, want %q (%v)", container, got, want, err)
+			}
+		}
+	}},
 	{"a task is outdated until it is replaced", func(t *testing.T, b *bed) {
 		spec := b.spec("one")
 		b.apply(t, serviceChange(spec))

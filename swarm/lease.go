@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -40,7 +41,7 @@ func (c *Client) Lease(ctx context.Context, instance string) (kargo.Lease, error
 		Version: config.Version.Index, Holder: labels[labelHolder], Name: labels[labelName],
 		Epoch: number(labelEpoch), Renewal: number(labelRenewal), Released: labels[labelReleased] == "true",
 		Nudge: number(labelNudge), Trigger: labels[labelTrigger],
-		Shared: labels[labelShared],
+		Shared: labels[labelShared], Service: labels[kargo.LabelLeaseService],
 	}, nil
 }
 
@@ -52,7 +53,7 @@ func (c *Client) WriteLease(ctx context.Context, instance string, lease kargo.Le
 		labelEpoch: strconv.FormatUint(lease.Epoch, 10), labelRenewal: strconv.FormatUint(lease.Renewal, 10),
 		labelReleased: strconv.FormatBool(lease.Released),
 		labelNudge:    strconv.FormatUint(lease.Nudge, 10), labelTrigger: lease.Trigger,
-		labelShared: lease.Shared,
+		labelShared: lease.Shared, kargo.LabelLeaseService: lease.Service,
 	}
 	spec := swarm.ConfigSpec{Annotations: swarm.Annotations{Name: configOf("lease", instance), Labels: labels}}
 	if lease.Version == 0 {
@@ -78,6 +79,25 @@ func (c *Client) WriteLease(ctx context.Context, instance string, lease kargo.Le
 		err = kargo.Errorf(kargo.Conflict, "another controller wrote the lease of the instance")
 	}
 	return written, err
+}
+
+// ServiceOf returns the name of the service whose task a container of this id is, or
+// "". It makes one call, and one more if there is such a task.
+func (c *Client) ServiceOf(ctx context.Context, container string) (string, error) {
+	tasks, err := c.listTasks(ctx, filters.NewArgs(filters.Arg("desired-state", "running")))
+	if err != nil {
+		return "", err
+	}
+	for _, task := range tasks {
+		if task.Container != container {
+			continue
+		}
+		if _, err := c.listServices(ctx); err != nil { // for their names
+			return "", err
+		}
+		return c.names.name(serviceNames, task.Service), nil
+	}
+	return "", nil
 }
 
 // leaseConfig returns the config of the lease; without an id if there is none.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
 	"kargo"
@@ -34,5 +36,26 @@ func (s *serveFlags) leadership(client *swarm.Client) (controller.Leadership, er
 	if err != nil {
 		name = "controller " + id[:min(len(id), 8)]
 	}
-	return controller.Leadership{Leases: client, ID: id, Name: kargo.PrintableLine(name)}, nil
+	leadership := controller.Leadership{Leases: client, ID: id, Name: kargo.PrintableLine(name)}
+	if container := ownContainer("/proc/self/mountinfo"); container != "" {
+		leadership.Service = func(ctx context.Context) (string, error) { return client.ServiceOf(ctx, container) }
+	}
+	return leadership, nil
+}
+
+// dockersFiles finds the id of a container in the paths of the files that Docker mounts
+// into it, such as /etc/hostname.
+var dockersFiles = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
+
+// ownContainer returns the id of the container that this process runs in, by its list
+// of mounts; "" if it runs in none of Docker's.
+func ownContainer(mounts string) string {
+	data, err := os.ReadFile(mounts)
+	if err != nil {
+		return "" // not Linux
+	}
+	if found := dockersFiles.FindSubmatch(data); found != nil {
+		return string(found[1])
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package swarmtest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"slices"
@@ -183,6 +184,9 @@ func (e *Engine) become(t *task, state swarm.TaskState, message, err string, exi
 	e.touch(&t.Meta)
 	t.Status.State, t.Status.Message, t.Status.Err, t.Status.Timestamp = state, message, err, e.now()
 	t.Status.ContainerStatus = &swarm.ContainerStatus{ExitCode: exitCode}
+	if state == swarm.TaskStateStarting || state == swarm.TaskStateRunning {
+		t.Status.ContainerStatus.ContainerID = fmt.Sprintf("%x", sha256.Sum256([]byte(t.ID)))
+	}
 }
 
 // advance takes one step in the life of a task: new, preparing, starting, running,
