@@ -1,5 +1,6 @@
-// Package draft is the verb that makes the files of a workspace from compose files
-// that lie elsewhere: [FromFiles].
+// Package draft is the verb that makes the files of a workspace from what a person has
+// already: compose files that lie elsewhere ([FromFiles]), or stacks that run
+// ([FromStacks]).
 //
 // It returns a [Draft]: stacks in directories of their own, and what could not be
 // taken along. The package is pure: it reads the fs.FS and the values it is given,

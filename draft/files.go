@@ -134,22 +134,22 @@ type taking struct {
 // references takes the files along that a compose file names.
 func (t taking) references(content map[string]any) {
 	for _, section := range []string{"configs", "secrets"} {
-		for _, name := range slices.Sorted(maps.Keys(mapping(content[section]))) {
-			t.refer(mapping(mapping(content[section])[name])["file"], section+"."+name)
+		for _, name := range slices.Sorted(maps.Keys(mappingOf(content[section]))) {
+			t.refer(mappingOf(mappingOf(content[section])[name])["file"], section+"."+name)
 		}
 	}
-	services := mapping(content["services"])
+	services := mappingOf(content["services"])
 	for _, name := range slices.Sorted(maps.Keys(services)) {
-		service := mapping(services[name])
+		service := mappingOf(services[name])
 		for _, file := range listOf(service["env_file"]) {
-			if long := mapping(file); long != nil {
+			if long := mappingOf(file); long != nil {
 				file = long["path"]
 			}
 			t.refer(file, "services."+name+".env_file")
 		}
 		for _, volume := range listOf(service["volumes"]) {
 			source := volume
-			if long := mapping(volume); long != nil {
+			if long := mappingOf(volume); long != nil {
 				source = long["source"]
 			} else if text, ok := volume.(string); ok {
 				source, _, _ = strings.Cut(text, ":")
@@ -261,7 +261,7 @@ func (t taking) target(file string) string {
 	return path.Join(place, t.name, below, file)
 }
 
-func mapping(value any) map[string]any {
+func mappingOf(value any) map[string]any {
 	m, _ := value.(map[string]any)
 	return m
 }

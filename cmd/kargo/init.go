@@ -18,10 +18,10 @@ import (
 
 func initCommand(env map[string]string) *cobra.Command {
 	s := &catalogueFlags{}
-	var services []string
+	var services, running []string
 	from := ""
 	cmd := &cobra.Command{
-		Use: "init [DIR]", Short: "Write a workspace for chosen services, or from compose files", GroupID: "workspace",
+		Use: "init [DIR]", Short: "Write a workspace for chosen services, from compose files, or of what runs", GroupID: "workspace",
 		Long: `Init writes a first workspace: an .env with the chosen services in stacks and with
 every variable that they read, a README and a .gitignore. Variables without a
 default are empty, and "kargo check" refuses the workspace until they are set.
@@ -32,8 +32,14 @@ With --from, init makes a workspace of a compose file, or of a folder of them: e
 becomes a stack in a directory of its own, stacks/NAME, with the files that it refers
 to. Init prints what it could not copy, and the problems of the result.
 
+With --running, init makes a workspace of stacks that run on the Swarm, whoever
+deployed them: "docker stack deploy", another tool, or a person. The files ask for the
+same as what runs, so that "kargo adopt" replaces no task. Swarm shows the content of
+configs, but not that of secrets: the files refer to secrets as external. Passwords in
+variables are written as they are: encrypt them before you commit them.
+
 It overwrites nothing: if one of the files exists already, it writes nothing at all.`,
-		Example: "  kargo init ./workspace --services redis,mongodb,mongo-express\n  kargo init ./workspace --from ../old/docker-compose.yml",
+		Example: "  kargo init ./workspace --services redis,mongodb,mongo-express\n  kargo init ./workspace --from ../old/docker-compose.yml\n  kargo init ./workspace --running shop,blog",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("kargo init takes one directory, got %q", args)
@@ -42,11 +48,13 @@ It overwrites nothing: if one of the files exists already, it writes nothing at 
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			if from != "" {
-				if len(services) > 0 {
-					return usagef("--services and --from exclude each other")
-				}
+			switch {
+			case from != "" && len(services)+len(running) > 0, len(services) > 0 && len(running) > 0:
+				return usagef("--services, --from and --running exclude each other")
+			case from != "":
 				return initFrom(cmd, env, dir, from)
+			case len(running) > 0:
+				return initRunning(cmd, env, dir, running)
 			}
 			listed, err := s.catalogue(cmd, env)
 			if err != nil {
@@ -60,6 +68,7 @@ It overwrites nothing: if one of the files exists already, it writes nothing at 
 	}
 	cmd.Flags().StringSliceVar(&services, "services", nil, "`names` of services of the catalogue, separated by commas")
 	cmd.Flags().StringVar(&from, "from", "", "`path` of a compose file, or of a folder of compose files, to make the workspace of")
+	cmd.Flags().StringSliceVar(&running, "running", nil, "`names` of stacks on the Swarm to make the workspace of, separated by commas")
 	s.flags(cmd.Flags())
 	return cmd
 }

@@ -11,8 +11,7 @@ import (
 	"kargo/draft"
 )
 
-// initFrom makes a workspace of a compose file or of a folder of them, and prints
-// what could not be copied and what is wrong with the result.
+// initFrom makes a workspace of a compose file or of a folder of them.
 func initFrom(cmd *cobra.Command, env map[string]string, dir, from string) error {
 	made, err := draftFrom(from)
 	if err != nil {
@@ -22,6 +21,47 @@ func initFrom(cmd *cobra.Command, env map[string]string, dir, from string) error
 		return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("%s has no compose file", from),
 			Hint: "a compose file has services:, and is called compose.yml, docker-compose.yml, docker-stack.yml or stack.yml where it is not directly in the folder"}
 	}
+	if err := writeDraft(cmd, env, dir, made); err != nil {
+		return err
+	}
+	for _, stack := range made.Stacks {
+		fmt.Fprintf(cmd.OutOrStdout(), "if %s runs already under this name: write %s=true into %s to take it over\n",
+			stack, kargo.SuffixAdopt.Of(stack), filepath.Join(dir, kargo.FileEnv))
+	}
+	return nil
+}
+
+// initRunning makes a workspace of stacks that run.
+func initRunning(cmd *cobra.Command, env map[string]string, dir string, names []string) error {
+	client, err := (&registryFlags{}).docker(env)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var stacks []kargo.Stack
+	for _, name := range names {
+		stack, err := client.RunningStack(cmd.Context(), name)
+		if err != nil {
+			return err
+		}
+		stacks = append(stacks, stack)
+	}
+	made, err := draft.FromStacks(stacks)
+	if err != nil {
+		return err
+	}
+	if err := writeDraft(cmd, env, dir, made); err != nil {
+		return err
+	}
+	for _, stack := range made.Stacks {
+		fmt.Fprintf(cmd.OutOrStdout(), "to take %s over: write %s=true into %s, or `kargo adopt %s` once a controller reads the workspace\n",
+			stack, kargo.SuffixAdopt.Of(stack), filepath.Join(dir, kargo.FileEnv), stack)
+	}
+	return nil
+}
+
+// writeDraft writes a draft, and prints what it lacks and what is wrong with it.
+func writeDraft(cmd *cobra.Command, env map[string]string, dir string, made draft.Draft) error {
 	made.Files[".gitignore"] = draft.File{Data: []byte(gitIgnore)}
 	if err := writeFiles(cmd, dir, made.Files); err != nil {
 		return err
@@ -45,10 +85,6 @@ func initFrom(cmd *cobra.Command, env map[string]string, dir, from string) error
 	}
 	printProblems(out, desired.Problems)
 	fmt.Fprintf(out, "then: kargo plan --workspace %s\n", dir)
-	for _, stack := range made.Stacks {
-		fmt.Fprintf(out, "if %s runs already under this name: write %s=true into %s to take it over\n",
-			stack, kargo.SuffixAdopt.Of(stack), filepath.Join(dir, kargo.FileEnv))
-	}
 	return nil
 }
 

@@ -109,6 +109,79 @@ secrets: {password: {file: ./password.txt}}
 	}
 }
 
+// A workspace that `kargo init --running` makes of a stack asks for what runs: taking
+// the stack over replaces no task, whatever the stack has.
+func TestAdoptingAWorkspaceMadeOfWhatRuns(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	stack := s.prefix + "-shop"
+	source := filepath.Join(t.TempDir(), "compose.yml")
+	writeFile(t, filepath.Join(filepath.Dir(source), "page.txt"), "costs 5$\n")
+	writeFile(t, filepath.Join(filepath.Dir(source), "password.txt"), "geheim\n")
+	writeFile(t, source, `
+version: "3.8"
+services:
+  web:
+    image: kargo/testserver:1
+    environment: {PRICE: "5$$", EMPTY: "", "ON": "on"}
+    hostname: "{{.Service.Name}}"
+    labels: {inside: "yes"}
+    networks: {own: {aliases: [www]}}
+    volumes: ["data:/data", "/etc/hosts:/hosts:ro", {type: tmpfs, target: /run/x, tmpfs: {size: 1000000}}]
+    configs: [page, {source: page, target: /etc/page, mode: 0440}]
+    secrets: [password]
+    extra_hosts: ["db:10.0.0.1"]
+    dns: [10.0.0.2]
+    cap_add: [NET_ADMIN]
+    ulimits: {nofile: {soft: 100, hard: 200}}
+    stop_grace_period: 2s
+    logging: {driver: json-file, options: {max-size: 1m}}
+    deploy:
+      replicas: 2
+      endpoint_mode: dnsrr
+      labels: {"route": "Host(`+"`a`"+`)"}
+      resources: {limits: {memory: 64M, cpus: "0.5"}}
+      restart_policy: {condition: on-failure, delay: 1s, max_attempts: 3, window: 10s}
+      update_config: {parallelism: 2, delay: 1s, monitor: 500ms, order: start-first}
+  plain: {image: "kargo/testserver:1", deploy: {endpoint_mode: dnsrr, update_config: {monitor: 500ms}}}
+networks: {own: {attachable: true, labels: {team: a}}}
+volumes: {data: {labels: {keep: "yes"}}}
+configs: {page: {file: ./page.txt}}
+secrets: {password: {file: ./password.txt}}
+`)
+	s.onEngine("stack", "deploy", "--resolve-image", "never", "--compose-file", source, stack)
+	t.Cleanup(func() { s.onEngine("stack", "rm", stack) })
+	plain := s.containerOf(stack + "_plain")
+	tasks := func() string {
+		return s.onEngine("service", "ps", "--format", "{{.ID}} {{.DesiredState}}", stack+"_web")
+	}
+	before := tasks()
+
+	made := filepath.Join(t.TempDir(), "made")
+	got := run(t, t.TempDir(), []string{"DOCKER_HOST=" + testBed(t, "KARGO_TEST_DOCKER")}, "init", made, "--running", stack)
+	if got.code != 0 || !strings.Contains(got.stdout, "secret "+stack+"_password: Swarm does not show its content") {
+		t.Fatalf("kargo init: %s", got)
+	}
+	w := s.workspace().file(".env", kargo.SuffixAdopt.Of(stack)+"=true\n"+kargo.SuffixStable.Of(stack)+"=0s\n")
+	for _, name := range []string{"compose.yml", "configs/page"} {
+		data, err := os.ReadFile(filepath.Join(made, "stacks", stack, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = w.file("stacks/"+stack+"/"+name, string(data))
+	}
+	commit := s.repo.commit(w)
+	s.start()
+	s.awaitDeployment(commit)
+	s.awaitStatus("the stack is Kargo's", func(k kargo.Status) bool { return k.Stacks[0].InSync && k.Stacks[0].Health == kargo.HealthHealthy })
+	if after := tasks(); after != before {
+		t.Errorf("tasks of web are\n%s\nand were\n%s", after, before)
+	}
+	if after := s.containerOf(stack + "_plain"); after != plain {
+		t.Errorf("container %s took the place of %s", after, plain)
+	}
+}
+
 // containerOf is the running container of a service with one task.
 func (s *scene) containerOf(service string) (container string) {
 	s.t.Helper()
