@@ -92,6 +92,44 @@ var objectContracts = []contract{
 			t.Errorf("read: %+v, %v", read, err)
 		}
 	}},
+	{"a stack that runs is read with what it uses", func(t *testing.T, b *bed) {
+		stack := b.name("shop")
+		own := map[string]string{kargo.LabelNamespace: stack}
+		made, err := b.api.NetworkCreate(t.Context(), stack+"_own", network.CreateOptions{Driver: "overlay", Internal: true, Labels: own, Options: map[string]string{"x": "y"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		outside := b.createNetwork(t, "outside")
+		page, err := b.api.ConfigCreate(t.Context(), dockerswarm.ConfigSpec{Annotations: dockerswarm.Annotations{Name: stack + "_page", Labels: own}, Data: []byte("content")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret := b.createSecret(t, "given", "geheim")
+		spec := b.spec("shop_web")
+		spec.Labels = own
+		file := dockerswarm.ConfigReferenceFileTarget{Name: "/page", UID: "0", GID: "0", Mode: 0o444}
+		secretFile := dockerswarm.SecretReferenceFileTarget(file)
+		spec.TaskTemplate.ContainerSpec.Configs = []*dockerswarm.ConfigReference{{File: &file, ConfigID: page.ID, ConfigName: stack + "_page"}}
+		spec.TaskTemplate.ContainerSpec.Secrets = []*dockerswarm.SecretReference{{File: &secretFile, SecretID: secret, SecretName: b.name("given")}}
+		spec.TaskTemplate.Networks = []dockerswarm.NetworkAttachmentConfig{{Target: made.ID}, {Target: outside}}
+		b.create(t, spec)
+		b.create(t, b.spec("other"))
+
+		read, err := b.client.RunningStack(t.Context(), stack)
+		if err != nil || len(read.Services) != 1 || len(read.Networks) != 2 || len(read.Configs) != 2 {
+			t.Fatalf("%+v, %v", read, err)
+		}
+		same(t, "service", read.Services[0].Name+" "+read.Services[0].Spec.TaskTemplate.Networks[0].Target, stack+"_web "+stack+"_own")
+		for _, found := range read.Networks {
+			same(t, "network "+found.Name, fmt.Sprint(found.External, found.Internal, found.Options), map[bool]string{true: "false true map[x:y]", false: "true false map[]"}[found.Name == stack+"_own"])
+		}
+		for _, found := range read.Configs {
+			same(t, found.Name, fmt.Sprintf("%t %t %q", found.External, found.Secret, found.Data), map[bool]string{true: `true true ""`, false: `false false "content"`}[found.Secret])
+		}
+		if _, err := b.client.RunningStack(t.Context(), b.name("shp")); kargo.FaultOf(err) != kargo.Invalid || kargo.HintOf(err) == "" {
+			t.Errorf("a stack that does not run: %v", err)
+		}
+	}},
 	{"configs and secrets have limits", func(t *testing.T, b *bed) {
 		const badName = daemonInvalid + "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]"
 		const badConfig = daemonInvalid + "config data must be larger than 0 and less than 1024000 bytes"
