@@ -1,6 +1,9 @@
 package kargo
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"time"
 
 	"github.com/docker/docker/api/types/swarm"
@@ -88,16 +91,26 @@ type LiveNetwork struct {
 	Created time.Time
 }
 
-// LiveConfig is a Swarm config or secret that exists. Its content is not kept,
-// because its name ends in a digest of it.
+// LiveConfig is a Swarm config or secret that exists. Its content is not kept.
 type LiveConfig struct {
 	ID, Name string
-	// Digest of a config's content (SHA-256, hex), for configs whose name has
-	// none. Swarm does not show the content of secrets.
+	// Digest is the ContentDigest of a config. It has no key, so it must not show.
+	// Swarm does not show the content of secrets.
 	Digest  string
 	Secret  bool
 	Version uint64
 	Labels  map[string]string
+}
+
+// ContentDigest returns a digest of what is fixed when a config is created: its
+// template driver, if any, and its content. It has no key, so it must not show.
+func ContentDigest(driver string, data []byte) string {
+	hash := sha256.New()
+	if driver != "" {
+		_, _ = io.WriteString(hash, driver+"\x00") // a hash never fails
+	}
+	_, _ = hash.Write(data)
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // Kind returns KindConfig or KindSecret.

@@ -53,8 +53,8 @@ func ExampleProblem() {
 // names of their variables, and the same values wherever else they occur. What
 // is shown instead is a keyed digest, so that a change of the value can be seen.
 func ExampleMask() {
-	mask := kargo.NewMask(nil, kargo.Environment{"REDIS_PASSWORD": "correct horse battery"})
+	mask := kargo.NewMask([]byte("key"), kargo.Environment{"REDIS_PASSWORD": "correct horse battery"})
 	fmt.Println(mask.Text("cannot log in with correct horse battery"))
 	// Output:
-	// cannot log in with ***2943d301
+	// cannot log in with ***a3a5eb3f
 }

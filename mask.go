@@ -2,9 +2,6 @@ package kargo
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"path"
 	"regexp"
@@ -68,20 +65,19 @@ var plainWords = []string{"true", "false", "none", "null", "basic", "auto", "ena
 
 // Mask replaces secret values by digests. A reader sees that a value changed,
 // but not the value. The digest is keyed, so nobody can guess a value from it.
-// The same value has the same digest while the key is the same. The zero Mask
-// hides by name only, with an empty key. Passwords in addresses are always
+// The same value has the same digest while the key is the same. Without a key there
+// is no digest. The zero Mask hides by name only. Passwords in addresses are always
 // hidden.
 type Mask struct {
 	key      []byte
 	patterns []string
 	names    map[string]bool // secret whatever the patterns say
 	values   []string        // longest first, so that no part of one is left over
-	blank    bool            // no digests
 }
 
 // NewMask hides the values of env whose names match one of the patterns
 // (DefaultSecretNames if there are none), and those values wherever else they
-// occur.
+// occur. The key is that of the digests; nil if there is none.
 func NewMask(key []byte, env Environment, patterns ...string) Mask {
 	return Mask{key: key, patterns: patterns}.With(env)
 }
@@ -127,13 +123,6 @@ func (m Mask) withValues(values []string) Mask {
 		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 	})
 	m.values = slices.Compact(m.values)
-	return m
-}
-
-// Blanked returns a Mask that hides the same without digests. It is for use
-// without a key: from a digest without a key, a value could be guessed.
-func (m Mask) Blanked() Mask {
-	m.blank = true
 	return m
 }
 
@@ -224,10 +213,8 @@ const hidden = "***"
 
 // Digest returns the replacement of a value that is secret as a whole.
 func (m Mask) Digest(value string) string {
-	if m.blank {
+	if len(m.key) == 0 {
 		return hidden
 	}
-	mac := hmac.New(sha256.New, m.key)
-	mac.Write([]byte(value))
-	return hidden + hex.EncodeToString(mac.Sum(nil))[:8]
+	return hidden + KeyedDigest(m.key, value)[:8]
 }

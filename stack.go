@@ -2,9 +2,6 @@ package kargo
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 
 	"github.com/docker/docker/api/types/network"
@@ -39,8 +36,7 @@ type Stack struct {
 	// approves it; "" where it may. It is no part of the rendering: a good one
 	// that stands in needs no approval.
 	NeedsApproval string `json:"-"`
-	// Key is that of the digest, which shows: without one, everybody who knows
-	// the rest of a spec could try out passwords on it.
+	// Key is that of the digest, which shows: Keys.Specs.
 	Key []byte `json:"-"`
 }
 
@@ -76,9 +72,7 @@ func (s Stack) Digest() string {
 	if err != nil {
 		panic("kargo: encode stack " + s.Name + ": " + err.Error())
 	}
-	mac := hmac.New(sha256.New, s.Key)
-	mac.Write(data)
-	return hex.EncodeToString(mac.Sum(nil))
+	return KeyedDigest(s.Key, string(data))
 }
 
 // Service is one Swarm service as it should be: Docker's own spec, with names
@@ -93,6 +87,10 @@ type Service struct {
 	// Pinned is the image with its digest, where it is known what ran well: a
 	// rollback runs that and nothing newer under the same tag.
 	Pinned string `json:",omitempty"`
+	// Files is a digest, without a key, of the files of the merged configuration
+	// that the service binds; "" if there are none. It must not show: LabelFiles has
+	// the keyed form.
+	Files string `json:"-"`
 	// Granted are the privileges that the operator's policy (package permit)
 	// lets pass because the catalogue asks for them, in its words. They are no
 	// part of the rendering.
@@ -134,9 +132,12 @@ type Network struct {
 
 // Config is a file handed to containers by Swarm: a Swarm config, or a Swarm
 // secret where Secret is set. Its content can never change under one name, so
-// the name ends in a digest of the content (swarm-facts B1).
+// the name ends in a keyed digest of the content.
 type Config struct {
-	Name   string
+	Name string
+	// Whole is the name without its digest, if it was too long and Name begins with
+	// only a part of it.
+	Whole  string `json:"-"`
 	Data   []byte
 	Secret bool
 	// External ones are the operator's: they must exist under this name.

@@ -44,12 +44,9 @@ type Compiler struct {
 	Secrets func(context.Context, kargo.Files) kargo.Files
 	// Named are the stacks that a person named; none means all.
 	Named []string
-	// Key returns the key of the instance, on which names of Swarm secrets
-	// depend. It is nil if there is no Swarm. It is called only if there are
-	// secrets.
-	Key func(context.Context) ([]byte, error)
-	// DigestKey is the key of the digests of stacks, which show.
-	DigestKey []byte
+	// Keys returns the keys of the digests that show. It is nil if there is no
+	// Swarm; then the stacks show zeros in the place of digests.
+	Keys func(context.Context) (kargo.Keys, error)
 	// Hooks runs the before hooks of the workspace, where they are allowed.
 	Hooks func(context.Context, kargo.Workspace, ...string) (kargo.Workspace, kargo.Problems, error)
 	// Shell evaluates environment files that run programs; nil where they may
@@ -71,6 +68,8 @@ func (c Compiler) RenderedAnew() int { return c.renderings.Anew() }
 type Desired struct {
 	Workspace kargo.Workspace
 	Stacks    []kargo.Stack
+	// Keys are those of the digests; zero if there are none.
+	Keys kargo.Keys
 	// Labels are those that nodes should have.
 	Labels []kargo.NodeLabels
 	// Provenance says where the stacks come from; nil where there are none.
@@ -109,31 +108,21 @@ func (d Desired) Rewrite(edits map[string][]byte, variable, value string) error 
 func (c Compiler) Compile(ctx context.Context, tree kargo.Tree, stacks ...string) (Desired, error) {
 	desired, err := c.read(ctx, tree, stacks...)
 	// A problem may quote what it is about.
-	mask := desired.Workspace.Mask(nil).Blanked()
+	mask := desired.Workspace.Mask(nil)
 	for i, problem := range desired.Problems {
 		desired.Problems[i].Message, desired.Problems[i].Hint = mask.Text(problem.Message), mask.Text(problem.Hint)
 	}
-	for i := range desired.Stacks {
-		desired.Stacks[i].Key = c.DigestKey
-	}
-	if err != nil || c.Key == nil {
+	if err != nil || c.Keys == nil || desired.Problems.Err() != nil {
 		return desired, err
 	}
-	return desired.Named(ctx, c.Key)
-}
-
-// Named returns the same result with the final names of its Swarm secrets. The
-// key is read only if there are secrets.
-func (d Desired) Named(ctx context.Context, key func(context.Context) ([]byte, error)) (Desired, error) {
-	if !render.HasSecrets(d.Stacks) {
-		return d, nil
+	if desired.Keys, err = c.Keys(ctx); err != nil {
+		return desired, fmt.Errorf("look at swarm: %w", err)
 	}
-	secret, err := key(ctx)
-	if err != nil {
-		return d, fmt.Errorf("name secrets: %w", err)
+	desired.Stacks = render.WithKey(desired.Stacks, desired.Keys.Objects)
+	for i := range desired.Stacks {
+		desired.Stacks[i].Key = desired.Keys.Specs
 	}
-	d.Stacks = render.NameSecrets(d.Stacks, secret)
-	return d, nil
+	return desired, nil
 }
 
 func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (Desired, error) {

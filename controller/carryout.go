@@ -55,7 +55,7 @@ func (r *Reconciler) carryOutOnce(ctx context.Context, trigger string, next karg
 	}
 	failed, err := r.apply(ctx, next)
 	if err != nil {
-		r.record.open.Err = r.view.mask(r.parts).Text(kargo.Explain(err))
+		r.record.open.Err = r.view.mask().Text(kargo.Explain(err))
 	}
 	if err == nil || kargo.FaultOf(err) == kargo.Invalid {
 		r.putInForce(next.Revision, r.record.open.Stacks)
@@ -80,7 +80,7 @@ func (r *Reconciler) finishRound(ctx context.Context, next kargo.Plan) error {
 	if open := r.record.open; open != nil {
 		open.Err = ""
 		if r.record.lasting != nil {
-			open.Err = r.view.mask(r.parts).Text(kargo.Explain(r.record.lasting))
+			open.Err = r.view.mask().Text(kargo.Explain(r.record.lasting))
 		}
 	}
 	r.markSeen(next)
@@ -126,7 +126,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 // noteFailed notes a change that failed. If Docker refuses what a rendering asks for,
 // the rendering has failed, and says so itself.
 func (r *Reconciler) noteFailed(change kargo.Change, err error) {
-	words := r.view.mask(r.parts).Text(kargo.Explain(err))
+	words := r.view.mask().Text(kargo.Explain(err))
 	r.parts.Log.Error("change failed", "change", change.String(), "error", words)
 	r.memory.NoteFailure(change, err)
 	if !r.rollouts().refused(change, err) {
@@ -253,7 +253,7 @@ func (r *Reconciler) runAfter(ctx context.Context, next kargo.Plan) {
 			r.record.open.Hooks = append(r.record.open.Hooks, r.maskedRuns(runs)...)
 		}
 		if err != nil {
-			r.parts.Log.Error("after hook failed", "stack", stack.Name, "error", r.view.mask(r.parts).Text(kargo.Explain(err)))
+			r.parts.Log.Error("after hook failed", "stack", stack.Name, "error", r.view.mask().Text(kargo.Explain(err)))
 			r.record.hookFailure = errors.Join(r.record.hookFailure, err)
 		}
 	}
@@ -261,7 +261,7 @@ func (r *Reconciler) runAfter(ctx context.Context, next kargo.Plan) {
 
 // maskedRuns returns runs of hooks as they may be shown and stored.
 func (r *Reconciler) maskedRuns(runs []kargo.HookRun) []kargo.HookRun {
-	mask := r.view.mask(r.parts)
+	mask := r.view.mask()
 	var shown []kargo.HookRun
 	for _, run := range runs {
 		if r.selection.has(run.Stack) {

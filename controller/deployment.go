@@ -263,7 +263,7 @@ func (r rollouts) degraded(in plan.StandIns, moved map[string]bool) error {
 		case failed != nil:
 			errs = append(errs, fmt.Errorf("stack %s failed: %s", stack.Name, failed.Reason))
 		case health == kargo.HealthDegraded:
-			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, r.view.mask(r.parts).Text(words)))
+			errs = append(errs, fmt.Errorf("stack %s is degraded: %s", stack.Name, r.view.mask().Text(words)))
 		}
 	}
 	return errors.Join(errs...)
@@ -274,7 +274,7 @@ func (r *Reconciler) failedHooks() error {
 	if r.record.hookFailure == nil {
 		return nil
 	}
-	return errors.New(r.view.mask(r.parts).Text(kargo.Explain(r.record.hookFailure)))
+	return errors.New(r.view.mask().Text(kargo.Explain(r.record.hookFailure)))
 }
 
 // finish closes the open deployment with its outcome. It stays open where it

@@ -43,7 +43,7 @@ func (r rollouts) refused(change kargo.Change, err error) bool {
 func (r rollouts) quarantine(stack kargo.Stack, reason string, cause kargo.Cause, words []string) {
 	rollout := r.memory.Rollouts[stack.Name]
 	rollout.Failed = &kargo.Failure{
-		Digest: rollout.Digest, Revision: rollout.Revision, Reason: r.view.mask(r.parts).Text(reason), Time: time.Now(), Cause: cause, Words: words,
+		Digest: rollout.Digest, Revision: rollout.Revision, Reason: r.view.mask().Text(reason), Time: time.Now(), Cause: cause, Words: words,
 	}
 	if cause == kargo.CauseImage || cause == kargo.CauseHost {
 		rollout.Failed.Again = rollout.Failed.Time.Add(untilTry(rollout.Tries))
@@ -191,7 +191,7 @@ func lastWords(stack kargo.Stack, task kargo.Task) string {
 // words returns the errors of the newest failed tasks, and the end of the log
 // of the last of them.
 func (r rollouts) words(ctx context.Context, stack kargo.Stack, tasks []kargo.Task) []string {
-	mask := r.view.mask(r.parts)
+	mask := r.view.mask()
 	var words []string
 	for _, task := range tasks[:min(len(tasks), 3)] {
 		words = append(words, mask.Text(fmt.Sprintf("%s on %s: %s: %s", task.Service, cmp.Or(task.Node, "no node"), task.State, lastWords(stack, task))))
@@ -211,7 +211,7 @@ func (r rollouts) logTail(ctx context.Context, task string) []string {
 	if err != nil {
 		r.parts.Log.Debug("cannot read the log of a failed task", "task", task, "error", err)
 	}
-	mask := r.view.mask(r.parts)
+	mask := r.view.mask()
 	for i, line := range lines {
 		lines[i] = "log: " + mask.Text(line)
 	}

@@ -436,6 +436,7 @@ func newWorld(t *testing.T) *world {
 			Hooks: func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 				return ws, nil, nil
 			},
+			Keys: keys,
 		},
 		Effects: controller.Effects{
 			Write: func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
@@ -444,6 +445,11 @@ func newWorld(t *testing.T) *world {
 		Log:      slog.New(slog.DiscardHandler),
 	}
 	return w
+}
+
+// keys returns the keys of the digests that show.
+func keys(context.Context) (kargo.Keys, error) {
+	return kargo.Keys{Objects: []byte("objects"), Texts: []byte("texts"), Specs: []byte("specs"), Directories: []byte("directories")}, nil
 }
 
 // logTo has the log written where a test can read it.

@@ -61,5 +61,5 @@ func (r rollouts) lastProbe(ctx context.Context, task kargo.Task) []string {
 		return nil
 	}
 	output := kargo.PrintableLine(strings.TrimSpace(probes[0].Output))
-	return []string{r.view.mask(r.parts).Text(fmt.Sprintf("health check: failed %d times in a row, the last time with exit code %d: %s", failures, probes[0].ExitCode, output))}
+	return []string{r.view.mask().Text(fmt.Sprintf("health check: failed %d times in a row, the last time with exit code %d: %s", failures, probes[0].ExitCode, output))}
 }

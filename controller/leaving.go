@@ -31,7 +31,7 @@ func (r *Reconciler) leavingStacks(remaining kargo.Plan) []kargo.StackStatus {
 		wanted[name] = true
 	}
 	byName := map[string]*kargo.StackStatus{}
-	index, mask := plan.NewIndex(r.sight.cluster), r.view.mask(r.parts)
+	index, mask := plan.NewIndex(r.sight.cluster), r.view.mask()
 	for _, live := range r.sight.cluster.Services {
 		name := live.Spec.Labels[kargo.LabelStack]
 		if live.Spec.Labels[kargo.LabelInstance] != r.parts.Behavior.Instance || name == "" || wanted[name] {

@@ -168,7 +168,8 @@ func (r *Reconciler) planOptions() plan.Options {
 		Governor:    behavior.Governor,
 		Labels:      r.view.labels,
 		Credentials: r.sight.credentials(),
-		Mask:        r.view.mask(r.parts),
+		Mask:        r.view.mask(),
+		Keys:        r.view.keys(),
 		Memory:      r.memory,
 	}
 }

@@ -196,8 +196,6 @@ type Behavior struct {
 	Verify time.Duration
 	// Governor bounds removals; nil means the planner's default.
 	Governor *plan.Governor
-	// MaskKey is the key of the digests of secrets.
-	MaskKey []byte
 	// Settings are the operator's, by name, as they may be shown; nil where
 	// nobody asks whether they changed.
 	Settings map[string]string

@@ -73,6 +73,14 @@ func (v *view) withoutStacks(inForce kargo.Revision) *view {
 
 // mask hides the secrets of the desired revision. What the daemon or a task says
 // may quote them.
-func (v *view) mask(parts Parts) kargo.Mask { return v.workspace.Mask(parts.Behavior.MaskKey) }
+func (v *view) mask() kargo.Mask { return v.workspace.Mask(v.keys().Texts) }
+
+// keys returns the keys of the digests that show; none where nothing could be read.
+func (v *view) keys() kargo.Keys {
+	if v == nil || v.whole == nil {
+		return kargo.Keys{}
+	}
+	return v.whole.Keys
+}
 
 func (v *view) revision() kargo.Revision { return v.workspace.Revision }

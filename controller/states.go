@@ -94,7 +94,7 @@ func (r *Reconciler) diff(ctx context.Context, from, to, stack string) (diff kar
 	} else {
 		unknown := func(s kargo.Stack) bool { return slices.Contains(diff.Unknown, s.Name) }
 		was, is := slices.DeleteFunc(slices.Clone(before.stacks), unknown), slices.DeleteFunc(slices.Clone(after.stacks), unknown)
-		diff.Changes = plan.Compare(was, is, r.view.mask(r.parts))
+		diff.Changes = plan.Compare(was, is, r.view.mask())
 	}
 	if err != nil {
 		return diff, err
@@ -116,7 +116,7 @@ func (r *Reconciler) differencesFromLive(ctx context.Context, to state) ([]kargo
 		return nil, err
 	}
 	changes := plan.Differences(compile.WithTags(to.stacks, r.memory.Resolved.Latest), r.sight.cluster, plan.Options{
-		Instance: r.parts.Behavior.Instance, Revision: to.Revision, Mask: r.view.mask(r.parts), Memory: r.memory,
+		Instance: r.parts.Behavior.Instance, Revision: to.Revision, Mask: r.view.mask(), Keys: r.view.keys(), Memory: r.memory,
 	})
 	return slices.DeleteFunc(changes, func(c kargo.Change) bool { return slices.Contains(to.unknown, c.Stack) }), nil
 }
@@ -128,7 +128,7 @@ func (r *Reconciler) hideAlso(changes []kargo.Change, states ...state) {
 		if state.workspace == nil {
 			continue
 		}
-		mask := state.workspace.Mask(r.parts.Behavior.MaskKey)
+		mask := state.workspace.Mask(r.view.keys().Texts)
 		for i := range changes {
 			changes[i].Reason = mask.Text(changes[i].Reason)
 			for j := range changes[i].Fields {
@@ -158,7 +158,7 @@ func (r *Reconciler) rendering(ctx context.Context, of, stack string) (rendered 
 		}
 	}
 	rendered.State = s.State
-	rendered.RenderedStacks, err = kargo.Masked(kargo.Document(stacks, true), s.workspace.Mask(r.parts.Behavior.MaskKey))
+	rendered.RenderedStacks, err = kargo.Masked(kargo.Document(stacks, true), s.workspace.Mask(r.view.keys().Texts))
 	return rendered, err
 }
 

@@ -65,7 +65,7 @@ func (r *Reconciler) report() {
 // Remaining is what is still to be done, or held.
 func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 	r.interest.note(r.view.stacks, r.sight.cluster, r.parts.Behavior.Instance)
-	in, mask := r.standIns(), r.view.mask(r.parts)
+	in, mask := r.standIns(), r.view.mask()
 	stacks := stackStatuses(in.Stacks, r.sight.cluster, remaining, r.memory.Memory, mask)
 	for i := range stacks {
 		stack := &stacks[i]

@@ -62,7 +62,7 @@ func (r *Reconciler) following(ask bool) (following, bool) {
 		return following{}, false
 	}
 	return following{
-		desired: *r.view.whole, mask: r.view.mask(r.parts), ask: ask,
+		desired: *r.view.whole, mask: r.view.mask(), ask: ask,
 		atHead: r.source.head.ID() == r.view.revision().ID() && !r.source.unsound,
 	}, true
 }

@@ -44,7 +44,10 @@ func newTenant(t *rapid.T, name string, client *swarm.Client) *tenant {
 		Hooks: func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 			return ws, nil, nil
 		},
-		Key: func(context.Context) ([]byte, error) { return []byte(name), nil }, Policy: policy,
+		Keys: func(context.Context) (kargo.Keys, error) {
+			return kargo.Keys{Objects: []byte(name), Texts: []byte(name), Specs: []byte(name)}, nil
+		},
+		Policy: policy,
 	}}
 }
 

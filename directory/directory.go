@@ -4,7 +4,8 @@
 //
 // A directory has no commits. Its commit is "dir-" and a digest that covers what
 // is read of it, and nothing else: a build log beside the workspace does not
-// make another revision, and a file that an environment file sources does.
+// make another revision, and a file that an environment file sources does. The digest
+// is keyed: it shows in labels and in the history, and files have passwords in them.
 package directory
 
 import (
@@ -31,6 +32,8 @@ type Repository struct {
 	// Path is the directory, Reads what is read of it.
 	Path  string
 	Reads Reads
+	// Key returns the key of the digests.
+	Key func(context.Context) ([]byte, error)
 }
 
 // Open returns the directory's files. Nothing leads out of it. An error is
@@ -44,13 +47,20 @@ func Open(path string) (fs.FS, error) {
 }
 
 // Head returns the commit of what lies in the directory now.
-func (r Repository) Head(context.Context) (string, error) {
+func (r Repository) Head(ctx context.Context) (string, error) {
 	files, err := Open(r.Path)
 	if err != nil {
 		return "", err
 	}
 	digest, err := Digest(files, r.Reads)
-	return Prefix + digest, err
+	if err != nil {
+		return "", err
+	}
+	key, err := r.Key(ctx)
+	if err != nil {
+		return "", err
+	}
+	return Prefix + kargo.KeyedDigest(key, digest), nil
 }
 
 // Fetch returns the files of the directory as they are now, with their commit.
@@ -67,7 +77,8 @@ func (r Repository) Fetch(ctx context.Context, _ string) (kargo.Revision, kargo.
 func (r Repository) Protect(...string) {}
 
 // Digest returns a digest of what is read of files: names, contents, links, and
-// which files can be executed. An error is Invalid.
+// which files can be executed. It has no key, so it must not show. An error is
+// Invalid.
 func Digest(files fs.FS, reads Reads) (string, error) {
 	hash := sha256.New()
 	names, err := reads(files)

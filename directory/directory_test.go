@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,7 +28,7 @@ func TestHeadCoversWhatIsRead(t *testing.T) {
 	write("settings/more.env", "A=1\n")
 	write("deploy/app.yml", "services: {}\n")
 	write("build.log", "one\n")
-	repository := directory.Repository{Path: dir, Reads: merge.Reads}
+	repository := directory.Repository{Path: dir, Reads: merge.Reads, Key: func(context.Context) ([]byte, error) { return []byte("key"), nil }}
 	head := func() string {
 		t.Helper()
 		commit, err := repository.Head(t.Context())
@@ -61,6 +62,30 @@ func TestHeadCoversWhatIsRead(t *testing.T) {
 			t.Errorf("%s: another commit is %v, want %v", step.name, moved, step.moves)
 		}
 		before = after
+	}
+}
+
+// Nobody can try passwords on the commit: it depends on a key.
+func TestS43_TheCommitIsKeyed(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte("A_PASSWORD=hunter22\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	head := func(key string) string {
+		t.Helper()
+		repository := directory.Repository{Path: dir, Reads: merge.Reads, Key: func(context.Context) ([]byte, error) { return []byte(key), nil }}
+		commit, err := repository.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return commit
+	}
+	digest, err := directory.Digest(os.DirFS(dir), merge.Reads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one := head("1"); one != head("1") || one == head("2") || one == directory.Prefix+digest {
+		t.Errorf("the commit is %s", one)
 	}
 }
 

@@ -98,6 +98,9 @@ func TestFullMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := store.put(suspendedKey, nil); err != nil { // so that there is a file
+		t.Fatal(err)
+	}
 	store.journal.file = &fullFile{store.journal.file.(*os.File), 0}
 	if err := os.Mkdir(path+".new", 0o700); err != nil { // so that no other file can be written either
 		t.Fatal(err)

@@ -10,14 +10,13 @@
 // be written is kept in memory until it can. [Store.Trouble] says so.
 //
 // Nothing secret is in the file: of plans only the masked lines are kept, of
-// specs only digests. It holds the key of those digests, so it is readable by
-// its owner only. Beside it, in files of their own, lie the last good
-// renderings. They hold what the stacks hold, secrets included, and are sealed
-// with a key that lies elsewhere: losing that key costs the good renderings.
+// specs only keyed digests. Beside it, in files of their own, lie the last good
+// renderings. They hold what the stacks hold, secrets included, and are sealed.
+// The keys of the digests and of the renderings lie elsewhere: losing them costs
+// the good renderings.
 package history
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,14 +100,26 @@ func Open(path string) (*Store, error) {
 	if damaged > 0 {
 		s.setAside(damaged)
 	}
-	if s.values[maskKey] == nil {
-		key := make([]byte, 32)
-		rand.Read(key) // never fails
-		if err := s.set(maskKey, key); err != nil {
+	if s.values[formatKey] == nil { // a new file, which must not stay empty
+		if err := s.set(formatKey, format); err != nil {
 			return nil, errors.Join(err, s.journal.close())
 		}
 	}
+	if s.values[formerKey] != nil {
+		s.forgetUnkeyed()
+	}
 	return s, nil
+}
+
+// forgetUnkeyed forgets what an earlier version recorded and nobody should read: the
+// key of its digests, and digests of specs that had no key. The file is written anew.
+func (s *Store) forgetUnkeyed() {
+	maps.DeleteFunc(s.values, func(key string, _ json.RawMessage) bool {
+		return key == formerKey || strings.HasPrefix(key, sentPrefix)
+	})
+	if err := s.rewrite(""); err != nil {
+		s.journal.trouble = err
+	}
 }
 
 // take notes one entry of the file.

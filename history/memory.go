@@ -22,10 +22,14 @@ const (
 	settingsKey    = "settings"
 	stopsKey       = "stops"
 	suspendedKey   = "suspended"
-	maskKey        = "mask-key"
+	formatKey      = "format"
+	formerKey      = "mask-key"  // the key of digests, of an earlier version
 	sentPrefix     = "sent/"     // and the name of the service
 	rolloutsPrefix = "rollouts/" // and the name of the stack
 )
+
+// format is that of the file.
+const format = 1
 
 // values are what must be remembered, as JSON by key.
 type values map[string]json.RawMessage
@@ -39,12 +43,6 @@ func (v values) add(set values) {
 			v[key] = value
 		}
 	}
-}
-
-// Key returns the key of masked secrets, made once for each history.
-func (s *Store) Key() ([]byte, error) {
-	var key []byte
-	return key, s.get(maskKey, &key)
 }
 
 // Memory returns what was recorded last; it is empty where nothing ever was.

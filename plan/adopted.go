@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"reflect"
@@ -121,39 +119,44 @@ func (m maker) keptSecret(wanted *swarm.SecretReference, labels map[string]strin
 	return ""
 }
 
-// withSameContent returns the desired spec with the names of configs that the
-// live spec uses, where those have the wanted content. A config that `docker
-// stack deploy` made has no digest in its name, and another name would replace
-// every task without need.
-func (m maker) withSameContent(desired, live swarm.ServiceSpec, stack kargo.Stack) swarm.ServiceSpec {
+// withSameContent returns the desired spec with the names of configs that the live
+// spec uses, where those have the wanted content: another name would replace every
+// task without need. So it is with a config that `docker stack deploy` made, and with
+// one whose digest an earlier version made, or another key. If renew is set, names of
+// this instance's configs are not kept, and neither is the digest of bound files.
+func (m maker) withSameContent(desired, live swarm.ServiceSpec, stack kargo.Stack, service kargo.Service, renew bool) swarm.ServiceSpec {
 	wanted, running := desired.TaskTemplate.ContainerSpec, live.TaskTemplate.ContainerSpec
-	if wanted == nil || running == nil || len(wanted.Configs) == 0 {
+	if wanted == nil || running == nil || len(wanted.Configs) == 0 && service.Files == "" {
 		return desired
 	}
 	container := *wanted // the desired spec belongs to the caller
 	container.Configs = slices.Clone(wanted.Configs)
 	for i, reference := range container.Configs {
-		if name := m.sameContent(reference, running.Configs, stack); name != "" {
+		if name := m.sameContent(reference, running.Configs, stack, renew); name != "" {
 			renamed := *reference
 			renamed.ConfigName = name
 			container.Configs[i] = &renamed
 		}
+	}
+	if label := running.Labels[kargo.LabelFiles]; !renew && label != "" && strings.HasPrefix(service.Files, label) {
+		container.Labels = maps.Clone(wanted.Labels)
+		container.Labels[kargo.LabelFiles] = label
 	}
 	desired.TaskTemplate.ContainerSpec = &container
 	return desired
 }
 
 // sameContent returns the name of the config that is mounted at the same place
-// already and has the wanted content, or "".
-func (m maker) sameContent(wanted *swarm.ConfigReference, running []*swarm.ConfigReference, stack kargo.Stack) string {
+// already, has the wanted content, and keeps its name; or "".
+func (m maker) sameContent(wanted *swarm.ConfigReference, running []*swarm.ConfigReference, stack kargo.Stack, renew bool) string {
 	i := slices.IndexFunc(stack.Configs, func(c kargo.Config) bool { return !c.Secret && c.Name == wanted.ConfigName })
-	if i < 0 || stack.Configs[i].External || stack.Configs[i].Driver != "" {
+	if i < 0 || stack.Configs[i].External {
 		return ""
 	}
-	sum := sha256.Sum256(stack.Configs[i].Data)
+	digest := kargo.ContentDigest(stack.Configs[i].Driver, stack.Configs[i].Data)
 	for _, reference := range running {
 		live := m.configs[kargo.ObjectKey{Kind: kargo.KindConfig, Name: reference.ConfigName}]
-		if reflect.DeepEqual(reference.File, wanted.File) && live.Digest == hex.EncodeToString(sum[:]) {
+		if reflect.DeepEqual(reference.File, wanted.File) && live.Digest == digest && !(renew && m.owns(live.Labels)) {
 			return live.Name
 		}
 	}

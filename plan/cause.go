@@ -115,7 +115,7 @@ func (m maker) goOn(c comparison) (d decision, decided bool) {
 	if reason := m.Memory.Drifts[c.live.Name].reason(m.Now); reason != "" {
 		return c.holdUntil(kargo.UntilTime, "its update was interrupted again: "+reason), true
 	}
-	c.digest = SpecDigest(c.wanted)
+	c.digest = SpecDigest(m.Keys.Specs, c.wanted)
 	image, _ := sameImage(c.spec, c.live)
 	spec := image.into(c.spec)
 	spec.TaskTemplate.ForceUpdate = c.live.Spec.TaskTemplate.ForceUpdate

@@ -28,7 +28,7 @@ func TestCompareRenderings(t *testing.T) {
 		{Name: "shop", Services: []kargo.Service{service("shop_web", "web:2", "other-one")},
 			Configs: []kargo.Config{{Name: "shop_page-2"}}, Networks: []kargo.Network{{Name: "shop_back"}}},
 	}
-	mask := kargo.NewMask(nil, nil).Blanked() // digests would depend on a key
+	mask := kargo.NewMask(nil, nil)
 	diff := kargo.Diff{Changes: plan.Compare(before, after, mask)}
 	want := `+ new/x  new
 + config shop_page-2  new

@@ -27,7 +27,7 @@ func (m maker) renewCredential(c comparison) decision {
 	spec := chosenImage{name: cmp.Or(live.Image, container.Image)}.into(live.Spec)
 	update := kargo.UpdateService(c.stack.Name, live, spec, fmt.Sprintf(
 		"credentials of %s changed; no task is restarted, and from now on `docker service rollback` returns to this same spec", now.Registry))
-	update.Digest, update.Renews = SpecDigest(c.wanted), true
+	update.Digest, update.Renews = SpecDigest(m.Keys.Specs, c.wanted), true
 	return toChange(update)
 }
 

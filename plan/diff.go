@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -61,15 +59,14 @@ func environmentOf(spec swarm.ServiceSpec) kargo.Environment {
 	return env
 }
 
-// SpecDigest returns a digest (SHA-256, hex) that identifies a spec. Two specs
-// that Diff calls the same have the same digest.
-func SpecDigest(spec swarm.ServiceSpec) string {
+// SpecDigest returns a digest under a key, in hexadecimal digits, that identifies a
+// spec. Two specs that Diff calls the same have the same digest.
+func SpecDigest(key []byte, spec swarm.ServiceSpec) string {
 	data, err := json.Marshal(normalise(spec))
 	if err != nil {
 		panic("plan: encode spec of " + spec.Name + ": " + err.Error())
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return kargo.KeyedDigest(key, string(data))
 }
 
 // daemonDefaults has the values that the daemon writes into fields that were left

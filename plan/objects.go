@@ -145,20 +145,22 @@ func (m maker) sharedNetworks() []kargo.Change {
 }
 
 func (m maker) createNetwork(stack string, network kargo.Network, reason string) kargo.Change {
-	digest := networkDigest(network)
+	digest := m.networkDigests(network)[0]
 	network.Labels = m.objectLabels(network.Labels, stack)
 	network.Labels[kargo.LabelDigest] = digest
 	return kargo.CreateNetwork(stack, network, reason)
 }
 
-// networkDigest returns a digest of what is fixed when a network is created.
-func networkDigest(network kargo.Network) string {
+// networkDigests returns the digests of what is fixed when a network is created: the
+// keyed one, and the one without a key that an earlier version wrote into the label of
+// the network, which Swarm cannot change.
+func (m maker) networkDigests(network kargo.Network) []string {
 	data, err := json.Marshal(network)
 	if err != nil {
 		panic("plan: encode network " + network.Name + ": " + err.Error())
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])[:12]
+	earlier := sha256.Sum256(data)
+	return []string{kargo.KeyedDigest(m.Keys.Objects, string(data))[:12], hex.EncodeToString(earlier[:])[:12]}
 }
 
 // neededBy returns the creations of the configs and secrets that changing services

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -387,4 +388,54 @@ func TestSameContentUnderAnotherName(t *testing.T) {
 	if p := plan.Make([]kargo.Stack{wanted}, running("another"), options()); p.Count(kargo.Update, kargo.KindService) != 1 {
 		t.Errorf("another content makes no update:\n%s", p)
 	}
+}
+
+// A config of an earlier version, whose name has a digest without a key, keeps its name
+// until the tasks of its service are replaced for another reason. So does the label of
+// bound files.
+func TestNamesWithoutAKeyLastUntilTheTasksAreReplaced(t *testing.T) {
+	page := kargo.Config{Name: "kargo-web_page-77aa01be7711", Data: []byte("page\n"), Driver: "golang"}
+	bound := func(digest string) func(*swarm.ServiceSpec) {
+		return func(spec *swarm.ServiceSpec) {
+			spec.TaskTemplate.ContainerSpec.Labels = map[string]string{kargo.LabelFiles: digest}
+		}
+	}
+	wanted := func(image string) []kargo.Stack {
+		stack := stack("web", service("kargo-web_a", image, uses(page.Name), bound("keyed")))
+		stack.Configs = []kargo.Config{page}
+		stack.Services[0].Files = "0123456789abcdef"
+		return []kargo.Stack{stack}
+	}
+	running := cluster(changed(changed(live("web", "kargo-web_a", "app:1"), uses("kargo-web_page-000011112222")), bound("0123456789ab")))
+	running.Services[0].Spec.TaskTemplate.ContainerSpec.Configs[0].File = wanted("app:1")[0].Services[0].Spec.TaskTemplate.ContainerSpec.Configs[0].File
+	running.Configs = []kargo.LiveConfig{{ID: "1", Name: "kargo-web_page-000011112222",
+		Digest: kargo.ContentDigest("golang", page.Data), Labels: map[string]string{kargo.LabelInstance: "test", kargo.LabelStack: "web"}}}
+
+	check(t, plan.Make(wanted("app:1"), running, options()), "nothing to do\n")
+	p := plan.Make(wanted("app:2"), running, options())
+	var sent swarm.ServiceSpec
+	for _, change := range p.Changes {
+		if change.Service != nil {
+			sent = *change.Service
+		}
+	}
+	if container := sent.TaskTemplate.ContainerSpec; container == nil || container.Configs[0].ConfigName != page.Name || container.Labels[kargo.LabelFiles] != "keyed" {
+		t.Errorf("the plan is\n%s and sends %+v", p, container)
+	}
+	if p.Count(kargo.Create, kargo.KindConfig) != 1 {
+		t.Errorf("the config is not created:\n%s", p)
+	}
+
+	// An earlier version wrote a digest of a network, too.
+	network := kargo.Network{Name: "kargo-web_own", Driver: "overlay"}
+	data, err := json.Marshal(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	stacks := wanted("app:1")
+	stacks[0].Networks = []kargo.Network{network}
+	running.Networks = []kargo.LiveNetwork{{ID: "n", Name: network.Name, Driver: "overlay", Labels: map[string]string{
+		kargo.LabelInstance: "test", kargo.LabelStack: "web", kargo.LabelDigest: hex.EncodeToString(sum[:])[:12]}}}
+	check(t, plan.Make(stacks, running, options()), "nothing to do\n")
 }

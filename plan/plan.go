@@ -33,6 +33,8 @@ type Options struct {
 	Credentials map[string]kargo.Credential
 	// Mask hides secrets in reasons.
 	Mask kargo.Mask
+	// Keys are those of the digests that the plan makes.
+	Keys kargo.Keys
 	// Refuses returns why the operator does not permit a change, nothing where he
 	// does; nil permits everything. The stack is the one that should run, the zero
 	// stack for what belongs to none.

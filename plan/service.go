@@ -120,13 +120,20 @@ type comparison struct {
 
 // compare compares a service with the one of its name that runs.
 func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.LiveService) comparison {
-	wanted := m.stamp(stack, service.Spec)
-	spec := m.withKeptSecrets(m.withSameContent(wanted, live.Spec, stack), live.Spec, stack)
-	spec = m.stamp(stack, withIgnored(spec, live.Spec, stack.Options.Ignore)) // the marks of ownership are never others'
-	return comparison{
-		stack: stack, service: service, live: live,
-		wanted: wanted, spec: spec, different: differences(live.Spec, spec, m.Mask),
+	c := comparison{stack: stack, service: service, live: live, wanted: m.stamp(stack, service.Spec)}
+	c.compare(m, false)
+	if c.tasksDiffer() {
+		c.compare(m, true) // the tasks are replaced anyway
 	}
+	return c
+}
+
+// compare sets the spec and what is different in it. renew is that of withSameContent.
+func (c *comparison) compare(m maker, renew bool) {
+	spec := m.withSameContent(c.wanted, c.live.Spec, c.stack, c.service, renew)
+	spec = m.withKeptSecrets(spec, c.live.Spec, c.stack)
+	c.spec = m.stamp(c.stack, withIgnored(spec, c.live.Spec, c.stack.Options.Ignore)) // the marks of ownership are never others'
+	c.different = differences(c.live.Spec, c.spec, m.Mask)
 }
 
 // reason returns the differences in one line.
@@ -171,7 +178,7 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 		}
 		return m.renewCredential(c)
 	}
-	c.digest = SpecDigest(c.wanted)
+	c.digest = SpecDigest(m.Keys.Specs, c.wanted)
 	for _, rule := range []func(comparison) (decision, bool){
 		m.harmsOwn, m.otherMode, m.otherVolume, m.sentBefore, m.drifted,
 	} {
@@ -213,7 +220,7 @@ func (m maker) update(c comparison) decision {
 // that somebody else removed.
 func (m maker) missingService(stack kargo.Stack, service kargo.Service) decision {
 	spec := m.stamp(stack, service.Spec)
-	digest, reason := SpecDigest(spec), "new"
+	digest, reason := SpecDigest(m.Keys.Specs, spec), "new"
 	drift := m.isDrift(service.Name, nil, digest)
 	if drift {
 		reason = "somebody else removed it"

@@ -231,13 +231,13 @@ func (o *objects) makeBound(service string, file boundFile, key objectKey) (karg
 	if len(data) == 0 {
 		declared.TemplateDriver, data = emptyDriver, []byte(emptyContent)
 	}
-	name, err := o.nameOf(key, declared, data)
+	name, whole, err := o.nameOf(key, declared)
 	if err != nil {
 		o.report.Fail(at, "", "services.%s binds %s: %s", service, file.name, err)
 		return kargo.Config{}, false
 	}
 	return kargo.Config{
-		Name: name, Data: data, Secret: key.secret, Driver: declared.TemplateDriver,
+		Name: name, Whole: whole, Data: data, Secret: key.secret, Driver: declared.TemplateDriver,
 		Labels: convert.AddStackLabel(convert.NewNamespace(o.namespace), nil),
 	}, true
 }

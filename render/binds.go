@@ -11,11 +11,11 @@ import (
 	"kargo"
 )
 
-// labelFiles marks a container with a digest of the files of the merged
-// configuration that it still binds, those that bindConfigs left. A running
-// container may not notice that a bound file changed; the label makes a new
-// content roll the service.
-func labelFiles(s *rendering, service string, spec *swarm.ServiceSpec) {
+// labelFiles returns a digest of the files of the merged configuration that a
+// container still binds, those that bindConfigs left; "" if there are none. A running
+// container may not notice that a bound file changed: a label makes a new content roll
+// the service. WithKey gives the label its value.
+func labelFiles(s *rendering, service string, spec *swarm.ServiceSpec) (digest string) {
 	container := spec.TaskTemplate.ContainerSpec
 	hash := sha256.New()
 	bound := 0
@@ -41,7 +41,9 @@ func labelFiles(s *rendering, service string, spec *swarm.ServiceSpec) {
 			hash.Write(file.Data)
 		}
 	}
-	if bound > 0 {
-		container.Labels[kargo.LabelFiles] = hex.EncodeToString(hash.Sum(nil))[:12]
+	if bound == 0 {
+		return ""
 	}
+	container.Labels[kargo.LabelFiles] = noDigest
+	return hex.EncodeToString(hash.Sum(nil))
 }

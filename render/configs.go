@@ -2,8 +2,6 @@ package render
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -26,6 +24,8 @@ const (
 	maxConfigSize = 1_023_999 // bytes
 	maxSecretSize = 511_999   // bytes
 	digestLength  = 12        // hex digits of the content's digest in a name
+	// noDigest stands in the place of a digest until there is a key; see WithKey.
+	noDigest = "000000000000"
 )
 
 var configName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
@@ -38,13 +38,14 @@ type objects struct {
 	stack     string
 	namespace string
 	made      map[objectKey]kargo.Config
-	broken    map[objectKey]bool // could not be made, which was reported
+	names     map[kargo.ObjectKey]bool // of what was made
+	broken    map[objectKey]bool       // could not be made, which was reported
 }
 
 func newObjects(s *rendering) *objects {
 	return &objects{
 		report: s.report, files: s.files, stack: s.name, namespace: s.namespace,
-		made: map[objectKey]kargo.Config{}, broken: map[objectKey]bool{},
+		made: map[objectKey]kargo.Config{}, names: map[kargo.ObjectKey]bool{}, broken: map[objectKey]bool{},
 	}
 }
 
@@ -156,13 +157,14 @@ func (o *objects) fromFile(at kargo.Place, key objectKey, declared types.FileObj
 		o.report.Fail(at, "", "%s.%s: %s has %d bytes; Swarm accepts 1 to %d", key.section(), key.key, name, len(data), limit)
 		return kargo.Config{}, false
 	}
-	objectName, err := o.nameOf(key, declared, data)
+	objectName, whole, err := o.nameOf(key, declared)
 	if err != nil {
 		o.report.Fail(at, "", "%s.%s: %s", key.section(), key.key, err)
 		return kargo.Config{}, false
 	}
 	return kargo.Config{
 		Name:   objectName,
+		Whole:  whole,
 		Data:   data,
 		Secret: key.secret,
 		Labels: convert.AddStackLabel(convert.NewNamespace(o.namespace), declared.Labels),
@@ -170,28 +172,26 @@ func (o *objects) fromFile(at kargo.Place, key objectKey, declared types.FileObj
 	}, true
 }
 
-// nameOf returns the object's name in Swarm. It ends in a digest of what Swarm
-// cannot change in place: content and template driver. A name that is too long
-// is cut; its digest then covers the whole name, too, so that it stays unique.
-func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig, data []byte) (string, error) {
+// nameOf returns the object's name in Swarm, with noDigest at its end or, if several
+// objects are named alike, with a number. WithKey replaces that by a digest of what
+// Swarm cannot change in place. A name that is too long is cut; then whole is all of it.
+func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig) (name, whole string, err error) {
 	base := cmp.Or(declared.Name, o.namespace+"_"+key.key)
-	hash := sha256.New()
 	if room := maxConfigName - digestLength - 1; len(base) > room {
 		if declared.Name == "" && len(o.namespace)+2 > room {
-			return "", fmt.Errorf("stack %q has too long a name for a config", o.stack)
+			return "", "", fmt.Errorf("stack %q has too long a name for a config", o.stack)
 		}
-		fmt.Fprintf(hash, "%s\x00", base)
-		base = strings.TrimRight(base[:room], "-_.")
+		base, whole = strings.TrimRight(base[:room], "-_."), base
 	}
-	if declared.TemplateDriver != "" {
-		fmt.Fprintf(hash, "%s\x00", declared.TemplateDriver)
+	object := kargo.Config{Name: base + "-" + noDigest, Secret: key.secret}
+	for n := 1; o.names[object.Key()]; n++ {
+		object.Name = fmt.Sprintf("%s-%0*x", base, digestLength, n)
 	}
-	hash.Write(data)
-	name := base + "-" + hex.EncodeToString(hash.Sum(nil))[:digestLength]
-	if !configName.MatchString(name) {
-		return "", fmt.Errorf("%q cannot be its name in Swarm: letters, digits, dots, - and _ only", base)
+	if !configName.MatchString(object.Name) {
+		return "", "", fmt.Errorf("%q cannot be its name in Swarm: letters, digits, dots, - and _ only", base)
 	}
-	return name, nil
+	o.names[object.Key()] = true
+	return object.Name, whole, nil
 }
 
 // configReferences returns the configs that a service names, and the config of

@@ -34,12 +34,12 @@ func services(s *rendering) []kargo.Service {
 		if !ok {
 			continue
 		}
-		labelFiles(s, service.Name, &spec)
+		files := labelFiles(s, service.Name, &spec)
 		checkLimits(s, service.Name, spec)
 		if s.report.Errors() == before { // else Swarm would only repeat it
 			refuse(s, service.Name, spec)
 		}
-		converted = append(converted, kargo.Service{Name: s.nameOf(service.Name), Spec: spec, Needs: needsOf(s, s.jobs, service)})
+		converted = append(converted, kargo.Service{Name: s.nameOf(service.Name), Spec: spec, Files: files, Needs: needsOf(s, s.jobs, service)})
 	}
 	return converted
 }

@@ -5,8 +5,8 @@
 //
 // [Render] is the whole of it. [Trace] returns the [Provenance] of what was
 // rendered, too: the file and line of every property, and whether the catalogue
-// or the workspace set it. [NameSecrets] gives Swarm secrets names that do not
-// tell their content; a caller does that once it has the instance's key.
+// or the workspace set it. [WithKey] gives names and labels the digests of
+// content that they show; a caller does that once it has the instance's key.
 // [NodeLabels] reads the labels that nodes should have.
 //
 // The package is pure: equal workspaces render to equal stacks. Package

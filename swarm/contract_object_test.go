@@ -3,7 +3,6 @@ package swarm_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,50 +14,12 @@ import (
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 
 	"kargo"
-	"kargo/swarm"
 )
 
 const daemonInvalid = "Error response from daemon: rpc error: code = InvalidArgument desc = "
 
 // objectContracts are about configs, secrets and networks.
 var objectContracts = []contract{
-	{"the key of an instance is made once and stays", func(t *testing.T, b *bed) {
-		instance := b.name("instance")
-		t.Cleanup(func() {
-			ctx := context.Background() // the test's own has ended
-			keys, err := b.api.ConfigList(ctx, dockerswarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("label", swarm.LabelKey))})
-			for _, key := range keys {
-				if strings.HasPrefix(key.Spec.Labels[swarm.LabelKey], b.prefix) {
-					err = errors.Join(err, b.api.ConfigRemove(ctx, key.ID))
-				}
-			}
-			if err != nil {
-				t.Errorf("clean up: %v", err)
-			}
-		})
-		none, err := b.client.Key(t.Context(), instance, false)
-		if none != nil || err != nil {
-			t.Fatalf("before it is made: %x, %v", none, err)
-		}
-		made, err := b.client.Key(t.Context(), instance, true)
-		if err != nil || len(made) != 32 {
-			t.Fatalf("made: %x, %v", made, err)
-		}
-		again, err := swarm.New(b.api).Key(t.Context(), instance, true)
-		if err != nil || !bytes.Equal(again, made) {
-			t.Errorf("another controller of the instance has %x, %v, want %x", again, err, made)
-		}
-		other, err := b.client.Key(t.Context(), b.name("other, with blanks"), true)
-		if err != nil || bytes.Equal(other, made) {
-			t.Errorf("another instance has %x, %v", other, err)
-		}
-		live := b.observe(t)
-		for _, config := range live.Configs {
-			if strings.HasPrefix(config.Name, "kargo-key-") && config.Labels[kargo.LabelInstance] != "" {
-				t.Errorf("%s would be removed as unused", config.Name)
-			}
-		}
-	}},
 	{"a lease is written by the one who has read it last", func(t *testing.T, b *bed) {
 		instance := b.name("lease")
 		t.Cleanup(func() {

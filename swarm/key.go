@@ -3,9 +3,13 @@ package swarm
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -15,72 +19,225 @@ import (
 	"kargo"
 )
 
-// LabelKey is a label of a Swarm config that holds the key of an instance: its
-// value is the name of the instance.
-const LabelKey = "kargo.key"
+// Labels of the Swarm config that keeps the key of an instance. It has no label of
+// ownership, so that no plan removes it.
+const (
+	LabelKey    = "kargo.key"        // the name of the instance
+	labelSealed = "kargo.key.sealed" // the key, sealed with the join token of managers
+)
 
 const keyLength = 32 // bytes
 
-// Key returns the secret key of a Kargo instance, which is in Swarm as a config of
-// its own. This has two reasons: a controller that lost its data directory finds the
-// same key again, and the key is not beside what is sealed with it. Everybody who can
-// read the config can also read every spec and mount every secret. The config has no
-// label of ownership, so that no plan removes it.
+// Key returns the secret key of a Kargo instance. Swarm keeps it, so every controller
+// and every command has the same one, and it survives the loss of the data directory.
+// It is sealed with the join token of managers. Whoever has that token can become a
+// manager and read every secret. Whoever can only list services, configs and secrets
+// cannot open it.
 //
-// Where there is no key, Key creates one if create is set, and returns nil otherwise.
-func (c *Client) Key(ctx context.Context, instance string, create bool) ([]byte, error) {
-	name := configOf("key", instance)
-	key, err := c.readKey(ctx, name)
-	if err != nil || key != nil || !create {
+// The first key of an instance is derived from the token, so that a plan that is made
+// before there is a key shows the digests of the one that will be kept. The key then
+// stays the same if the token is rotated, see [Client.SealKey]. If it cannot be opened,
+// because the token was rotated while no controller ran, the instance begins with
+// another first key.
+//
+// If keep is set, Key writes to Swarm what it does not have yet.
+func (c *Client) Key(ctx context.Context, instance string, keep bool) ([]byte, error) {
+	key, kept, err := c.findKey(ctx, instance)
+	if err != nil || kept || !keep {
 		return key, err
 	}
-	fresh := make([]byte, keyLength)
-	rand.Read(fresh) // never fails
-	_, err = call(ctx, c, "ConfigCreate", func(ctx context.Context) (string, error) {
-		answer, err := c.api.ConfigCreate(ctx, swarm.ConfigSpec{
-			Annotations: swarm.Annotations{Name: name, Labels: map[string]string{LabelKey: instance}},
-			Data:        []byte(hex.EncodeToString(fresh) + "\n"),
-		})
-		return answer.ID, err
-	})
-	if err != nil && kargo.FaultOf(err) != kargo.Conflict {
-		return nil, fmt.Errorf("keep the key of the instance: %w", err)
+	if err := c.SealKey(ctx, instance, key); err != nil {
+		return nil, err
 	}
 	// Another controller may have been faster: the key that Swarm has counts.
-	if key, err = c.readKey(ctx, name); err == nil && key == nil {
-		err = kargo.Errorf(kargo.Conflict, "the key of the instance, config %s, was removed again", name)
+	key, kept, err = c.findKey(ctx, instance)
+	if err == nil && !kept {
+		err = kargo.Errorf(kargo.Conflict, "the key of the instance, config %s, was removed or replaced", configOf(sealedKey, instance))
 	}
 	return key, err
 }
 
-// readKey returns nil where there is no such config.
-func (c *Client) readKey(ctx context.Context, name string) ([]byte, error) {
+// Purposes of the configs that hold keys. An earlier version kept the key as the
+// content of a config, unsealed.
+const (
+	sealedKey = "sealed-key"
+	plainKey  = "key"
+)
+
+// findKey returns the key of an instance, and whether it is kept in Swarm as it should
+// be.
+func (c *Client) findKey(ctx context.Context, instance string) (key []byte, kept bool, err error) {
+	token, err := c.managerToken(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	config, err := c.keyConfig(ctx, sealedKey, instance)
+	if err != nil {
+		return nil, false, err
+	}
+	if config.ID != "" {
+		if key, err := openKey(token, instance, config.Spec.Labels[labelSealed]); err == nil {
+			return key, true, nil
+		}
+	}
+	plain, err := c.keyConfig(ctx, plainKey, instance)
+	if err != nil {
+		return nil, false, err
+	}
+	if key, ok := decodeKey(plain.Spec.Data); ok && config.ID == "" {
+		return key, false, nil
+	}
+	key, err = derive(token, "first key", instance)
+	return key, false, err
+}
+
+// SealKey writes a key of an instance to Swarm, sealed with the present join token. It
+// replaces one that cannot be opened, and one that an earlier version kept in plain.
+// A key that can be opened stays.
+func (c *Client) SealKey(ctx context.Context, instance string, key []byte) error {
+	token, err := c.managerToken(ctx)
+	if err != nil {
+		return err
+	}
+	config, err := c.keyConfig(ctx, sealedKey, instance)
+	if err != nil {
+		return err
+	}
+	if config.ID != "" {
+		if _, err := openKey(token, instance, config.Spec.Labels[labelSealed]); err == nil {
+			return nil
+		}
+	}
+	sealed, err := sealKey(token, instance, key)
+	if err != nil {
+		return err
+	}
+	spec := swarm.ConfigSpec{
+		Annotations: swarm.Annotations{
+			Name: configOf(sealedKey, instance), Labels: map[string]string{LabelKey: instance, labelSealed: sealed},
+		},
+		Data: []byte("a label has the key of the instance, sealed\n"), // Swarm wants some
+	}
+	if err := c.writeKey(ctx, config, spec); err != nil {
+		return fmt.Errorf("keep the key of the instance: %w", err)
+	}
+	return c.removePlainKey(ctx, instance)
+}
+
+// writeKey creates the config of a key, or replaces its labels. Another controller that
+// did so at the same time is no error.
+func (c *Client) writeKey(ctx context.Context, before swarm.Config, spec swarm.ConfigSpec) error {
+	var err error
+	if before.ID == "" {
+		_, err = call(ctx, c, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
+			return c.api.ConfigCreate(ctx, spec)
+		})
+	} else {
+		err = c.write(ctx, "ConfigUpdate", func(ctx context.Context) error {
+			return c.api.ConfigUpdate(ctx, before.ID, before.Version, spec)
+		})
+	}
+	if err != nil && kargo.FaultOf(err) == kargo.Conflict {
+		return nil
+	}
+	return err
+}
+
+// removePlainKey removes the config in which an earlier version kept the key.
+func (c *Client) removePlainKey(ctx context.Context, instance string) error {
+	plain, err := c.keyConfig(ctx, plainKey, instance)
+	if err != nil || plain.ID == "" {
+		return err
+	}
+	err = c.write(ctx, "ConfigRemove", func(ctx context.Context) error { return c.api.ConfigRemove(ctx, plain.ID) })
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("remove the plain key of an earlier version: %w", err)
+	}
+	return nil
+}
+
+// managerToken returns the token with which a node joins the Swarm as a manager.
+func (c *Client) managerToken(ctx context.Context) (string, error) {
+	found, err := call(ctx, c, "SwarmInspect", func(ctx context.Context) (swarm.Swarm, error) {
+		return c.api.SwarmInspect(ctx)
+	})
+	hidden := err == nil && found.JoinTokens.Manager == "" || errdefs.IsPermissionDenied(err)
+	switch {
+	case hidden:
+		return "", &kargo.Error{
+			Fault: kargo.Unavailable, Err: errors.New("read the join token of managers, which seals the key of the instance: a proxy in front of Docker hides it"),
+			Hint: "give a key with --instance-key-file: openssl rand -hex 32",
+		}
+	case err != nil:
+		return "", fmt.Errorf("read the join token of managers, which seals the key of the instance: %w", err)
+	}
+	return found.JoinTokens.Manager, nil
+}
+
+// keyConfig returns a config of an instance; without an id if there is none.
+func (c *Client) keyConfig(ctx context.Context, purpose, instance string) (swarm.Config, error) {
 	config, err := call(ctx, c, "ConfigInspect", func(ctx context.Context) (swarm.Config, error) {
-		config, _, err := c.api.ConfigInspectWithRaw(ctx, name)
+		config, _, err := c.api.ConfigInspectWithRaw(ctx, configOf(purpose, instance))
 		if errdefs.IsNotFound(err) {
 			return swarm.Config{}, nil
 		}
 		return config, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the key of the instance: %w", err)
+		return swarm.Config{}, fmt.Errorf("read the key of the instance: %w", err)
 	}
-	if config.ID == "" {
-		return nil, nil
-	}
-	key := make([]byte, keyLength)
-	if text := bytes.TrimSpace(config.Spec.Data); len(text) != hex.EncodedLen(keyLength) || !decodes(key, text) {
-		return nil, &kargo.Error{
-			Fault: kargo.Unavailable, Err: fmt.Errorf("read the key of the instance: config %s does not hold a key", name),
-			Hint: "remove the config: Kargo makes a new key, and services with secrets are updated once",
-		}
-	}
-	return key, nil
+	return config, nil
 }
 
-func decodes(key, text []byte) bool {
+// sealKey returns a key as the label of its config has it: AES-256-GCM with a random
+// nonce, the name of the instance authenticated along.
+func sealKey(token, instance string, key []byte) (string, error) {
+	seal, err := sealOf(token, instance)
+	if err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(seal.Seal(nil, nil, key, []byte(instance))), nil
+}
+
+// openKey returns the key that a label has.
+func openKey(token, instance, label string) ([]byte, error) {
+	sealed, err := base64.StdEncoding.DecodeString(label)
+	if err != nil {
+		return nil, err
+	}
+	seal, err := sealOf(token, instance)
+	if err != nil {
+		return nil, err
+	}
+	return seal.Open(nil, nil, sealed, []byte(instance))
+}
+
+func sealOf(token, instance string) (cipher.AEAD, error) {
+	key, err := derive(token, "seal of the key", instance)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// derive returns a key for one purpose of an instance.
+func derive(token, purpose, instance string) ([]byte, error) {
+	return hkdf.Key(sha256.New, []byte(token), nil, "kargo: "+purpose+" of "+instance, keyLength)
+}
+
+// decodeKey returns the key that an earlier version kept as the content of a config.
+func decodeKey(data []byte) (key []byte, ok bool) {
+	key = make([]byte, keyLength)
+	text := bytes.TrimSpace(data)
+	if len(text) != hex.EncodedLen(keyLength) {
+		return nil, false
+	}
 	_, err := hex.Decode(key, text)
-	return err == nil
+	return key, err == nil
 }
 
 // configOf returns the name of a config that an instance keeps for a purpose. Names of

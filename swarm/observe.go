@@ -3,8 +3,6 @@ package swarm
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -186,18 +184,18 @@ func (c *Client) observeConfigs(ctx context.Context) ([]kargo.LiveConfig, error)
 	for _, config := range configs {
 		ids[config.Spec.Name] = config.ID
 		found := kargo.LiveConfig{ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels}
-		if config.Spec.Templating == nil { // of a template the content alone says little
-			found.Digest = digestOf(config.Spec.Data)
-		}
+		found.Digest = kargo.ContentDigest(templateDriver(config.Spec), config.Spec.Data)
 		live = append(live, found)
 	}
 	c.names.replace(configIDs, ids)
 	return live, nil
 }
 
-func digestOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+func templateDriver(spec swarm.ConfigSpec) string {
+	if spec.Templating == nil {
+		return ""
+	}
+	return spec.Templating.Name
 }
 
 func (c *Client) observeSecrets(ctx context.Context) ([]kargo.LiveConfig, error) {

@@ -72,6 +72,18 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 type operationFlags struct {
 	sourceFlags
 	swarmFlags
+	key *instanceKey // set once there is a client of Docker
+}
+
+// source is that of sourceFlags, with digests of directories under the key of the
+// instance: they are part of the revision, which Swarm and the history remember.
+func (s *operationFlags) source() (source controller.Source, address string, err error) {
+	s.directoryKey = s.ofDirectories
+	return s.sourceFlags.source()
+}
+
+func (s *operationFlags) ofDirectories(ctx context.Context) ([]byte, error) {
+	return s.key.ofDirectories(ctx)
 }
 
 func (s *operationFlags) flags(flags *pflag.FlagSet) {
@@ -98,7 +110,8 @@ func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, sour
 		return nil, errors.Join(err, client.Close())
 	}
 	o := &operation{client: client, store: store}
-	parts, err := s.parts(cmd.Context(), source, address, s.ownKey(client), store)
+	s.key = s.instanceKey(client, true)
+	parts, err := s.parts(cmd.Context(), source, address, store)
 	if err != nil {
 		o.close()
 		return nil, err

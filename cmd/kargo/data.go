@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"kargo"
 	"kargo/history"
 )
 
@@ -58,20 +57,7 @@ func (d *dataDir) openHistoryToRead() (*history.Store, error) {
 	return d.openHistory()
 }
 
-// maskKey returns the key of the digests of secrets: that of the history, or one
-// made up where there is none or a controller uses it.
-func (d *dataDir) maskKey() ([]byte, error) {
-	store, err := d.openHistoryToRead()
-	if err == nil && store != nil {
-		defer store.Close()
-		return store.Key()
-	}
-	if err != nil && kargo.FaultOf(err) != kargo.Unavailable {
-		return nil, err
-	}
-	return randomKey(), nil
-}
-
+// randomKey returns a key of digests that only one process can compare.
 func randomKey() []byte {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails

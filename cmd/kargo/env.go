@@ -38,11 +38,7 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 					return err
 				}
 			}
-			key, err := s.maskKey()
-			if err != nil {
-				return err
-			}
-			mask := desired.Workspace.Mask(key)
+			mask := desired.Workspace.Mask(nil)
 			if len(names) == 0 {
 				names = slices.Sorted(maps.Keys(values))
 			}

@@ -57,11 +57,11 @@ func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string) e
 	if err != nil {
 		return err
 	}
-	key, err := s.maskKey()
+	keys, err := s.instanceKey(client, false).keys(cmd.Context())
 	if err != nil {
 		return err
 	}
-	mask := desired.Workspace.Mask(key)
+	mask := desired.Workspace.Mask(keys.Texts)
 	printLabels(cmd.OutOrStdout(), nodes, mask)
 	compiler, err := s.compiler()
 	if err != nil {

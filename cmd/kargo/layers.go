@@ -66,7 +66,7 @@ func (w *workspaceFlags) withLayers(source compile.Repository, git gitsync.Optio
 func (w *workspaceFlags) layerSource(name, address string, options gitsync.Options) (compile.Repository, error) {
 	if path, ok := strings.CutPrefix(address, directoryLayer); ok {
 		path, err := filepath.Abs(path)
-		return directory.Repository{Path: path, Reads: merge.Reads}, err
+		return directory.Repository{Path: path, Reads: merge.Reads, Key: w.keyOfDirectories()}, err
 	}
 	address, ref, _ := strings.Cut(address, "#")
 	if !wire.SameHost(address, options.URL) {

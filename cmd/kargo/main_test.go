@@ -74,7 +74,7 @@ func TestRenderJSON(t *testing.T) {
 		service.Spec.TaskTemplate.ContainerSpec.Image != "app:1" || len(stack.Networks) != 4 {
 		t.Errorf("got %+v", stack)
 	}
-	if got := fmt.Sprint(stack.Configs); got != "[map[name:kargo-web_page-2cf24dba5fb0 secret:false size:5]]" {
+	if got := fmt.Sprint(stack.Configs); got != "[map[name:kargo-web_page-000000000000 secret:false size:5]]" {
 		t.Errorf("configs are %s", got)
 	}
 }

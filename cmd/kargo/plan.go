@@ -125,9 +125,9 @@ func (s *operationFlags) inspect(cmd *cobra.Command, env map[string]string, look
 	if err != nil {
 		return err
 	}
-	instance := &instanceKey{client: client, instance: s.instance}
+	s.key = s.instanceKey(client, false)
 	if store == nil {
-		parts, err := s.partsWith(randomKey(), instance, client)
+		parts, err := s.partsWith(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (s *operationFlags) inspect(cmd *cobra.Command, env map[string]string, look
 		return look(controller.NewReconciler(parts))
 	}
 	defer store.Close()
-	parts, err := s.parts(cmd.Context(), source, address, instance, store)
+	parts, err := s.parts(cmd.Context(), source, address, store)
 	if err != nil {
 		return err
 	}

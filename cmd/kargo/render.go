@@ -21,8 +21,8 @@ func renderCommand(env map[string]string) *cobra.Command {
 Docker's own ServiceSpec, its networks, and the names and sizes of its configs
 and secrets. If you name stacks, only these need to be valid. Render needs no
 Docker and changes nothing. "***" stands for secret values, unless you give
---show-secrets. The names of Swarm secrets end in a digest that depends on the
-Swarm. Render does not ask the Swarm, so it prints another digest.`,
+--show-secrets. The names of configs and secrets end in a digest under a key that the
+Swarm keeps. Render does not ask the Swarm, so it prints zeros in its place.`,
 		Example: "  kargo render --workspace ./workspace dbs -o json",
 		RunE: func(cmd *cobra.Command, stacks []string) error {
 			if err := s.prepare(cmd, env); err != nil {
@@ -37,7 +37,7 @@ Swarm. Render does not ask the Swarm, so it prints another digest.`,
 			}
 			document := kargo.Document(desired.Stacks, false)
 			if !showSecrets {
-				if document, err = kargo.Masked(document, desired.Workspace.Mask(nil).Blanked()); err != nil {
+				if document, err = kargo.Masked(document, desired.Workspace.Mask(nil)); err != nil {
 					return err
 				}
 			}

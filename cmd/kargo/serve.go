@@ -160,6 +160,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	if err != nil {
 		return err
 	}
+	s.directoryKey = s.ofDirectories
 	source, address, err := s.repository()
 	if err != nil {
 		return err
@@ -184,7 +185,8 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	if trouble := store.Trouble(); trouble != "" {
 		log.Warn(trouble)
 	}
-	parts, err := s.parts(ctx, source, address, s.ownKey(client), store)
+	s.key = s.instanceKey(client, true)
+	parts, err := s.parts(ctx, source, address, store)
 	if err != nil {
 		return err
 	}

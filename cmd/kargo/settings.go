@@ -68,6 +68,7 @@ func (r *registryFlags) flags(flags *pflag.FlagSet) {
 type swarmFlags struct {
 	registryFlags
 	instance     string
+	ownKey       secretSource
 	pruneStacks  int
 	prunePercent int
 }
@@ -75,6 +76,7 @@ type swarmFlags struct {
 func (s *swarmFlags) flags(flags *pflag.FlagSet) {
 	s.registryFlags.flags(flags)
 	flags.StringVar(&s.instance, "instance", "default", "`name` of this controller; it owns what it creates under this name")
+	secretFlag(flags, &s.ownKey, "instance-key", "file with the key of this controller's digests and of sealed renderings; without one Swarm keeps a key")
 	flags.IntVar(&s.pruneStacks, "prune-stacks", plan.DefaultGovernor.Stacks,
 		"`number` of stacks that may be removed at once without approval; removing all stacks always needs approval")
 	flags.IntVar(&s.prunePercent, "prune-percent", plan.DefaultGovernor.Percent,

@@ -35,11 +35,7 @@ variables come from. Digests stand for the values of secret variables.`,
 			if err != nil {
 				return err
 			}
-			key, err := s.maskKey()
-			if err != nil {
-				return err
-			}
-			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: desired.Workspace.Mask(key)}
+			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: desired.Workspace.Mask(nil)}
 			return e.explain(args[0])
 		},
 	}

@@ -72,7 +72,7 @@ func (s *sourceFlags) source() (controller.Source, string, error) {
 		if err := s.findWorkspace(); err != nil {
 			return nil, "", err
 		}
-		source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads}, s.gitOptions())
+		source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads, Key: s.keyOfDirectories()}, s.gitOptions())
 		return source, s.workspace, err
 	}
 	return s.repository()
@@ -134,7 +134,7 @@ func (s *workspaceFlags) readWith(ctx context.Context, git gitsync.Options, stac
 	if err := s.findWorkspace(); err != nil {
 		return compile.Desired{}, err
 	}
-	source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads}, git)
+	source, err := s.withLayers(directory.Repository{Path: s.workspace, Reads: merge.Reads, Key: s.keyOfDirectories()}, git)
 	if err != nil {
 		return compile.Desired{}, err
 	}
@@ -192,9 +192,8 @@ func (s *registryFlags) registryCredentials(env map[string]string) func() ([]byt
 }
 
 // parts returns what every controller of this program has in common, whether it runs
-// for one round or for years. If instance says so, the key of the instance is created
-// when it is first needed.
-func (s *operationFlags) parts(ctx context.Context, source controller.Source, address string, instance *instanceKey, store *history.Store) (controller.Parts, error) {
+// for one round or for years.
+func (s *operationFlags) parts(ctx context.Context, source controller.Source, address string, store *history.Store) (controller.Parts, error) {
 	memory, err := store.Memory()
 	if err != nil {
 		return controller.Parts{}, err
@@ -203,31 +202,33 @@ func (s *operationFlags) parts(ctx context.Context, source controller.Source, ad
 	if err != nil {
 		return controller.Parts{}, err
 	}
-	key, err := store.Key()
-	if err != nil {
+	if err := store.Seal(func() ([]byte, error) { return s.key.ofRenderings(ctx) }); err != nil {
 		return controller.Parts{}, err
 	}
-	sealKey := instance.derive(goodRenderings)
-	if err := store.Seal(func() ([]byte, error) { return sealKey(ctx) }); err != nil {
-		return controller.Parts{}, err
-	}
-	parts, err := s.partsWith(key, instance, instance.client)
+	parts, err := s.partsWith(ctx)
 	parts.Source, parts.Behavior.Repository, parts.Store = source, address, store
 	parts.Memory, parts.Unfinished = memory, unfinished
 	return parts, err
 }
 
-// partsWith returns the parts that need no data directory. Nothing falls due by the
+// partsWith returns the parts that need no data directory. s.key is set. Nothing falls due by the
 // clock until the caller sets a schedule.
-func (s *operationFlags) partsWith(key []byte, instance *instanceKey, client *swarm.Client) (controller.Parts, error) {
+func (s *operationFlags) partsWith(ctx context.Context) (controller.Parts, error) {
+	client := s.key.client
 	compiler, err := s.compiler()
 	if err != nil {
 		return controller.Parts{}, err
 	}
-	compiler.Key, compiler.DigestKey = instance.derive(namesOfSecrets), key
+	compiler.Keys = s.key.keys
 	effects := controller.Effects{
-		Credential: func(image string) (kargo.Credential, error) { return client.Credential(key, image) },
-		Write:      func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
+		Credential: func(image string) (kargo.Credential, error) {
+			keys, err := s.key.keys(ctx)
+			if err != nil {
+				return kargo.Credential{}, err
+			}
+			return client.Credential(keys.Specs, image)
+		},
+		Write: func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
 	}
 	if runner := s.hooks.theRunner(); runner != nil {
 		effects.After = runner.After
@@ -237,7 +238,7 @@ func (s *operationFlags) partsWith(key []byte, instance *instanceKey, client *sw
 		Behavior: controller.Behavior{
 			Instance: s.instance, Version: version,
 			Poll: controller.Every(time.Hour), Verify: time.Hour,
-			Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent}, MaskKey: key,
+			Governor: &plan.Governor{Stacks: s.pruneStacks, Percent: s.prunePercent},
 		},
 		Log: slog.New(slog.DiscardHandler),
 	}, nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/pflag"
 )
 
@@ -34,6 +36,18 @@ type workspaceFlags struct {
 	dataDir
 	compileFlags
 	workspace string
+	// directoryKey returns the key of the digests of directories; nil in a command
+	// that does not ask Swarm, and whose digests nobody compares.
+	directoryKey func(context.Context) ([]byte, error)
+}
+
+// keyOfDirectories returns directoryKey, or a function that returns a random key.
+func (s *workspaceFlags) keyOfDirectories() func(context.Context) ([]byte, error) {
+	if s.directoryKey == nil {
+		key := randomKey()
+		s.directoryKey = func(context.Context) ([]byte, error) { return key, nil }
+	}
+	return s.directoryKey
 }
 
 func (s *workspaceFlags) flags(flags *pflag.FlagSet) {

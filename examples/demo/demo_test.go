@@ -3,6 +3,7 @@
 package demo_test
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -119,6 +120,7 @@ func read(t *testing.T, files fs.FS) []kargo.Stack {
 	compiler := compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: defaults.Version, Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace",
 		Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
+		Keys: func(context.Context) (kargo.Keys, error) { return kargo.Keys{}, nil },
 	}
 	desired, err := compiler.Compile(t.Context(), kargo.Tree{User: kargo.Files{FS: files}})
 	if err != nil {
@@ -166,7 +168,7 @@ func digests(t *testing.T, files fs.FS) map[string]string {
 	all := map[string]string{}
 	for _, stack := range read(t, files) {
 		for _, service := range stack.Services {
-			all[service.Name] = plan.SpecDigest(service.Spec)
+			all[service.Name] = plan.SpecDigest(nil, service.Spec)
 		}
 	}
 	return all

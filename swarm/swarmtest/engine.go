@@ -46,6 +46,7 @@ type Engine struct {
 	index      uint64           // of raft: counts every change of any object
 	leases     uint64           // versions of leases
 	made       uint64           // objects ever made, for their ids
+	rotations  int              // of the join token of managers
 	nodes      []*swarm.Node
 	networks   []*network.Inspect
 	services   []*service

@@ -82,6 +82,7 @@ func (e *Engine) routes() {
 		"GET /_ping":                  e.ping,
 		"HEAD /_ping":                 e.ping,
 		"GET /info":                   e.info,
+		"GET /swarm":                  e.inspectSwarm,
 		"GET /nodes":                  e.listNodes,
 		"GET /nodes/{id}":             e.inspectNode,
 		"POST /nodes/{id}/update":     e.updateNode,
@@ -203,6 +204,22 @@ func (e *Engine) info(*http.Request) (answer, error) {
 			Nodes:            len(e.nodes),
 		},
 	})
+}
+
+// inspectSwarm shows the join tokens, and not what else Docker shows.
+func (e *Engine) inspectSwarm(*http.Request) (answer, error) {
+	return ok(swarm.Swarm{JoinTokens: swarm.JoinTokens{
+		Worker:  "SWMTKN-1-swarmtest-worker",
+		Manager: fmt.Sprintf("SWMTKN-1-swarmtest-manager-%d", e.rotations),
+	}})
+}
+
+// RotateJoinToken gives the Swarm another join token of managers, as
+// `docker swarm join-token --rotate manager` does.
+func (e *Engine) RotateJoinToken() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rotations++
 }
 
 func decode(r *http.Request, into any) error {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -82,15 +83,11 @@ func inMemory(t *testing.T, args ...string) *scene {
 	return s.complete(args)
 }
 
-// plantKey gives the instance its key beforehand, so that the names of secrets
+// plantKey gives the instance its key beforehand, so that digests
 // are the same in every run.
 func (s *scene) plantKey() {
 	s.t.Helper()
-	_, err := s.api.ConfigCreate(s.t.Context(), dockerswarm.ConfigSpec{
-		Annotations: dockerswarm.Annotations{Name: "kargo-key-" + s.prefix, Labels: map[string]string{swarm.LabelKey: s.prefix}},
-		Data:        []byte(strings.Repeat("5a", 32) + "\n"),
-	})
-	if err != nil {
+	if err := s.observer.SealKey(s.t.Context(), s.prefix, bytes.Repeat([]byte{0x5a}, 32)); err != nil {
 		s.t.Fatal(err)
 	}
 }
