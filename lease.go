@@ -26,7 +26,7 @@ type Lease struct {
 	// why the last one did.
 	Nudge   uint64
 	Trigger string
-	// Shared is what the next holder must know: what people stopped. See HandOver.
+	// Shared is what the next holder must know. See HandOver.
 	Shared string
 }
 
@@ -40,4 +40,7 @@ type HandOver struct {
 	// rendering that failed, would be tried once more.
 	Rollouts map[string]Rollout `json:"rollouts,omitempty"`
 	Sent     Sent               `json:"sent,omitempty"`
+	// InForce is the revision that was in force. Where signatures are verified,
+	// the next one must come after it.
+	InForce RevisionID `json:"inForce,omitempty"`
 }

@@ -37,6 +37,9 @@ type Status struct {
 	// while Head is invalid or not carried out yet.
 	Head    Revision `json:"head"`
 	Applied Revision `json:"applied"`
+	// Rewinds: Head is signed, but does not come after what is in force. It waits
+	// for a person to approve it.
+	Rewinds bool `json:"rewinds,omitempty"`
 	// Leader is the name of the controller that works in place of this one, which
 	// stands by; "" if this one works.
 	Leader string `json:"leader,omitempty"`

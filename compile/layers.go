@@ -28,6 +28,13 @@ type Historian interface {
 	Commits(ctx context.Context, from, to string) (commits []kargo.Commit, complete bool, err error)
 }
 
+// Successor is a repository that can prove that one commit comes after another.
+type Successor interface {
+	// CheckAfter returns an error unless a commit may follow the one in force. The
+	// error is Invalid if a person must decide.
+	CheckAfter(ctx context.Context, inForce, commit string) error
+}
+
 // Committer is a repository that can be written to. A Conflict means that its
 // branch has moved on.
 type Committer interface {
@@ -101,6 +108,38 @@ func (l Layers) Commits(ctx context.Context, from, to kargo.RevisionID) (commits
 		return nil, true, nil
 	}
 	return historian.Commits(ctx, older, newer)
+}
+
+// CheckAfter returns an error unless a revision may follow the one in force: each of
+// its repositories that can tell must allow it. A layer that the revision in force
+// does not have may have any commit.
+func (l Layers) CheckAfter(ctx context.Context, inForce, next kargo.RevisionID) error {
+	commits, ok := l.commits(next)
+	if !ok {
+		return nil // it cannot be fetched, either
+	}
+	before := inForce.Revision()
+	if err := checkAfter(ctx, l.User, before.Commit, commits[0]); err != nil {
+		return err
+	}
+	for i, shared := range l.Shared {
+		for _, layer := range before.Layers {
+			if layer.Name != shared.Name {
+				continue
+			}
+			if err := checkAfter(ctx, shared.Repository, layer.Commit, commits[i+1]); err != nil {
+				return fmt.Errorf("layer %s: %w", shared.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkAfter(ctx context.Context, repository Repository, inForce, commit string) error {
+	if successor, can := repository.(Successor); can && inForce != "" {
+		return successor.CheckAfter(ctx, inForce, commit)
+	}
+	return nil
 }
 
 // Fetch returns the files of all repositories at the commits of a revision.

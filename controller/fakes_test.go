@@ -42,7 +42,10 @@ type repository struct {
 	refused error // of Fetch
 	asked   int
 	rewrote string
-	steady  bool // the files of all commits answer alike
+	steady  bool   // the files of all commits answer alike
+	instead string // Fetch returns this commit, if it is set
+	// signed repositories follow commits in the order of their names.
+	signed bool
 	// protected are the commits named last.
 	protected []string
 	// edits are the commits that were to be made; see Commit.
@@ -65,11 +68,22 @@ func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, ka
 	if r.refused != nil {
 		return kargo.Revision{}, kargo.Files{}, r.refused
 	}
+	commit = cmp.Or(r.instead, commit)
 	files := kargo.Files{FS: r.commits[commit]}
 	if r.steady {
 		files.Unchanged = func(fs.FS) bool { return true }
 	}
 	return kargo.Revision{Commit: commit, Ref: "main", Rewrote: r.rewrote}, files, nil
+}
+
+// CheckAfter is that of a repository whose commits are signed.
+func (r *repository) CheckAfter(_ context.Context, inForce, commit string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.signed && commit < inForce {
+		return kargo.Errorf(kargo.Invalid, "commit %s does not come after %s", commit, inForce)
+	}
+	return nil
 }
 
 func (r *repository) Protect(commits ...string) {

@@ -17,7 +17,7 @@ const (
 
 // leave returns what the next leader must know.
 func (r *Reconciler) leave() kargo.HandOver {
-	left := kargo.HandOver{Stops: r.memory.Stops, Suspended: r.memory.Suspended}
+	left := kargo.HandOver{Stops: r.memory.Stops, Suspended: r.memory.Suspended, InForce: r.mustFollow()}
 	for _, name := range slices.Sorted(maps.Keys(r.memory.Rollouts)) {
 		rollout := r.memory.Rollouts[name]
 		if rollout.Failed == nil && !underway(rollout) || len(left.Rollouts) == mostLeft {

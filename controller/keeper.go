@@ -59,6 +59,7 @@ type keeper struct {
 	shared   string   // what the next leader must know
 	service  string   // that this controller runs in
 	placed   bool     // whether service is known
+	urgent   string   // the part of it that is written at once
 }
 
 func newKeeper(parts Parts) *keeper {
@@ -115,24 +116,39 @@ func (k *keeper) wakeUp() {
 	}
 }
 
-// share has the lease say what the next leader must know.
+// share has the lease say what the next leader must know. What people decided, and
+// what is under way, is written at once. The revision in force waits for the next
+// renewal, so that it costs no call.
 func (k *keeper) share(handOver kargo.HandOver) {
-	text := ""
-	if len(handOver.Stops) > 0 || handOver.Suspended != nil || len(handOver.Rollouts) > 0 {
-		data, err := json.Marshal(handOver)
-		if err != nil {
-			k.parts.Log.Error("cannot share what people stopped", "error", err)
-			return
-		}
-		text = string(data)
+	text, err := asText(handOver)
+	if err != nil {
+		k.parts.Log.Error("cannot share what the next controller must know", "error", err)
+		return
+	}
+	handOver.InForce = ""
+	urgent, err := asText(handOver)
+	if err != nil {
+		k.parts.Log.Error("cannot share what the next controller must know", "error", err)
+		return
 	}
 	k.mu.Lock()
-	changed := k.shared != text
-	k.shared = text
+	changed := k.urgent != urgent && !k.outdated
+	if !k.outdated { // otherwise what another controller left was not read yet
+		k.shared, k.urgent = text, urgent
+	}
 	k.mu.Unlock()
 	if changed {
 		k.wakeUp()
 	}
+}
+
+// asText returns what is handed over as JSON, "" if it is nothing.
+func asText(handOver kargo.HandOver) (string, error) {
+	if len(handOver.Stops) == 0 && handOver.Suspended == nil && len(handOver.Rollouts) == 0 && handOver.InForce == "" {
+		return "", nil
+	}
+	data, err := json.Marshal(handOver)
+	return string(data), err
 }
 
 // step reads the lease, and writes it where that is due.

@@ -62,7 +62,7 @@ func (m *matrix) replica(name string) *replica { return m.replicaIn(name, nil) }
 func (m *matrix) replicaIn(name string, service func(context.Context) (string, error)) *replica {
 	return m.again(&replica{
 		m: m, link: &link{Client: swarm.New(m.engine.Client())}, name: name, service: service,
-		source:  &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head},
+		source:  &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head, signed: m.repo.signed},
 		records: &records{attempts: map[string]int{}},
 	})
 }

@@ -17,6 +17,9 @@ type Source interface {
 	// Fetch returns that revision with its files. It uses no network for one
 	// that was fetched before.
 	Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error)
+	// CheckAfter returns an error unless a revision may follow the one in force.
+	// The error is Invalid if a person must decide. It may ask the remote.
+	CheckAfter(ctx context.Context, inForce, next kargo.RevisionID) error
 	// Commits returns the commits that one revision adds to another, the newest
 	// first, and whether these are all. It may ask the remote.
 	Commits(ctx context.Context, from, to kargo.RevisionID) (commits []kargo.Commit, complete bool, err error)

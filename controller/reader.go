@@ -31,6 +31,10 @@ type question struct {
 	// applied is the revision in force, which must stay available.
 	applied kargo.RevisionID
 	known   *view // what was read before; nil if nothing was
+	// inForce is what a new revision must come after, if that is checked; "" if
+	// nothing is known to be in force. approved is what a person approved last.
+	inForce  kargo.RevisionID
+	approved string
 }
 
 // reading is the answer to a question.
@@ -48,7 +52,10 @@ type reading struct {
 	// attempts is how often the reading has ended the process, if that was too often:
 	// the revision is left alone.
 	attempts int
-	err      error
+	// rewinds: the revision does not come after the one in force, and waits for a
+	// person.
+	rewinds bool
+	err     error
 }
 
 // reader answers questions to the source: everything that takes as long as git
@@ -197,7 +204,7 @@ func (s *reader) readTried(ctx context.Context, got *reading) (compile.Desired, 
 // readRevision reads a revision. If its files say the same as those that were
 // read before, which are known, it is not rendered: rendering is pure.
 func (s *reader) readRevision(ctx context.Context, got *reading) (compile.Desired, error) {
-	tree, err := s.fetch(ctx, got.revision)
+	tree, err := s.fetchNext(ctx, got)
 	if err != nil {
 		return compile.Desired{}, err
 	}
@@ -210,7 +217,7 @@ func (s *reader) readRevision(ctx context.Context, got *reading) (compile.Desire
 // readValues reads the files of a known revision again, for the values that they
 // refer to outside the repository.
 func (s *reader) readValues(ctx context.Context, got *reading) {
-	tree, err := s.fetch(ctx, got.revision)
+	tree, err := s.fetchNext(ctx, got)
 	if err != nil {
 		got.err = err
 		return
@@ -227,6 +234,25 @@ func (s *reader) fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, er
 	tree, err := measured(s.parts, "fetch", func() (kargo.Tree, error) { return s.parts.Source.Fetch(ctx, id) })
 	if err != nil {
 		return kargo.Tree{}, fmt.Errorf("fetch %s: %w", id.Short(), err)
+	}
+	return tree, nil
+}
+
+// fetchNext fetches the revision that is to be in force. What was fetched must come
+// after what is in force, or be approved. The check is about what was fetched: a ref
+// may move on meanwhile.
+func (s *reader) fetchNext(ctx context.Context, got *reading) (kargo.Tree, error) {
+	tree, err := s.fetch(ctx, got.revision)
+	if err != nil {
+		return kargo.Tree{}, err
+	}
+	fetched := tree.Revision.ID()
+	if string(fetched) == got.approved {
+		return tree, nil
+	}
+	if err := s.parts.Source.CheckAfter(ctx, got.inForce, fetched); err != nil {
+		got.rewinds = kargo.FaultOf(err) == kargo.Invalid
+		return kargo.Tree{}, err
 	}
 	return tree, nil
 }

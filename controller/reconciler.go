@@ -222,7 +222,8 @@ func (r *Reconciler) forget(left kargo.HandOver) {
 	}
 	r.memory = plan.Memory{Memory: takenOver(left, time.Now()), Session: plan.NewSession()}
 	r.view, r.record, r.sight, r.shown = nil, record{}, sight{parts: r.parts}, shown{}
-	r.source.head, r.source.problems, r.source.unsound = kargo.Revision{}, nil, false
+	r.source.head, r.source.problems, r.source.unsound, r.source.rewinds = kargo.Revision{}, nil, false, false
+	r.source.left = left.InForce
 	r.pace.settled()
 	r.interest.ignoreNothing()
 	r.work = work{}

@@ -32,26 +32,46 @@ func (l *Loop) Adopt(stack string, by kargo.Person) {
 
 // Approve lifts those holds of one plan that wait for a person. It lifts no
 // hold of another plan. The error is a Conflict if the plan is not the pending
-// one.
+// one. A refused revision that does not come after the one in force is approved
+// by the start of its ID.
 func (l *Loop) Approve(plan string, by kargo.Person) error {
-	if pending := l.Status().Pending.ID; plan != pending {
+	status := l.Status()
+	approved, what := plan, "plan "+plan
+	if status.Rewinds && meansRevision(plan, status.Head.ID()) {
+		approved, what = string(status.Head.ID()), "revision "+status.Head.Short()
+	} else if pending := status.Pending.ID; plan != pending {
 		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),
 			Hint: "an approval fits one plan only; the pending one is " + pending}
 	}
-	if err := l.parts.Store.Approve(plan, by.String(), time.Now()); err != nil {
+	if err := l.parts.Store.Approve(approved, by.String(), time.Now()); err != nil {
 		return err
 	}
-	text := "plan " + plan
 	if by.Why != "" {
-		text += ": " + by.Why
+		what += ": " + by.Why
 	}
-	note := newNote(kargo.EntryApproval, l.Status().Applied, by, text)
-	note.PlanID = plan
+	note := newNote(kargo.EntryApproval, status.Applied, by, what)
+	if approved == status.Pending.ID {
+		note.PlanID = approved
+	}
 	if _, err := l.parts.Store.Begin(note); err != nil {
 		return err
 	}
 	l.Nudge(by.Did("approve"))
 	return nil
+}
+
+// meansRevision reports whether a text names a revision: its ID, or the start of it
+// or of the commit of one of its layers.
+func meansRevision(text string, id kargo.RevisionID) bool {
+	if len(text) < shortestCommit {
+		return false
+	}
+	revision := id.Revision()
+	means := strings.HasPrefix(string(id), text) || text == id.Short()
+	for _, layer := range revision.Layers {
+		means = means || strings.HasPrefix(layer.Commit, text)
+	}
+	return means
 }
 
 // ask leaves something for the next round to do: what it works on belongs to

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -17,7 +18,10 @@ type source struct {
 	head     kargo.Revision // sound or not
 	problems kargo.Problems // of the head
 	unsound  bool           // the head could not be fetched, or has problems
-	fetched  time.Time      // when git last answered
+	rewinds  bool           // the head does not come after what is in force, and waits for a person
+	// left is what was in force when another controller of the instance led.
+	left    kargo.RevisionID
+	fetched time.Time // when git last answered
 	// commits are those that the head adds to what is in force; earlier reports
 	// that there may be more.
 	commits []kargo.Commit
@@ -51,7 +55,11 @@ func (r *Reconciler) readNewest(ctx context.Context, this *round) (goOn bool, er
 	s := &r.source
 	if got := s.arrived; got != nil {
 		s.arrived = nil
-		r.take(*got, this)
+		if got.inForce == r.mustFollow() {
+			r.take(*got, this)
+		} else { // another controller led meanwhile: the answer is about a past state
+			s.asked, r.work.git, r.work.reread = time.Time{}, true, true
+		}
 	}
 	for s.asked.IsZero() {
 		next, due := r.nextQuestion(this.trigger)
@@ -76,7 +84,7 @@ func (r *Reconciler) readNewest(ctx context.Context, this *round) (goOn bool, er
 func (r *Reconciler) nextQuestion(trigger string) (next question, due bool) {
 	next = question{
 		trigger: trigger, head: r.source.head.ID(), again: r.work.reread && r.source.unsound,
-		applied: r.memory.Applied.Revision.ID(), known: r.view,
+		applied: r.memory.Applied.Revision.ID(), known: r.view, inForce: r.mustFollow(),
 	}
 	switch w := &r.work; {
 	case w.restore && r.view == nil && next.applied != "" && !r.source.unrestorable:
@@ -89,7 +97,20 @@ func (r *Reconciler) nextQuestion(trigger string) (next question, due bool) {
 	default:
 		return next, false
 	}
+	var err error
+	if next.approved, err = r.parts.Store.Approved(time.Now()); err != nil {
+		r.parts.Log.Warn("cannot read what was approved", "error", err)
+	}
 	return next, true
+}
+
+// mustFollow returns the revision that a new one must come after: what was accepted
+// last, or was in force before this process or this controller began.
+func (r *Reconciler) mustFollow() kargo.RevisionID {
+	if r.view != nil && r.view.whole != nil {
+		return r.view.revision().ID()
+	}
+	return cmp.Or(r.memory.Applied.Revision.ID(), r.source.left)
 }
 
 // take makes use of what was read.
@@ -162,6 +183,9 @@ func (r *Reconciler) takeNewest(got reading) error {
 			return err
 		}
 		s.note(got.desired.Workspace.Revision, got.desired.Problems)
+	}
+	if got.attempts > 0 || got.desired != nil {
+		s.rewinds = got.rewinds
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ type shown struct {
 func (r *Reconciler) report() {
 	r.board.change(func(s *kargo.Status) {
 		s.Head, s.Problems, s.LastFetched = r.source.head, r.source.problems, r.source.fetched
+		s.Rewinds = r.source.rewinds
 		s.Applied, s.Removed = r.memory.Applied.Revision, withoutLeaving(r.memory.Applied.Removed, r.shown.stacks)
 		s.Suspended = r.memory.Suspended
 		s.Plan, s.Pending = r.shown.plan, r.shown.pending

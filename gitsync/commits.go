@@ -106,16 +106,29 @@ func ancestors(objects storer.EncodedObjectStorer, hash plumbing.Hash) map[plumb
 // their files.
 var errNoFilter = errors.New("the host does not provide commits without files")
 
-// commits asks the remote for the commits before newer, without their files, and
-// keeps none of them.
+// commits asks the remote for the commits before newer.
 func (s snapshots) commits(ctx context.Context, older, newer plumbing.Hash) (commits []kargo.Commit, complete bool, err error) {
+	err = s.withHistory(ctx, newer, mostCommits+1, func(objects storer.EncodedObjectStorer) error {
+		commits, complete, err = commitsBetween(objects, older, newer)
+		return err
+	})
+	return commits, complete, err
+}
+
+// limitsOfHistory bound commits without files.
+var limitsOfHistory = Limits{Files: mostAncestors, Bytes: 64 << 20, File: 1 << 20}
+
+// withHistory asks the remote for a number of commits, from newest back, without
+// their files. It calls use with them and keeps none of them.
+func (s snapshots) withHistory(ctx context.Context, newest plumbing.Hash, depth int, use func(storer.EncodedObjectStorer) error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	dir, err := os.MkdirTemp(s.store.dir, "commits-*"+unfinished)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	defer os.RemoveAll(dir)
+	s.limits = limitsOfHistory
 	var storage *filesystem.Storage
 	err = s.remote.Fetch(ctx, func(session *wire.Session) error {
 		_, offered, err := s.tracked.find(ctx, session)
@@ -126,11 +139,11 @@ func (s snapshots) commits(ctx context.Context, older, newer plumbing.Hash) (com
 			return errNoFilter
 		}
 		storage, err = s.receive(ctx, dir, session,
-			request{offered: offered, want: newer, depth: mostCommits + 1, filter: packp.FilterTreeDepth(0)})
+			request{offered: offered, want: newest, depth: depth, filter: packp.FilterTreeDepth(0)})
 		return err
 	})
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	return commitsBetween(storage, older, newer)
+	return use(storage)
 }

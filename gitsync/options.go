@@ -45,6 +45,8 @@ type Options struct {
 
 	// Signatures say what must be signed, and by whom.
 	Signatures signature.Rules
+	// AllowRewind has CheckAfter accept every commit.
+	AllowRewind bool
 
 	// AuthorName and AuthorEmail are the author of a Commit.
 	AuthorName, AuthorEmail string

@@ -73,6 +73,7 @@ func (w *workspaceFlags) layerSource(name, address string, options gitsync.Optio
 		// Another host must not see the credentials for the workspace's host.
 		options.Access = options.Access.WithoutCredentials()
 	}
+	options.Signatures.Repository = "" // which is the name of the workspace's
 	options.URL, options.Ref, options.Path, options.Dir = address, ref, "", w.state(filepath.Join("layers", name))
 	if user, ok := valueFor(name, w.layers.usernames); ok {
 		options.Username = user

@@ -44,7 +44,7 @@ func (r *repositoryFlags) flags(flags *pflag.FlagSet) {
 // clone is kept.
 func (r *repositoryFlags) options(dir string) gitsync.Options {
 	return gitsync.Options{
-		URL: r.repo, Ref: r.ref, Path: r.path, Dir: dir, Access: r.access.access(), Signatures: r.signatures.rules(),
+		URL: r.repo, Ref: r.ref, Path: r.path, Dir: dir, Access: r.access.access(), Signatures: r.signatures.rules(), AllowRewind: r.signatures.rewind,
 		AuthorName: r.author.Name, AuthorEmail: r.author.Address,
 		Timeout: r.timeout, Limits: r.limits, SubmoduleHosts: r.submodules, History: r.depth == 0,
 	}
@@ -53,18 +53,22 @@ func (r *repositoryFlags) options(dir string) gitsync.Options {
 // signatureFlags say whose signature a revision needs.
 type signatureFlags struct {
 	required   string
+	repository string
+	rewind     bool
 	sshSigners secretSource
 	pgpKeys    secretSource
 }
 
 func (s *signatureFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.required, "verify-signatures", "", "`kind` of object that an allowed key must have signed: commit, tag or both; by default no signature is needed")
+	flags.StringVar(&s.repository, "verify-repository", "", "`name` that what is signed must have in its message, as the line \"Kargo-Repository: NAME\" at its end, so that a signature for another repository does not count")
+	flags.BoolVar(&s.rewind, "allow-rewind", false, "where signatures are verified, follow a commit that does not come after the one in force; by default a person must approve it")
 	secretFlag(flags, &s.sshSigners, "verify-ssh-signers", "file with the SSH keys that may sign, in the form of git's gpg.ssh.allowedSignersFile")
 	secretFlag(flags, &s.pgpKeys, "verify-pgp-keys", "file with the OpenPGP keys that may sign, armored")
 }
 
 func (s *signatureFlags) rules() signature.Rules {
-	return signature.Rules{Required: signature.Required(s.required), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional()}
+	return signature.Rules{Required: signature.Required(s.required), SSHSigners: s.sshSigners.optional(), PGPKeys: s.pgpKeys.optional(), Repository: s.repository}
 }
 
 // accessFlags say how Kargo logs in to the host of a repository.

@@ -53,10 +53,13 @@ longer.`,
 func approveCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
 	cmd := &cobra.Command{
-		Use: "approve PLAN", Short: "Let the held removals of one plan happen", GroupID: "controller",
+		Use: "approve PLAN", Short: "Let what waits for a person happen", GroupID: "controller",
 		Long: `Approve lifts the holds of the pending plan that wait for a person: the removal of
 many stacks at once. PLAN is the ID of that plan (see "kargo status"). The
-approval is for this plan only: if anything changes meanwhile, it has no effect.`,
+approval is for this plan only: if anything changes meanwhile, it has no effect.
+
+Where signatures are verified, a signed commit that does not come after the one in
+force also waits for a person. "kargo approve COMMIT" has it followed.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("which plan? see `kargo status`")
@@ -64,7 +67,7 @@ approval is for this plan only: if anything changes meanwhile, it has no effect.
 			if err := s.ask(cmd, env, http.MethodPost, "/api/v1/approve", map[string]string{"plan": args[0]}, nil); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "plan %s is approved\n", args[0])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is approved\n", args[0])
 			return err
 		},
 	}

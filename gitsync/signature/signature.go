@@ -38,7 +38,14 @@ type Rules struct {
 	// armored public keys. They are called for each revision, so that a key that
 	// was removed no longer counts; nil means that there is none.
 	SSHSigners, PGPKeys func() ([]byte, error)
+	// Repository, if it is set, is the repository that a signature must be meant for:
+	// what was signed says it in the trailer [RepositoryTrailer].
+	Repository string
 }
+
+// RepositoryTrailer is the line at the end of the message of a commit or tag that
+// says for which repository it was signed: "Kargo-Repository: NAME".
+const RepositoryTrailer = "Kargo-Repository"
 
 // Validate returns an Invalid error where signatures are required and no keys are
 // given to check them with, or the other way round.
@@ -46,6 +53,9 @@ func (r Rules) Validate() error {
 	given := r.SSHSigners != nil || r.PGPKeys != nil
 	switch r.Required {
 	case Nothing:
+		if r.Repository != "" {
+			return invalid("a signature is to be meant for a repository, but not what has to be signed", "say commit, tag or both")
+		}
 		if given {
 			return invalid("allowed keys are given, but not what has to be signed", "say commit, tag or both")
 		}
@@ -71,14 +81,15 @@ func (r Rules) OfTags() bool { return r.Required == Tag || r.Required == Both }
 
 // Keys are the keys that may sign, as they were read.
 type Keys struct {
-	ssh []sshAllowed
-	pgp pgpAllowed
+	ssh        []sshAllowed
+	pgp        pgpAllowed
+	repository string
 }
 
 // Keys reads the allowed keys. An error is Unavailable: the operator's file may be
 // there at the next attempt.
 func (r Rules) Keys() (Keys, error) {
-	var keys Keys
+	keys := Keys{repository: r.Repository}
 	if r.SSHSigners != nil {
 		data, err := r.SSHSigners()
 		if err == nil {
@@ -113,6 +124,9 @@ func (k Keys) CheckCommit(hash plumbing.Hash, data []byte) (signer string, signe
 		return "", nil, refuse(what, err)
 	}
 	signer, err = k.check(signed, signature, commit.Committer.When)
+	if err == nil {
+		err = k.meantForHere(commit.Message)
+	}
 	if err != nil {
 		return "", nil, refuse(what, err)
 	}
@@ -152,10 +166,38 @@ func (k Keys) CheckTag(tag TagToCheck) (signer string, err error) {
 	if commit, err := tag.Peel(signed.Target); err != nil || commit != tag.Commit {
 		return "", refuse(what, errors.New("it was signed for another commit"))
 	}
-	if signer, err = k.check(payload, signature, signed.Tagger.When); err != nil {
+	signer, err = k.check(payload, signature, signed.Tagger.When)
+	if err == nil {
+		err = k.meantForHere(signed.Message)
+	}
+	if err != nil {
 		return "", refuse(what, err)
 	}
 	return signer, nil
+}
+
+// errElsewhere is the error of what was signed for another repository, or for none.
+type errElsewhere struct{ wanted string }
+
+func (e *errElsewhere) Error() string {
+	return fmt.Sprintf("it was not signed for this repository: its message has no line %q at its end", RepositoryTrailer+": "+e.wanted)
+}
+
+// meantForHere returns an error if a signed message does not name the repository, in
+// its last paragraph as git's own trailers.
+func (k Keys) meantForHere(message string) error {
+	if k.repository == "" {
+		return nil
+	}
+	message = strings.TrimSpace(message)
+	last := message[strings.LastIndex(message, "\n\n")+1:]
+	for line := range strings.Lines(last) {
+		name, value, _ := strings.Cut(line, ":")
+		if name == RepositoryTrailer && strings.TrimSpace(value) == k.repository {
+			return nil
+		}
+	}
+	return &errElsewhere{k.repository}
 }
 
 // encoded returns bytes as an object that go-git can decode.
@@ -172,9 +214,11 @@ var errUnsigned = errors.New("it is not signed")
 // force stays in force.
 func refuse(what string, err error) error {
 	hint := "sign it with a key that is allowed here"
-	var unknown *unknownKey
-	if errors.As(err, &unknown) {
+	switch {
+	case errors.As(err, new(*unknownKey)):
 		hint = "if you know that key and trust it, add it to the allowed ones"
+	case errors.As(err, new(*errElsewhere)):
+		hint = "git commit --trailer adds it; see --verify-repository"
 	}
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "signature"}, Hint: hint, Err: fmt.Errorf("%s: %w", what, err)}
 }
