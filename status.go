@@ -135,6 +135,8 @@ type StackStatus struct {
 	// rendering should run, where that is another: it failed, or is held.
 	Revision RevisionID `json:"revision,omitempty"`
 	Wanted   RevisionID `json:"wanted,omitempty"`
+	// Needs are the stacks that must have settled before this one changes.
+	Needs []string `json:"needs,omitempty"`
 	// Stop is set while a person keeps the stack from changing.
 	Stop *Stop `json:"stop,omitempty"`
 	// Leaving: the applied revision has no such stack, and it still runs.

@@ -143,8 +143,8 @@ var composeWords = []struct{ path, words string }{
 	{"Labels.", "label "},
 }
 
-// words returns the change of a field in the words of compose files.
-func (f FieldChange) words() string {
+// Name returns the name of the field as compose files call it: "environment LEVEL".
+func (f FieldChange) Name() string {
 	name := f.Path
 	longest := 0
 	for _, word := range composeWords {
@@ -153,6 +153,12 @@ func (f FieldChange) words() string {
 			name = word.words + bracketless(rest)
 		}
 	}
+	return name
+}
+
+// words returns the change of a field in the words of compose files.
+func (f FieldChange) words() string {
+	name := f.Name()
 	switch {
 	case f.Before == noValue:
 		return name + ": new, " + cutValue(f.After)

@@ -123,6 +123,7 @@ func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 			Name: stack.Name, Verdict: before.Verdict, Revision: before.Changed, Digest: stack.Digest(),
 			InSync: inSync(stack.Name, remaining), Health: health, Message: mask.Text(words),
 			Failure:  memory.Rollouts[stack.Name].Failed,
+			Needs:    stack.Needs,
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
 		}
 		for _, service := range stack.Services {

@@ -79,47 +79,6 @@ func (s *Server) serveDeployment(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// historyView is what the page of the history shows, deploymentView that of one
-// deployment.
-type (
-	historyView struct {
-		frame
-		History Deployments
-	}
-	deploymentView struct {
-		frame
-		Deployment *kargo.Deployment
-	}
-)
-
-func (s *Server) deploymentsPage(w http.ResponseWriter, r *http.Request) {
-	asked, err := windowOf(r)
-	if err != nil {
-		reject(w, http.StatusBadRequest, err.Error(), "")
-		return
-	}
-	status := s.Controller.Status()
-	view := historyView{frame: s.frame(r, status)}
-	view.Title, view.Tab, view.Live = "History – Kargo "+status.Instance, "history", asked.before == 0
-	if view.History, err = asked.read(s.History, "/deployments"); err != nil {
-		s.fail(w, err)
-		return
-	}
-	s.render(w, r, http.StatusOK, "deployments.html", view)
-}
-
-func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
-	deployment := s.deploymentOf(w, r)
-	if deployment == nil {
-		return
-	}
-	status := s.Controller.Status()
-	view := deploymentView{s.frame(r, status), deployment}
-	view.Title = fmt.Sprintf("Deployment %d %s – Kargo %s", deployment.Number, deployment.Outcome, status.Instance)
-	view.Tab, view.Live = "history", isOpen(deployment.Outcome)
-	s.render(w, r, http.StatusOK, "deployment.html", view)
-}
-
 // deploymentOf returns the deployment that a request names. If there is none,
 // it sends the response itself and returns nil.
 func (s *Server) deploymentOf(w http.ResponseWriter, r *http.Request) *kargo.Deployment {

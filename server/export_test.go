@@ -7,3 +7,6 @@ func ProviderNames() (names []string) {
 	}
 	return names
 }
+
+// CommitAddress is commitAddress, for its table of forges.
+var CommitAddress = commitAddress

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -18,31 +19,38 @@ var pageFiles embed.FS
 
 // pages are the templates. Each user of one needs a clone, see pageSet.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"actionsOf": actionsOf,
-	"durations": func() []string { return []string{"30m", "1h", "2h", "4h", "8h", "24h", "72h"} },
-	"ago":       func(time.Time) string { panic("set in newPageSet") },
-	"commit":    func(commit string) string { return kargo.RevisionID(commit).Short() },
-	"count":     count,
-	"duration":  duration,
-	"image":     image,
-	"lines":     planLines,
-	"open":      isOpen,
-	"stackNews": stackNews,
-	"textLines": textLines,
-	"timestamp": timestamp,
-	"tone":      tone,
+	"actionsOf":     actionsOf,
+	"durations":     func() []string { return []string{"30m", "1h", "2h", "4h", "8h", "24h", "72h"} },
+	"ago":           func(time.Time) string { panic("set in pageSets") },
+	"commitAddress": func(kargo.RevisionID) string { panic("set in pageSets") },
+	"revisionID":    func(commit string) kargo.RevisionID { return kargo.RevisionID(commit) },
+	"json":          indented,
+	"commit":        func(commit string) string { return kargo.RevisionID(commit).Short() },
+	"count":         count,
+	"duration":      duration,
+	"image":         image,
+	"lines":         planLines,
+	"open":          isOpen,
+	"stackNews":     stackNews,
+	"textLines":     textLines,
+	"timestamp":     timestamp,
+	"tone":          tone,
 }).ParseFS(pageFiles, "page/*.html"))
 
 // pageSet is a clone of the templates with a moment that they call now. A set is used
 // again, because the first use of a clone is slow.
 type pageSet struct {
 	*template.Template
-	now time.Time
+	now           time.Time
+	commitAddress func(commit string) string
 }
 
 var pageSets = sync.Pool{New: func() any {
 	set := &pageSet{Template: template.Must(pages.Clone())}
-	set.Funcs(template.FuncMap{"ago": func(then time.Time) string { return ago(set.now, then) }})
+	set.Funcs(template.FuncMap{
+		"ago":           func(then time.Time) string { return ago(set.now, then) },
+		"commitAddress": func(id kargo.RevisionID) string { return set.commitAddress(id.Revision().Commit) },
+	})
 	return set
 }}
 
@@ -85,6 +93,8 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	set := pageSets.Get().(*pageSet)
 	defer pageSets.Put(set)
 	set.now = s.now()
+	repository := s.Controller.Status().Repository
+	set.commitAddress = func(commit string) string { return commitAddress(repository, s.CommitURL, commit) }
 	var text bytes.Buffer
 	if err := set.ExecuteTemplate(&text, name, view); err != nil {
 		s.log().Error("a page cannot be made", "page", name, "error", err)
@@ -92,6 +102,12 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		return
 	}
 	sendText(w, r, status, "text/html; charset=utf-8", text.Bytes())
+}
+
+// indented returns a value as JSON that a person can read.
+func indented(value any) (string, error) {
+	text, err := json.MarshalIndent(value, "", "  ")
+	return string(text), err
 }
 
 // textLines splits a text at its line breaks.

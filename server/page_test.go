@@ -93,7 +93,11 @@ func TestPages(t *testing.T) {
 		{"rolling-out", "/", rolling, func(s *server.Server) { s.History = records{err: errors.New("the file is locked")} }},
 		{"stack", "/stacks/dbs", troubled(), nil},
 		{"deployment", "/deployments/41", healthy(), nil},
-		{"deployments", "/deployments?limit=1&before=42", healthy(), nil},
+		{"revision", "/revisions/9c1185a", healthy(), nil},
+		{"compare", "/compare?from=41", healthy(), nil},
+		{"rendering", "/stacks/dbs/rendering", healthy(), nil},
+		{"settings", "/settings", healthy(), nil},
+		{"deployments", "/deployments?outcome=failed&author=ada&q=leader+redis", healthy(), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, _ := newServer(c.status)
@@ -224,7 +228,7 @@ func checkElement(t *testing.T, node *html.Node) {
 				t.Errorf("%s has the attribute %s=%q", node.Data, attribute.Key, attribute.Val)
 			}
 		case "class", "id", "title", "lang", "name", "content", "charset", "rel", "type", "alt", "width", "height",
-			"scope", "datetime", "data-label", "aria-label", "aria-labelledby", "aria-hidden", "aria-current", "role", "tabindex",
+			"scope", "list", "datetime", "data-label", "aria-label", "aria-labelledby", "aria-hidden", "aria-current", "role", "tabindex",
 			"defer", "data-tone", "open", "for", "value", "max", "placeholder", "autocomplete", "http-equiv":
 		default:
 			t.Errorf("%s has the attribute %s=%q", node.Data, attribute.Key, attribute.Val)

@@ -101,6 +101,12 @@ type Server struct {
 	// Prometheus can reach it.
 	OpenMetrics bool
 
+	// Settings are the operator's, as they may be shown.
+	Settings map[string]string
+	// CommitURL is the address of a commit for browsers, with {commit} in it. If it is
+	// empty, it is made of the repository's address where the forge is known.
+	CommitURL string
+
 	Metrics *Metrics         // nil: no /metrics
 	Log     *slog.Logger     // nil: slog.Default
 	Now     func() time.Time // nil: time.Now
@@ -169,6 +175,10 @@ func (s *Server) routes() []route {
 
 		{"GET /{$}", needsToken, s.overviewPage},
 		{"GET /stacks/{name}", needsToken, s.stackPage},
+		{"GET /stacks/{name}/rendering", needsToken, s.renderingPage},
+		{"GET /revisions/{commit}", needsToken, s.revisionPage},
+		{"GET /compare", needsToken, s.comparePage},
+		{"GET /settings", needsToken, s.settingsPage},
 		{"GET /deployments", needsToken, s.deploymentsPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},
 		{"GET /actions/{action}", needsToken, s.actionPage},

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
 	"kargo/server"
@@ -137,12 +140,30 @@ func fixed(text string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(text), nil }
 }
 
+// inspector knows one difference, and one rendering.
+type inspector struct{}
+
+func (inspector) Diff(_ context.Context, from, to, _ string) (kargo.Diff, error) {
+	if from == "4711" {
+		return kargo.Diff{}, &kargo.Error{Fault: kargo.Invalid, Err: errors.New("there is no deployment 4711"), Hint: "kept are 40 to 42"}
+	}
+	return kargo.Diff{From: kargo.State{Name: from}, To: kargo.State{Name: to, Revision: newest}, Changes: rolledOut}, nil
+}
+
+func (inspector) Rendering(context.Context, string, string) (kargo.RenderedState, error) {
+	spec := swarm.ServiceSpec{TaskTemplate: swarm.TaskSpec{ContainerSpec: &swarm.ContainerSpec{Image: "redis:7.4-alpine" + digest, Env: []string{"PASSWORD=*** (a1b2c3d4)"}}}}
+	stack := kargo.RenderedStack{Name: "kargo-dbs", Services: []kargo.RenderedService{{Name: "kargo-dbs_redis", Spec: spec}},
+		Networks: []kargo.Network{{Name: "kargo-dbs_default"}}, Configs: []kargo.RenderedConfig{{Name: "kargo-dbs_redis.conf-1f3870be", Size: 120}, {Name: "kargo-dbs_password-77aa01be", Secret: true, Size: 12}}}
+	return kargo.RenderedState{State: kargo.State{Name: "git", Revision: newest}, RenderedStacks: kargo.RenderedStacks{Stacks: []kargo.RenderedStack{stack}}}, nil
+}
+
 // newServer serves a status, with token and webhook secret.
 func newServer(status kargo.Status) (*server.Server, *loop) {
 	controller := &loop{status: status}
 	return &server.Server{
-		Controller: controller, History: records{deployments: deployments()},
-		Token: fixed(token + "\n"), WebhookSecret: fixed(secret + "\n"), Ref: "main",
+		Controller: controller, History: records{deployments: deployments()}, Inspector: inspector{},
+		Settings: map[string]string{"interval": "30s", "ref": "main"},
+		Token:    fixed(token + "\n"), WebhookSecret: fixed(secret + "\n"), Ref: "main",
 		Metrics: server.NewMetrics(controller.Status, nil),
 		Log:     slog.New(slog.DiscardHandler),
 		Now:     func() time.Time { return now },

@@ -187,7 +187,7 @@ func TestProblemsArePages(t *testing.T) {
 		{"GET", "/nowhere", nil, 404, "there is nothing here"},
 		{"GET", "/stacks/none", nil, 404, "there is no stack"},
 		{"GET", "/deployments/4711", nil, 404, "there is no deployment 4711"},
-		{"GET", "/deployments?limit=x", nil, 400, "limit is not a number"},
+		{"GET", "/deployments?before=x", nil, 400, "before is not the number of a deployment"},
 	} {
 		var changes []func(*http.Request)
 		if c.change != nil {

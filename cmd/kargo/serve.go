@@ -106,6 +106,7 @@ type serverFlags struct {
 	certFile    string
 	keyFile     string
 	openMetrics bool
+	commitURL   string
 	webhook     secretSource
 	apiToken    secretSource
 }
@@ -115,6 +116,7 @@ func (s *serverFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.certFile, "tls-cert-file", "", "`path` of the certificate (PEM) with which this address serves https; a renewed one is read without a restart")
 	flags.StringVar(&s.keyFile, "tls-key-file", "", "`path` of the private key of the certificate (PEM)")
 	flags.BoolVar(&s.openMetrics, "open-metrics", false, "serve /metrics without the token")
+	flags.StringVar(&s.commitURL, "commit-url", "", "`address` of a commit for browsers, with {commit} in it; those of GitHub, GitLab, Gitea, Forgejo, Bitbucket and Azure DevOps are known")
 	secretFlag(flags, &s.webhook, "webhook-secret", "file with the secret of webhooks; without one webhooks are refused")
 	apiTokenFlag(flags, &s.apiToken)
 }
@@ -167,6 +169,9 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	}
 	schedule, err := s.poll()
 	if err != nil {
+		return err
+	}
+	if err := server.CheckCommitURL(s.commitURL); err != nil {
 		return err
 	}
 	if _, err := s.memoryToRead(); err != nil {
@@ -226,7 +231,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		return err
 	}
 	web := &server.Server{
-		Controller: shown, History: store, Inspector: loop,
+		Controller: shown, History: store, Inspector: loop, Settings: s.shown, CommitURL: s.commitURL,
 		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}

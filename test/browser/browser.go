@@ -299,16 +299,19 @@ func (p *Page) WaitText(text string) {
 	p.Wait("document.body.innerText.includes(" + quote(text) + ")")
 }
 
-// Click clicks on the first element that a selector finds.
+// Click clicks on the first element that a selector finds, as soon as there is one.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
+	p.Wait("document.querySelector(" + quote(selector) + ")")
 	p.Run("document.querySelector("+quote(selector)+").click()", nil)
 }
 
-// ClickText clicks on the link or button with that text.
+// ClickText clicks on the link or button with that text, as soon as there is one.
 func (p *Page) ClickText(text string) {
 	p.t.Helper()
-	p.Run("[...document.querySelectorAll('a, button, summary')].find(e => e.textContent.trim().replace(/\\s+/g, ' ') === "+quote(text)+").click()", nil)
+	found := `[...document.querySelectorAll('a, button, summary')].find(e => e.textContent.trim().replace(/\s+/g, ' ') === ` + quote(text) + `)`
+	p.Wait(found)
+	p.Run(found+".click()", nil)
 }
 
 // Type types a text into the field that a selector finds.

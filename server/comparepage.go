@@ -1,0 +1,95 @@
+package server
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+
+	"kargo"
+)
+
+// compareView is what the page shows that compares two states side by side.
+type compareView struct {
+	frame
+	From, To, Stack string
+	Diff            *kargo.Diff
+	Problem         *Problem // why they cannot be compared
+}
+
+// comparePage compares two states: what runs, what git says, a deployment, a commit.
+func (s *Server) comparePage(w http.ResponseWriter, r *http.Request) {
+	if s.Inspector == nil {
+		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
+		return
+	}
+	if s.refersToLeader(w) {
+		return
+	}
+	status := s.Controller.Status()
+	query := r.URL.Query()
+	view := compareView{frame: s.frame(r, status), Stack: query.Get("stack"),
+		From: cmp.Or(query.Get("from"), kargo.StateLive), To: cmp.Or(query.Get("to"), kargo.StateGit)}
+	view.Title, view.Tab = view.From+" and "+view.To+" – Kargo "+status.Instance, "compare"
+	ctx, cancel := s.patiently(w, r)
+	defer cancel()
+	code := http.StatusOK
+	diff, err := s.Inspector.Diff(ctx, view.From, view.To, view.Stack)
+	if err != nil {
+		problem := ProblemOf(err)
+		view.Problem, code = &problem, httpStatus(problem.Fault)
+	} else {
+		view.Diff = &diff
+	}
+	s.render(w, r, code, "compare.html", view)
+}
+
+// renderingView is what the page shows of what a stack sends to Swarm.
+type renderingView struct {
+	frame
+	Name, Of  string
+	Rendering kargo.RenderedState
+}
+
+// renderingPage shows what a stack sends to Swarm, with its secrets masked.
+func (s *Server) renderingPage(w http.ResponseWriter, r *http.Request) {
+	if s.Inspector == nil {
+		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
+		return
+	}
+	if s.refersToLeader(w) {
+		return
+	}
+	status := s.Controller.Status()
+	view := renderingView{frame: s.frame(r, status), Name: r.PathValue("name"), Of: cmp.Or(r.URL.Query().Get("of"), kargo.StateGit)}
+	view.Title, view.Tab = view.Name+" as it is sent – Kargo "+status.Instance, "stacks"
+	ctx, cancel := s.patiently(w, r)
+	defer cancel()
+	var err error
+	if view.Rendering, err = s.Inspector.Rendering(ctx, view.Of, view.Name); err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "rendering.html", view)
+}
+
+// setting is one of the operator's settings.
+type setting struct{ Name, Value string }
+
+// settingsView is what the page of the settings shows.
+type settingsView struct {
+	frame
+	Settings []setting
+}
+
+// settingsPage shows the settings that differ from their defaults. Secrets are not
+// among them.
+func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request) {
+	status := s.Controller.Status()
+	view := settingsView{frame: s.frame(r, status)}
+	view.Title, view.Tab = "Settings – Kargo "+status.Instance, "settings"
+	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
+		view.Settings = append(view.Settings, setting{name, s.Settings[name]})
+	}
+	s.render(w, r, http.StatusOK, "settings.html", view)
+}

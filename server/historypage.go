@@ -1,0 +1,208 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kargo"
+)
+
+const (
+	// perPage is how many deployments a page of the history shows, and mostSearched
+	// how many it looks through for them.
+	perPage      = 30
+	mostSearched = 1000
+)
+
+// search is what a person looks for in the history. Empty fields fit everything.
+type search struct {
+	Text, Stack, Author string
+	Outcome             kargo.Outcome
+	before              uint64
+}
+
+// outcomes are the outcomes that can be looked for.
+var outcomes = []kargo.Outcome{kargo.OutcomeRunning, kargo.OutcomeProgressing, kargo.OutcomeSucceeded, kargo.OutcomeFailed, kargo.OutcomeSuperseded, kargo.OutcomeRefused}
+
+// searchOf reads a search from an address. The error is Invalid.
+func searchOf(r *http.Request) (s search, err error) {
+	value := func(name string) string { return strings.TrimSpace(r.URL.Query().Get(name)) }
+	s = search{Text: value("q"), Stack: value("stack"), Author: value("author"), Outcome: kargo.Outcome(value("outcome"))}
+	if before := value("before"); before != "" {
+		if s.before, err = strconv.ParseUint(before, 10, 64); err != nil || s.before == 0 {
+			return s, kargo.Errorf(kargo.Invalid, "before is not the number of a deployment")
+		}
+	}
+	return s, nil
+}
+
+// address returns that of the page with the same search, for what is before a number.
+func (s search) address(before uint64) string {
+	query := url.Values{}
+	for name, value := range map[string]string{"q": s.Text, "stack": s.Stack, "author": s.Author, "outcome": string(s.Outcome), "before": strconv.FormatUint(before, 10)} {
+		if value != "" && value != "0" {
+			query.Set(name, value)
+		}
+	}
+	return "/deployments?" + query.Encode()
+}
+
+// fits reports whether a deployment is looked for.
+func (s search) fits(d kargo.Deployment) bool {
+	if s.Stack != "" && !moved(d, s.Stack) || s.Outcome != "" && d.Outcome != s.Outcome {
+		return false
+	}
+	authors := d.Revision.Author
+	text := []string{string(d.Kind), d.Note, d.Trigger, d.By.String(), d.Err, d.PlanID, d.Revision.Commit, d.Revision.Subject, d.Revision.Ref}
+	for _, commit := range d.Commits {
+		authors += "\n" + commit.Author
+		text = append(text, commit.Hash, commit.Subject)
+	}
+	for _, change := range d.Changes {
+		text = append(text, change.Name, change.Reason)
+	}
+	for _, stack := range d.Stacks {
+		if stack.Failure != nil {
+			text = append(text, stack.Failure.Reason)
+		}
+	}
+	return contains(authors, s.Author) && contains(strings.Join(append(text, authors), "\n"), s.Text)
+}
+
+// contains reports whether a text has all words, in whatever case.
+func contains(text, words string) bool {
+	text = strings.ToLower(text)
+	return !slices.ContainsFunc(strings.Fields(strings.ToLower(words)), func(word string) bool { return !strings.Contains(text, word) })
+}
+
+// read returns the newest deployments that fit, and the address of those before them.
+func (s search) read(history History) (found Deployments, err error) {
+	before, looked := s.before, 0
+	for looked < mostSearched {
+		block, err := history.Deployments(before, 100)
+		if err != nil {
+			return Deployments{}, err
+		}
+		for _, deployment := range block {
+			if before = deployment.Number; !s.fits(deployment) {
+				continue
+			}
+			if len(found.Deployments) == perPage {
+				found.Next = s.address(found.Deployments[perPage-1].Number)
+				return found, nil
+			}
+			found.Deployments = append(found.Deployments, deployment)
+		}
+		if looked += len(block); len(block) < 100 {
+			return found, nil
+		}
+	}
+	found.Next = s.address(before)
+	return found, nil
+}
+
+// historyView is what the page of the history shows, deploymentView that of one
+// deployment, and revisionView that of a revision.
+type (
+	historyView struct {
+		frame
+		Search   search
+		Outcomes []kargo.Outcome
+		History  Deployments
+	}
+	deploymentView struct {
+		frame
+		Deployment *kargo.Deployment
+		// Before is the number of the deployment before it that is kept; 0 if none is.
+		Before uint64
+	}
+	revisionView struct {
+		frame
+		Revision kargo.Revision
+		Stacks   []kargo.StackStatus // those that run it
+		History  Deployments
+	}
+)
+
+func (s *Server) deploymentsPage(w http.ResponseWriter, r *http.Request) {
+	asked, err := searchOf(r)
+	if err != nil {
+		reject(w, http.StatusBadRequest, err.Error(), "")
+		return
+	}
+	status := s.Controller.Status()
+	view := historyView{frame: s.frame(r, status), Search: asked, Outcomes: outcomes}
+	view.Title, view.Tab, view.Live = "History – Kargo "+status.Instance, "history", asked.before == 0
+	if view.History, err = asked.read(s.History); err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "deployments.html", view)
+}
+
+func (s *Server) deploymentPage(w http.ResponseWriter, r *http.Request) {
+	deployment := s.deploymentOf(w, r)
+	if deployment == nil {
+		return
+	}
+	status := s.Controller.Status()
+	view := deploymentView{frame: s.frame(r, status), Deployment: deployment}
+	view.Title = fmt.Sprintf("Deployment %d %s – Kargo %s", deployment.Number, deployment.Outcome, status.Instance)
+	view.Tab, view.Live = "history", isOpen(deployment.Outcome)
+	earlier, err := s.History.Deployments(deployment.Number, 20)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	if at := slices.IndexFunc(earlier, func(d kargo.Deployment) bool { return !d.Kind.IsNote() }); at >= 0 {
+		view.Before = earlier[at].Number
+	}
+	s.render(w, r, http.StatusOK, "deployment.html", view)
+}
+
+// revisionPage shows what is known of a revision, named by the start of its commit.
+func (s *Server) revisionPage(w http.ResponseWriter, r *http.Request) {
+	commit, status := r.PathValue("commit"), s.Controller.Status()
+	view := revisionView{frame: s.frame(r, status)}
+	if len(commit) < 4 {
+		reject(w, http.StatusNotFound, "a commit has more characters", "")
+		return
+	}
+	isIt := func(id kargo.RevisionID) bool { return strings.HasPrefix(string(id), commit) }
+	for _, revision := range []kargo.Revision{status.Head, status.Applied} {
+		if isIt(revision.ID()) {
+			view.Revision = revision
+		}
+	}
+	for _, stack := range status.Stacks {
+		if isIt(stack.Revision) {
+			view.Stacks = append(view.Stacks, stack)
+		}
+	}
+	deployments, err := s.History.Deployments(0, mostSearched)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	for _, deployment := range deployments {
+		if isIt(deployment.Revision.ID()) || slices.ContainsFunc(deployment.Commits, func(c kargo.Commit) bool { return isIt(kargo.RevisionID(c.Hash)) }) {
+			view.History.Deployments = append(view.History.Deployments, deployment)
+			if view.Revision.Commit == "" && isIt(deployment.Revision.ID()) {
+				view.Revision = deployment.Revision
+			}
+		}
+	}
+	if view.Revision.Commit == "" && len(view.History.Deployments)+len(view.Stacks) == 0 {
+		reject(w, http.StatusNotFound, "nothing is known of revision "+strconv.Quote(commit), "the history keeps the newest deployments only")
+		return
+	}
+	if view.Revision.Commit == "" {
+		view.Revision = kargo.RevisionID(commit).Revision()
+	}
+	view.Title, view.Tab, view.Live = "Revision "+view.Revision.Short()+" – Kargo "+status.Instance, "history", true
+	s.render(w, r, http.StatusOK, "revision.html", view)
+}
