@@ -58,6 +58,9 @@ type Cluster struct {
 	// TasksKnown reports that Tasks has every task that has not ended, also those
 	// of removed services.
 	TasksKnown bool
+	// Volumes are those of the node of the engine that was asked; only that engine
+	// knows them. They are there where they matter to a plan.
+	Volumes []LiveVolume
 }
 
 // LiveService is a service that exists.
@@ -100,6 +103,12 @@ type LiveConfig struct {
 	Secret  bool
 	Version uint64
 	Labels  map[string]string
+}
+
+// LiveVolume is a volume that exists on a node.
+type LiveVolume struct {
+	Name   string
+	Labels map[string]string
 }
 
 // ContentDigest returns a digest of what is fixed when a config is created: its

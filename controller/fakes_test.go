@@ -121,6 +121,7 @@ type cluster struct {
 	// short of them.
 	observeTasks bool
 	calls        []string
+	volumes      []kargo.LiveVolume     // of the node that is asked
 	images       map[string]kargo.Image // what registries say
 	asked        []string               // images that they were asked for
 	version      uint64
@@ -257,6 +258,11 @@ func (c *cluster) Images(_ context.Context, names ...string) (map[string]kargo.I
 		answers[name] = c.images[name]
 	}
 	return answers, nil
+}
+
+func (c *cluster) Volumes(context.Context) ([]kargo.LiveVolume, error) {
+	c.calls = append(c.calls, "volumes")
+	return c.volumes, c.outage()
 }
 
 func (c *cluster) LogTail(context.Context, string, int) ([]string, error) {

@@ -4,18 +4,30 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+
+	"github.com/docker/docker/api/types/mount"
 
 	"kargo"
 	"kargo/compile"
 )
 
 // planResolved returns the plan with the answers of registries about the images
-// in it. Registries are asked once for each revision, because a tag means one
-// image as long as the revision is in force.
+// in it, and of the engine about the volumes. Registries are asked once for each
+// revision, because a tag means one image as long as the revision is in force.
 func (r *Reconciler) planResolved(ctx context.Context) (kargo.Plan, error) {
+	r.sight.cluster.Volumes = nil
 	next, err := r.makePlan()
 	if err != nil {
 		return next, err
+	}
+	if r.parts.Compiler.Policy.JudgesVolumes() && mountsVolumes(next) {
+		if r.sight.cluster.Volumes, err = r.parts.Swarm.Volumes(ctx); err != nil {
+			return next, fmt.Errorf("look for volumes of others: %w", err)
+		}
+		if next, err = r.makePlan(); err != nil {
+			return next, err
+		}
 	}
 	if len(next.Unresolved) > 0 {
 		images, err := r.parts.askRegistries(ctx, next.Unresolved)
@@ -31,6 +43,18 @@ func (r *Reconciler) planResolved(ctx context.Context) (kargo.Plan, error) {
 		return r.makePlan()
 	}
 	return next, nil
+}
+
+// mountsVolumes reports whether a plan sends a service that mounts a volume by its name.
+func mountsVolumes(next kargo.Plan) bool {
+	return slices.ContainsFunc(next.Changes, func(change kargo.Change) bool {
+		if change.Service == nil || change.Service.TaskTemplate.ContainerSpec == nil {
+			return false
+		}
+		return slices.ContainsFunc(change.Service.TaskTemplate.ContainerSpec.Mounts, func(m mount.Mount) bool {
+			return m.Type == mount.TypeVolume && m.Source != ""
+		})
+	})
 }
 
 func (p Parts) askRegistries(ctx context.Context, names []string) (map[string]kargo.Image, error) {

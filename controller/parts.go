@@ -50,6 +50,9 @@ type Swarm interface {
 	// Probes returns the last health checks of a container, the newest first, if
 	// they can be read from here.
 	Probes(ctx context.Context, container string) ([]kargo.Probe, error)
+	// Volumes returns the volumes of the node of the engine that is asked; none where
+	// a proxy in front of it hides them.
+	Volumes(ctx context.Context) ([]kargo.LiveVolume, error)
 	// LogTail returns the end of a task's log.
 	LogTail(ctx context.Context, task string, lines int) ([]string, error)
 }

@@ -27,6 +27,9 @@ type Judge struct {
 	// namespaces are those of objects that are not this instance's.
 	namespaces map[string]bool
 	nodes      map[string]kargo.LiveNode // by id
+	// volumes are those that were seen on a node and were not made by this instance,
+	// without those that its services mount already.
+	volumes map[string]bool
 }
 
 // NewJudge returns the judge of the changes that a plan makes to what was seen.
@@ -61,7 +64,38 @@ func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 		j.nodes[node.ID] = node
 	}
 	j.namespaces = foreign
+	j.noteVolumes(live)
 	return j
+}
+
+// noteVolumes notes the volumes of others.
+func (j *Judge) noteVolumes(live kargo.Cluster) {
+	j.volumes = map[string]bool{}
+	for _, volume := range live.Volumes {
+		if volume.Labels[kargo.LabelInstance] != j.in.Instance {
+			j.volumes[volume.Name] = true
+		}
+	}
+	for _, service := range live.Services {
+		if service.Spec.Labels[kargo.LabelInstance] == j.in.Instance {
+			for _, name := range volumesOf(service.Spec) {
+				delete(j.volumes, name)
+			}
+		}
+	}
+}
+
+// volumesOf returns the names of the volumes that a service mounts.
+func volumesOf(spec swarm.ServiceSpec) (names []string) {
+	if spec.TaskTemplate.ContainerSpec == nil {
+		return nil
+	}
+	for _, m := range spec.TaskTemplate.ContainerSpec.Mounts {
+		if m.Type == mount.TypeVolume {
+			names = append(names, m.Source)
+		}
+	}
+	return names
 }
 
 // noteNames notes the names to which a service of somebody else answers.
@@ -110,6 +144,12 @@ func (j *Judge) serviceFindings(e *examiner, change kargo.Change) []finding {
 	if at >= 0 && sameProgram(e.stack.Services[at].Spec, *change.Service) {
 		granted := e.stack.Services[at].Granted
 		found = slices.DeleteFunc(found, func(f finding) bool { return slices.Contains(granted, f.key()) })
+	}
+	for _, name := range volumesOf(*change.Service) {
+		if j.volumes[name] {
+			found = append(found, finding{service: change.Name, rule: ruleExternalVolumes, value: name,
+				what: "mounts the volume " + name + ", which exists on the manager and was not made by this instance"})
+		}
 	}
 	found = append(found, j.nameFindings(*e.stack, change)...)
 	return append(found, j.meetings(*e.stack, change)...)
@@ -161,12 +201,8 @@ func (j *Judge) nameFindings(stack kargo.Stack, change kargo.Change) (all []find
 		return nil
 	}
 	names := []string{change.Name}
-	if change.Service != nil && change.Service.TaskTemplate.ContainerSpec != nil {
-		for _, m := range change.Service.TaskTemplate.ContainerSpec.Mounts {
-			if m.Type == mount.TypeVolume {
-				names = append(names, m.Source)
-			}
-		}
+	if change.Service != nil {
+		names = append(names, volumesOf(*change.Service)...)
 	}
 	for _, name := range names {
 		if isOthers(name, stack.Namespace(), j.namespaces) {

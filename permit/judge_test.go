@@ -174,6 +174,15 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 		}, func(s *swarm.ServiceSpec) {
 			s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: "kargo-web_b_data", Target: "/x"}}
 		}, "uses the name kargo-web_b_data, which has the form of another stack's"},
+		{"a volume that somebody else made", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Volumes: []kargo.LiveVolume{{Name: "kargo-web_data"}},
+		}, mounts("kargo-web_data"), "mounts the volume kargo-web_data, which exists on the manager and was not made by this instance"},
+		{"a volume that another instance made", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Volumes: []kargo.LiveVolume{{Name: "kargo-web_data", Labels: map[string]string{kargo.LabelInstance: "other"}}},
+		}, mounts("kargo-web_data"), "rule external-volumes"},
+		{"a volume that somebody else made and the operator names", "external-volumes=kargo-web_data", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Volumes: []kargo.LiveVolume{{Name: "kargo-web_data"}},
+		}, mounts("kargo-web_data"), ""},
 		{"a config of another stack with the same content", "", kargo.Cluster{
 			Networks: []kargo.LiveNetwork{back}, Configs: []kargo.LiveConfig{{Name: "kargo-dbs_c", Labels: map[string]string{kargo.LabelNamespace: "kargo-dbs"}}},
 		}, func(s *swarm.ServiceSpec) {
@@ -190,6 +199,12 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+func mounts(volume string) func(*swarm.ServiceSpec) {
+	return func(s *swarm.ServiceSpec) {
+		s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: "/data"}}
 	}
 }
 

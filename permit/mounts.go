@@ -154,7 +154,7 @@ func flag(option string, say say, at ...string) {
 // volume judges a volume: its owner, its driver and the options of that.
 func (e *examiner) volume(m mount.Mount, say say, at ...string) {
 	if m.Source != "" && !strings.HasPrefix(m.Source, e.stack.Namespace()+"_") {
-		say("external-volumes", m.Source, "mounts the volume "+m.Source, at...)
+		say(ruleExternalVolumes, m.Source, "mounts the volume "+m.Source, at...)
 	}
 	template(m.Source, "the name of a volume", say, at...)
 	if m.VolumeOptions == nil {

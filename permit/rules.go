@@ -40,19 +40,21 @@ func only(patterns ...string) setting { return setting{refuse, patterns} }
 
 // Names of the rules that more than one file, or a special case, names.
 const (
-	ruleForeign        = "foreign-names"
-	ruleOwnNames       = "own-names"
-	ruleFields         = "unknown-fields"
-	ruleExternal       = "external-networks"
-	ruleShared         = "shared-networks"
-	ruleSocket         = "socket-network"
-	ruleVolumeOptions  = "volume-options"
-	ruleNetworkOptions = "network-options"
-	ruleMemoryMounts   = "memory-mounts"
-	rulePlacement      = "placement"
-	ruleNodeLabels     = "node-labels"
-	ruleAdoption       = "adoption"
-	ruleIgnored        = "ignored-fields"
+	ruleForeign  = "foreign-names"
+	ruleOwnNames = "own-names"
+	ruleFields   = "unknown-fields"
+	ruleExternal = "external-networks"
+	ruleShared   = "shared-networks"
+	// Volumes that the stack did not make.
+	ruleExternalVolumes = "external-volumes"
+	ruleSocket          = "socket-network"
+	ruleVolumeOptions   = "volume-options"
+	ruleNetworkOptions  = "network-options"
+	ruleMemoryMounts    = "memory-mounts"
+	rulePlacement       = "placement"
+	ruleNodeLabels      = "node-labels"
+	ruleAdoption        = "adoption"
+	ruleIgnored         = "ignored-fields"
 )
 
 // rules are all kinds of privileges that a spec of the Docker API 1.41 to 1.51
@@ -80,7 +82,7 @@ var rules = []rule{
 		baseline: only(harmlessVolumeOptions...), restricted: only(harmlessVolumeOptions...)},
 	{name: ruleMemoryMounts, baseline: always, restricted: only("1g"), match: matchSize},
 	{name: "cluster-volumes", baseline: always},
-	{name: "external-volumes"},
+	{name: ruleExternalVolumes},
 	{name: ruleExternal},
 	{name: "external-configs"},
 	{name: "external-secrets"},

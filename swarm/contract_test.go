@@ -34,14 +34,14 @@ func contracts() []contract {
 }
 
 func TestContractInMemory(t *testing.T) {
-	for _, c := range slices.Concat(contracts(), keyContracts) {
+	for _, c := range slices.Concat(contracts(), directContracts) {
 		t.Run(c.name, func(t *testing.T) { c.check(t, memoryBed()) })
 	}
 }
 
 // Engine 29 keeps the contracts as well.
 func TestContractInMemoryOfTheNewestEngine(t *testing.T) {
-	for _, c := range slices.Concat(contracts(), keyContracts) {
+	for _, c := range slices.Concat(contracts(), directContracts) {
 		t.Run(c.name, func(t *testing.T) { c.check(t, memoryBed(swarmtest.Newest)) })
 	}
 }
@@ -54,7 +54,7 @@ func TestContractOnDocker(t *testing.T) {
 	if host == "" || image == "" {
 		t.Fatal("KARGO_TEST_DOCKER and KARGO_TEST_IMAGE are not set: run `make test`, or `test/bed/run -- go test ./swarm`, or add -short")
 	}
-	for i, c := range slices.Concat(contracts(), keyContracts) {
+	for i, c := range slices.Concat(contracts(), directContracts) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.check(t, dockerBed(t, host, image, fmt.Sprintf("case%d-", i)))

@@ -5,19 +5,40 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/docker/docker/api/types/filters"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/api/types/volume"
 
 	"kargo"
 	"kargo/swarm"
 )
 
-// keyContracts are about the key of an instance. They need GET /swarm, which
-// docs/docker-proxy.cfg does not allow.
-var keyContracts = []contract{
+// directContracts need calls that docs/docker-proxy.cfg does not allow: GET /swarm and
+// GET /volumes.
+var directContracts = []contract{
+	{"volumes of the node are listed with their labels", func(t *testing.T, b *bed) {
+		name := b.name("volume")
+		made, err := b.api.VolumeCreate(t.Context(), volume.CreateOptions{Name: name, Labels: map[string]string{"of": "somebody"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := b.api.VolumeRemove(context.Background(), made.Name, true); err != nil {
+				t.Errorf("clean up: %v", err)
+			}
+		})
+		volumes, err := b.client.Volumes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(volumes, func(v kargo.LiveVolume) bool { return v.Name == name && v.Labels["of"] == "somebody" }) {
+			t.Errorf("%s is not among %v", name, volumes)
+		}
+	}},
 	{"the key of an instance is made once and stays", func(t *testing.T, b *bed) {
 		instance := b.name("instance")
 		t.Cleanup(func() {
@@ -143,11 +164,16 @@ func TestPlainKeyIsSealed(t *testing.T) {
 	}
 }
 
-// Where a proxy hides the join token, the error says what to do.
-func TestKeyBehindAProxy(t *testing.T) {
+// Where a proxy hides the join token, the error says what to do. Volumes that it hides
+// count as none.
+func TestBehindAProxy(t *testing.T) {
 	p := &proxy{list: readAllowList(t), denied: map[string]bool{}}
-	_, err := p.bed(t).client.Key(t.Context(), "one", true)
+	client := p.bed(t).client
+	_, err := client.Key(t.Context(), "one", true)
 	if err == nil || !strings.Contains(kargo.HintOf(err), "--instance-key-file") {
 		t.Errorf("%v (%s)", err, kargo.HintOf(err))
+	}
+	if volumes, err := client.Volumes(t.Context()); volumes != nil || err != nil {
+		t.Errorf("volumes: %v, %v", volumes, err)
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/api/types/volume"
 )
 
 // Engine is a Swarm and its manager. It is an [http.Handler] and safe for concurrent
@@ -53,6 +54,7 @@ type Engine struct {
 	configs    []*swarm.Config
 	secrets    []*swarm.Secret
 	tasks      []*task // in the order they were made
+	volumes    []*volume.Volume
 	images     map[string]Behaviour
 
 	events    []events.Message
