@@ -53,12 +53,13 @@ func (d Diff) Summary() string {
 	case len(d.Changes) == 0:
 		return "no difference"
 	case len(stacks) == 0:
-		return count(len(d.Changes), "difference")
+		return Count(len(d.Changes), "difference")
 	}
-	return count(len(d.Changes), "difference") + " in " + count(len(stacks), "stack")
+	return Count(len(d.Changes), "difference") + " in " + Count(len(stacks), "stack")
 }
 
-func count(n int, what string) string {
+// Count returns a number of things in words: "1 node", "2 nodes".
+func Count(n int, what string) string {
 	if n != 1 {
 		what += "s"
 	}

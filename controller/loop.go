@@ -26,6 +26,7 @@ type Loop struct {
 	cleaner    *cleaner
 	notifier   *notifier
 	keeper     *keeper
+	happenings *happenings
 
 	nudges   chan string             // holds one: a burst becomes one round
 	changed  chan struct{}           // holds one: something changed in Swarm
@@ -43,12 +44,15 @@ func New(parts Parts) *Loop {
 	parts.Swarm = fenced{parts.Swarm, keeper}
 	r := NewReconciler(parts)
 	l := &Loop{
-		parts: parts, keeper: keeper, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts),
+		parts: parts, keeper: keeper, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts), happenings: newHappenings(),
 		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler), orders: make(chan func(*Reconciler)),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
 	r.source.ahead = true
-	r.notify = l.notifier.add
+	r.notify = func(d kargo.Deployment) {
+		l.happenings.recorded(d)
+		l.notifier.add(d)
+	}
 	return l
 }
 
@@ -343,6 +347,7 @@ func (l *Loop) watch(ctx context.Context) {
 		err := l.parts.Watcher.Watch(ctx, func(event kargo.Event) {
 			l.parts.Log.Debug("swarm event", "what", event.String())
 			if l.interest.concerns(event) {
+				l.happenings.sawEvent(event, l.Status().Stacks)
 				l.look()
 			}
 		})

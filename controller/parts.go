@@ -141,6 +141,9 @@ type Parts struct {
 	Effects  Effects
 	Tags     Tags
 	Cleaning Cleaning
+	// TaskLog reads the log of a task, for people; nil where nobody asks. It ends with
+	// the log or with ctx.
+	TaskLog func(ctx context.Context, task string, options kargo.LogOptions, each func(kargo.LogLine)) error
 	// Leadership is for a Loop alone: commands work beside every controller.
 	Leadership Leadership
 	Behavior   Behavior

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"kargo"
@@ -18,6 +19,14 @@ type Inspector interface {
 	Diff(ctx context.Context, from, to, stack string) (kargo.Diff, error)
 	// Rendering returns what a state sends to Swarm, with its secrets masked.
 	Rendering(ctx context.Context, of, stack string) (kargo.RenderedState, error)
+	// Details returns the named stacks, or all, with their tasks and what they use.
+	Details(ctx context.Context, stacks ...string) ([]kargo.StackDetail, error)
+	// Logs calls a function for each line that tasks of a stack wrote, or of one of its
+	// services, until the logs or ctx end.
+	Logs(ctx context.Context, stack, service string, options kargo.LogOptions, each func(kargo.LogLine)) error
+	// Events calls a function for what the controller saw and did since a time, of one
+	// stack if it is named; with follow until ctx ends.
+	Events(ctx context.Context, stack string, since time.Time, follow bool, each func(kargo.Happening)) error
 }
 
 func (s *Server) inspectRoutes() []route {
@@ -28,6 +37,12 @@ func (s *Server) inspectRoutes() []route {
 		{"GET /api/v1/rendering", needsToken, inspecting(s, func(ctx context.Context, r *http.Request) (kargo.RenderedState, error) {
 			return s.Inspector.Rendering(ctx, cmp.Or(r.FormValue("of"), kargo.StateGit), r.FormValue("stack"))
 		})},
+		{"GET /api/v1/stacks", needsToken, inspecting(s, func(ctx context.Context, r *http.Request) ([]kargo.StackDetail, error) {
+			return s.Inspector.Details(ctx, slices.DeleteFunc(r.URL.Query()["stack"], func(name string) bool { return name == "" })...)
+		})},
+		{"GET /api/v1/doctor", needsToken, s.examine},
+		{"GET /api/v1/logs", needsToken, s.streaming(s.logs)},
+		{"GET /api/v1/events", needsToken, s.streaming(s.events)},
 	}
 }
 
@@ -43,8 +58,7 @@ func inspecting[T any](s *Server, ask func(context.Context, *http.Request) (T, e
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), previewTime)
 		defer cancel()
-		// A test's recorder has no deadlines; that of a connection can be moved.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(previewTime + time.Minute))
+		patient(w, previewTime+time.Minute)
 		found, err := ask(ctx, r)
 		if err != nil {
 			s.fail(w, err)
@@ -52,4 +66,16 @@ func inspecting[T any](s *Server, ask func(context.Context, *http.Request) (T, e
 		}
 		answer(w, http.StatusOK, found)
 	}
+}
+
+// examine responds with what the controller found out about what it depends on.
+func (s *Server) examine(w http.ResponseWriter, r *http.Request) {
+	if s.Doctor == nil {
+		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
+	defer cancel()
+	patient(w, previewTime+time.Minute)
+	answer(w, http.StatusOK, s.Doctor(ctx))
 }

@@ -53,8 +53,7 @@ func (s *Server) ordered(do func(context.Context, http.ResponseWriter, Order, ka
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), previewTime)
 		defer cancel()
-		// A test's recorder has no deadlines; that of a connection can be moved.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(previewTime + time.Minute))
+		patient(w, previewTime+time.Minute)
 		if err := do(ctx, w, order, who(r)); err != nil {
 			s.fail(w, err)
 		}

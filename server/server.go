@@ -85,6 +85,8 @@ type Server struct {
 	// Inspector answers questions that need more than the status. If it is nil, its
 	// routes respond with 503.
 	Inspector Inspector
+	// Doctor examines what the controller depends on; nil where nothing does.
+	Doctor func(context.Context) []kargo.Finding
 
 	// Token returns the token of API and page. It is called for each request.
 	// If it is nil, fails or returns nothing, each route that needs the token

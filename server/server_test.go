@@ -209,3 +209,11 @@ func wantStatus(t *testing.T, response *http.Response, want int) {
 		t.Errorf("status %d, want %d", response.StatusCode, want)
 	}
 }
+
+func (inspector) Details(context.Context, ...string) ([]kargo.StackDetail, error) { return nil, nil }
+func (inspector) Logs(context.Context, string, string, kargo.LogOptions, func(kargo.LogLine)) error {
+	return nil
+}
+func (inspector) Events(context.Context, string, time.Time, bool, func(kargo.Happening)) error {
+	return nil
+}

@@ -60,7 +60,7 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 		return refuse(cmd, problems)
 	}
 	if err == nil && wait > 0 {
-		err = settle(cmd.Context(), r, wait)
+		_, err = await(cmd.Context(), o.live, wait, roundsHere(r))
 	}
 	if err != nil {
 		return err
@@ -97,6 +97,7 @@ type operation struct {
 	reconciler *controller.Reconciler
 	client     *swarm.Client
 	store      *history.Store
+	live       *progress // what services do, below what the log says
 }
 
 // operate opens what an operation needs. stacks are those that a person named.
@@ -109,7 +110,7 @@ func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, sour
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	o := &operation{client: client, store: store}
+	o := &operation{client: client, store: store, live: newProgress(newScreen(cmd))}
 	s.key = s.instanceKey(client, true)
 	parts, err := s.parts(cmd.Context(), source, address, store)
 	if err != nil {
@@ -117,7 +118,7 @@ func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, sour
 		return nil, err
 	}
 	parts.Compiler.Named = stacks
-	parts.Log = slog.New(lineHandler{cmd.OutOrStdout()})
+	parts.Log = slog.New(lineHandler{cmd.OutOrStdout(), o.live.clear})
 	o.reconciler = controller.NewReconciler(parts)
 	return o, nil
 }
@@ -125,50 +126,6 @@ func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, sour
 func (o *operation) close() {
 	_ = o.store.Close()
 	_ = o.client.Close()
-}
-
-// settle runs rounds until no rollout is running any more.
-func settle(stopped context.Context, r *controller.Reconciler, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(stopped, wait)
-	defer cancel()
-	for !r.Settled() {
-		select {
-		case <-ctx.Done():
-			if stopped.Err() != nil {
-				return errInterrupted
-			}
-			return notWellError{kargo.Errorf(kargo.Unavailable, "not settled after %s: %s", wait, unsettled(r.Status()))}
-		case <-time.After(time.Second):
-		}
-		if err := r.LookAgain(ctx); err != nil && kargo.FaultOf(err) != kargo.Conflict {
-			return err
-		}
-	}
-	for _, stack := range r.Status().Stacks {
-		if stack.Failure != nil {
-			return notWellError{kargo.Errorf(kargo.Unavailable, "stack %s failed: %s", stack.Name, stack.Failure.Reason)}
-		}
-		if stack.Health == kargo.HealthDegraded {
-			return notWellError{kargo.Errorf(kargo.Unavailable, "stack %s is degraded: %s", stack.Name, stack.Message)}
-		}
-	}
-	return nil
-}
-
-func unsettled(status kargo.Status) error {
-	var errs []error
-	for _, stack := range status.Stacks {
-		if stack.Health != kargo.HealthHealthy {
-			errs = append(errs, fmt.Errorf("stack %s is %s: %s", stack.Name, stack.Health, stack.Message))
-		}
-	}
-	for _, hold := range status.Pending.Held {
-		errs = append(errs, errors.New(hold.String()))
-	}
-	if len(errs) == 0 {
-		errs = append(errs, errors.New("changes are still on their way"))
-	}
-	return errors.Join(errs...)
 }
 
 // sayApplied prints the revision that is in force now.
@@ -186,7 +143,11 @@ func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error 
 
 // lineHandler prints log records as plain lines, for the person who started a
 // single round.
-type lineHandler struct{ out io.Writer }
+type lineHandler struct {
+	out io.Writer
+	// before is called before each line: it makes room for it.
+	before func()
+}
 
 func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= slog.LevelInfo
@@ -198,6 +159,7 @@ func (h lineHandler) Handle(_ context.Context, record slog.Record) error {
 		line += " " + attr.String()
 		return true
 	})
+	h.before()
 	_, err := fmt.Fprintln(h.out, line)
 	return err
 }

@@ -149,7 +149,7 @@ func newRoot(environ []string) *cobra.Command {
 		initCommand(env), catalogueCommand(env),
 		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), pullCommand(env), execCommand(env), knownHostsCommand(env),
 		planCommand(env), diffCommand(env), showRenderingCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), buildCommand(env), labelsCommand(env), serveCommand(env), tryCommand(env), cleanCommand(env),
-		statusCommand(env), historyCommand(env), imagesCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env),
+		statusCommand(env), treeCommand(env), historyCommand(env), eventsCommand(env), logsCommand(env), doctorCommand(env), imagesCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env),
 		rollbackCommand(env), holdCommand(env), releaseCommand(env), suspendCommand(env), resumeCommand(env), healthcheckCommand(env),
 		versionCommand(),
 	)

@@ -16,6 +16,7 @@ type orderFlags struct {
 	remoteFlags
 	lasts  time.Duration
 	reason string
+	wait   time.Duration
 }
 
 func (o *orderFlags) order(args []string) server.Order {
@@ -38,6 +39,7 @@ func (o *orderFlags) complete(cmd *cobra.Command, lasting bool, env map[string]s
 	if lasting {
 		cmd.Flags().DurationVar(&o.lasts, "for", 0, "`duration` after which it ends by itself, such as 2h; without it a person ends it")
 	}
+	waitFlag(cmd, &o.wait)
 	if stack {
 		cmd.ValidArgsFunction = o.completeStacks(env)
 	}
@@ -46,11 +48,7 @@ func (o *orderFlags) complete(cmd *cobra.Command, lasting bool, env map[string]s
 
 // send sends an order and prints what was done.
 func (o *orderFlags) send(cmd *cobra.Command, env map[string]string, verb string, order server.Order, done string) error {
-	if err := o.ask(cmd, env, http.MethodPost, "/api/v1/"+verb, order, nil); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), done)
-	return err
+	return o.askAndWait(cmd, env, "/api/v1/"+verb, order, o.wait, done)
 }
 
 func oneStack(args []string) error {

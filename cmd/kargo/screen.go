@@ -16,7 +16,10 @@ import (
 type screen struct {
 	out    io.Writer
 	width  int // columns; 0 means any
+	height int // lines; 0 means any
 	colour bool
+	// terminal is the terminal itself, on which the cursor can be moved; nil elsewhere.
+	terminal io.Writer
 }
 
 // Colours of words.
@@ -35,7 +38,7 @@ func newScreen(cmd *cobra.Command) screen {
 	file, isFile := unfiltered(s.out).(*os.File)
 	if isFile {
 		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
-			s.colour, s.width = true, int(size.Col)
+			s.colour, s.width, s.height, s.terminal = true, int(size.Col), int(size.Row), file
 		}
 	}
 	switch choice, _ := cmd.Flags().GetString("color"); choice {
@@ -183,4 +186,26 @@ func (s screen) changes(text string) {
 // colourOfAction has the colour of the word that a line of a plan begins with.
 var colourOfAction = map[string]string{
 	"+": green, "~": yellow, "-": red, "create": green, "update": yellow, "remove": red, "hold": blue,
+}
+
+// fit returns a line that is no wider than the terminal: it must stay one line. Of one
+// that was cut, the colours are lost.
+func (s screen) fit(line string) string {
+	if s.width <= 0 || visible(line) < s.width {
+		return line
+	}
+	return cut(uncoloured(line), s.width-1)
+}
+
+// uncoloured returns a text without the escapes of colours.
+func uncoloured(text string) string {
+	var plain strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "\x1b[")
+		plain.WriteString(before)
+		if !found {
+			return plain.String()
+		}
+		_, text, _ = strings.Cut(after, "m")
+	}
 }

@@ -101,6 +101,10 @@ var changing = []struct {
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s|m[0-9.]+s) ago`), "N ago"},
 	{regexp.MustCompile(`\b(took)(=| )[0-9.]+(µs|ms|s|m[0-9.]+s)`), "$1${2}N"},
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?`), "TIME"},
+	{regexp.MustCompile(`(?m)^[a-z0-9-]+/[a-z0-9-]+  [a-z ]+  \d+/\d+.*\n`), ""}, // what services do while a command waits
+	{regexp.MustCompile(`\bfor ([0-9]+[dhms])+`), "for N"},
+	{regexp.MustCompile(`\b(answers in )[0-9.]+(µs|ms|s)`), "${1}N"},
+	{regexp.MustCompile(`\b\d+ MiB of \d+ MiB`), "N of N"},
 	{regexp.MustCompile(`  [0-9.]+(ms|s)  `), "  N  "}, // in a table
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d{2,}`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(` {3,}`), "  "}, // columns are as wide as times are

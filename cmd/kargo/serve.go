@@ -220,6 +220,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	var shown withHistory
 	metrics := server.NewMetrics(func() kargo.Status { return shown.Status() }, client.Calls)
 	parts.Effects.Measure = measure(metrics)
+	parts.TaskLog = client.TaskLog
 	var err error
 	if parts.Effects.Notify, err = s.notify.notifier(log); err != nil {
 		return err
@@ -232,7 +233,8 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	}
 	web := &server.Server{
 		Controller: shown, History: store, Inspector: loop, Settings: s.shown, CommitURL: s.commitURL,
-		Token: s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
+		Doctor: s.doctor(client, parts, shown.Status, store.Trouble),
+		Token:  s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
 	}
 	secure, err := s.tls(log)

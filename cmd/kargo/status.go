@@ -18,15 +18,18 @@ import (
 func statusCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
 	var output output
+	var watch bool
 	cmd := &cobra.Command{
 		Use: "status [STACK…]", Short: "Print what runs, and what is not well", GroupID: "controller",
 		Long: `Status says in one sentence whether all stacks are well. Below it are the stacks
 that are not, each with the reason, and then all others, one a line. For the
-stacks that you name it prints their services, too; -o wide does so for all.
+stacks that you name it prints their services, too, with the tasks on each node, since
+when they run, and what they use. -o wide prints the services of all. With --watch it
+prints the status again and again on a terminal, and each change elsewhere.
 
 The exit code is 4 if a stack failed or is degraded, if a revision was refused, or
 if the controller cannot do its work.`,
-		Example:           "  kargo status\n  kargo status shop\n  kargo status -o json --url https://kargo.example --api-token-file token",
+		Example:           "  kargo status\n  kargo status shop\n  kargo status --watch\n  kargo status -o json --url https://kargo.example --api-token-file token",
 		ValidArgsFunction: s.completeStacks(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var status kargo.Status
@@ -36,9 +39,12 @@ if the controller cannot do its work.`,
 			if err := onlyStacks(&status, args); err != nil {
 				return err
 			}
+			if watch {
+				return s.watch(cmd, status, args, output == outputWide)
+			}
 			text := func(out screen) error {
-				printStatus(out, status, len(args) > 0 || output == outputWide, clock())
-				return nil
+				printStatus(out, status, output == outputWide, clock())
+				return s.printDetails(cmd, env, out, args)
 			}
 			if err := output.show(cmd, status, text, func() []string { return namesOfStacks(status.Stacks) }); err != nil {
 				return err
@@ -51,7 +57,62 @@ if the controller cannot do its work.`,
 	}
 	s.flags(cmd.Flags())
 	output.flag(cmd)
+	cmd.Flags().BoolVar(&watch, "watch", false, "print the status again until interrupted")
 	return cmd
+}
+
+// printDetails prints the named stacks with all that runs of them.
+func (r *remoteFlags) printDetails(cmd *cobra.Command, env map[string]string, out screen, stacks []string) error {
+	if len(stacks) == 0 {
+		return nil
+	}
+	details, err := r.details(cmd, env, stacks)
+	if err != nil {
+		return err
+	}
+	for _, stack := range details {
+		printDetail(out, stack, clock())
+	}
+	return nil
+}
+
+// betweenPictures is the time between two pictures of the status.
+const betweenPictures = 2 * time.Second
+
+// watch prints the status until the person has seen enough: as a picture on a terminal,
+// and what changes elsewhere.
+func (r *remoteFlags) watch(cmd *cobra.Command, status kargo.Status, stacks []string, wide bool) error {
+	controller, err := r.client(r.dataDir)
+	if err != nil {
+		return err
+	}
+	out, changes := newScreen(cmd), newProgress(newScreen(cmd))
+	said := ""
+	for {
+		if out.terminal != nil {
+			_, _ = io.WriteString(out.terminal, "\x1b[H\x1b[J") // to the corner, and erase what is below
+			printStatus(out, status, wide || len(stacks) > 0, clock())
+		} else {
+			changes.show(status, clock())
+			if sentence := status.Sentence(); sentence != said {
+				out.line("%s", sentence)
+				said = sentence
+			}
+		}
+		if sleep(cmd.Context(), betweenPictures) != nil {
+			return nil
+		}
+		status = kargo.Status{}
+		if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
+			if cmd.Context().Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if err := onlyStacks(&status, stacks); err != nil {
+			return err
+		}
+	}
 }
 
 // onlyStacks leaves the named stacks in a status; all if none is named.

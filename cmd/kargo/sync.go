@@ -1,14 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"kargo"
 )
 
 func syncCommand(env map[string]string) *cobra.Command {
@@ -22,36 +19,17 @@ is on its way any more. The exit code is then 4 if something failed, or if it ta
 longer.`,
 		Example: "  kargo sync\n  kargo sync --wait 5m",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.prepare(cmd, env); err != nil {
-				return err
-			}
-			controller, err := s.client(s.dataDir)
-			if err != nil {
-				return err
-			}
-			var before kargo.Status
-			if wait > 0 {
-				if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &before); err != nil {
-					return err
-				}
-			}
-			if err := controller.call(cmd.Context(), http.MethodPost, "/api/v1/sync", nil, nil); err != nil {
-				return err
-			}
-			if wait > 0 {
-				return await(cmd.Context(), controller, newScreen(cmd), before, wait)
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "asked for a round")
-			return err
+			return s.askAndWait(cmd, env, "/api/v1/sync", nil, wait, "asked for a round")
 		},
 	}
 	s.flags(cmd.Flags())
-	cmd.Flags().DurationVar(&wait, "wait", 0, "time to wait until nothing is on its way any more; 0 does not wait")
+	waitFlag(cmd, &wait)
 	return cmd
 }
 
 func approveCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "approve PLAN", Short: "Let what waits for a person happen", GroupID: "controller",
 		Long: `Approve lifts the holds of the pending plan that wait for a person: the removal of
@@ -64,14 +42,11 @@ force also waits for a person. "kargo approve COMMIT" has it followed.`,
 			if len(args) != 1 {
 				return usagef("which plan? see `kargo status`")
 			}
-			if err := s.ask(cmd, env, http.MethodPost, "/api/v1/approve", map[string]string{"plan": args[0]}, nil); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is approved\n", args[0])
-			return err
+			return s.askAndWait(cmd, env, "/api/v1/approve", map[string]string{"plan": args[0]}, wait, args[0]+" is approved")
 		},
 	}
 	s.flags(cmd.Flags())
+	waitFlag(cmd, &wait)
 	return cmd
 }
 
@@ -100,18 +75,17 @@ nothing is created. <STACK>_ADOPT=true in a workspace does the same.`,
 // one stack.
 func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra.Command {
 	s := &remoteFlags{}
+	var wait time.Duration
 	cmd.GroupID = "controller"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			return usagef("which stack? see `kargo status`")
 		}
-		if err := s.ask(cmd, env, http.MethodPost, "/api/v1/"+verb, map[string]string{"stack": args[0]}, nil); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "asked to %s stack %s\n", verb, args[0])
-		return err
+		return s.askAndWait(cmd, env, "/api/v1/"+verb, map[string]string{"stack": args[0]}, wait, "asked to "+verb+" stack "+args[0])
 	}
 	s.flags(cmd.Flags())
+	waitFlag(cmd, &wait)
+	cmd.ValidArgsFunction = s.completeStacks(env)
 	return cmd
 }
 

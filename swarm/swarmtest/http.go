@@ -115,6 +115,7 @@ func (e *Engine) routes() {
 		e.mux.HandleFunc(pattern, e.answering(handler))
 	}
 	e.mux.HandleFunc("GET /events", e.streamEvents)
+	e.mux.HandleFunc("GET /tasks/{id}/logs", e.taskLogs)
 }
 
 // answering makes an HTTP handler of a function that returns an answer or an error.
