@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/docker/docker/api/types/swarm"
@@ -89,7 +90,10 @@ type LiveNetwork struct {
 	Attachable, Internal, Ingress bool
 	// Local networks exist on the manager's own node only. No service can use
 	// one, and no other network can have its name.
-	Local   bool
+	Local bool
+	// Subnets that it has. A network of the Swarm without a Driver was not allocated: it
+	// has none, and no task on it starts.
+	Subnets []netip.Prefix
 	Labels  map[string]string
 	Created time.Time
 }

@@ -18,6 +18,9 @@ var (
 	takenDown = regexp.MustCompile(`no longer meets constraints|constraint enforcer|node is (down|drained)`)
 	// beforeTheProgram is what a task says that failed before its program began.
 	beforeTheProgram = regexp.MustCompile(`no space left on device|Pool overlaps|network sandbox join failed|driver failed programming|could not find network|No such container|context canceled|failed to allocate`)
+	// momentary is what a task says that failed because its node had not yet freed the
+	// addresses of a network that was removed. Swarm starts another one.
+	momentary = regexp.MustCompile(`Pool overlaps`)
 	// ofAnImage is what a task says whose image its node cannot get.
 	ofAnImage = regexp.MustCompile(`(?i)no such image|pull|manifest|resolve reference|registry|dial tcp|no such host|TLS|unauthorized`)
 	// namedTask finds the task that an update or a rollback ended for.
@@ -37,6 +40,9 @@ func neverRan(task kargo.Task) bool {
 	return task.State == string(swarm.TaskStateRejected) && !takenDown.MatchString(task.Err+task.Message) || cannotStart(task) ||
 		task.State == string(swarm.TaskStateFailed) && beforeTheProgram.MatchString(task.Err)
 }
+
+// blocked reports whether a task never ran for a reason that may last.
+func blocked(task kargo.Task) bool { return neverRan(task) && !momentary.MatchString(task.Err) }
 
 // causeOf returns what keeps the newest of some tasks that never ran from running.
 func causeOf(tasks []kargo.Task) kargo.Cause {
@@ -79,7 +85,7 @@ func endingOf(service kargo.LiveService, tasks []kargo.Task) ending {
 	switch {
 	case len(tasks) == 0, slices.ContainsFunc(tasks, failed):
 		return endedByFailure
-	case named >= 0 && neverRan(tasks[named]), named < 0 && slices.ContainsFunc(tasks, neverRan):
+	case named >= 0 && blocked(tasks[named]), named < 0 && slices.ContainsFunc(tasks, blocked):
 		return endedOutside
 	}
 	return interrupted

@@ -178,7 +178,9 @@ func judgeTasks(service kargo.LiveService, tasks []kargo.Task, now time.Time) (j
 		return failures >= manyFailures || failures > 0 && givenUp(service, failures)
 	}
 	byItself := countFailures(service, tasks, failedByItself)
-	all := countFailures(service, tasks, hasFailed)
+	all := countFailures(service, tasks, func(service kargo.LiveService, task kargo.Task) bool {
+		return hasFailed(service, task) && !momentary.MatchString(task.Err)
+	})
 	if tooMany(byItself) || tooMany(all) {
 		cause := kargo.CauseSoftware
 		if byItself == 0 {

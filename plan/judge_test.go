@@ -144,6 +144,8 @@ func TestCauses(t *testing.T) {
 		{"an image cannot be had", paused, []kargo.Task{task("t1", "rejected", "No such image: app:2")}, time.Minute, `degraded "image"`},
 		{"another task had failed before", paused, []kargo.Task{task("t1", "rejected", "No such image: app:2"), task("t0", "failed", "task: non-zero exit (1)")}, time.Minute, `degraded ""`},
 		{"its node was drained", paused, []kargo.Task{task("t1", "shutdown", "")}, time.Minute, `progressing ""`},
+		{"its node still had the addresses of a removed network", paused, []kargo.Task{task("t1", "rejected", "invalid pool request: Pool overlaps with other one on this address space")}, time.Minute, `progressing "host"`},
+		{"nodes still had the addresses", starting(a), three("rejected", "invalid pool request: Pool overlaps with other one on this address space"), time.Minute, `progressing "host"`},
 		{"its node does not fit any more", paused, []kargo.Task{task("t1", "rejected", "assigned node no longer meets constraints")}, time.Minute, `progressing ""`},
 		{"nothing is known of the tasks", paused, nil, time.Minute, `degraded ""`},
 		{"Swarm rolled back for a drained node", rolledBack, []kargo.Task{task("t1", "shutdown", "")}, time.Minute, `degraded "host"`},

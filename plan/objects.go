@@ -60,11 +60,20 @@ func (m maker) network(stack kargo.Stack, network kargo.Network) decision {
 	case network.External:
 		return asItShouldBe()
 	case !exists:
+		if reason, until := m.subnetTaken(network); reason != "" {
+			return hold(until, reason)
+		}
 		return toChange(m.createNetwork(stack.Name, network, "new"))
 	case reason != "" && !m.tookOver(stack, live.Labels):
 		return hold(until, reason)
-	case m.differs(network) && stack.Options.Recreate:
+	case m.toRecreate(stack, network):
 		return skipped("is created again once its services are removed")
+	case unallocated(live):
+		const why = "Swarm has not allocated it, so no task on it starts; "
+		if reason, until := m.subnetTaken(network); reason != "" {
+			return hold(until, why+reason)
+		}
+		return hold(kargo.UntilSettled, why+"if that stays so, the log of the leading manager says why")
 	case m.differs(network):
 		return hold(kargo.UntilRevision, "its options differ, and Swarm cannot change a network; give it another name, or set "+
 			kargo.SuffixRecreate.Of(stack.Name)+"=true")

@@ -2,10 +2,12 @@ package plan_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -344,6 +346,38 @@ func TestNetworksAndConfigs(t *testing.T) {
 		check(t, plan.Make([]kargo.Stack{stays}, going, options()),
 			"remove network kargo-web_inner: no longer used\n"+
 				"remove config conf-1: no longer used\n")
+	})
+	t.Run("another network has the subnet", func(t *testing.T) {
+		with := func(subnet string) kargo.Stack {
+			s := web("conf-1")
+			s.Networks = []kargo.Network{shared, {Name: "kargo-web_inner", Driver: "overlay", IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}}}
+			return s
+		}
+		taken := cluster()
+		taken.Networks = []kargo.LiveNetwork{{ID: "1", Name: "docker0", Local: true, Subnets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+			{ID: "2", Name: "corp", Driver: "overlay", Subnets: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}}}
+		check(t, plan.Make([]kargo.Stack{with("10.77.4.0/24")}, taken, options()),
+			"create network kargo-front: shared by stacks\n"+
+				"hold network kargo-web_inner: its subnet 10.77.4.0/24 overlaps with 10.77.0.0/16 of network corp; give it another subnet\n")
+
+		going := cluster()
+		going.Networks = []kargo.LiveNetwork{{ID: "2", Name: "kargo-old_net", Driver: "overlay", Labels: owned("old"), Subnets: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}}}
+		check(t, plan.Make([]kargo.Stack{with("10.77.4.0/24")}, going, options()),
+			"create network kargo-front: shared by stacks\n"+
+				"remove network kargo-old_net: no longer used\n"+
+				"hold network kargo-web_inner: its subnet 10.77.4.0/24 overlaps with 10.77.0.0/16 of network kargo-old_net, which is to be removed\n")
+
+		// It was created before the other one was seen, and Swarm gave it nothing.
+		dead := cluster(running)
+		dead.Configs = there.Configs
+		created := plan.Make([]kargo.Stack{with("10.77.4.0/24")}, cluster(), options()).Changes[1].Network
+		dead.Networks = append(taken.Networks, kargo.LiveNetwork{ID: "3", Name: "kargo-front", Driver: "overlay"},
+			kargo.LiveNetwork{ID: "4", Name: "kargo-web_inner", Labels: created.Labels})
+		check(t, plan.Make([]kargo.Stack{with("10.77.4.0/24")}, dead, options()),
+			"hold network kargo-web_inner: Swarm has not allocated it, so no task on it starts; its subnet 10.77.4.0/24 overlaps with 10.77.0.0/16 of network corp; give it another subnet\n")
+		check(t, plan.Make([]kargo.Stack{with("10.99.0.0/24")}, dead, options()),
+			"remove service kargo-web_a: recreated because its network kargo-web_inner is recreated\n"+
+				"hold network kargo-web_inner: is recreated because its options differ\n")
 	})
 	t.Run("a network's options cannot change", func(t *testing.T) {
 		changed := web("conf-1")

@@ -72,15 +72,11 @@ func volumeDrivers(spec swarm.ServiceSpec) map[string]string {
 	return drivers
 }
 
-// recreateNetworks decides on the networks whose options differ, where the workspace
-// allows to recreate them: their services are removed first, then the networks, and
+// recreateNetworks decides on the networks whose options differ and that are recreated: their services are removed first, then the networks, and
 // the next rounds create both again. It returns nothing for other stacks.
 func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
-	if !stack.Options.Recreate {
-		return nil
-	}
 	for _, network := range stack.Networks {
-		if !m.differs(network) {
+		if !m.toRecreate(stack, network) {
 			continue
 		}
 		for _, service := range stack.Services {

@@ -154,7 +154,7 @@ func (m maker) usage(removals []kargo.Change) usage {
 	u := usage{map[string]bool{}, map[kargo.ObjectKey]bool{}, map[string]*lastTasks{}}
 	for _, stack := range m.desired {
 		for _, network := range stack.Networks {
-			u.networks[network.Name] = !m.differs(network) || !stack.Options.Recreate
+			u.networks[network.Name] = !m.toRecreate(stack, network)
 		}
 		for _, config := range stack.Configs {
 			u.configs[config.Key()] = true

@@ -105,6 +105,7 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	}
 	checkAliases(report, origins, stacks)
 	checkPorts(report, origins, stacks)
+	checkSubnets(report, origins, stacks)
 	checkHash(ws, report)
 	checkPin(ws, report)
 	if len(stacks) == len(all) { // else a name may belong to what is missing

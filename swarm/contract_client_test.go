@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -148,6 +149,21 @@ var clientContracts = []contract{
 		same(t, "previous network", live.Previous.TaskTemplate.Networks[0].Target, b.name("net"))
 		same(t, "previous config", text(t, live.Previous.TaskTemplate.ContainerSpec.Configs[0].ConfigID), `""`)
 		same(t, "update", string(live.Update.State), "completed")
+	}},
+	{"a network without its subnet is not allocated", func(t *testing.T, b *bed) {
+		wide, inside := b.network("wide"), b.network("inside")
+		wide.Network.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: "10.177.0.0/16"}}}
+		inside.Network.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: "10.177.4.0/24"}}}
+		same(t, "apply", b.apply(t, wide), "create network wide: ok")
+		of := func(name string) string {
+			name = b.name(name)
+			networks := b.observe(t).Networks
+			i := slices.IndexFunc(networks, func(n kargo.LiveNetwork) bool { return n.Name == name })
+			return fmt.Sprintf("driver %q, subnets %v, local %t", networks[i].Driver, networks[i].Subnets, networks[i].Local)
+		}
+		b.until(t, "the network is allocated", func() bool { return of("wide") == `driver "overlay", subnets [10.177.0.0/16], local false` })
+		same(t, "apply", b.apply(t, inside), "create network inside: ok")
+		same(t, "the one inside", of("inside"), `driver "", subnets [], local false`)
 	}},
 	{"a container knows the service that it is a task of", func(t *testing.T, b *bed) {
 		b.apply(t, serviceChange(b.spec("one")))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,12 +163,16 @@ func (c *Client) observeNetworks(ctx context.Context) ([]kargo.LiveNetwork, erro
 			Local: found.Scope != "swarm",
 			ID:    found.ID, Name: found.Name, Driver: found.Driver,
 			Attachable: found.Attachable, Internal: found.Internal, Ingress: found.Ingress,
-			Labels: found.Labels, Created: found.Created,
+			Subnets: subnets(found.IPAM.Config), Labels: found.Labels, Created: found.Created,
 		})
 	}
 	c.names.replace(goneNetworks, lingering)
 	slices.SortFunc(live, func(a, b kargo.LiveNetwork) int { return strings.Compare(a.Name, b.Name) })
 	return live, nil
+}
+
+func subnets(configs []network.IPAMConfig) []netip.Prefix {
+	return kargo.Network{IPAM: &network.IPAM{Config: configs}}.Subnets()
 }
 
 // observeConfigs does not keep the contents, which Docker always sends: the names

@@ -3,6 +3,7 @@ package swarmtest
 import (
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
 )
 
 // predefined marks Swarm's own network "host": services can use it, and no list has it.
@@ -97,9 +100,29 @@ func (e *Engine) createNetwork(r *http.Request) (answer, error) {
 	if wanted.IPAM != nil {
 		made.IPAM = *wanted.IPAM
 	}
+	if scope == "swarm" && e.overlaps(made) {
+		made.Driver, made.IPAM = "", network.IPAM{} // it is never allocated
+	}
 	e.networks = append(e.networks, made)
 	e.wrote(events.NetworkEventType, events.ActionCreate, made.ID, made.Name)
 	return created(network.CreateResponse{ID: made.ID})
+}
+
+// overlaps reports whether another network of the Swarm has a part of a network's
+// subnets.
+func (e *Engine) overlaps(wanted *network.Inspect) bool {
+	subnets := func(n *network.Inspect) []netip.Prefix { return kargo.Network{IPAM: &n.IPAM}.Subnets() }
+	return slices.ContainsFunc(e.networks, func(n *network.Inspect) bool {
+		_, _, overlap := kargo.Overlapping(subnets(wanted), subnets(n))
+		return overlap && n.Scope == "swarm"
+	})
+}
+
+// unallocated reports whether a task is on a network that was never allocated.
+func (e *Engine) unallocated(t *task) bool {
+	return slices.ContainsFunc(e.networks, func(n *network.Inspect) bool {
+		return n.Scope == "swarm" && n.Driver == "" && attached(t.Spec.Networks, n.ID)
+	})
 }
 
 func (e *Engine) removeNetwork(r *http.Request) (answer, error) {

@@ -216,7 +216,9 @@ func (e *Engine) live(t *task) {
 	behaviour := e.behaviour(t.Spec.ContainerSpec.Image)
 	switch t.Status.State {
 	case swarm.TaskStateNew, swarm.TaskStatePending:
-		e.place(t)
+		if !e.unallocated(t) {
+			e.place(t)
+		}
 	case swarm.TaskStatePreparing:
 		if behaviour.Missing && e.newest {
 			e.become(t, swarm.TaskStatePreparing, "preparing", "failed to resolve reference "+t.Spec.ContainerSpec.Image+": no such host", 0)
