@@ -167,6 +167,9 @@ func (r *renderer) anew(own view.View, name string) *rendered {
 	done := &rendered{report: &compose.Report{}}
 	r.read(own, name, done)
 	done.stack.Options = options(own, done.report, name)
+	if done.rendering != nil {
+		checkDeadline(done.rendering, done.stack)
+	}
 	done.reads = own.Reads()
 	if done.rendering != nil {
 		done.rendering = done.rendering.in(own.Unrecorded()) // what is asked later is asked by several at once

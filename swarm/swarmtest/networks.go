@@ -11,8 +11,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
-
-	"kargo"
 )
 
 // predefined marks Swarm's own network "host": services can use it, and no list has it.
@@ -111,10 +109,14 @@ func (e *Engine) createNetwork(r *http.Request) (answer, error) {
 // overlaps reports whether another network of the Swarm has a part of a network's
 // subnets.
 func (e *Engine) overlaps(wanted *network.Inspect) bool {
-	subnets := func(n *network.Inspect) []netip.Prefix { return kargo.Network{IPAM: &n.IPAM}.Subnets() }
-	return slices.ContainsFunc(e.networks, func(n *network.Inspect) bool {
-		_, _, overlap := kargo.Overlapping(subnets(wanted), subnets(n))
-		return overlap && n.Scope == "swarm"
+	return slices.ContainsFunc(wanted.IPAM.Config, func(mine network.IPAMConfig) bool {
+		return slices.ContainsFunc(e.networks, func(n *network.Inspect) bool {
+			return n.Scope == "swarm" && slices.ContainsFunc(n.IPAM.Config, func(other network.IPAMConfig) bool {
+				a, errA := netip.ParsePrefix(mine.Subnet)
+				b, errB := netip.ParsePrefix(other.Subnet)
+				return errA == nil && errB == nil && a.Overlaps(b)
+			})
+		})
 	})
 }
 
