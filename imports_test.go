@@ -58,7 +58,7 @@ var mayImport = map[string][]string{
 	"test/growth":         {},
 	"test/testserver":     {},
 	"test/conformance":    {},
-	"test/e2e":            {},
+	"test/e2e":            {"test/browser"},
 }
 
 // everywhere are the packages that any other may import.

@@ -195,7 +195,7 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 			}
 		}
 	}
-	if says(stack.Message) {
+	if failure := stack.Failure; says(stack.Message) && (failure == nil || !strings.Contains(stack.Message, failure.Reason)) {
 		row.Reasons = append(row.Reasons, stack.Message)
 	}
 	for _, service := range stack.Services {
@@ -208,12 +208,18 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 		row.Moving = append(row.Moving, service)
 	}
 	for _, hold := range held {
-		// A stop and a failure hold changes for a reason that is shown already.
-		if hold.Until != kargo.UntilReleased && says(hold.Reason) {
+		if !repeats(stack, hold) && says(hold.Reason) {
 			row.Held = append(row.Held, hold)
 		}
 	}
 	return row
+}
+
+// repeats reports whether a hold of a whole stack says what the stop or the failure of
+// the stack says already.
+func repeats(stack kargo.StackStatus, hold kargo.Hold) bool {
+	return hold.Kind == "" && (stack.Stop != nil && hold.Until == kargo.UntilReleased ||
+		stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason))
 }
 
 // anchor returns a text as the ID of an element.

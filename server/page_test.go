@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kargo"
 	"kargo/server"
@@ -286,5 +287,27 @@ func BenchmarkOverviewOf300Stacks(b *testing.B) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, sent)
 		b.ReportMetric(float64(recorder.Body.Len()), "bytes")
+	}
+}
+
+// One reason is said once: the failure, the message and the hold of a stack often say
+// the same.
+func TestAReasonIsSaidOnce(t *testing.T) {
+	status := healthy()
+	const reason = "dbs_redis: update paused due to failure of task 3bh39g6s"
+	status.Stacks[0].Failure = &kargo.Failure{Revision: newest.ID(), Reason: reason, Time: at(time.Minute), Words: []string{reason, "log: no space left"}}
+	status.Stacks[0].Message = "failed: " + reason
+	status.Stacks[0].Services[0].Message, status.Stacks[0].Services[0].Health = reason, kargo.HealthDegraded
+	status.Pending.Held = []kargo.Hold{{Stack: "dbs", Name: "dbs", Reason: "the rendering of 9c1185a5c5e9 failed: " + reason + "; the one before runs instead"}}
+	s, _ := newServer(status)
+	s.History = records{}
+	for _, path := range []string{"/", "/stacks/dbs"} {
+		_, page := send(t, s.Handler(), request{"GET", path, withToken(), ""})
+		if count := strings.Count(page, reason); count != 1 {
+			t.Errorf("%s says it %d times", path, count)
+		}
+		if !strings.Contains(page, "log: no space left") {
+			t.Errorf("%s does not say what the task said", path)
+		}
 	}
 }

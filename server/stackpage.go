@@ -33,7 +33,12 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stack := status.Stacks[at]
-	view := stackView{frame: s.frame(r, status), Held: holdsByStack(status.Pending.Held)[name]}
+	view := stackView{frame: s.frame(r, status)}
+	for _, hold := range holdsByStack(status.Pending.Held)[name] {
+		if !repeats(stack, hold) {
+			view.Held = append(view.Held, hold)
+		}
+	}
 	view.Stack = rowOf(stack, nil, status.SwarmTrouble != "")
 	view.Title, view.Tab, view.Live = name+" "+string(stack.State())+" – Kargo "+status.Instance, "stacks", true
 	for _, change := range status.Pending.Changes {
@@ -58,5 +63,5 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 func moved(d kargo.Deployment, stack string) bool {
 	return slices.ContainsFunc(d.Stacks, func(s kargo.StackResult) bool { return s.Name == stack && s.Verdict != kargo.VerdictUnchanged }) ||
 		slices.ContainsFunc(d.Changes, func(c kargo.Change) bool { return c.Stack == stack }) ||
-		d.Kind.IsNote() && slices.Contains(strings.FieldsFunc(d.Note, func(r rune) bool { return r == ' ' || r == ',' || r == ':' }), stack)
+		d.Note != "" && slices.Contains(strings.FieldsFunc(d.Note, func(r rune) bool { return r == ' ' || r == ',' || r == ':' }), stack)
 }

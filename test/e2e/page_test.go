@@ -1,0 +1,132 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kargo/swarm/swarmtest"
+	"kargo/test/browser"
+)
+
+// visitor opens a page of the controller in a browser and signs in.
+func (s *scene) visitor(path string) *browser.Page {
+	s.t.Helper()
+	token, err := os.ReadFile(filepath.Join(s.data, ".kargo-state", "api-token"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	page := browser.Start(s.t).Page(s.t)
+	page.Open(s.address() + path)
+	page.Type("#name", "ada")
+	page.Type("#token", strings.TrimSpace(string(token)))
+	page.Click("button")
+	page.Wait("document.querySelector('.who')")
+	page.Console() // the page at which people sign in comes with a status
+	return page
+}
+
+// confirm gives a reason on the page of an action, and sends it.
+func confirm(page *browser.Page, reason string) {
+	page.Wait("document.querySelector('#reason')")
+	page.Type("#reason", reason)
+	page.Click("button.main")
+}
+
+// A person watches a rollout and its failure without a reload, reads why it failed, and
+// has the stack go back, which it stays over a new commit.
+func TestPageOfAStack(t *testing.T) {
+	t.Run("on the engine", func(t *testing.T) {
+		t.Parallel()
+		watchAndGoBack(t, onDocker(t), command("exit 7"))
+	})
+	t.Run("in memory", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs chromium")
+		}
+		t.Parallel()
+		s := inMemory(t)
+		s.memory.Image("kargo/crashes:1", swarmtest.Behaviour{Exits: true, ExitCode: 7})
+		watchAndGoBack(t, s, image("kargo/crashes:1"))
+	})
+}
+
+// watchAndGoBack is that visit. broken makes a service crash.
+func watchAndGoBack(t *testing.T, s *scene, broken func(*compose)) {
+	w := s.workspace()
+	w.stack("shop", "shop").service("shop", replicas(2))
+	s.begin(w)
+	page := s.visitor("/stacks/" + s.prefix + "-shop")
+	page.WaitText("kargo/testserver:1")
+	page.Run("window.mine = true", nil)
+
+	w.service("shop", replicas(2), image("kargo/testserver:2"))
+	second := s.repo.commit(w)
+	s.sync()
+	page.WaitText("kargo/testserver:2")
+	page.Wait("document.title.includes('-shop well')")
+	page.WaitText(second[:12])
+
+	w.service("shop", replicas(2), broken)
+	s.repo.commit(w)
+	s.sync()
+	page.WaitText("(exit code 7)")
+	page.Wait("document.title.includes('-shop failed')")
+	var same bool
+	if page.Run("window.mine === true", &same); !same {
+		t.Error("the page was loaded again")
+	}
+
+	page.Open(s.address() + "/actions/rollback?stack=" + s.prefix + "-shop&to=1")
+	page.WaitText(`image "kargo/testserver:2" → "kargo/testserver:1"`)
+	confirm(page, "it crashes")
+	page.WaitText("The stack goes back.")
+	page.WaitText("went back to")
+	page.WaitText("it crashes")
+	page.WaitText("kargo/testserver:1")
+
+	w.service("shop", replicas(2), image("kargo/testserver:3"))
+	s.repo.commit(w)
+	s.awaitRound(s.sync)
+	page.WaitText("Commit 4") // in the history, and what runs stays
+	if text := page.Text(".sheet table"); !strings.Contains(text, "kargo/testserver:1") {
+		t.Errorf("the stack did not stay:\n%s", text)
+	}
+	if history := page.Text("section[aria-labelledby=history]"); !strings.Contains(history, "went back to") || !strings.Contains(history, "by ada") {
+		t.Errorf("the history does not say who had the stack go back:\n%s", history)
+	}
+	if console := page.Console(); console != "" {
+		t.Errorf("console: %s", console)
+	}
+}
+
+// A person looks at the removal of many stacks and approves it.
+func TestPageApproves(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs chromium")
+	}
+	t.Parallel()
+	s := inMemory(t)
+	w := s.workspace()
+	for _, name := range []string{"one", "two", "three", "four"} {
+		w.stack(name, name).service(name)
+	}
+	s.begin(w)
+	page := s.visitor("/")
+	page.Wait("document.title.startsWith('In sync')")
+	w.drop("two").drop("three").drop("four")
+	s.repo.commit(w)
+	s.sync()
+	page.ClickText("Look, and approve")
+	page.WaitText("3 of 4 stacks would be removed")
+	confirm(page, "moved to another Swarm")
+	page.WaitText("The plan was approved.")
+	page.Wait("document.title.startsWith('In sync')")
+	page.WaitText("The one stack is well.")
+	page.ClickText("History")
+	page.WaitText("moved to another Swarm")
+	if console := page.Console(); console != "" {
+		t.Errorf("console: %s", console)
+	}
+}
