@@ -158,7 +158,9 @@ func (s *Server) lookBack(ctx context.Context, r request) (outlook, error) {
 	if err != nil {
 		return outlook{}, err
 	}
-	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: preview.Plan.Held, Kept: kept, To: to, Empty: "It runs already: there is nothing to change."}, nil
+	// What else the plan changes is shown, and what else it holds is not news.
+	held := holdsByStack(preview.Plan.Held)[r.Stack]
+	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: held, Kept: kept, To: to, Empty: "It runs already: there is nothing to change."}, nil
 }
 
 var errOtherPlan = &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the plan is another one by now"), Hint: "look at it once more"}

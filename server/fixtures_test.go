@@ -76,6 +76,10 @@ func deployments() []kargo.Deployment {
 				Reason: `TaskTemplate.ContainerSpec.Args[1]: "--storage.tsdb.retention.time=2d" -> "--storage.tsdb.retention.time=7d"`}},
 			Stacks: []kargo.StackResult{{Name: "monitoring", Verdict: kargo.VerdictChanged}},
 		},
+		{
+			Number: 39, Revision: older, Trigger: "hold", Started: at(27 * time.Hour), Finished: at(27 * time.Hour), Outcome: kargo.OutcomeSucceeded,
+			Entry: kargo.Entry{Kind: kargo.EntryHold, By: kargo.Person{Name: "ada", From: "192.0.2.1"}, Note: "maps held by ada (192.0.2.1): a sale"},
+		},
 	}
 }
 
