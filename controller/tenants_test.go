@@ -27,18 +27,24 @@ type tenant struct {
 	name     string
 	compiler compile.Compiler
 	client   *swarm.Client
+	// lax are renderings that an earlier, open policy permitted.
+	lax map[string]kargo.Stack
 }
 
 func newTenant(t *rapid.T, name string, client *swarm.Client) *tenant {
 	policy, err := permit.New(permit.Restricted)
 	if err == nil {
-		// Each tenant has a network of its own for its stacks, which the operator names.
+		// Each tenant has names of its own, which the operator gives.
+		policy, err = policy.Set("stack-names", fmt.Sprintf("kargo-%[1]s kargo-%[1]s_* kargo-%[1]s-* %[1]s %[1]s-own", name))
+	}
+	if err == nil {
+		// And networks for its stacks.
 		policy, err = policy.Set("shared-networks", fmt.Sprintf("front:%[1]s-front back:%[1]s-back socket:%[1]s-socket", name))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tenant{name: name, client: client, compiler: compile.Compiler{
+	return &tenant{name: name, client: client, lax: map[string]kargo.Stack{}, compiler: compile.Compiler{
 		Defaults: fstest.MapFS{".env.default": {}}, Catalogue: "test", Root: "/data/" + name + "/.kargo", Workspace: "/data/workspace",
 		Secrets: func(_ context.Context, files kargo.Files) kargo.Files { return files },
 		Hooks: func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
@@ -54,9 +60,21 @@ func newTenant(t *rapid.T, name string, client *swarm.Client) *tenant {
 // round reads a workspace and carries out what is planned. It reports how many
 // changes were made.
 func (n *tenant) round(t *rapid.T, ctx context.Context, files fstest.MapFS) int {
-	desired, err := n.compiler.Compile(ctx, kargo.Tree{Revision: kargo.Revision{Commit: "c"}, User: kargo.Files{FS: files}})
+	tree := kargo.Tree{Revision: kargo.Revision{Commit: "c"}, User: kargo.Files{FS: files}}
+	desired, err := n.compiler.Compile(ctx, tree)
 	if err != nil {
 		t.Fatal(err)
+	}
+	open := n.compiler
+	open.Policy = permit.Policy{}
+	lax, err := open.Compile(ctx, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lax.Problems.Err() == nil {
+		for _, stack := range lax.Stacks {
+			n.lax[stack.Name] = stack
+		}
 	}
 	if desired.Problems.Err() != nil {
 		return 0 // refused before anything is sent
@@ -71,6 +89,7 @@ func (n *tenant) round(t *rapid.T, ctx context.Context, files fstest.MapFS) int 
 	next := plan.Make(desired.Stacks, live, plan.Options{
 		Instance: n.name, Revision: desired.Workspace.Revision, Now: time.Unix(0, 0), Labels: desired.Labels,
 		Governor: &plan.Governor{Stacks: 100, Percent: 100}, Refuses: n.compiler.Refuses(n.name, desired, live),
+		Keys: desired.Keys, Memory: n.memory(t, desired.Stacks),
 	})
 	done := 0
 	_ = n.client.Apply(ctx, next, func(_ kargo.Change, err error) { // what Swarm refuses harms nobody
@@ -79,6 +98,33 @@ func (n *tenant) round(t *rapid.T, ctx context.Context, files fstest.MapFS) int 
 		}
 	})
 	return done
+}
+
+// memory draws what happened to stacks before: nothing, or one is held, or went back
+// or back by itself to a rendering of a more open time. That the policy was another one
+// then is not said: what is sent must be judged all the same.
+func (n *tenant) memory(t *rapid.T, stacks []kargo.Stack) plan.Memory {
+	memory := plan.Memory{
+		Memory: kargo.Memory{Rollouts: map[string]kargo.Rollout{}, Stops: map[string]kargo.Stop{}},
+		Good:   map[string]kargo.Stack{}, Kept: map[string]kargo.Stack{}, Session: plan.NewSession(),
+	}
+	for _, stack := range stacks {
+		earlier, exists := n.lax[stack.Name]
+		earlier.Permitted, earlier.Key = stack.Permitted, stack.Key
+		switch what := rapid.SampledFrom([]string{"nothing", "nothing", "held", "sent back", "failed"}).Draw(t, n.name+" before"); {
+		case what == "held":
+			memory.Stops[stack.Name] = kargo.Stop{Why: "a test"}
+		case what == "sent back" && exists:
+			memory.Stops[stack.Name] = kargo.Stop{Digest: earlier.Digest(), Revision: "c0"}
+			memory.Kept[stack.Name] = earlier
+		case what == "failed" && exists:
+			memory.Rollouts[stack.Name] = kargo.Rollout{
+				Digest: stack.Digest(), Good: earlier.Digest(), GoodRevision: "c0", Failed: &kargo.Failure{Revision: "c", Reason: "it crashes"},
+			}
+			memory.Good[stack.Name] = earlier
+		}
+	}
+	return memory
 }
 
 // workspace draws a workspace that tries what a hostile author may try.
@@ -111,7 +157,15 @@ func (n *tenant) workspace(t *rapid.T, other string) fstest.MapFS {
 		"\nDOCKER_SOCKET_NETWORK=" + n.name + "-socket\n" + kargo.SuffixResolve.Of(stack) + "=never\n" +
 		draw("option", "", kargo.SuffixAdopt.Of(stack)+"=true\n", kargo.SuffixIgnore.Of(stack)+"=/Spec/TaskTemplate/ContainerSpec/Mounts\n", "NODE_1_LABELS=rack=9\n",
 			kargo.SuffixIgnore.Of(stack)+"=/Spec/Labels/kargo.instance\n")
-	return fstest.MapFS{".env": {Data: []byte(env)}, "deploy/app.yml": {Data: []byte(compose)}, "configs/c": {Data: []byte("content")}}
+	env += draw("name", "", kargo.SuffixName.Of(stack)+"="+theirs+"\n", kargo.SuffixName.Of(stack)+"="+theirs+"_b\n",
+		kargo.SuffixName.Of(stack)+"="+n.name+"\n", "KARGO_STACK_PREFIX="+theirs+"_\n", "KARGO_STACK_PREFIX=\n")
+	files := fstest.MapFS{".env": {Data: []byte(env)}, "deploy/app.yml": {Data: []byte(compose)}, "configs/c": {Data: []byte("content")}}
+	if directory := draw("directory", "", n.name+"-own", theirs, theirs+"_b", other, "kargo-"+n.name); directory != "" {
+		files["stacks/"+directory+"/compose.yml"] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(compose, "../configs/", "./"))}
+		files["stacks/"+directory+"/c"] = &fstest.MapFile{Data: []byte("content")}
+		files["stacks/"+directory+"/.env"] = &fstest.MapFile{Data: []byte("DOCKER_BACK_NETWORK=" + draw("own variable", n.name+"-back", other+"-back") + "\n")}
+	}
+	return files
 }
 
 // belongings are the objects of an instance, as they are.

@@ -126,6 +126,9 @@ func (j *Judge) Refuses(stack kargo.Stack, change kargo.Change) []string {
 	case change.Node != nil:
 		found = j.nodeFindings(change)
 	}
+	if stack.Name != "" && (change.Service != nil || change.Network != nil || change.Config != nil) {
+		found = append(found, stackName(&stack))
+	}
 	var reasons []string
 	for _, f := range found {
 		if setting := j.policy.setting(f.rule); setting.level == refuse && !j.policy.permits(f) {

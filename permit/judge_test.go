@@ -174,6 +174,9 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 		}, func(s *swarm.ServiceSpec) {
 			s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: "kargo-web_b_data", Target: "/x"}}
 		}, "uses the name kargo-web_b_data, which has the form of another stack's"},
+		{"a name of a stack that the operator does not give", "stack-names=shop-*", kargo.Cluster{Networks: []kargo.LiveNetwork{back}}, nil,
+			"has the name kargo-web in Swarm, which rule stack-names"},
+		{"a name of a stack that the operator gives", "stack-names=kargo-w*", kargo.Cluster{Networks: []kargo.LiveNetwork{back}}, nil, ""},
 		{"a volume that somebody else made", "", kargo.Cluster{
 			Networks: []kargo.LiveNetwork{back}, Volumes: []kargo.LiveVolume{{Name: "kargo-web_data"}},
 		}, mounts("kargo-web_data"), "mounts the volume kargo-web_data, which exists on the manager and was not made by this instance"},

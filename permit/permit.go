@@ -298,6 +298,11 @@ func (c *check) shared() {
 			what: fmt.Sprintf("names the network %s", network.Name),
 		}, network.Variable)
 	}
+	for i := range c.in.Stacks {
+		if found := stackName(&c.in.Stacks[i]); !c.policy.permits(found) {
+			c.report(found, c.placeOf(c.in.Stacks[i]))
+		}
+	}
 	for _, stack := range c.in.Stacks {
 		if stack.Options.Adopt {
 			c.findVariable(finding{
@@ -310,6 +315,21 @@ func (c *check) shared() {
 			}, kargo.SuffixIgnore.Of(stack.Name))
 		}
 	}
+}
+
+// stackName returns what the name of a stack in Swarm asks for: its services, networks
+// and volumes are called after it.
+func stackName(stack *kargo.Stack) finding {
+	return finding{subject: fmt.Sprintf("stack %q", stack.Name), rule: ruleStackNames, value: stack.Namespace(),
+		what: "has the name " + stack.Namespace() + " in Swarm"}
+}
+
+// placeOf returns the first line of a stack's services that is known.
+func (c *check) placeOf(stack kargo.Stack) kargo.Place {
+	if c.in.Origins == nil || len(stack.Services) == 0 {
+		return kargo.Place{}
+	}
+	return c.in.Origins.Place(stack.Services[0].Name)
 }
 
 // nodes judges the labels of nodes.

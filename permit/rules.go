@@ -54,6 +54,7 @@ const (
 	rulePlacement       = "placement"
 	ruleNodeLabels      = "node-labels"
 	ruleAdoption        = "adoption"
+	ruleStackNames      = "stack-names"
 	ruleIgnored         = "ignored-fields"
 )
 
@@ -112,6 +113,7 @@ var rules = []rule{
 	{name: "templates", silent: true},
 	{name: ruleIgnored, silent: true, baseline: only(harmlessPointers...), restricted: only(harmlessPointers...)},
 	{name: ruleAdoption, silent: true},
+	{name: ruleStackNames, baseline: always, restricted: always},
 	{name: ruleFields, silent: true},
 	{name: ruleOwnNames, silent: true},
 	{name: ruleForeign},
