@@ -106,6 +106,50 @@ func TestS18_ConfigureWritesNoSecret(t *testing.T) {
 	}
 }
 
+// A stack directory may have encrypted files of every use, also its own .env: with SOPS
+// or with age. Its secrets show nowhere, and are written to no disk.
+func TestEncryptedFilesOfAStackDirectory(t *testing.T) {
+	key := secretstest.NewAgeKey(t)
+	seal := secretstest.For(secretstest.ForAge(t, key.Recipient().String()))
+	keyFile := filepath.Join(t.TempDir(), "age.key")
+	if err := os.WriteFile(keyFile, []byte(key.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const env = "DB_PIN=planted-pin\nSHOP_STABLE=1s\nDB_ADDRESS=pg://app:$DB_PIN@db\n"
+	const file = "services:\n  app:\n    image: app:1\n    environment: [\"ADDRESS=${DB_ADDRESS}\"]\n    env_file: ./app.env\n    secrets: [token]\n" +
+		"secrets: {token: {file: ./token}}\n"
+	for name, sealed := range map[string][]byte{
+		"SOPS": seal.Seal(t, "stacks/shop/.env", "", env), "age": secretstest.AgeEncrypt(t, env, true, key.Recipient()),
+	} {
+		dir := workspaceIn(t, "stacks/shop/compose.yml="+file, "stacks/shop/.env="+string(sealed),
+			"stacks/shop/app.env="+string(seal.Seal(t, "stacks/shop/app.env", "", "EXTRA=planted-extra\n")),
+			"stacks/shop/token="+string(seal.Seal(t, "stacks/shop/token", "", "planted-token\n")), ".env=A=1\n")
+		code, stdout, stderr := kargoIn(t, dir, "check", "--sops-age-key-file", keyFile)
+		if code != 0 || !strings.Contains(stderr, "stacks/shop/.env: "+name+", opened with ") {
+			t.Errorf("%s: check: exit %d\n%s%s", name, code, stdout, stderr)
+		}
+		code, stdout, _ = kargoIn(t, dir, "render", "--sops-age-key-file", keyFile)
+		if code != 0 || strings.Contains(stdout, "planted") || !strings.Contains(stdout, "ADDRESS=***") || !strings.Contains(stdout, "EXTRA=***") {
+			t.Errorf("%s: render: exit %d\n%s", name, code, stdout)
+		}
+		code, stdout, _ = kargoIn(t, dir, "render", "--sops-age-key-file", keyFile, "--show-secrets")
+		if code != 0 || !strings.Contains(stdout, "ADDRESS=pg://app:planted-pin@db") {
+			t.Errorf("%s: render --show-secrets: exit %d\n%s", name, code, stdout)
+		}
+		data := t.TempDir()
+		if code, _, stderr := kargoIn(t, dir, "configure", "--data", data, "--sops-age-key-file", keyFile); code != 0 {
+			t.Errorf("%s: configure: exit %d: %s", name, code, stderr)
+		}
+		if written, err := os.ReadFile(filepath.Join(data, ".kargo/stacks/shop/.env")); err != nil || string(written) != string(sealed) {
+			t.Errorf("%s: .kargo has %q, %v", name, written, err)
+		}
+		code, stdout, _ = kargoIn(t, dir, "check")
+		if code != 2 || !strings.Contains(stdout, "stacks/shop/.env: is encrypted with "+name) {
+			t.Errorf("%s: without the key: exit %d\n%s", name, code, stdout)
+		}
+	}
+}
+
 // A value that was encrypted shows in no problem that quotes it.
 func TestProblemsHideSecrets(t *testing.T) {
 	key := secretstest.NewAgeKey(t)
