@@ -7,16 +7,18 @@ import (
 )
 
 // untilApproved turns every change of a stack that needs approval into a hold,
-// which names the change.
+// which names the change. The first one says why.
 func (m maker) untilApproved(stack kargo.Stack, p stackPlan) stackPlan {
 	if stack.NeedsApproval == "" || m.approved {
 		return p
 	}
+	why := ", but " + stack.NeedsApproval
 	for _, change := range p.changes {
 		p.holds = append(p.holds, kargo.Hold{
 			Kind: change.Kind, Stack: change.Stack, Name: change.Name, Until: kargo.UntilApproved,
-			Reason: fmt.Sprintf("%s (%s), but %s", change.Action, change.Reason, stack.NeedsApproval),
+			Reason: fmt.Sprintf("%s (%s)%s", change.Action, change.Reason, why),
 		})
+		why = "; it waits for the same approval"
 	}
 	p.changes = nil
 	return p
@@ -31,7 +33,12 @@ func (m maker) unapprovedRemovals() map[string]string {
 		if !wanted || !m.owns(service.Spec.Labels) || m.wanted[service.Name] {
 			continue
 		}
-		if stack := m.desired[at]; stack.NeedsApproval != "" {
+		stack, from := m.desired[at], kargo.NamespaceOf(service.Spec.Labels)
+		switch {
+		case stack.NeedsApproval == "":
+		case from != stack.Namespace(): // the stack is new under its name, so its changes say why
+			held[stack.Name] = "the services of " + from + " would be removed; this waits for the same approval"
+		default:
 			held[stack.Name] = "services would be removed, but " + stack.NeedsApproval
 		}
 	}

@@ -354,7 +354,7 @@ func TestApproval(t *testing.T) {
 	held := plan.Make(desired, running, options)
 	const want = `update service kargo-own_b: TaskTemplate.ContainerSpec.Image: "own:1" -> "own:2"
 hold service kargo-web_a: update (TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"), but this is catalogue 4
-hold service kargo-web_c: create (new), but this is catalogue 4
+hold service kargo-web_c: create (new); it waits for the same approval
 hold stack web: services would be removed, but this is catalogue 4
 `
 	if got := held.String(); got != want {

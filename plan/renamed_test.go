@@ -37,7 +37,7 @@ func TestRenamedStackWaitsForApproval(t *testing.T) {
 			name:    "the stack gets another name in Swarm",
 			desired: inSwarm("shop", stack("shop", service("shop_db", "pg:1", withVolume("shop_data")))), live: runs,
 			want: "hold service shop_db: create (new), but stack shop is renamed: it runs as kargo-shop and would start as shop, without what is in kargo-shop_data; approve it, or keep the name: SHOP_NAME=kargo-shop\n" +
-				"hold stack shop: services would be removed, but stack shop is renamed: it runs as kargo-shop and would start as shop, without what is in kargo-shop_data; approve it, or keep the name: SHOP_NAME=kargo-shop\n",
+				"hold stack shop: the services of kargo-shop would be removed; this waits for the same approval\n",
 		},
 		{
 			name:    "the workspace calls it otherwise",
