@@ -112,7 +112,9 @@ func (o *objects) get(service string, key objectKey) (kargo.Config, bool) {
 func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 	var declared types.FileObjectConfig
 	var exists bool
+	names := slices.Sorted(maps.Keys(o.files.Config.Configs))
 	if key.secret {
+		names = slices.Sorted(maps.Keys(o.files.Config.Secrets))
 		var secret types.SecretConfig
 		secret, exists = o.files.Config.Secrets[key.key]
 		declared = types.FileObjectConfig(secret)
@@ -124,7 +126,7 @@ func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 	at := o.files.Place(key.section(), key.key)
 	switch {
 	case !exists:
-		o.report.Fail(o.files.Place("services", service, key.section(), key.key), "declare it at the top level of the file",
+		o.report.Fail(o.files.Place("services", service, key.section(), key.key), declareIt(key.key, names),
 			"services.%s.%s: no file of stack %q declares %q", service, key.section(), o.stack, key.key)
 		return kargo.Config{}, false
 	case declared.External.External:

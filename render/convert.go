@@ -1,6 +1,8 @@
 package render
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,6 +46,10 @@ func services(s *rendering) []kargo.Service {
 	return converted
 }
 
+// capitals matches an image whose first part has capital letters and is no address of a
+// registry. Newer engines take it for one, older ones refuse it.
+var capitals = regexp.MustCompile(`^[^/.:@]*[A-Z][^/.:@]*/`)
+
 // checkService refuses what Swarm would refuse in the middle of a deployment.
 func checkService(s *rendering, service types.ServiceConfig) {
 	at := s.files.Place("services", service.Name)
@@ -54,6 +60,9 @@ func checkService(s *rendering, service types.ServiceConfig) {
 		s.report.Fail(at, nearService(s.files.Config, service.Name), "services.%s has no image", service.Name)
 	} else if _, err := reference.ParseAnyReference(service.Image); err != nil {
 		s.report.Fail(s.files.Place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
+	} else if capitals.MatchString(service.Image) {
+		s.report.Fail(s.files.Place("services", service.Name, "image"), "names of images are written in lower case; a registry has a dot or a port",
+			"services.%s.image: %q: Swarm takes the first part for a registry, or refuses its capital letters", service.Name, service.Image)
 	}
 }
 
@@ -75,6 +84,9 @@ func specOf(s *rendering, service types.ServiceConfig) (swarm.ServiceSpec, bool)
 	files := bindConfigs(s, &service)
 	secrets, configs = append(secrets, files.secrets...), append(configs, files.configs...)
 	config := s.files.Config
+	if reportUndeclared(s, service) {
+		return swarm.ServiceSpec{}, false
+	}
 	spec, err := convert.Service(apiVersion, convert.NewNamespace(s.namespace), service,
 		config.Networks, config.Volumes, secrets, configs)
 	if err != nil {
@@ -87,33 +99,54 @@ func specOf(s *rendering, service types.ServiceConfig) (swarm.ServiceSpec, bool)
 	return spec, true
 }
 
+// reportUndeclared reports the networks and volumes of a service that no file declares,
+// of which the converter would report the first only.
+func reportUndeclared(s *rendering, service types.ServiceConfig) bool {
+	before := s.report.Errors()
+	networks, volumes := slices.Sorted(maps.Keys(s.files.Config.Networks)), slices.Sorted(maps.Keys(s.files.Config.Volumes))
+	for _, network := range slices.Sorted(maps.Keys(service.Networks)) {
+		if network != "default" && !slices.Contains(networks, network) {
+			s.report.Fail(s.files.Place("services", service.Name, "networks", network), declareIt(network, networks),
+				"services.%s: undefined network %q", service.Name, network)
+		}
+	}
+	for _, volume := range service.Volumes {
+		if volume.Type == "volume" && volume.Source != "" && !slices.Contains(volumes, volume.Source) {
+			s.report.Fail(s.files.VolumePlace(service.Name, volume.Target), declareIt(volume.Source, volumes),
+				"services.%s: undefined volume %q", service.Name, volume.Source)
+		}
+	}
+	return s.report.Errors() > before
+}
+
+// declareIt returns the hint for a name that no file declares.
+func declareIt(name string, declared []string) string {
+	return cmp.Or(spelling.DidYouMean(name, declared), "declare it at the top level of the file")
+}
+
 // conversionErrors are errors of the converter, and the property that each is
-// about.
+// about, with a hint.
 var conversionErrors = []struct {
 	pattern  *regexp.Regexp
 	property []string
+	hint     string
 }{
-	{regexp.MustCompile(`^undefined network "(.*)"$`), []string{"networks"}},
-	{regexp.MustCompile(`^undefined volume "(.*)"$`), []string{"volumes"}},
-	{regexp.MustCompile(`volume|bind|tmpfs|npipe|cluster|image options`), []string{"volumes"}},
-	{regexp.MustCompile(`^test and disable`), []string{"healthcheck"}},
-	{regexp.MustCompile(`replicas can only`), []string{"deploy", "replicas"}},
-	{regexp.MustCompile(`^Unknown mode`), []string{"deploy", "mode"}},
-	{regexp.MustCompile(`credential spec`), []string{"credential_spec"}},
-	{regexp.MustCompile(`restart policy`), []string{"restart"}},
-	{regexp.MustCompile(`(?i)cpu|rational|precise`), []string{"deploy", "resources"}},
+	{regexp.MustCompile(`volume|bind|tmpfs|npipe|cluster|image options`), []string{"volumes"}, ""},
+	{regexp.MustCompile(`^test and disable`), []string{"healthcheck"}, ""},
+	{regexp.MustCompile(`replicas can only`), []string{"deploy", "replicas"}, "remove replicas: a global service has a task on every node"},
+	{regexp.MustCompile(`^Unknown mode`), []string{"deploy", "mode"}, "replicated, global, replicated-job or global-job"},
+	{regexp.MustCompile(`credential spec`), []string{"credential_spec"}, ""},
+	{regexp.MustCompile(`restart policy`), []string{"restart"}, ""},
+	{regexp.MustCompile(`(?i)cpu|rational|precise`), []string{"deploy", "resources"}, `write cpus as a number such as "0.5", with nine decimals at most`},
 }
 
 // blameConversion reports an error of the converter at the property that it is
 // about.
 func blameConversion(s *rendering, service string, err error) {
-	path := []string{"services", service}
+	path, hint := []string{"services", service}, ""
 	for _, known := range conversionErrors {
-		if match := known.pattern.FindStringSubmatch(err.Error()); match != nil {
-			path = append(path, known.property...)
-			if len(match) > 1 {
-				path = append(path, match[1])
-			}
+		if known.pattern.MatchString(err.Error()) {
+			path, hint = append(path, known.property...), known.hint
 			break
 		}
 	}
@@ -121,5 +154,5 @@ func blameConversion(s *rendering, service string, err error) {
 	if slices.Contains(path, "volumes") {
 		at = s.files.VolumePlace(service, path[len(path)-1])
 	}
-	s.report.Fail(at, "", "services.%s: %s", service, strings.Join(strings.Fields(err.Error()), " "))
+	s.report.Fail(at, hint, "services.%s: %s", service, strings.Join(strings.Fields(err.Error()), " "))
 }

@@ -97,7 +97,8 @@ func isShell(word string) bool {
 // watches it only for the time of monitor.
 func checkMonitor(s *rendering, service string, spec swarm.ServiceSpec) {
 	check, update := spec.TaskTemplate.ContainerSpec.Healthcheck, spec.UpdateConfig
-	if check == nil || update == nil || len(check.Test) == 0 || check.Test[0] == "NONE" {
+	if check == nil || update == nil || len(check.Test) > 0 && check.Test[0] == "NONE" ||
+		len(check.Test) == 0 && check.StartPeriod == 0 && check.Interval == 0 { // the image's check, with times that only the image knows
 		return
 	}
 	if update.Monitor == 0 && update.FailureAction != "rollback" {

@@ -161,7 +161,7 @@ func TestProblemsHideSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := kargoIn(t, dir, "check", "--sops-age-key-file", keyFile)
-	if want := "deploy/app.yml:4: services.app: Unknown mode: ***\n"; code != 2 || stdout != want {
+	if want := "deploy/app.yml:4: services.app: Unknown mode: *** (replicated, global, replicated-job or global-job)\n"; code != 2 || stdout != want {
 		t.Errorf("exit %d\n%s%swant %s", code, stdout, stderr, want)
 	}
 }

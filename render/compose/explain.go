@@ -76,6 +76,18 @@ func unknownHint(path []string) string {
 		return "write the content to a file of the workspace and name it with file:"
 	case "group_add":
 		return `give the group with user: "1000:44"`
+	case "env", "envs", "vars":
+		return "did you mean environment?"
+	case "cmd":
+		return "did you mean command?"
+	case "platform":
+		return "Swarm takes the platform from the image; to choose nodes, write deploy.placement.constraints"
+	case "pull_policy":
+		return "Swarm asks the registry at each deployment"
+	case "cpus", "mem_reservation", "pids_limit":
+		return "limits stand in deploy.resources"
+	case "develop", "watch":
+		return "it is for docker compose on one machine: keep it in a file that Swarm does not get"
 	}
 	return spelling.DidYouMean(last, keysAt(path[:len(path)-1]))
 }
@@ -88,6 +100,12 @@ func misfit(node *yaml.Node, reason string) (explained, hint string) {
 		return explained, ""
 	}
 	node = resolve(node)
+	switch {
+	case node.Kind == yaml.SequenceNode && strings.HasSuffix(reason, "must be a mapping"):
+		return explained + ", not a list", `remove the "- " in front of its entries`
+	case node.Kind == yaml.MappingNode && strings.HasSuffix(reason, "must be a string"):
+		return explained + ", not a mapping", "write the value alone, without the keys"
+	}
 	number := strings.Contains(reason, "integer") || strings.Contains(reason, "number")
 	text := strings.Contains(reason, "string")
 	switch tag := node.ShortTag(); {

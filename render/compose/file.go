@@ -132,6 +132,12 @@ func parse(report *Report, path, entry string, data []byte) *File {
 	}
 	f.root = document.Content[0]
 	tagged := takeTags(f.root)
+	warnOfTags(report, path, f.root)
+	if key, value := oddMerge(f.root); key != nil {
+		report.Fail(kargo.Place{File: path, Line: key.Line}, "merge mappings with <<; a list has to be written again",
+			"<< takes a mapping or a list of mappings, not %s", kindOf(value))
+		return nil
+	}
 	if err := f.root.Decode(&f.dict); err != nil {
 		failYAML(report, whole, data, err)
 		return nil
@@ -142,6 +148,40 @@ func parse(report *Report, path, entry string, data []byte) *File {
 	}
 	f.tags = placeTags(report, f, tagged)
 	return f
+}
+
+// oddMerge finds a merge key whose value cannot be merged, of which the YAML library
+// does not say the line.
+func oddMerge(node *yaml.Node) (key, value *yaml.Node) {
+	for i, child := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 0 && child.Value == "<<" && child.Style == 0 {
+			merged := resolve(node.Content[i+1])
+			all := []*yaml.Node{merged}
+			if merged.Kind == yaml.SequenceNode && node.Content[i+1].Kind != yaml.AliasNode {
+				all = merged.Content
+			}
+			for _, one := range all {
+				if resolve(one).Kind != yaml.MappingNode {
+					return child, resolve(one)
+				}
+			}
+		}
+		if key, value := oddMerge(child); key != nil {
+			return key, value
+		}
+	}
+	return nil, nil
+}
+
+// kindOf returns what a value is, in words.
+func kindOf(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "the text " + strconv.Quote(firstWord(node.Value))
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)

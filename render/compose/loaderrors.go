@@ -34,6 +34,10 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 	message := err.Error()
 	if match := additional.FindStringSubmatch(message); match != nil {
 		path := pathOf(f, match[1])
+		if match[2] == "" {
+			l.report.Fail(f.At(path...), "give it a name, or remove it", "%s has an entry whose name is empty", strings.Join(path, "."))
+			return append(path, match[2])
+		}
 		path = append(path, match[2])
 		l.report.Fail(f.At(path...), unknownHint(path), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
 		return path

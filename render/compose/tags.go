@@ -2,10 +2,12 @@ package compose
 
 import (
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Two tags lift what files below have set (workspace contract, section 16, item
@@ -40,6 +42,18 @@ func takeTags(node *yaml.Node) map[*yaml.Node]string {
 	}
 	visit(node)
 	return tagged
+}
+
+// warnOfTags warns of tags that mean nothing: a misspelled !reset would have no effect
+// and no message.
+func warnOfTags(report *Report, path string, node *yaml.Node) {
+	if tag := node.Tag; strings.HasPrefix(tag, "!") && !strings.HasPrefix(tag, "!!") {
+		report.Warn(kargo.Place{File: path, Line: node.Line}, spelling.DidYouMean(tag, []string{tagOverride, tagReset}),
+			"the tag %s means nothing and is ignored", tag)
+	}
+	for _, child := range node.Content {
+		warnOfTags(report, path, child)
+	}
 }
 
 // placeTags finds the paths of the tagged values. The tag of an anchor counts
