@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"kargo"
@@ -137,7 +138,11 @@ func (r *Reconciler) noteFailed(change kargo.Change, err error) {
 // noteSent notes a change that was made, and the one that is under way now. It
 // is recorded at once: the process may be killed before the next change.
 func (r *Reconciler) noteSent(change kargo.Change, following *kargo.Change) {
-	r.parts.Log.Info(change.String())
+	if words := change.Words(); len(change.Fields) > 0 {
+		r.parts.Log.Info(change.String(), "words", strings.Join(words, "; "))
+	} else {
+		r.parts.Log.Info(change.String())
+	}
 	open := r.record.open
 	open.Changes, open.UnderWay = append(open.Changes, change), following
 	r.remember(change)

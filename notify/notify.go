@@ -64,6 +64,7 @@ type Notice struct {
 	Finished   time.Time      `json:"finished,omitzero"`
 	Plan       string         `json:"plan"`
 	Changes    []string       `json:"changes"` // the plan's lines, masked
+	Words      []string       `json:"words"`   // the same in the words of compose files
 	Held       []string       `json:"held,omitempty"`
 	Error      string         `json:"error,omitempty"`
 }
@@ -120,10 +121,11 @@ func newNotice(d kargo.Deployment, recovered bool) Notice {
 	notice := Notice{
 		Event: "deployment", Deployment: d.Number, Outcome: d.Outcome, Recovered: recovered,
 		Revision: d.Revision, Trigger: d.Trigger, Started: d.Started, Finished: d.Finished,
-		Plan: d.PlanID, Changes: []string{}, Error: d.Err,
+		Plan: d.PlanID, Changes: []string{}, Words: []string{}, Error: d.Err,
 	}
 	for _, change := range d.Changes {
 		notice.Changes = append(notice.Changes, change.String())
+		notice.Words = append(notice.Words, change.InWords())
 	}
 	for _, hold := range d.Held {
 		notice.Held = append(notice.Held, hold.String())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,6 +142,10 @@ func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error 
 	return err
 }
 
+// wordsOfChange is the attribute of a logged change that has it in the words of compose
+// files.
+const wordsOfChange = "words"
+
 // lineHandler prints log records as plain lines, for the person who started a
 // single round.
 type lineHandler struct {
@@ -156,6 +161,11 @@ func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 func (h lineHandler) Handle(_ context.Context, record slog.Record) error {
 	line := record.Message
 	record.Attrs(func(attr slog.Attr) bool {
+		if attr.Key == wordsOfChange { // people read these, and not the paths of Swarm's spec
+			object, _, _ := strings.Cut(record.Message, ": ")
+			line = object + ": " + attr.Value.String()
+			return true
+		}
 		line += " " + attr.String()
 		return true
 	})

@@ -19,6 +19,7 @@ func catalogueCommand(env map[string]string) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "catalogue", Short: "List the services of the catalogue", GroupID: "workspace", Args: noArgs,
+		Example: "  kargo catalogue\n  kargo catalogue show redis",
 		Long: `Catalogue lists the services that a stack can name, with what each of them needs
 (variables that must be set, other services, nodes, volumes, networks) and offers
 (ports, routes, metrics). "kargo catalogue show SERVICE" prints one service with

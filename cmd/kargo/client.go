@@ -48,6 +48,14 @@ func (r *remoteFlags) flags(flags *pflag.FlagSet) {
 	r.clientFlags.flags(flags)
 }
 
+// prepare fills in the settings, and which controller is asked.
+func (r *remoteFlags) prepare(cmd *cobra.Command, env map[string]string) error {
+	if err := r.program.prepare(cmd, env); err != nil {
+		return err
+	}
+	return r.useContext(cmd, env)
+}
+
 // client returns the client of the controller at --url, or of that with the
 // same data directory.
 func (s *clientFlags) client(data dataDir) (*client, error) {

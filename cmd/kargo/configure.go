@@ -12,6 +12,7 @@ func configureCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "configure", Short: "Write the merged configuration to .kargo", GroupID: "workspace", Args: noArgs,
+		Example: "  kargo configure --workspace ./workspace",
 		Long: `Configure merges the workspace with the defaults and writes the result to .kargo in
 the data directory. The old content is replaced in one step. Only you can read the
 files. Configure deploys nothing and changes no labels of nodes: see "kargo

@@ -72,6 +72,7 @@ func infoCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	cmd := &cobra.Command{
 		Use: "info", Short: "Print the stacks of a workspace and their services", GroupID: "workspace", Args: noArgs,
+		Example: "  kargo info --workspace ./workspace",
 		Long: `Info prints the user and group that Kargo runs as, the directory of the workspace,
 and each stack with its services.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -27,6 +27,7 @@ func historyCommand(env map[string]string) *cobra.Command {
 		Long: `History prints the deployments, the newest first. With a NUMBER it prints all of
 one: each change with its reason, and which stacks it changed. The last 1000 are
 kept; --before prints earlier ones.`,
+		Example: "  kargo history\n  kargo history 41\n  kargo history -n 100 -o wide",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
@@ -55,6 +56,7 @@ kept; --before prints earlier ones.`,
 		},
 	}
 	s.flags(cmd.Flags())
+	cmd.ValidArgsFunction = s.completeDeployments(env, nil)
 	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "largest `number` of deployments to print; 0 prints all")
 	cmd.Flags().Uint64Var(&asked.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
 	output.flag(cmd)

@@ -75,6 +75,7 @@ func imagesCommand(env map[string]string) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "images", Short: "Print the image tags that are followed, and newer ones", GroupID: "controller", Args: noArgs,
+		Example: "  kargo images\n  kargo images -o json",
 		Long: `Images prints what the controller knows about the image tags that kargo.yml
 follows: the variable of a tag, the newest tag that fits, and whether it was
 written to the repository. After "kargo sync" the registries are asked at once.`,

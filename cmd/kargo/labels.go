@@ -20,6 +20,7 @@ func labelsCommand(env map[string]string) *cobra.Command {
 	var apply bool
 	cmd := &cobra.Command{
 		Use: "labels", Short: "Print the labels of nodes, and what the workspace would change", GroupID: "swarm", Args: noArgs,
+		Example: "  kargo labels\n  kargo labels --apply",
 		Long: `Labels prints the labels of each node, and what would be changed to make them as
 the variables <NODE>_LABELS say. With --apply it makes these changes and no
 others. A label is changed or removed only if such a variable names it, or did so

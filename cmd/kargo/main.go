@@ -114,9 +114,9 @@ names the stacks and the services of each stack, and files that override or
 extend services. Kargo merges it with its own catalogue of services, renders the
 stacks, compares them with what runs, and changes only what differs.
 
-Settings are flags, KARGO_* variables (KARGO_REPO for --repo) or keys of a
-settings file (--config). A flag overrides a variable, a variable overrides the
-file.
+Settings are keys of a settings file (--config; "kargo settings example" prints
+one), KARGO_* variables (KARGO_REPO for --repo) or flags. A flag overrides a
+variable, a variable overrides the file. "kargo settings" explains each.
 
 Exit codes: 0 done; 1 a bug; 2 the input is wrong, and nothing was applied; 3 git
 or Swarm cannot be reached, or Swarm changed meanwhile; 4 what runs is not well
@@ -137,6 +137,8 @@ func newRoot(environ []string) *cobra.Command {
 	}
 	root.PersistentFlags().String("color", "auto", "whether output is coloured: auto (on a terminal), always or never")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkColor(cmd) }
+	root.SetUsageFunc(usage)
+	root.SetHelpFunc(help)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddGroup(
@@ -150,9 +152,10 @@ func newRoot(environ []string) *cobra.Command {
 		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), pullCommand(env), execCommand(env), knownHostsCommand(env),
 		planCommand(env), diffCommand(env), showRenderingCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), buildCommand(env), labelsCommand(env), serveCommand(env), tryCommand(env), cleanCommand(env),
 		statusCommand(env), treeCommand(env), historyCommand(env), eventsCommand(env), logsCommand(env), doctorCommand(env), imagesCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env),
-		rollbackCommand(env), holdCommand(env), releaseCommand(env), suspendCommand(env), resumeCommand(env), healthcheckCommand(env),
+		contextCommand(env), settingsCommand(env), manCommand(), rollbackCommand(env), holdCommand(env), releaseCommand(env), suspendCommand(env), resumeCommand(env), healthcheckCommand(env),
 		versionCommand(),
 	)
+	completeValues(root)
 	return root
 }
 

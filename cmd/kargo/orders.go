@@ -151,6 +151,7 @@ last 10 renderings of a stack that came up are kept.`,
 			return err
 		},
 	}, true, env, true)
+	cmd.ValidArgsFunction = o.completeDeployments(env, o.completeStacks(env))
 	cmd.Flags().BoolVar(&yes, "yes", false, "go back now; without it, only the plan is printed")
 	return cmd
 }

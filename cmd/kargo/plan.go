@@ -64,6 +64,14 @@ func (s *planFlags) flags(flags *pflag.FlagSet) {
 	s.clientFlags.flags(flags)
 }
 
+// prepare fills in the settings, and which controller is asked.
+func (s *planFlags) prepare(cmd *cobra.Command, env map[string]string) error {
+	if err := s.operationFlags.prepare(cmd, env); err != nil {
+		return err
+	}
+	return s.useContext(cmd, env)
+}
+
 // preview returns the plan of the next round. It comes from the controller that
 // runs, or is made here in the same way.
 func (s *planFlags) preview(cmd *cobra.Command, env map[string]string) (kargo.Preview, error) {

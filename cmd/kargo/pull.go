@@ -25,6 +25,7 @@ if the histories have diverged, it changes nothing. Pull deploys nothing: see
 
 The credentials are those of the controller, such as --git-password-file and
 --ssh-key-file.`,
+		Example: "  kargo pull && kargo plan",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

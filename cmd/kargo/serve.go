@@ -42,8 +42,8 @@ changed by hand. It serves webhooks, the API, metrics and a page.
 
 Serve connects to a manager of the Swarm by the variables of Docker's own tools:
 DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.`,
-		Example: "  kargo serve --repo https://git.example/ops/platform.git --ref main \\\n" +
-			"      --git-password-file /run/secrets/git-token --webhook-secret-file /run/secrets/webhook",
+		Example: "  kargo serve --config kargo-settings.yml\n  kargo serve --repo https://git.example/ops/platform.git --ref main \\\n" +
+			"      --git-password-file /etc/kargo/git-token",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

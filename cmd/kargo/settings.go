@@ -46,10 +46,12 @@ func (p *program) prepare(cmd *cobra.Command, env map[string]string) error {
 type clientFlags struct {
 	url      string
 	apiToken secretSource
+	context  string
 }
 
 func (c *clientFlags) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&c.url, "url", "", "`address` of the controller; by default the controller that uses the same data directory")
+	flags.StringVar(&c.url, "url", "", "`address` of the controller; by default that of the context in use, or the one that uses the same data directory")
+	flags.StringVar(&c.context, "context", "", "`name` of the context whose controller is asked; see kargo context")
 	apiTokenFlag(flags, &c.apiToken)
 }
 

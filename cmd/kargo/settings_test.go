@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func TestHelpLines(t *testing.T) {
 // optionsOfCommands are the flags that are no settings: they say what one call
 // is to do.
 var optionsOfCommands = []string{
-	"apply", "before", "cleaning", "exit-code", "export", "follow", "for", "from", "help", "keep-going", "limit", "output", "plan", "push", "reason", "running", "services", "show-secrets", "since", "tail", "version", "wait", "watch", "yes",
+	"apply", "before", "cleaning", "exit-code", "export", "follow", "for", "from", "help", "keep-going", "limit", "output", "plan", "push", "reason", "running", "services", "show-secrets", "since", "tail", "token-file", "version", "wait", "watch", "yes",
 }
 
 // TestSettingsOfAllCommands: whatever is a setting of some command can stand in
@@ -84,4 +85,72 @@ func eachFlag(cmd *cobra.Command, visit func(command string, flag *pflag.Flag)) 
 	for _, child := range cmd.Commands() {
 		eachFlag(child, visit)
 	}
+}
+
+// TestEachSettingIsInOneGroup: the help names each setting once; those of no group are in the
+// last one.
+func TestEachSettingIsInOneGroup(t *testing.T) {
+	known, seen := allSettings(), map[string]bool{}
+	for _, group := range settingGroups {
+		for _, name := range group.settings {
+			if seen[name] || known.Lookup(name) == nil && name != "color" {
+				t.Errorf("group %s has %s, which is no setting or in two groups", group.name, name)
+			}
+			seen[name] = true
+		}
+	}
+}
+
+// TestExampleSettings: the example is a settings file, also without its comments.
+func TestExampleSettings(t *testing.T) {
+	path := t.TempDir() + "/settings.yml"
+	for name, text := range map[string]string{
+		"as it is": exampleSettings(), "with all": regexp.MustCompile(`(?m)^#([a-z])`).ReplaceAllString(exampleSettings(), "$1"),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		settings, err := readSettingsFile(path)
+		if err != nil || len(settings) < 7 {
+			t.Errorf("%s: %d settings, %v", name, len(settings), err)
+		}
+		known := allSettings()
+		for _, setting := range settings {
+			if known.Lookup(setting.name) == nil {
+				t.Errorf("%s: there is no setting %s", name, setting.name)
+			}
+		}
+	}
+}
+
+// TestHelpFits: the help of a command fits a terminal of 80 columns, and that of check a
+// screen. Each command has an example.
+func TestHelpFits(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		for _, child := range cmd.Commands() {
+			visit(child)
+		}
+		if !cmd.Runnable() || cmd.Hidden {
+			return
+		}
+		if !cmd.HasExample() && cmd.HasParent() && cmd.Name() != "version" {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		var help strings.Builder
+		cmd.SetOut(&help)
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimRight(help.String(), "\n"), "\n")
+		for _, line := range lines {
+			if len([]rune(line)) > helpWidth && !strings.HasPrefix(line, "  kargo ") {
+				t.Errorf("%s: %d columns: %s", cmd.CommandPath(), len([]rune(line)), line)
+			}
+		}
+		if cmd.CommandPath() == "kargo check" && len(lines) > 40 {
+			t.Errorf("the help of check has %d lines", len(lines))
+		}
+	}
+	visit(newRoot(nil))
 }

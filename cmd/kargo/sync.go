@@ -38,6 +38,7 @@ approval is for this plan only: if anything changes meanwhile, it has no effect.
 
 Where signatures are verified, a signed commit that does not come after the one in
 force also waits for a person. "kargo approve COMMIT" has it followed.`,
+		Example: "  kargo approve 8c9aa0c59fb6\n  kargo approve 8c9aa0c59fb6 --wait 5m",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("which plan? see `kargo status`")
@@ -47,6 +48,7 @@ force also waits for a person. "kargo approve COMMIT" has it followed.`,
 	}
 	s.flags(cmd.Flags())
 	waitFlag(cmd, &wait)
+	cmd.ValidArgsFunction = s.completePlans(env)
 	return cmd
 }
 
@@ -56,6 +58,7 @@ func retryCommand(env map[string]string) *cobra.Command {
 		Long: `The controller does not send a failed rendering again until it changes. Retry has
 it sent again without a change, for example after an image was pushed, or after a
 node came back.`,
+		Example: "  kargo retry shop\n  kargo retry shop --wait 5m",
 	})
 }
 
@@ -68,6 +71,7 @@ the wanted one only gets a label, and no task is restarted. Objects of another
 Kargo instance are never taken over. Secrets are kept as they are, because Swarm
 does not show their content. If Swarm has nothing of the stack, the plan says so and
 nothing is created. <STACK>_ADOPT=true in a workspace does the same.`,
+		Example: "  kargo adopt legacy",
 	})
 }
 
