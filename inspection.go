@@ -11,8 +11,6 @@ type StackDetail struct {
 	StackStatus
 	// Namespace is the stack's name in Swarm.
 	Namespace string `json:"namespace"`
-	// Needs are the stacks that must be settled before this one changes.
-	Needs []string `json:"needs,omitempty"`
 	// Drift says what happens to changes that somebody else makes.
 	Drift DriftMode `json:"drift,omitempty"`
 	// Networks are those of the stack and the shared ones that it uses.

@@ -43,7 +43,7 @@ func TestBrowserPages(t *testing.T) {
 			paths := []string{"/"}
 			if name == "troubled" { // the other pages differ less
 				paths = append(paths, "/?q=nothing+has+this", "/stacks/dbs", "/deployments", "/deployments/41", "/actions/rollback?stack=dbs",
-					"/nowhere", "/compare?from=41", "/compare?from=4711", "/revisions/9c1185a", "/stacks/dbs/rendering", "/settings")
+					"/nowhere", "/compare?from=41", "/compare?from=4711", "/revisions/9c1185a", "/stacks/dbs/rendering", "/settings", "/nodes")
 			}
 			for _, path := range paths {
 				page.Size(1280, 900, "light")

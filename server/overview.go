@@ -208,6 +208,9 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 		row.Moving = append(row.Moving, service)
 	}
 	for _, hold := range held {
+		if stack.Stop != nil { // which is shown already
+			hold.Reason = strings.TrimPrefix(hold.Reason, stack.Stop.String()+"; ")
+		}
 		if !repeats(stack, hold) && says(hold.Reason) {
 			row.Held = append(row.Held, hold)
 		}

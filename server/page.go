@@ -33,6 +33,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"open":          isOpen,
 	"stackNews":     stackNews,
 	"textLines":     textLines,
+	"taskTone":      taskTone,
 	"timestamp":     timestamp,
 	"tone":          tone,
 }).ParseFS(pageFiles, "page/*.html"))

@@ -98,6 +98,7 @@ func TestPages(t *testing.T) {
 		{"compare", "/compare?from=41", healthy(), nil},
 		{"rendering", "/stacks/dbs/rendering", healthy(), nil},
 		{"settings", "/settings", healthy(), nil},
+		{"nodes", "/nodes", healthy(), nil},
 		{"deployments", "/deployments?outcome=failed&author=ada&q=leader+redis", healthy(), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

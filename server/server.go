@@ -181,6 +181,7 @@ func (s *Server) routes() []route {
 		{"GET /revisions/{commit}", needsToken, s.revisionPage},
 		{"GET /compare", needsToken, s.comparePage},
 		{"GET /settings", needsToken, s.settingsPage},
+		{"GET /nodes", needsToken, s.nodesPage},
 		{"GET /deployments", needsToken, s.deploymentsPage},
 		{"GET /deployments/{number}", needsToken, s.deploymentPage},
 		{"GET /actions/{action}", needsToken, s.actionPage},

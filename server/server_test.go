@@ -210,7 +210,16 @@ func wantStatus(t *testing.T, response *http.Response, want int) {
 	}
 }
 
-func (inspector) Details(context.Context, ...string) ([]kargo.StackDetail, error) { return nil, nil }
+func (inspector) Details(context.Context, ...string) ([]kargo.StackDetail, error) {
+	stack := troubled().Stacks[0]
+	return []kargo.StackDetail{{StackStatus: stack, Parts: []kargo.ServiceDetail{
+		{ServiceStatus: stack.Services[0], Ports: []string{"6379"}, Configs: []string{"dbs_redis.conf-1f3870be"}, Secrets: []string{"dbs_password"}, Volumes: []string{"dbs_data"}, Networks: []string{"back"},
+			Tasks: []kargo.TaskDetail{{ID: "t1", Name: "dbs_redis.1", Node: "worker-0", State: "running", Since: at(time.Hour)}}},
+		{ServiceStatus: stack.Services[1], Tasks: []kargo.TaskDetail{
+			{ID: "t2", Name: "dbs_postgis.1", Node: "worker-0", State: "failed", Since: at(time.Minute), Message: "task: non-zero exit (1)"},
+			{ID: "t3", Name: "dbs_postgis.2", State: "pending", Since: at(time.Second), Message: "no suitable node"}}},
+	}}}, nil
+}
 func (inspector) Logs(context.Context, string, string, kargo.LogOptions, func(kargo.LogLine)) error {
 	return nil
 }

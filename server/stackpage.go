@@ -12,10 +12,13 @@ import (
 // stackView is what the page of a stack shows.
 type stackView struct {
 	frame
-	Stack   stackRow
-	Changes []kargo.Change
-	Held    []kargo.Hold
-	History Deployments
+	Stack stackRow
+	// Detail is what only a look at Swarm tells, or DetailErr why that is not known.
+	Detail    *kargo.StackDetail
+	DetailErr string
+	Changes   []kargo.Change
+	Held      []kargo.Hold
+	History   Deployments
 }
 
 const (
@@ -56,6 +59,7 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 			view.History.Deployments = append(view.History.Deployments, d)
 		}
 	}
+	s.addDetails(r.Context(), &view)
 	s.render(w, r, http.StatusOK, "stack.html", view)
 }
 

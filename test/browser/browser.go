@@ -171,6 +171,7 @@ func (b *Browser) Page(t *testing.T) *Page {
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		p.do(domain+".enable", nil)
 	}
+	p.do("Emulation.setScrollbarsHidden", map[string]any{"hidden": true}) // they take from the width
 	p.Size(1280, 900, "light")
 	return p
 }
