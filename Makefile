@@ -9,7 +9,7 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup example
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test catalogue bare check lint race scripts bench bench-compare vuln
+.PHONY: help build demo test chaos catalogue bare check lint race scripts bench bench-compare vuln
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test: ## all tests, on real engines and a real browser; installs what is missing
 	$(MAKE) race
 	$(MAKE) demo DEMO=once
 	test/bed/run --git --registry --vip -- go test -timeout 20m ./...
+
+chaos: ## the table of faults, many times; writes docs/reliability.md
+	KARGO_WRITE_CHAOS=true go test -count=1 -run '^TestChaos$$' ./controller
+	go test -run '^TestChaos$$' -count=$(or $(RUNS),20) ./controller
 
 catalogue: ## tests of the catalogue with real software, on an engine; makes the images once (root, Debian, node)
 	test/bed/install engine git images

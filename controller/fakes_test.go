@@ -92,6 +92,13 @@ func (r *repository) Protect(commits ...string) {
 	r.protected = commits
 }
 
+// fail lets every question for the head fail so; nil ends that.
+func (r *repository) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
 // commit makes a new head. Files are "name=content".
 func (r *repository) commit(name string, files ...string) {
 	r.mu.Lock()

@@ -2,7 +2,10 @@ package controller_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,8 +21,29 @@ import (
 // link is a controller's way to Swarm, which may be cut, and which counts plans.
 type link struct {
 	*swarm.Client
-	cut   atomic.Bool
-	plans atomic.Int64
+	cut      atomic.Bool
+	plans    atomic.Int64
+	instance string
+	name     string // of the controller
+
+	mu      sync.Mutex
+	without []string // what was written while another one had the lease
+}
+
+// holder is the name of the controller that has the lease in Swarm, or "".
+func (l *link) holder() string {
+	lease, err := l.Client.Lease(context.Background(), l.instance)
+	if err != nil || lease.Released {
+		return ""
+	}
+	return lease.Name
+}
+
+// audit is what the controller wrote while another one had the lease.
+func (l *link) audit() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.without)
 }
 
 var errCut = kargo.Errorf(kargo.Unavailable, "the network is cut")
@@ -40,7 +64,14 @@ func (l *link) WriteLease(ctx context.Context, instance string, lease kargo.Leas
 
 func (l *link) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
 	l.plans.Add(1)
-	return l.Client.Apply(ctx, plan, done)
+	return l.Client.Apply(ctx, plan, func(change kargo.Change, err error) {
+		if holder := l.holder(); err == nil && holder != "" && holder != l.name {
+			l.mu.Lock()
+			l.without = append(l.without, fmt.Sprintf("%s wrote %s while %s had the lease", l.name, change, holder))
+			l.mu.Unlock()
+		}
+		done(change, err)
+	})
 }
 
 // replica is one of several controllers of the instance of a matrix.
@@ -61,7 +92,8 @@ func (m *matrix) replica(name string) *replica { return m.replicaIn(name, nil) }
 // replicaIn is a replica that says in which service it runs.
 func (m *matrix) replicaIn(name string, service func(context.Context) (string, error)) *replica {
 	return m.again(&replica{
-		m: m, link: &link{Client: swarm.New(m.engine.Client())}, name: name, service: service,
+		m: m, name: name, service: service,
+		link:    &link{Client: m.connect(), name: name, instance: m.parts.Behavior.Instance},
 		source:  &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head, signed: m.repo.signed},
 		records: &records{attempts: map[string]int{}},
 	})

@@ -91,15 +91,22 @@ func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
 		m.engine.Image(image, behaviour)
 	}
 	m.api = m.engine.Client()
-	client, err := swarm.Open(swarm.Options{Host: "tcp://swarmtest:2375", Transport: m.engine.Transport()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := m.connect()
 	m.parts.Swarm, m.parts.Watcher = client, client
 	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "other_foreign",
 		Labels: map[string]string{kargo.LabelNamespace: "other"}},
 		TaskTemplate: dockerswarm.TaskSpec{ContainerSpec: &dockerswarm.ContainerSpec{Image: "app:1"}}})
 	return m
+}
+
+// connect returns a client of the Swarm, as a controller has it.
+func (m *matrix) connect() *swarm.Client {
+	m.t.Helper()
+	client, err := swarm.Open(swarm.Options{Host: "tcp://swarmtest:2375", Transport: m.engine.Transport()})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return client
 }
 
 func (m *matrix) create(what string, spec dockerswarm.ServiceSpec) {

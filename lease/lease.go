@@ -56,8 +56,15 @@ type Candidate struct {
 // same id: it needs not wait for itself. The name is for people.
 func NewCandidate(id, name string) *Candidate { return &Candidate{id: id, name: name} }
 
-// Observe takes the lease as it was read.
+// Observe takes the lease as it was read. One that is gone, because somebody removed
+// it, counts as not renewed: its holder writes it again, or another controller does
+// after TTL, with the next epoch.
 func (c *Candidate) Observe(seen kargo.Lease, now time.Duration) {
+	if seen.Version == 0 && c.seen.Holder != "" {
+		seen = c.seen
+		seen.Version = 0
+		c.seen.Version = 0
+	}
 	if seen.Version < c.seen.Version {
 		return // an older answer that arrives late
 	}

@@ -181,3 +181,34 @@ func TestARestartWaitsForNobody(t *testing.T) {
 		t.Errorf("it has role %d in epoch %d", again.Role(), again.Seen().Epoch)
 	}
 }
+
+// Somebody removes the lease: its holder writes it again; if it does not, another
+// controller takes it, but not before the holder has stopped writing.
+func TestALeaseThatWasRemoved(t *testing.T) {
+	for _, lives := range []bool{true, false} {
+		w := &world{}
+		for i := range 2 {
+			w.all = append(w.all, &controller{Candidate: lease.NewCandidate(fmt.Sprint(i), "host"), offset: time.Duration(i) * time.Hour})
+		}
+		holder, standby := w.all[0], w.all[1]
+		w.run(time.Second, holder)
+		w.run(20*time.Second, holder, standby)
+		epoch := holder.Seen().Epoch
+		w.stored = kargo.Lease{}
+		if !lives {
+			w.run(12*time.Second, standby)
+			if standby.MayWrite(w.clock(standby)) {
+				t.Error("the standby writes while the holder may")
+			}
+			w.run(10*time.Second, standby)
+			if !standby.MayWrite(w.clock(standby)) || standby.Seen().Epoch != epoch+1 || standby.Seen().Holder != "1" {
+				t.Errorf("the standby has %+v after epoch %d", standby.Seen(), epoch)
+			}
+			continue
+		}
+		w.run(20*time.Second, holder, standby)
+		if !holder.MayWrite(w.clock(holder)) || holder.Seen().Epoch != epoch || standby.Role() != lease.Standby {
+			t.Errorf("the holder has %+v after epoch %d, the standby is %d", holder.Seen(), epoch, standby.Role())
+		}
+	}
+}
