@@ -38,7 +38,7 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 					return err
 				}
 			}
-			mask := desired.Workspace.Mask(nil)
+			mask := desired.Workspace.Mask(randomKey())
 			if len(names) == 0 {
 				names = slices.Sorted(maps.Keys(values))
 			}

@@ -35,7 +35,7 @@ variables come from. Digests stand for the values of secret variables.`,
 			if err != nil {
 				return err
 			}
-			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: desired.Workspace.Mask(nil)}
+			e := explainer{out: cmd.OutOrStdout(), desired: desired, mask: desired.Workspace.Mask(randomKey())}
 			return e.explain(args[0])
 		},
 	}
