@@ -27,8 +27,8 @@ const (
 const shortestInstanceKey = 16
 
 // sealedAgain is how often a process looks whether the key in Swarm is still sealed
-// with the present join token.
-const sealedAgain = time.Hour
+// with the present join token, if it uses the key.
+const sealedAgain = 10 * time.Minute
 
 // instanceKey is the key of the instance: the operator's, or the one that Swarm keeps.
 // It is read when it is first needed, once in a process.
