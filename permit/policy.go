@@ -106,15 +106,15 @@ func Rules() []string {
 	return names
 }
 
+// JudgesVolumes reports whether the policy refuses volumes of others, so that it matters
+// which ones exist.
+func (p Policy) JudgesVolumes() bool { return p.setting(ruleExternalVolumes).level == refuse }
+
 // generation changes whenever the policies of a name come to permit something else:
 // what an earlier program found permitted is judged anew.
 const generation = 2
 
 // Digest identifies a policy: equal policies have equal digests, and the zero
-// JudgesVolumes reports whether the policy refuses volumes of others, so that it matters
-// which ones exist.
-func (p Policy) JudgesVolumes() bool { return p.setting(ruleExternalVolumes).level == refuse }
-
 // policy has none.
 func (p Policy) Digest() string {
 	if p.name() == Open && len(p.settings)+len(p.exceptions) == 0 {
