@@ -60,6 +60,17 @@ type Compiler struct {
 // of the next one only the stacks whose input differs. The result is the same.
 func (c *Compiler) KeepRenderings() { c.renderings = &render.Cache{} }
 
+// Known says of each stack from what it was rendered.
+type Known = render.Known
+
+// Known returns from what the stacks of the last revision were rendered, for a trial
+// of the next one in another process.
+func (c Compiler) Known() []Known { return c.renderings.Known() }
+
+// Try makes the compiler one for a trial: it leaves out the stacks that another
+// process knows, if they would be the same here. The result is not complete.
+func (c *Compiler) Try(known []Known) { c.renderings = render.Trial(known) }
+
 // RenderedAnew returns how many stacks the last revision did not take over from the
 // one before.
 func (c Compiler) RenderedAnew() int { return c.renderings.Anew() }

@@ -137,12 +137,16 @@ func TestKeptRenderingsAreTheSame(t *testing.T) {
 		for range rapid.IntRange(1, 8).Draw(t, "commits") {
 			tree := repository.tree()
 			want, errWant := plain.Compile(t.Context(), tree)
+			trial := tried(t, plain, keeps.Known(), tree)
 			got, errGot := keeps.Compile(t.Context(), tree)
 			if fmt.Sprint(errGot) != fmt.Sprint(errWant) {
 				t.Fatalf("got the error %v, and want %v", errGot, errWant)
 			}
 			if got, want := described(t, got), described(t, want); got != want {
 				t.Fatalf("got:\n%s\nand want:\n%s", got, want)
+			}
+			if trial != keeps.RenderedAnew() {
+				t.Fatalf("a trial renders %d stacks, and the compiler %d", trial, keeps.RenderedAnew())
 			}
 			takenOver += len(got.Stacks) - keeps.RenderedAnew()
 			for range rapid.IntRange(1, 2).Draw(t, "edits") {
@@ -153,6 +157,23 @@ func TestKeptRenderingsAreTheSame(t *testing.T) {
 	if takenOver < 20 {
 		t.Errorf("only %d stacks were taken over: this tests nothing", takenOver)
 	}
+}
+
+// tried returns how many stacks a trial in another process renders.
+func tried(t *rapid.T, compiler compile.Compiler, known []compile.Known, tree kargo.Tree) int {
+	data, err := json.Marshal(known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []compile.Known
+	if err := json.Unmarshal(data, &told); err != nil {
+		t.Fatal(err)
+	}
+	compiler.Try(told)
+	if _, err := compiler.Compile(t.Context(), tree); err != nil {
+		t.Fatal(err)
+	}
+	return compiler.RenderedAnew()
 }
 
 // A stack is rendered again if something changed that it reads, and only then.

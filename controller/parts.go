@@ -154,12 +154,23 @@ type Parts struct {
 	Log        *slog.Logger
 }
 
+// Trial is a revision to try, and what is known.
+type Trial struct {
+	Revision kargo.RevisionID
+	// Protect are revisions that must stay available.
+	Protect []kargo.RevisionID
+	// Fetched is called once the revision was fetched without harm, and may itself fetch
+	// it. It returns whether the revision must be compiled, and from what the stacks of
+	// the last one were rendered: those that are the same need no trial.
+	Fetched func(context.Context) (compileIt bool, known []compile.Known, err error)
+}
+
 // Effects are the effects of a round, except those on Swarm and the store. A
 // nil function means that there is no such effect.
 type Effects struct {
 	// Try reads a revision where it can do no harm, before it is read here. An
 	// error says why it must not be read.
-	Try func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error
+	Try func(ctx context.Context, trial Trial) error
 	// Write puts the merged configuration on disk.
 	Write func(kargo.Workspace) error
 	// After runs the after hooks of one stack.

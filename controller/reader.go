@@ -184,34 +184,64 @@ func (s *reader) end(name string) error {
 	return err
 }
 
-// readTried reads a revision once it was read elsewhere without harm.
+// readTried reads a revision once it was read elsewhere without harm. One that this
+// process has read already needs no trial.
 func (s *reader) readTried(ctx context.Context, got *reading) (compile.Desired, error) {
-	if try := s.parts.Effects.Try; try != nil {
-		_, err := measured(s.parts, "try", func() (struct{}, error) {
-			var protect []kargo.RevisionID
-			if got.applied != "" {
-				protect = append(protect, got.applied)
-			}
-			return struct{}{}, try(ctx, got.revision, protect...)
-		})
-		if err != nil {
-			return compile.Desired{}, err
-		}
+	try := s.parts.Effects.Try
+	if known := got.known; try == nil || known != nil && known.whole != nil && known.whole.Workspace.Revision.ID() == got.revision {
+		return s.readRevision(ctx, got)
 	}
-	return s.readRevision(ctx, got)
+	trial := Trial{Revision: got.revision}
+	if got.applied != "" {
+		trial.Protect = append(trial.Protect, got.applied)
+	}
+	var tree *kargo.Tree
+	var same *compile.Desired
+	trial.Fetched = func(ctx context.Context) (compileIt bool, known []compile.Known, err error) {
+		here, err := s.fetchNext(ctx, got)
+		if err != nil {
+			return false, nil, err
+		}
+		tree = &here
+		if same = sameIn(got, here); same != nil {
+			return false, nil, nil
+		}
+		return true, s.parts.Compiler.Known(), nil
+	}
+	_, err := measured(s.parts, "try", func() (struct{}, error) { return struct{}{}, try(ctx, trial) })
+	switch {
+	case err != nil:
+		return compile.Desired{}, err
+	case same != nil:
+		return *same, nil
+	case tree == nil: // the trial ended before it had fetched the revision
+		return s.readRevision(ctx, got)
+	}
+	return s.compile(ctx, *tree)
 }
 
-// readRevision reads a revision. If its files say the same as those that were
-// read before, which are known, it is not rendered: rendering is pure.
+// readRevision reads a revision.
 func (s *reader) readRevision(ctx context.Context, got *reading) (compile.Desired, error) {
 	tree, err := s.fetchNext(ctx, got)
 	if err != nil {
 		return compile.Desired{}, err
 	}
-	if known := got.known; known != nil && known.whole != nil && known.whole.UnchangedIn(tree) {
-		return known.whole.At(tree.Revision), nil
+	if same := sameIn(got, tree); same != nil {
+		return *same, nil
 	}
 	return s.compile(ctx, tree)
+}
+
+// sameIn returns what is known already if the files of a tree say the same as those
+// that it was read from, and nil otherwise. Then the tree need not be rendered:
+// rendering is pure.
+func sameIn(got *reading, tree kargo.Tree) *compile.Desired {
+	known := got.known
+	if known == nil || known.whole == nil || !known.whole.UnchangedIn(tree) {
+		return nil
+	}
+	same := known.whole.At(tree.Revision)
+	return &same
 }
 
 // readValues reads the files of a known revision again, for the values that they

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -177,5 +178,34 @@ func TestAWebhookThatBeatsTheReplica(t *testing.T) {
 		if w.repo.asked > 6 {
 			t.Errorf("git was asked %d times in an hour for one webhook", w.repo.asked)
 		}
+	})
+}
+
+// A revision is tried before it is read, and told what need not be tried. What is in
+// force was read by this process already when the head is the same after a restart.
+func TestWhatIsTried(t *testing.T) {
+	run(t, func(w *world) {
+		var tried []string
+		w.parts.Effects.Try = func(ctx context.Context, trial controller.Trial) error {
+			compileIt, known, err := trial.Fetched(ctx)
+			tried = append(tried, fmt.Sprint(trial.Revision, " ", compileIt, " ", len(known)))
+			return err
+		}
+		want := func(when string, want ...string) {
+			t.Helper()
+			if !slices.Equal(tried, want) {
+				t.Errorf("%s: tried %q, and not %q", when, tried, want)
+			}
+			tried = nil
+		}
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		want("the first revision", "c1 true 0")
+		w.repo.commit("c2", app("app:2", "web")...)
+		w.nudge("webhook test")
+		want("another one", "c2 true 1")
+		w.stop()
+		w.start()
+		want("a restart")
 	})
 }

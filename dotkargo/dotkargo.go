@@ -46,7 +46,7 @@ func Write(dir string, workspace kargo.Workspace) error {
 	if err != nil {
 		return err
 	}
-	if err := fill(next, workspace); err != nil {
+	if err := fill(next, dir, workspace); err != nil {
 		return errors.Join(err, os.RemoveAll(next))
 	}
 	if err := swap(next, dir); err != nil {
@@ -88,18 +88,36 @@ func write(root *os.Root, name string, data []byte) error {
 	return root.WriteFile(local, data, 0o600)
 }
 
-// fill writes the tree. The source checked every name; os.Root makes sure that none
-// leads out of the directory.
-func fill(dir string, workspace kargo.Workspace) error {
+// fill writes the tree. A file that is the same in the old tree becomes a second link
+// to it, which is much faster than to write it. The source checked every name; os.Root
+// makes sure that none leads out of the directory.
+func fill(dir, old string, workspace kargo.Workspace) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	both, err := os.OpenRoot(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer both.Close()
 	for name, file := range workspace.Files {
 		data, ok := file.OnDisk()
 		if kargo.IsState(name) || !ok {
 			continue
+		}
+		if err := root.MkdirAll(filepath.Dir(filepath.FromSlash(name)), 0o700); err != nil {
+			return err
+		}
+		from, to := filepath.Join(filepath.Base(old), name), filepath.Join(filepath.Base(dir), name)
+		if both.Link(from, to) == nil && isFile(root, name, data) {
+			continue
+		}
+		// There is no such file in the old tree, it is another one, or the file system
+		// has no links.
+		if err := root.RemoveAll(filepath.FromSlash(name)); err != nil {
+			return err
 		}
 		if err := write(root, name, data); err != nil {
 			return err
@@ -114,6 +132,12 @@ func fill(dir string, workspace kargo.Workspace) error {
 		}
 	}
 	return nil
+}
+
+// isFile reports whether a file, itself and not a link to another, has a content.
+func isFile(root *os.Root, name string, content []byte) bool {
+	info, err := root.Lstat(filepath.FromSlash(name))
+	return err == nil && info.Mode().IsRegular() && checkFile(root, name, content) == nil
 }
 
 // swap exchanges next and dir in one step. If the file system cannot, or dir does

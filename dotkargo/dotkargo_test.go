@@ -181,3 +181,45 @@ func TestWriteAfterAKill(t *testing.T) {
 	write(t, dir, ws)
 	check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n")
 }
+
+// A file that did not change is not written again, also if others changed. What
+// somebody put in its place is.
+func TestWriteKeepsWhatDidNotChange(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	write := func(files ...string) {
+		t.Helper()
+		if err := dotkargo.Write(dir, workspace(files...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inode := func(name string) uint64 {
+		t.Helper()
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Ino
+	}
+	write("deploy/a.yml=a", "deploy/b.yml=b", "c=c", "d=d", "secret=s")
+	a, b := inode("deploy/a.yml"), inode("deploy/b.yml")
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "c"), []byte("by hand"), 0o600),
+		os.Remove(filepath.Join(dir, "d")), os.Symlink("secret", filepath.Join(dir, "d")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	write("deploy/a.yml=a", "deploy/b.yml=another", "c=c", "d=s", "secret=s")
+	if inode("deploy/a.yml") != a || inode("deploy/b.yml") == b {
+		t.Error("what did not change was written again, or what changed was not")
+	}
+	const want = "0700 .\n0700 acme\n0600 c c\n0600 d s\n0700 deploy\n0600 deploy/a.yml a\n0600 deploy/b.yml another\n"
+	got := tree(t, dir)
+	for line := range strings.Lines(want) {
+		if !strings.Contains(got, line) {
+			t.Errorf("no %q in\n%s", line, got)
+		}
+	}
+	if info, err := os.Lstat(filepath.Join(dir, "d")); err != nil || !info.Mode().IsRegular() {
+		t.Error("a link was kept", info, err)
+	}
+}

@@ -16,7 +16,8 @@ type Cache struct {
 	mutex  sync.Mutex
 	root   string // of the workspace
 	stacks map[string]*rendered
-	anew   int // of the stacks, how many were not taken over
+	anew   int              // of the stacks, how many were not taken over
+	known  map[string]Known // of a trial
 	// mentions are the variables that the workspace's files mention.
 	mentions mentions
 }
@@ -50,8 +51,8 @@ func (c *Cache) has(name string) *rendered {
 	return c.stacks[name]
 }
 
-// known returns the index of what files mention; a new one if there is no cache.
-func (c *Cache) known() *mentions {
+// index returns the index of what files mention; a new one if there is no cache.
+func (c *Cache) index() *mentions {
 	if c == nil {
 		return &mentions{}
 	}
@@ -70,7 +71,7 @@ func (c *Cache) keep(r *renderer) {
 func (r *renderer) takeOver(own view.View, name string) *rendered {
 	before := r.cache.has(name)
 	if before == nil || before.rendering == nil || before.report.Errors() > 0 ||
-		!before.reads.SameIn(own, !before.report.IsEmpty()) || r.reader.Exceeded() || !r.reader.TakeOver(before.rendering.files) {
+		!before.reads.SameIn(own, !before.report.IsEmpty()) || r.reader.Exceeded() || !r.reader.TakeOver(before.rendering.files.Size()) {
 		return nil
 	}
 	before.reads.Rebind(own)

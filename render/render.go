@@ -91,10 +91,14 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 
 	exist := knownNames{stacks: ws.StackNames()}
 	var stacks []kargo.Stack
+	leftOut := 0
 	for _, name := range chosen(ws, report, all, names) {
 		done := r.stack(name)
 		report.Append(done.report)
 		exist.entries, exist.services = append(exist.entries, done.entries...), append(exist.services, done.services...)
+		if done.leftOut {
+			leftOut++
+		}
 		if done.rendering == nil {
 			continue
 		}
@@ -108,20 +112,21 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	checkSubnets(report, origins, stacks)
 	checkHash(ws, report)
 	checkPin(ws, report)
-	if len(stacks) == len(all) { // else a name may belong to what is missing
-		checkNames(ws, report, exist, r.cache.known())
+	if len(stacks)+leftOut == len(all) { // else a name may belong to what is missing
+		checkNames(ws, report, exist, r.cache.index())
 	}
 	return stacks, origins
 }
 
 // renderer renders the stacks of one workspace.
 type renderer struct {
-	ws     *view.Workspace
-	report *compose.Report
-	reader *compose.Reader
-	swarm  *swarmcheck.Swarm
-	cache  *Cache               // nil if every stack is rendered
-	done   map[string]*rendered // the stacks so far, by name
+	ws      *view.Workspace
+	report  *compose.Report
+	reader  *compose.Reader
+	swarm   *swarmcheck.Swarm
+	cache   *Cache               // nil if every stack is rendered
+	done    map[string]*rendered // the stacks so far, by name
+	digests view.Digests         // for a trial
 	// anewCount is how many of them were not taken over.
 	anewCount int
 }
@@ -135,6 +140,7 @@ type rendered struct {
 	// entries are those of <STACK>_STACK, services those of the compose files.
 	entries, services []string
 	usesCatalogue     bool
+	leftOut           bool // of a trial, as it is the same as where it is known
 	reads             *view.Reads
 }
 
@@ -153,7 +159,10 @@ func (r *rendered) finished(needs []string, unaccepted string) kargo.Stack {
 // stack renders one stack, or takes it over from the cache.
 func (r *renderer) stack(name string) *rendered {
 	own := r.ws.For(name)
-	done := r.takeOver(own, name)
+	done := r.leaveOut(own, name)
+	if done == nil {
+		done = r.takeOver(own, name)
+	}
 	if done == nil {
 		done = r.anew(own.Recorded(), name)
 		r.anewCount++

@@ -20,6 +20,9 @@ func DidYouMean(name string, candidates []string) string {
 func Nearest(name string, candidates []string, letters int) string {
 	best, nearest := "", min(len(name), 1+letters)
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
+		if difference := len(candidate) - len(name); difference >= nearest || -difference >= nearest {
+			continue // as many letters are missing at least
+		}
 		if distance := editDistance(name, candidate); distance < nearest {
 			best, nearest = candidate, distance
 		}

@@ -197,9 +197,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	}
 	parts.Behavior.Poll, parts.Behavior.Verify, parts.Log = schedule, s.verify, log
 	parts.Behavior.Settings = s.shown
-	parts.Effects.Try = func(ctx context.Context, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
-		return s.tryRevision(ctx, args, revision, protect...)
-	}
+	parts.Effects.Try = func(ctx context.Context, trial controller.Trial) error { return s.tryRevision(ctx, args, trial) }
 	if parts.Leadership, err = s.leadership(client); err != nil {
 		return err
 	}

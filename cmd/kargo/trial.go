@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -22,6 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kargo"
+	"kargo/compile"
+	"kargo/controller"
 )
 
 // A repository can be made to harm its reader. So each new revision is first read in
@@ -66,12 +69,17 @@ func usualMemoryToRead(cgroup fs.FS) int {
 	return usualReadMemory
 }
 
-// trial is the input of a trial, on its standard input. Nothing that comes from a
-// repository is ever an argument.
-type trial struct {
+// A trial has two steps. The controller writes a trialStart to the standard input of
+// the child, and the child fetches the revision. Then it prints a line, fetched. The
+// controller ends the input if it has read the same files before. Otherwise it writes
+// from what it rendered the stacks of the last revision, and the child compiles those
+// that differ. Nothing that comes from a repository is ever an argument.
+type trialStart struct {
 	Revision kargo.RevisionID   `json:"revision"`
 	Protect  []kargo.RevisionID `json:"protect"`
 }
+
+const fetched = "fetched"
 
 // sameFlags returns the settings of one command as arguments for another. They
 // contain no secrets.
@@ -94,11 +102,7 @@ func sameFlags(flags *pflag.FlagSet) []string {
 // the revision, which would take the controller as long again. A child that ends
 // normally with another error did no harm: the controller will get the same error,
 // and report it.
-func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision kargo.RevisionID, protect ...kargo.RevisionID) error {
-	told, err := json.Marshal(trial{revision, protect})
-	if err != nil {
-		return err
-	}
+func (s *serveFlags) tryRevision(ctx context.Context, args []string, trial controller.Trial) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -113,10 +117,9 @@ func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision ka
 	child := exec.CommandContext(limited, program, append([]string{"try"}, args...)...)
 	child.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "GOMEMLIMIT=") })
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	child.Stdin = bytes.NewReader(told)
 	var complaint bytes.Buffer
 	child.Stderr = &complaint
-	err = child.Run()
+	errFetched, err := converse(limited, child, trial)
 	crashed := child.ProcessState != nil && !child.ProcessState.Exited() || bytes.Contains(complaint.Bytes(), []byte("\ngoroutine "))
 	switch {
 	case ctx.Err() != nil:
@@ -126,11 +129,48 @@ func (s *serveFlags) tryRevision(ctx context.Context, args []string, revision ka
 	case child.ProcessState != nil && child.ProcessState.ExitCode() == exitUnavailable:
 		return kargo.Errorf(kargo.Unavailable, "%s", complaintOf(complaint.String()))
 	case !crashed:
-		return nil
+		return errFetched
 	case bytes.Contains(complaint.Bytes(), []byte("out of memory")), bytes.Contains(complaint.Bytes(), []byte("cannot allocate memory")):
 		return s.notRead(fmt.Sprintf("it took more than %d MiB of memory", memory))
 	}
 	return s.notRead(fmt.Sprintf("it ended the reader (%v)", err)) // the output of a crash may quote what was read
+}
+
+// converse talks with a child until it has ended. The first error is that of
+// trial.Fetched, the second that of the child.
+func converse(ctx context.Context, child *exec.Cmd, trial controller.Trial) (errFetched, err error) {
+	input, err := child.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := child.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := child.Start(); err != nil {
+		return nil, err
+	}
+	ended := false
+	defer func() {
+		if !ended { // trial.Fetched panicked
+			_, _ = child.Process.Kill(), child.Wait()
+		}
+	}()
+	// A child that has ended reads nothing more. How it ended is the answer then.
+	told := json.NewEncoder(input)
+	if told.Encode(trialStart{trial.Revision, trial.Protect}) == nil {
+		line, _ := bufio.NewReader(io.LimitReader(output, int64(len(fetched)+1))).ReadString('\n')
+		if line == fetched+"\n" {
+			var compileIt bool
+			var known []compile.Known
+			if compileIt, known, errFetched = trial.Fetched(ctx); compileIt {
+				_ = told.Encode(known)
+			}
+		}
+	}
+	_ = input.Close()
+	err, ended = child.Wait(), true
+	return errFetched, err
 }
 
 // longestComplaint is how much of what a child says is passed on, in bytes.
@@ -157,16 +197,17 @@ func tryCommand(env map[string]string) *cobra.Command {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			return s.try(cmd.Context(), cmd.InOrStdin())
+			return s.try(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 	s.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *serveFlags) try(ctx context.Context, in io.Reader) error {
-	var told trial
-	if err := json.NewDecoder(in).Decode(&told); err != nil {
+func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error {
+	var told trialStart
+	decoder := json.NewDecoder(in)
+	if err := decoder.Decode(&told); err != nil {
 		return fmt.Errorf("read what to try: %w", err)
 	}
 	memory, err := s.memoryToRead()
@@ -194,6 +235,16 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if _, err := fmt.Fprintln(out, fetched); err != nil {
+		return err
+	}
+	var known []compile.Known
+	if err := decoder.Decode(&known); errors.Is(err, io.EOF) {
+		return nil // the same files were read before
+	} else if err != nil {
+		return fmt.Errorf("read what is known: %w", err)
+	}
+	compiler.Try(known)
 	_, err = compiler.Compile(ctx, tree)
 	return err
 }

@@ -23,7 +23,10 @@ const (
 )
 
 // Size is what a stack takes of what all stacks may hold together.
-type Size struct{ services, bytes int }
+type Size struct {
+	Services int `json:"services"`
+	Bytes    int `json:"bytes"`
+}
 
 // budget counts what all stacks hold together.
 type budget struct {
@@ -36,17 +39,17 @@ type budget struct {
 // take counts a stack whose size is known. It returns false, and counts nothing, if
 // the stack does not fit.
 func (b *budget) take(size Size) bool {
-	if b.services+size.services > MaxServices || b.bytes+size.bytes > maxExpanded {
+	if b.Services+size.Services > MaxServices || b.Bytes+size.Bytes > maxExpanded {
 		return false
 	}
-	b.services, b.bytes = b.services+size.services, b.bytes+size.bytes
+	b.Services, b.Bytes = b.Services+size.Services, b.Bytes+size.Bytes
 	return true
 }
 
 // servicesFit counts the services of a stack, and refuses them once there are
 // too many.
 func (b *budget) servicesFit(s *reading, services int) bool {
-	if b.services += services; b.services <= MaxServices {
+	if b.Services += services; b.Services <= MaxServices {
 		return true
 	}
 	b.exceeded = true
@@ -57,7 +60,7 @@ func (b *budget) servicesFit(s *reading, services int) bool {
 // bytesFit counts bytes of expanded text, and refuses them once there are too
 // many.
 func (b *budget) bytesFit(report *Report, at kargo.Place, bytes int) bool {
-	if b.bytes += bytes; b.bytes <= maxExpanded {
+	if b.Bytes += bytes; b.Bytes <= maxExpanded {
 		return true
 	}
 	b.exceeded = true

@@ -48,7 +48,7 @@ func (r *Reader) Exceeded() bool { return r.budget.exceeded }
 
 // TakeOver counts a stack that was read before instead of reading it. It returns
 // false, and counts nothing, if the stack makes the workspace too large.
-func (r *Reader) TakeOver(c *Configuration) bool { return r.budget.take(c.size) }
+func (r *Reader) TakeOver(size Size) bool { return r.budget.take(size) }
 
 // Read reads a stack of the workspace as the stack sees it, and reports what is wrong.
 // The files are those of view.View.ComposeFiles; a stack directory has none, but files
@@ -72,7 +72,7 @@ func (r *Reader) Read(ws view.View, report *Report, stack string, files []kargo.
 	return &Configuration{
 		Config: s.config, Files: s.files, Tree: s.tree,
 		ws: ws, stack: stack, conditions: s.conditions,
-		size: Size{services: r.budget.services - sizeBefore.services, bytes: r.budget.bytes - sizeBefore.bytes},
+		size: Size{Services: r.budget.Services - sizeBefore.Services, Bytes: r.budget.Bytes - sizeBefore.Bytes},
 	}
 }
 

@@ -30,6 +30,9 @@ type Configuration struct {
 	size       Size
 }
 
+// Size returns what the stack takes of what all stacks may hold together.
+func (c *Configuration) Size() Size { return c.size }
+
 // In returns the same configuration in another view, in which all that was read for
 // it is the same.
 func (c *Configuration) In(ws view.View) *Configuration {

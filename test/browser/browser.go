@@ -36,7 +36,7 @@ type reply struct {
 }
 
 // Start starts Chromium. It fails the test where there is none.
-func Start(t *testing.T) *Browser {
+func Start(t testing.TB) *Browser {
 	t.Helper()
 	binary, err := exec.LookPath("chromium")
 	if err != nil {
@@ -144,7 +144,7 @@ func (b *Browser) call(session, method string, params map[string]any, result any
 
 // Page is one tab with cookies of its own.
 type Page struct {
-	t       *testing.T
+	t       testing.TB
 	browser *Browser
 	session string
 
@@ -153,7 +153,7 @@ type Page struct {
 }
 
 // Page opens a tab of 1280 by 900 pixels.
-func (b *Browser) Page(t *testing.T) *Page {
+func (b *Browser) Page(t testing.TB) *Page {
 	t.Helper()
 	var in struct{ BrowserContextID string }
 	var target struct{ TargetID string }

@@ -61,7 +61,7 @@ func runTests(m *testing.M) int {
 // between the two that is not started yet.
 type scene struct {
 	*controller
-	t        *testing.T
+	t        testing.TB
 	prefix   string // of stacks and networks; also the instance's name
 	repo     *repository
 	docker   *daemon
@@ -74,7 +74,7 @@ var scenes atomic.Int64
 
 // inMemory is a scene with a Swarm of its own, in which every write has run its
 // course by the time it is answered.
-func inMemory(t *testing.T, args ...string) *scene {
+func inMemory(t testing.TB, args ...string) *scene {
 	t.Helper()
 	engine := swarmtest.New(swarmtest.AutoSettle)
 	api := engine.Client()
@@ -132,7 +132,7 @@ func (s *scene) tellOfTasks() {
 }
 
 // testBed is a variable that test/bed/run sets.
-func testBed(t *testing.T, variable string) string {
+func testBed(t testing.TB, variable string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs the test bed")

@@ -1,0 +1,243 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// row is one line of the table of docs/performance.md: what a step costs the built
+// binary, on a Swarm in memory that answers at once.
+type row struct {
+	Step   string `json:"step"`
+	Stacks int    `json:"stacks"`
+	// Calls to Docker, and of these the changes.
+	Calls  int `json:"calls"`
+	Writes int `json:"writes"`
+	// CPU of the controller and of its children, in milliseconds, as the system counts
+	// it: in steps of 10 ms.
+	CPU int `json:"cpuMilliseconds"`
+	// Children is how much of CPU the children took that tried a revision.
+	Children int `json:"childrenMilliseconds"`
+	// Memory of the controller after the step, and the most of it and of its children
+	// together during the step, in MiB.
+	Memory int `json:"memoryMiB"`
+	Peak   int `json:"peakMiB"`
+}
+
+// table is what `make bench` writes as JSON.
+type table struct {
+	Commit string    `json:"commit"`
+	Time   time.Time `json:"time"`
+	CPUs   int       `json:"cpus"`
+	Rows   []row     `json:"rows"`
+}
+
+// BenchmarkEndToEnd measures each step once, and prints a table. KARGO_BENCH_JSON names
+// a file for the same as JSON, KARGO_BENCH_STACKS the sizes ("100 1000").
+func BenchmarkEndToEnd(b *testing.B) {
+	sizes := strings.Fields(os.Getenv("KARGO_BENCH_STACKS"))
+	if len(sizes) == 0 {
+		sizes = []string{"100", "1000"}
+	}
+	commit, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		b.Fatal("find the commit: ", err)
+	}
+	measured := table{Commit: strings.TrimSpace(string(commit)), Time: time.Now().UTC(), CPUs: runtime.NumCPU()}
+	for _, size := range sizes {
+		stacks, err := strconv.Atoi(size)
+		if err != nil {
+			b.Fatal("KARGO_BENCH_STACKS: ", err)
+		}
+		b.Run(size+" stacks", func(b *testing.B) {
+			rows := measureSteps(b, stacks)
+			measured.Rows = append(measured.Rows, rows...)
+			b.ReportMetric(0, "ns/op") // the time of the whole means nothing
+		})
+	}
+	fmt.Printf("\n%-32s %7s %7s %7s %9s %12s %9s %9s\n", "step", "stacks", "calls", "writes", "CPU ms", "of children", "MiB", "peak MiB")
+	for _, r := range measured.Rows {
+		fmt.Printf("%-32s %7d %7d %7d %9d %12d %9d %9d\n", r.Step, r.Stacks, r.Calls, r.Writes, r.CPU, r.Children, r.Memory, r.Peak)
+	}
+	if file := os.Getenv("KARGO_BENCH_JSON"); file != "" {
+		data, err := json.MarshalIndent(measured, "", "  ")
+		if err == nil {
+			err = os.WriteFile(file, append(data, '\n'), 0o600)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// servicesOf is how many services a stack has: two, and three of a thousand stacks.
+func servicesOf(stacks int) int {
+	if stacks >= 1000 {
+		return 3
+	}
+	return 2
+}
+
+// benchWorkspace has so many stacks. Each has a variable of its own, and each service
+// a config file.
+func benchWorkspace(s *scene, stacks int) *workspace {
+	w := s.workspace()
+	for i := range stacks {
+		stack := fmt.Sprintf("s%04d", i)
+		var services []string
+		for part := range servicesOf(stacks) {
+			name := fmt.Sprintf("%s-%d", stack, part)
+			services = append(services, name)
+			w.file("configs/"+name, "content of "+name+"\n")
+			w.service(name, config("/etc/app.conf", "configs/"+name), image("kargo/testserver:${"+strings.ToUpper(stack)+"_TAG}"))
+		}
+		w.stack(stack, services...).set(strings.ToUpper(stack)+"_TAG", "1")
+	}
+	return w
+}
+
+func measureSteps(b *testing.B, stacks int) (rows []row) {
+	s := inMemory(b)
+	w := benchWorkspace(s, stacks)
+	measure := func(step string, do func()) {
+		before, beforeChildren := cpuOf(b, s)
+		calls := s.docker.mark()
+		stop := watchMemory(s)
+		do()
+		settled(s)
+		peak, memory := stop()
+		after, afterChildren := cpuOf(b, s)
+		made := s.docker.callsSince(calls)
+		writes := slices.DeleteFunc(slices.Clone(made), func(call string) bool { return !isWrite(call) })
+		rows = append(rows, row{Step: step, Stacks: stacks, Calls: len(made), Writes: len(writes), CPU: after - before, Children: afterChildren - beforeChildren, Memory: memory, Peak: peak})
+	}
+	deploy := func() {
+		commit := s.repo.commit(w)
+		s.sync()
+		within(b, 10*time.Minute, "the commit is in force", func() bool { return s.status().Applied.Commit == commit })
+	}
+
+	s.repo.commit(w.file("README.md", "one\n"))
+	s.launch()
+	measure("first deployment", func() {
+		within(b, 20*time.Minute, "everything is deployed", func() bool {
+			if _, err := s.get("/healthz"); err != nil {
+				return false
+			}
+			history := s.history()
+			return len(history) > 0 && !history[0].Finished.IsZero()
+		})
+	})
+	s.awaitRound(s.sync) // looks once more at what was deployed
+	measure("idle round", func() { s.awaitRound(s.sync) })
+	w.file("README.md", "two\n")
+	measure("commit of a README", deploy)
+	w.set("S0001_TAG", "2")
+	measure("one variable", deploy)
+	w.file("configs/s0002-0", "other content\n")
+	measure("config file", deploy)
+	measure("plan: a full look", func() {
+		if _, err := s.get("/api/v1/plan"); err != nil {
+			b.Fatal(err)
+		}
+	})
+	s.stop()
+	s.launch()
+	measure("restart, nothing changed", func() {
+		within(b, 10*time.Minute, "the controller has looked", func() bool {
+			if _, err := s.get("/healthz"); err != nil {
+				return false
+			}
+			return !s.status().LastVerified.IsZero()
+		})
+	})
+	return rows
+}
+
+// settled waits until the controller does nothing more.
+func settled(s *scene) {
+	s.t.Helper()
+	last, _ := cpuOf(s.t, s)
+	since := time.Now()
+	within(s.t, 10*time.Minute, "the controller rests", func() bool {
+		time.Sleep(100 * time.Millisecond)
+		if now, _ := cpuOf(s.t, s); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > 3*time.Second
+	})
+}
+
+// cpuOf returns the milliseconds of processor time of the controller's process and of
+// its children that have ended, and those of the children alone.
+func cpuOf(t testing.TB, s *scene) (all, children int) {
+	t.Helper()
+	cmd, _ := s.process()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), ") ")       // the name before it may hold blanks
+	for i, field := range strings.Fields(rest)[11:15] { // utime, stime, cutime, cstime
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += ticks * 10
+		if i >= 2 {
+			children += ticks * 10
+		}
+	}
+	return all, children
+}
+
+// watchMemory samples the memory of the controller and of its children. The function
+// that it returns ends that, and returns the most of it and the controller's own at
+// the end, in MiB.
+func watchMemory(s *scene) (stop func() (peak, memory int)) {
+	cmd, _ := s.process()
+	pid, done, ended := cmd.Process.Pid, make(chan struct{}), make(chan int)
+	go func() {
+		most := 0
+		for {
+			total := residentOf(pid)
+			children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+			for _, child := range strings.Fields(string(children)) {
+				if id, err := strconv.Atoi(child); err == nil {
+					total += residentOf(id)
+				}
+			}
+			most = max(most, total)
+			select {
+			case <-done:
+				ended <- most
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return func() (int, int) {
+		close(done)
+		return <-ended, residentOf(pid)
+	}
+}
+
+// residentOf returns the memory of a process in MiB, 0 if it has ended.
+func residentOf(pid int) int {
+	data, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
+	fields := strings.Fields(string(data))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.Atoi(fields[1])
+	return pages * os.Getpagesize() >> 20
+}
