@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"kargo"
@@ -24,6 +25,7 @@ import (
 var version = "dev"
 
 func main() {
+	logrus.SetOutput(io.Discard) // Docker's loader logs by it, without a line; check says the same with one
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()

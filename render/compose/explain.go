@@ -74,6 +74,10 @@ func unknownHint(path []string) string {
 		return "it is of the Compose Specification, which docker stack deploy refuses, too"
 	case "content":
 		return "write the content to a file of the workspace and name it with file:"
+	case "environment":
+		if path[0] == "secrets" || path[0] == "configs" {
+			return "write the content to a file of the workspace and name it with file:"
+		}
 	case "group_add":
 		return `give the group with user: "1000:44"`
 	case "env", "envs", "vars":
@@ -92,17 +96,34 @@ func unknownHint(path []string) string {
 	return spelling.DidYouMean(last, keysAt(path[:len(path)-1]))
 }
 
+// withUnits are keys whose values have a unit, with an example.
+var withUnits = map[string]string{
+	"interval": "30s", "timeout": "30s", "start_period": "30s", "start_interval": "30s", "stop_grace_period": "30s",
+	"delay": "30s", "monitor": "30s", "window": "30s", "memory": "512M",
+}
+
+// formats are the forms of a text that the schema names, with a hint.
+var formats = map[string]string{
+	"Does not match format 'duration'": `write it as "90s", "5m" or "1h30m"`,
+	"Does not match format 'ports'":    `write it as "8080:80"`,
+}
+
 // misfit explains a value that does not have the form that the schema wants. It
 // returns the reason in full and a hint.
-func misfit(node *yaml.Node, reason string) (explained, hint string) {
+func misfit(path []string, node *yaml.Node, reason string) (explained, hint string) {
 	explained = strings.ReplaceAll(reason, "a integer", "an integer")
 	if node == nil || !strings.HasPrefix(reason, "must be") {
-		return explained, ""
+		return explained, formats[reason]
 	}
 	node = resolve(node)
+	if example := withUnits[lastOf(path)]; example != "" && node.Kind == yaml.ScalarNode && numeral.MatchString(node.Value) {
+		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("write it with its unit, as in %q", example)
+	}
 	switch {
 	case node.Kind == yaml.SequenceNode && strings.HasSuffix(reason, "must be a mapping"):
 		return explained + ", not a list", `remove the "- " in front of its entries`
+	case isPairInList(path, node):
+		return explained + ", not a mapping", fmt.Sprintf("write it as %q", node.Content[0].Value+"="+resolve(node.Content[1]).Value)
 	case node.Kind == yaml.MappingNode && strings.HasSuffix(reason, "must be a string"):
 		return explained + ", not a mapping", "write the value alone, without the keys"
 	}
@@ -123,6 +144,26 @@ func misfit(node *yaml.Node, reason string) (explained, hint string) {
 		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a number, such as 2"
 	}
 	return explained, ""
+}
+
+// lastOf returns the last key of a path, "" for the whole file.
+func lastOf(path []string) string {
+	if len(path) == 0 {
+		return ""
+	}
+	return path[len(path)-1]
+}
+
+// isPairInList reports whether a value is "KEY: value" in a list of "KEY=value".
+func isPairInList(path []string, node *yaml.Node) bool {
+	if node.Kind != yaml.MappingNode || len(node.Content) != 2 || resolve(node.Content[1]).Kind != yaml.ScalarNode || len(path) < 2 {
+		return false
+	}
+	switch path[len(path)-2] {
+	case "labels", "environment", "sysctls":
+		return true
+	}
+	return false
 }
 
 var numeral = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)

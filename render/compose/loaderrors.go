@@ -58,7 +58,7 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 		if match := pattern.FindStringSubmatch(message); match != nil {
 			path := pathOf(f, match[1])
 			reason := strings.TrimPrefix(match[2], match[1]+" ") // some errors repeat the path
-			reason, hint := misfit(f.node(path...), reason)
+			reason, hint := misfit(path, f.node(path...), reason)
 			l.report.Fail(f.At(path...), hint, "%s: %s", match[1], reason)
 			return path
 		}
