@@ -220,9 +220,14 @@ func (s *Server) requested(w http.ResponseWriter, r *http.Request) (a action, as
 
 // actionPage shows what an action would do, and asks why.
 func (s *Server) actionPage(w http.ResponseWriter, r *http.Request) {
-	if a, asked, found := s.requested(w, r); found {
-		s.showAction(w, r, http.StatusOK, a, asked, nil)
+	a, asked, found := s.requested(w, r)
+	if !found {
+		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
+	defer cancel()
+	patient(w, previewTime+time.Minute)
+	s.showAction(ctx, w, r, http.StatusOK, a, asked, nil)
 }
 
 // act does what a person has confirmed.
@@ -231,8 +236,9 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	if !found {
 		return
 	}
-	ctx, cancel := s.patiently(w, r)
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
 	defer cancel()
+	patient(w, previewTime+time.Minute)
 	err := error(nil)
 	if a.why && shortReason(asked.Reason) == "" {
 		err = kargo.Errorf(kargo.Invalid, "say why: it is in the history, for those who come after you")
@@ -244,7 +250,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 		err = a.do(s, ctx, asked)
 	}
 	if err != nil {
-		s.showAction(w, r, httpStatus(kargo.FaultOf(err)), a, asked, err)
+		s.showAction(ctx, w, r, httpStatus(kargo.FaultOf(err)), a, asked, err)
 		return
 	}
 	http.Redirect(w, r, backTo(asked.Stack)+"?done="+a.name, http.StatusSeeOther)
@@ -258,17 +264,8 @@ func (s *Server) lookIfStack(ctx context.Context, a action, asked request) (outl
 	return s.lookAtStack(ctx, asked)
 }
 
-// patiently returns a context for what reads git and Swarm.
-func (s *Server) patiently(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
-	// A test's recorder has no deadlines; that of a connection can be moved.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(previewTime + time.Minute))
-	return context.WithTimeout(r.Context(), previewTime)
-}
-
 // showAction shows the page of an action. If it was refused, it says why.
-func (s *Server) showAction(w http.ResponseWriter, r *http.Request, code int, a action, asked request, refused error) {
-	ctx, cancel := s.patiently(w, r)
-	defer cancel()
+func (s *Server) showAction(ctx context.Context, w http.ResponseWriter, r *http.Request, code int, a action, asked request, refused error) {
 	status := s.Controller.Status()
 	view := actionView{frame: s.frame(r, status), Name: a.name, Action: a.title, Means: a.means, OfStack: a.ofStack, Lasting: a.lasting, Why: a.why, Request: asked}
 	view.Title, view.Tab = fmt.Sprintf("%s %s – Kargo %s", a.title, asked.Stack, status.Instance), "stacks"

@@ -2,9 +2,11 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"kargo"
 )
@@ -31,8 +33,9 @@ func (s *Server) comparePage(w http.ResponseWriter, r *http.Request) {
 	view := compareView{frame: s.frame(r, status), Stack: query.Get("stack"),
 		From: cmp.Or(query.Get("from"), kargo.StateLive), To: cmp.Or(query.Get("to"), kargo.StateGit)}
 	view.Title, view.Tab = view.From+" and "+view.To+" – Kargo "+status.Instance, "compare"
-	ctx, cancel := s.patiently(w, r)
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
 	defer cancel()
+	patient(w, previewTime+time.Minute)
 	code := http.StatusOK
 	diff, err := s.Inspector.Diff(ctx, view.From, view.To, view.Stack)
 	if err != nil {
@@ -63,8 +66,9 @@ func (s *Server) renderingPage(w http.ResponseWriter, r *http.Request) {
 	status := s.Controller.Status()
 	view := renderingView{frame: s.frame(r, status), Name: r.PathValue("name"), Of: cmp.Or(r.URL.Query().Get("of"), kargo.StateGit)}
 	view.Title, view.Tab = view.Name+" as it is sent – Kargo "+status.Instance, "stacks"
-	ctx, cancel := s.patiently(w, r)
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
 	defer cancel()
+	patient(w, previewTime+time.Minute)
 	var err error
 	if view.Rendering, err = s.Inspector.Rendering(ctx, view.Of, view.Name); err != nil {
 		s.fail(w, err)

@@ -68,8 +68,9 @@ func (s *Server) nodesPage(w http.ResponseWriter, r *http.Request) {
 	if s.refersToLeader(w) {
 		return
 	}
-	ctx, cancel := s.patiently(w, r)
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
 	defer cancel()
+	patient(w, previewTime+time.Minute)
 	details, err := s.Inspector.Details(ctx)
 	if err != nil {
 		s.fail(w, err)
