@@ -147,6 +147,14 @@ var chaosTable = []struct {
 			*s = *service.PreviousSpec
 		})
 	}, newer},
+	{"`docker stack deploy` of the same name strips the labels", "the stack is Kargo's, and is put back", 1, 60, func(c *chaos) {
+		for _, name := range []string{"kargo-web_one", "kargo-web_two"} {
+			c.byHand(name, func(s *dockerswarm.ServiceSpec) {
+				s.Labels = map[string]string{kargo.LabelNamespace: "kargo-web", kargo.LabelImage: "rogue:1"}
+				rogue(s)
+			})
+		}
+	}, fine},
 	{"a node dies, and comes back after five minutes", "its tasks run elsewhere; " + quiet, 1, 60, func(c *chaos) {
 		c.engine.NodeDown("two", true)
 		c.live(300)

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -406,6 +407,36 @@ func TestNetworksAndConfigs(t *testing.T) {
 				"hold config ca: does not exist; create it, or name a file in place of external: true\n"+
 				"hold secret key: does not exist; create it, or name a file in place of external: true\n")
 	})
+}
+
+// Somebody deploys a stack of the same name by other means.
+func TestAStackWithoutItsMarks(t *testing.T) {
+	stripped := live("web", "kargo-web_a", "app:1")
+	stripped.Spec.Labels = map[string]string{kargo.LabelImage: "app:1", kargo.LabelNamespace: "kargo-web"}
+	wanted := []kargo.Stack{stack("web", service("kargo-web_a", "app:1", func(s *swarm.ServiceSpec) { s.Labels[kargo.LabelNamespace] = "kargo-web" }))}
+	const foreign = "hold service kargo-web_a: exists and is not Kargo's; set WEB_ADOPT=true to take it over\n"
+	for _, test := range []struct {
+		name   string
+		sent   kargo.Sent
+		labels map[string]string
+		want   string
+	}{
+		{"what this controller sent is put back", kargo.Sent{"kargo-web_a": {Seen: true}}, nil,
+			"update service kargo-web_a: Labels.kargo.instance: (none) -> \"test\"; Labels.kargo.stack: (none) -> \"web\"\n"},
+		{"what nobody sent is another's", nil, nil, foreign},
+		{"so is what is in another namespace", kargo.Sent{"kargo-web_a": {Seen: true}}, map[string]string{kargo.LabelNamespace: "other"}, foreign},
+		{"and what another instance marked", kargo.Sent{"kargo-web_a": {Seen: true}}, map[string]string{kargo.LabelInstance: "other"},
+			"hold service kargo-web_a: belongs to the Kargo instance other\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			there := cluster(stripped)
+			there.Services[0].Spec.Labels = maps.Clone(stripped.Spec.Labels)
+			maps.Copy(there.Services[0].Spec.Labels, test.labels)
+			opts := options()
+			opts.Memory.Sent = test.sent
+			check(t, plan.Make(wanted, there, opts), test.want)
+		})
+	}
 }
 
 func TestGovernor(t *testing.T) {
