@@ -59,12 +59,14 @@ race: ## quick tests with the race detector, if there is a C compiler
 scripts: ## shellcheck of all scripts
 	shellcheck $(SCRIPTS)
 
-bench: ## benchmarks, also of a large repository
-	go test -short -run '^$$' -bench . -benchmem ./...
+bench: ## benchmarks, also of the built program (table, and bin/bench.json) and of a large repository
+	go test -short -run '^$$' -bench . -benchmem $(shell go list ./... | grep -v '/test/e2e$$')
+	@mkdir -p bin
+	KARGO_BENCH_JSON=$(CURDIR)/bin/bench.json go test -short -run '^$$' -bench '^BenchmarkEndToEnd$$' -benchtime 1x -timeout 60m ./test/e2e
 	KARGO_TEST_LARGE=true go test -run '^TestLargeRepository$$' -v ./gitsync
 
 bench-compare: ## benchmarks of this tree and of REV, in turn, side by side (REV=main PKG=./plan)
-	test/bench/compare "$(or $(REV),HEAD~1)" $(or $(PKG),./merge ./render ./plan ./history)
+	test/bench/compare "$(or $(REV),HEAD~1)" $(or $(PKG),./merge ./render ./compile ./plan ./history)
 
 # Exit status 3 means a finding. Any other failure means that it could not check.
 vuln: ## known vulnerabilities in what the program calls (asks vuln.go.dev)
