@@ -116,3 +116,20 @@ func TestActionsWithThePassword(t *testing.T) {
 	response, _ = p.asks("POST", "/actions/suspend", url.Values{"reason": {"x"}}, password)
 	wantStatus(t, response, http.StatusForbidden)
 }
+
+// Adoption is offered where it helps.
+func TestAdoptionIsOffered(t *testing.T) {
+	status := healthy()
+	for _, want := range []bool{false, true} {
+		s, _ := newServer(status)
+		for _, path := range []string{"/", "/stacks/maps"} {
+			_, page := send(t, s.Handler(), request{"GET", path, withToken(), ""})
+			if got := strings.Contains(page, `href="/actions/adopt?stack=maps"`); got != want {
+				t.Errorf("%s: offered is %v, want %v", path, got, want)
+			}
+		}
+		status.Stacks[1].InSync = false
+		status.Pending.Held = []kargo.Hold{{Kind: kargo.KindService, Stack: "maps", Name: "maps_mapserver",
+			Reason: "exists and is not Kargo's; set MAPS_ADOPT=true to take it over", Until: kargo.UntilRevision}}
+	}
+}

@@ -57,6 +57,8 @@ type stackRow struct {
 	Held  []kargo.Hold
 	// Moving are the services that are not as they should be.
 	Moving []kargo.ServiceStatus
+	// Adoptable reports that objects of its names have no owner.
+	Adoptable bool
 	// Stale reports that nobody knows whether this is still so.
 	Stale bool
 }
@@ -207,6 +209,7 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 		}
 		row.Moving = append(row.Moving, service)
 	}
+	row.Adoptable = slices.ContainsFunc(held, func(hold kargo.Hold) bool { return asksForAdoption(stack, hold) })
 	for _, hold := range held {
 		if stack.Stop != nil { // which is shown already
 			hold.Reason = strings.TrimPrefix(hold.Reason, stack.Stop.String()+"; ")
@@ -223,6 +226,12 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 func repeats(stack kargo.StackStatus, hold kargo.Hold) bool {
 	return hold.Kind == "" && (stack.Stop != nil && hold.Until == kargo.UntilReleased ||
 		stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason))
+}
+
+// asksForAdoption reports whether a hold ends when objects are adopted: it names the
+// variable that allows that.
+func asksForAdoption(stack kargo.StackStatus, hold kargo.Hold) bool {
+	return strings.Contains(hold.Reason, kargo.SuffixAdopt.Of(stack.Name))
 }
 
 // anchor returns a text as the ID of an element.

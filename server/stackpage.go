@@ -36,13 +36,15 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stack := status.Stacks[at]
-	view := stackView{frame: s.frame(r, status)}
+	view, adoptable := stackView{frame: s.frame(r, status)}, false
 	for _, hold := range holdsByStack(status.Pending.Held)[name] {
+		adoptable = adoptable || asksForAdoption(stack, hold)
 		if !repeats(stack, hold) {
 			view.Held = append(view.Held, hold)
 		}
 	}
 	view.Stack = rowOf(stack, nil, status.SwarmTrouble != "")
+	view.Stack.Adoptable = adoptable
 	view.Title, view.Tab, view.Live = name+" "+string(stack.State())+" – Kargo "+status.Instance, "stacks", true
 	for _, change := range status.Pending.Changes {
 		if change.Stack == name {
