@@ -17,6 +17,9 @@ const (
 	OutcomeFailed      Outcome = "failed"
 	// OutcomeSuperseded: a newer deployment began before this one had settled.
 	OutcomeSuperseded Outcome = "superseded"
+	// OutcomeHeld: a person, or a freeze window, keeps all that it would change as it
+	// is. What is done after that is an entry of its own.
+	OutcomeHeld Outcome = "held"
 	// OutcomeRefused: nothing of the revision was carried out.
 	OutcomeRefused Outcome = "refused"
 )

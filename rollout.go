@@ -69,6 +69,8 @@ type Memory struct {
 	// Stops are the stacks that a person stopped, Suspended is set while all are.
 	Stops     map[string]Stop
 	Suspended *Stop
+	// FreezeLifted is the end of the freeze window that a person has lifted.
+	FreezeLifted time.Time
 	// Settings are the operator's, at the last start, as they may be shown.
 	Settings map[string]string
 }

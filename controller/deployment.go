@@ -277,6 +277,12 @@ func (r *Reconciler) failedHooks() error {
 	return errors.New(r.view.mask().Text(kargo.Explain(r.record.hookFailure)))
 }
 
+// keptByPerson reports whether a deployment changed nothing because a person, or a
+// freeze window, keeps what it would change.
+func keptByPerson(d kargo.Deployment) bool {
+	return len(d.Changes) == 0 && slices.ContainsFunc(d.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilReleased && h.Kind != "" })
+}
+
 // finish closes the open deployment with its outcome. It stays open where it
 // cannot be recorded.
 func (r *Reconciler) finish(failure error) error {
@@ -286,6 +292,9 @@ func (r *Reconciler) finish(failure error) error {
 		ended.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
 	}
 	ended.Outcome, ended.Finished = kargo.OutcomeSucceeded, time.Now()
+	if keptByPerson(ended) {
+		ended.Outcome, failure = kargo.OutcomeHeld, nil // what runs badly is not of its making
+	}
 	if failure != nil {
 		ended.Err = strings.TrimPrefix(ended.Err+"; "+failure.Error(), "; ")
 	}

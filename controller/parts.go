@@ -214,6 +214,8 @@ type Behavior struct {
 	// Verify is the interval at which the whole Swarm is observed even if
 	// nothing changes.
 	Verify time.Duration
+	// Freeze are the times in which nothing may change.
+	Freeze []Window
 	// Governor bounds removals; nil means the planner's default.
 	Governor *plan.Governor
 	// Settings are the operator's, by name, as they may be shown; nil where

@@ -85,7 +85,7 @@ var (
 		{"write the merged configuration", (*Reconciler).write},
 		{"follow tags", (*Reconciler).followTags},
 		{"put in force what moves nothing", (*Reconciler).putUnmovedInForce},
-		{"end what is held for a time", func(r *Reconciler, _ context.Context, _ *round) (bool, error) {
+		{"begin and end what is held for a time", func(r *Reconciler, _ context.Context, _ *round) (bool, error) {
 			return true, r.endStops(time.Now())
 		}},
 		{"forget what was refused", (*Reconciler).forgetRefused},

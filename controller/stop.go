@@ -91,10 +91,10 @@ func (l *Loop) order(ctx context.Context, trigger string, do func(*Reconciler) e
 // decide changes what people decided, and takes it back if that cannot be recorded:
 // a decision that is reported as failed must not be in force.
 func (r *Reconciler) decide(change func() error) error {
-	stops, suspended := r.memory.Stops, r.memory.Suspended
+	stops, suspended, lifted := r.memory.Stops, r.memory.Suspended, r.memory.FreezeLifted
 	err := change()
 	if err != nil {
-		r.memory.Stops, r.memory.Suspended = stops, suspended
+		r.memory.Stops, r.memory.Suspended, r.memory.FreezeLifted = stops, suspended, lifted
 	}
 	return err
 }
@@ -242,11 +242,14 @@ func (r *Reconciler) release(stack string, by kargo.Person, why string) error {
 
 func (r *Reconciler) resume(by kargo.Person, why string) error {
 	r.memory.Suspended = nil
+	if by != (kargo.Person{}) {
+		r.memory.FreezeLifted, _ = r.frozen(time.Now()) // this window only
+	}
 	r.work.lookAt(lookEverywhere)
 	return r.noteOrder(kargo.EntryResumption, by, why)
 }
 
-// endStops ends the stops whose time has come, and has the loop look when the next
+// endStops ends the stops whose time has come, begins freeze windows, and has the loop look when the next
 // one ends.
 func (r *Reconciler) endStops(now time.Time) error {
 	for name, stop := range r.memory.Stops {
@@ -266,9 +269,11 @@ func (r *Reconciler) endStops(now time.Time) error {
 			r.pace.lookAt(suspended.Until)
 			return nil
 		}
-		return r.decide(func() error { return r.resume(kargo.Person{}, "its time has come") })
+		if err := r.decide(func() error { return r.resume(kargo.Person{}, "its time has come") }); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.freeze(now)
 }
 
 // noteOrder records what a person decided, with what is remembered of it.

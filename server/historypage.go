@@ -26,7 +26,7 @@ type search struct {
 }
 
 // outcomes are the outcomes that can be looked for.
-var outcomes = []kargo.Outcome{kargo.OutcomeRunning, kargo.OutcomeProgressing, kargo.OutcomeSucceeded, kargo.OutcomeFailed, kargo.OutcomeSuperseded, kargo.OutcomeRefused}
+var outcomes = []kargo.Outcome{kargo.OutcomeRunning, kargo.OutcomeProgressing, kargo.OutcomeSucceeded, kargo.OutcomeFailed, kargo.OutcomeSuperseded, kargo.OutcomeHeld, kargo.OutcomeRefused}
 
 // searchOf reads a search from an address. The error is Invalid.
 func searchOf(r *http.Request) (s search, err error) {

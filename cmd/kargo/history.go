@@ -231,6 +231,8 @@ func outcomeColour(outcome kargo.Outcome) string {
 		return red
 	case kargo.OutcomeRunning, kargo.OutcomeProgressing:
 		return blue
+	case kargo.OutcomeHeld:
+		return yellow
 	case kargo.OutcomeSuperseded:
 	}
 	return faint

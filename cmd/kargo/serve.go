@@ -12,6 +12,7 @@ import (
 	"net/mail"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,12 +91,14 @@ type paceFlags struct {
 	schedule   string
 	verify     time.Duration
 	readMemory int
+	freeze     string
 }
 
 func (p *paceFlags) flags(flags *pflag.FlagSet) {
 	flags.DurationVar(&p.interval, "interval", time.Minute, "time between two requests to git")
 	flags.StringVar(&p.schedule, "schedule", "", "cron `expression` for the times at which git is asked (\"*/5 * * * *\"); it replaces --interval")
 	flags.DurationVar(&p.verify, "verify", 5*time.Minute, "time between two looks at the whole Swarm, even if nothing has changed")
+	flags.StringVar(&p.freeze, "freeze", "", "`expression` for times in which nothing changes: cron and a duration (\"CRON_TZ=Europe/Berlin 0 18 * * FRI 60h\"), several with ; between them; kargo resume lifts one")
 	flags.IntVar(&p.readMemory, "read-memory", 0,
 		"`number` of MiB of memory that reading one revision may take; a revision that needs more is refused; 0 stands for 1024, or half of the container's memory if that is less")
 }
@@ -197,6 +200,9 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	}
 	parts.Behavior.Poll, parts.Behavior.Verify, parts.Log = schedule, s.verify, log
 	parts.Behavior.Settings = s.shown
+	if parts.Behavior.Freeze, err = s.windows(); err != nil {
+		return err
+	}
 	parts.Effects.Try = func(ctx context.Context, trial controller.Trial) error { return s.tryRevision(ctx, args, trial) }
 	if parts.Leadership, err = s.leadership(client); err != nil {
 		return err
@@ -330,6 +336,28 @@ func (p *paceFlags) poll() (controller.Schedule, error) {
 		return controller.Every(p.interval), nil
 	}
 	return cronSchedule("--schedule", p.schedule)
+}
+
+// windows returns the freeze windows.
+func (p *paceFlags) windows() ([]controller.Window, error) {
+	var windows []controller.Window
+	for words := range strings.SplitSeq(p.freeze, ";") {
+		fields := strings.Fields(words)
+		if len(fields) == 0 {
+			continue
+		}
+		last := len(fields) - 1
+		lasts, err := time.ParseDuration(fields[last])
+		if err != nil || lasts <= 0 {
+			return nil, usagef("--freeze %q: its last word is no duration, such as 60h", strings.TrimSpace(words))
+		}
+		begins, err := cronSchedule("--freeze", strings.Join(fields[:last], " "))
+		if err != nil {
+			return nil, err
+		}
+		windows = append(windows, controller.Window{Begins: begins, Lasts: lasts, Words: strings.Join(fields, " ")})
+	}
+	return windows, nil
 }
 
 // cronSchedule reads the cron expression of a flag.
