@@ -35,6 +35,7 @@ type bash struct {
 	runner     *interp.Runner
 	stderr     bytes.Buffer
 	statements int
+	steps      int // that patterns took so far
 }
 
 // readBash reads the files in order.

@@ -253,6 +253,16 @@ func (env *environment) overflow(file string, line int, name string) {
 	})
 }
 
+// exhausted ends the reading: its expansions take too long.
+func (env *environment) exhausted(file string, line int) {
+	env.full = true
+	env.problems = append(env.problems, kargo.Problem{
+		Where:   kargo.Place{File: file, Line: line},
+		Message: "the expansions of the environment files take too long",
+		Hint:    fmt.Sprintf("the limit is %d steps: for each pattern its length, multiplied by that of the value", maxSteps),
+	})
+}
+
 // further reads another environment file of the same layer.
 func (src source) further(name string) ([]byte, error) {
 	if src.from.files.FS == nil {

@@ -7,8 +7,12 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// fits reports whether a statement may run: whether its results stay within the
-// limits. A value that is too long must not be made at all.
+// maxSteps bounds what the patterns of all statements take together. A pattern takes a
+// step for each character of it and of the value, multiplied: about 50 ns.
+const maxSteps = 100_000_000
+
+// fits reports whether a statement may run: whether its results and what they take
+// stay within the limits. A value that is too long must not be made at all.
 func (b *bash) fits(file string, stmt *syntax.Stmt) bool {
 	if b.env.full {
 		return false
@@ -19,8 +23,54 @@ func (b *bash) fits(file string, stmt *syntax.Stmt) bool {
 		b.env.overflow(file, int(stmt.Pos().Line()), names[0])
 		return false
 	}
+	if b.steps += b.stepsOf(stmt); b.steps > maxSteps {
+		b.env.exhausted(file, int(stmt.Pos().Line()))
+		return false
+	}
 	return true
 }
+
+// stepsOf returns an upper bound for the steps of the patterns in a statement.
+func (b *bash) stepsOf(stmt *syntax.Stmt) int {
+	steps := 0
+	syntax.Walk(stmt, func(node syntax.Node) bool {
+		switch node := node.(type) {
+		case *syntax.ParamExp:
+			pattern := 0
+			switch {
+			case node.Param == nil:
+			case node.Repl != nil:
+				pattern = stepsOfMatch + b.estimate(node.Repl.Orig)
+			case node.Exp != nil && node.Exp.Word != nil:
+				pattern = 1 + b.estimate(node.Exp.Word)
+			case node.Slice != nil, node.Length:
+				pattern = 1 // characters are counted
+			}
+			if pattern > 0 {
+				steps += (1 + len(b.env.values[node.Param.Value])) * pattern
+			}
+		case *syntax.BinaryTest:
+			switch node.Op {
+			case syntax.TsMatch, syntax.TsMatchShort, syntax.TsNoMatch:
+				steps += (1 + b.estimate(node.X)) * (1 + b.estimate(node.Y))
+			case syntax.TsReMatch: // {1000} repeats what is before it, and may be nested
+				steps += (1 + b.estimate(node.X)) * (1 + b.estimate(node.Y)) * mostRepetitions
+			default: // no pattern
+			}
+		}
+		steps = min(steps, maxSteps+1)
+		return true
+	})
+	return steps
+}
+
+// stepsOfMatch is what a replacement takes beside the pattern: each character of the
+// value may be a match.
+const stepsOfMatch = 60
+
+// mostRepetitions is how often Go's regular expressions repeat a part at most, in all
+// nested repetitions together.
+const mostRepetitions = 1000
 
 // estimate returns an upper bound for the bytes that the expansions of a node can
 // make: the text and the variables it reads, multiplied where a replacement or a
