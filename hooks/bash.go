@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -52,6 +53,7 @@ type child struct {
 	env     kargo.Environment
 	timeout time.Duration
 	files   [][]byte // readable as /proc/self/fd/N, from firstFile on
+	user    *User    // that it runs as; nil for the user of this process
 }
 
 // firstFile is the first file descriptor of a child's files. Its report is 3.
@@ -100,6 +102,9 @@ func (c child) run(caller context.Context) (outcome, error) {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 	}
 	inGroup(cmd)
+	if c.user != nil {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.user.UID, Gid: c.user.GID}
+	}
 	begun := time.Now()
 	err = cmd.Start()
 	if err == nil {
@@ -114,6 +119,9 @@ func (c child) run(caller context.Context) (outcome, error) {
 	switch {
 	case errors.As(err, &exit):
 		result.code = exit.ExitCode()
+	case errors.Is(err, fs.ErrPermission) && c.user != nil:
+		return result, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("run bash as user %d: %w", c.user.UID, err),
+			Hint: "Kargo must be allowed to change its user (CAP_SETUID, CAP_SETGID), and that user to enter the directory for temporary files (TMPDIR); or set --hook-user=same"}
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay) && result.ended == "":
 		return result, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("run bash: %w", err), Hint: "scripts of a workspace need bash where Kargo runs"}
 	}

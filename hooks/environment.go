@@ -41,13 +41,13 @@ func (r *Runner) Environment(ctx context.Context, base kargo.Environment, files 
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
 	layers, err := s.layers(files)
-	if err != nil {
+	if err = errors.Join(err, s.give(r.User)); err != nil {
 		return nil, nil, err
 	}
 	workspace := base["WORKSPACE"]
 	given := s.variables(base, base["KARGO_BUILD_PATH"])
 	given["WORKSPACE"] = layers[len(layers)-1]
-	c := child{dir: s.tree, program: evaluating, args: []string{"environment"}, env: given, timeout: r.timeout()}
+	c := child{dir: s.tree, program: evaluating, args: []string{"environment"}, env: given, timeout: r.timeout(), user: r.User}
 	for i, layer := range layers {
 		c.args = append(c.args, layer, envPath(i))
 		c.files = append(c.files, files[i].Data)

@@ -32,6 +32,9 @@ exit 0
 type Runner struct {
 	// Timeout is how long one script may take; 0 means DefaultTimeout.
 	Timeout time.Duration
+	// User is the user that scripts run as; nil means the user of this process. Only
+	// root can run them as another one.
+	User *User
 
 	mu   sync.Mutex
 	runs []run // the newest last
@@ -103,7 +106,7 @@ func (r *Runner) before(ctx context.Context, workspace kargo.Workspace, hooks []
 		return workspace, nil, err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
-	if err := s.fill(workspace.Files); err != nil {
+	if err := errors.Join(s.fill(workspace.Files), s.give(r.User)); err != nil {
 		return workspace, nil, err
 	}
 	next = cloned(workspace)
@@ -178,7 +181,7 @@ type hookResult struct {
 func (r *Runner) runHook(ctx context.Context, s *scratch, workspace kargo.Workspace, hook hook, list []kargo.ComposeFile) (hookResult, error) {
 	given := s.variables(workspace.Env, workspace.Root)
 	result, err := child{
-		dir: s.tree, program: sourcing, args: []string{hook.path, hook.path, hook.stack, hook.service, listText(list)}, env: given, timeout: r.timeout(),
+		dir: s.tree, program: sourcing, args: []string{hook.path, hook.path, hook.stack, hook.service, listText(list)}, env: given, timeout: r.timeout(), user: r.User,
 	}.run(ctx)
 	if err != nil {
 		return hookResult{}, fmt.Errorf("%s: %w", hook.path, err)
@@ -210,7 +213,7 @@ func (r *Runner) After(ctx context.Context, workspace kargo.Workspace, stack str
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
-	if err := s.fill(workspace.Files); err != nil {
+	if err := errors.Join(s.fill(workspace.Files), s.give(r.User)); err != nil {
 		return nil, err
 	}
 	var errs []error

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -37,6 +38,26 @@ func newScratch() (*scratch, error) {
 		}
 	}
 	return s, nil
+}
+
+// User is a user of the machine by number, with its group.
+type User struct{ UID, GID uint32 }
+
+// give makes a user the owner of the scratch directory and everything in it.
+func (s *scratch) give(user *User) error {
+	if user == nil {
+		return nil
+	}
+	err := filepath.WalkDir(s.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(user.UID), int(user.GID))
+	})
+	if err != nil {
+		return fmt.Errorf("give the scratch directory to user %d: %w", user.UID, err)
+	}
+	return nil
 }
 
 func (s *scratch) remove() error { return os.RemoveAll(s.dir) }
@@ -104,8 +125,14 @@ func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]ka
 	}
 	var problems kargo.Problems
 	total := 0
-	tree := os.DirFS(s.tree)
-	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+	// A link that something puts in the place of a file meanwhile does not lead out.
+	inside, err := os.OpenRoot(s.tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer inside.Close()
+	tree := inside.FS()
+	err = fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -113,10 +140,10 @@ func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]ka
 			problems = append(problems, kargo.Problem{Where: kargo.Place{File: name}, Message: "a hook left this, and it is not a plain file"})
 			return nil
 		}
-		file, err := s.readFile(tree, name, was[name], root)
+		file, err := s.readFile(tree, name, was[name], root, maxBytes-total)
 		files[name] = file
 		total += len(file.Data)
-		if err == nil && (len(files) > maxFiles || total > maxBytes) {
+		if tooLarge := errors.Is(err, errTooLarge); tooLarge || err == nil && len(files) > maxFiles {
 			problems = append(problems, kargo.Problem{Where: kargo.Place{File: name}, Message: fmt.Sprintf(
 				"hooks left more than %d files or %d bytes", maxFiles, maxBytes)})
 			return fs.SkipAll
@@ -126,16 +153,27 @@ func (s *scratch) collect(was map[string]kargo.File, root string) (map[string]ka
 	return files, problems, err
 }
 
-// readFile reads a file that a script left. It returns the original if the script
-// did not change the file.
-func (s *scratch) readFile(tree fs.FS, name string, was kargo.File, root string) (kargo.File, error) {
-	data, err := fs.ReadFile(tree, name)
+// errTooLarge is the error of files that are larger than all may be together.
+var errTooLarge = errors.New("too large")
+
+// readFile reads a file that a script left, of at most limit bytes. It returns the
+// original if the script did not change the file.
+func (s *scratch) readFile(tree fs.FS, name string, was kargo.File, root string, limit int) (kargo.File, error) {
+	file, err := tree.Open(name)
 	if err != nil {
 		return was, err
 	}
-	info, err := fs.Stat(tree, name)
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return was, err
+	}
+	data, err := io.ReadAll(io.LimitReader(file, int64(limit)+1))
+	if err != nil {
+		return was, err
+	}
+	if len(data) > limit {
+		return was, errTooLarge
 	}
 	executable := info.Mode()&0o111 != 0
 	if was.Origin != "" && bytes.Equal(data, was.Data) && executable == was.Executable {

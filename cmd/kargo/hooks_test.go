@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -45,5 +46,35 @@ func TestHooksNeedLeave(t *testing.T) {
 	code, _, stderr = kargoIn(t, workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\n", appYAML, "deploy/app_before.sh=echo why; exit 7\n"), "render", "--allow-hooks")
 	if code != 2 || !strings.Contains(stderr, "deploy/app_before.sh: hook ended with exit code 7: why") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestS44_UserOfHooks(t *testing.T) {
+	for _, c := range []struct {
+		flag string
+		own  int
+		want string
+	}{
+		{"", 0, "65534:65534"},
+		{"", 1000, "same"},
+		{"same", 0, "same"},
+		{"1000", 0, "1000:1000"},
+		{"1000:100", 0, "1000:100"},
+		{"1000", 1000, "same"},
+		{"-1", 0, "error"},
+		{"ada", 0, "error"},
+		{"1:2:3", 0, "error"},
+		{"4294967295", 0, "error"},
+	} {
+		var user hookUser
+		got := "same"
+		if err := user.Set(c.flag); err != nil {
+			got = "error"
+		} else if found := user.of(c.own); found != nil {
+			got = fmt.Sprintf("%d:%d", found.UID, found.GID)
+		}
+		if got != c.want {
+			t.Errorf("--hook-user=%s as user %d: %s, want %s", c.flag, c.own, got, c.want)
+		}
 	}
 }

@@ -71,6 +71,7 @@ func setUpScript(env *testscript.Env) error {
 		env.Setenv("GIT_COMMITTER_"+name, value)
 	}
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	env.Setenv("KARGO_HOOK_USER", "same") // the directory of a script is closed to other users
 	return nil
 }
 

@@ -165,6 +165,9 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	if err != nil {
 		return err
 	}
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	s.directoryKey = s.ofDirectories
 	source, address, err := s.repository()
 	if err != nil {

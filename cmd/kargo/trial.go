@@ -205,6 +205,9 @@ func tryCommand(env map[string]string) *cobra.Command {
 }
 
 func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error {
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	var told trialStart
 	decoder := json.NewDecoder(in)
 	if err := decoder.Decode(&told); err != nil {
@@ -247,6 +250,16 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 	compiler.Try(known)
 	_, err = compiler.Compile(ctx, tree)
 	return err
+}
+
+// hideMemory makes the memory and the environment of this process unreadable for other
+// processes of its user, such as hooks. It also writes no core files, which would have
+// secrets in them.
+func hideMemory() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("hide the memory of this process: %w", err)
+	}
+	return nil
 }
 
 // boundMemory limits the memory of this process. The garbage collector works harder

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"testing/fstest"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestUsualMemoryToRead(t *testing.T) {
@@ -23,5 +25,20 @@ func TestUsualMemoryToRead(t *testing.T) {
 		if got := usualMemoryToRead(cgroup); got != c.want {
 			t.Errorf("%s %q: %d MiB", c.file, c.text, got)
 		}
+	}
+}
+
+// No other process of the user reads the memory or the environment of a controller.
+func TestS44_TheMemoryIsHidden(t *testing.T) {
+	t.Cleanup(func() {
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := hideMemory(); err != nil {
+		t.Fatal(err)
+	}
+	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
+		t.Errorf("dumpable %d, %v", dumpable, err)
 	}
 }
