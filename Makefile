@@ -9,7 +9,7 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup example
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test chaos catalogue bare check lint race scripts bench bench-compare vuln
+.PHONY: help build demo test chaos soak catalogue bare check lint race scripts bench bench-compare vuln
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,15 @@ test: ## all tests, on real engines and a real browser; installs what is missing
 chaos: ## the table of faults, many times; writes docs/reliability.md
 	KARGO_WRITE_CHAOS=true go test -count=1 -run '^TestChaos$$' ./controller
 	go test -run '^TestChaos$$' -count=$(or $(RUNS),20) ./controller
+
+# Without SEED each turn has another one. A failure prints the command that plays it again.
+soak: ## random commits and faults in memory for MINUTES (30); SEED=n plays one turn again
+	@go test -c -o bin/soak.test ./controller
+	@end=$$(($$(date +%s) + 60 * $(or $(MINUTES),30))); \
+	while seed=$(or $(SEED),$$(date +%N | sed 's/^0*//')); \
+		(cd controller && ../bin/soak.test -test.short -test.run '^(TestWhatever|TestPreviewIs)' -rapid.checks=300 -rapid.nofailfile -rapid.seed=$$seed) || \
+			{ echo "again: make soak SEED=$$seed"; exit 1; }; \
+		[ -z "$(SEED)" ] && [ "$$(date +%s)" -lt $$end ]; do :; done
 
 catalogue: ## tests of the catalogue with real software, on an engine; makes the images once (root, Debian, node)
 	test/bed/install engine git images
