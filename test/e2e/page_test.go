@@ -130,3 +130,29 @@ func TestPageApproves(t *testing.T) {
 		t.Errorf("console: %s", console)
 	}
 }
+
+// No page shows a secret: what is rendered, compared and previewed is masked.
+func TestS17_PagesShowNoSecret(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	w := s.workspace().stack("web", "site", "db").set("DB_PASSWORD", planted["variable"]).
+		service("site", replicas(1), environment("DB_PASSWORD=${DB_PASSWORD}", "DB_URL=postgres://app:${DB_PASSWORD}@db/app"),
+			command("serve --password ${DB_PASSWORD}"), config("/app.conf", "configs/app.conf")).
+		service("db", replicas(1), secret("db", "configs/db.txt")).
+		file("configs/app.conf.tpl", planted["content of a config"]+" $DB_PASSWORD\n").
+		file("configs/db.txt", planted["content of a secret"]+"\n")
+	s.begin(w)
+	s.deploy(w.set("DB_PASSWORD", planted["variable, renewed"]))
+	for _, path := range []string{"/", "/stacks/t-web", "/stacks/t-web/rendering", "/compare", "/compare?from=1&to=2", "/nodes", "/settings",
+		"/deployments", "/deployments/2", "/revisions/" + s.repo.hashes[1], "/actions/sync", "/actions/rollback?stack=t-web", "/actions/hold?stack=t-web"} {
+		page, err := s.get(path)
+		if err != nil {
+			t.Error(err)
+		}
+		for what, secret := range planted {
+			if strings.Contains(string(page), secret) {
+				t.Errorf("%s shows the %s", path, what)
+			}
+		}
+	}
+}
