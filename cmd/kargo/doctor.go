@@ -201,7 +201,7 @@ func engines(nodes map[string][]string) []kargo.Finding {
 	var all []kargo.Finding
 	for _, version := range versions {
 		if olderThan(version, oldestEngine) {
-			all = append(all, kargo.Unwell("engines", fmt.Errorf("Docker %s runs on %s", version, strings.Join(nodes[version], " ")), "upgrade it to "+oldestEngine+" or later"))
+			all = append(all, kargo.Unwell("engines", fmt.Errorf("engine %s runs on %s", version, strings.Join(nodes[version], " ")), "upgrade it to "+oldestEngine+" or later"))
 		}
 	}
 	switch {
