@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"test/testserver":     {},
 	"test/conformance":    {},
 	"test/e2e":            {"test/browser"},
+	"test/vulndb":         {},
 }
 
 // everywhere are the packages that any other may import.
