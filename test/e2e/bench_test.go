@@ -181,7 +181,7 @@ func settled(s *scene) {
 	since := time.Now()
 	within(s.t, 10*time.Minute, "the controller rests", func() bool {
 		time.Sleep(100 * time.Millisecond)
-		if now, _ := cpuOf(s.t, s); now > last+20 { // idle rounds take a little
+		if now, _ := cpuOf(s.t, s); now > last+150 { // idle rounds take a little each second
 			last, since = now, time.Now()
 		}
 		return time.Since(since) > 3*time.Second
