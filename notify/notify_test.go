@@ -126,6 +126,9 @@ func TestNotice(t *testing.T) {
   "changes": [
     "update service dbs_redis: new image"
   ],
+  "words": [
+    "~ service dbs_redis  new image"
+  ],
   "held": [
     "hold stack archive: waits for approval"
   ],
