@@ -50,12 +50,10 @@ func (b *bash) stepsOf(stmt *syntax.Stmt) int {
 				steps += (1 + len(b.env.values[node.Param.Value])) * pattern
 			}
 		case *syntax.BinaryTest:
-			switch node.Op {
-			case syntax.TsMatch, syntax.TsMatchShort, syntax.TsNoMatch:
-				steps += (1 + b.estimate(node.X)) * (1 + b.estimate(node.Y))
-			case syntax.TsReMatch: // {1000} repeats what is before it, and may be nested
-				steps += (1 + b.estimate(node.X)) * (1 + b.estimate(node.Y)) * mostRepetitions
-			default: // no pattern
+			if taken := (1 + b.estimate(node.X)) * (1 + b.estimate(node.Y)); node.Op == syntax.TsReMatch {
+				steps += taken * mostRepetitions // {1000} repeats what is before it, and may be nested
+			} else if slices.Contains(patternTests, node.Op) {
+				steps += taken
 			}
 		}
 		steps = min(steps, maxSteps+1)
@@ -63,6 +61,9 @@ func (b *bash) stepsOf(stmt *syntax.Stmt) int {
 	})
 	return steps
 }
+
+// patternTests are the tests in [[ ]] that compare with a pattern.
+var patternTests = []syntax.BinTestOperator{syntax.TsMatch, syntax.TsMatchShort, syntax.TsNoMatch}
 
 // stepsOfMatch is what a replacement takes beside the pattern: each character of the
 // value may be a match.
