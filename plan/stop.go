@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"kargo"
 )
@@ -61,5 +62,5 @@ func (m maker) unusableKept(stack string) bool {
 
 func heldChange(change kargo.Change, why string) kargo.Hold {
 	return kargo.Hold{Kind: change.Kind, Stack: change.Stack, Name: change.Name, Until: kargo.UntilReleased,
-		Reason: why + "; it would " + string(change.Action) + " it: " + change.Reason}
+		Reason: why + "; it would " + string(change.Action) + " it: " + strings.Join(change.Words(), ", ")}
 }
