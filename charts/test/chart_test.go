@@ -80,12 +80,43 @@ func TestPartsMatch(t *testing.T) {
 			if target := service.Spec.Ports[0].TargetPort.StrVal; target != release.container().Ports[0].Name {
 				t.Errorf("the service's target port %q is not the container's", target)
 			}
+			policy := find[*networkingv1.NetworkPolicy](release)
+			if !reflect.DeepEqual(policy.Spec.PodSelector.MatchLabels, service.Spec.Selector) {
+				t.Errorf("the network policy is for pods with %v, the service for %v", policy.Spec.PodSelector.MatchLabels, service.Spec.Selector)
+			}
+			for _, rule := range policy.Spec.Ingress {
+				if port := rule.Ports[0].Port.StrVal; port != release.container().Ports[0].Name {
+					t.Errorf("the network policy opens port %q, which is not the container's", port)
+				}
+			}
 			if ingress := find[*networkingv1.Ingress](release); ingress != nil {
 				if tls := ingress.Spec.TLS; len(tls) != 1 || tls[0].Hosts[0] != ingress.Spec.Rules[0].Host {
 					t.Errorf("the certificate is for %v, the rule for %s", tls, ingress.Spec.Rules[0].Host)
 				}
 			}
 		})
+	}
+}
+
+// A port is open to nobody whom the values do not name, and a pod without rules for what
+// it may connect to is not restricted.
+func TestNetworkPolicy(t *testing.T) {
+	policy := find[*networkingv1.NetworkPolicy](renderFile(t, "https.yaml"))
+	if want := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}; !reflect.DeepEqual(policy.Spec.PolicyTypes, want) {
+		t.Errorf("the defaults restrict %v, want %v", policy.Spec.PolicyTypes, want)
+	}
+	if len(policy.Spec.Ingress) != 0 {
+		t.Errorf("the defaults open the port by %v", policy.Spec.Ingress)
+	}
+
+	values := readValues(t, "ingress.yaml")
+	set(values, "networkPolicy", map[string]any{"enabled": false})
+	release, err := render(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if policy := find[*networkingv1.NetworkPolicy](release); policy != nil {
+		t.Errorf("networkPolicy.enabled is false, and there is %s", describePolicy(policy))
 	}
 }
 
@@ -135,6 +166,10 @@ func TestRefusals(t *testing.T) {
 		{"token for ssh", "ssh.yaml", "git.https.existingSecret", "token", "git.https is for repositories over https"},
 		{"key for https", "https.yaml", "git.ssh.existingSecret", "key", "git.ssh is for repositories over ssh"},
 		{"ingress without a host", "ingress.yaml", "ingress.host", "", "set ingress.host"},
+		{"ingress that is cut off", "ingress.yaml", "networkPolicy.ingressFrom", []any{}, "set networkPolicy.ingressFrom to the namespace of the ingress controller"},
+		{"service that is cut off", "https.yaml", "service.type", "LoadBalancer", "set networkPolicy.ingressFrom to who may use the service of type LoadBalancer"},
+		{"peer that is nobody", "https.yaml", "networkPolicy.ingressFrom", []any{map[string]any{}}, "/networkPolicy/ingressFrom"},
+		{"egress to nobody", "https.yaml", "networkPolicy.egress", []any{map[string]any{"to": []any{}}}, "/networkPolicy/egress"},
 		{"repository in the clear", "https.yaml", "repo", "http://git.example.com/w.git", "/repo"},
 		{"password in the address", "https.yaml", "repo", "https://robot:secret@git.example.com/w.git", "/repo"},
 		{"Docker's socket", "https.yaml", "docker.host", "unix:///var/run/docker.sock", "/docker/host"},

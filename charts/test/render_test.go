@@ -113,12 +113,13 @@ func decode(document []byte) (runtime.Object, error) {
 		return nil, err
 	}
 	types := map[string]runtime.Object{
-		"apps/v1 Deployment":           new(appsv1.Deployment),
-		"networking.k8s.io/v1 Ingress": new(networkingv1.Ingress),
-		"v1 ConfigMap":                 new(corev1.ConfigMap),
-		"v1 PersistentVolumeClaim":     new(corev1.PersistentVolumeClaim),
-		"v1 Service":                   new(corev1.Service),
-		"v1 ServiceAccount":            new(corev1.ServiceAccount),
+		"apps/v1 Deployment":                 new(appsv1.Deployment),
+		"networking.k8s.io/v1 Ingress":       new(networkingv1.Ingress),
+		"networking.k8s.io/v1 NetworkPolicy": new(networkingv1.NetworkPolicy),
+		"v1 ConfigMap":                       new(corev1.ConfigMap),
+		"v1 PersistentVolumeClaim":           new(corev1.PersistentVolumeClaim),
+		"v1 Service":                         new(corev1.Service),
+		"v1 ServiceAccount":                  new(corev1.ServiceAccount),
 	}
 	object := types[kind.APIVersion+" "+kind.Kind]
 	if object == nil {
@@ -157,6 +158,8 @@ func describe(object runtime.Object) string {
 		return "ServiceAccount " + object.Name
 	case *appsv1.Deployment:
 		return "Deployment " + object.Name
+	case *networkingv1.NetworkPolicy:
+		return describePolicy(object)
 	case *networkingv1.Ingress:
 		var paths []string
 		for _, path := range object.Spec.Rules[0].HTTP.Paths {
@@ -165,6 +168,58 @@ func describe(object runtime.Object) string {
 		return fmt.Sprintf("Ingress %s %s %s", object.Name, object.Spec.Rules[0].Host, strings.Join(paths, ", "))
 	}
 	return fmt.Sprintf("unexpected %T", object)
+}
+
+func describePolicy(policy *networkingv1.NetworkPolicy) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "NetworkPolicy %s", policy.Name)
+	for _, kind := range policy.Spec.PolicyTypes {
+		fmt.Fprintf(&out, "\n  restricts %s", kind)
+	}
+	for _, rule := range policy.Spec.Ingress {
+		fmt.Fprintf(&out, "\n  from %s: %s", describePeers(rule.From), describePorts(rule.Ports))
+	}
+	for _, rule := range policy.Spec.Egress {
+		fmt.Fprintf(&out, "\n  to %s: %s", describePeers(rule.To), describePorts(rule.Ports))
+	}
+	return out.String()
+}
+
+// describePeers says that no peers are everybody, as Kubernetes reads it.
+func describePeers(peers []networkingv1.NetworkPolicyPeer) string {
+	if len(peers) == 0 {
+		return "everybody"
+	}
+	var out []string
+	for _, peer := range peers {
+		var parts []string
+		if peer.IPBlock != nil {
+			parts = append(parts, peer.IPBlock.CIDR)
+		}
+		if peer.PodSelector != nil {
+			parts = append(parts, fmt.Sprintf("pods %v", peer.PodSelector.MatchLabels))
+		}
+		if peer.NamespaceSelector != nil {
+			parts = append(parts, fmt.Sprintf("namespaces %v", peer.NamespaceSelector.MatchLabels))
+		}
+		out = append(out, strings.Join(parts, " in "))
+	}
+	return strings.Join(out, ", ")
+}
+
+func describePorts(ports []networkingv1.NetworkPolicyPort) string {
+	if len(ports) == 0 {
+		return "all ports"
+	}
+	var out []string
+	for _, port := range ports {
+		protocol := corev1.ProtocolTCP
+		if port.Protocol != nil {
+			protocol = *port.Protocol
+		}
+		out = append(out, fmt.Sprintf("%s/%s", port.Port.String(), protocol))
+	}
+	return strings.Join(out, ", ")
 }
 
 func volumeSource(volumes []corev1.Volume, name string) string {

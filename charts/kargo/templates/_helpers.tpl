@@ -120,4 +120,13 @@ file-{{ trimPrefix "KARGO_" . | lower | replace "_" "-" }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "set ingress.host, the host name that the git host sends webhooks to" }}
 {{- end }}
+{{- with .Values.networkPolicy }}
+{{- if and .enabled (not .ingressFrom) }}
+{{- if $.Values.ingress.enabled }}
+{{- fail "set networkPolicy.ingressFrom to the namespace of the ingress controller: without it nobody can open the port" }}
+{{- else if ne $.Values.service.type "ClusterIP" }}
+{{- fail (printf "set networkPolicy.ingressFrom to who may use the service of type %s: without it nobody can open the port" $.Values.service.type) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
