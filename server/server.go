@@ -102,6 +102,9 @@ type Server struct {
 	// OpenMetrics serves /metrics without the token, for a network where only
 	// Prometheus can reach it.
 	OpenMetrics bool
+	// Profiles serves profiles of the process under /debug/pprof. Profiles contain
+	// names of functions, and no data.
+	Profiles bool
 
 	// Settings are the operator's, as they may be shown.
 	Settings map[string]string
@@ -193,6 +196,9 @@ func (s *Server) routes() []route {
 		{"/", needsToken, notFound},
 	}
 	routes = append(routes, s.inspectRoutes()...)
+	if s.Profiles {
+		routes = append(routes, profileRoutes()...)
+	}
 	webhooks := newReceiver(s)
 	for _, provider := range providers {
 		routes = append(routes, route{"POST /hooks/" + provider.name, needsSignature, webhooks.handler(provider)})

@@ -44,7 +44,7 @@ var settingGroups = []settingGroup{
 		"registry-auth-file", "insecure-registry", "images-interval", "clean-images", "clean-image", "clean-images-age",
 	}},
 	{"tuning", "times and limits", []string{
-		"schedule", "freeze", "verify", "read-memory", "git-timeout", "depth", "max-files", "max-bytes", "max-file-bytes", "defaults",
+		"schedule", "freeze", "verify", "read-memory", "pprof", "git-timeout", "depth", "max-files", "max-bytes", "max-file-bytes", "defaults",
 	}},
 }
 

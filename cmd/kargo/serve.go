@@ -109,6 +109,7 @@ type serverFlags struct {
 	certFile    string
 	keyFile     string
 	openMetrics bool
+	pprof       bool
 	commitURL   string
 	webhook     secretSource
 	apiToken    secretSource
@@ -119,6 +120,7 @@ func (s *serverFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.certFile, "tls-cert-file", "", "`path` of the certificate (PEM) with which this address serves https; a renewed one is read without a restart")
 	flags.StringVar(&s.keyFile, "tls-key-file", "", "`path` of the private key of the certificate (PEM)")
 	flags.BoolVar(&s.openMetrics, "open-metrics", false, "serve /metrics without the token")
+	flags.BoolVar(&s.pprof, "pprof", false, "serve profiles of the controller under /debug/pprof, with the token, for those who look for what takes time or memory")
 	flags.StringVar(&s.commitURL, "commit-url", "", "`address` of a commit for browsers, with {commit} in it; those of GitHub, GitLab, Gitea, Forgejo, Bitbucket and Azure DevOps are known")
 	secretFlag(flags, &s.webhook, "webhook-secret", "file with the secret of webhooks; without one webhooks are refused")
 	apiTokenFlag(flags, &s.apiToken)
@@ -242,7 +244,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		Controller: shown, History: store, Inspector: loop, Settings: s.shown, CommitURL: s.commitURL,
 		Doctor: s.doctor(client, parts, shown.Status, store.Trouble),
 		Token:  s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
-		OpenMetrics: s.openMetrics, Metrics: metrics, Log: log,
+		OpenMetrics: s.openMetrics, Profiles: s.pprof, Metrics: metrics, Log: log,
 	}
 	secure, err := s.tls(log)
 	if err != nil {
