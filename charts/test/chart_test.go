@@ -11,11 +11,12 @@ import (
 	"helm.sh/helm/v3/pkg/lint/support"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 )
 
 var update = flag.Bool("update", false, "rewrite the summaries in testdata")
 
-var valuesFiles = []string{"https.yaml", "ssh.yaml", "ingress.yaml", "encrypted.yaml"}
+var valuesFiles = []string{"https.yaml", "ssh.yaml", "ingress.yaml", "encrypted.yaml", "replicas.yaml"}
 
 func TestRender(t *testing.T) {
 	for _, name := range valuesFiles {
@@ -30,15 +31,15 @@ func TestHardening(t *testing.T) {
 	for _, name := range valuesFiles {
 		t.Run(name, func(t *testing.T) {
 			release := renderFile(t, name)
-			pod, container := release.deployment.Spec.Template.Spec, release.container()
+			pod, container := release.statefulSet.Spec.Template.Spec, release.container()
 			check := func(what string, holds bool) {
 				t.Helper()
 				if !holds {
 					t.Errorf("want %s", what)
 				}
 			}
-			check("one replica", *release.deployment.Spec.Replicas == 1)
-			check("the old pod stopped first", release.deployment.Spec.Strategy.Type == "Recreate")
+			check("a data directory of each replica's own", *release.statefulSet.Spec.Replicas == 1 ||
+				release.volumeSource("data") == "claim of each replica" || release.volumeSource("data") == "empty directory")
 			check("no service links", pod.EnableServiceLinks != nil && !*pod.EnableServiceLinks)
 			check("no token in the pod", pod.AutomountServiceAccountToken != nil && !*pod.AutomountServiceAccountToken)
 			if account := find[*corev1.ServiceAccount](release); account != nil {
@@ -68,9 +69,9 @@ func TestPartsMatch(t *testing.T) {
 	for _, name := range valuesFiles {
 		t.Run(name, func(t *testing.T) {
 			release := renderFile(t, name)
-			podLabels := release.deployment.Spec.Template.Labels
+			podLabels := release.statefulSet.Spec.Template.Labels
 			service := find[*corev1.Service](release)
-			for _, selector := range []map[string]string{service.Spec.Selector, release.deployment.Spec.Selector.MatchLabels} {
+			for _, selector := range []map[string]string{service.Spec.Selector, release.statefulSet.Spec.Selector.MatchLabels} {
 				for key, value := range selector {
 					if podLabels[key] != value {
 						t.Errorf("selector %s=%s does not fit the pod, which has %q", key, value, podLabels[key])
@@ -95,6 +96,81 @@ func TestPartsMatch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Evictions of several replicas are limited; one replica must not keep a node from being
+// drained.
+func TestDisruptionBudget(t *testing.T) {
+	for _, name := range valuesFiles {
+		t.Run(name, func(t *testing.T) {
+			release := renderFile(t, name)
+			replicas, budget := *release.statefulSet.Spec.Replicas, find[*policyv1.PodDisruptionBudget](release)
+			if several := replicas > 1; several != (budget != nil) {
+				t.Fatalf("%d replicas have the budget %v", replicas, budget)
+			}
+			if budget == nil {
+				return
+			}
+			if !reflect.DeepEqual(budget.Spec.Selector, release.statefulSet.Spec.Selector) {
+				t.Errorf("the budget is for %v, the pods are %v", budget.Spec.Selector, release.statefulSet.Spec.Selector)
+			}
+			if policy := budget.Spec.UnhealthyPodEvictionPolicy; policy == nil || *policy != policyv1.AlwaysAllow {
+				t.Error("pods that are not ready keep a node from being drained")
+			}
+		})
+	}
+}
+
+// Replicas prefer different nodes, and what the values say about affinity stays.
+func TestAffinity(t *testing.T) {
+	node := map[string]any{"requiredDuringSchedulingIgnoredDuringExecution": map[string]any{"nodeSelectorTerms": []any{
+		map[string]any{"matchExpressions": []any{map[string]any{"key": "zone", "operator": "Exists"}}},
+	}}}
+	zones := map[string]any{"requiredDuringSchedulingIgnoredDuringExecution": []any{map[string]any{"topologyKey": "zone"}}}
+	affinityWith := func(affinity map[string]any) *corev1.Affinity {
+		t.Helper()
+		values := readValues(t, "replicas.yaml")
+		set(values, "affinity", affinity)
+		release, err := render(t, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return release.statefulSet.Spec.Template.Spec.Affinity
+	}
+
+	both := affinityWith(map[string]any{"nodeAffinity": node})
+	if both.NodeAffinity == nil || both.PodAntiAffinity == nil {
+		t.Errorf("a node affinity gives %v, want it beside the preference for different nodes", both)
+	}
+	own := affinityWith(map[string]any{"podAntiAffinity": zones}).PodAntiAffinity
+	if len(own.RequiredDuringSchedulingIgnoredDuringExecution) != 1 || own.PreferredDuringSchedulingIgnoredDuringExecution != nil {
+		t.Errorf("podAntiAffinity of the values became %v", own)
+	}
+}
+
+// Kubernetes refuses an upgrade that changes the claims, so they must not depend on the
+// version of the chart.
+func TestClaimsKeepTheirLabels(t *testing.T) {
+	release := renderFile(t, "https.yaml")
+	claim := release.statefulSet.Spec.VolumeClaimTemplates[0]
+	if !reflect.DeepEqual(claim.Labels, release.statefulSet.Spec.Selector.MatchLabels) {
+		t.Errorf("the claim has the labels %v, want those of the selector", claim.Labels)
+	}
+}
+
+// Kubernetes appends a hash of 11 characters to the name for a label of the pods.
+func TestLongNames(t *testing.T) {
+	for _, key := range []string{"fullnameOverride", "nameOverride"} {
+		values := readValues(t, "https.yaml")
+		values[key] = strings.Repeat("long-", 12) + "name"
+		release, err := render(t, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name := release.statefulSet.Name; len(name) > 52 {
+			t.Errorf("%s gives the name %s of %d characters, want at most 52", key, name, len(name))
+		}
 	}
 }
 
@@ -129,7 +205,7 @@ func TestSettingsRollThePod(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return release.deployment.Spec.Template.Annotations["checksum/settings"]
+		return release.statefulSet.Spec.Template.Annotations["checksum/settings"]
 	}
 	before, after := checksum(map[string]any{"log-format": "text"}), checksum(map[string]any{"log-format": "json"})
 	if before == "" || before == after {
@@ -141,7 +217,7 @@ func TestNotes(t *testing.T) {
 	got := renderFile(t, "https.yaml").notes
 	for _, want := range []string{
 		"Kargo follows https://git.example.com/team/workspace.git at main",
-		"kubectl --namespace ops logs deployment/kargo",
+		"kubectl --namespace ops logs --follow --prefix --selector app.kubernetes.io/name=kargo,app.kubernetes.io/instance=kargo",
 		"Webhooks are refused",
 	} {
 		if !strings.Contains(got, want) {
@@ -166,6 +242,9 @@ func TestRefusals(t *testing.T) {
 		{"token for ssh", "ssh.yaml", "git.https.existingSecret", "token", "git.https is for repositories over https"},
 		{"key for https", "https.yaml", "git.ssh.existingSecret", "key", "git.ssh is for repositories over ssh"},
 		{"ingress without a host", "ingress.yaml", "ingress.host", "", "set ingress.host"},
+		{"several replicas of one claim", "replicas.yaml", "persistence.existingClaim", "history", "persistence.existingClaim is for one replica"},
+		{"several replicas, each with its token", "replicas.yaml", "api.existingSecret", "", "set api.existingSecret"},
+		{"half a replica", "https.yaml", "replicas", 1.5, "/replicas"},
 		{"ingress that is cut off", "ingress.yaml", "networkPolicy.ingressFrom", []any{}, "set networkPolicy.ingressFrom to the namespace of the ingress controller"},
 		{"service that is cut off", "https.yaml", "service.type", "LoadBalancer", "set networkPolicy.ingressFrom to who may use the service of type LoadBalancer"},
 		{"peer that is nobody", "https.yaml", "networkPolicy.ingressFrom", []any{map[string]any{}}, "/networkPolicy/ingressFrom"},

@@ -17,6 +17,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
@@ -25,14 +26,14 @@ const chartDir = "../kargo"
 
 // manifest holds the objects of a release.
 type manifest struct {
-	objects    []runtime.Object
-	deployment *appsv1.Deployment
-	notes      string
+	objects     []runtime.Object
+	statefulSet *appsv1.StatefulSet
+	notes       string
 }
 
-// container returns the only container of the deployment.
+// container returns the only container of the StatefulSet.
 func (m manifest) container() corev1.Container {
-	return m.deployment.Spec.Template.Spec.Containers[0]
+	return m.statefulSet.Spec.Template.Spec.Containers[0]
 }
 
 // find returns the only object of type T, or nil.
@@ -98,9 +99,9 @@ func render(t *testing.T, values map[string]any) (manifest, error) {
 			result.objects = append(result.objects, object)
 		}
 	}
-	result.deployment = find[*appsv1.Deployment](result)
-	if result.deployment == nil || len(result.deployment.Spec.Template.Spec.Containers) != 1 {
-		t.Fatal("want one deployment of one container")
+	result.statefulSet = find[*appsv1.StatefulSet](result)
+	if result.statefulSet == nil || len(result.statefulSet.Spec.Template.Spec.Containers) != 1 {
+		t.Fatal("want one StatefulSet of one container")
 	}
 	return result, nil
 }
@@ -113,11 +114,11 @@ func decode(document []byte) (runtime.Object, error) {
 		return nil, err
 	}
 	types := map[string]runtime.Object{
-		"apps/v1 Deployment":                 new(appsv1.Deployment),
+		"apps/v1 StatefulSet":                new(appsv1.StatefulSet),
 		"networking.k8s.io/v1 Ingress":       new(networkingv1.Ingress),
 		"networking.k8s.io/v1 NetworkPolicy": new(networkingv1.NetworkPolicy),
 		"v1 ConfigMap":                       new(corev1.ConfigMap),
-		"v1 PersistentVolumeClaim":           new(corev1.PersistentVolumeClaim),
+		"policy/v1 PodDisruptionBudget":      new(policyv1.PodDisruptionBudget),
 		"v1 Service":                         new(corev1.Service),
 		"v1 ServiceAccount":                  new(corev1.ServiceAccount),
 	}
@@ -134,13 +135,13 @@ func (m manifest) summary() string {
 	for _, object := range m.objects {
 		fmt.Fprintln(&out, describe(object))
 	}
-	pod, container := m.deployment.Spec.Template.Spec, m.container()
+	pod, container := m.statefulSet.Spec.Template.Spec, m.container()
 	fmt.Fprintf(&out, "image %s %s as %s\n", container.Image, strings.Join(container.Args, " "), pod.ServiceAccountName)
 	for _, env := range container.Env {
 		fmt.Fprintf(&out, "env %s=%s\n", env.Name, env.Value)
 	}
 	for _, mount := range container.VolumeMounts {
-		fmt.Fprintf(&out, "mount %s %s\n", mount.MountPath, volumeSource(pod.Volumes, mount.Name))
+		fmt.Fprintf(&out, "mount %s %s\n", mount.MountPath, m.volumeSource(mount.Name))
 	}
 	return out.String()
 }
@@ -150,14 +151,14 @@ func describe(object runtime.Object) string {
 	case *corev1.Service:
 		port := object.Spec.Ports[0]
 		return fmt.Sprintf("Service %s %s %d -> %s", object.Name, object.Spec.Type, port.Port, port.TargetPort.String())
-	case *corev1.PersistentVolumeClaim:
-		return fmt.Sprintf("PersistentVolumeClaim %s %s", object.Name, object.Spec.Resources.Requests.Storage())
 	case *corev1.ConfigMap:
 		return fmt.Sprintf("ConfigMap %s %q", object.Name, object.Data)
 	case *corev1.ServiceAccount:
 		return "ServiceAccount " + object.Name
-	case *appsv1.Deployment:
-		return "Deployment " + object.Name
+	case *appsv1.StatefulSet:
+		return describeStatefulSet(object)
+	case *policyv1.PodDisruptionBudget:
+		return fmt.Sprintf("PodDisruptionBudget %s at most %s unavailable", object.Name, object.Spec.MaxUnavailable.String())
 	case *networkingv1.NetworkPolicy:
 		return describePolicy(object)
 	case *networkingv1.Ingress:
@@ -168,6 +169,20 @@ func describe(object runtime.Object) string {
 		return fmt.Sprintf("Ingress %s %s %s", object.Name, object.Spec.Rules[0].Host, strings.Join(paths, ", "))
 	}
 	return fmt.Sprintf("unexpected %T", object)
+}
+
+func describeStatefulSet(set *appsv1.StatefulSet) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "StatefulSet %s replicas %d", set.Name, *set.Spec.Replicas)
+	for _, claim := range set.Spec.VolumeClaimTemplates {
+		fmt.Fprintf(&out, "\n  claim %s of each: %s", claim.Name, claim.Spec.Resources.Requests.Storage())
+	}
+	if affinity := set.Spec.Template.Spec.Affinity; affinity != nil && affinity.PodAntiAffinity != nil {
+		for _, term := range affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+			fmt.Fprintf(&out, "\n  prefers another %s than %v", term.PodAffinityTerm.TopologyKey, term.PodAffinityTerm.LabelSelector.MatchLabels)
+		}
+	}
+	return out.String()
 }
 
 func describePolicy(policy *networkingv1.NetworkPolicy) string {
@@ -222,8 +237,13 @@ func describePorts(ports []networkingv1.NetworkPolicyPort) string {
 	return strings.Join(out, ", ")
 }
 
-func volumeSource(volumes []corev1.Volume, name string) string {
-	for _, volume := range volumes {
+func (m manifest) volumeSource(name string) string {
+	for _, claim := range m.statefulSet.Spec.VolumeClaimTemplates {
+		if claim.Name == name {
+			return "claim of each replica"
+		}
+	}
+	for _, volume := range m.statefulSet.Spec.Template.Spec.Volumes {
 		switch {
 		case volume.Name != name:
 		case volume.Secret != nil:

@@ -2,18 +2,21 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of the release, alone if it contains the name of the chart. */}}
+{{/*
+The name of the release, alone if it contains the name of the chart. At most 52 characters:
+Kubernetes adds 11 for a label of the pods of a StatefulSet, which may have 63.
+*/}}
 {{- define "kargo.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
 {{- else if contains (include "kargo.name" .) .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "kargo.name" .) | trunc 63 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "kargo.name" .) | trunc 52 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
-{{/* Must not change during the life of a release: the selector of a Deployment is immutable. */}}
+{{/* Must not change during the life of a release: the selector of a StatefulSet is immutable. */}}
 {{- define "kargo.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "kargo.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -34,8 +37,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{- define "kargo.claimName" -}}
-{{- default (include "kargo.fullname" .) .Values.persistence.existingClaim }}
+{{/* The affinity of the values. Several replicas prefer nodes of their own, unless the values say otherwise. */}}
+{{- define "kargo.affinity" -}}
+{{- $apart := dict }}
+{{- if gt (int .Values.replicas) 1 }}
+{{- $labels := include "kargo.selectorLabels" . | fromYaml }}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $labels) }}
+{{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) }}
+{{- $apart = dict "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) }}
+{{- end }}
+{{- if hasKey .Values.affinity "podAntiAffinity" }}
+{{- $apart = dict }}
+{{- end }}
+{{- toYaml (merge $apart .Values.affinity) }}
 {{- end }}
 
 {{/*
@@ -119,6 +133,14 @@ file-{{ trimPrefix "KARGO_" . | lower | replace "_" "-" }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "set ingress.host, the host name that the git host sends webhooks to" }}
+{{- end }}
+{{- if gt (int .Values.replicas) 1 }}
+{{- if and .Values.persistence.enabled .Values.persistence.existingClaim }}
+{{- fail "persistence.existingClaim is for one replica: with several, leave it empty, and each gets a claim of its own" }}
+{{- end }}
+{{- if not .Values.api.existingSecret }}
+{{- fail "set api.existingSecret: without it, each replica makes a token of its own, and the service sends requests to any of them" }}
+{{- end }}
 {{- end }}
 {{- with .Values.networkPolicy }}
 {{- if and .enabled (not .ingressFrom) }}
