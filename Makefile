@@ -3,13 +3,14 @@
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CYCLONEDX   = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 # All bash scripts, found by their first line.
 SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup examples test defaults)
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test chaos soak catalogue bare check lint race scripts bench bench-compare vuln
+.PHONY: help build demo test chaos soak catalogue bare check lint race scripts bench bench-compare vuln sbom
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,3 +80,10 @@ bench-compare: ## benchmarks of this tree and of REV, in turn, side by side (REV
 
 vuln: ## known vulnerabilities in what the program calls; needs only the module proxy
 	@test/vulndb/check $(GOVULNCHECK)
+
+# It is made of the built program and not of go.mod, so it lists what was linked, and the
+# version of Go. It has no time and no random number: equal programs have equal lists.
+sbom: $(if $(PROGRAM),,build) ## what bin/kargo, or PROGRAM, is made of (CycloneDX, *.cdx.json); needs only the module proxy
+	@GOBIN=$(CURDIR)/bin go install $(CYCLONEDX)
+	bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) \
+		-output $(or $(PROGRAM),bin/kargo).cdx.json $(or $(PROGRAM),bin/kargo)

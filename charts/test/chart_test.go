@@ -244,6 +244,7 @@ func TestRefusals(t *testing.T) {
 		{"ingress without a host", "ingress.yaml", "ingress.host", "", "set ingress.host"},
 		{"several replicas of one claim", "replicas.yaml", "persistence.existingClaim", "history", "persistence.existingClaim is for one replica"},
 		{"several replicas, each with its token", "replicas.yaml", "api.existingSecret", "", "set api.existingSecret"},
+		{"half a digest", "https.yaml", "image.digest", "sha256:4f5c", "/image/digest"},
 		{"half a replica", "https.yaml", "replicas", 1.5, "/replicas"},
 		{"ingress that is cut off", "ingress.yaml", "networkPolicy.ingressFrom", []any{}, "set networkPolicy.ingressFrom to the namespace of the ingress controller"},
 		{"service that is cut off", "https.yaml", "service.type", "LoadBalancer", "set networkPolicy.ingressFrom to who may use the service of type LoadBalancer"},

@@ -37,6 +37,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* The image by its digest, or else by its tag. Docker's other form, with both, is not read by all runtimes. */}}
+{{- define "kargo.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The affinity of the values. Several replicas prefer nodes of their own, unless the values say otherwise. */}}
 {{- define "kargo.affinity" -}}
 {{- $apart := dict }}
