@@ -2,6 +2,7 @@ package kargo
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -63,6 +64,24 @@ const (
 	// that somebody else made was corrected.
 	VerdictCorrected Verdict = "corrected"
 )
+
+// MayBeAbout returns names that have the stacks among them which a deployment was about:
+// those that did not stay as they were, or in a note, where any word can be one. A name
+// can be there twice.
+func (d Deployment) MayBeAbout() []string {
+	var names []string
+	for _, result := range d.Stacks {
+		if result.Verdict != VerdictUnchanged {
+			names = append(names, result.Name)
+		}
+	}
+	for _, change := range d.Changes {
+		if change.Stack != "" {
+			names = append(names, change.Stack)
+		}
+	}
+	return append(names, strings.FieldsFunc(d.Note, func(r rune) bool { return r == ' ' || r == ',' || r == ':' })...)
+}
 
 // StackResult is what a revision means for one stack, set against the revision
 // that was applied before.

@@ -3,6 +3,7 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"kargo"
 )
@@ -25,7 +26,8 @@ func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 		return d, err
 	}
 	s.index.newest = d.Number
-	s.index.forgetOld()
+	s.forget()
+	s.shrink()
 	return d, nil
 }
 
@@ -83,16 +85,15 @@ func (s *Store) Deployment(number uint64) (*kargo.Deployment, error) {
 func (s *Store) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if before == 0 || before > s.index.newest {
-		before = s.index.newest + 1
+	numbers := s.index.numbers
+	if before > 0 {
+		end, _ := slices.BinarySearch(numbers, before)
+		numbers = numbers[:end]
 	}
 	deployments := []kargo.Deployment{}
-	for number := before - 1; number > 0 && number+Keep > s.index.newest; number-- {
+	for _, number := range slices.Backward(numbers) {
 		if limit > 0 && len(deployments) == limit {
 			break
-		}
-		if s.index.entries[number] == nil {
-			continue
 		}
 		if deployment, err := s.assemble(number); err == nil {
 			deployments = append(deployments, *deployment)

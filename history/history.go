@@ -31,43 +31,52 @@ import (
 	"kargo"
 )
 
-// Keep is how many deployments are kept; older ones are forgotten.
-const Keep = 1000
-
 // Store is an open history, and the good renderings beside it.
 type Store struct {
 	Renderings
 
-	mu      sync.Mutex
-	journal *journal
-	values  values
-	index   index
-	written int64  // bytes of the file when it was last rewritten
-	damage  string // what happened to the file, in words; empty if nothing did
+	mu        sync.Mutex
+	journal   *journal
+	values    values
+	index     index
+	retention Retention
+	written   int64  // bytes of the file when it was last rewritten
+	forgotten int64  // bytes of deployments that were forgotten since
+	damage    string // what happened to the file, in words; empty if nothing did
 }
 
 // index says where each deployment stands in the journal: as a whole, and then
-// each change that was made since.
+// each change that was made since; and what must be known of them all without
+// reading them.
 type index struct {
 	entries map[uint64][]location
-	newest  uint64 // number of the last deployment
+	numbers []uint64 // of the entries, ascending
+	newest  uint64   // number of the last deployment, also of one that found no room
+	began   map[uint64]time.Time
+	latest  map[topic]uint64 // the newest deployment about each
 }
 
-// place notes where an entry of a deployment stands. One that is whole takes
-// the place of those before it.
-func (i *index) place(number uint64, at location, whole bool) {
-	switch {
-	case whole:
-		i.entries[number] = []location{at}
-	case i.entries[number] != nil:
+func newIndex() index {
+	return index{entries: map[uint64][]location{}, began: map[uint64]time.Time{}, latest: map[topic]uint64{}}
+}
+
+// place notes where a deployment stands that is recorded as a whole. It takes the place
+// of what was recorded of it before.
+func (i *index) place(d *kargo.Deployment, at location) {
+	if position, known := slices.BinarySearch(i.numbers, d.Number); !known {
+		i.numbers = slices.Insert(i.numbers, position, d.Number)
+	}
+	i.entries[d.Number] = []location{at}
+	i.newest = max(i.newest, d.Number)
+	i.describe(d)
+}
+
+// add notes where a change of a deployment stands.
+func (i *index) add(number uint64, at location) {
+	if i.entries[number] != nil {
 		i.entries[number] = append(i.entries[number], at)
 	}
 	i.newest = max(i.newest, number)
-}
-
-// forgetOld forgets the deployments that are not kept any more.
-func (i *index) forgetOld() {
-	maps.DeleteFunc(i.entries, func(number uint64, _ []location) bool { return number+Keep <= i.newest })
 }
 
 // entry is one line of the journal. Everything in it counts at once.
@@ -86,7 +95,7 @@ type entry struct {
 func Open(path string) (*Store, error) {
 	s := &Store{
 		Renderings: Renderings{dir: filepath.Join(filepath.Dir(path), "good")},
-		values:     values{}, index: index{entries: map[uint64][]location{}},
+		values:     values{}, index: newIndex(),
 	}
 	journal, damaged, err := openJournal(path, s.take)
 	if errors.Is(err, errLocked) {
@@ -96,7 +105,6 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
 	s.journal = journal
-	s.index.forgetOld()
 	if damaged > 0 {
 		s.setAside(damaged)
 	}
@@ -130,12 +138,12 @@ func (s *Store) take(at location, data []byte) error {
 	}
 	switch {
 	case read.Deployment != nil:
-		s.index.place(read.Deployment.Number, at, true)
+		s.index.place(read.Deployment, at)
 	case read.Made != nil:
 		if s.index.entries[read.Made.Number] == nil {
 			return errDamaged // the deployment it belongs to is lost
 		}
-		s.index.place(read.Made.Number, at, false)
+		s.index.add(read.Made.Number, at)
 	}
 	s.values.add(read.Set)
 	return nil
@@ -193,9 +201,9 @@ func (s *Store) record(e entry) error {
 	switch {
 	case !kept:
 	case e.Deployment != nil:
-		s.index.place(e.Deployment.Number, at, true)
+		s.index.place(e.Deployment, at)
 	case e.Made != nil:
-		s.index.place(e.Made.Number, at, false)
+		s.index.add(e.Made.Number, at)
 	}
 	return nil
 }
@@ -216,12 +224,22 @@ func (s *Store) renew() {
 		if errors.Is(err, errGone) {
 			s.damage = err.Error() + "; it was written again"
 		}
-	} else if !s.journal.overflow && s.journal.end < max(smallest, 2*s.written) {
+	} else if !s.journal.overflow && s.journal.end < s.largest() {
 		return
 	}
+	s.forget()
 	if err := s.rewrite(aside); err != nil {
 		s.journal.trouble = err
 	}
+}
+
+// largest is the size in bytes from which on the file is rewritten.
+func (s *Store) largest() int64 {
+	size := max(smallest, 2*s.written)
+	if s.retention.Bytes > 0 {
+		size = max(min(size, s.retention.Bytes), 2*s.written)
+	}
+	return size
 }
 
 // rewrite makes a new file of all that counts.
@@ -233,7 +251,7 @@ func (s *Store) rewrite(aside string) error {
 				return err
 			}
 		}
-		for _, number := range slices.Sorted(maps.Keys(s.index.entries)) {
+		for _, number := range s.index.numbers {
 			deployment, err := s.assemble(number)
 			if err != nil {
 				continue // it cannot be read, now or later
@@ -247,7 +265,8 @@ func (s *Store) rewrite(aside string) error {
 		return nil
 	})
 	if err == nil {
-		s.index.entries, s.written = placed, s.journal.end
+		s.index.entries, s.written, s.forgotten = placed, s.journal.end, 0
+		s.index.tidy()
 	}
 	return err
 }

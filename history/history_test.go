@@ -93,15 +93,17 @@ func TestUnfinished(t *testing.T) {
 }
 
 func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
+	const keep = 1000
 	store := open(t, filepath.Join(t.TempDir(), "history.journal"))
-	for range history.Keep + 3 {
+	store.Retain(history.DefaultRetention)
+	for range keep + 3 {
 		begin(t, store, "aaa")
 	}
 	all, err := store.Deployments(0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != history.Keep || all[0].Number != history.Keep+3 || all[len(all)-1].Number != 4 {
+	if len(all) != keep || all[0].Number != keep+3 || all[len(all)-1].Number != 4 {
 		t.Errorf("%d deployments, %d to %d", len(all), all[0].Number, all[len(all)-1].Number)
 	}
 	for _, test := range []struct {
@@ -109,9 +111,9 @@ func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
 		limit       int
 		first, last uint64 // 0: none
 	}{
-		{0, 2, history.Keep + 3, history.Keep + 2},
-		{history.Keep + 2, 2, history.Keep + 1, history.Keep},
-		{history.Keep + 9, 1, history.Keep + 3, history.Keep + 3},
+		{0, 2, keep + 3, keep + 2},
+		{keep + 2, 2, keep + 1, keep},
+		{keep + 9, 1, keep + 3, keep + 3},
 		{6, 0, 5, 4},
 		{4, 5, 0, 0},
 		{1, 5, 0, 0},
@@ -125,7 +127,7 @@ func TestDeploymentsNewestFirstAndNotForEver(t *testing.T) {
 			t.Errorf("%d before %d: %d to %d (%v), want %d to %d", test.limit, test.before, first, last, err, test.first, test.last)
 		}
 	}
-	for number, kept := range map[uint64]bool{0: false, 3: false, 4: true, history.Keep + 3: true, history.Keep + 4: false} {
+	for number, kept := range map[uint64]bool{0: false, 3: false, 4: true, keep + 3: true, keep + 4: false} {
 		d, err := store.Deployment(number)
 		if err != nil || (d != nil) != kept || kept && d.Number != number {
 			t.Errorf("deployment %d: %v, %v, kept is %t", number, d, err, kept)

@@ -193,10 +193,7 @@ func (s *Store) attempts() (map[string]int, error) {
 func (s *Store) get(key string, into any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.values[key] == nil {
-		return nil
-	}
-	return wrap("read "+key, json.Unmarshal(s.values[key], into))
+	return s.decode(key, into)
 }
 
 // put records one value.

@@ -73,6 +73,7 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 type operationFlags struct {
 	sourceFlags
 	swarmFlags
+	retentionFlags
 	key *instanceKey // set once there is a client of Docker
 }
 
@@ -93,6 +94,7 @@ func (s *operationFlags) ofDirectories(ctx context.Context) ([]byte, error) {
 func (s *operationFlags) flags(flags *pflag.FlagSet) {
 	s.sourceFlags.flags(flags)
 	s.swarmFlags.flags(flags)
+	s.retentionFlags.flags(flags)
 }
 
 // operation is a reconciler that a command runs round by round, with the Swarm and
@@ -114,6 +116,7 @@ func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, sour
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
+	store.Retain(s.retention())
 	o := &operation{client: client, store: store, live: newProgress(newScreen(cmd))}
 	s.key = s.instanceKey(client, true)
 	parts, err := s.parts(cmd.Context(), source, address, store)

@@ -45,6 +45,7 @@ var settingGroups = []settingGroup{
 	}},
 	{"tuning", "times and limits", []string{
 		"schedule", "freeze", "verify", "read-memory", "pprof", "git-timeout", "depth", "max-files", "max-bytes", "max-file-bytes", "defaults",
+		"history-keep", "history-age", "history-size",
 	}},
 }
 

@@ -25,8 +25,9 @@ func historyCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "history [NUMBER]", Short: "Print what was deployed, when and why", GroupID: "controller",
 		Long: `History prints the deployments, the newest first. With a NUMBER it prints all of
-one: each change with its reason, and which stacks it changed. The last 1000 are
-kept; --before prints earlier ones.`,
+one: each change with its reason, and which stacks it changed. --before
+prints earlier ones. How many are kept is set by --history-keep (1000),
+--history-age and --history-size of the controller.`,
 		Example: "  kargo history\n  kargo history 41\n  kargo history -n 100 -o wide",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.prepare(cmd, env); err != nil {

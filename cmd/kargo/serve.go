@@ -77,6 +77,7 @@ func (s *serveFlags) flags(flags *pflag.FlagSet) {
 	s.author = mail.Address{Name: "Kargo", Address: "kargo@localhost"}
 	flags.Var((*mailbox)(&s.author), "commit-author", "`name` and address (\"NAME <ADDRESS>\") in the commits that Kargo makes, where kargo.yml tells it to write newer tags")
 	s.swarmFlags.flags(flags)
+	s.retentionFlags.flags(flags)
 	s.paceFlags.flags(flags)
 	s.serverFlags.flags(flags)
 	s.images.flags(flags)
@@ -195,6 +196,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 		return err
 	}
 	defer store.Close()
+	store.Retain(s.retention())
 	if trouble := store.Trouble(); trouble != "" {
 		log.Warn(trouble)
 	}
