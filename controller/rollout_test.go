@@ -216,12 +216,13 @@ func TestAdopt(t *testing.T) {
 		w.start()
 		service := w.swarm.services["kargo-web_web"]
 		delete(service.Spec.Labels, kargo.LabelInstance)
+		delete(service.Spec.Labels, kargo.LabelNamespace) // else it is Kargo's own, damaged
 		w.swarm.services["kargo-web_web"] = service
 		w.event("service update kargo-web_web")
 		w.wantHeld("hold service kargo-web_web: exists and is not Kargo's; set WEB_ADOPT=true to take it over")
 
 		w.after(func() { w.loop.Adopt("web", kargo.Person{}) })
-		w.wantWrites(`update service kargo-web_web: Labels.kargo.instance: (none) -> "test"`)
+		w.wantWrites(`update service kargo-web_web: Labels.com.docker.stack.namespace: (none) -> "kargo-web"; Labels.kargo.instance: (none) -> "test"`)
 		w.wantHeld()
 	})
 }
