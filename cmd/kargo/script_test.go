@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -23,7 +24,19 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 // TestMain lets scripts run this program as the command kargo.
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"kargo": main}) }
+func TestMain(m *testing.M) { testscript.Main(sideBySide{m}, map[string]func(){"kargo": main}) }
+
+// sideBySide runs more scripts at once than there are processors: they mostly wait.
+type sideBySide struct{ tests *testing.M }
+
+func (s sideBySide) Run() int {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, "let scripts run side by side:", err)
+		return 1
+	}
+	return s.tests.Run()
+}
 
 // TestScripts runs the command line as people do: testdata/script has a file
 // for each command, with its workspace, its calls and what they print. Each
