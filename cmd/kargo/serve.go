@@ -183,9 +183,11 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	if err := server.CheckCommitURL(s.commitURL); err != nil {
 		return err
 	}
-	if _, err := s.memoryToRead(); err != nil {
+	reading, err := s.memoryToRead()
+	if err != nil {
 		return err
 	}
+	limitMemory(int64(reading)<<20, log)
 	client, err := s.docker(env)
 	if err != nil {
 		return err
@@ -230,7 +232,11 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	var loop *controller.Loop
 	var shown withHistory
 	metrics := server.NewMetrics(func() kargo.Status { return shown.Status() }, client.Calls)
-	parts.Effects.Measure = measure(metrics)
+	measured, idle := measure(metrics), newIdleMemory()
+	parts.Effects.Measure = func(phase, result string, took time.Duration) {
+		measured(phase, result, took)
+		idle.after(phase)
+	}
 	parts.TaskLog = client.TaskLog
 	var err error
 	if parts.Effects.Notify, err = s.notify.notifier(log); err != nil {
@@ -269,6 +275,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	group.Go(func() error { return server.Serve(ctx, listener, secure, web.Handler(), log) })
 	group.Go(func() error { return server.Serve(ctx, local, nil, web.LocalHandler(), log) })
 	group.Go(func() error { return hangups(ctx, loop) })
+	group.Go(func() error { idle.run(ctx); return nil })
 	group.Go(func() error { return runLoop(ctx, loop) })
 	err = group.Wait()
 	log.Info("kargo ends")

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -46,7 +45,7 @@ const (
 func (s *serveFlags) memoryToRead() (int, error) {
 	switch {
 	case s.readMemory == 0:
-		return usualMemoryToRead(os.DirFS("/sys/fs/cgroup")), nil
+		return usualMemoryToRead(ownCgroup), nil
 	case s.readMemory < leastReadMemory:
 		return 0, usagef("--read-memory %d is less than %d", s.readMemory, leastReadMemory)
 	}
@@ -56,15 +55,8 @@ func (s *serveFlags) memoryToRead() (int, error) {
 // usualMemoryToRead leaves half of a container's memory to the controller: if memory
 // runs out, the system may end all processes of the container.
 func usualMemoryToRead(cgroup fs.FS) int {
-	for _, file := range []string{"memory.max", "memory/memory.limit_in_bytes"} { // of version 2, of version 1
-		text, err := fs.ReadFile(cgroup, file)
-		if err != nil {
-			continue
-		}
-		// "max" is not a number, and means no limit.
-		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
-			return int(min(max(limit>>20/2, leastReadMemory), usualReadMemory))
-		}
+	if limit, limited := containerMemory(cgroup); limited {
+		return int(min(max(limit>>20/2, leastReadMemory), usualReadMemory))
 	}
 	return usualReadMemory
 }
