@@ -326,6 +326,15 @@ func (r *records) Deployments(before uint64, limit int) (found []kargo.Deploymen
 	return found, nil
 }
 
+func (r *records) RevisionNamed(start string) (kargo.RevisionID, error) {
+	for _, d := range slices.Backward(r.deployments) {
+		if id := d.Revision.ID(); strings.HasPrefix(string(id), start) {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
 // copy returns what a process that ends now leaves on the disk.
 func (r *records) copy() *records {
 	left := *r

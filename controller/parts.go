@@ -81,9 +81,9 @@ type Recorder interface {
 type Deployments interface {
 	// Deployment returns the one with that number, or nil if it is not kept.
 	Deployment(number uint64) (*kargo.Deployment, error)
-	// Deployments returns at most limit of those with numbers below before (0: all),
-	// the newest first.
-	Deployments(before uint64, limit int) ([]kargo.Deployment, error)
+	// RevisionNamed returns the revision that was deployed last of those whose commits
+	// begin with start, or "".
+	RevisionNamed(start string) (kargo.RevisionID, error)
 }
 
 // Renderings stores the renderings of each stack that came up and stayed up.
@@ -277,11 +277,11 @@ func (s readOnly) Deployment(number uint64) (*kargo.Deployment, error) {
 	return s.Store.Deployment(number)
 }
 
-func (s readOnly) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
+func (s readOnly) RevisionNamed(start string) (kargo.RevisionID, error) {
 	if s.Store == nil {
-		return nil, nil
+		return "", nil
 	}
-	return s.Store.Deployments(before, limit)
+	return s.Store.RevisionNamed(start)
 }
 
 func (readOnly) Begin(d kargo.Deployment) (kargo.Deployment, error) { return d, nil }

@@ -236,20 +236,16 @@ func (r *Reconciler) revisionNamed(start string) (kargo.RevisionID, error) {
 	if len(start) < shortestCommit {
 		return "", unknown
 	}
-	candidates := []kargo.RevisionID{r.source.head.ID(), r.memory.Applied.Revision.ID()}
-	deployments, err := r.parts.Store.Deployments(0, 0)
-	if err != nil {
-		return "", err
-	}
-	for _, deployment := range deployments {
-		candidates = append(candidates, deployment.Revision.ID())
-	}
-	for _, id := range candidates {
+	for _, id := range []kargo.RevisionID{r.source.head.ID(), r.memory.Applied.Revision.ID()} {
 		if strings.HasPrefix(string(id), start) {
 			return id, nil
 		}
 	}
-	return "", unknown
+	id, err := r.parts.Store.RevisionNamed(start)
+	if err == nil && id == "" {
+		err = unknown
+	}
+	return id, err
 }
 
 // revisionState reads a revision again.

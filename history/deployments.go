@@ -3,7 +3,6 @@ package history
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"kargo"
 )
@@ -85,21 +84,7 @@ func (s *Store) Deployment(number uint64) (*kargo.Deployment, error) {
 func (s *Store) Deployments(before uint64, limit int) ([]kargo.Deployment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	numbers := s.index.numbers
-	if before > 0 {
-		end, _ := slices.BinarySearch(numbers, before)
-		numbers = numbers[:end]
-	}
-	deployments := []kargo.Deployment{}
-	for _, number := range slices.Backward(numbers) {
-		if limit > 0 && len(deployments) == limit {
-			break
-		}
-		if deployment, err := s.assemble(number); err == nil {
-			deployments = append(deployments, *deployment)
-		}
-	}
-	return deployments, nil
+	return s.readNewest(s.index.numbers, before, limit, nil), nil
 }
 
 // Unfinished returns the deployment that an earlier process left in the middle,

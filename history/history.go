@@ -54,10 +54,18 @@ type index struct {
 	newest  uint64   // number of the last deployment, also of one that found no room
 	began   map[uint64]time.Time
 	latest  map[topic]uint64 // the newest deployment about each
+	// names are the deployments that may be about a stack, revisions those of a
+	// revision, and commits those that brought a commit.
+	names     numbersBy[string]
+	revisions numbersBy[kargo.RevisionID]
+	commits   numbersBy[kargo.RevisionID]
 }
 
 func newIndex() index {
-	return index{entries: map[uint64][]location{}, began: map[uint64]time.Time{}, latest: map[topic]uint64{}}
+	return index{
+		entries: map[uint64][]location{}, began: map[uint64]time.Time{}, latest: map[topic]uint64{},
+		names: numbersBy[string]{}, revisions: numbersBy[kargo.RevisionID]{}, commits: numbersBy[kargo.RevisionID]{},
+	}
 }
 
 // place notes where a deployment stands that is recorded as a whole. It takes the place
@@ -69,14 +77,18 @@ func (i *index) place(d *kargo.Deployment, at location) {
 	i.entries[d.Number] = []location{at}
 	i.newest = max(i.newest, d.Number)
 	i.describe(d)
+	i.sort(d)
 }
 
 // add notes where a change of a deployment stands.
-func (i *index) add(number uint64, at location) {
-	if i.entries[number] != nil {
-		i.entries[number] = append(i.entries[number], at)
+func (i *index) add(m *made, at location) {
+	if i.entries[m.Number] != nil {
+		i.entries[m.Number] = append(i.entries[m.Number], at)
+		if m.Change != nil && m.Change.Stack != "" {
+			i.names.add(m.Change.Stack, m.Number)
+		}
 	}
-	i.newest = max(i.newest, number)
+	i.newest = max(i.newest, m.Number)
 }
 
 // entry is one line of the journal. Everything in it counts at once.
@@ -143,7 +155,7 @@ func (s *Store) take(at location, data []byte) error {
 		if s.index.entries[read.Made.Number] == nil {
 			return errDamaged // the deployment it belongs to is lost
 		}
-		s.index.add(read.Made.Number, at)
+		s.index.add(read.Made, at)
 	}
 	s.values.add(read.Set)
 	return nil
@@ -203,7 +215,7 @@ func (s *Store) record(e entry) error {
 	case e.Deployment != nil:
 		s.index.place(e.Deployment, at)
 	case e.Made != nil:
-		s.index.add(e.Made.Number, at)
+		s.index.add(e.Made, at)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (s *Store) forget() {
 			s.forgotten += s.index.remove(number)
 		}
 	}
-	s.index.tidy()
+	s.index.numbers = slices.DeleteFunc(s.index.numbers, s.index.gone)
 }
 
 // shrink writes the file anew where an eighth of it is forgotten. So a byte that is
@@ -214,7 +214,8 @@ func (i *index) size(number uint64) (size int64) {
 	return size
 }
 
-// remove forgets a deployment and returns how many bytes it takes; tidy has to follow.
+// remove forgets a deployment and returns how many bytes it takes. The caller takes its
+// number out.
 func (i *index) remove(number uint64) int64 {
 	size := i.size(number)
 	delete(i.entries, number)
@@ -222,9 +223,15 @@ func (i *index) remove(number uint64) int64 {
 	return size
 }
 
-// tidy brings what is derived from the entries into line with them.
+// gone reports whether a deployment is not kept.
+func (i *index) gone(number uint64) bool { return i.entries[number] == nil }
+
+// tidy takes what is gone out of everything. That goes through the whole index, so it is
+// done when the file is rewritten; until then, who looks something up skips what is gone.
 func (i *index) tidy() {
-	gone := func(number uint64) bool { return i.entries[number] == nil }
-	i.numbers = slices.DeleteFunc(i.numbers, gone)
-	maps.DeleteFunc(i.latest, func(_ topic, number uint64) bool { return gone(number) })
+	i.numbers = slices.DeleteFunc(i.numbers, i.gone)
+	maps.DeleteFunc(i.latest, func(_ topic, number uint64) bool { return i.gone(number) })
+	i.names.tidy(i.gone)
+	i.revisions.tidy(i.gone)
+	i.commits.tidy(i.gone)
 }

@@ -197,6 +197,12 @@ func (broken) Kept(string) ([]kargo.KeptRendering, error) {
 
 func (broken) Deployment(uint64) (*kargo.Deployment, error) { panic("a bug with " + secret) }
 
+func (broken) DeploymentsAbout(string, uint64, int) ([]kargo.Deployment, error) {
+	panic("a bug with " + secret)
+}
+
+func (broken) DeploymentsOf(string, int) ([]kargo.Deployment, error) { panic("a bug with " + secret) }
+
 func (broken) Deployments(uint64, int) ([]kargo.Deployment, error) { panic("a bug with " + secret) }
 
 // A bug is reported with 500 and a message without details.

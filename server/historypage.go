@@ -16,6 +16,10 @@ const (
 	// how many it looks through for them.
 	perPage      = 30
 	mostSearched = 1000
+	// perBlock is how many of these are read at once.
+	perBlock = 100
+	// mostOfRevision is how many deployments the page of a revision shows.
+	mostOfRevision = 100
 )
 
 // search is what a person looks for in the history. Empty fields fit everything.
@@ -53,7 +57,7 @@ func (s search) address(before uint64) string {
 
 // fits reports whether a deployment is looked for.
 func (s search) fits(d kargo.Deployment) bool {
-	if s.Stack != "" && !moved(d, s.Stack) || s.Outcome != "" && d.Outcome != s.Outcome {
+	if s.Stack != "" && !slices.Contains(d.MayBeAbout(), s.Stack) || s.Outcome != "" && d.Outcome != s.Outcome {
 		return false
 	}
 	authors := d.Revision.Author
@@ -79,11 +83,19 @@ func contains(text, words string) bool {
 	return !slices.ContainsFunc(strings.Fields(strings.ToLower(words)), func(word string) bool { return !strings.Contains(text, word) })
 }
 
+// block returns up to perBlock deployments below a number of which some may fit.
+func (s search) block(history History, before uint64) ([]kargo.Deployment, error) {
+	if s.Stack != "" {
+		return history.DeploymentsAbout(s.Stack, before, perBlock)
+	}
+	return history.Deployments(before, perBlock)
+}
+
 // read returns the newest deployments that fit, and the address of those before them.
 func (s search) read(history History) (found Deployments, err error) {
 	before, looked := s.before, 0
 	for looked < mostSearched {
-		block, err := history.Deployments(before, 100)
+		block, err := s.block(history, before)
 		if err != nil {
 			return Deployments{}, err
 		}
@@ -97,7 +109,7 @@ func (s search) read(history History) (found Deployments, err error) {
 			}
 			found.Deployments = append(found.Deployments, deployment)
 		}
-		if looked += len(block); len(block) < 100 {
+		if looked += len(block); len(block) < perBlock {
 			return found, nil
 		}
 	}
@@ -183,17 +195,14 @@ func (s *Server) revisionPage(w http.ResponseWriter, r *http.Request) {
 			view.Stacks = append(view.Stacks, stack)
 		}
 	}
-	deployments, err := s.History.Deployments(0, mostSearched)
-	if err != nil {
+	var err error
+	if view.History.Deployments, err = s.History.DeploymentsOf(commit, mostOfRevision); err != nil {
 		s.fail(w, err)
 		return
 	}
-	for _, deployment := range deployments {
-		if isIt(deployment.Revision.ID()) || slices.ContainsFunc(deployment.Commits, func(c kargo.Commit) bool { return isIt(kargo.RevisionID(c.Hash)) }) {
-			view.History.Deployments = append(view.History.Deployments, deployment)
-			if view.Revision.Commit == "" && isIt(deployment.Revision.ID()) {
-				view.Revision = deployment.Revision
-			}
+	for _, deployment := range view.History.Deployments {
+		if view.Revision.Commit == "" && isIt(deployment.Revision.ID()) {
+			view.Revision = deployment.Revision
 		}
 	}
 	if view.Revision.Commit == "" && len(view.History.Deployments)+len(view.Stacks) == 0 {

@@ -35,6 +35,10 @@ func (idle) Adopt(string, kargo.Person)                          { panic("adopte
 func (idle) Kept(string) ([]kargo.KeptRendering, error)          { return nil, nil }
 func (idle) Deployment(uint64) (*kargo.Deployment, error)        { return nil, nil }
 func (idle) Deployments(uint64, int) ([]kargo.Deployment, error) { return nil, nil }
+func (idle) DeploymentsAbout(string, uint64, int) ([]kargo.Deployment, error) {
+	return nil, nil
+}
+func (idle) DeploymentsOf(string, int) ([]kargo.Deployment, error) { return nil, nil }
 func secretOf(text string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(text), nil }
 }

@@ -72,6 +72,11 @@ type History interface {
 	// Deployments returns at most limit deployments with numbers below before,
 	// the newest first. If before is 0, it starts with the newest of all.
 	Deployments(before uint64, limit int) ([]kargo.Deployment, error)
+	// DeploymentsAbout returns those of them that were about a stack.
+	DeploymentsAbout(stack string, before uint64, limit int) ([]kargo.Deployment, error)
+	// DeploymentsOf returns at most limit deployments of the revisions, or with one of
+	// the commits, that begin with start; the newest first.
+	DeploymentsOf(start string, limit int) ([]kargo.Deployment, error)
 }
 
 // Server makes the handlers. Its fields are set before the first handler is

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +131,28 @@ func (r records) Deployments(before uint64, limit int) ([]kargo.Deployment, erro
 	var found []kargo.Deployment
 	for _, deployment := range r.deployments {
 		if (before == 0 || deployment.Number < before) && len(found) < limit {
+			found = append(found, deployment)
+		}
+	}
+	return found, r.err
+}
+
+func (r records) DeploymentsAbout(stack string, before uint64, limit int) ([]kargo.Deployment, error) {
+	var found []kargo.Deployment
+	for _, deployment := range r.deployments {
+		if (before == 0 || deployment.Number < before) && len(found) < limit && slices.Contains(deployment.MayBeAbout(), stack) {
+			found = append(found, deployment)
+		}
+	}
+	return found, r.err
+}
+
+func (r records) DeploymentsOf(start string, limit int) ([]kargo.Deployment, error) {
+	var found []kargo.Deployment
+	for _, deployment := range r.deployments {
+		if len(found) < limit && slices.ContainsFunc(append(deployment.Commits, kargo.Commit{Hash: deployment.Revision.Commit}), func(c kargo.Commit) bool {
+			return strings.HasPrefix(c.Hash, start)
+		}) {
 			found = append(found, deployment)
 		}
 	}

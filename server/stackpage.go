@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"kargo"
 )
@@ -21,12 +20,8 @@ type stackView struct {
 	History   Deployments
 }
 
-const (
-	// searched is how many deployments are looked through for those of a stack, and
-	// mostOfStack how many of them its page shows.
-	searched    = 200
-	mostOfStack = 20
-)
+// mostOfStack is how many deployments the page of a stack shows.
+const mostOfStack = 20
 
 func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 	status, name := s.Controller.Status(), r.PathValue("name")
@@ -51,23 +46,11 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 			view.Changes = append(view.Changes, change)
 		}
 	}
-	deployments, err := s.History.Deployments(0, searched)
-	if err != nil {
+	var err error
+	if view.History.Deployments, err = s.History.DeploymentsAbout(name, 0, mostOfStack); err != nil {
 		s.fail(w, err)
 		return
 	}
-	for _, d := range deployments {
-		if len(view.History.Deployments) < mostOfStack && moved(d, name) {
-			view.History.Deployments = append(view.History.Deployments, d)
-		}
-	}
 	s.addDetails(r.Context(), &view)
 	s.render(w, r, http.StatusOK, "stack.html", view)
-}
-
-// moved reports whether a deployment was about a stack.
-func moved(d kargo.Deployment, stack string) bool {
-	return slices.ContainsFunc(d.Stacks, func(s kargo.StackResult) bool { return s.Name == stack && s.Verdict != kargo.VerdictUnchanged }) ||
-		slices.ContainsFunc(d.Changes, func(c kargo.Change) bool { return c.Stack == stack }) ||
-		d.Note != "" && slices.Contains(strings.FieldsFunc(d.Note, func(r rune) bool { return r == ' ' || r == ',' || r == ':' }), stack)
 }
