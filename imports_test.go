@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -270,6 +271,24 @@ func goFiles(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(all, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
+
+// The builds for people leave out a transport that the program never uses, and which
+// makes it a fifth larger.
+func TestBuildsLeaveOutWhatIsNeverUsed(t *testing.T) {
+	const tag = "disable_grpc_modules"
+	for _, file := range []string{"Makefile", "Dockerfile", "test/e2e/bed_test.go"} {
+		if data, err := os.ReadFile(file); err != nil || !strings.Contains(string(data), tag) {
+			t.Errorf("%s does not build with the tag %s (%v)", file, tag, err)
+		}
+	}
+	linked, err := exec.Command("go", "list", "-tags", tag, "-deps", "./cmd/kargo").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unused := "google.golang.org/grpc/xds/googledirectpath"; strings.Contains(string(linked), unused) {
+		t.Errorf("the tag %s does not leave out %s any more", tag, unused)
+	}
 }
 
 // leastVersions are those that closed holes in what reads a hostile repository

@@ -17,8 +17,13 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// pages are the templates. Each user of one needs a clone, see pageSet.
-var pages = template.Must(template.New("").Funcs(template.FuncMap{
+// pages returns the templates. Each user of one needs a clone, see pageSet. They are
+// parsed when the first page is asked for: most commands show none.
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(pageFuncs).ParseFS(pageFiles, "page/*.html"))
+})
+
+var pageFuncs = template.FuncMap{
 	"actionsOf":     actionsOf,
 	"durations":     func() []string { return []string{"30m", "1h", "2h", "4h", "8h", "24h", "72h"} },
 	"ago":           func(time.Time) string { panic("set in pageSets") },
@@ -36,7 +41,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"taskTone":      taskTone,
 	"timestamp":     timestamp,
 	"tone":          tone,
-}).ParseFS(pageFiles, "page/*.html"))
+}
 
 // pageSet is a clone of the templates with a moment that they call now. A set is used
 // again, because the first use of a clone is slow.
@@ -47,7 +52,7 @@ type pageSet struct {
 }
 
 var pageSets = sync.Pool{New: func() any {
-	set := &pageSet{Template: template.Must(pages.Clone())}
+	set := &pageSet{Template: template.Must(pages().Clone())}
 	set.Funcs(template.FuncMap{
 		"ago":           func(then time.Time) string { return ago(set.now, then) },
 		"commitAddress": func(id kargo.RevisionID) string { return set.commitAddress(id.Revision().Commit) },
