@@ -15,10 +15,24 @@ func (p *person) withTools(args ...string) result {
 	return run(p.t, p.root, []string{"DOCKER_HOST=unix://" + p.docker.socket, "KARGO_INSTANCE=" + p.prefix, "PATH=/usr/bin:/bin"}, args...)
 }
 
+// openDir returns a directory that hooks can write to: they run as another user.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kargo-hooks-") // others cannot enter the directories of tests
+	if err == nil {
+		err = os.Chmod(dir, 0o777)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func TestHooksRunAroundADeployment(t *testing.T) {
 	t.Parallel()
 	eachSwarm(t, func(t *testing.T, s *scene) {
-		mark := filepath.Join(t.TempDir(), "mark")
+		mark := filepath.Join(openDir(t), "mark")
 		w := s.workspace().set("SITE_PASSWORD", "hunter22").stack("web", "site").
 			service("site", replicas(1), environment("GREETING=${GREETING}")).
 			file("deploy/site_before.sh", "echo before $1 with $SITE_PASSWORD\nexport GREETING=hello\n").
@@ -61,7 +75,7 @@ func TestServeRunsHooksOnceARevision(t *testing.T) {
 	t.Parallel()
 	s := inMemory(t, "--allow-hooks")
 	s.env = append(s.env, "PATH=/usr/bin:/bin")
-	mark := filepath.Join(t.TempDir(), "mark")
+	mark := filepath.Join(openDir(t), "mark")
 	w := s.workspace().stack("web", "site").service("site").
 		file("deploy/site_before.sh", "echo before >> "+mark+"\n").file("deploy/site_after.sh", "echo after >> "+mark+"\n")
 	d := s.begin(w)
