@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,13 +28,20 @@ func TestIdleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		began := time.Now()
+		var mutex sync.Mutex
 		var freed []time.Duration
 		m := newIdleMemory()
-		m.free = func() { freed = append(freed, time.Since(began)) }
+		m.free = func() {
+			mutex.Lock()
+			defer mutex.Unlock()
+			freed = append(freed, time.Since(began))
+		}
 		go m.run(ctx)
 		wantFreed := func(what string, want ...time.Duration) {
 			t.Helper()
 			synctest.Wait()
+			mutex.Lock()
+			defer mutex.Unlock()
 			if len(freed) != len(want) || len(want) > 0 && freed[len(freed)-1] != want[len(want)-1] {
 				t.Fatalf("%s: freed after %s, want %s", what, freed, want)
 			}
