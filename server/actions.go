@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"kargo"
 )
@@ -224,10 +223,7 @@ func (s *Server) actionPage(w http.ResponseWriter, r *http.Request) {
 	if !found {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
-	s.showAction(ctx, w, r, http.StatusOK, a, asked, nil)
+	s.showAction(r.Context(), w, r, http.StatusOK, a, asked, nil)
 }
 
 // act does what a person has confirmed.
@@ -236,10 +232,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	if !found {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
-	err := error(nil)
+	ctx, err := r.Context(), error(nil)
 	if a.why && shortReason(asked.Reason) == "" {
 		err = kargo.Errorf(kargo.Invalid, "say why: it is in the history, for those who come after you")
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -63,10 +62,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 const previewTime = 3 * time.Minute
 
 func (s *Server) servePlan(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
-	preview, err := s.Controller.Preview(ctx)
+	preview, err := s.Controller.Preview(r.Context())
 	if err != nil {
 		s.fail(w, err)
 		return

@@ -2,11 +2,9 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"kargo"
 )
@@ -21,23 +19,13 @@ type compareView struct {
 
 // comparePage compares two states: what runs, what git says, a deployment, a commit.
 func (s *Server) comparePage(w http.ResponseWriter, r *http.Request) {
-	if s.Inspector == nil {
-		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
-		return
-	}
-	if s.refersToLeader(w) {
-		return
-	}
 	status := s.Controller.Status()
 	query := r.URL.Query()
 	view := compareView{frame: s.frame(r, status), Stack: query.Get("stack"),
 		From: cmp.Or(query.Get("from"), kargo.StateLive), To: cmp.Or(query.Get("to"), kargo.StateGit)}
 	view.Title, view.Tab = view.From+" and "+view.To+" – Kargo "+status.Instance, "compare"
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
 	code := http.StatusOK
-	diff, err := s.Inspector.Diff(ctx, view.From, view.To, view.Stack)
+	diff, err := s.Inspector.Diff(r.Context(), view.From, view.To, view.Stack)
 	if err != nil {
 		problem := ProblemOf(err)
 		view.Problem, code = &problem, httpStatus(problem.Fault)
@@ -56,21 +44,11 @@ type renderingView struct {
 
 // renderingPage shows what a stack sends to Swarm, with its secrets masked.
 func (s *Server) renderingPage(w http.ResponseWriter, r *http.Request) {
-	if s.Inspector == nil {
-		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
-		return
-	}
-	if s.refersToLeader(w) {
-		return
-	}
 	status := s.Controller.Status()
 	view := renderingView{frame: s.frame(r, status), Name: r.PathValue("name"), Of: cmp.Or(r.URL.Query().Get("of"), kargo.StateGit)}
 	view.Title, view.Tab = view.Name+" as it is sent – Kargo "+status.Instance, "stacks"
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
 	var err error
-	if view.Rendering, err = s.Inspector.Rendering(ctx, view.Of, view.Name); err != nil {
+	if view.Rendering, err = s.Inspector.Rendering(r.Context(), view.Of, view.Name); err != nil {
 		s.fail(w, err)
 		return
 	}

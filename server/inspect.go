@@ -40,7 +40,7 @@ func (s *Server) inspectRoutes() []route {
 		{"GET /api/v1/stacks", needsToken, inspecting(s, func(ctx context.Context, r *http.Request) ([]kargo.StackDetail, error) {
 			return s.Inspector.Details(ctx, slices.DeleteFunc(r.URL.Query()["stack"], func(name string) bool { return name == "" })...)
 		})},
-		{"GET /api/v1/doctor", needsToken, s.examine},
+		{"GET /api/v1/doctor", needsToken, unhurried(s.examine)},
 		{"GET /api/v1/logs", needsToken, s.streaming(s.logs)},
 		{"GET /api/v1/events", needsToken, s.streaming(s.events)},
 	}
@@ -48,34 +48,42 @@ func (s *Server) inspectRoutes() []route {
 
 // inspecting returns the handler of a question that the inspector answers in JSON.
 func inspecting[T any](s *Server, ask func(context.Context, *http.Request) (T, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if s.Inspector == nil {
-			turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
-			return
-		}
-		if s.refersToLeader(w) {
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-		defer cancel()
-		patient(w, previewTime+time.Minute)
-		found, err := ask(ctx, r)
+	return s.inspected(func(w http.ResponseWriter, r *http.Request) {
+		found, err := ask(r.Context(), r)
 		if err != nil {
 			s.fail(w, err)
 			return
 		}
 		answer(w, http.StatusOK, found)
-	}
+	})
 }
+
+// inspected handles a request only where the inspector can be asked, and gives it time.
+func (s *Server) inspected(next http.HandlerFunc) http.HandlerFunc {
+	return unhurried(func(w http.ResponseWriter, r *http.Request) {
+		if s.canInspect(w) {
+			next(w, r)
+		}
+	})
+}
+
+// canInspect reports whether the inspector can be asked. It sends the response itself if
+// there is none, or if another controller works.
+func (s *Server) canInspect(w http.ResponseWriter) bool {
+	if s.Inspector == nil {
+		turnAway(w, http.StatusServiceUnavailable, notHere, "")
+		return false
+	}
+	return !s.refersToLeader(w)
+}
+
+const notHere = "this controller does not answer questions about Swarm"
 
 // examine responds with what the controller found out about what it depends on.
 func (s *Server) examine(w http.ResponseWriter, r *http.Request) {
 	if s.Doctor == nil {
-		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
+		turnAway(w, http.StatusServiceUnavailable, notHere, "")
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
-	answer(w, http.StatusOK, s.Doctor(ctx))
+	answer(w, http.StatusOK, s.Doctor(r.Context()))
 }

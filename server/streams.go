@@ -23,6 +23,16 @@ func patient(w http.ResponseWriter, d time.Duration) {
 	_ = control.SetWriteDeadline(until)
 }
 
+// unhurried handles a request within previewTime, which is more than others have.
+func unhurried(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), previewTime)
+		defer cancel()
+		patient(w, previewTime+time.Minute)
+		next(w, r.WithContext(ctx))
+	}
+}
+
 // stream is a response of JSON documents, one a line, that may have no end.
 type stream struct {
 	mu    sync.Mutex
@@ -64,11 +74,7 @@ type question struct {
 // follow=true asks for lines without an end.
 func (s *Server) streaming(ask func(ctx context.Context, q question, send func(any)) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if s.Inspector == nil {
-			turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
-			return
-		}
-		if s.refersToLeader(w) {
+		if !s.canInspect(w) {
 			return
 		}
 		q := question{request: r, follow: r.FormValue("follow") == "true"}

@@ -61,17 +61,7 @@ type nodesView struct {
 
 // nodesPage shows which tasks of the stacks are on which node.
 func (s *Server) nodesPage(w http.ResponseWriter, r *http.Request) {
-	if s.Inspector == nil {
-		turnAway(w, http.StatusServiceUnavailable, "nothing answers this here", "")
-		return
-	}
-	if s.refersToLeader(w) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
-	defer cancel()
-	patient(w, previewTime+time.Minute)
-	details, err := s.Inspector.Details(ctx)
+	details, err := s.Inspector.Details(r.Context())
 	if err != nil {
 		s.fail(w, err)
 		return
