@@ -102,7 +102,7 @@ func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
 // connect returns a client of the Swarm, as a controller has it.
 func (m *matrix) connect() *swarm.Client {
 	m.t.Helper()
-	client, err := swarm.Open(swarm.Options{Host: "tcp://swarmtest:2375", Transport: m.engine.Transport()})
+	client, err := swarm.Open(swarm.Options{Hosts: []string{"tcp://swarmtest:2375"}, Transport: m.engine.Transport()})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -65,9 +65,10 @@ const minimumAPI = "1.41"
 
 // Options say how to reach Docker.
 type Options struct {
-	// Host is the daemon's address ("unix:///var/run/docker.sock",
-	// "tcp://10.0.0.1:2376"); empty for Docker's default.
-	Host string
+	// Hosts are the addresses of managers of one Swarm ("unix:///var/run/docker.sock",
+	// "tcp://10.0.0.1:2376"); none for Docker's default. The first is used until it
+	// cannot be reached, has no leader or is no manager any more; then the next.
+	Hosts []string
 	// CertPath is a directory with ca.pem, cert.pem and key.pem. If it is set, TLS
 	// is used and the daemon's certificate is always verified, because the daemon
 	// receives every secret of the workspace.
@@ -103,33 +104,29 @@ type Client struct {
 // Open returns a client. It does not use the network: the API version is negotiated
 // with the first call. Its error is Invalid: the options are wrong.
 func Open(opts Options) (*Client, error) {
-	host := opts.Host
-	if host == "" {
-		host = dockerclient.DefaultDockerHost
-	}
-	connection := &http.Client{Transport: &http.Transport{MaxIdleConns: 6, IdleConnTimeout: 30 * time.Second}, CheckRedirect: dockerclient.CheckRedirect}
-	settings := []dockerclient.Opt{dockerclient.WithHTTPClient(connection)}
-	switch {
-	case opts.CertPath != "":
-		settings = append(settings, dockerclient.WithTLSClientConfig(
-			filepath.Join(opts.CertPath, "ca.pem"),
-			filepath.Join(opts.CertPath, "cert.pem"),
-			filepath.Join(opts.CertPath, "key.pem")))
-	case opts.TLSVerify:
+	if opts.TLSVerify && opts.CertPath == "" {
 		return nil, &kargo.Error{
 			Fault: kargo.Invalid,
 			Err:   errors.New("open docker client: TLS is on, but there are no certificates"),
 			Hint:  "name the directory of ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH",
 		}
 	}
-	settings = append(settings, dockerclient.WithHost(host), dockerclient.WithAPIVersionNegotiation())
-	if opts.Transport != nil {
-		connection = &http.Client{Transport: opts.Transport}
-		settings = append(settings, dockerclient.WithHTTPClient(connection))
+	hosts := opts.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{dockerclient.DefaultDockerHost}
 	}
-	api, err := dockerclient.NewClientWithOpts(settings...)
+	api, connection, err := opts.dial(hosts[0])
 	if err != nil {
-		return nil, kargo.Errorf(kargo.Invalid, "open docker client: %w", err)
+		return nil, err
+	}
+	if len(hosts) > 1 {
+		several := &managers{}
+		for _, host := range hosts {
+			if err := several.add(opts, host); err != nil {
+				return nil, err
+			}
+		}
+		connection.Transport = several
 	}
 	client := New(api)
 	connection.Transport = listening{connection.Transport, client.clock}
@@ -138,6 +135,29 @@ func Open(opts Options) (*Client, error) {
 		client.timeout = opts.Timeout
 	}
 	return client, nil
+}
+
+// dial returns a client of Docker's library for one manager, and its connection. The
+// network is not used.
+func (o Options) dial(host string) (*dockerclient.Client, *http.Client, error) {
+	connection := &http.Client{Transport: &http.Transport{MaxIdleConns: 6, IdleConnTimeout: 30 * time.Second}, CheckRedirect: dockerclient.CheckRedirect}
+	settings := []dockerclient.Opt{dockerclient.WithHTTPClient(connection)}
+	if o.CertPath != "" {
+		settings = append(settings, dockerclient.WithTLSClientConfig(
+			filepath.Join(o.CertPath, "ca.pem"),
+			filepath.Join(o.CertPath, "cert.pem"),
+			filepath.Join(o.CertPath, "key.pem")))
+	}
+	settings = append(settings, dockerclient.WithHost(host), dockerclient.WithAPIVersionNegotiation())
+	if o.Transport != nil {
+		connection = &http.Client{Transport: o.Transport}
+		settings = append(settings, dockerclient.WithHTTPClient(connection))
+	}
+	api, err := dockerclient.NewClientWithOpts(settings...)
+	if err != nil {
+		return nil, nil, kargo.Errorf(kargo.Invalid, "open docker client: %w", err)
+	}
+	return api, connection, nil
 }
 
 // New returns a client that uses a client of Docker's library, such as that of

@@ -20,7 +20,7 @@ import (
 
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	for _, options := range []swarm.Options{
-		{Host: "no address"},
+		{Hosts: []string{"no address"}}, {Hosts: []string{"tcp://127.0.0.1:1", "no address"}},
 		{TLSVerify: true},
 		{CertPath: filepath.Join(t.TempDir(), "nothing")},
 	} {
@@ -32,7 +32,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	client, err := swarm.Open(swarm.Options{Host: "unix://" + filepath.Join(t.TempDir(), "docker.sock")})
+	client, err := swarm.Open(swarm.Options{Hosts: []string{"unix://" + filepath.Join(t.TempDir(), "docker.sock")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func overSocket(t *testing.T, timeout time.Duration) (*swarmtest.Engine, *swarm.
 	engine := swarmtest.New(swarmtest.AutoSettle)
 	server := httptest.NewServer(engine)
 	t.Cleanup(server.Close)
-	client, err := swarm.Open(swarm.Options{Host: "tcp://" + server.Listener.Addr().String(), Timeout: timeout})
+	client, err := swarm.Open(swarm.Options{Hosts: []string{"tcp://" + server.Listener.Addr().String()}, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestDockerWithoutTaskCounts(t *testing.T) {
 		fmt.Fprint(w, `[{"ID":"someid","Spec":{"Name":"old"}}]`)
 	}))
 	defer server.Close()
-	client, err := swarm.Open(swarm.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	client, err := swarm.Open(swarm.Options{Hosts: []string{"tcp://" + server.Listener.Addr().String()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestGatewaysThatReachNoDaemon(t *testing.T) {
 			w.WriteHeader(c.status)
 			fmt.Fprint(w, c.body)
 		}))
-		client, err := swarm.Open(swarm.Options{Host: "tcp://" + server.Listener.Addr().String()})
+		client, err := swarm.Open(swarm.Options{Hosts: []string{"tcp://" + server.Listener.Addr().String()}})
 		if err != nil {
 			t.Fatal(err)
 		}

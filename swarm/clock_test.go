@@ -20,7 +20,7 @@ func TestTimesDoNotDependOnTheManagersClock(t *testing.T) {
 		var set atomic.Int64
 		set.Store(int64(time.Duration(rapid.IntRange(-20, 20).Draw(rt, "hours apart at first")) * time.Hour))
 		engine := swarmtest.New(swarmtest.Clock(func() time.Time { return time.Now().Add(time.Duration(set.Load())) }))
-		client, err := swarm.Open(swarm.Options{Host: "tcp://swarmtest:2375", Transport: engine.Transport()})
+		client, err := swarm.Open(swarm.Options{Hosts: []string{"tcp://swarmtest:2375"}, Transport: engine.Transport()})
 		if err != nil {
 			rt.Fatal(err)
 		}

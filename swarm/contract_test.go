@@ -88,7 +88,7 @@ func dockerBed(t *testing.T, host, image, prefix string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := swarm.Open(swarm.Options{Host: host})
+	client, err := swarm.Open(swarm.Options{Hosts: []string{host}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ var settingGroups = []settingGroup{
 	{"images", "registries, newer tags, old images", []string{
 		"registry-auth-file", "insecure-registry", "images-interval", "clean-images", "clean-image", "clean-images-age",
 	}},
+	{"swarm", "how Docker is reached", []string{"docker-host"}},
 	{"tuning", "times and limits", []string{
 		"schedule", "freeze", "verify", "read-memory", "pprof", "git-timeout", "depth", "max-files", "max-bytes", "max-file-bytes", "defaults",
 		"history-keep", "history-age", "history-size",

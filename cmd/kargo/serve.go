@@ -42,7 +42,8 @@ and when a webhook, SIGHUP or "kargo sync" tells it to. It corrects what somebod
 changed by hand. It serves webhooks, the API, metrics and a page.
 
 Serve connects to a manager of the Swarm by the variables of Docker's own tools:
-DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.`,
+DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. --docker-host can name several
+managers: the next is asked while one is down or without a leader.`,
 		Example: "  kargo serve --config kargo-settings.yml\n  kargo serve --repo https://git.example/ops/platform.git --ref main \\\n" +
 			"      --git-password-file /etc/kargo/git-token",
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -60,9 +60,13 @@ func apiTokenFlag(flags *pflag.FlagSet, token *secretSource) {
 }
 
 // registryFlags say with which credentials registries are asked.
-type registryFlags struct{ registryAuth secretSource }
+type registryFlags struct {
+	dockerHosts  []string
+	registryAuth secretSource
+}
 
 func (r *registryFlags) flags(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&r.dockerHosts, "docker-host", nil, "`address` of a manager of the Swarm; can be repeated: the next is used while one is down, cut off or without a leader; by default DOCKER_HOST")
 	secretFlag(flags, &r.registryAuth, "registry-auth", "file with credentials of registries in the form of docker login; by default the file that docker login writes")
 }
 

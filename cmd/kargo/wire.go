@@ -158,10 +158,14 @@ func (s *workspaceFlags) readHead(ctx context.Context, source controller.Source,
 	return compiler.Compile(ctx, tree, stacks...)
 }
 
-// docker returns the client of the Swarm that Docker's own variables name.
+// docker returns the client of the Swarm that --docker-host or Docker's own variables
+// name.
 func (s *registryFlags) docker(env map[string]string) (*swarm.Client, error) {
 	options := swarm.Options{
-		Host: env["DOCKER_HOST"], TLSVerify: env["DOCKER_TLS_VERIFY"] != "", Credentials: s.registryCredentials(env),
+		Hosts: s.dockerHosts, TLSVerify: env["DOCKER_TLS_VERIFY"] != "", Credentials: s.registryCredentials(env),
+	}
+	if host := env["DOCKER_HOST"]; host != "" && len(options.Hosts) == 0 {
+		options.Hosts = []string{host}
 	}
 	if options.TLSVerify || env["DOCKER_CERT_PATH"] != "" {
 		options.CertPath = env["DOCKER_CERT_PATH"]
