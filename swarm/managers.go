@@ -51,29 +51,40 @@ func (m *managers) add(opts Options, host string) error {
 	return nil
 }
 
-// RoundTrip sends a request to each manager in turn, until one serves it.
-func (m *managers) RoundTrip(r *http.Request) (response *http.Response, err error) {
+// RoundTrip sends a request to each manager in turn, until one serves it. If none does,
+// it returns what the last one said that answered at all.
+func (m *managers) RoundTrip(r *http.Request) (*http.Response, error) {
+	var said *http.Response // by a manager that did not serve the request
+	var failed error
 	for attempt := range m.all {
 		at := m.current.Load()
 		request, ok := m.all[at].addressed(r, attempt)
 		if !ok {
-			return response, err
+			break
 		}
-		if response != nil {
-			_ = response.Body.Close() // it says only that another manager is to be asked
-		}
-		response, err = m.all[at].RoundTrip(request)
+		response, err := m.all[at].RoundTrip(request)
 		usable, harmless := served(response, err)
+		if (usable || err == nil) && said != nil {
+			_ = said.Body.Close()
+			said = nil
+		}
 		if usable {
 			return response, err
 		}
+		if err == nil {
+			said = response
+		}
+		failed = err
 		// Another request may have moved on already.
 		m.current.CompareAndSwap(at, (at+1)%int64(len(m.all)))
 		if r.Context().Err() != nil || !harmless && r.Method != http.MethodGet && r.Method != http.MethodHead {
-			return response, err
+			break
 		}
 	}
-	return response, err
+	if said != nil {
+		return said, nil
+	}
+	return nil, failed
 }
 
 // addressed returns a copy of a request for a manager. It reports false if the body went

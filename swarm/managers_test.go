@@ -119,6 +119,17 @@ func TestAManagerThatIsDownIsPassedOver(t *testing.T) {
 	m.want(t, "all are down", "two", ": unavailable")
 }
 
+// What a manager says tells more than that the other cannot be reached.
+func TestAManagerWithoutQuorumIsHeard(t *testing.T) {
+	m := newTwoManagers(t)
+	m.servers[1].Close()
+	m.fails(0, answers(500, "rpc error: code = Unknown desc = The swarm does not have a leader."))
+	_, err := m.client.Services(t.Context())
+	same(t, "error", message(err), "list services: The swarm does not have a leader.")
+	_, err = m.client.Services(t.Context()) // begins with the other one
+	same(t, "error", message(err), "list services: The swarm does not have a leader.")
+}
+
 func TestALookGoesToTheNextManager(t *testing.T) {
 	for name, how := range map[string]http.HandlerFunc{
 		"cut off": cuts, "no leader": answers(500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded"), "gateway": answers(502, ""),
