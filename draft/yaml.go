@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -30,6 +31,13 @@ func (m *mapping) put(key string, value any) { *m = append(*m, field{key, value}
 func (m *mapping) set(key string, value any) {
 	if !isEmpty(value) {
 		m.put(key, value)
+	}
+}
+
+// duration adds a duration, if there is one and it is not 0.
+func (m *mapping) duration(key string, value *time.Duration) {
+	if value != nil && *value != 0 {
+		m.put(key, value.String())
 	}
 }
 
