@@ -180,6 +180,26 @@ from then on. A context of the same name is replaced.`,
 	return cmd
 }
 
+// changeContexts changes the contexts with the one name that a command takes, and says
+// what was done. Nothing is written if the change returns an error.
+func changeContexts(cmd *cobra.Command, env map[string]string, args []string, done string, change func(*contextsFile, string) error) error {
+	if len(args) != 1 {
+		return usagef("which context? see `kargo context list`")
+	}
+	contexts, err := readContexts(env)
+	if err != nil {
+		return err
+	}
+	if err := change(&contexts, args[0]); err != nil {
+		return err
+	}
+	if err := contexts.write(env); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), done, args[0])
+	return err
+}
+
 func contextUseCommand(env map[string]string) *cobra.Command {
 	return &cobra.Command{
 		Use: "use NAME|none", Short: "Have commands talk to another controller",
@@ -187,25 +207,15 @@ func contextUseCommand(env map[string]string) *cobra.Command {
 		Example:           "  kargo context use prod\n  kargo context use none",
 		ValidArgsFunction: completeContexts(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("which context? see `kargo context list`")
-			}
-			contexts, err := readContexts(env)
-			if err != nil {
-				return err
-			}
-			contexts.Current = ""
-			if args[0] != "none" {
-				if _, err := contexts.named(args[0]); err != nil {
-					return err
+			return changeContexts(cmd, env, args, "context in use: %s\n", func(contexts *contextsFile, name string) error {
+				if name == "none" {
+					contexts.Current = ""
+					return nil
 				}
-				contexts.Current = args[0]
-			}
-			if err := contexts.write(env); err != nil {
+				contexts.Current = name
+				_, err := contexts.named(name)
 				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "context in use: %s\n", args[0])
-			return err
+			})
 		},
 	}
 }
@@ -253,25 +263,14 @@ func contextRemoveCommand(env map[string]string) *cobra.Command {
 		Long: `Remove forgets a context. The file with the token stays.`, Example: "  kargo context remove prod",
 		ValidArgsFunction: completeContexts(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("which context? see `kargo context list`")
-			}
-			contexts, err := readContexts(env)
-			if err != nil {
+			return changeContexts(cmd, env, args, "context %s is forgotten\n", func(contexts *contextsFile, name string) error {
+				_, err := contexts.named(name)
+				contexts.Contexts = slices.DeleteFunc(contexts.Contexts, func(known contextOfUser) bool { return known.Name == name })
+				if contexts.Current == name {
+					contexts.Current = ""
+				}
 				return err
-			}
-			if _, err := contexts.named(args[0]); err != nil {
-				return err
-			}
-			contexts.Contexts = slices.DeleteFunc(contexts.Contexts, func(known contextOfUser) bool { return known.Name == args[0] })
-			if contexts.Current == args[0] {
-				contexts.Current = ""
-			}
-			if err := contexts.write(env); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "context %s is forgotten\n", args[0])
-			return err
+			})
 		},
 	}
 }
