@@ -15,11 +15,21 @@ import (
 	"kargo/render"
 )
 
+// sound renders a workspace in which nothing is wrong.
+func sound(t *testing.T, files string) []kargo.Stack {
+	t.Helper()
+	stacks, problems := render.Render(workspace(txtar.Parse([]byte(files))))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return stacks
+}
+
 // Names of Swarm secrets and configs say that a content is another one, and without
 // the key nothing else.
 func TestS17_S43_NamesAreKeyed(t *testing.T) {
 	render1 := func(password string) []kargo.Stack {
-		stacks, problems := render.Render(workspace(txtar.Parse([]byte(`
+		return sound(t, `
 -- .env --
 STACKS=web
 WEB_STACK=app
@@ -39,11 +49,7 @@ configs: {page: {file: ./../configs/page}}
 -- configs/page --
 hello
 -- configs/db --
-` + password))))
-		if err := problems.Err(); err != nil {
-			t.Fatal(err)
-		}
-		return stacks
+`+password)
 	}
 	names := func(stacks []kargo.Stack) (secret, config string, references []string) {
 		for _, c := range stacks[0].Configs {
@@ -87,7 +93,7 @@ hello
 // a digest that can be made without the key.
 func TestS43_NoGuessCanBeConfirmed(t *testing.T) {
 	const content = "requirepass hunter22\n"
-	stacks, problems := render.Render(workspace(txtar.Parse([]byte(`
+	stacks := sound(t, `
 -- .env --
 STACKS=web
 WEB_STACK=app
@@ -100,10 +106,7 @@ services:
     volumes: ["../configs/app:/etc/app:ro"]
 configs: {conf: {file: ./../configs/app/redis.conf}}
 -- configs/app/redis.conf --
-` + content))))
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
+`+content)
 	shown, err := json.Marshal(render.WithKey(stacks, []byte("the key of the instance"))[0].Services)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +140,7 @@ configs: {conf: {file: ./../configs/app/redis.conf}}
 // one object, however long their names are.
 func TestNamesThatAreAlike(t *testing.T) {
 	long := strings.Repeat("long-", 12)
-	stacks, problems := render.Render(workspace(txtar.Parse([]byte(`
+	stacks := sound(t, `
 -- .env --
 STACKS=web
 WEB_STACK=app
@@ -145,21 +148,18 @@ WEB_STACK=app
 services:
   app:
     image: app:1
-    configs: [a, b, c, ` + long + `1, ` + long + `2]
+    configs: [a, b, c, `+long+`1, `+long+`2]
 configs:
   a: {name: one, file: ./../configs/first}
   b: {name: one, file: ./../configs/second}
   c: {name: one, file: ./../configs/first}
-  ` + long + `1: {file: ./../configs/first}
-  ` + long + `2: {file: ./../configs/first}
+  `+long+`1: {file: ./../configs/first}
+  `+long+`2: {file: ./../configs/first}
 -- configs/first --
 first
 -- configs/second --
 second
-`))))
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
+`)
 	stack := render.WithKey(stacks, []byte("key"))[0]
 	contents := map[string]string{}
 	for _, config := range stack.Configs {
