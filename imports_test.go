@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"dotkargo":          {""},
 	"server":            {""},
 	"notify":            {""},
-	"compile":           {"", "merge", "render", "permit"},
+	"compile":           {"", "merge", "render", "render/swarmcheck", "permit"},
 	"lease":             {""},
 	"controller":        {"", "compile", "lease", "plan"},
 	"cmd/kargo": {"", "compile", "controller", "defaults", "directory", "docs", "dotkargo", "draft", "gitsync", "gitsync/signature", "gitsync/wire", "history", "hooks", "merge", "notify", "permit", "plan",

@@ -22,4 +22,23 @@ type LiveNode struct {
 	Spec     swarm.NodeSpec
 	// Down reports that the managers hear nothing of the node.
 	Down bool
+	// Addr is the IP address that the managers see. Platform, EngineLabels and
+	// Resources are what the node's engine says of itself.
+	Addr         string
+	Platform     swarm.Platform
+	EngineLabels map[string]string
+	Resources    swarm.Resources
+}
+
+// TakesTasks reports whether Swarm gives new tasks to the node, and if not, why.
+func (n LiveNode) TakesTasks() (takes bool, why string) {
+	switch {
+	case n.Down:
+		return false, "is down"
+	case n.Spec.Availability == swarm.NodeAvailabilityDrain:
+		return false, "is drained"
+	case n.Spec.Availability == swarm.NodeAvailabilityPause:
+		return false, "is paused"
+	}
+	return true, ""
 }

@@ -14,6 +14,9 @@ type Plan struct {
 	Revision Revision `json:"revision"`
 	Changes  []Change `json:"changes"`
 	Held     []Hold   `json:"held,omitempty"`
+	// Warnings say what people should know before the plan is carried out. They
+	// keep nothing from being carried out.
+	Warnings []Warning `json:"warnings,omitempty"`
 	// Unresolved has the images whose registries should be asked before the plan
 	// is carried out, also those of changes that have to wait: sorted, each once.
 	Unresolved []string `json:"-"`
@@ -26,7 +29,7 @@ type Plan struct {
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
 // String returns the plan as text: one line for each change, then one for each
-// hold, or "nothing to do".
+// hold and each warning, or "nothing to do".
 func (p Plan) String() string {
 	var text strings.Builder
 	for _, change := range p.Changes {
@@ -35,14 +38,18 @@ func (p Plan) String() string {
 	for _, hold := range p.Held {
 		fmt.Fprintln(&text, hold)
 	}
+	for _, warning := range p.Warnings {
+		fmt.Fprintln(&text, warning)
+	}
 	if text.Len() == 0 {
 		return "nothing to do\n"
 	}
 	return text.String()
 }
 
-// ID returns the plan's identity: a digest of its text and of the versions of the
-// objects that it was made from. An approval names it.
+// ID returns the plan's identity: a digest of its changes and holds, and of the
+// versions of the objects that it was made from. An approval names it. A warning
+// is not part of it, because it may come and go with the nodes of the Swarm.
 func (p Plan) ID() string {
 	hash := sha256.New()
 	fmt.Fprintln(hash, p.Revision.ID())

@@ -86,6 +86,7 @@ type PlanText struct {
 	Revision RevisionID `json:"commit,omitempty"`
 	Changes  []Change   `json:"changes"`
 	Held     []Hold     `json:"held,omitempty"`
+	Warnings []Warning  `json:"warnings,omitempty"`
 	Time     time.Time  `json:"time,omitzero"`
 }
 

@@ -25,6 +25,7 @@ import (
 	"kargo/merge"
 	"kargo/permit"
 	"kargo/render"
+	"kargo/render/swarmcheck"
 )
 
 // Compiler turns the files of one revision into what should run.
@@ -216,6 +217,12 @@ func (c Compiler) judged(desired Desired) permit.Input {
 		add(desired.Workspace.For(directory.Name).Env)
 	}
 	return in
+}
+
+// Satisfies reports whether a node satisfies constraints, as Swarm's scheduler decides
+// it.
+func (Compiler) Satisfies(node kargo.LiveNode, constraints []string) bool {
+	return swarmcheck.Satisfies(node, constraints)
 }
 
 // Refuses returns the operator's last word on the changes of a plan, which is made

@@ -121,6 +121,9 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 	for _, hold := range next.Held {
 		r.parts.Log.Info(hold.String())
 	}
+	for _, warning := range next.Warnings {
+		r.parts.Log.Warn(warning.String())
+	}
 	return failed, err
 }
 

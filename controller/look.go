@@ -20,6 +20,9 @@ type sight struct {
 	// look last found the stack as it is wanted.
 	verified       time.Time
 	verifiedStacks map[string]time.Time
+	// placing are the nodes by which the last full look was judged; nil if they were
+	// not read.
+	placing []kargo.LiveNode
 	// unlabelled: no node has labels of this instance, as far as is known.
 	unlabelled bool
 }
@@ -56,6 +59,7 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 		r.rollouts().judge(ctx)
 		next, err := r.makePlan()
 		if err != nil || next.Empty() && !passing(next) {
+			r.warn(ctx, &next)
 			return next, err
 		}
 	}
@@ -67,6 +71,7 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 	if err != nil {
 		return next, err
 	}
+	r.warn(ctx, &next)
 	r.work.look = min(r.work.look, lookServices)
 	r.sight.noteVerified(r.view.stacks, next)
 	return next, nil
@@ -100,7 +105,7 @@ func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing boo
 		}
 		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, kargo.Task.Ended), true
 	}
-	s.cluster, s.verified = cluster, time.Now()
+	s.cluster, s.placing, s.verified = cluster, cluster.Nodes, time.Now()
 	return nil
 }
 
@@ -119,6 +124,26 @@ func (s *sight) nodes(ctx context.Context, wanted bool) ([]kargo.LiveNode, error
 	}
 	s.unlabelled = err == nil && !plan.OwnsLabels(nodes, s.parts.Behavior.Instance)
 	return nodes, err
+}
+
+// warn adds to a plan what the nodes say of it: which services no node can run now.
+// Nodes are read for that only where a service waits, or will wait, for one that is
+// as it asks; during a rollout those that a full look has read.
+func (r *Reconciler) warn(ctx context.Context, next *kargo.Plan) {
+	waiting := plan.Placements(r.view.stacks, r.sight.cluster, *next)
+	if len(waiting) == 0 {
+		return
+	}
+	if r.sight.placing == nil {
+		nodes, err := r.parts.Swarm.Nodes(ctx)
+		if err != nil {
+			// A proxy before Docker's socket may not let it through.
+			r.parts.Log.Debug("cannot see whether a node can run the tasks", "error", err)
+			return
+		}
+		r.sight.placing = nodes
+	}
+	next.Warnings = plan.Unplaceable(waiting, r.sight.placing, r.parts.Compiler.Satisfies)
 }
 
 // noteVerified keeps when a full look found each stack as it is wanted.

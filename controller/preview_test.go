@@ -99,7 +99,7 @@ func (p *previewed) compare(rt *rapid.T) {
 		rt.Fatalf("round: %v", err)
 	}
 	pending := p.reconciler.Status().Pending
-	did := kargo.Plan{Held: pending.Held}.String()
+	did := kargo.Plan{Held: pending.Held, Warnings: pending.Warnings}.String()
 	if len(p.witness.plans) > 0 {
 		did = p.witness.plans[0]
 	}

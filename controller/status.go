@@ -85,7 +85,7 @@ func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 }
 
 func planText(p kargo.Plan, at time.Time) kargo.PlanText {
-	return kargo.PlanText{ID: p.ID(), Revision: p.Revision.ID(), Changes: p.Changes, Held: p.Held, Time: at}
+	return kargo.PlanText{ID: p.ID(), Revision: p.Revision.ID(), Changes: p.Changes, Held: p.Held, Warnings: p.Warnings, Time: at}
 }
 
 // markMoved marks the stacks that were changed since the last look as
@@ -129,6 +129,7 @@ func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 		for _, service := range stack.Services {
 			status.Services = append(status.Services, serviceStatus(stack.Name, service, index, remaining, mask))
 		}
+		noteWarnings(&status, remaining.Warnings)
 		status.Operation = operation(status, remaining)
 		if reason := waitsFor(stack.Name, remaining); reason != "" {
 			status.Health, status.Message = kargo.HealthProgressing, reason
@@ -136,6 +137,19 @@ func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 		statuses = append(statuses, status)
 	}
 	return statuses
+}
+
+// noteWarnings puts what a plan warns of in the place of Swarm's words about a service
+// that is not healthy: these are known later, and say less.
+func noteWarnings(stack *kargo.StackStatus, warnings []kargo.Warning) {
+	for _, warning := range warnings {
+		for i, service := range stack.Services {
+			if service.Name == warning.Service && service.Health != kargo.HealthHealthy {
+				stack.Services[i].Message = warning.Text
+				stack.Message = warning.Service + ": " + warning.Text
+			}
+		}
+	}
 }
 
 func serviceStatus(stack string, service kargo.Service, index plan.Index, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {

@@ -38,6 +38,8 @@ type outlook struct {
 	ID      string // of the plan
 	Changes []kargo.Change
 	Held    []kargo.Hold
+	// Warnings are those of the plan.
+	Warnings []kargo.Warning
 	// Empty is what is said if there is neither.
 	Empty string
 	// Failure is what a retry is about.
@@ -108,13 +110,13 @@ func (s *Server) lookAhead(ctx context.Context, _ request) (outlook, error) {
 	if err != nil {
 		return outlook{}, err
 	}
-	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: preview.Plan.Held, Empty: "What runs is what the repository says: there is nothing to change."}, preview.Problems.Err()
+	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: preview.Plan.Held, Warnings: preview.Plan.Warnings, Empty: "What runs is what the repository says: there is nothing to change."}, preview.Problems.Err()
 }
 
 // lookAtPending returns what the last look would still do.
 func (s *Server) lookAtPending(context.Context, request) (outlook, error) {
 	pending := s.Controller.Status().Pending
-	return outlook{ID: pending.ID, Changes: pending.Changes, Held: pending.Held, Empty: "Nothing is pending now."}, nil
+	return outlook{ID: pending.ID, Changes: pending.Changes, Held: pending.Held, Warnings: pending.Warnings, Empty: "Nothing is pending now."}, nil
 }
 
 func (s *Server) lookAtApproval(ctx context.Context, r request) (outlook, error) {
@@ -159,7 +161,7 @@ func (s *Server) lookBack(ctx context.Context, r request) (outlook, error) {
 	}
 	// What else the plan changes is shown, and what else it holds is not news.
 	held := holdsByStack(preview.Plan.Held)[r.Stack]
-	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: held, Kept: kept, To: to, Empty: "It runs already: there is nothing to change."}, nil
+	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: held, Warnings: preview.Plan.Warnings, Kept: kept, To: to, Empty: "It runs already: there is nothing to change."}, nil
 }
 
 var errOtherPlan = &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the plan is another one by now"), Hint: "look at it once more"}

@@ -35,6 +35,7 @@ var pageFuncs = template.FuncMap{
 	"duration":      duration,
 	"image":         image,
 	"lines":         planLines,
+	"warnings":      warningLines,
 	"open":          isOpen,
 	"stackNews":     stackNews,
 	"textLines":     textLines,
@@ -185,6 +186,14 @@ func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 	for _, hold := range held {
 		kind := string(hold.Kind)
 		lines = append(lines, line{"hold", "‖", cond(kind == "", "stack", kind) + " " + hold.Name, []string{hold.Reason}, ""})
+	}
+	return lines
+}
+
+func warningLines(warnings []kargo.Warning) []line {
+	var lines []line
+	for _, warning := range warnings {
+		lines = append(lines, line{"hold", "!", "service " + warning.Service, []string{warning.Text}, ""})
 	}
 	return lines
 }

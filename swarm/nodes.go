@@ -26,7 +26,8 @@ func (c *Client) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 		c.names.put(nodeNames, node.ID, node.Description.Hostname)
 		live = append(live, kargo.LiveNode{
 			ID: node.ID, Hostname: node.Description.Hostname, Version: node.Version.Index, Spec: node.Spec,
-			Down: node.Status.State == swarm.NodeStateDown,
+			Down: node.Status.State == swarm.NodeStateDown, Addr: node.Status.Addr, Platform: node.Description.Platform,
+			EngineLabels: node.Description.Engine.Labels, Resources: node.Description.Resources,
 		})
 	}
 	slices.SortStableFunc(live, func(a, b kargo.LiveNode) int { return strings.Compare(a.Hostname, b.Hostname) })

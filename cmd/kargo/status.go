@@ -348,6 +348,9 @@ func printPending(out screen, pending kargo.PlanText) {
 		out.line("  %s", hold)
 		approvable = approvable || hold.Until == kargo.UntilApproved
 	}
+	for _, warning := range pending.Warnings {
+		out.line("  %s", warning)
+	}
 	if approvable {
 		out.line("To approve it: kargo approve %s", pending.ID)
 	}
