@@ -72,6 +72,23 @@ func TestAFailedRenderingIsRolledBackAndNotTriedAgain(t *testing.T) {
 	}
 }
 
+func TestAConstraintThatNoNodeSatisfiesIsSaidBeforeADeadline(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	good := func() *workspace { return s.workspace().stack("web", "app").service("app", replicas(1)) }
+	s.begin(good())
+	bad := good()
+	bad.set("APP_CONSTRAINTS", "node.labels.nosuch==true")
+	s.repo.commit(bad)
+	const want = `no node of the Swarm satisfies "node.labels.nosuch==true"; its tasks wait until one does`
+	if got := s.cli("plan"); !strings.Contains(got.stdout, want) {
+		t.Errorf("the plan does not say %q:\n%s", want, got)
+	}
+	s.sync()
+	until(t, "the status says why the task waits", func() bool { return strings.Contains(s.status().Stacks[0].Message, want) })
+	s.deploy(good())
+}
+
 func withoutRevision(spec dockerswarm.ServiceSpec) dockerswarm.ServiceSpec {
 	delete(spec.Labels, kargo.LabelRevision)
 	return spec
