@@ -224,13 +224,13 @@ func described(t *rapid.T, desired compile.Desired) string {
 	for _, stack := range desired.Stacks {
 		fmt.Fprintln(&text, stack.NeedsApproval, stack.Digest())
 		origins := desired.Provenance
-		fmt.Fprintf(&text, "%+v\n", origins.Why(stack.Name))
+		fmt.Fprintf(&text, "%+v\n", origins.Why(stack.Name, true))
 		for _, service := range stack.Services {
 			fmt.Fprintln(&text, service.Name, origins.Place(service.Name), origins.Place(service.Name, "image"), origins.Place(service.Name, "volumes", "/etc/redis"),
 				origins.Place(service.Name, "networks", "edge"), origins.Default(service.Name, "cap_add", "SYS_ADMIN"), origins.Untouched(service.Name), origins.Excluded(service.Name, "restricted"))
 			_, name, _ := strings.Cut(service.Name, "_")
 			for _, field := range []string{"", ".image", ".environment.LEVEL", ".deploy.placement.constraints"} {
-				fmt.Fprintf(&text, "%+v\n", origins.Why(name+field))
+				fmt.Fprintf(&text, "%+v\n", origins.Why(name+field, true))
 			}
 		}
 	}

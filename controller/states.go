@@ -54,6 +54,19 @@ func (r *Reconciler) Rendering(ctx context.Context, of, stack string) (kargo.Ren
 	return r.withoutEffects().rendering(ctx, of, stack)
 }
 
+// Why returns where the values come from that a person names, in the newest sound
+// revision; see compile.Desired.Why. Nothing is kept for it but what the revision was
+// read from. The error is Invalid if nothing has that name.
+func (l *Loop) Why(ctx context.Context, what string, deep bool) (kargo.Explained, error) {
+	return inspected(ctx, l, func(r *Reconciler) (kargo.Explained, error) {
+		if r.view == nil || r.view.whole == nil {
+			return kargo.Explained{}, kargo.Errorf(kargo.Unavailable, "no sound revision was read yet")
+		}
+		values, err := r.view.whole.Why(what, deep, r.view.mask())
+		return kargo.Explained{Revision: r.view.revision(), Values: values}, err
+	})
+}
+
 // inspected asks a copy of the reconciler, which has no effects. It waits until the
 // round under way has ended, and no round waits for it.
 func inspected[T any](ctx context.Context, l *Loop, ask func(*Reconciler) (T, error)) (answer T, err error) {

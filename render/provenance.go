@@ -129,12 +129,13 @@ func (p *Provenance) Default(service string, property ...string) bool {
 // a service ("redis", "dbs.redis", "kargo-dbs_redis"), a field of one
 // ("redis.image"), or a path of compose files ("networks.back.driver"). A name
 // may occur in several stacks, so there may be several trails; there is none
-// where nothing has that name.
-func (p *Provenance) Why(what string) []kargo.Trail {
+// where nothing has that name. If deep, a trail has all that is below the value, else
+// only what is directly below it.
+func (p *Provenance) Why(what string, deep bool) []kargo.Trail {
 	var trails []kargo.Trail
 	for _, s := range p.stacks {
 		for _, path := range s.pathsFor(what) {
-			if trail, ok := s.files.Trail(path); ok {
+			if trail, ok := s.files.Trail(path, deep); ok {
 				trails = append(trails, trail)
 				break
 			}

@@ -19,6 +19,9 @@ type Inspector interface {
 	Diff(ctx context.Context, from, to, stack string) (kargo.Diff, error)
 	// Rendering returns what a state sends to Swarm, with its secrets masked.
 	Rendering(ctx context.Context, of, stack string) (kargo.RenderedState, error)
+	// Why returns where the values come from that a person names: a variable, a file, a
+	// stack, a service, or a field of one; if all, of every value below it.
+	Why(ctx context.Context, what string, all bool) (kargo.Explained, error)
 	// Details returns the named stacks, or all, with their tasks and what they use.
 	Details(ctx context.Context, stacks ...string) ([]kargo.StackDetail, error)
 	// Logs calls a function for each line that tasks of a stack wrote, or of one of its
@@ -36,6 +39,9 @@ func (s *Server) inspectRoutes() []route {
 		})},
 		{"GET /api/v1/rendering", needsToken, inspecting(s, func(ctx context.Context, r *http.Request) (kargo.RenderedState, error) {
 			return s.Inspector.Rendering(ctx, cmp.Or(r.FormValue("of"), kargo.StateGit), r.FormValue("stack"))
+		})},
+		{"GET /api/v1/why", needsToken, inspecting(s, func(ctx context.Context, r *http.Request) (kargo.Explained, error) {
+			return s.Inspector.Why(ctx, r.FormValue("of"), r.FormValue("all") == "true")
 		})},
 		{"GET /api/v1/stacks", needsToken, inspecting(s, func(ctx context.Context, r *http.Request) ([]kargo.StackDetail, error) {
 			return s.Inspector.Details(ctx, slices.DeleteFunc(r.URL.Query()["stack"], func(name string) bool { return name == "" })...)

@@ -97,6 +97,7 @@ func TestPages(t *testing.T) {
 		{"revision", "/revisions/9c1185a", healthy(), nil},
 		{"compare", "/compare?from=41", healthy(), nil},
 		{"rendering", "/stacks/dbs/rendering", healthy(), nil},
+		{"why", "/stacks/dbs/why", healthy(), nil},
 		{"settings", "/settings", healthy(), nil},
 		{"nodes", "/nodes", healthy(), nil},
 		{"deployments", "/deployments?outcome=failed&author=ada&q=leader+redis", healthy(), nil},

@@ -186,6 +186,7 @@ func (s *Server) routes() []route {
 		{"GET /{$}", needsToken, s.overviewPage},
 		{"GET /stacks/{name}", needsToken, s.stackPage},
 		{"GET /stacks/{name}/rendering", needsToken, s.inspected(s.renderingPage)},
+		{"GET /stacks/{name}/why", needsToken, s.inspected(s.whyPage)},
 		{"GET /revisions/{commit}", needsToken, s.revisionPage},
 		{"GET /compare", needsToken, s.inspected(s.comparePage)},
 		{"GET /settings", needsToken, s.settingsPage},

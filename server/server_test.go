@@ -233,6 +233,25 @@ func wantStatus(t *testing.T, response *http.Response, want int) {
 	}
 }
 
+func (inspector) Why(_ context.Context, what string, _ bool) (kargo.Explained, error) {
+	if what != "dbs.services" && what != "dbs.redis.image" {
+		return kargo.Explained{}, kargo.Errorf(kargo.Invalid, "there is no variable, file, stack or service %q", what)
+	}
+	place := func(file string, line int) kargo.Place { return kargo.Place{File: file, Line: line} }
+	return kargo.Explained{Revision: newest, Values: []kargo.Explanation{
+		{Stack: "dbs", Path: "services.redis.image", Service: "redis", Field: "image", Origins: []kargo.Origin{
+			{Layer: "default", Where: place("deploy/redis.yml", 3), Text: "redis:${REDIS_TAG}", Value: "redis:7.4"},
+			{Layer: "user", Where: place("deploy/redis-more.yml", 2), Text: "mirror/redis:${REDIS_TAG}", Value: "mirror/redis:7.4", Counts: true},
+		}, Variables: []kargo.Explanation{{Variable: "REDIS_TAG", Value: "7.4", Origins: []kargo.Origin{
+			{Layer: "default", Where: place(".env.default", 12)}, {Layer: "user", Where: place(".env", 4), Counts: true}}}}},
+		{Stack: "dbs", Path: "services.redis.ports", Service: "redis", Field: "ports", Origins: []kargo.Origin{
+			{Layer: "user", Where: place("deploy/redis-more.yml", 7), Entries: []string{"6379:6379", "{target: 9121}"}, Counts: true}}},
+		{Stack: "dbs", Path: "services.redis.environment.REDIS_PASSWORD", Service: "redis", Field: "environment.REDIS_PASSWORD", Origins: []kargo.Origin{
+			{Layer: "user", Where: place("deploy/redis-more.yml", 4), Text: "***1b2c3d4e", Value: "***1b2c3d4e", Counts: true}}},
+		{Stack: "web", Path: "services.dbs.services", Service: "dbs", Field: "services", Origins: []kargo.Origin{{Layer: "user", Counts: true}}},
+	}}, nil
+}
+
 func (inspector) Details(context.Context, ...string) ([]kargo.StackDetail, error) {
 	stack := troubled().Stacks[0]
 	return []kargo.StackDetail{{StackStatus: stack, Parts: []kargo.ServiceDetail{

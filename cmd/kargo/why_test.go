@@ -65,7 +65,7 @@ services.app of stack web
 `},
 		{"services.app.deploy.placement.constraints", `
 services.app.deploy.placement.constraints of stack web
-* deploy/more.yml:9  user
+* deploy/more.yml:9  user  "node.labels.a==b"
 * .env:5             user  "${APP_CONSTRAINTS}" = "node.role==manager"
 
 APP_CONSTRAINTS="node.role==manager"
@@ -96,5 +96,28 @@ func TestWhyHidesSecrets(t *testing.T) {
 		if code, _, stderr := kargoIn(t, dir, append(args, flags...)...); code != 2 {
 			t.Errorf("%q: exit %d, %s", args, code, stderr)
 		}
+	}
+}
+
+// With --all each value has an explanation of its own: those that a merge key brings in,
+// too, and the entries of lists.
+func TestWhyOfEveryValue(t *testing.T) {
+	dir := workspaceIn(t, ".env=STACKS=web\nWEB_STACK=app\n", "deploy/app.yml=x-common: &common\n  image: app:1\n  labels: [a.b=c]\n"+
+		"services:\n  app:\n    <<: *common\n    ports:\n      - 8080:80\n      - target: 90\n        published: 8090\n    command: [serve, --password, swordfish]\n")
+	code, stdout, stderr := kargoIn(t, dir, "why", "app", "--all")
+	want := `
+services.app.image of stack web
+* deploy/app.yml:2  user  "app:1"
+
+services.app.labels.a.b of stack web
+* deploy/app.yml:3  user  "c"
+
+services.app.ports of stack web
+* deploy/app.yml:7  user  "8080:80" "{target: 90, published: 8090}"
+
+services.app.command of stack web
+* deploy/app.yml:11  user  "serve" "--password" "***`
+	if code != 0 || !strings.HasPrefix(stdout, strings.TrimPrefix(want, "\n")) || strings.Contains(stdout, "swordfish") {
+		t.Errorf("exit %d, %s\n%s", code, stderr, stdout)
 	}
 }

@@ -86,12 +86,9 @@ func splitPath(node *yaml.Node, dotted string) []string {
 	for dotted != "" && node != nil {
 		node = resolve(node)
 		key, rest, _ := strings.Cut(dotted, ".")
-		if node.Kind == yaml.MappingNode {
-			for i := 0; i < len(node.Content); i += 2 {
-				name := node.Content[i].Value
-				if after, ok := strings.CutPrefix(dotted, name); ok && len(name) > len(key) && (after == "" || after[0] == '.') {
-					key, rest = name, strings.TrimPrefix(after, ".")
-				}
+		for _, name := range namesIn(node) {
+			if after, ok := strings.CutPrefix(dotted, name); ok && len(name) > len(key) && (after == "" || after[0] == '.') {
+				key, rest = name, strings.TrimPrefix(after, ".")
 			}
 		}
 		path = append(path, key)
@@ -102,4 +99,21 @@ func splitPath(node *yaml.Node, dotted string) []string {
 		path = append(path, strings.Split(dotted, ".")...)
 	}
 	return path
+}
+
+// namesIn returns the keys of a mapping, and those of a list's entries: "KEY" of
+// "KEY=value".
+func namesIn(node *yaml.Node) (names []string) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i < len(node.Content); i += 2 {
+			names = append(names, node.Content[i].Value)
+		}
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			name, _, _ := strings.Cut(item.Value, "=")
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -9,23 +9,45 @@ import (
 	"kargo"
 )
 
+// mostTrails limits how many values below one are followed, mostEntries how many of a
+// list are.
+const (
+	mostTrails  = 2000
+	mostEntries = 200
+)
+
 // Trail returns where the value at a dotted path comes from, "services.redis.image",
-// with the trails of what is directly below it. It reports whether any file has
-// the path.
-func (c *Configuration) Trail(dotted string) (kargo.Trail, bool) {
+// with the trails of what is directly below it; if deep, of all that is below it, up to
+// a limit. It reports whether any file has the path.
+func (c *Configuration) Trail(dotted string, deep bool) (kargo.Trail, bool) {
 	trail, keys := c.oneTrail(dotted)
+	left := mostTrails
+	c.addParts(&trail, keys, deep, &left)
+	return trail, len(trail.Mentions) > 0
+}
+
+// addParts adds the trails of the keys below a value, as long as any are left to add.
+func (c *Configuration) addParts(trail *kargo.Trail, keys []string, deep bool, left *int) {
 	for _, key := range keys {
-		if part, _ := c.oneTrail(dotted + "." + key); len(part.Mentions) > 0 {
+		if *left == 0 {
+			return
+		}
+		*left--
+		part, below := c.oneTrail(trail.Path + "." + key)
+		if deep {
+			c.addParts(&part, below, deep, left)
+		}
+		if len(part.Mentions) > 0 {
 			trail.Parts = append(trail.Parts, part)
 		}
 	}
-	return trail, len(trail.Mentions) > 0
 }
 
 // oneTrail follows a dotted path through the files. It returns the keys below
 // it, too.
 func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []string) {
 	trail = kargo.Trail{Stack: c.stack, Path: dotted}
+	known := map[string]bool{}
 	for _, f := range c.Files {
 		if f.Generated() {
 			continue
@@ -35,13 +57,12 @@ func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []strin
 		if node == nil || len(path) == 0 {
 			continue
 		}
-		trail.Key = path[len(path)-1]
+		trail.Keys = path
 		trail.Mentions = append(trail.Mentions, c.mention(f, path, node))
-		if resolved := resolve(node); resolved.Kind == yaml.MappingNode {
-			for i := 0; i+1 < len(resolved.Content); i += 2 {
-				if key := resolved.Content[i].Value; !slices.Contains(keys, key) {
-					keys = append(keys, key)
-				}
+		for _, key := range append(keysOf(node), keysOfEntries(node, path[len(path)-1])...) {
+			if !known[key] {
+				known[key] = true
+				keys = append(keys, key)
 			}
 		}
 	}
@@ -60,8 +81,63 @@ func (c *Configuration) mention(f *File, path []string, node *yaml.Node) kargo.M
 	if resolved := resolve(node); resolved.Kind == yaml.ScalarNode {
 		m.Text = strings.TrimPrefix(resolved.Value, path[len(path)-1]+"=") // an entry of a list
 		m.Value = c.Substituted(m.Text)
+	} else if resolved.Kind == yaml.SequenceNode && len(keysOfEntries(node, path[len(path)-1])) == 0 {
+		m.Entries = c.entries(resolved)
 	}
 	return m
+}
+
+// entries returns the entries of a list as texts: "8080:80", "{target: 80}".
+func (c *Configuration) entries(list *yaml.Node) (texts []string) {
+	for _, item := range list.Content[:min(len(list.Content), mostEntries)] {
+		item = resolve(item)
+		text := item.Value
+		if item.Kind == yaml.MappingNode {
+			var pairs []string
+			for i := 0; i+1 < len(item.Content); i += 2 {
+				pairs = append(pairs, item.Content[i].Value+": "+resolve(item.Content[i+1]).Value)
+			}
+			text = "{" + strings.Join(pairs, ", ") + "}"
+		}
+		texts = append(texts, c.Substituted(text))
+	}
+	return texts
+}
+
+// keyed are the lists whose entries have keys: "KEY=value".
+var keyed = []string{"environment", "labels", "args", "sysctls", "annotations"}
+
+// keysOf returns the keys below a value, in order. Merge keys are followed.
+func keysOf(node *yaml.Node) (keys []string) {
+	node = resolve(node)
+	if node.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value != "<<" {
+			keys = append(keys, node.Content[i].Value)
+			continue
+		}
+		merged := resolve(node.Content[i+1])
+		if merged.Kind != yaml.SequenceNode {
+			keys = append(keys, keysOf(merged)...)
+			continue
+		}
+		for _, item := range merged.Content {
+			keys = append(keys, keysOf(item)...)
+		}
+	}
+	return keys
+}
+
+// keysOfEntries returns the keys of the entries of a list that has such: "KEY" and
+// "KEY=value" of environment.
+func keysOfEntries(node *yaml.Node, of string) []string {
+	node = resolve(node)
+	if node.Kind != yaml.SequenceNode || !slices.Contains(keyed, of) {
+		return nil
+	}
+	return slices.DeleteFunc(namesIn(node), func(key string) bool { return key == "" })
 }
 
 // mentionVariable adds the constraints that a variable gives to a service.
@@ -76,7 +152,7 @@ func (c *Configuration) mentionVariable(trail *kargo.Trail) {
 		}
 		variable := kargo.SuffixConstraints.Of(path[1])
 		at := c.ws.PlaceOf(variable)
-		trail.Key = path[4]
+		trail.Keys = path
 		trail.Mentions = append(trail.Mentions, kargo.Mention{
 			Layer: at.EnvLayer(), Where: at,
 			Text: "${" + variable + "}", Value: c.ws.Value(variable), Variables: []string{variable}, Counts: true,

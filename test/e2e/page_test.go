@@ -131,6 +131,29 @@ func TestPageApproves(t *testing.T) {
 	}
 }
 
+// The page of a stack leads to where each of its values comes from, in the words of the
+// command.
+func TestPageSaysWhereValuesComeFrom(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	w := s.workspace().stack("web", "site").set("LEVEL", "debug").service("site", replicas(1), environment("LOG=${LEVEL}"))
+	s.begin(w)
+	stack, err := s.get("/stacks/t-web")
+	if err != nil || !strings.Contains(string(stack), `href="/stacks/t-web/why"`) {
+		t.Errorf("the page of the stack has no link to it: %v\n%s", err, stack)
+	}
+	why, err := s.get("/stacks/t-web/why")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, printed := string(why), run(t, "/", nil, "why", "--workspace", s.repo.dir, "t-web", "--all").String()
+	for _, want := range []string{"environment.LOG", "LEVEL", "deploy/site.yml:"} {
+		if !strings.Contains(page, want) || !strings.Contains(printed, want) {
+			t.Errorf("%q is missing in the page, or in what is printed:\n%s\n%s", want, page, printed)
+		}
+	}
+}
+
 // No page shows a secret: what is rendered, compared and previewed is masked.
 func TestS17_PagesShowNoSecret(t *testing.T) {
 	t.Parallel()
@@ -143,7 +166,7 @@ func TestS17_PagesShowNoSecret(t *testing.T) {
 		file("configs/db.txt", planted["content of a secret"]+"\n")
 	s.begin(w)
 	s.deploy(w.set("DB_PASSWORD", planted["variable, renewed"]))
-	for _, path := range []string{"/", "/stacks/t-web", "/stacks/t-web/rendering", "/compare", "/compare?from=1&to=2", "/nodes", "/settings",
+	for _, path := range []string{"/", "/stacks/t-web", "/stacks/t-web/rendering", "/stacks/t-web/why", "/api/v1/why?of=t-web&all=true", "/compare", "/compare?from=1&to=2", "/nodes", "/settings",
 		"/deployments", "/deployments/2", "/revisions/" + s.repo.hashes[1], "/actions/sync", "/actions/rollback?stack=t-web", "/actions/hold?stack=t-web"} {
 		page, err := s.get(path)
 		if err != nil {
