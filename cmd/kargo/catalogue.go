@@ -2,10 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,7 +14,7 @@ import (
 
 func catalogueCommand(env map[string]string) *cobra.Command {
 	s := &catalogueFlags{}
-	var output string
+	var output output
 	cmd := &cobra.Command{
 		Use: "catalogue", Short: "List the services of the catalogue", GroupID: "workspace", Args: noArgs,
 		Example: "  kargo catalogue\n  kargo catalogue show redis",
@@ -34,21 +32,18 @@ wait for approval.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return encode(cmd.OutOrStdout(), output, listed)
-			}
-			return printCatalogue(cmd.OutOrStdout(), listed)
+			return output.show(cmd, listed, func(out screen) error { printCatalogue(out, listed); return nil }, listed.names)
 		},
 	}
 	s.flags(cmd.Flags())
-	outputFlag(cmd, &output, "text", "json")
+	output.flag(cmd, kinds{names: "services"})
 	cmd.AddCommand(showCommand(env))
 	return cmd
 }
 
 func showCommand(env map[string]string) *cobra.Command {
 	s := &catalogueFlags{}
-	var output string
+	var output output
 	cmd := &cobra.Command{
 		Use: "show SERVICE…", Short: "Print services of the catalogue with all their variables",
 		Example: "  kargo catalogue show redis",
@@ -64,22 +59,21 @@ func showCommand(env map[string]string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return encode(cmd.OutOrStdout(), output, catalogueList{listed.Version, chosen})
-			}
-			for i, service := range chosen {
-				if i > 0 {
-					fmt.Fprintln(cmd.OutOrStdout())
+			listed.Services = chosen
+			text := func(out screen) error {
+				for i, service := range chosen {
+					if i > 0 {
+						out.line("")
+					}
+					printService(out, service)
 				}
-				if err := printService(cmd.OutOrStdout(), service); err != nil {
-					return err
-				}
+				return nil
 			}
-			return nil
+			return output.show(cmd, listed, text, listed.names)
 		},
 	}
 	s.flags(cmd.Flags())
-	outputFlag(cmd, &output, "text", "json")
+	output.flag(cmd, kinds{names: "services"})
 	return cmd
 }
 
@@ -94,12 +88,17 @@ func (s *catalogueFlags) flags(flags *pflag.FlagSet) {
 	s.defaultsFlag.flags(flags)
 }
 
+// names returns the names of the services.
+func (c catalogueList) names() (names []string) {
+	for _, service := range c.Services {
+		names = append(names, service.Name)
+	}
+	return names
+}
+
 // choose returns the services with these names.
 func (c catalogueList) choose(names []string) ([]catalogueService, error) {
-	var known []string
-	for _, service := range c.Services {
-		known = append(known, service.Name)
-	}
+	known := c.names()
 	var chosen []catalogueService
 	for _, name := range names {
 		i := slices.Index(known, name)
@@ -113,21 +112,20 @@ func (c catalogueList) choose(names []string) ([]catalogueService, error) {
 	return chosen, nil
 }
 
-func printCatalogue(out io.Writer, listed catalogueList) error {
-	fmt.Fprintf(out, "catalogue %s, %s\n", listed.Version, plural(len(listed.Services), "service"))
+func printCatalogue(out screen, listed catalogueList) {
+	out.line("catalogue %s, %s", listed.Version, plural(len(listed.Services), "service"))
 	group := ""
 	for _, service := range listed.Services {
 		if service.Group != group {
 			group = service.Group
-			fmt.Fprintf(out, "\n%s\n", group)
+			out.line("\n%s", out.paint(bold, group))
 		}
-		fmt.Fprintf(out, "\n  %s: %s\n", service.Name, service.Summary)
+		out.line("\n  %s: %s", service.Name, service.Summary)
 		for _, line := range service.lines() {
-			fmt.Fprintf(out, "    %-7s %s\n", line[0], line[1])
+			out.entry("    "+line[0], line[1], 12)
 		}
 	}
-	_, err := fmt.Fprintln(out, "\nAll variables of one: kargo catalogue show SERVICE")
-	return err
+	out.line("\nAll variables of one: kargo catalogue show SERVICE")
 }
 
 // lines returns what a service needs and offers: the title and the text of each
@@ -155,24 +153,23 @@ func listOf(what string, entries []string) string {
 	return what + " " + strings.Join(entries, ", ")
 }
 
-func printService(out io.Writer, service catalogueService) error {
-	fmt.Fprintf(out, "%s: %s\n", service.Name, service.Summary)
+func printService(out screen, service catalogueService) {
+	out.line("%s: %s", service.Name, service.Summary)
 	if service.Text != "" {
-		fmt.Fprintf(out, "\n%s\n", service.Text)
+		out.line("\n%s", service.Text)
 	}
-	fmt.Fprintln(out)
+	out.line("")
 	for _, line := range append([][2]string{{"image", strings.Join(service.Images, ", ")}}, service.lines()...) {
-		fmt.Fprintf(out, "%-7s %s\n", line[0], line[1])
+		out.entry(line[0], line[1], 8)
 	}
-	fmt.Fprintln(out)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
+	out.line("")
+	var rows [][]cell
 	for _, variable := range service.Variables {
 		standard := variable.Default
 		if variable.Required {
 			standard = "(required)"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", variable.Name, standard, variable.Meaning)
+		rows = append(rows, []cell{plain(variable.Name), plain(standard), plain(variable.Meaning)})
 	}
-	return table.Flush()
+	out.table([]string{"VARIABLE", "DEFAULT", "MEANING"}, rows)
 }

@@ -14,7 +14,7 @@ import (
 
 func checkCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
-	var form string
+	var output output
 	cmd := &cobra.Command{
 		Use: "check [STACK…]", Short: "Report all problems of a workspace", GroupID: "workspace",
 		Long: `Check reads a workspace as the controller does and prints each problem on a line,
@@ -22,13 +22,10 @@ as file:line: message. Warnings do not make a workspace invalid. If you name
 stacks, only these are checked. Check also prints which files are encrypted, and
 which keys decrypted them. It needs no Docker.
 
-What the policy only notices is one line; -o json and -o sarif have each of it. SARIF
-is the form in which forges read what checks find.`,
+What the policy only notices is one line; -o wide, json and sarif have each of it.
+SARIF is the form in which forges read what checks find.`,
 		Example: "  kargo check --workspace ./workspace\n  kargo check --workspace ./workspace -o sarif >kargo.sarif",
 		RunE: func(cmd *cobra.Command, stacks []string) error {
-			if !slices.Contains(checkForms, form) {
-				return usagef("-o takes %s or %s, not %q", strings.Join(checkForms[:2], ", "), checkForms[2], form)
-			}
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
@@ -36,7 +33,7 @@ is the form in which forges read what checks find.`,
 			if err != nil {
 				return err
 			}
-			if err := showProblems(cmd.OutOrStdout(), form, desired.Problems); err != nil {
+			if err := showProblems(cmd, output, desired.Problems); err != nil {
 				return err
 			}
 			printOpened(cmd.ErrOrStderr(), desired.Workspace)
@@ -46,52 +43,58 @@ is the form in which forges read what checks find.`,
 			return said(desired.Problems)
 		},
 	}
-	cmd.Flags().StringVarP(&form, "output", "o", checkForms[0], "`kind` of output: text, json or sarif")
 	s.flags(cmd.Flags())
+	output.flag(cmd, kinds{names: "places of problems", wide: "each that the policy notices"}, outputSARIF)
 	return cmd
 }
 
-var checkForms = []string{"text", "json", "sarif"}
-
-// showProblems prints problems in one of the checkForms.
-func showProblems(out io.Writer, form string, problems kargo.Problems) error {
-	switch form {
-	case "json":
-		errs, warnings := count(problems)
-		return encode(out, form, struct {
-			Errors   int            `json:"errors"`
-			Warnings int            `json:"warnings"`
-			Problems kargo.Problems `json:"problems"`
-		}{errs, warnings, append(kargo.Problems{}, problems...)})
-	case "sarif":
-		return encode(out, "json", sarifOf(problems))
+// showProblems prints problems to standard output.
+func showProblems(cmd *cobra.Command, output output, problems kargo.Problems) error {
+	if output == outputSARIF {
+		return encode(cmd.OutOrStdout(), string(outputJSON), sarifOf(problems))
 	}
-	printProblems(out, problems)
-	return nil
+	errs, warnings := count(problems)
+	document := struct {
+		Errors   int            `json:"errors"`
+		Warnings int            `json:"warnings"`
+		Problems kargo.Problems `json:"problems"`
+	}{errs, warnings, append(kargo.Problems{}, problems...)}
+	return output.show(cmd, document, func(out screen) error { printProblems(out.out, problems, output == outputWide); return nil },
+		func() []string { return placesOf(problems) })
+}
+
+// placesOf returns the place of each problem, once.
+func placesOf(problems kargo.Problems) (places []string) {
+	for _, problem := range problems {
+		if place := problem.Where.String(); place != "" && !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	return places
 }
 
 // printProblems prints problems for people: a line each, and one for all that the
-// policy notices and permits.
-func printProblems(out io.Writer, problems kargo.Problems) {
-	notices := map[string]int{}
+// policy notices and permits; with notices, a line for each of these, too.
+func printProblems(out io.Writer, problems kargo.Problems, notices bool) {
+	noticed := map[string]int{}
 	total := 0
 	for _, problem := range problems {
-		if isNotice(problem) {
-			notices[problem.Rule]++
+		if isNotice(problem) && !notices {
+			noticed[problem.Rule]++
 			total++
 		}
 	}
 	for _, problem := range problems {
-		if !isNotice(problem) || total == 1 {
+		if notices || !isNotice(problem) || total == 1 {
 			fmt.Fprintln(out, problem)
 		}
 	}
 	if total > 1 {
 		var rules []string
-		for _, rule := range slices.Sorted(maps.Keys(notices)) {
-			rules = append(rules, fmt.Sprintf("%s %d", rule, notices[rule]))
+		for _, rule := range slices.Sorted(maps.Keys(noticed)) {
+			rules = append(rules, fmt.Sprintf("%s %d", rule, noticed[rule]))
 		}
-		fmt.Fprintf(out, "warning: %d properties of services would be refused by a stricter policy: %s (`kargo check -o json` lists each)\n", total, strings.Join(rules, ", "))
+		fmt.Fprintf(out, "warning: %d properties of services would be refused by a stricter policy: %s (`kargo check -o wide` lists each)\n", total, strings.Join(rules, ", "))
 	}
 }
 
@@ -119,7 +122,7 @@ func said(problems kargo.Problems) error {
 // refuse prints problems to standard error. It returns their error, which is nil
 // if all of them are warnings.
 func refuse(cmd *cobra.Command, problems kargo.Problems) error {
-	printProblems(cmd.ErrOrStderr(), problems)
+	printProblems(cmd.ErrOrStderr(), problems, false)
 	return said(problems)
 }
 

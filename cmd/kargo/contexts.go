@@ -253,7 +253,7 @@ func contextListCommand(env map[string]string) *cobra.Command {
 			}, func() []string { return names })
 		},
 	}
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "contexts"})
 	return cmd
 }
 

@@ -54,7 +54,7 @@ are shown as "***" and a digest.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "objects that differ", wide: "the names and paths of Swarm"})
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "end with exit code 5 if there are differences")
 	cmd.ValidArgsFunction = (&remoteFlags{}).completeStacks(env)
 	return cmd

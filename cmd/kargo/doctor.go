@@ -61,7 +61,7 @@ something does not work.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "what does not work"})
 	return cmd
 }
 

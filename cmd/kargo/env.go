@@ -1,21 +1,30 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"kargo"
 )
 
+// variableDocument is one variable as env prints it. Other programs read it, so its form
+// must not change.
+type variableDocument struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // masked
+	Place string `json:"place,omitempty"`
+	Layer string `json:"layer"`
+}
+
 func envCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
+	var output output
 	cmd := &cobra.Command{
 		Use: "env [VARIABLE…]", Short: "Print the variables of a workspace, and where each value comes from", GroupID: "workspace",
 		Long: `Env prints every variable that the stacks and templates of a workspace can read,
@@ -23,7 +32,7 @@ with its value and the place of its last assignment. Digests stand for the value
 of secret variables; within one call, equal digests mean equal values. Env prints
 to standard error which reader the files needed: dotenv, bash (both are part of
 Kargo), or bash-process, for files that run programs (--allow-hooks).`,
-		Example: "  kargo env --workspace ./workspace REDIS_TAG",
+		Example: "  kargo env --workspace ./workspace REDIS_TAG\n  kargo env -o wide",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
@@ -32,31 +41,75 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 			if err != nil {
 				return err
 			}
-			values := desired.Workspace.Env
 			if len(desired.Workspace.StackNames()) == 0 { // the environment files could not be read
 				if err := refuse(cmd, desired.Problems); err != nil {
 					return err
 				}
 			}
-			mask := desired.Workspace.Mask(randomKey())
-			if len(names) == 0 {
-				names = slices.Sorted(maps.Keys(values))
-			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, name := range names {
-				value, declared := values[name]
-				if !declared {
-					return usagef("no file declares %s", name)
-				}
-				where := cmp.Or(desired.Workspace.Lines[name].String(), "Kargo")
-				fmt.Fprintf(table, "%s=%q\t%s\n", name, mask.Value(name, value), where)
+			documents, err := variableDocuments(desired.Workspace, names)
+			if err != nil {
+				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "environment read by %s\n", desired.Workspace.Reader)
-			return table.Flush()
+			return output.show(cmd, documents, func(out screen) error { printVariables(out, documents, output == outputWide); return nil }, func() []string {
+				var names []string
+				for _, document := range documents {
+					names = append(names, document.Name)
+				}
+				return names
+			})
 		},
 	}
 	s.flags(cmd.Flags())
+	output.flag(cmd, kinds{names: "variables", wide: "layers"})
 	return cmd
+}
+
+// variableDocuments returns the variables with these names; all if none is named.
+func variableDocuments(workspace kargo.Workspace, names []string) ([]variableDocument, error) {
+	mask := workspace.Mask(randomKey())
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(workspace.Env))
+	}
+	documents := []variableDocument{}
+	for _, name := range names {
+		value, declared := workspace.Env[name]
+		if !declared {
+			return nil, usagef("no file declares %s", name)
+		}
+		document := variableDocument{Name: name, Value: mask.Value(name, value), Layer: kargo.KargoSets}
+		if place := workspace.Lines[name]; place != (kargo.Place{}) {
+			document.Place, document.Layer = place.String(), place.EnvLayer()
+		}
+		documents = append(documents, document)
+	}
+	return documents, nil
+}
+
+// widestVariable is how many columns of a variable and its value push the places of all
+// variables to the right.
+const widestVariable = 48
+
+func printVariables(out screen, documents []variableDocument, wide bool) {
+	var lines []string
+	column := 0
+	for _, document := range documents {
+		line := fmt.Sprintf("%s=%q", document.Name, document.Value)
+		if width := utf8.RuneCountInString(line); width <= widestVariable {
+			column = max(column, width)
+		}
+		lines = append(lines, line)
+	}
+	for i, document := range documents {
+		where := document.Place
+		switch {
+		case where == "":
+			where = "Kargo"
+		case wide:
+			where += "  " + document.Layer
+		}
+		fmt.Fprintf(out.out, "%-*s  %s\n", column, lines[i], where)
+	}
 }
 
 // servicesOf returns the services of a stack, or the compose files of one that
@@ -68,11 +121,28 @@ func servicesOf(workspace kargo.Workspace, stack string) string {
 	return workspace.Env[kargo.SuffixStack.Of(stack)]
 }
 
+// infoDocument is what info prints. Other programs read it, so its form must not change.
+type infoDocument struct {
+	User      int         `json:"user"`
+	Group     int         `json:"group"`
+	Workspace string      `json:"workspace"`
+	Stacks    []infoStack `json:"stacks"`
+}
+
+type infoStack struct {
+	Name string `json:"name"`
+	// Services are those that STACK names, Files the compose files of a stack in a
+	// directory of its own.
+	Services []string `json:"services,omitempty"`
+	Files    []string `json:"files,omitempty"`
+}
+
 func infoCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
+	var output output
 	cmd := &cobra.Command{
 		Use: "info", Short: "Print the stacks of a workspace and their services", GroupID: "workspace", Args: noArgs,
-		Example: "  kargo info --workspace ./workspace",
+		Example: "  kargo info --workspace ./workspace\n  kargo info -o json",
 		Long: `Info prints the user and group that Kargo runs as, the directory of the workspace,
 and each stack with its services.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,14 +153,34 @@ and each stack with its services.`,
 			if err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), s.workspace)
-			for _, stack := range desired.Workspace.StackNames() {
-				fmt.Fprintf(out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(servicesOf(desired.Workspace, stack)))
+			text := func(out screen) error {
+				fmt.Fprintf(out.out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), s.workspace)
+				for _, stack := range desired.Workspace.StackNames() {
+					fmt.Fprintf(out.out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(servicesOf(desired.Workspace, stack)))
+				}
+				return nil
+			}
+			if err := output.show(cmd, infoOf(desired.Workspace, s.workspace), text, desired.Workspace.StackNames); err != nil {
+				return err
 			}
 			return refuse(cmd, desired.Problems)
 		},
 	}
 	s.flags(cmd.Flags())
+	output.flag(cmd, kinds{names: "stacks"})
 	return cmd
+}
+
+func infoOf(workspace kargo.Workspace, directory string) infoDocument {
+	document := infoDocument{User: os.Getuid(), Group: os.Getgid(), Workspace: directory, Stacks: []infoStack{}}
+	for _, name := range workspace.StackNames() {
+		stack := infoStack{Name: name}
+		if own, isOne := workspace.Directory(name); isOne {
+			stack.Files = own.Files
+		} else {
+			stack.Services = workspace.Env.List(kargo.SuffixStack.Of(name))
+		}
+		document.Stacks = append(document.Stacks, stack)
+	}
+	return document
 }

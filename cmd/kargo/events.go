@@ -31,6 +31,6 @@ last 500. "kargo history" has the deployments of earlier times, too.`,
 		},
 	}
 	f.define(cmd, env)
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "what happened"})
 	return cmd
 }

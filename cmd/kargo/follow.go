@@ -91,22 +91,3 @@ func lines[T any](cmd *cobra.Command, env map[string]string, f *followFlags, pat
 	out := newScreen(cmd)
 	return stream(cmd.Context(), controller, path, func(document T) error { return show(out, document) })
 }
-
-// line prints one of many values: as a line of text, as a document, or by its name.
-func (o output) line(out screen, value any, text func(), name string) error {
-	switch o {
-	case outputJSON:
-		return json.NewEncoder(out.out).Encode(value) // one a line
-	case outputYAML:
-		if _, err := fmt.Fprintln(out.out, "---"); err != nil {
-			return err
-		}
-		return encode(out.out, string(o), value)
-	case outputName:
-		_, err := fmt.Fprintln(out.out, name)
-		return err
-	case outputText, outputWide:
-	}
-	text()
-	return nil
-}

@@ -171,9 +171,13 @@ func flagLine(flag *pflag.Flag) string {
 }
 
 // entryLine returns a name and a text beside it, which begins in a column.
-func entryLine(name, text string, column int) string {
+func entryLine(name, text string, column int) string { return beside(name, text, column, helpWidth) }
+
+// beside returns a name and a text beside it, which begins in a column and goes on there
+// where a line would be wider than a width; 0 sets none.
+func beside(name, text string, column, width int) string {
 	indent := strings.Repeat(" ", column)
-	text = strings.TrimPrefix(wrapped(indent+text, helpWidth, indent), indent)
+	text = strings.TrimPrefix(wrapped(indent+text, width, indent), indent)
 	if len(name) >= column {
 		return name + "\n" + indent + text
 	}

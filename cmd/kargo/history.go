@@ -60,7 +60,7 @@ prints earlier ones. How many are kept is set by --history-keep (1000),
 	cmd.ValidArgsFunction = s.completeDeployments(env, nil)
 	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "largest `number` of deployments to print; 0 prints all")
 	cmd.Flags().Uint64Var(&asked.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "numbers", wide: "durations, triggers, the paths of Swarm"})
 	return cmd
 }
 

@@ -3,12 +3,9 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/mail"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -72,54 +69,65 @@ func (m *mailbox) Set(text string) error {
 
 func imagesCommand(env map[string]string) *cobra.Command {
 	s := &remoteFlags{}
-	var output string
+	var output output
 	cmd := &cobra.Command{
 		Use: "images", Short: "Print the image tags that are followed, and newer ones", GroupID: "controller", Args: noArgs,
 		Example: "  kargo images\n  kargo images -o json",
 		Long: `Images prints what the controller knows about the image tags that kargo.yml
 follows: the variable of a tag, the newest tag that fits, and whether it was
-written to the repository. After "kargo sync" the registries are asked at once.`,
+written to the repository (-o wide). After "kargo sync" the registries are asked at
+once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var status kargo.Status
 			if err := s.ask(cmd, env, http.MethodGet, "/api/v1/status", nil, &status); err != nil {
 				return err
 			}
-			if output == "json" {
-				return encode(cmd.OutOrStdout(), output, append([]kargo.ImageStatus{}, status.Images...))
+			text := func(out screen) error {
+				if len(status.Images) == 0 {
+					out.line("no image tags are followed; see images in kargo.yml")
+				}
+				printImages(out, status.Images, output == outputWide, clock())
+				return nil
 			}
-			if len(status.Images) == 0 {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), "no image tags are followed; see images in kargo.yml")
-				return err
-			}
-			printImages(cmd.OutOrStdout(), status.Images, clock())
-			return nil
+			return output.show(cmd, append([]kargo.ImageStatus{}, status.Images...), text, func() []string {
+				var names []string
+				for _, image := range status.Images {
+					names = append(names, image.Variable)
+				}
+				return names
+			})
 		},
 	}
 	s.flags(cmd.Flags())
-	outputFlag(cmd, &output, "text", "json")
+	output.flag(cmd, kinds{names: "variables", wide: "ranges, when registries were asked, commits"})
 	return cmd
 }
 
 // printImages prints a table of the tags that are followed.
-func printImages(out io.Writer, images []kargo.ImageStatus, now time.Time) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VARIABLE\tIMAGE\tFITS\tCURRENT\tNEWEST\tBEHIND\tASKED\tWRITTEN")
+func printImages(out screen, images []kargo.ImageStatus, wide bool, now time.Time) {
+	header := []string{"VARIABLE", "CURRENT", "NEWEST", "BEHIND", "IMAGE"}
+	if wide {
+		header = []string{"VARIABLE", "CURRENT", "NEWEST", "BEHIND", "FITS", "ASKED", "WRITTEN", "IMAGE"}
+	}
+	var rows [][]cell
 	for _, image := range images {
-		behind := "no"
+		behind := plain("no")
 		switch {
 		case image.Behind:
-			behind = "since " + ago(image.Since, now)
+			behind = cell{"since " + ago(image.Since, now), yellow}
 		case image.Newest == "":
-			behind = "?"
+			behind = plain("?")
 		}
-		fmt.Fprintln(table, strings.Join([]string{
-			image.Variable, image.Image, image.Range(), cmp.Or(image.Current, "-"), cmp.Or(image.Newest, "?"), behind, ago(image.Asked, now), written(image),
-		}, "\t"))
+		row := []cell{plain(image.Variable), plain(cmp.Or(image.Current, "-")), plain(cmp.Or(image.Newest, "?")), behind}
+		if wide {
+			row = append(row, plain(image.Range()), plain(ago(image.Asked, now)), plain(written(image)))
+		}
+		rows = append(rows, append(row, plain(image.Image)))
 	}
-	table.Flush()
+	out.table(header, rows)
 	for _, image := range images {
 		if image.Error != "" {
-			fmt.Fprintf(out, "\n%s: %s\n", image.Variable, image.Error)
+			out.line("\n%s: %s", image.Variable, image.Error)
 		}
 	}
 }

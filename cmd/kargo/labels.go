@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +16,7 @@ import (
 func labelsCommand(env map[string]string) *cobra.Command {
 	s := &operationFlags{}
 	var apply bool
+	var output output
 	cmd := &cobra.Command{
 		Use: "labels", Short: "Print the labels of nodes, and what the workspace would change", GroupID: "swarm", Args: noArgs,
 		Example: "  kargo labels\n  kargo labels --apply",
@@ -30,18 +29,22 @@ services that need the labels.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			if apply {
-				return s.applyLabels(cmd, env)
+			if !apply {
+				return s.showLabels(cmd, env, output)
 			}
-			return s.showLabels(cmd, env)
+			if err := output.onlyText("apply"); err != nil {
+				return err
+			}
+			return s.applyLabels(cmd, env)
 		},
 	}
 	s.flags(cmd.Flags())
+	output.flag(cmd, kinds{names: "nodes", wide: "the names and paths of Swarm"})
 	cmd.Flags().BoolVar(&apply, "apply", false, "change the labels to what the workspace says")
 	return cmd
 }
 
-func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string) error {
+func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string, output output) error {
 	desired, err := s.readSource(cmd.Context())
 	if err != nil {
 		return err
@@ -63,7 +66,6 @@ func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string) e
 		return err
 	}
 	mask := desired.Workspace.Mask(keys.Texts)
-	printLabels(cmd.OutOrStdout(), nodes, mask)
 	compiler, err := s.compiler()
 	if err != nil {
 		return err
@@ -73,21 +75,61 @@ func (s *operationFlags) showLabels(cmd *cobra.Command, env map[string]string) e
 		Instance: s.instance, Only: []string{}, Labels: desired.Labels, Revision: desired.Workspace.Revision, Mask: mask,
 		Refuses: compiler.Refuses(s.instance, desired, live),
 	})
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s", next)
-	return err
+	document := labelsDocument{nodesWithLabels(nodes, mask), append([]kargo.Change{}, next.Changes...), append([]kargo.Hold{}, next.Held...)}
+	text := func(out screen) error {
+		printLabels(out, document.Nodes)
+		out.line("")
+		words := next.InWords()
+		if output == outputWide {
+			words = next.String()
+		}
+		out.changes(words)
+		return nil
+	}
+	return output.show(cmd, document, text, func() []string {
+		var names []string
+		for _, node := range document.Nodes {
+			names = append(names, node.Node)
+		}
+		return names
+	})
 }
 
-func printLabels(out io.Writer, nodes []kargo.LiveNode, mask kargo.Mask) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NODE\tLABELS")
+// labelsDocument is what labels prints. Other programs read it, so its form must not
+// change.
+type labelsDocument struct {
+	Nodes   []nodeLabels   `json:"nodes"`
+	Changes []kargo.Change `json:"changes"`
+	Held    []kargo.Hold   `json:"held"`
+}
+
+type nodeLabels struct {
+	Node   string            `json:"node"`
+	Labels map[string]string `json:"labels"` // masked
+}
+
+func nodesWithLabels(nodes []kargo.LiveNode, mask kargo.Mask) []nodeLabels {
+	all := []nodeLabels{}
+	for _, node := range nodes {
+		one := nodeLabels{node.Hostname, map[string]string{}}
+		for key, value := range node.Spec.Labels {
+			one.Labels[key] = mask.Value(key, value)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+func printLabels(out screen, nodes []nodeLabels) {
+	var rows [][]cell
 	for _, node := range nodes {
 		var labels []string
-		for _, key := range slices.Sorted(maps.Keys(node.Spec.Labels)) {
-			labels = append(labels, key+"="+mask.Value(key, node.Spec.Labels[key]))
+		for _, key := range slices.Sorted(maps.Keys(node.Labels)) {
+			labels = append(labels, key+"="+node.Labels[key])
 		}
-		fmt.Fprintf(table, "%s\t%s\n", node.Hostname, strings.Join(labels, ", "))
+		rows = append(rows, []cell{plain(node.Node), plain(strings.Join(labels, ", "))})
 	}
-	table.Flush()
+	out.table([]string{"NODE", "LABELS"}, rows)
 }
 
 // applyLabels runs rounds that change labels and no stack.

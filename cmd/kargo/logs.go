@@ -42,7 +42,7 @@ Docker here. Values that are secret in the workspace are shown as "***" and a di
 	}
 	f.define(cmd, env)
 	cmd.ValidArgsFunction = f.completeServices(env)
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "lines without their task", wide: "times and nodes"})
 	cmd.Flags().IntVar(&tail, "tail", 100, "`number` of lines of each task to begin with; 0 prints all")
 	return cmd
 }

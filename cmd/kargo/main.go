@@ -168,22 +168,46 @@ func suggestion(cmd *cobra.Command, name string) string {
 	return ""
 }
 
+// versionDocument is what version prints. Other programs read it, so its form must not
+// change.
+type versionDocument struct {
+	Version   string `json:"version"`
+	Catalogue string `json:"catalogue"`
+	Go        string `json:"go,omitempty"`
+}
+
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var output output
+	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version of Kargo and of its catalogue", Args: noArgs,
+		Example: "  kargo version\n  kargo version -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
-			return err
+			document := versionDocument{version, catalogueVersion, goVersion()}
+			text := func(out screen) error {
+				_, err := fmt.Fprintln(out.out, versionLine())
+				return err
+			}
+			return output.show(cmd, document, text, func() []string { return []string{version} })
 		},
 	}
+	output.flag(cmd, kinds{names: "the version"})
+	return cmd
 }
 
 func versionLine() string {
 	line := "kargo " + version + ", catalogue " + catalogueVersion
-	if info, ok := debug.ReadBuildInfo(); ok {
-		line += ", " + info.GoVersion
+	if built := goVersion(); built != "" {
+		line += ", " + built
 	}
 	return line
+}
+
+// goVersion returns the version of Go that built the program, if it is known.
+func goVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.GoVersion
+	}
+	return ""
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
@@ -119,6 +118,7 @@ func resumeCommand(env map[string]string) *cobra.Command {
 
 func rollbackCommand(env map[string]string) *cobra.Command {
 	o := &orderFlags{}
+	var output output
 	var yes bool
 	cmd := o.complete(&cobra.Command{
 		Use: "rollback STACK|all [DEPLOYMENT|COMMIT]", Short: "Go back to what ran before, and stay there",
@@ -137,6 +137,9 @@ last 10 renderings of a stack that came up are kept.`,
 				order.To = args[1]
 			}
 			if yes {
+				if err := output.onlyText("yes"); err != nil {
+					return err
+				}
 				return o.send(cmd, env, "rollback", order, args[0]+" goes back, and stays there; to end it: kargo release "+args[0])
 			}
 			order.Plan = true
@@ -144,14 +147,22 @@ last 10 renderings of a stack that came up are kept.`,
 			if err := o.ask(cmd, env, http.MethodPost, "/api/v1/rollback", order, &preview); err != nil {
 				return err
 			}
-			if err := printPlan(newScreen(cmd), preview.Plan, preview.Plan.InWords()); err != nil {
-				return err
+			text := func(out screen) error {
+				words := preview.Plan.InWords()
+				if output == outputWide {
+					words = preview.Plan.String()
+				}
+				if err := printPlan(out, preview.Plan, words); err != nil {
+					return err
+				}
+				out.line("\nNothing was changed. To go back: the same command with --yes")
+				return nil
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "\nNothing was changed. To go back: the same command with --yes")
-			return err
+			return output.show(cmd, planDocument(preview.Plan), text, func() []string { return []string{preview.Plan.ID()} })
 		},
 	}, true, env, true)
 	cmd.ValidArgsFunction = o.completeDeployments(env, o.completeStacks(env))
+	output.flag(cmd, kinds{names: "the ID of the plan", wide: "the names and paths of Swarm"})
 	cmd.Flags().BoolVar(&yes, "yes", false, "go back now; without it, only the plan is printed")
 	return cmd
 }

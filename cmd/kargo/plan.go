@@ -48,7 +48,7 @@ command makes the plan itself.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "the ID of the plan", wide: "the names and paths of Swarm"})
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "end with exit code 5 if there are changes or holds")
 	return cmd
 }

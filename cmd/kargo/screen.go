@@ -79,6 +79,11 @@ func (s screen) line(format string, args ...any) {
 	}
 }
 
+// entry prints a name and a text beside it, which begins in a column and goes on there.
+func (s screen) entry(name, text string, column int) {
+	fmt.Fprintln(s.out, beside(name, text, column, s.width))
+}
+
 // wrapped breaks a text at blanks, so that no line is longer than a width, if it
 // can be.
 func wrapped(text string, width int, indent string) string {

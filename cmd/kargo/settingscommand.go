@@ -48,7 +48,7 @@ stays: name it with --config or KARGO_CONFIG. "kargo settings example" prints on
 			})
 		},
 	}
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "settings"})
 	cmd.AddCommand(settingsExampleCommand())
 	return cmd
 }

@@ -54,7 +54,7 @@ directory: NAME/stack.yml for each stack, and NAME/configs/ with its configs.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "stacks, as Swarm knows them"})
 	cmd.Flags().Var(&export, "export", "directory to write the rendering to; it must not exist yet")
 	return cmd
 }

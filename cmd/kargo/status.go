@@ -56,7 +56,7 @@ if the controller cannot do its work.`,
 		},
 	}
 	s.flags(cmd.Flags())
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "stacks", wide: "services"})
 	cmd.Flags().BoolVar(&watch, "watch", false, "print the status again until interrupted")
 	return cmd
 }
@@ -161,7 +161,7 @@ func printStatus(out screen, status kargo.Status, services bool, now time.Time) 
 	}
 	if len(status.Images) > 0 {
 		out.line("")
-		printImages(out.out, status.Images, now)
+		printImages(out, status.Images, services, now)
 	}
 	printCleaned(out.out, status.Cleaned, now)
 	printPending(out, status.Pending)

@@ -35,7 +35,7 @@ with their nodes, and the configs, secrets, networks and volumes that it uses (w
 		},
 	}
 	s.flags(cmd.Flags())
-	output.flag(cmd)
+	output.flag(cmd, kinds{names: "services", wide: "what services use"})
 	cmd.ValidArgsFunction = s.completeStacks(env)
 	return cmd
 }

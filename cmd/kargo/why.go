@@ -1,13 +1,16 @@
 package main
 
 import (
-	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	"kargo"
 )
 
 func whyCommand(env map[string]string) *cobra.Command {
 	s, all := &workspaceFlags{}, false
+	var output output
 	cmd := &cobra.Command{
 		Use: "why VARIABLE|FILE|STACK|SERVICE[.FIELD…]", Short: "Print where a value comes from", GroupID: "workspace",
 		Long: `Why prints the layer, the file and the line that a value comes from. The value is
@@ -33,18 +36,40 @@ Digests stand for the values of secret variables.`,
 			if err != nil {
 				return err
 			}
-			for i, value := range values {
-				if i > 0 {
-					fmt.Fprintln(cmd.OutOrStdout())
-				}
-				if err := value.Print(cmd.OutOrStdout()); err != nil {
-					return err
-				}
-			}
-			return nil
+			return output.show(cmd, values, func(out screen) error { return printExplanations(out, values) }, func() []string { return placesThatCount(values) })
 		},
 	}
 	s.flags(cmd.Flags())
+	output.flag(cmd, kinds{names: "places that count"})
 	cmd.Flags().BoolVar(&all, "all", false, "explain every value below a stack or service on its own")
 	return cmd
+}
+
+func printExplanations(out screen, values []kargo.Explanation) error {
+	for i, value := range values {
+		if i > 0 {
+			out.line("")
+		}
+		if err := value.Print(out.out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placesThatCount returns the places that values are made of, and the layers of files,
+// each once.
+func placesThatCount(values []kargo.Explanation) (places []string) {
+	for _, value := range values {
+		for _, origin := range value.Counting(true) {
+			place := origin.Layer
+			if !origin.Where.IsZero() {
+				place = origin.Where.String()
+			}
+			if !slices.Contains(places, place) {
+				places = append(places, place)
+			}
+		}
+	}
+	return places
 }
