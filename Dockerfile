@@ -5,8 +5,9 @@
 # It has plain instructions only, so that builders without BuildKit can run it.
 
 # This can be any image with go, sh, mkdir, and the usual certificates in
-# /etc/ssl/certs/ca-certificates.crt.
-ARG BUILDER=golang:1.26
+# /etc/ssl/certs/ca-certificates.crt. Its version of Go is the one of the line toolchain in
+# go.mod, whose standard library has no known vulnerability.
+ARG BUILDER=golang:1.26.10
 FROM ${BUILDER} AS build
 
 # Go's own variables, for builds without the public module proxy.

@@ -82,7 +82,7 @@ bench-compare: ## benchmarks of this tree and of REV, in turn, side by side (REV
 	test/bench/compare "$(or $(REV),HEAD~1)" $(or $(PKG),./merge ./render ./compile ./plan ./history)
 
 vuln: ## known vulnerabilities in what the program calls; needs only the module proxy
-	@test/vulndb/check $(GOVULNCHECK)
+	@test/vulndb/check $(GOVULNCHECK) $(TAGS)
 
 # It is made of the built program and not of go.mod, so it lists what was linked, and the
 # version of Go. It has no time and no random number: equal programs have equal lists.

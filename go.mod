@@ -2,6 +2,8 @@ module kargo
 
 go 1.26.8
 
+toolchain go1.26.10
+
 require (
 	filippo.io/age v1.3.1
 	github.com/Masterminds/semver/v3 v3.5.0

@@ -72,13 +72,20 @@ type Status struct {
 	LastRound time.Time `json:"lastRound,omitzero"`
 	// RoundBegan is when the round that runs now began; zero if none runs.
 	RoundBegan time.Time `json:"roundBegan,omitzero"`
-	NextRound  time.Time `json:"nextRound,omitzero"`
+	// ReadingBegan is when the reading of the repository that runs now began, which goes
+	// on beside the rounds; zero if none runs.
+	ReadingBegan time.Time `json:"readingBegan,omitzero"`
+	NextRound    time.Time `json:"nextRound,omitzero"`
 	// LastVerified is when the whole Swarm was last looked at.
 	LastVerified time.Time `json:"lastVerified,omitzero"`
 	// LastFetched is when git last answered.
 	LastFetched time.Time `json:"lastFetched,omitzero"`
 	Rounds      uint64    `json:"rounds"`
 }
+
+// RoundTime is the deadline of a round, and of a reading of the repository. What it leaves undone, the next one does. One
+// that is far beyond it hangs, and only a restart helps.
+const RoundTime = 20 * time.Minute
 
 // PlanText is a plan as it may be shown: with masked lines and without specs.
 type PlanText struct {

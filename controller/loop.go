@@ -49,6 +49,7 @@ func New(parts Parts) *Loop {
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
 	r.source.ahead = true
+	r.source.reader.began = func(at time.Time) { l.board.change(func(s *kargo.Status) { s.ReadingBegan = at }) }
 	r.notify = func(d kargo.Deployment) {
 		l.happenings.recorded(d)
 		l.notifier.add(d)
@@ -261,9 +262,14 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 	for _, request := range l.takeRequests() {
 		request(l.reconciler)
 	}
-	ended := l.reconciler.round(ctx, trigger)
+	limited, cancel := context.WithTimeout(ctx, kargo.RoundTime)
+	defer cancel()
+	ended := l.reconciler.round(limited, trigger)
 	if ctx.Err() != nil {
 		return 0, false
+	}
+	if ended.err != nil && limited.Err() != nil {
+		ended.err = kargo.Errorf(kargo.Unavailable, "the round was stopped after %s, its deadline: %v", kargo.RoundTime, ended.err)
 	}
 	wait = l.reconciler.rest(time.Now(), ended)
 	if ended.waits {

@@ -67,6 +67,9 @@ type reader struct {
 	readings  chan reading  // holds one
 	// ended is a reading that has ended where that could not be recorded.
 	ended string
+	// began is told when a reading begins, and the zero time when it has ended. It is
+	// nil if nobody wants to know.
+	began func(time.Time)
 }
 
 func newReader(parts Parts) *reader {
@@ -81,9 +84,24 @@ func (s *reader) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case asked := <-s.questions:
-			s.readings <- s.read(ctx, asked)
+			s.readings <- s.readInTime(ctx, asked)
 		}
 	}
+}
+
+// readInTime answers one question by the deadline of a round.
+func (s *reader) readInTime(ctx context.Context, asked question) reading {
+	if s.began != nil {
+		s.began(time.Now())
+		defer s.began(time.Time{})
+	}
+	limited, cancel := context.WithTimeout(ctx, kargo.RoundTime)
+	defer cancel()
+	got := s.read(limited, asked)
+	if got.err != nil && limited.Err() != nil {
+		got.err = kargo.Errorf(kargo.Unavailable, "reading was stopped after %s, its deadline: %v", kargo.RoundTime, got.err)
+	}
+	return got
 }
 
 // read answers one question. A panic is an error of the reading, and counts as

@@ -16,16 +16,22 @@ import (
 // maxRequest is how many bytes a request to the API may have.
 const maxRequest = 64 << 10
 
-// longestRound is how long a round may take. Each call of it has a deadline of its own,
-// so one that takes longer hangs, and only a restart helps.
-const longestRound = 30 * time.Minute
+// longestRound is how long a round or a reading may take before it counts as one that
+// hangs: far beyond its deadline.
+const longestRound = kargo.RoundTime * 3 / 2
 
-// alive reports that the process runs, and that its round does not hang.
+// alive reports that the process runs, and that neither its round nor its reading of the
+// repository hangs.
 func (s *Server) alive(w http.ResponseWriter, _ *http.Request) {
-	began := s.Controller.Status().RoundBegan
-	if took := s.now().Sub(began); !began.IsZero() && took > longestRound {
-		say(w, http.StatusServiceUnavailable, fmt.Sprintf("not alive: a round has taken %s so far", took.Round(time.Second)))
-		return
+	status := s.Controller.Status()
+	for _, work := range []struct {
+		what  string
+		began time.Time
+	}{{"a round", status.RoundBegan}, {"reading the repository", status.ReadingBegan}} {
+		if took := s.now().Sub(work.began); !work.began.IsZero() && took > longestRound {
+			say(w, http.StatusServiceUnavailable, fmt.Sprintf("not alive: %s has taken %s so far", work.what, took.Round(time.Second)))
+			return
+		}
 	}
 	say(w, http.StatusOK, "alive")
 }

@@ -166,6 +166,8 @@ func TestHealth(t *testing.T) {
 		{kargo.Status{Leader: "manager-2"}, "/readyz", 200, "ready"},
 		{kargo.Status{RoundBegan: now.Add(-20 * time.Minute)}, "/healthz", 200, "alive"},
 		{kargo.Status{RoundBegan: now.Add(-40 * time.Minute)}, "/healthz", 503, "not alive: a round has taken 40m0s so far"},
+		{kargo.Status{ReadingBegan: now.Add(-20 * time.Minute)}, "/healthz", 200, "alive"},
+		{kargo.Status{ReadingBegan: now.Add(-40 * time.Minute)}, "/healthz", 503, "not alive: reading the repository has taken 40m0s so far"},
 	} {
 		s, _ := newServer(c.status)
 		response, body := send(t, s.Handler(), request{"GET", c.path, nil, ""})

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 )
 
@@ -10,15 +11,17 @@ const maxConnections = 512
 
 // bounded is a listener with a bound on its open connections. A new connection is
 // always accepted: where there are too many, the oldest one of the address that has
-// most is closed for it. So slow clients cannot keep others out, from whichever
-// address, and what they cost has a limit.
+// most is closed for it, and of several such addresses the oldest of all. So slow
+// clients cannot keep others out, from whichever addresses, and what they cost has a
+// limit.
 type bounded struct {
 	net.Listener
 	limit int
 
-	mu   sync.Mutex
-	open map[string][]*boundedConn // by address, oldest first
-	all  int
+	mu       sync.Mutex
+	open     map[string][]*boundedConn // by address, oldest first
+	all      int
+	accepted uint64
 }
 
 func newBounded(listener net.Listener, limit int) *bounded {
@@ -42,17 +45,19 @@ func (b *bounded) Accept() (net.Conn, error) {
 func (b *bounded) add(conn *boundedConn) (tooMany *boundedConn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.accepted++
+	conn.number = b.accepted
 	b.open[conn.from] = append(b.open[conn.from], conn)
 	if b.all++; b.all <= b.limit {
 		return nil
 	}
-	most := conn.from
-	for address, open := range b.open {
-		if len(open) > len(b.open[most]) {
-			most = address
+	for _, open := range b.open {
+		if tooMany == nil || len(open) > len(b.open[tooMany.from]) ||
+			len(open) == len(b.open[tooMany.from]) && open[0].number < tooMany.number {
+			tooMany = open[0]
 		}
 	}
-	return b.open[most][0]
+	return tooMany
 }
 
 // remove forgets a connection that was closed.
@@ -77,6 +82,7 @@ type boundedConn struct {
 	net.Conn
 	listener *bounded
 	from     string
+	number   uint64 // in the order of acceptance
 }
 
 // Close closes the connection and makes its place free.
@@ -85,11 +91,15 @@ func (c *boundedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// host returns an address without its port.
+// host returns an address without its port. Of an IPv6 address it returns the network of
+// 64 bits: whoever has one address there has all of them.
 func host(address net.Addr) string {
 	name, _, err := net.SplitHostPort(address.String())
 	if err != nil {
 		return address.String() // of a socket in the file system
+	}
+	if ip, err := netip.ParseAddr(name); err == nil && ip.Is6() && !ip.Is4In6() {
+		return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
 	}
 	return name
 }

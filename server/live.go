@@ -123,7 +123,7 @@ func (c *changes) mark(s *Server) uint64 {
 	}
 	status := s.Controller.Status()
 	// These change with every round, and say nothing new by themselves.
-	status.Rounds, status.LastRound, status.RoundBegan, status.NextRound = 0, time.Time{}, time.Time{}, time.Time{}
+	status.Rounds, status.LastRound, status.RoundBegan, status.ReadingBegan, status.NextRound = 0, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	status.LastFetched, status.LastVerified, status.Pending.Time = time.Time{}, time.Time{}, time.Time{}
 	stacks := make([]kargo.StackStatus, len(status.Stacks))
 	for i, stack := range status.Stacks {

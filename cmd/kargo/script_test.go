@@ -24,7 +24,12 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 // TestMain lets scripts run this program as the command kargo.
-func TestMain(m *testing.M) { testscript.Main(sideBySide{m}, map[string]func(){"kargo": main}) }
+func TestMain(m *testing.M) {
+	if how := os.Getenv(readerVariable); how != "" {
+		beReader(how)
+	}
+	testscript.Main(sideBySide{m}, map[string]func(){"kargo": main})
+}
 
 // sideBySide runs more scripts at once than there are processors: they mostly wait.
 type sideBySide struct{ tests *testing.M }

@@ -95,6 +95,11 @@ func sameFlags(flags *pflag.FlagSet) []string {
 // normally with another error did no harm: the controller will get the same error,
 // and report it.
 func (s *serveFlags) tryRevision(ctx context.Context, args []string, trial controller.Trial) error {
+	return s.tryWithin(ctx, s.timeout+readingTime, args, trial)
+}
+
+// tryWithin is tryRevision with the time limit of the child.
+func (s *serveFlags) tryWithin(ctx context.Context, limit time.Duration, args []string, trial controller.Trial) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -103,7 +108,6 @@ func (s *serveFlags) tryRevision(ctx context.Context, args []string, trial contr
 	if err != nil {
 		return err
 	}
-	limit := s.timeout + readingTime
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	child := exec.CommandContext(limited, program, append([]string{"try"}, args...)...)

@@ -1,11 +1,72 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kargo"
+	"kargo/compile"
+	"kargo/controller"
 )
+
+// readerVariable makes this program a reader of revisions that behaves as its value says.
+const readerVariable = "KARGO_TEST_READER"
+
+// beReader is what the reader does, until its process ends.
+func beReader(how string) {
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	switch how {
+	case "hangs":
+		time.Sleep(time.Hour) // until it is killed
+	case "hangs later":
+		fmt.Println(fetched)
+		time.Sleep(time.Hour)
+	case "crashes":
+		panic("as a bug does")
+	case "is killed":
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+	}
+	fmt.Println(fetched)
+	os.Exit(0)
+}
+
+// A child that takes too long has harmed its reader like one that crashes: the revision
+// is not read here. A controller that ends meanwhile says nothing of the revision.
+func TestS44_AReaderThatHangsIsLikeOneThatCrashes(t *testing.T) {
+	const short = 100 * time.Millisecond
+	s := &serveFlags{}
+	trial := controller.Trial{Revision: "c1", Fetched: func(context.Context) (bool, []compile.Known, error) { return false, nil, nil }}
+	for _, test := range []struct {
+		how, want    string
+		limit, stops time.Duration // of the child, and of the controller
+		fault        kargo.Fault
+	}{
+		{"hangs", "this revision cannot be read: it took longer than 100ms", short, time.Hour, kargo.Invalid},
+		{"hangs later", "this revision cannot be read: it took longer than 100ms", short, time.Hour, kargo.Invalid},
+		{"crashes", "this revision cannot be read: it ended the reader (exit status 2)", time.Hour, time.Hour, kargo.Invalid},
+		{"is killed", "this revision cannot be read: it ended the reader (signal: killed)", time.Hour, time.Hour, kargo.Invalid},
+		{"hangs", "read revision: context deadline exceeded", time.Hour, short, kargo.Unavailable},
+	} {
+		t.Setenv(readerVariable, test.how)
+		ctx, stop := context.WithTimeout(t.Context(), test.stops)
+		err := s.tryWithin(ctx, test.limit, nil, trial)
+		stop()
+		if err == nil || err.Error() != test.want || kargo.FaultOf(err) != test.fault {
+			t.Errorf("a reader that %s: %v", test.how, err)
+		}
+	}
+	t.Setenv(readerVariable, "reads")
+	if err := s.tryWithin(t.Context(), time.Hour, nil, trial); err != nil {
+		t.Errorf("a reader that reads: %v", err)
+	}
+}
 
 func TestUsualMemoryToRead(t *testing.T) {
 	const v2, v1 = "memory.max", "memory/memory.limit_in_bytes"

@@ -76,6 +76,18 @@ func TestPushNudgesThroughAWebhook(t *testing.T) {
 // deliver sends a signed webhook and returns the status.
 func (s *scene) deliver(body, secret string) int {
 	s.t.Helper()
+	response, err := http.DefaultClient.Do(s.signed(body, secret))
+	if err != nil {
+		s.t.Error(err)
+		return 0
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+// signed is a webhook with its signature.
+func (s *scene) signed(body, secret string) *http.Request {
+	s.t.Helper()
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(body))
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.address()+"/hooks/generic", bytes.NewReader([]byte(body)))
@@ -83,13 +95,7 @@ func (s *scene) deliver(body, secret string) int {
 		s.t.Fatal(err)
 	}
 	request.Header.Set("X-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		s.t.Error(err)
-		return 0
-	}
-	defer response.Body.Close()
-	return response.StatusCode
+	return request
 }
 
 func TestBurstOfWebhooksIsFewRounds(t *testing.T) {

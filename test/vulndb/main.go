@@ -1,11 +1,17 @@
-// Command vulndb makes the database that govulncheck reads from the entries in the
-// module golang.org/x/vulndb. So known vulnerabilities can be checked where only the
-// module proxy can be reached.
+// Command vulndb is the part of `make vuln` that is not govulncheck.
 //
-//	vulndb ENTRIES OUT
+//	vulndb convert ENTRIES OUT
 //
-// ENTRIES is the directory of the module with the entries, OUT the directory to make. The
-// form is the one that govulncheck reads.
+// makes the database that govulncheck reads from the entries in the module
+// golang.org/x/vulndb. So known vulnerabilities can be checked where only the module
+// proxy can be reached. ENTRIES is the directory of the module with the entries, OUT the
+// directory to make.
+//
+//	vulndb judge RESULT
+//
+// reads what `govulncheck -format json` printed. It exits with 0 if the program calls
+// nothing that is vulnerable, or only what accepted.go names, with 3 if it calls
+// anything else, and with 1 if RESULT is not the result of a whole check.
 package main
 
 import (
@@ -20,16 +26,35 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: vulndb ENTRIES OUT")
+	args := os.Args[1:]
+	switch {
+	case len(args) == 3 && args[0] == "convert":
+		count, err := convert(args[1], args[2])
+		if err != nil {
+			fail(err)
+		}
+		fmt.Printf("%d entries\n", count)
+	case len(args) == 2 && args[0] == "judge":
+		result, err := os.Open(args[1])
+		if err != nil {
+			fail(err)
+		}
+		found, err := read(result)
+		if err != nil {
+			fail(fmt.Errorf("%s: %w", args[1], err))
+		}
+		if report(os.Stdout, found, accepted) {
+			os.Exit(3)
+		}
+	default:
+		fmt.Fprintln(os.Stderr, "usage: vulndb convert ENTRIES OUT | vulndb judge RESULT")
 		os.Exit(2)
 	}
-	count, err := convert(os.Args[1], os.Args[2])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "vulndb:", err)
-		os.Exit(1)
-	}
-	fmt.Printf("%d entries\n", count)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "vuln: NOT CHECKED:", err)
+	os.Exit(1)
 }
 
 // entry is what the indexes need of an entry.

@@ -1,0 +1,38 @@
+package server
+
+import (
+	"net"
+	"testing"
+)
+
+// Whose connection is closed, if one more than two is open.
+func TestS47_WhoseConnectionIsClosed(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		from   []string // in the order of their arrival
+		closed int      // which of them the last one takes the place of
+	}{
+		{"the oldest of the address that has most", []string{"1.1.1.1:1", "2.2.2.2:1", "2.2.2.2:2"}, 1},
+		{"the oldest of all, if nobody has more than one", []string{"1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"}, 0},
+		{"the own one of whoever has most", []string{"1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3"}, 0},
+		{"the addresses of one IPv6 network are one", []string{"[2001:db8::1]:1", "1.1.1.1:1", "[2001:db8::2]:1"}, 0},
+		{"another IPv6 network is another one", []string{"1.1.1.1:1", "[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1"}, 0},
+		{"an IPv4 address in the form of IPv6 is itself", []string{"[::ffff:1.1.1.1]:1", "[::ffff:2.2.2.2]:1", "[::ffff:2.2.2.2]:2"}, 1},
+	} {
+		b := newBounded(nil, 2)
+		var conns []*boundedConn
+		var closed *boundedConn
+		for _, address := range test.from {
+			parsed, err := net.ResolveTCPAddr("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := &boundedConn{listener: b, from: host(parsed)}
+			conns = append(conns, conn)
+			closed = b.add(conn)
+		}
+		if closed != conns[test.closed] {
+			t.Errorf("%s: closed is %v", test.name, closed)
+		}
+	}
+}
