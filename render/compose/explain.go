@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/compose/types"
+	"github.com/docker/go-units"
 	"gopkg.in/yaml.v3"
 
 	"kargo/spelling"
@@ -140,10 +141,21 @@ func misfit(path []string, node *yaml.Node, reason string) (explained, hint stri
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("put it in quotes: %q", node.Value)
 	case node.Kind == yaml.ScalarNode && strings.HasSuffix(reason, "must be a list"):
 		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), fmt.Sprintf("write it as a list: [%q]", firstWord(node.Value))
+	case node.Kind == yaml.ScalarNode && number && bytesOf(node.Value) > 0:
+		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("write it in bytes: %d", bytesOf(node.Value))
 	case node.Kind == yaml.ScalarNode && number:
 		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a number, such as 2"
 	}
 	return explained, ""
+}
+
+// bytesOf returns what a size with its unit is in bytes, 0 where a text is none.
+func bytesOf(text string) int64 {
+	size, err := units.RAMInBytes(text)
+	if err != nil {
+		return 0
+	}
+	return size
 }
 
 // lastOf returns the last key of a path, "" for the whole file.
