@@ -82,6 +82,9 @@ type LiveService struct {
 	Updated time.Time
 	// Running of Desired tasks run. Completed counts the ended tasks of a job.
 	Running, Desired, Completed uint64
+	// Lost has the tasks that Swarm still calls running, by the name of their node,
+	// which is down. Running does not count them.
+	Lost map[string]uint64
 }
 
 // LiveNetwork is a network that exists.

@@ -10,6 +10,10 @@ type Rollout struct {
 	Digest   string     `json:"digest"`
 	Revision RevisionID `json:"commit"`
 	Since    time.Time  `json:"since"`
+	// Watched, where it is later than Since, is from when the deadline of the rendering
+	// counts: only time in which the present process saw Swarm counts. How long no
+	// process looked is not known, because the clock may have been set meanwhile.
+	Watched time.Time `json:"-"`
 	// Sent is when something of the stack was sent last. What runs proves
 	// nothing of a rendering until Swarm had the time to begin with it.
 	Sent time.Time `json:"sent,omitzero"`

@@ -85,6 +85,8 @@ var chaosTable = []struct {
 		func(c *chaos) { c.loseData(c.replicas[0]) }, fine},
 	{"Docker is away for a minute, with a push", "the push is carried out afterwards", 1, 120,
 		func(c *chaos) { c.push(newer); c.outage(60) }, newer},
+	{"Docker is away for longer than a deadline", "the rollout is judged by what was seen", 1, 60,
+		func(c *chaos) { c.push(newer); c.live(1); c.outage(200) }, newer},
 	{"the managers have no leader for 40 seconds", "the push is carried out afterwards", 1, 120, func(c *chaos) {
 		c.push(newer)
 		c.refuse(40, func(*http.Request) (int, string) {
@@ -158,6 +160,18 @@ var chaosTable = []struct {
 	{"a node dies, and comes back after five minutes", "its tasks run elsewhere; " + quiet, 1, 60, func(c *chaos) {
 		c.engine.NodeDown("two", true)
 		c.live(300)
+		c.engine.NodeDown("two", false)
+	}, fine},
+	{"the only node dies that may run a service", "the service is not called healthy", 1, 60, func(c *chaos) {
+		only := fine
+		only.constraint = "node.hostname == two"
+		c.push(only)
+		c.live(60)
+		c.engine.NodeDown("two", true)
+		c.live(30)
+		if health := c.leader().loop.Status().Stacks[0].Health; health == kargo.HealthHealthy {
+			c.t.Error("a service without a node is called healthy")
+		}
 		c.engine.NodeDown("two", false)
 	}, fine},
 	{"a node dies during a rollout, and comes back", "no failed rendering", 1, 180, func(c *chaos) {

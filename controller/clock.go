@@ -11,11 +11,13 @@ import (
 // times have it, also where they are added to and compared. Only a time that was
 // stored or comes from a schedule has none.
 
-// past returns what is remembered of renderings without times in the future: the clock
-// was ahead when they were stored. Else they would not be judged before that time.
+// past returns what is remembered of renderings, to be followed from now on, without
+// times in the future: the clock was ahead when they were stored. Else they would not be
+// judged before that time.
 func past(rollouts map[string]kargo.Rollout, now time.Time) map[string]kargo.Rollout {
 	rollouts = maps.Clone(rollouts)
 	for name, rollout := range rollouts {
+		rollout.Watched = now
 		rollout.Since, rollout.Sent = earlier(rollout.Since, now), earlier(rollout.Sent, now)
 		if failed := rollout.Failed; failed != nil {
 			reachable := *failed

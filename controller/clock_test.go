@@ -50,6 +50,34 @@ func TestStoredTimesInTheFutureDelayNothing(t *testing.T) {
 	})
 }
 
+// The clock was set forward while Kargo was stopped: nobody saw that time pass.
+func TestADeadlineDoesNotFireAtTheStart(t *testing.T) {
+	inMatrix(t, func(m *matrix) {
+		m.repo.commit("c0", fine.files()...)
+		m.begin()
+		m.push(fine)
+		nowhere := fine
+		nowhere.constraint = "node.labels.nosuch == true"
+		m.last = nowhere
+		m.repo.commit("c1", nowhere.files()...)
+		m.loop.Nudge("test")
+		m.live(5)
+		m.stop()
+		for name, rollout := range m.records.memory.Rollouts {
+			rollout.Since, rollout.Sent = rollout.Since.Add(-10*time.Hour), rollout.Sent.Add(-10*time.Hour)
+			m.records.memory.Rollouts[name] = rollout
+		}
+		m.begin() // and 30 seconds
+		if failure := m.loop.Status().Stacks[0].Failure; failure != nil {
+			t.Fatalf("the deadline of one minute fired: %s", failure.Reason)
+		}
+		m.live(60)
+		if m.loop.Status().Stacks[0].Failure == nil {
+			t.Error("the deadline of one minute has not come")
+		}
+	})
+}
+
 // daily is a schedule of the time of day: once a day, at noon.
 type daily struct{}
 

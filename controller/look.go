@@ -23,6 +23,10 @@ type sight struct {
 	// placing are the nodes by which the last full look was judged; nil if they were
 	// not read.
 	placing []kargo.LiveNode
+	// looked is when Swarm was last looked at, and unseen how long before that
+	// nobody could see it.
+	looked time.Time
+	unseen time.Duration
 	// unlabelled: no node has labels of this instance, as far as is known.
 	unlabelled bool
 }
@@ -30,6 +34,19 @@ type sight struct {
 func (s sight) clone(parts Parts) sight {
 	s.parts, s.verifiedStacks = parts, maps.Clone(s.verifiedStacks)
 	return s
+}
+
+// longestGap is the longest time between two looks at a rollout of which both together
+// tell what happened: looks are closer, unless Docker is away or this process is stopped.
+const longestGap = 2 * longestRest
+
+// see notes that Swarm was looked at.
+func (s *sight) see(now time.Time) {
+	s.unseen = 0
+	if !s.looked.IsZero() {
+		s.unseen = max(0, now.Sub(s.looked)-longestGap)
+	}
+	s.looked = now
 }
 
 // lookAndPlan looks at Swarm, where anything may differ, and plans.
@@ -56,6 +73,7 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 		if err := r.sight.lookAtServices(ctx); err != nil {
 			return kargo.Plan{}, err
 		}
+		r.rollouts().discount(r.sight.unseen)
 		r.rollouts().judge(ctx)
 		next, err := r.makePlan()
 		if err != nil || next.Empty() && !passing(next) {
@@ -66,6 +84,7 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 	if err := r.sight.lookAtEverything(ctx, len(r.view.labels) > 0, r.selection.removing); err != nil {
 		return kargo.Plan{}, err
 	}
+	r.rollouts().discount(r.sight.unseen)
 	r.rollouts().judge(ctx)
 	next, err := r.planResolved(ctx)
 	if err != nil {
@@ -84,6 +103,7 @@ func (s *sight) lookAtServices(ctx context.Context) error {
 		return fmt.Errorf("look at services: %w", err)
 	}
 	s.cluster.Services, s.cluster.Tasks, s.cluster.TasksKnown = services, nil, false
+	s.see(time.Now())
 	return nil
 }
 
@@ -106,6 +126,7 @@ func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing boo
 		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, kargo.Task.Ended), true
 	}
 	s.cluster, s.placing, s.verified = cluster, cluster.Nodes, time.Now()
+	s.see(s.verified)
 	return nil
 }
 

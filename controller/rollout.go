@@ -101,6 +101,20 @@ func stacksOf(p kargo.Plan) map[string]bool {
 	return stacks
 }
 
+// discount takes time in which nobody saw Swarm out of the deadlines of the renderings
+// that are on their way: they may have come up meanwhile, and wait to be looked at.
+func (r rollouts) discount(unseen time.Duration) {
+	if unseen == 0 {
+		return
+	}
+	for name, rollout := range r.memory.Rollouts {
+		if underway(rollout) {
+			rollout.Watched = later(rollout.Since, rollout.Watched).Add(unseen)
+			r.memory.Rollouts[name] = rollout
+		}
+	}
+}
+
 // judge looks for renderings that have failed, with what the last look saw,
 // and quarantines them.
 func (r rollouts) judge(ctx context.Context) {
@@ -115,7 +129,7 @@ func (r rollouts) judge(ctx context.Context) {
 		if !underway(rollout) {
 			continue
 		}
-		if judgement := plan.Judge(stack, index, rollout.Since, time.Now()); judgement.Health == kargo.HealthDegraded {
+		if judgement := plan.Judge(stack, index, rollout, time.Now()); judgement.Health == kargo.HealthDegraded {
 			r.fail(ctx, stack, judgement)
 		}
 	}
@@ -185,7 +199,7 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 	decided = true
 	index := plan.NewIndex(seen)
 	for _, stack := range candidates {
-		judgement := plan.Judge(stack, index, r.memory.Rollouts[stack.Name].Since, time.Now())
+		judgement := plan.Judge(stack, index, r.memory.Rollouts[stack.Name], time.Now())
 		switch judgement.Health {
 		case kargo.HealthHealthy:
 			if err := r.keepGood(stack, index); err != nil {

@@ -52,7 +52,9 @@ const (
 // a rollout that takes long changes slowly, and each look is a call. They do
 // not grow beyond five seconds, because the events of what is on its way are
 // ignored, and drift of it should be seen as soon as any other.
-var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+var distances = []time.Duration{1 * time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, longestRest}
+
+const longestRest = 5 * time.Second
 
 // replicaPauses are the pauses before git is asked again for a push that it does not
 // show yet: a replica of a git host may be behind the one that sent the webhook.

@@ -148,7 +148,7 @@ func BenchmarkJudge(b *testing.B) {
 func judgeAll(desired []kargo.Stack, there kargo.Cluster) {
 	index := plan.NewIndex(there)
 	for _, s := range desired {
-		plan.Judge(s, index, time.Time{}, time.Time{})
+		plan.Judge(s, index, kargo.Rollout{}, time.Time{})
 	}
 }
 

@@ -3,6 +3,8 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/docker/docker/api/types/swarm"
 
@@ -42,7 +44,8 @@ func severity(health kargo.Health) int {
 // and what is said of it: a rollback that has completed left a healthy service,
 // though the rendering it undid has failed (see Judge). A paused update is half
 // done and degraded even where all tasks run, unless it was interrupted and goes on. A job is healthy once it is
-// complete. Zero replicas are healthy.
+// complete. Zero replicas are healthy. A task whose node is down does not count, even
+// though Swarm still calls it running.
 func ServiceHealth(service kargo.LiveService, index Index) (health kargo.Health, words string) {
 	tasks := index.tasks[service.Name]
 	if update := service.Update; update != nil {
@@ -66,7 +69,16 @@ func ServiceHealth(service kargo.LiveService, index Index) (health kargo.Health,
 	if failure := lastFailure(service, tasks); failure != "" {
 		words += ": " + failure
 	}
-	return kargo.HealthProgressing, words
+	return kargo.HealthProgressing, words + lostWords("not counted", service.Lost)
+}
+
+// lostWords says which tasks are on nodes that are down, or returns "".
+func lostWords(how string, lost map[string]uint64) string {
+	text := ""
+	for _, node := range slices.Sorted(maps.Keys(lost)) {
+		text += fmt.Sprintf("; %s: %d on node %s, which is down", how, lost[node], node)
+	}
+	return text
 }
 
 // ServiceOperation returns what is going on with a service of that health: a

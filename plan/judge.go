@@ -42,18 +42,21 @@ type Judgement struct {
 	pause    time.Duration
 }
 
-// Judge returns the state of a stack's rendering that was sent at a time (since).
-// Only what happened after that counts.
+// Judge returns the state of a stack's rendering that was sent at rollout.Since. Only
+// what happened after that counts.
 //
 // The rendering is good when all its tasks have run for the stack's stable time.
 // To find that, the index must have the tasks of the stack's services. It has
 // failed when Swarm paused an update or rolled it back because of a task, when tasks
 // of a service fail three times or cannot pull their image, when a job cannot
-// complete, or when the stack's deadline has passed since it was sent or since an
-// update last brought a task up. The cause tells what the
+// complete, or when the stack's deadline has passed since it was sent, since this
+// process follows it, or since an update last brought a task up. The cause tells what the
 // software did from what happened to it.
-func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
-	worst, last := Judgement{Health: kargo.HealthHealthy}, since
+func Judge(stack kargo.Stack, index Index, rollout kargo.Rollout, now time.Time) Judgement {
+	worst, since, last := Judgement{Health: kargo.HealthHealthy}, rollout.Since, rollout.Since
+	if rollout.Watched.After(last) {
+		last = rollout.Watched
+	}
 	var pause time.Duration
 	for _, service := range stack.Services {
 		running, exists := index.Service(service.Name)
@@ -67,6 +70,9 @@ func Judge(stack kargo.Stack, index Index, since, now time.Time) Judgement {
 		}
 	}
 	deadline := stack.Options.Deadline
+	if worst.Up { // it only has to go on running, and to be looked at
+		pause += stack.Options.Stable + skew
+	}
 	if worst.Health == kargo.HealthProgressing && deadline > 0 && now.Sub(last) > deadline+pause {
 		return Judgement{Health: kargo.HealthDegraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason), Cause: worst.Cause}
 	}

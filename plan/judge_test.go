@@ -49,6 +49,9 @@ func TestJudge(t *testing.T) {
 	halfJob := job
 	halfJob.Completed = 1
 
+	onDeadNode := starting(a)
+	onDeadNode.Lost = map[string]uint64{"worker-2": 1, "worker-1": 2}
+
 	tests := []struct {
 		name  string
 		live  kargo.LiveService
@@ -59,8 +62,11 @@ func TestJudge(t *testing.T) {
 		{"its task has run long enough", a, tasks(a.Name, "running", later(0), 1), 6 * time.Second, "healthy "},
 		{"its task has not run long enough", a, tasks(a.Name, "running", later(2*time.Second), 1), 6 * time.Second, "progressing kargo-web_a: has not run for 5s yet, proven at 12:00:07"},
 		{"its tasks are not known", a, nil, time.Minute, "progressing kargo-web_a: has not run for 5s yet"},
+		{"it is up at its deadline", a, nil, 10*time.Minute + 20*time.Second, "progressing kargo-web_a: has not run for 5s yet"},
+		{"it is up, and is never proven", a, nil, 11 * time.Minute, "degraded did not come up within 10m0s: kargo-web_a: has not run for 5s yet"},
 		{"a task is on its way out", a, append(tasks(a.Name, "running", later(0), 1), kargo.Task{Service: a.Name, State: "running", Desired: "shutdown", StateAt: later(5 * time.Second)}), 6 * time.Second, "healthy "},
 		{"it does not run yet", starting(a), nil, time.Minute, "progressing kargo-web_a: 0 of 1 tasks run"},
+		{"nodes with its tasks are down", onDeadNode, nil, time.Minute, "progressing kargo-web_a: 0 of 1 tasks run; not counted: 2 on node worker-1, which is down; not counted: 1 on node worker-2, which is down"},
 		{"the deadline has passed", starting(a), nil, 11 * time.Minute, "degraded did not come up within 10m0s: kargo-web_a: 0 of 1 tasks run"},
 		{"Swarm paused the update", updating(a, swarm.UpdateStatePaused, later(0)), nil, time.Minute, "degraded kargo-web_a: update paused"},
 		{"and the last task says why", updating(a, swarm.UpdateStatePaused, later(0)), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: update paused: boom (exit code 7)"},
@@ -89,7 +95,7 @@ func TestJudge(t *testing.T) {
 			s := withOptions(stack("web", service("kargo-web_a", "app:1")), options)
 			c := cluster(test.live)
 			c.Tasks = test.tasks
-			j := plan.Judge(s, plan.NewIndex(c), sentAt, later(test.after))
+			j := plan.Judge(s, plan.NewIndex(c), kargo.Rollout{Since: sentAt}, later(test.after))
 			got := string(j.Health) + " " + j.Reason
 			if !j.ProvenAt.IsZero() {
 				got += ", proven at " + j.ProvenAt.Format(time.TimeOnly)
@@ -98,6 +104,24 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// While no process looked, the clock may have been set by any time.
+func TestDeadlineCountsWhatWasWatched(t *testing.T) {
+	a := live("web", "kargo-web_a", "app:1")
+	s := withOptions(stack("web", service(a.Name, "app:1")), kargo.StackOptions{Deadline: 10 * time.Minute})
+	rollout := kargo.Rollout{Since: sentAt, Watched: later(10 * time.Hour)}
+	for _, test := range []struct {
+		after time.Duration
+		want  kargo.Health
+	}{
+		{10*time.Hour + 9*time.Minute, kargo.HealthProgressing},
+		{10*time.Hour + 11*time.Minute, kargo.HealthDegraded},
+	} {
+		if got := plan.Judge(s, plan.NewIndex(cluster(starting(a))), rollout, later(test.after)); got.Health != test.want {
+			t.Errorf("after %s: %s, want %s: %s", test.after, got.Health, test.want, got.Reason)
+		}
 	}
 }
 
@@ -113,7 +137,7 @@ func TestJudgeNamesTheWorst(t *testing.T) {
 		{[]kargo.LiveService{a, c}, "kargo-web_b does not run"},
 		{[]kargo.LiveService{starting(a), updating(b, swarm.UpdateStatePaused, later(0)), starting(c)}, "kargo-web_b: update paused"},
 	} {
-		if got := plan.Judge(s, plan.NewIndex(cluster(test.live...)), sentAt, later(time.Second)).Reason; got != test.want {
+		if got := plan.Judge(s, plan.NewIndex(cluster(test.live...)), kargo.Rollout{Since: sentAt}, later(time.Second)).Reason; got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
@@ -159,7 +183,7 @@ func TestCauses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			stack := withOptions(stack("web", service("kargo-web_a", "app:1")), options)
 			index := plan.NewIndex(kargo.Cluster{Services: []kargo.LiveService{test.live}, Tasks: test.tasks})
-			judgement := plan.Judge(stack, index, sentAt, later(test.after))
+			judgement := plan.Judge(stack, index, kargo.Rollout{Since: sentAt}, later(test.after))
 			if got := fmt.Sprintf("%s %q", judgement.Health, judgement.Cause); got != test.want {
 				t.Errorf("got %s, want %s: %s", got, test.want, judgement.Reason)
 			}
@@ -189,7 +213,7 @@ func TestDeadlineOfASlowUpdate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			index := plan.NewIndex(kargo.Cluster{Services: []kargo.LiveService{slow}, Tasks: test.tasks})
-			if got := plan.Judge(stack, index, sentAt, later(test.after)); got.Health != test.want {
+			if got := plan.Judge(stack, index, kargo.Rollout{Since: sentAt}, later(test.after)); got.Health != test.want {
 				t.Errorf("%s, want %s: %s", got.Health, test.want, got.Reason)
 			}
 		})

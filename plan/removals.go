@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -59,7 +58,7 @@ func (m maker) endingTasks() (holds []kargo.Hold) {
 		}
 		if left.awaited > 0 {
 			holds = append(holds, kargo.Hold{Stack: stack, Name: stack, Until: kargo.UntilSettled,
-				Reason: fmt.Sprintf("%d of its tasks have not ended yet%s", left.awaited, left.lost())})
+				Reason: fmt.Sprintf("%d of its tasks have not ended yet%s", left.awaited, lostWords("not waited for", left.down))})
 		}
 	}
 	return holds
@@ -70,7 +69,7 @@ type lastTasks struct {
 	awaited int
 	// down has the number of tasks by the name of their node, which is down: Swarm
 	// does not learn that they end, so nobody waits for them.
-	down map[string]int
+	down map[string]uint64
 }
 
 func (l *lastTasks) add(task kargo.Task) {
@@ -79,18 +78,9 @@ func (l *lastTasks) add(task kargo.Task) {
 		return
 	}
 	if l.down == nil {
-		l.down = map[string]int{}
+		l.down = map[string]uint64{}
 	}
 	l.down[task.NodeDown]++
-}
-
-// lost says which tasks are not waited for, or "".
-func (l lastTasks) lost() string {
-	text := ""
-	for _, node := range slices.Sorted(maps.Keys(l.down)) {
-		text += fmt.Sprintf("; not waited for: %d on node %s, which is down", l.down[node], node)
-	}
-	return text
 }
 
 // namespacesOf returns the names in Swarm that a stack has which is not wanted:
@@ -205,7 +195,7 @@ func (m maker) objectRemovals(u usage) (changes []kargo.Change, holds []kargo.Ho
 		tasks := last[removal.Key()]
 		switch {
 		case !m.live.TasksKnown, tasks.awaited > 0:
-			hold.Reason, hold.Until = "its removal waits for the last task to end"+tasks.lost(), kargo.UntilSettled
+			hold.Reason, hold.Until = "its removal waits for the last task to end"+lostWords("not waited for", tasks.down), kargo.UntilSettled
 		case refused:
 			hold.Reason, hold.Until = "its removal waits: "+m.Mask.Text(refusal.Words), refusal.Until
 		default:

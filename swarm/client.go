@@ -95,6 +95,7 @@ type Client struct {
 	timeout     time.Duration
 	names       names
 	clock       *clock
+	down        downNodes
 	credentials func() ([]byte, error)
 
 	mu    sync.Mutex

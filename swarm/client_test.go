@@ -334,6 +334,56 @@ func TestWatchEndsWithTheStream(t *testing.T) {
 	same(t, "error", kargo.FaultOf(err).String()+": "+err.Error(), "unavailable: watch swarm events: EOF")
 }
 
+// Swarm goes on counting a task as running whose node is down.
+func TestLostTasksDoNotCount(t *testing.T) {
+	b := memoryBed(swarmtest.Nodes("manager", "worker"))
+	spec := b.spec("one")
+	spec.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.hostname == worker"}}
+	b.apply(t, serviceChange(spec))
+	b.engine.Settle()
+	services := func() (text string, calls uint64) {
+		before := b.client.Calls()["NodeList"]
+		seen, err := b.client.Services(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d of %d run, lost %v", seen[0].Running, seen[0].Desired, seen[0].Lost), b.client.Calls()["NodeList"] - before
+	}
+	check := func(when, want string, calls uint64) {
+		t.Helper()
+		if got, made := services(); got != want || made != calls {
+			t.Errorf("%s: %s, with %d calls for nodes; want %s, with %d", when, got, made, want, calls)
+		}
+	}
+	check("at first", "1 of 1 run, lost map[]", 1)
+	check("while nothing changes", "1 of 1 run, lost map[]", 0)
+
+	stirred := make(chan string, 100)
+	go func() { _ = b.client.Watch(t.Context(), func(event kargo.Event) { stirred <- event.String() }) }()
+	b.listening(t, stirred)
+	check("after the stream began", "1 of 1 run, lost map[]", 1)
+	b.engine.NodeDown("worker", true)
+	b.engine.Settle()
+	for event := range stirred {
+		if event == "node update worker" {
+			break
+		}
+	}
+	check("with the node down", "0 of 1 run, lost map[worker:1]", 1)
+	check("as long as it is down", "0 of 1 run, lost map[worker:1]", 1)
+	same(t, "tasks seen", fmt.Sprint(len(b.observe(t).Tasks)), "2") // the lost one, and one that waits
+
+	forbidden := func(r *http.Request) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/nodes") {
+			return http.StatusForbidden, "Request forbidden by administrative rules."
+		}
+		return 0, ""
+	}
+	b.engine.Fail(forbidden)
+	check("behind a proxy that forbids /nodes", "1 of 1 run, lost map[]", 1)
+	b.engine.Fail(nil)
+}
+
 // A node that is down never says that a task of it has ended.
 func TestTasksOfANodeThatIsDown(t *testing.T) {
 	b := memoryBed(swarmtest.Nodes("manager", "worker"))

@@ -22,8 +22,9 @@ import (
 
 // Observe reads all services, networks, configs and secrets. It makes four calls to
 // Docker, and one more for tasks where they can matter. Its lists are sorted by name.
-// Nodes are read only if a task is to be removed and has not ended: its node may be
-// down, see [kargo.Task].NodeDown.
+// Nodes are read only where one may be down: by the first look, after an event of a
+// node, as long as one is down, and if a task is to be removed and has not ended. See
+// [kargo.LiveService].Lost and [kargo.Task].NodeDown.
 //
 // It reads all tasks, and sets TasksKnown, if a stack of Kargo has a network, config
 // or secret that no service uses: the object can be removed only after the tasks that
@@ -61,7 +62,7 @@ func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
 
 // Services reads the services only, sorted by name and with the same content as in
 // Observe. It makes one call, and one more for each network that it meets for the
-// first time.
+// first time. It reads nodes as Observe does.
 func (c *Client) Services(ctx context.Context) ([]kargo.LiveService, error) {
 	services, err := c.listServices(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (c *Client) translateServices(ctx context.Context, services []swarm.Service
 		live = append(live, c.names.liveService(service))
 	}
 	slices.SortFunc(live, func(a, b kargo.LiveService) int { return strings.Compare(a.Name, b.Name) })
-	return live, nil
+	return live, c.countOutLost(ctx, live)
 }
 
 // learnNetworks asks for the names of the networks of a spec that are not known: they

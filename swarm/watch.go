@@ -31,9 +31,13 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages, broken := c.api.Events(ctx, events.ListOptions{Filters: only})
+	c.down.doubt() // what happened before is not known
 	for {
 		select {
 		case message := <-messages:
+			if message.Type == events.NodeEventType {
+				c.down.doubt()
+			}
 			stirred(event(message))
 		case err := <-broken:
 			if ctx.Err() != nil {
