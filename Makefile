@@ -13,7 +13,7 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup example
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test chaos soak catalogue bare check lint race scripts bench bench-compare vuln sbom
+.PHONY: help build demo test engines chaos soak catalogue bare check lint race scripts bench bench-compare vuln sbom
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,15 @@ test: ## all tests, on real engines and a real browser; installs what is missing
 	$(MAKE) race
 	$(MAKE) demo DEMO=once
 	test/bed/run --git --registry --vip -- go test -timeout 20m ./...
+	test/bed/run --engine newest -- go test -run '^TestContractOnDocker$$' ./swarm
+
+# It takes about a quarter of an hour for each engine.
+engines: ## all tests of Docker, on each engine that Kargo is tested with, or on ENGINES="28.5 29" (root, Debian)
+	test/bed/install
+	for version in $(or $(ENGINES),$$(test/bed/engine all)); do \
+		echo "engine $$version"; \
+		test/bed/run --engine $$version --git --registry --vip -- go test -count=1 -timeout 30m ./swarm ./test/e2e || exit 1; \
+	done
 
 chaos: ## the table of faults, many times; writes docs/reliability.md
 	KARGO_WRITE_CHAOS=true go test -count=1 -run '^TestChaos$$' ./controller
