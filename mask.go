@@ -70,7 +70,7 @@ var plainWords = []string{"true", "false", "none", "null", "basic", "auto", "ena
 // hidden.
 type Mask struct {
 	key      []byte
-	patterns []string
+	patterns []namePattern
 	names    map[string]bool // secret whatever the patterns say
 	values   []string        // longest first, so that no part of one is left over
 }
@@ -79,7 +79,7 @@ type Mask struct {
 // (DefaultSecretNames if there are none), and those values wherever else they
 // occur. The key is that of the digests; nil if there is none.
 func NewMask(key []byte, env Environment, patterns ...string) Mask {
-	return Mask{key: key, patterns: patterns}.With(env)
+	return Mask{key: key, patterns: namePatterns(patterns)}.With(env)
 }
 
 // With returns a Mask that hides the values of another environment as well: a
@@ -113,17 +113,30 @@ func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
 }
 
 func (m Mask) withValues(values []string) Mask {
-	m.values = slices.Clone(m.values)
+	var added []string
 	for _, value := range values {
-		if len(value) >= shortestSecret && !slices.Contains(plainWords, strings.ToLower(value)) {
-			m.values = append(m.values, value)
+		if len(value) >= shortestSecret && !slices.Contains(plainWords, strings.ToLower(value)) && !m.hides(value) {
+			added = append(added, value)
 		}
 	}
-	slices.SortFunc(m.values, func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
-	})
+	if len(added) == 0 {
+		return m // most services run with the values that the workspace has
+	}
+	m.values = append(slices.Clone(m.values), added...)
+	slices.SortFunc(m.values, longestFirst)
 	m.values = slices.Compact(m.values)
 	return m
+}
+
+// hides reports whether a value is one of those that the mask replaces.
+func (m Mask) hides(value string) bool {
+	_, found := slices.BinarySearchFunc(m.values, value, longestFirst)
+	return found
+}
+
+// longestFirst is the order of a mask's values.
+func longestFirst(a, b string) int {
+	return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 }
 
 // Value returns the value of a variable or label as it may be shown.
@@ -136,6 +149,9 @@ func (m Mask) Value(name, value string) string {
 
 // Text returns a text in which each known secret value is replaced.
 func (m Mask) Text(text string) string {
+	if text == "" {
+		return ""
+	}
 	for _, value := range m.values {
 		if strings.Contains(text, value) {
 			text = strings.ReplaceAll(text, value, m.Digest(value))
@@ -187,8 +203,13 @@ func (m Mask) After(before, text string) string {
 // isSecretName reports whether a name, in the form of a variable's, is usually that
 // of a secret.
 func isSecretName(name string) bool {
-	return matchesAny(DefaultSecretNames, name) && !matchesAny(harmlessNames, name)
+	return matchesAny(usuallySecret, name) && !matchesAny(usuallyHarmless, name)
 }
+
+var (
+	usuallySecret   = namePatterns(DefaultSecretNames)
+	usuallyHarmless = namePatterns(harmlessNames)
+)
 
 func (m Mask) secretName(name string) bool {
 	name = EnvName(name)
@@ -201,11 +222,49 @@ func (m Mask) secretName(name string) bool {
 	return isSecretName(name)
 }
 
-func matchesAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		matched, err := path.Match(strings.ToUpper(pattern), name)
+// namePattern is a pattern as of path.Match, in upper case. Names of variables have no
+// "/". So a text with "*" at its ends only is simply looked for, which is much faster:
+// each new revision compares every variable with about a hundred patterns.
+type namePattern struct {
+	text          string
+	before, after bool   // anything may stand before or after the text
+	glob          string // the whole pattern, if it is another one; else ""
+}
+
+func namePatterns(patterns []string) []namePattern {
+	compiled := make([]namePattern, 0, len(patterns))
+	for _, pattern := range patterns {
+		compiled = append(compiled, newNamePattern(strings.ToUpper(pattern)))
+	}
+	return compiled
+}
+
+func newNamePattern(pattern string) namePattern {
+	text, before := strings.CutPrefix(pattern, "*")
+	text, after := strings.CutSuffix(text, "*")
+	if strings.ContainsAny(text, `*?[\`) {
+		return namePattern{glob: pattern}
+	}
+	return namePattern{text: text, before: before, after: after}
+}
+
+func (p namePattern) matches(name string) bool {
+	switch {
+	case p.glob != "":
+		matched, err := path.Match(p.glob, name)
 		return err == nil && matched
-	})
+	case p.before && p.after:
+		return strings.Contains(name, p.text)
+	case p.before:
+		return strings.HasSuffix(name, p.text)
+	case p.after:
+		return strings.HasPrefix(name, p.text)
+	}
+	return name == p.text
+}
+
+func matchesAny(patterns []namePattern, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern namePattern) bool { return pattern.matches(name) })
 }
 
 // hidden is how each replacement of a secret begins.

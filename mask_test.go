@@ -1,6 +1,7 @@
 package kargo_test
 
 import (
+	"path"
 	"strings"
 	"testing"
 
@@ -116,5 +117,21 @@ func TestS43_FlagsAndTheirValues(t *testing.T) {
 	got := strings.Join(arguments, " ")
 	if strings.Contains(got, "hunter22") || !strings.HasPrefix(got, "serve --password ***") || !strings.HasSuffix(got, "--port 80 --token --verbose") {
 		t.Errorf("shows as %s", got)
+	}
+}
+
+// Which names a pattern matches is said by path.Match, whether or not the mask asks it.
+func TestPatternsOfNamesAreThoseOfPathMatch(t *testing.T) {
+	patterns := []string{"", "*", "**", "***", "KEY", "*KEY", "KEY*", "*KEY*", "A*KEY", "?KEY", "[A-C]KEY", "[", `K\EY`, "*key*", "A/KEY", "*/*"}
+	names := []string{"KEY", "A_KEY", "KEY_A", "A_KEY_A", "AKEY", "BKEY", "DKEY", "OTHER", "K", "A", "_"}
+	for _, pattern := range append(patterns, kargo.DefaultSecretNames...) {
+		for _, name := range names {
+			mask := kargo.NewMask(nil, nil, pattern)
+			const value = "a-secret-value"
+			want, err := path.Match(strings.ToUpper(pattern), name)
+			if got := mask.Value(name, value) != value; got != (want && err == nil) {
+				t.Errorf("pattern %q hides %s: %t, and path.Match says %t", pattern, name, got, want)
+			}
+		}
 	}
 }

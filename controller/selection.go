@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"sync"
 
 	"kargo"
 	"kargo/compile"
@@ -39,6 +40,9 @@ type view struct {
 	// rendered are the selected stacks as they were rendered, stacks the same
 	// with what the tags mean of those that follow them.
 	rendered, stacks []kargo.Stack
+	// mask hides the secrets of the desired revision. What the daemon or a task says
+	// may quote them. It is made once, when it is first asked for.
+	mask func() kargo.Mask
 }
 
 // newView returns the selected part of a revision. Latest is what tags mean, for
@@ -48,6 +52,7 @@ func newView(whole compile.Desired, s selection, latest map[string]kargo.Image) 
 	return &view{
 		whole: &whole, workspace: whole.Workspace, labels: whole.Labels,
 		rendered: rendered, stacks: compile.WithTags(rendered, latest),
+		mask: maskOf(whole.Workspace, whole.Keys),
 	}
 }
 
@@ -61,9 +66,9 @@ func (v *view) withTags(latest map[string]kargo.Image) *view {
 // withoutStacks returns a view in which no stack is wanted. Its environment
 // still says what is secret. The view it is made from may be nil.
 func (v *view) withoutStacks(inForce kargo.Revision) *view {
-	nothing := &view{}
+	nothing := &view{mask: maskOf(kargo.Workspace{}, kargo.Keys{})}
 	if v != nil && v.whole != nil {
-		nothing.whole, nothing.workspace = v.whole, v.whole.Workspace
+		nothing.whole, nothing.workspace, nothing.mask = v.whole, v.whole.Workspace, v.mask
 	}
 	if inForce.Commit != "" {
 		nothing.workspace.Revision = inForce
@@ -71,9 +76,11 @@ func (v *view) withoutStacks(inForce kargo.Revision) *view {
 	return nothing
 }
 
-// mask hides the secrets of the desired revision. What the daemon or a task says
-// may quote them.
-func (v *view) mask() kargo.Mask { return v.workspace.Mask(v.keys().Texts) }
+// maskOf returns a function that makes the mask of a workspace when it is first called.
+// Several goroutines may call it: previews share a view with the rounds.
+func maskOf(workspace kargo.Workspace, keys kargo.Keys) func() kargo.Mask {
+	return sync.OnceValue(func() kargo.Mask { return workspace.Mask(keys.Texts) })
+}
 
 // keys returns the keys of the digests that show; none where nothing could be read.
 func (v *view) keys() kargo.Keys {
