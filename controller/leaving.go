@@ -25,13 +25,13 @@ func whatRuns(rollout kargo.Rollout, stoodIn bool, stop kargo.Stop) kargo.Revisi
 
 // leavingStacks returns the status of each stack that runs though the revision in
 // force has no such stack: its removal waits for approval, or goes on.
-func (r *Reconciler) leavingStacks(remaining kargo.Plan) []kargo.StackStatus {
+func (r *Reconciler) leavingStacks(index plan.Index, remaining rest) []kargo.StackStatus {
 	wanted := map[string]bool{}
 	for _, name := range r.Stacks() {
 		wanted[name] = true
 	}
 	byName := map[string]*kargo.StackStatus{}
-	index, mask := plan.NewIndex(r.sight.cluster), r.view.mask()
+	mask := r.view.mask()
 	for _, live := range r.sight.cluster.Services {
 		name := live.Spec.Labels[kargo.LabelStack]
 		if live.Spec.Labels[kargo.LabelInstance] != r.parts.Behavior.Instance || name == "" || wanted[name] {
@@ -39,7 +39,7 @@ func (r *Reconciler) leavingStacks(remaining kargo.Plan) []kargo.StackStatus {
 		}
 		if byName[name] == nil {
 			byName[name] = &kargo.StackStatus{Name: name, Verdict: kargo.VerdictRemoved, Leaving: true, Health: kargo.HealthHealthy,
-				Operation: cmp.Or(heldOperation(name, remaining), kargo.OperationRemoving), Message: whyHeld(name, remaining)}
+				Operation: cmp.Or(remaining.heldOperation(name), kargo.OperationRemoving), Message: remaining.whyHeld(name)}
 		}
 		stack := byName[name]
 		health, words := plan.ServiceHealth(live, index)
@@ -60,19 +60,14 @@ func (r *Reconciler) leavingStacks(remaining kargo.Plan) []kargo.StackStatus {
 	return stacks
 }
 
-// whyHeld returns why a stack as a whole is held, or "".
-func whyHeld(stack string, remaining kargo.Plan) string {
-	for _, hold := range remaining.Held {
-		if hold.Stack == stack && hold.Kind == "" {
-			return hold.Reason
-		}
-	}
-	return ""
-}
-
 // withoutLeaving leaves out of some stacks those that still run.
 func withoutLeaving(names []string, stacks []kargo.StackStatus) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.ContainsFunc(stacks, func(s kargo.StackStatus) bool { return s.Leaving && s.Name == name })
-	})
+	if len(names) == 0 {
+		return nil
+	}
+	leaving := map[string]bool{}
+	for _, stack := range stacks {
+		leaving[stack.Name] = leaving[stack.Name] || stack.Leaving
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return leaving[name] })
 }

@@ -169,10 +169,10 @@ func (r *Reconciler) warn(ctx context.Context, next *kargo.Plan) {
 
 // noteVerified keeps when a full look found each stack as it is wanted.
 func (s *sight) noteVerified(stacks []kargo.Stack, next kargo.Plan) {
-	verified := map[string]time.Time{}
+	verified, remaining := map[string]time.Time{}, restOf(next)
 	for _, stack := range stacks {
 		verified[stack.Name] = s.verifiedStacks[stack.Name]
-		if inSync(stack.Name, next) {
+		if remaining.inSync(stack.Name) {
 			verified[stack.Name] = s.verified
 		}
 	}

@@ -3,7 +3,6 @@ package controller
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,8 +65,9 @@ func (r *Reconciler) report() {
 // Remaining is what is still to be done, or held.
 func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 	r.interest.note(r.view.stacks, r.sight.cluster, r.parts.Behavior.Instance)
-	in, mask := r.standIns(), r.view.mask()
-	stacks := stackStatuses(in.Stacks, r.sight.cluster, remaining, r.memory.Memory, mask)
+	in, mask, rest := r.standIns(), r.view.mask(), restOf(remaining)
+	index := plan.NewIndex(r.sight.cluster)
+	stacks := stackStatuses(in.Stacks, index, rest, r.memory.Memory, mask)
 	for i := range stacks {
 		stack := &stacks[i]
 		stack.LastVerified = r.sight.verifiedStacks[stack.Name]
@@ -80,7 +80,7 @@ func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 		}
 	}
 	markMoved(stacks, r.record.open, r.memory.Rollouts)
-	stacks = append(stacks, r.leavingStacks(remaining)...)
+	stacks = append(stacks, r.leavingStacks(index, rest)...)
 	r.shown.stacks, r.shown.pending = stacks, planText(remaining, time.Now())
 }
 
@@ -113,15 +113,14 @@ func markMoved(stacks []kargo.StackStatus, open *kargo.Deployment, rollouts map[
 
 // stackStatuses returns what is known of each stack: whether it is in sync and
 // healthy, what is going on, and what Swarm says of its services.
-func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.Plan, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
+func stackStatuses(stacks []kargo.Stack, index plan.Index, remaining rest, memory kargo.Memory, mask kargo.Mask) []kargo.StackStatus {
 	statuses := make([]kargo.StackStatus, 0, len(stacks))
-	index := plan.NewIndex(cluster)
 	for _, stack := range stacks {
 		health, words := plan.StackHealth(stack, index)
 		before := memory.Applied.Stacks[stack.Name]
 		status := kargo.StackStatus{
 			Name: stack.Name, Verdict: before.Verdict, Revision: before.Changed, Digest: stack.Digest(),
-			InSync: inSync(stack.Name, remaining), Health: health, Message: mask.Text(words),
+			InSync: remaining.inSync(stack.Name), Health: health, Message: mask.Text(words),
 			Failure:  memory.Rollouts[stack.Name].Failed,
 			Needs:    stack.Needs,
 			Services: make([]kargo.ServiceStatus, 0, len(stack.Services)),
@@ -129,9 +128,9 @@ func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 		for _, service := range stack.Services {
 			status.Services = append(status.Services, serviceStatus(stack.Name, service, index, remaining, mask))
 		}
-		noteWarnings(&status, remaining.Warnings)
+		noteWarnings(&status, remaining)
 		status.Operation = operation(status, remaining)
-		if reason := waitsFor(stack.Name, remaining); reason != "" {
+		if reason := remaining.waitsFor(stack.Name); reason != "" {
 			status.Health, status.Message = kargo.HealthProgressing, reason
 		}
 		statuses = append(statuses, status)
@@ -141,18 +140,18 @@ func stackStatuses(stacks []kargo.Stack, cluster kargo.Cluster, remaining kargo.
 
 // noteWarnings puts what a plan warns of in the place of Swarm's words about a service
 // that is not healthy: these are known later, and say less.
-func noteWarnings(stack *kargo.StackStatus, warnings []kargo.Warning) {
-	for _, warning := range warnings {
-		for i, service := range stack.Services {
-			if service.Name == warning.Service && service.Health != kargo.HealthHealthy {
-				stack.Services[i].Message = warning.Text
-				stack.Message = warning.Service + ": " + warning.Text
+func noteWarnings(stack *kargo.StackStatus, remaining rest) {
+	for i, service := range stack.Services {
+		for _, warning := range remaining.warnings[service.Name] {
+			if service.Health != kargo.HealthHealthy {
+				stack.Services[i].Message = warning
+				stack.Message = service.Name + ": " + warning
 			}
 		}
 	}
 }
 
-func serviceStatus(stack string, service kargo.Service, index plan.Index, remaining kargo.Plan, mask kargo.Mask) kargo.ServiceStatus {
+func serviceStatus(stack string, service kargo.Service, index plan.Index, remaining rest, mask kargo.Mask) kargo.ServiceStatus {
 	status := kargo.ServiceStatus{Name: service.Name, Health: kargo.HealthDegraded, Message: "does not run"}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
 		status.Image = container.Image
@@ -164,25 +163,19 @@ func serviceStatus(stack string, service kargo.Service, index plan.Index, remain
 		status.Running, status.Desired = running.Running+running.Completed, running.Desired
 		status.InSync = true
 	}
-	for _, change := range remaining.Changes {
-		if change.Name == service.Name {
-			status.InSync = false
-		}
+	// Of a stack that wants what is not available, nothing was looked at any further.
+	if remaining.changes[service.Name] || remaining.failed[stack] {
+		status.InSync = false
 	}
-	for _, hold := range remaining.Held {
-		switch {
-		case hold.Name == service.Name:
-			status.InSync, status.Operation = false, cmp.Or(status.Operation, holdOperation(hold))
-		case hold.Failed && hold.Stack == stack:
-			status.InSync = false // nothing of the stack was looked at any further
-		}
+	for _, hold := range remaining.byName[service.Name] {
+		status.InSync, status.Operation = false, cmp.Or(status.Operation, holdOperation(hold))
 	}
 	return status
 }
 
 // operation returns what is under way with a stack: what its services do, or
 // what prevents it.
-func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
+func operation(status kargo.StackStatus, remaining rest) kargo.Operation {
 	for _, service := range status.Services {
 		switch {
 		case service.Operation == kargo.OperationRollingOut && status.Failure != nil:
@@ -191,17 +184,7 @@ func operation(status kargo.StackStatus, remaining kargo.Plan) kargo.Operation {
 			return service.Operation
 		}
 	}
-	return heldOperation(status.Name, remaining)
-}
-
-// heldOperation returns what keeps a stack from changing, or "".
-func heldOperation(stack string, remaining kargo.Plan) (held kargo.Operation) {
-	for _, hold := range remaining.Held {
-		if hold.Stack == stack && held != kargo.OperationHeld {
-			held = holdOperation(hold)
-		}
-	}
-	return held
+	return remaining.heldOperation(status.Name)
 }
 
 func holdOperation(hold kargo.Hold) kargo.Operation {
@@ -209,22 +192,6 @@ func holdOperation(hold kargo.Hold) kargo.Operation {
 		return kargo.OperationWaiting
 	}
 	return kargo.OperationHeld
-}
-
-// waitsFor returns the reason why a stack must wait, if that reason ends by
-// itself.
-func waitsFor(stack string, remaining kargo.Plan) string {
-	for _, hold := range remaining.Held {
-		if hold.Stack == stack && hold.Kind == "" && hold.Until == kargo.UntilSettled {
-			return hold.Reason
-		}
-	}
-	return ""
-}
-
-func inSync(stack string, remaining kargo.Plan) bool {
-	return !slices.ContainsFunc(remaining.Changes, func(c kargo.Change) bool { return c.Stack == stack }) &&
-		!slices.ContainsFunc(remaining.Held, func(h kargo.Hold) bool { return h.Stack == stack })
 }
 
 // stackLine counts the verdicts on the stacks and names those that moved:
