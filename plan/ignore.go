@@ -106,15 +106,3 @@ func copyField(to, from map[string]any, path []string) {
 	}
 	copyField(target, below, path[1:])
 }
-
-func asTree(spec swarm.ServiceSpec) map[string]any {
-	data, err := json.Marshal(spec)
-	if err != nil {
-		panic("plan: encode spec of " + spec.Name + ": " + err.Error())
-	}
-	var tree map[string]any
-	if err := json.Unmarshal(data, &tree); err != nil {
-		panic("plan: decode spec of " + spec.Name + ": " + err.Error())
-	}
-	return tree
-}
