@@ -106,14 +106,15 @@ func benchWorkspace(s *scene, stacks int) *workspace {
 }
 
 func measureSteps(b *testing.B, stacks int) (rows []row) {
-	s := inMemory(b, "--interval", "1s") // nobody asks for a round: that would be a full look
+	s := inMemory(b, "--interval", "1s", "--pprof") // nobody asks for a round: that would be a full look
 	w := benchWorkspace(s, stacks)
 	measure := func(step string, do func()) {
 		before, beforeChildren := cpuOf(b, s)
 		calls := s.docker.mark()
-		stop := watchMemory(s)
+		stop, profiled := watchMemory(s), profile(b, s, step)
 		do()
 		settled(s)
+		profiled()
 		peak, memory := stop()
 		after, afterChildren := cpuOf(b, s)
 		made := s.docker.callsSince(calls)
@@ -163,6 +164,30 @@ func measureSteps(b *testing.B, stacks int) (rows []row) {
 		})
 	})
 	return rows
+}
+
+// profile makes a profile of the controller's processor time in a step, where
+// KARGO_BENCH_PROFILES names a directory for it. The function that it returns waits until
+// the profile is written. A step is then longer, and has more idle rounds in it.
+func profile(b *testing.B, s *scene, step string) (written func()) {
+	dir := os.Getenv("KARGO_BENCH_PROFILES")
+	if dir == "" {
+		return func() {}
+	}
+	until(b, "the controller responds", func() bool { _, err := s.get("/debug/pprof/"); return err == nil })
+	failed := make(chan error, 1)
+	go func() {
+		data, err := s.get("/debug/pprof/profile?seconds=15")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(step, " ", "-")+".pprof"), data, 0o600)
+		}
+		failed <- err
+	}()
+	return func() {
+		if err := <-failed; err != nil {
+			b.Fatal("profile a step: ", err)
+		}
+	}
 }
 
 // seldom is within, for a benchmark: a question costs the controller time, too.
