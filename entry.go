@@ -23,12 +23,14 @@ const (
 	EntryRelease    EntryKind = "release"
 	EntrySuspension EntryKind = "suspension"
 	EntryResumption EntryKind = "resumption"
+	EntryFreeze     EntryKind = "freeze" // a freeze window has begun
+	EntryThaw       EntryKind = "thaw"   // it has ended, or a person lifted it
 )
 
 // IsNote reports whether an entry of the kind has no plan of its own.
 func (k EntryKind) IsNote() bool {
 	switch k {
-	case EntryRefusal, EntryApproval, EntrySettings, EntryHold, EntryRelease, EntrySuspension, EntryResumption:
+	case EntryRefusal, EntryApproval, EntrySettings, EntryHold, EntryRelease, EntrySuspension, EntryResumption, EntryFreeze, EntryThaw:
 		return true
 	case EntryUpdate, EntryRemoval, EntryRepair, EntryRollback, EntryRetry, EntryAdoption:
 	}

@@ -25,7 +25,8 @@ var mayImport = map[string][]string{
 	"defaults":          {},
 	"docs":              {},
 	"secrets":           {""},
-	"merge":             {""},
+	"schedule":          {""},
+	"merge":             {"", "schedule"},
 	"hooks":             {""},
 	"recipe":            {""},
 	"draft":             {""},
@@ -48,9 +49,9 @@ var mayImport = map[string][]string{
 	"notify":            {""},
 	"compile":           {"", "merge", "render", "render/swarmcheck", "permit"},
 	"lease":             {""},
-	"controller":        {"", "compile", "lease", "plan"},
+	"controller":        {"", "compile", "lease", "plan", "schedule"},
 	"cmd/kargo": {"", "compile", "controller", "defaults", "directory", "docs", "dotkargo", "draft", "gitsync", "gitsync/signature", "gitsync/wire", "history", "hooks", "merge", "notify", "permit", "plan",
-		"recipe", "registry", "secrets", "server", "swarm"},
+		"recipe", "registry", "schedule", "secrets", "server", "swarm"},
 	"gitsync/signature":   {""},
 	"gitsync/wire":        {""},
 	"secrets/secretstest": {},
@@ -68,7 +69,7 @@ var everywhere = []string{"spelling"}
 
 // pure packages have no effects: their results depend on their arguments only.
 // So a plan is reproducible, and a test needs no set-up.
-var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "render/view", "permit", "compile", "plan", "lease"}
+var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "render/view", "permit", "compile", "plan", "lease", "schedule"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{
@@ -92,7 +93,7 @@ var oneHome = map[string]string{
 	"github.com/moby/swarmkit/":                   "render",
 	"github.com/prometheus/":                      "server",
 	"github.com/spf13/":                           "cmd/kargo",
-	"github.com/robfig/cron":                      "cmd/kargo",
+	"github.com/robfig/cron":                      "schedule",
 	"github.com/containerd/errdefs":               "swarm",
 	"github.com/moby/term":                        "swarm",
 	"github.com/docker/docker/api/types/registry": "swarm",

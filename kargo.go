@@ -241,6 +241,8 @@ type Workspace struct {
 	External bool
 	// Images say which variables follow the tags of which images.
 	Images []ImageRule
+	// Freeze are the times in which nothing may change.
+	Freeze []FreezeWindow
 	// Directories are the stacks that lie in directories of their own, in order
 	// of name.
 	Directories []StackDirectory

@@ -73,6 +73,8 @@ type Memory struct {
 	// Stops are the stacks that a person stopped, Suspended is set while all are.
 	Stops     map[string]Stop
 	Suspended *Stop
+	// Frozen is the freeze window that lasts now.
+	Frozen *Freeze
 	// FreezeLifted is the end of the freeze window that a person has lifted.
 	FreezeLifted time.Time
 	// Settings are the operator's, at the last start, as they may be shown.

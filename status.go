@@ -65,6 +65,10 @@ type Status struct {
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
 	// Suspended is set while a person keeps everything from changing.
 	Suspended *Stop `json:"suspended,omitempty"`
+	// Frozen is set while a freeze window keeps everything from changing; Freezes are
+	// all windows, of the operator and of the workspace.
+	Frozen  *Freeze        `json:"frozen,omitempty"`
+	Freezes []FreezeStatus `json:"freezeWindows,omitempty"`
 	// Plan is the last plan that had anything to say; Pending is what the
 	// last look would still do or holds.
 	Plan      PlanText  `json:"plan"`

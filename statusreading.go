@@ -81,6 +81,9 @@ func (s Status) Sentence() string {
 	if s.Suspended != nil {
 		parts = append(parts, s.Suspended.Suspended())
 	}
+	if s.Frozen != nil {
+		parts = append(parts, s.Frozen.String())
+	}
 	parts = append(parts, s.countWell())
 	for _, state := range StackStates() {
 		if stacks := s.InState(state); state != StackWell && len(stacks) > 0 {

@@ -48,7 +48,7 @@ func New(parts Parts) *Loop {
 		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler), orders: make(chan func(*Reconciler)),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
-	r.source.ahead = true
+	r.source.ahead, r.watches = true, true
 	r.source.reader.began = func(at time.Time) { l.board.change(func(s *kargo.Status) { s.ReadingBegan = at }) }
 	r.notify = func(d kargo.Deployment) {
 		l.happenings.recorded(d)

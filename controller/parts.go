@@ -8,6 +8,7 @@ import (
 	"kargo"
 	"kargo/compile"
 	"kargo/plan"
+	"kargo/schedule"
 )
 
 // Source is where revisions come from: the repositories of a workspace.
@@ -214,8 +215,8 @@ type Behavior struct {
 	// Verify is the interval at which the whole Swarm is observed even if
 	// nothing changes.
 	Verify time.Duration
-	// Freeze are the times in which nothing may change.
-	Freeze []Window
+	// Freeze are the times in which nothing may change; the workspace has more.
+	Freeze []schedule.Window
 	// Governor bounds removals; nil means the planner's default.
 	Governor *plan.Governor
 	// Settings are the operator's, by name, as they may be shown; nil where

@@ -34,7 +34,9 @@ type Reconciler struct {
 	work      work
 	pace      pace
 	asked     asked
-	onlyPlan  string // the ID of the only plan that may be carried out next; "" for any
+	// watches: it works by itself, so that the workspace's freeze windows hold it.
+	watches  bool
+	onlyPlan string // the ID of the only plan that may be carried out next; "" for any
 }
 
 // NewReconciler makes a reconciler. It does nothing until it is called.

@@ -6,6 +6,7 @@ import (
 
 	"kargo"
 	"kargo/compile"
+	"kargo/schedule"
 )
 
 // selection bounds rounds to stacks that a person named. All others are neither
@@ -37,6 +38,7 @@ type view struct {
 	whole     *compile.Desired
 	workspace kargo.Workspace
 	labels    []kargo.NodeLabels
+	freeze    []schedule.Window
 	// rendered are the selected stacks as they were rendered, stacks the same
 	// with what the tags mean of those that follow them.
 	rendered, stacks []kargo.Stack
@@ -50,10 +52,21 @@ type view struct {
 func newView(whole compile.Desired, s selection, latest map[string]kargo.Image) *view {
 	rendered := s.of(whole.Stacks)
 	return &view{
-		whole: &whole, workspace: whole.Workspace, labels: whole.Labels,
+		whole: &whole, workspace: whole.Workspace, labels: whole.Labels, freeze: windowsOf(whole.Workspace),
 		rendered: rendered, stacks: compile.WithTags(rendered, latest),
 		mask: maskOf(whole.Workspace, whole.Keys),
 	}
+}
+
+// windowsOf returns the freeze windows of a workspace. Those that cannot be read were
+// refused when it was merged.
+func windowsOf(workspace kargo.Workspace) (windows []schedule.Window) {
+	for _, words := range workspace.Freeze {
+		if window, err := schedule.New(words); err == nil {
+			windows = append(windows, window)
+		}
+	}
+	return windows
 }
 
 // withTags returns the same view with another meaning of tags.

@@ -177,6 +177,9 @@ func (r *Reconciler) takeNewest(got reading) error {
 			if err := r.rollouts().keepWhatRan(); err != nil {
 				return err
 			}
+			if err := r.freeze(time.Now()); err != nil { // by the windows of before: a commit ends none that holds it
+				return err
+			}
 			s.commits, s.earlier = got.commits, got.earlier
 			r.accept(*got.desired, got.trigger)
 		} else if err := r.noteRefusal(got.desired.Workspace.Revision, got.desired.Problems, got.trigger); err != nil {

@@ -59,11 +59,19 @@ func (l *Loop) Suspend(ctx context.Context, stop kargo.Stop) error {
 	})
 }
 
-// Resume ends Suspend. The error is Invalid if the controller is not suspended.
+// Resume ends Suspend, and lifts the freeze window that lasts now. For the latter it
+// takes a reason. The error is Invalid if that is missing, or if there is neither.
 func (l *Loop) Resume(ctx context.Context, by kargo.Person, why string) error {
 	return l.order(ctx, by.Did("resume"), func(r *Reconciler) error {
-		if r.memory.Suspended == nil {
-			return kargo.Errorf(kargo.Invalid, "the controller is not suspended")
+		switch {
+		case r.memory.Suspended == nil && r.memory.Frozen == nil:
+			return kargo.Errorf(kargo.Invalid, "the controller is neither suspended nor frozen")
+		case r.memory.Frozen != nil && why == "":
+			return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("the controller is %s", r.memory.Frozen), Hint: "to lift that, say why: --reason 'an incident'"}
+		case r.memory.Frozen != nil:
+			if err := r.thaw(by, why); err != nil || r.memory.Suspended == nil {
+				return err
+			}
 		}
 		return r.resume(by, why)
 	})
@@ -91,10 +99,10 @@ func (l *Loop) order(ctx context.Context, trigger string, do func(*Reconciler) e
 // decide changes what people decided, and takes it back if that cannot be recorded:
 // a decision that is reported as failed must not be in force.
 func (r *Reconciler) decide(change func() error) error {
-	stops, suspended, lifted := r.memory.Stops, r.memory.Suspended, r.memory.FreezeLifted
+	stops, suspended, frozen, lifted := r.memory.Stops, r.memory.Suspended, r.memory.Frozen, r.memory.FreezeLifted
 	err := change()
 	if err != nil {
-		r.memory.Stops, r.memory.Suspended, r.memory.FreezeLifted = stops, suspended, lifted
+		r.memory.Stops, r.memory.Suspended, r.memory.Frozen, r.memory.FreezeLifted = stops, suspended, frozen, lifted
 	}
 	return err
 }
@@ -242,22 +250,20 @@ func (r *Reconciler) release(stack string, by kargo.Person, why string) error {
 
 func (r *Reconciler) resume(by kargo.Person, why string) error {
 	r.memory.Suspended = nil
-	if by != (kargo.Person{}) {
-		r.memory.FreezeLifted, _ = r.frozen(time.Now()) // this window only
-	}
 	r.work.lookAt(lookEverywhere)
 	return r.noteOrder(kargo.EntryResumption, by, why)
 }
 
-// endStops ends the stops whose time has come, begins freeze windows, and has the loop look when the next
-// one ends.
+// endStops ends the stops whose time has come, begins and ends freeze windows, and has the
+// loop look when the next one ends.
 func (r *Reconciler) endStops(now time.Time) error {
+	var ends []time.Time
 	for name, stop := range r.memory.Stops {
 		if stop.Until.IsZero() {
 			continue
 		}
 		if now.Before(stop.Until) {
-			r.pace.lookAt(stop.Until)
+			ends = append(ends, stop.Until)
 			continue
 		}
 		if err := r.decide(func() error { return r.release(name, kargo.Person{}, "its time has come") }); err != nil {
@@ -266,14 +272,21 @@ func (r *Reconciler) endStops(now time.Time) error {
 	}
 	if suspended := r.memory.Suspended; suspended != nil && !suspended.Until.IsZero() {
 		if now.Before(suspended.Until) {
-			r.pace.lookAt(suspended.Until)
-			return nil
-		}
-		if err := r.decide(func() error { return r.resume(kargo.Person{}, "its time has come") }); err != nil {
+			ends = append(ends, suspended.Until)
+		} else if err := r.decide(func() error { return r.resume(kargo.Person{}, "its time has come") }); err != nil {
 			return err
 		}
 	}
-	return r.freeze(now)
+	if err := r.freeze(now); err != nil {
+		return err
+	}
+	if r.memory.Frozen != nil {
+		ends = append(ends, r.memory.Frozen.Until)
+	}
+	if len(ends) > 0 {
+		r.pace.lookAt(slices.MinFunc(ends, time.Time.Compare))
+	}
+	return nil
 }
 
 // noteOrder records what a person decided, with what is remembered of it.

@@ -22,6 +22,7 @@ const (
 	settingsKey    = "settings"
 	stopsKey       = "stops"
 	suspendedKey   = "suspended"
+	frozenKey      = "frozen"
 	liftedKey      = "freeze-lifted"
 	formatKey      = "format"
 	formerKey      = "mask-key"  // the key of digests, of an earlier version
@@ -52,7 +53,7 @@ func (s *Store) Memory() (kargo.Memory, error) {
 	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved),
 		s.get(refusedKey, &memory.RefusedHead), s.get(settingsKey, &memory.Settings),
 		s.get(stopsKey, &memory.Stops), s.get(suspendedKey, &memory.Suspended),
-		s.get(liftedKey, &memory.FreezeLifted))
+		s.get(frozenKey, &memory.Frozen), s.get(liftedKey, &memory.FreezeLifted))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return memory, errors.Join(err,
@@ -86,6 +87,7 @@ func (v values) changed(memory kargo.Memory) (values, error) {
 		v.compare(set, settingsKey, memory.Settings),
 		v.compare(set, stopsKey, memory.Stops),
 		v.compare(set, suspendedKey, memory.Suspended),
+		v.compare(set, frozenKey, memory.Frozen),
 		v.compare(set, liftedKey, memory.FreezeLifted),
 		compareAll(v, set, sentPrefix, memory.Sent),
 		compareAll(v, set, rolloutsPrefix, memory.Rollouts))

@@ -70,6 +70,13 @@ func workspaceText(ws kargo.Workspace) string {
 		}
 		fmt.Fprintln(&text)
 	}
+	for _, window := range ws.Freeze {
+		fmt.Fprintf(&text, "%s nothing changes %s", window.Where, window)
+		if window.Reason != "" {
+			fmt.Fprintf(&text, ": %s", window.Reason)
+		}
+		fmt.Fprintln(&text)
+	}
 	for _, directory := range ws.Directories {
 		fmt.Fprintf(&text, "stack %s of %s\n", directory.Name, strings.Join(directory.Files, " "))
 		for _, name := range slices.Sorted(maps.Keys(directory.Env)) {

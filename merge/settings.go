@@ -17,10 +17,10 @@ import (
 )
 
 // settingsFile is the optional file that sets stack variables, in a form that
-// suits lists, and the rules by which image tags are followed.
+// suits lists, the rules by which image tags are followed, and freeze windows.
 const settingsFile = kargo.FileSettings
 
-// readSettings turns the settings file into variables and into rules of images.
+// readSettings turns the settings file into variables, rules of images and freeze windows.
 // A variable that the user's environment sets, too, keeps that value.
 func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 	file, exists := ws.Files[settingsFile]
@@ -32,7 +32,7 @@ func readSettings(ws *kargo.Workspace, user fs.FS) kargo.Problems {
 		s.fail(nil, "", "is longer than %d bytes", maxFile)
 	} else if root := s.document(file.Data); root != nil {
 		s.mapping(root, "the file", map[string]func(*yaml.Node){
-			"stacks": s.stacks, "images": s.images,
+			"stacks": s.stacks, "images": s.images, keyFreeze: s.freeze,
 			keyDirectories: func(value *yaml.Node) { s.words(keyDirectories, value) }, keyNotStacks: func(value *yaml.Node) { s.words(keyNotStacks, value) },
 		})
 	}

@@ -36,13 +36,15 @@ func stopHold(name string, stop kargo.Stop) kargo.Hold {
 
 // stopped returns the changes that nobody has stopped, and holds in the place of
 // all others: of stacks that a person holds, or of everything while the controller
-// is suspended. A stack that went back is kept as it was then.
+// is suspended or a freeze window lasts. A stack that went back is kept as it was then.
 func (m maker) stopped(changes []kargo.Change) (allowed []kargo.Change, holds []kargo.Hold) {
 	for _, change := range changes {
 		stop, held := m.Memory.Stops[change.Stack]
 		switch {
 		case m.Memory.Suspended != nil:
 			holds = append(holds, heldChange(change, m.Memory.Suspended.Suspended()))
+		case m.Memory.Frozen != nil:
+			holds = append(holds, heldChange(change, m.Memory.Frozen.String()))
 		case held && change.Stack != "" && (!stop.WentBack() || m.unusableKept(change.Stack)):
 			holds = append(holds, heldChange(change, stop.String()))
 		default:

@@ -96,12 +96,17 @@ func init() {
 				return s.Controller.Suspend(ctx, stop)
 			}},
 		{name: "resume", title: "Resume", means: "Kargo changes again what differs from the repository.", done: "Kargo works again.",
-			look: (*Server).lookAtPending, do: func(s *Server, ctx context.Context, r request) error {
-				return s.Controller.Resume(ctx, r.By, shortReason(r.Reason))
-			}},
+			look: (*Server).lookAtPending, do: (*Server).goOn},
+		{name: "lift", title: "Lift the freeze", means: "Kargo changes what differs from the repository although a freeze window lasts. The next window begins as usual.", done: "The freeze window is lifted.", why: true,
+			look: (*Server).lookAtPending, do: (*Server).goOn},
 	} {
 		actions[a.name] = a
 	}
+}
+
+// goOn ends what keeps everything from changing.
+func (s *Server) goOn(ctx context.Context, r request) error {
+	return s.Controller.Resume(ctx, r.By, shortReason(r.Reason))
 }
 
 // lookAhead returns what the next round would do.

@@ -30,6 +30,7 @@ func TestActions(t *testing.T) {
 			"plan of rollback dbs to bbbb; plan of rollback dbs to bbbb; rollback dbs to bbbb held by ada (192.0.2.1): slow"},
 		{"suspend", "network", "1h", "What would wait", "suspended by ada (192.0.2.1) until 2025-03-14T16:09:26Z: network"},
 		{"resume", "", "", "What would happen", "resume by ada:"},
+		{"lift", "an incident", "", "although a freeze window lasts", "resume by ada: an incident"},
 	} {
 		s, controller := newServer(status)
 		controller.preview = kargo.Preview{Plan: kargo.Plan{Revision: newest, Changes: rolledOut}}

@@ -149,6 +149,22 @@ func many(n int) kargo.Status {
 	return status
 }
 
+// frozen is a controller in a freeze window, with a commit that waits for its end.
+func frozen() kargo.Status {
+	status := healthy()
+	weekend := kargo.FreezeWindow{Cron: "0 15 * * FRI", Zone: "Europe/Berlin", Duration: "60h", Reason: "no changes over the weekend", Where: kargo.Place{File: "kargo.yml", Line: 3}}
+	backup := kargo.FreezeWindow{Cron: "0 3 * * *", Duration: "2h"}
+	status.Frozen = &kargo.Freeze{Window: weekend, Since: at(69 * time.Minute), Until: at(-59 * time.Hour)}
+	status.Freezes = []kargo.FreezeStatus{{FreezeWindow: backup, Of: kargo.FreezeOfOperator, Next: at(-12 * time.Hour)},
+		{FreezeWindow: weekend, Of: kargo.FreezeOfWorkspace, Next: at(-7 * 24 * time.Hour)}}
+	status.Applied = older
+	status.Stacks[0].InSync, status.Stacks[0].Operation = false, kargo.OperationHeld
+	reason := status.Frozen.String() + `; it would update it: image "redis:7.2-alpine" → "redis:7.4-alpine"`
+	status.Pending = kargo.PlanText{ID: "77aa4be0c1d2", Revision: newest.ID(), Time: at(20 * time.Second), Changes: []kargo.Change{},
+		Held: []kargo.Hold{{Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: reason, Until: kargo.UntilReleased}}}
+	return status
+}
+
 // away is a controller that can reach neither git nor Docker any more.
 func away() kargo.Status {
 	status := many(2)

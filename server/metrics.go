@@ -101,6 +101,8 @@ var (
 	faultGauge     = describe("fault", "Whether this fault stops the controller's work now.", "fault")
 	stoppedGauge   = describe("stack_stopped", "Whether a person keeps the stack from changing.", "stack")
 	suspendedGauge = describe("suspended", "Whether a person keeps everything from changing.")
+	frozenGauge    = describe("frozen", "Whether a freeze window keeps everything from changing, by who set it.", "source")
+	frozenUntil    = describe("frozen_until_timestamp_seconds", "When the freeze window ends that lasts now.")
 	historyGauge   = describe("history_trouble", "Whether the file of the history was damaged or cannot be written.")
 	problemsGauge  = describe("revision_problems", "What is wrong, or odd, in the newest revision.", "severity")
 	pendingGauge   = describe("pending_changes", "Changes that the last look would still make.")
@@ -137,6 +139,12 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(faultGauge, truth(status.Fault == fault.String()), fault.String())
 	}
 	gauge(suspendedGauge, truth(status.Suspended != nil))
+	for _, source := range []string{kargo.FreezeOfOperator, kargo.FreezeOfWorkspace} {
+		gauge(frozenGauge, truth(status.Frozen != nil && status.Frozen.Window.Source() == source), source)
+	}
+	if status.Frozen != nil {
+		gauge(frozenUntil, float64(status.Frozen.Until.UnixMilli())/1000)
+	}
 	gauge(historyGauge, truth(status.HistoryTrouble != ""))
 	errors := len(status.Problems)
 	for _, problem := range status.Problems {

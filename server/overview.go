@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"kargo"
 )
@@ -26,6 +27,21 @@ type overview struct {
 	Approvable int
 	History    Deployments
 	HistoryErr string
+	// NextFreeze is the freeze window that begins soon; nil if none does.
+	NextFreeze *kargo.FreezeStatus
+}
+
+// soon is how long before it begins a freeze window is shown on the first page.
+const soon = 24 * time.Hour
+
+// nextFreeze returns the freeze window that begins next, if that is soon.
+func nextFreeze(windows []kargo.FreezeStatus, now time.Time) (next *kargo.FreezeStatus) {
+	for _, window := range windows {
+		if window.Next.After(now) && window.Next.Sub(now) < soon && (next == nil || window.Next.Before(next.Next)) {
+			next = &window
+		}
+	}
+	return next
 }
 
 // stateCount is one of the filters above the stacks.
@@ -90,6 +106,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
 			view.Approvable++
 		}
 	}
+	view.NextFreeze = nextFreeze(status.Freezes, s.now())
 	view.Waiting = holdsOfNone(status)
 	view.arrange(status)
 	var err error

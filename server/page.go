@@ -144,6 +144,8 @@ func summarize(status kargo.Status) summary {
 		return summary{"bad", "Git away", sentence}
 	case status.Fault != "":
 		return summary{"bad", title(status.Fault), sentence}
+	case status.Frozen != nil && status.Suspended == nil:
+		return summary{"warn", "Frozen", sentence}
 	case status.Suspended != nil:
 		return summary{"warn", "Suspended", sentence}
 	case pending > 0 || state(kargo.StackProgressing) || state(kargo.StackLeaving):

@@ -41,11 +41,11 @@ func (s *serveFlags) cleanImages(parts *controller.Parts, client *swarm.Client) 
 	if s.clean.image == "" {
 		return usagef("--clean-images needs --clean-image: the image of Kargo that nodes run for it")
 	}
-	schedule, err := cronSchedule("--clean-images", s.clean.schedule)
+	when, err := cronSchedule("--clean-images", s.clean.schedule)
 	if err != nil {
 		return err
 	}
-	parts.Cleaning.Schedule, parts.Cleaning.Age = schedule, s.clean.age
+	parts.Cleaning.Schedule, parts.Cleaning.Age = when, s.clean.age
 	parts.Cleaning.Clean = func(ctx context.Context, cleaning kargo.Cleaning) ([]kargo.NodeReport, error) {
 		told, err := json.Marshal(cleaning)
 		if err != nil {

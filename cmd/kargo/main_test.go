@@ -133,7 +133,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"check", "--nosuch"}, "kargo: unknown flag: --nosuch"},
 		{[]string{"serve"}, "kargo: which repository? give --repo or KARGO_REPO"},
 		{[]string{"serve", "--repo", dir, "--schedule", "often"}, "kargo: --schedule: expected exactly 5 fields, found 1: [often]"},
-		{[]string{"serve", "--repo", dir, "--schedule", "TZ=0"}, "kargo: --schedule \"TZ=0\": "},
+		{[]string{"serve", "--repo", dir, "--schedule", "TZ=0"}, "kargo: --schedule: \"TZ=0\": "},
 		{[]string{"serve", "--repo", dir, "--interval", "1ms"}, "kargo: --interval 1ms is shorter than a second"},
 		{[]string{"serve", "--repo", dir, "--read-memory", "64"}, "kargo: --read-memory 64 is less than 192"},
 		{[]string{"approve"}, "kargo: which plan? see `kargo status`"},

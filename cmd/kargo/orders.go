@@ -107,9 +107,10 @@ looks at Swarm, and shows what it would do as pending. It stays over restarts un
 func resumeCommand(env map[string]string) *cobra.Command {
 	o := &orderFlags{}
 	return o.complete(&cobra.Command{
-		Use: "resume", Short: "Let a suspended controller work again", Args: noArgs,
-		Long:    `Resume ends "kargo suspend": the next round does what is pending.`,
-		Example: "  kargo resume",
+		Use: "resume", Short: "Let a suspended or frozen controller work again", Args: noArgs,
+		Long: `Resume ends "kargo suspend", and lifts the freeze window that lasts now; the latter
+takes a reason. The next round does what is pending. The next window begins as usual.`,
+		Example: "  kargo resume\n  kargo resume --reason 'an incident'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.send(cmd, env, "resume", o.order(args), "the controller works again")
 		},

@@ -16,7 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
@@ -25,6 +24,7 @@ import (
 	"kargo/controller"
 	"kargo/history"
 	"kargo/notify"
+	"kargo/schedule"
 	"kargo/server"
 	"kargo/swarm"
 )
@@ -100,7 +100,7 @@ func (p *paceFlags) flags(flags *pflag.FlagSet) {
 	flags.DurationVar(&p.interval, "interval", time.Minute, "time between two requests to git")
 	flags.StringVar(&p.schedule, "schedule", "", "cron `expression` for the times at which git is asked (\"*/5 * * * *\"); it replaces --interval")
 	flags.DurationVar(&p.verify, "verify", 5*time.Minute, "time between two looks at the whole Swarm, even if nothing has changed")
-	flags.StringVar(&p.freeze, "freeze", "", "`expression` for times in which nothing changes: cron and a duration (\"CRON_TZ=Europe/Berlin 0 18 * * FRI 60h\"), several with ; between them; kargo resume lifts one")
+	flags.StringVar(&p.freeze, "freeze", "", "`expression` for times in which nothing changes: cron and a duration (\"CRON_TZ=Europe/Berlin 0 18 * * FRI 60h\"), a reason after it, several with ; between them; kargo resume lifts one")
 	flags.IntVar(&p.readMemory, "read-memory", 0,
 		"`number` of MiB of memory that reading one revision may take; a revision that needs more is refused; 0 stands for 1024, or half of the container's memory if that is less")
 }
@@ -353,43 +353,29 @@ func (p *paceFlags) poll() (controller.Schedule, error) {
 	return cronSchedule("--schedule", p.schedule)
 }
 
-// windows returns the freeze windows.
-func (p *paceFlags) windows() ([]controller.Window, error) {
-	var windows []controller.Window
-	for words := range strings.SplitSeq(p.freeze, ";") {
-		fields := strings.Fields(words)
-		if len(fields) == 0 {
-			continue
-		}
-		last := len(fields) - 1
-		lasts, err := time.ParseDuration(fields[last])
-		if err != nil || lasts <= 0 {
-			return nil, usagef("--freeze %q: its last word is no duration, such as 60h", strings.TrimSpace(words))
-		}
-		begins, err := cronSchedule("--freeze", strings.Join(fields[:last], " "))
-		if err != nil {
-			return nil, err
-		}
-		windows = append(windows, controller.Window{Begins: begins, Lasts: lasts, Words: strings.Join(fields, " ")})
-	}
-	return windows, nil
-}
-
 // cronSchedule reads the cron expression of a flag.
-func cronSchedule(flag, expression string) (schedule controller.Schedule, err error) {
-	defer func() { // the parser panics on some input ("TZ=0")
-		if p := recover(); p != nil {
-			err = usagef("%s %q: %v", flag, expression, p)
-		}
-	}()
-	schedule, err = cron.ParseStandard(expression)
+func cronSchedule(flag, expression string) (controller.Schedule, error) {
+	read, err := schedule.Parse(expression)
 	if err != nil {
 		return nil, usagef("%s: %w", flag, err)
 	}
-	if schedule.Next(clock()).IsZero() {
-		return nil, usagef("%s %q never comes", flag, expression)
+	return read, nil
+}
+
+// windows returns the freeze windows of --freeze.
+func (p *paceFlags) windows() ([]schedule.Window, error) {
+	var windows []schedule.Window
+	for words := range strings.SplitSeq(p.freeze, ";") {
+		if words = strings.TrimSpace(words); words == "" {
+			continue
+		}
+		window, err := schedule.Read(words)
+		if err != nil {
+			return nil, usagef("--freeze %q: %w", words, err)
+		}
+		windows = append(windows, window)
 	}
-	return schedule, nil
+	return windows, nil
 }
 
 func (l *logFlags) logger(stderr io.Writer) (*slog.Logger, error) {
