@@ -155,6 +155,37 @@ func TestBrowserLive(t *testing.T) {
 	wantText(t, "console", page.Console(), "")
 }
 
+// TestBrowserHistoryHasNoEnd scrolls down a history: more is shown as its end is reached,
+// in the address, too; what was opened stays, and so does all that when something changes.
+func TestBrowserHistoryHasNoEnd(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	s, controller := newServer(healthy())
+	s.History = records{deployments: manyDeployments(400)}
+	listening, _ := serve(t, "127.0.0.1:0", s.LocalHandler())
+	page.Open("http://" + listening.String() + "/deployments?q=shop")
+	shows := func(n int) { page.Wait(fmt.Sprintf("document.querySelectorAll('.deployment').length === %d", n)) }
+	shows(30)
+	page.Click("#deployment-399 > summary")
+	for _, n := range []int{60, 90} {
+		page.Run("document.querySelector('[id^=earlier]').scrollIntoView()", nil)
+		shows(n)
+	}
+	page.Wait("location.search === '?q=shop&shown=90'")
+	page.Run("window.scrollTo(0, 0); document.querySelector('main').dataset.old = 'yes'", nil)
+	controller.set(frozen())
+	page.Wait("!document.querySelector('main').dataset.old")
+	shows(90)
+	page.Wait("document.getElementById('deployment-399').open")
+	page.Run("document.querySelector('[id^=earlier]').click()", nil) // also without scrolling
+	shows(120)
+	page.Open("http://" + listening.String() + "/deployments?shown=300")
+	shows(300)
+	page.ClickText("Earlier deployments")
+	page.Wait("location.search === '?before=101'")
+	shows(30)
+	wantText(t, "console", page.Console(), "")
+}
+
 // TestBrowserLost says that the page is old as soon as the controller is gone.
 func TestBrowserLost(t *testing.T) {
 	page := needsBrowser(t).Page(t)

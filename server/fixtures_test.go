@@ -165,6 +165,21 @@ func frozen() kargo.Status {
 	return status
 }
 
+// manyDeployments are n of them, the newest first, of several kinds and outcomes.
+func manyDeployments(n int) (all []kargo.Deployment) {
+	some := deployments()
+	for number := n; number > 0; number-- {
+		d := some[number%len(some)]
+		d.Number, d.Started = uint64(number), at(time.Duration(n-number)*47*time.Minute)
+		if !d.Finished.IsZero() {
+			d.Finished = d.Started.Add(9 * time.Second)
+		}
+		d.Revision.Subject += " of the shop"
+		all = append(all, d)
+	}
+	return all
+}
+
 // away is a controller that can reach neither git nor Docker any more.
 func away() kargo.Status {
 	status := many(2)

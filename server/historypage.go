@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// perPage is how many deployments a page of the history shows, and mostSearched
-	// how many it looks through for them.
+	// perPage is how many deployments a page of the history shows first, and how many
+	// more when its end is reached, up to mostShown. mostSearched is how many it looks
+	// through for them.
 	perPage      = 30
+	mostShown    = 10 * perPage
 	mostSearched = 1000
 	// perBlock is how many of these are read at once.
 	perBlock = 100
@@ -27,6 +29,7 @@ type search struct {
 	Text, Stack, Author string
 	Outcome             kargo.Outcome
 	before              uint64
+	shown               int // how many are shown at most
 }
 
 // outcomes are the outcomes that can be looked for.
@@ -35,7 +38,12 @@ var outcomes = []kargo.Outcome{kargo.OutcomeRunning, kargo.OutcomeProgressing, k
 // searchOf reads a search from an address. The error is Invalid.
 func searchOf(r *http.Request) (s search, err error) {
 	value := func(name string) string { return strings.TrimSpace(r.URL.Query().Get(name)) }
-	s = search{Text: value("q"), Stack: value("stack"), Author: value("author"), Outcome: kargo.Outcome(value("outcome"))}
+	s = search{Text: value("q"), Stack: value("stack"), Author: value("author"), Outcome: kargo.Outcome(value("outcome")), shown: perPage}
+	if shown := value("shown"); shown != "" {
+		if s.shown, err = strconv.Atoi(shown); err != nil || s.shown < 1 || s.shown > mostShown {
+			return s, kargo.Errorf(kargo.Invalid, "shown is not a number from 1 to %d", mostShown)
+		}
+	}
 	if before := value("before"); before != "" {
 		if s.before, err = strconv.ParseUint(before, 10, 64); err != nil || s.before == 0 {
 			return s, kargo.Errorf(kargo.Invalid, "before is not the number of a deployment")
@@ -44,15 +52,33 @@ func searchOf(r *http.Request) (s search, err error) {
 	return s, nil
 }
 
-// address returns that of the page with the same search, for what is before a number.
-func (s search) address(before uint64) string {
+// address returns that of the page with the search.
+func (s search) address() string {
 	query := url.Values{}
-	for name, value := range map[string]string{"q": s.Text, "stack": s.Stack, "author": s.Author, "outcome": string(s.Outcome), "before": strconv.FormatUint(before, 10)} {
-		if value != "" && value != "0" {
+	for name, value := range map[string]string{"q": s.Text, "stack": s.Stack, "author": s.Author, "outcome": string(s.Outcome),
+		"before": strconv.FormatUint(s.before, 10), "shown": strconv.Itoa(s.shown)} {
+		if value != "" && value != "0" && (name != "shown" || s.shown != perPage) {
 			query.Set(name, value)
 		}
 	}
 	return "/deployments?" + query.Encode()
+}
+
+// earlier returns the address of another page with the same search, for what is before
+// a number.
+func (s search) earlier(before uint64) string {
+	s.before, s.shown = before, perPage
+	return s.address()
+}
+
+// longer returns the address of the same page with more deployments, "" if it has as
+// many as a page may have.
+func (s search) longer() string {
+	s.shown += perPage
+	if s.shown > mostShown {
+		return ""
+	}
+	return s.address()
 }
 
 // fits reports whether a deployment is looked for.
@@ -92,29 +118,30 @@ func (s search) block(history History, before uint64) ([]kargo.Deployment, error
 }
 
 // read returns the newest deployments that fit, and the address of those before them.
-func (s search) read(history History) (found Deployments, err error) {
+// longer is that of the same page with more of them; "" if it cannot have more.
+func (s search) read(history History) (found Deployments, longer string, err error) {
 	before, looked := s.before, 0
 	for looked < mostSearched {
 		block, err := s.block(history, before)
 		if err != nil {
-			return Deployments{}, err
+			return Deployments{}, "", err
 		}
 		for _, deployment := range block {
 			if before = deployment.Number; !s.fits(deployment) {
 				continue
 			}
-			if len(found.Deployments) == perPage {
-				found.Next = s.address(found.Deployments[perPage-1].Number)
-				return found, nil
+			if len(found.Deployments) == s.shown {
+				found.Next = s.earlier(found.Deployments[s.shown-1].Number)
+				return found, s.longer(), nil
 			}
 			found.Deployments = append(found.Deployments, deployment)
 		}
 		if looked += len(block); len(block) < perBlock {
-			return found, nil
+			return found, "", nil
 		}
 	}
-	found.Next = s.address(before)
-	return found, nil
+	found.Next = s.earlier(before)
+	return found, "", nil
 }
 
 // historyView is what the page of the history shows, deploymentView that of one
@@ -125,6 +152,8 @@ type (
 		Search   search
 		Outcomes []kargo.Outcome
 		History  Deployments
+		// Longer is the address of the page with more deployments.
+		Longer string
 	}
 	deploymentView struct {
 		frame
@@ -149,7 +178,7 @@ func (s *Server) deploymentsPage(w http.ResponseWriter, r *http.Request) {
 	status := s.Controller.Status()
 	view := historyView{frame: s.frame(r, status), Search: asked, Outcomes: outcomes}
 	view.Title, view.Tab, view.Live = "History – Kargo "+status.Instance, "history", asked.before == 0
-	if view.History, err = asked.read(s.History); err != nil {
+	if view.History, view.Longer, err = asked.read(s.History); err != nil {
 		s.fail(w, err)
 		return
 	}
