@@ -198,7 +198,7 @@ func (c Compiler) judge(desired Desired) kargo.Problems {
 func (c Compiler) judged(desired Desired) permit.Input {
 	in := permit.Input{
 		Stacks: desired.Stacks, Labels: desired.Labels, Root: c.Root,
-		Files: slices.Collect(maps.Keys(desired.Workspace.Files)),
+		Files: slices.Collect(maps.Keys(desired.Workspace.Files)), Satisfies: c.Satisfies,
 	}
 	if desired.Provenance != nil {
 		in.Origins = desired.Provenance

@@ -102,7 +102,7 @@ func TestS41_JudgedFieldsAreJudged(t *testing.T) {
 		}
 		stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "kargo-web_app", Spec: spec}}}
 		refused := map[string]bool{}
-		for _, found := range (&examiner{stack: &stack}).stackFindings() {
+		for _, found := range append((&examiner{stack: &stack}).stackFindings(), wholeFindings([]kargo.Stack{stack})...) {
 			if !restricted.permits(found) {
 				refused[found.rule] = true
 			}
@@ -115,6 +115,8 @@ func TestS41_JudgedFieldsAreJudged(t *testing.T) {
 
 // bad are values that restricted refuses, for the fields where any will not do.
 var bad = map[string]any{
+	"Labels":                                                 map[string]string{"traefik.http.routers.x.rule": "PathPrefix(`/`)"},
+	"TaskTemplate.ContainerSpec.Labels":                      map[string]string{"traefik.http.routers.x.rule": "PathPrefix(`/`)"},
 	"TaskTemplate.ContainerSpec.Hostname":                    `{{ index .Service.Labels "x" }}`,
 	"TaskTemplate.ContainerSpec.Env":                         []string{`X={{ index .Service.Labels "x" }}`},
 	"TaskTemplate.ContainerSpec.Mounts.Target":               `/{{ "x" }}`,

@@ -15,10 +15,10 @@ const free = ""
 // newer version of Docker's types brought it, is refused by the rule
 // unknown-fields wherever it is set, and a test fails until somebody decides.
 var fields = map[string]string{
-	"Name": free, "Labels": free,
+	"Name": free, "Labels": ruleHosts,
 
 	"TaskTemplate.ContainerSpec.Image":           "registries",
-	"TaskTemplate.ContainerSpec.Labels":          free,
+	"TaskTemplate.ContainerSpec.Labels":          ruleHosts,
 	"TaskTemplate.ContainerSpec.Command":         free,
 	"TaskTemplate.ContainerSpec.Args":            free,
 	"TaskTemplate.ContainerSpec.Hostname":        "templates",
@@ -115,8 +115,8 @@ var fields = map[string]string{
 	"TaskTemplate.Resources.Limits.NanoCPUs":                                          free,
 	"TaskTemplate.Resources.Limits.MemoryBytes":                                       free,
 	"TaskTemplate.Resources.Limits.Pids":                                              free,
-	"TaskTemplate.Resources.Reservations.NanoCPUs":                                    free,
-	"TaskTemplate.Resources.Reservations.MemoryBytes":                                 free,
+	"TaskTemplate.Resources.Reservations.NanoCPUs":                                    ruleReservations,
+	"TaskTemplate.Resources.Reservations.MemoryBytes":                                 ruleReservations,
 	"TaskTemplate.Resources.Reservations.GenericResources.NamedResourceSpec.Kind":     "devices",
 	"TaskTemplate.Resources.Reservations.GenericResources.NamedResourceSpec.Value":    "devices",
 	"TaskTemplate.Resources.Reservations.GenericResources.DiscreteResourceSpec.Kind":  "devices",

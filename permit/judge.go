@@ -22,8 +22,12 @@ type Judge struct {
 	configs  liveLabels
 	// networks has the networks that exist, by name.
 	networks map[string]kargo.LiveNetwork
-	// names has, by network and name, the services of others that answer to it.
+	// names has, by network and name in lower case, the services of others that answer
+	// to it. Docker's name service does not tell cases apart.
 	names map[[2]string]string
+	// routes has what services of others have in Traefik.
+	routes map[string]string
+	routed map[string]bool // the services that the workspace has in Traefik
 	// namespaces are those of objects that are not this instance's.
 	namespaces map[string]bool
 	nodes      map[string]kargo.LiveNode // by id
@@ -36,7 +40,7 @@ type Judge struct {
 func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	j := &Judge{
 		policy: policy, in: in, rendered: withFolders(in.Files), configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
-		names: map[[2]string]string{}, nodes: map[string]kargo.LiveNode{},
+		names: map[[2]string]string{}, routes: map[string]string{}, routed: routed(in.Stacks), nodes: map[string]kargo.LiveNode{},
 	}
 	foreign := map[string]bool{}
 	note := func(labels map[string]string) {
@@ -58,6 +62,7 @@ func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 		note(service.Spec.Labels)
 		if service.Spec.Labels[kargo.LabelInstance] != in.Instance {
 			j.noteNames(service)
+			j.noteRoutes(service)
 		}
 	}
 	for _, node := range live.Nodes {
@@ -103,7 +108,7 @@ func (j *Judge) noteNames(service kargo.LiveService) {
 	//nolint:staticcheck // Swarm still reads the field of old clients
 	for _, attached := range slices.Concat(service.Spec.TaskTemplate.Networks, service.Spec.Networks) {
 		for _, name := range append([]string{service.Name}, attached.Aliases...) {
-			j.names[[2]string{attached.Target, name}] = service.Name
+			j.names[[2]string{attached.Target, strings.ToLower(name)}] = service.Name
 		}
 	}
 }
@@ -113,7 +118,7 @@ func (j *Judge) noteNames(service kargo.LiveService) {
 // is the zero stack for what belongs to none. Removals are never refused.
 func (j *Judge) Refuses(stack kargo.Stack, change kargo.Change) []string {
 	var found []finding
-	e := &examiner{in: j.in, stack: &stack, rendered: j.rendered, configs: j.configs}
+	e := &examiner{in: j.in, stack: &stack, rendered: j.rendered, configs: j.configs, routed: j.routed}
 	switch {
 	case change.Service != nil:
 		found = j.serviceFindings(e, change)
@@ -149,13 +154,54 @@ func (j *Judge) serviceFindings(e *examiner, change kargo.Change) []finding {
 		found = slices.DeleteFunc(found, func(f finding) bool { return slices.Contains(granted, f.key()) })
 	}
 	for _, name := range volumesOf(*change.Service) {
-		if j.volumes[name] {
-			found = append(found, finding{service: change.Name, rule: ruleExternalVolumes, value: name,
-				what: "mounts the volume " + name + ", which exists on the manager and was not made by this instance"})
+		if existing := j.volumeLike(name); existing != "" {
+			found = append(found, finding{service: change.Name, rule: ruleExternalVolumes, value: existing,
+				what: "mounts the volume " + existing + ", which exists on the manager and was not made by this instance"})
 		}
 	}
-	found = append(found, j.nameFindings(*e.stack, change)...)
-	return append(found, j.meetings(*e.stack, change)...)
+	if j.onlyOnManagers(*change.Service) {
+		found = append(found, finding{service: change.Name, rule: rulePlacement, value: "manager",
+			what: asksForManagers + ": no worker satisfies its constraints"})
+	}
+	return slices.Concat(found, j.nameFindings(*e.stack, change), j.meetings(*e.stack, change), j.crossings(change))
+}
+
+// volumeLike returns the volume of others that a name is, or can become on a node; "" if
+// there is none.
+func (j *Judge) volumeLike(name string) string {
+	switch {
+	case j.volumes[name]:
+		return name
+	case !strings.Contains(name, "{{"):
+		return ""
+	}
+	pattern := placeholder.ReplaceAllString(name, "*")
+	for _, existing := range slices.Sorted(maps.Keys(j.volumes)) {
+		if wildcard(pattern, existing) {
+			return existing
+		}
+	}
+	return ""
+}
+
+// onlyOnManagers reports whether the constraints of a service leave it managers only,
+// though the Swarm has workers: by a name or a label of a node, for instance.
+func (j *Judge) onlyOnManagers(spec swarm.ServiceSpec) bool {
+	if j.in.Satisfies == nil || spec.TaskTemplate.Placement == nil || len(spec.TaskTemplate.Placement.Constraints) == 0 {
+		return false
+	}
+	managers, workers := false, false
+	for _, node := range j.nodes {
+		worker := node.Spec.Role == swarm.NodeRoleWorker
+		workers = workers || worker
+		if j.in.Satisfies(node, spec.TaskTemplate.Placement.Constraints) {
+			if worker {
+				return false
+			}
+			managers = true
+		}
+	}
+	return managers && workers
 }
 
 // meetings finds the networks of others that a service joins, and the names on
@@ -175,8 +221,8 @@ func (j *Judge) meetings(stack kargo.Stack, change kargo.Change) (all []finding)
 			}
 		}
 		for _, name := range append([]string{change.Name}, attached.Aliases...) {
-			if other := j.names[[2]string{attached.Target, name}]; other != "" && other != change.Name {
-				all = append(all, finding{service: change.Name, rule: "aliases", value: name, what: fmt.Sprintf(
+			if other := j.names[[2]string{attached.Target, strings.ToLower(name)}]; other != "" && other != change.Name {
+				all = append(all, finding{service: change.Name, rule: ruleAliases, value: name, what: fmt.Sprintf(
 					"answers to the name %q on %s, as %s already does", name, attached.Target, other)})
 			}
 		}
@@ -211,9 +257,25 @@ func (j *Judge) nameFindings(stack kargo.Stack, change kargo.Change) (all []find
 		if isOthers(name, stack.Namespace(), j.namespaces) {
 			all = append(all, finding{service: change.Name, rule: ruleForeign, value: name, what: fmt.Sprintf(
 				"uses the name %s, which has the form of another stack's", name)})
+		} else if other := j.surrounding(name, stack.Namespace()); other != "" {
+			all = append(all, finding{service: change.Name, rule: ruleOwnNames, value: name, what: fmt.Sprintf(
+				"uses the name %s, which lies in the namespace %s of somebody else", name, other)})
 		}
 	}
 	return all
+}
+
+// surrounding returns the namespace of somebody else in which a name lies, whatever the
+// case of its letters: "kargo-web_b" is a name in "kargo-web", also where it is that of a
+// stack of its own. So the volumes of both would have the same names.
+func (j *Judge) surrounding(name, namespace string) string {
+	lower := strings.ToLower(name)
+	for _, other := range slices.Sorted(maps.Keys(j.namespaces)) {
+		if other != namespace && strings.HasPrefix(lower, strings.ToLower(other)+"_") {
+			return other
+		}
+	}
+	return ""
 }
 
 // nodeFindings finds the labels of a node that a change sets or takes away.

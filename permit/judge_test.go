@@ -11,6 +11,7 @@ import (
 
 	"kargo"
 	"kargo/permit"
+	"kargo/render/swarmcheck"
 )
 
 // web is a stack with one service, as it was rendered.
@@ -99,6 +100,13 @@ func TestS41_WhatIsSentIsJudged(t *testing.T) {
 		{"a log that is a socket of the node", func(s *swarm.ServiceSpec) {
 			s.TaskTemplate.LogDriver = &swarm.Driver{Name: "json-file", Options: map[string]string{"syslog-address": "unix:///run/docker.sock"}}
 		}, "rule log-options"},
+		{"a file system in memory that is large in the end", volume(map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=1m,size=1t"}), "rule memory-mounts"},
+		{"a rule of Traefik for all hosts", func(s *swarm.ServiceSpec) {
+			s.Labels = map[string]string{kargo.LabelNamespace: "kargo-web", "traefik.http.routers.x.rule": "PathPrefix(`/`)"}
+		}, "claims requests to any host name, which rule hosts"},
+		{"a label that another instance takes for its job", func(s *swarm.ServiceSpec) {
+			s.Labels = map[string]string{kargo.LabelNamespace: "kargo-web", kargo.LabelJob: "other"}
+		}, "has the label kargo.job"},
 		{"a hostname that can be anything", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = `{{index .Node.Hostname 1}}` }, "rule templates"},
 		{"the node's name", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = `{{.Node.Hostname}}` }, ""},
 	} {
@@ -165,6 +173,20 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 		{"a name that a live service answers to", "", kargo.Cluster{
 			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo-dbs_app", "kargo-dbs", "app")},
 		}, nil, `answers to the name "app" on kargo-back, as kargo-dbs_app already does`},
+		{"a name that differs from a live one only by the case of its letters", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo-dbs_APP", "kargo-dbs", "APP")},
+		}, nil, `answers to the name "app" on kargo-back, as kargo-dbs_APP already does`},
+		{"a stack that lies in the namespace of somebody else", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo_web", "kargo-web_app")},
+		}, func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: "kargo-web_app_data", Target: "/x"}}
+		}, "uses the name kargo-web_app_data, which"},
+		{"a stack whose name differs from another one only by case", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("Kargo-Web_x", "Kargo-Web")},
+		}, nil, "uses the name kargo-web_app, which lies in the namespace Kargo-Web of somebody else"},
+		{"a volume that a name becomes on a node", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Volumes: []kargo.LiveVolume{{Name: "kargo-web_data-node1"}},
+		}, mounts("kargo-web_data-{{.Node.Hostname}}"), "mounts the volume kargo-web_data-node1"},
 		{"a network of another instance", "", kargo.Cluster{Networks: []kargo.LiveNetwork{foreignBack}}, nil,
 			"joins the network kargo-back, which was not made by this instance"},
 		{"a network of another instance that the operator names", "shared-networks=back:kargo-back",
@@ -226,5 +248,72 @@ func TestS41_NetworksAndNodesAreJudged(t *testing.T) {
 	change := kargo.UpdateNode(node, spec, "")
 	if got := refusals(t, "", kargo.Cluster{Nodes: []kargo.LiveNode{node}}, kargo.Stack{}, change); !strings.Contains(got, "rule node-labels") {
 		t.Errorf("a label of a node: %q", got)
+	}
+}
+
+// What a service claims in Traefik is compared with what the services of others have:
+// routers, services and middlewares by their names, and hosts.
+func TestS42_RoutesOfOthersAreNotClaimed(t *testing.T) {
+	live := kargo.Cluster{Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{{
+		ID: "s", Name: "kargo-shop_front", Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "kargo-shop_front", Labels: map[string]string{
+			kargo.LabelInstance:                  "other",
+			"traefik.http.routers.shop.rule":     "Host(`shop.example.com`)",
+			"traefik.http.middlewares.safe.x":    "y",
+			"traefik.tcp.services.db.x":          "y",
+			"traefik.http.routers.wild.rule":     "HostRegexp(`.*`)",
+			"traefik.http.routers.wild.priority": "1",
+		}}},
+	}}}
+	for _, test := range []struct{ name, label, value, rules, want string }{
+		{"another router", "traefik.http.routers.mine.rule", "Host(`mine.example.com`)", "", ""},
+		{"a router of the same name", "traefik.http.routers.Shop.rule", "Host(`mine.example.com`)", "", `claims "shop" by the label traefik.http.routers.Shop.rule, which kargo-shop_front has already`},
+		{"a host of the same name", "traefik.http.routers.mine.rule", "Path(`/x`) && Host(`SHOP.example.com`)", "", `claims "shop.example.com"`},
+		{"a host of the same name, in old labels", "traefik.frontend.rule", "Host:shop.example.com", "", `claims "shop.example.com"`},
+		{"a host that the operator lets them share", "traefik.http.routers.mine.rule", "Host(`shop.example.com`)", "foreign-routes=shop.example.com", ""},
+		{"a middleware of the same name", "traefik.http.middlewares.safe.ipallowlist.sourcerange", "0.0.0.0/0", "", `claims "safe"`},
+		{"a name of another protocol", "traefik.http.services.db.loadbalancer.server.port", "1", "", ""},
+		{"the service that Traefik makes by itself", "traefik.http.services.kargo-shop-front.loadbalancer.server.port", "1", "", `claims "kargo-shop-front"`},
+		{"requests to it", "traefik.http.routers.mine.service", "kargo-shop-front@swarm", "", `sends requests to "kargo-shop-front@swarm"`},
+		{"a host that the operator does not give", "traefik.http.routers.mine.rule", "Host(`bank.example.com`)", "hosts=*.shop.example.com", "claims the host name bank.example.com, which rule hosts"},
+	} {
+		stack := web(nil)
+		got := refusals(t, test.rules, live, stack, sent(stack, func(s *swarm.ServiceSpec) {
+			s.Labels = map[string]string{kargo.LabelNamespace: "kargo-web", test.label: test.value}
+		}))
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// A service asks for managers if no worker satisfies its constraints, by whatever they
+// name.
+func TestS41_PlacementOnManagersIsToldByTheLiveCluster(t *testing.T) {
+	node := func(name string, role swarm.NodeRole) kargo.LiveNode {
+		return kargo.LiveNode{ID: name, Hostname: name, Spec: swarm.NodeSpec{Role: role}}
+	}
+	both := []kargo.LiveNode{node("m1", swarm.NodeRoleManager), node("w1", swarm.NodeRoleWorker)}
+	for _, test := range []struct {
+		name, constraint string
+		nodes            []kargo.LiveNode
+		refused          bool
+	}{
+		{"a manager by its name", "node.hostname==m1", both, true},
+		{"all but the workers", "node.hostname!=w1", both, true},
+		{"a worker", "node.hostname==w1", both, false},
+		{"no node", "node.hostname==x", both, false},
+		{"a Swarm of managers", "node.hostname==m1", both[:1], false},
+	} {
+		stack := web(nil)
+		change := sent(stack, func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.Placement = &swarm.Placement{Constraints: []string{test.constraint}}
+		})
+		judge := permit.NewJudge(policy(t, permit.Restricted, ""), permit.Input{
+			Instance: "mine", Stacks: []kargo.Stack{stack}, Satisfies: swarmcheck.Satisfies,
+			Shared: []permit.SharedNetwork{{Role: "back", Variable: "DOCKER_BACK_NETWORK", Name: "kargo-back"}},
+		}, kargo.Cluster{Networks: []kargo.LiveNetwork{back}, Nodes: test.nodes})
+		if got := strings.Join(judge.Refuses(stack, change), "\n"); strings.Contains(got, "wants to run on managers") != test.refused {
+			t.Errorf("%s: %q", test.name, got)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package permit
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path"
 	"regexp"
 	"slices"
@@ -27,7 +28,11 @@ func (e *examiner) mount(m mount.Mount, say say) {
 	case mount.TypeVolume, "":
 		e.volume(m, say, at...)
 	case mount.TypeCluster:
-		say("cluster-volumes", m.Source, "mounts the cluster volume "+m.Source, at...)
+		value := m.Source
+		if e.hasOwnName(m.Source) && !isComputed(m.Source) {
+			value = ownVolume + ":" + m.Source
+		}
+		say("cluster-volumes", value, "mounts the cluster volume "+m.Source, at...)
 	case mount.TypeImage:
 		image(m.Source, say, at...)
 	case mount.TypeTmpfs:
@@ -77,7 +82,7 @@ func isComputed(text string) bool {
 // template judges a text that Swarm completes on the node.
 func template(text, what string, say say, property ...string) {
 	if isComputed(text) {
-		say("templates", computed, "has a template in "+what+" that can become any text", property...)
+		say(ruleTemplates, computed, "has a template in "+what+" that can become any text", property...)
 	}
 }
 
@@ -127,7 +132,11 @@ func memory(options *mount.TmpfsOptions, say say, at ...string) {
 	}
 	memorySize(options.SizeBytes, say, at...)
 	for _, option := range options.Options {
-		flag(strings.Join(option, "="), say, at...)
+		text := strings.Join(option, "=")
+		flag(text, say, at...)
+		if strings.HasPrefix(text, "size") || strings.HasPrefix(text, "nr_blocks") {
+			memorySize(sizeAmong([]string{text}), say, at...) // it comes after the size above
+		}
 	}
 }
 
@@ -229,15 +238,28 @@ func (e *examiner) mountFlags(flags []string, say say, at ...string) (binds bool
 	return binds
 }
 
-// sizeAmong returns the size in bytes that the flags of a tmpfs set; 0 where they
-// set none, or a share of the node's memory.
-func sizeAmong(flags []string) int64 {
+// sizeAmong returns the size in bytes that the flags of a tmpfs set; 0 where they set
+// none, one that is no number, such as a share of the node's memory, or no limit. Of
+// several, the last one counts; the largest one is taken here.
+func sizeAmong(flags []string) (most int64) {
 	for _, option := range flags {
-		if text, ok := strings.CutPrefix(option, "size="); ok {
-			if size, err := units.RAMInBytes(text); err == nil {
-				return size
-			}
+		name, text, _ := strings.Cut(option, "=")
+		unit := int64(1)
+		switch name {
+		case "size":
+		case "nr_blocks":
+			unit = blockSize
+		default:
+			continue
 		}
+		size, err := units.RAMInBytes(text)
+		if err != nil || size <= 0 || size > math.MaxInt64/unit {
+			return 0
+		}
+		most = max(most, size*unit)
 	}
-	return 0
+	return most
 }
+
+// blockSize is at least the size of a block of a tmpfs, which is a page of the node.
+const blockSize = 64 << 10

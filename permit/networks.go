@@ -39,7 +39,7 @@ func (e *examiner) attachments(service kargo.Service, say say) {
 		}
 		for _, alias := range attached.Aliases {
 			if !own && alias != strings.TrimPrefix(service.Name, e.stack.Namespace()+"_") {
-				say("aliases", alias, fmt.Sprintf("answers to the name %q on %s, which others use, too", alias, name), "networks", name)
+				say(ruleAliases, alias, fmt.Sprintf("answers to the name %q on %s, which others use, too", alias, name), "networks", name)
 			}
 		}
 	}

@@ -25,6 +25,8 @@ import (
 	"strconv"
 	"strings"
 
+	units "github.com/docker/go-units"
+
 	"kargo"
 )
 
@@ -64,6 +66,10 @@ type Input struct {
 	Files []string
 	// Shared are the networks that join the stacks.
 	Shared []SharedNetwork
+	// Satisfies reports whether a node satisfies constraints, as Swarm decides it. It
+	// matters only to a Judge, and may be nil: then only constraints about the role of a
+	// node tell which services ask for managers.
+	Satisfies func(kargo.LiveNode, []string) bool
 }
 
 // Check returns what the policy does not permit, in order of place. What the
@@ -86,9 +92,9 @@ func Review(policy Policy, in Input) (granted map[string][]string, problems karg
 
 // findingsOf returns what all stacks ask for, in order.
 func findingsOf(in Input) (all []finding) {
-	rendered := withFolders(in.Files)
+	rendered, routed := withFolders(in.Files), routed(in.Stacks)
 	for i := range in.Stacks {
-		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered}
+		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered, routed: routed}
 		all = append(all, e.stackFindings()...)
 	}
 	return all
@@ -98,12 +104,8 @@ func findingsOf(in Input) (all []finding) {
 // networks, labels and numbers.
 func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 	c := &check{policy: policy, in: in, namespaces: map[string]bool{}}
-	total := uint64(0)
 	for _, stack := range in.Stacks {
 		c.namespaces[stack.Namespace()] = true
-		for _, service := range stack.Services {
-			total += tasks(service.Spec.Mode)
-		}
 	}
 	c.names()
 	c.shared()
@@ -111,11 +113,39 @@ func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 	for _, found := range all {
 		c.find(found)
 	}
-	if setting := policy.setting("tasks"); !setting.permits("tasks", strconv.FormatUint(total, 10)) {
-		c.report(finding{subject: "the workspace", rule: "tasks", value: strconv.FormatUint(total, 10), what: fmt.Sprintf("has %d tasks", total)},
-			kargo.Place{File: kargo.FileEnv})
+	for _, found := range wholeFindings(in.Stacks) {
+		if !policy.permits(found) {
+			c.report(found, kargo.Place{File: kargo.FileEnv})
+		}
 	}
 	return c.problems.Sort()
+}
+
+// wholeFindings returns what the workspace as a whole asks for: how many tasks it may
+// have, and what these reserve of the nodes. Tasks that run on every node count once.
+func wholeFindings(stacks []kargo.Stack) []finding {
+	all, cpus, memory := uint64(0), 0.0, 0.0
+	for _, stack := range stacks {
+		for _, service := range stack.Services {
+			count := tasks(service.Spec.Mode)
+			all += count
+			if resources := service.Spec.TaskTemplate.Resources; resources != nil && resources.Reservations != nil {
+				cpus += float64(count) * float64(max(0, resources.Reservations.NanoCPUs)) / 1e9
+				memory += float64(count) * float64(max(0, resources.Reservations.MemoryBytes))
+			}
+		}
+	}
+	const subject = "the workspace"
+	found := []finding{{subject: subject, rule: "tasks", value: strconv.FormatUint(all, 10), what: fmt.Sprintf("has %d tasks", all)}}
+	if cpus > 0 {
+		found = append(found, finding{subject: subject, rule: ruleReservations, value: "cpus:" + strconv.FormatFloat(cpus, 'f', -1, 64),
+			what: fmt.Sprintf("reserves %g CPUs for its tasks", cpus)})
+	}
+	if memory > 0 {
+		found = append(found, finding{subject: subject, rule: ruleReservations, value: "memory:" + strconv.FormatFloat(memory, 'f', 0, 64),
+			what: "reserves " + units.BytesSize(memory) + " of memory for its tasks"})
+	}
+	return found
 }
 
 // finding is one privilege that is asked for.
@@ -137,6 +167,7 @@ type examiner struct {
 	stack    *kargo.Stack
 	rendered paths // of the merged configuration
 	configs  liveLabels
+	routed   map[string]bool // the services that the workspace has in Traefik
 }
 
 // paths are those of files, and of the folders above them.
@@ -185,13 +216,14 @@ func (e *examiner) stackFindings() []finding {
 	return all
 }
 
-// configFindings returns what the name of a config or secret asks for.
+// configFindings returns what the name and the template of a config or secret ask for.
 func (e *examiner) configFindings(made kargo.Config) []finding {
-	if e.hasOwnName(made.Name) {
-		return nil
+	found := templateFindings(made)
+	if !e.hasOwnName(made.Name) {
+		found = append(found, finding{subject: made.Key().String(), property: []string{string(made.Kind()) + "s", made.Name}, rule: ruleOwnNames,
+			value: made.Name, what: "has a name that others may use, because it does not begin with " + e.stack.Namespace() + "_"})
 	}
-	return []finding{{subject: made.Key().String(), property: []string{string(made.Kind()) + "s", made.Name}, rule: ruleOwnNames,
-		value: made.Name, what: "has a name that others may use, because it does not begin with " + e.stack.Namespace() + "_"}}
+	return found
 }
 
 // hasOwnName reports whether a name is in the namespace of the stack.

@@ -112,7 +112,7 @@ func (p Policy) JudgesVolumes() bool { return p.setting(ruleExternalVolumes).lev
 
 // generation changes whenever the policies of a name come to permit something else:
 // what an earlier program found permitted is judged anew.
-const generation = 2
+const generation = 3
 
 // Digest identifies a policy: equal policies have equal digests, and the zero
 // policy has none.

@@ -56,6 +56,12 @@ const (
 	ruleAdoption        = "adoption"
 	ruleStackNames      = "stack-names"
 	ruleIgnored         = "ignored-fields"
+	ruleTemplates       = "templates"
+	ruleAliases         = "aliases"
+	// What labels ask of Traefik.
+	ruleHosts        = "hosts"
+	ruleRoutes       = "foreign-routes"
+	ruleReservations = "reservations"
 )
 
 // rules are all kinds of privileges that a spec of the Docker API 1.41 to 1.51
@@ -82,7 +88,7 @@ var rules = []rule{
 	{name: ruleVolumeOptions,
 		baseline: only(harmlessVolumeOptions...), restricted: only(harmlessVolumeOptions...)},
 	{name: ruleMemoryMounts, baseline: always, restricted: only("1g"), match: matchSize},
-	{name: "cluster-volumes", baseline: always},
+	{name: "cluster-volumes", baseline: only(ownVolume), match: matchClusterVolume},
 	{name: ruleExternalVolumes},
 	{name: ruleExternal},
 	{name: "external-configs"},
@@ -94,7 +100,9 @@ var rules = []rule{
 	{name: "network-drivers", baseline: only("overlay"), restricted: only("overlay")},
 	{name: ruleNetworkOptions, restricted: only("encrypted", "com.docker.network.driver.mtu"),
 		baseline: only("encrypted", "com.docker.network.driver.mtu", "subnet=*", "ip-range=*", "gateway=*")},
-	{name: "aliases", silent: true},
+	{name: ruleAliases, silent: true},
+	{name: ruleHosts, baseline: always, restricted: only("*.*", "localhost")},
+	{name: ruleRoutes, silent: true},
 	{name: "registries", baseline: always, restricted: always, match: matchImage},
 	{name: "published-ports", baseline: always, match: matchPort},
 	{name: "host-ports", baseline: always, match: matchPort},
@@ -108,9 +116,10 @@ var rules = []rule{
 		restricted: only("core:0", "nofile:1048576", "nproc:65536", "stack:67108864")},
 	{name: "replicas", baseline: always, restricted: only("100"), match: matchAtMost},
 	{name: "tasks", baseline: always, restricted: only("1000"), match: matchAtMost},
+	{name: ruleReservations, baseline: always, restricted: only("cpus:64", "memory:256g"), match: matchReservation},
 	{name: "oom-score"},
 	{name: "plugins"},
-	{name: "templates", silent: true},
+	{name: ruleTemplates, silent: true},
 	{name: ruleIgnored, silent: true, baseline: only(harmlessPointers...), restricted: only(harmlessPointers...)},
 	{name: ruleAdoption, silent: true},
 	{name: ruleStackNames, baseline: always, restricted: always},
@@ -124,7 +133,7 @@ var rules = []rule{
 // its own; all others only as long as the workspace has no hand in any input of the
 // service.
 var gentle = []string{
-	"registries", "published-ports", "host-ports", "log-drivers", rulePlacement, "ulimits", "replicas", ruleMemoryMounts, "templates", "aliases",
+	"registries", "published-ports", "host-ports", "log-drivers", rulePlacement, "ulimits", "replicas", ruleMemoryMounts, ruleTemplates, ruleAliases,
 }
 
 // harmlessVolumeOptions are the flags and data of mount(8) that give a tmpfs or
@@ -249,4 +258,35 @@ func matchSize(pattern, bytes string) bool {
 	most, errMost := units.RAMInBytes(pattern)
 	n, err := strconv.ParseInt(bytes, 10, 64)
 	return pattern == "*" || errMost == nil && err == nil && n <= most
+}
+
+// ownVolume is what a list of cluster volumes calls those of the stack itself, and
+// begins the value of one.
+const ownVolume = "own"
+
+// matchClusterVolume reports whether "own", or a pattern of names, matches a cluster
+// volume: "own:kargo-web_data", or "group:fast".
+func matchClusterVolume(pattern, volume string) bool {
+	name, own := strings.CutPrefix(volume, ownVolume+":")
+	return own && pattern == ownVolume || wildcard(pattern, name)
+}
+
+// matchReservation reports whether "cpus:16" or "memory:64g" covers the CPUs or the
+// bytes that are reserved.
+func matchReservation(pattern, reserved string) bool {
+	resource, most, _ := strings.Cut(pattern, ":")
+	ofResource, amount, _ := strings.Cut(reserved, ":")
+	if pattern == "*" || resource == ofResource && most == "*" {
+		return true
+	}
+	n, err := strconv.ParseFloat(amount, 64)
+	if err != nil || resource != ofResource {
+		return false
+	}
+	if resource == "memory" {
+		bytes, err := units.RAMInBytes(most)
+		return err == nil && n <= float64(bytes)
+	}
+	cpus, err := strconv.ParseFloat(most, 64)
+	return err == nil && n <= cpus
 }

@@ -44,6 +44,8 @@ func (e *examiner) service(service kargo.Service, say say) {
 		logging(*task.LogDriver, say)
 	}
 	placement(task.Placement, say)
+	e.routes(service, say)
+	reserved(service.Spec.Labels, say)
 	e.attachments(service, say)
 	if service.Spec.EndpointSpec != nil {
 		ports(service.Spec.EndpointSpec.Ports, say)
@@ -150,7 +152,18 @@ func placement(p *swarm.Placement, say say) {
 	for _, constraint := range p.Constraints {
 		text := strings.ToLower(strings.Join(strings.Fields(constraint), ""))
 		if text == "node.role==manager" || text == "node.role!=worker" {
-			say(rulePlacement, "manager", "wants to run on managers", "deploy", "placement", "constraints")
+			say(rulePlacement, "manager", asksForManagers, "deploy", "placement", "constraints")
+		}
+	}
+}
+
+const asksForManagers = "wants to run on managers"
+
+// reserved judges labels that Kargo looks for on the services of all others.
+func reserved(labels map[string]string, say say) {
+	for _, label := range []string{kargo.LabelJob, kargo.LabelLeaseService} {
+		if _, has := labels[label]; has {
+			say(ruleOwnNames, label, "has the label "+label+", which Kargo gives services of its own", "deploy", "labels", label)
 		}
 	}
 }
