@@ -111,66 +111,18 @@ func changesInWords(changes []Change) string {
 	return text.String()
 }
 
-// composeWords says how compose files call the fields of a spec. The longest prefix
-// of a path counts; what follows it stays.
-var composeWords = []struct{ path, words string }{
-	{"TaskTemplate.ContainerSpec.Image", "image"},
-	{"TaskTemplate.ContainerSpec.Env", "environment"},
-	{"TaskTemplate.ContainerSpec.Labels.", "container label "},
-	{"TaskTemplate.ContainerSpec.Args", "command"},
-	{"TaskTemplate.ContainerSpec.Command", "entrypoint"},
-	{"TaskTemplate.ContainerSpec.Dir", "working_dir"},
-	{"TaskTemplate.ContainerSpec.User", "user"},
-	{"TaskTemplate.ContainerSpec.Hostname", "hostname"},
-	{"TaskTemplate.ContainerSpec.Mounts", "volume"},
-	{"TaskTemplate.ContainerSpec.Configs", "config"},
-	{"TaskTemplate.ContainerSpec.Secrets", "secret"},
-	{"TaskTemplate.ContainerSpec.Healthcheck.", "healthcheck "},
-	{"TaskTemplate.ContainerSpec.StopGracePeriod", "stop_grace_period"},
-	{"TaskTemplate.ContainerSpec.Hosts", "extra_hosts"},
-	{"TaskTemplate.ContainerSpec.", ""},
-	{"TaskTemplate.Networks", "network"},
-	{"TaskTemplate.Placement.Constraints", "placement constraint"},
-	{"TaskTemplate.Placement.", "placement "},
-	{"TaskTemplate.Resources.Limits.MemoryBytes", "memory limit (bytes)"},
-	{"TaskTemplate.Resources.Limits.NanoCPUs", "cpus limit (billionths)"},
-	{"TaskTemplate.Resources.Reservations.MemoryBytes", "memory reservation (bytes)"},
-	{"TaskTemplate.Resources.Reservations.NanoCPUs", "cpus reservation (billionths)"},
-	{"TaskTemplate.RestartPolicy.", "restart_policy "},
-	{"TaskTemplate.LogDriver.", "logging "},
-	{"Mode.Replicated.Replicas", "replicas"},
-	{"ModeName", "mode"},
-	{"EndpointSpec.Mode", "endpoint_mode"},
-	{"UpdateConfig.", "update_config "},
-	{"RollbackConfig.", "rollback_config "},
-	{"Labels.", "label "},
-}
-
-// Name returns the name of the field as compose files call it: "environment LEVEL".
-func (f FieldChange) Name() string {
-	name := f.Path
-	longest := 0
-	for _, word := range composeWords {
-		if rest, found := strings.CutPrefix(f.Path, word.path); found && len(word.path) > longest {
-			longest = len(word.path)
-			name = word.words + bracketless(rest)
-		}
-	}
-	return name
-}
-
 // words returns the change of a field in the words of compose files.
 func (f FieldChange) words() string {
-	name := f.Name()
+	name, before, after := f.Name(), cutValue(f.shown(f.Before)), cutValue(f.shown(f.After))
 	switch {
 	case f.Before == noValue:
-		return name + ": new, " + cutValue(f.After)
+		return name + ": new, " + after
 	case f.After == noValue:
-		return name + ": removed, was " + cutValue(f.Before)
+		return name + ": removed, was " + before
 	case strings.Contains(name, " "):
 		name += ":"
 	}
-	return name + " " + cutValue(f.Before) + " → " + cutValue(f.After)
+	return name + " " + before + " → " + after
 }
 
 // bracketless returns the rest of a path without the brackets around a key: " NAME"

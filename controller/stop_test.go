@@ -73,7 +73,7 @@ func TestAHeldStackIsNotTouchedUntilItsTimeHasCome(t *testing.T) {
 		w.nudge("webhook github")
 		w.wantWrites()
 		w.wantHeld(`hold service kargo-web_web: held by ada (192.0.2.7) until ` + until.UTC().Format(time.RFC3339) +
-			`: sale; it would update it: image "app:1" → "app:2"`)
+			`: sale; it would be updated: image "app:1" → "app:2"`)
 		if stack := w.loop.Status().Stacks[0]; stack.Revision != "c1" || stack.Wanted != "c2" || stack.State() != kargo.StackHeld {
 			t.Errorf("status of the stack: %+v", stack)
 		}

@@ -64,5 +64,5 @@ func (m maker) unusableKept(stack string) bool {
 
 func heldChange(change kargo.Change, why string) kargo.Hold {
 	return kargo.Hold{Kind: change.Kind, Stack: change.Stack, Name: change.Name, Until: kargo.UntilReleased,
-		Reason: why + "; it would " + string(change.Action) + " it: " + strings.Join(change.Words(), ", ")}
+		Reason: why + "; it would be " + string(change.Action) + "d: " + strings.Join(change.Words(), ", ")}
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +66,7 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 	if err != nil {
 		return err
 	}
-	return sayApplied(cmd.OutOrStdout(), r.Status(), o.store)
+	return sayApplied(o.live.out, r.Status(), o.store)
 }
 
 // operationFlags are those of a command that works on the Swarm with a workspace.
@@ -125,7 +125,7 @@ func (s *operationFlags) operate(cmd *cobra.Command, env map[string]string, sour
 		return nil, err
 	}
 	parts.Compiler.Named = stacks
-	parts.Log = slog.New(lineHandler{cmd.OutOrStdout(), o.live.clear})
+	parts.Log = slog.New(lineHandler{o.live.out, o.live.clear})
 	o.reconciler = controller.NewReconciler(parts)
 	return o, nil
 }
@@ -136,16 +136,16 @@ func (o *operation) close() {
 }
 
 // sayApplied prints the revision that is in force now.
-func sayApplied(out io.Writer, status kargo.Status, store *history.Store) error {
+func sayApplied(out screen, status kargo.Status, store *history.Store) error {
 	deployments, err := store.Deployments(0, 1)
 	if err != nil {
 		return err
 	}
 	if len(deployments) == 0 || len(deployments[0].Changes) == 0 {
-		fmt.Fprintln(out, "nothing to do")
+		out.line("nothing to do")
 	}
-	_, err = fmt.Fprintf(out, "\nin force: %s\n", status.Applied)
-	return err
+	out.line("\nin force: %s", status.Applied)
+	return nil
 }
 
 // wordsOfChange is the attribute of a logged change that has it in the words of compose
@@ -155,7 +155,7 @@ const wordsOfChange = "words"
 // lineHandler prints log records as plain lines, for the person who started a
 // single round.
 type lineHandler struct {
-	out io.Writer
+	out screen
 	// before is called before each line: it makes room for it.
 	before func()
 }
@@ -165,19 +165,41 @@ func (h lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 func (h lineHandler) Handle(_ context.Context, record slog.Record) error {
-	line := record.Message
+	h.before()
+	h.out.line("%s", recordInWords(record))
+	return nil
+}
+
+// recordInWords returns a log record as a person reads it, who waits for its command.
+func recordInWords(record slog.Record) string {
+	said := map[string]string{}
+	var attributes strings.Builder
 	record.Attrs(func(attr slog.Attr) bool {
-		if attr.Key == wordsOfChange { // people read these, and not the paths of Swarm's spec
-			object, _, _ := strings.Cut(record.Message, ": ")
-			line = object + ": " + attr.Value.String()
-			return true
-		}
-		line += " " + attr.String()
+		said[attr.Key] = attr.Value.String()
+		attributes.WriteString(" " + attr.String())
 		return true
 	})
-	h.before()
-	_, err := fmt.Fprintln(h.out, line)
-	return err
+	has := func(keys ...string) bool {
+		return !slices.ContainsFunc(keys, func(key string) bool { _, there := said[key]; return !there })
+	}
+	first, rest, _ := strings.Cut(record.Message, " ")
+	switch {
+	case has(wordsOfChange): // and not the paths of Swarm's spec
+		object, _, _ := strings.Cut(record.Message, ": ")
+		return object + ": " + said[wordsOfChange]
+	case has("number", "stacks", "changes", "took"): // a deployment has ended
+		changes := "changes"
+		if said["changes"] == "1" {
+			changes = "change"
+		}
+		stacks := strings.TrimPrefix(strings.TrimSuffix(said["stacks"]+"; ", "unchanged: 0; "), "unchanged: 0")
+		return fmt.Sprintf("%s %s %s: %s%s %s, took %s", first, said["number"], rest, stacks, said["changes"], changes, said["took"])
+	case has("stack", "reason", "then"): // a rendering has failed
+		return fmt.Sprintf("%s: stack %s: %s; then: %s", record.Message, said["stack"], said["reason"], said["then"])
+	case len(said) == 1 && has("revision"):
+		return record.Message + " " + said["revision"]
+	}
+	return record.Message + attributes.String()
 }
 
 func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }

@@ -59,7 +59,7 @@ func showProblems(cmd *cobra.Command, output output, problems kargo.Problems) er
 		Warnings int            `json:"warnings"`
 		Problems kargo.Problems `json:"problems"`
 	}{errs, warnings, append(kargo.Problems{}, problems...)}
-	return output.show(cmd, document, func(out screen) error { printProblems(out.out, problems, output == outputWide); return nil },
+	return output.show(cmd, document, func(out screen) error { printProblems(out, problems, output == outputWide); return nil },
 		func() []string { return placesOf(problems) })
 }
 
@@ -75,7 +75,7 @@ func placesOf(problems kargo.Problems) (places []string) {
 
 // printProblems prints problems for people: a line each, and one for all that the
 // policy notices and permits; with notices, a line for each of these, too.
-func printProblems(out io.Writer, problems kargo.Problems, notices bool) {
+func printProblems(out screen, problems kargo.Problems, notices bool) {
 	noticed := map[string]int{}
 	total := 0
 	for _, problem := range problems {
@@ -86,7 +86,7 @@ func printProblems(out io.Writer, problems kargo.Problems, notices bool) {
 	}
 	for _, problem := range problems {
 		if notices || !isNotice(problem) || total == 1 {
-			fmt.Fprintln(out, problem)
+			out.line("%s", problem)
 		}
 	}
 	if total > 1 {
@@ -94,7 +94,7 @@ func printProblems(out io.Writer, problems kargo.Problems, notices bool) {
 		for _, rule := range slices.Sorted(maps.Keys(noticed)) {
 			rules = append(rules, fmt.Sprintf("%s %d", rule, noticed[rule]))
 		}
-		fmt.Fprintf(out, "warning: %d properties of services would be refused by a stricter policy: %s (`kargo check -o wide` lists each)\n", total, strings.Join(rules, ", "))
+		out.line("warning: %d properties of services would be refused by a stricter policy: %s (`kargo check -o wide` lists each)", total, strings.Join(rules, ", "))
 	}
 }
 
@@ -122,7 +122,7 @@ func said(problems kargo.Problems) error {
 // refuse prints problems to standard error. It returns their error, which is nil
 // if all of them are warnings.
 func refuse(cmd *cobra.Command, problems kargo.Problems) error {
-	printProblems(cmd.ErrOrStderr(), problems, false)
+	printProblems(newScreenOn(cmd, cmd.ErrOrStderr()), problems, false)
 	return said(problems)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -205,9 +206,12 @@ func printDeployments(out screen, deployments []kargo.Deployment, wide bool) err
 		}
 		rows = append(rows, []cell{number, started, outcome, what, stacks, revision})
 	}
-	out.table(header, rows)
+	out.tableOfTexts(header, rows, roomForRevision)
 	return nil
 }
+
+// roomForRevision is how many columns a revision should have, with its subject and author.
+const roomForRevision = 50
 
 // inOneLine returns the revision of an entry, who wrote it, and what it says.
 func inOneLine(d kargo.Deployment) string {
@@ -276,13 +280,26 @@ func printDeployment(out screen, d kargo.Deployment, wide bool) error {
 	if len(d.Stacks) > 0 {
 		out.line("")
 	}
+	printVerdicts(out, d.Stacks)
 	for _, stack := range d.Stacks {
-		out.line("%-10s %s", stack.Verdict, stack.Name)
-	}
-	for _, stack := range d.Stacks {
-		printFailure(out.out, stack.Name, stack.Failure)
+		printFailure(out, stack.Name, stack.Failure, d.Err)
 	}
 	return nil
+}
+
+// printVerdicts prints what a deployment meant for the stacks, each verdict in one line.
+func printVerdicts(out screen, results []kargo.StackResult) {
+	var verdicts []kargo.Verdict
+	stacks := map[kargo.Verdict][]string{}
+	for _, result := range results {
+		if stacks[result.Verdict] == nil {
+			verdicts = append(verdicts, result.Verdict)
+		}
+		stacks[result.Verdict] = append(stacks[result.Verdict], result.Name)
+	}
+	for _, verdict := range verdicts {
+		out.entry(string(verdict), strings.Join(stacks[verdict], " "), 11)
+	}
 }
 
 // deploymentWord returns what an entry of the history is called.
@@ -321,11 +338,21 @@ func printChanges(out screen, d kargo.Deployment, wide bool) {
 		out.line("under way: %s", d.UnderWay)
 	}
 	for _, hold := range d.Held {
-		out.line("%s", hold)
+		if !saysFailure(hold, d.Stacks) {
+			out.line("%s", hold)
+		}
 	}
 	if len(d.Changes)+len(d.Held) == 0 {
 		out.line("nothing to do")
 	}
+}
+
+// saysFailure reports whether a hold says only that the rendering of its stack failed: that
+// is printed with the failure.
+func saysFailure(hold kargo.Hold, results []kargo.StackResult) bool {
+	return slices.ContainsFunc(results, func(r kargo.StackResult) bool {
+		return r.Name == hold.Stack && r.Failure != nil && strings.Contains(hold.Reason, r.Failure.Reason)
+	})
 }
 
 func took(d kargo.Deployment) string {

@@ -83,7 +83,7 @@ func writeDraft(cmd *cobra.Command, env map[string]string, dir string, made draf
 	if err != nil {
 		return err
 	}
-	printProblems(out, desired.Problems, false)
+	printProblems(newScreen(cmd), desired.Problems, false)
 	fmt.Fprintf(out, "then: kargo plan --workspace %s\n", dir)
 	return nil
 }

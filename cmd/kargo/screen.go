@@ -33,8 +33,11 @@ const (
 )
 
 // newScreen returns the screen of a command's standard output.
-func newScreen(cmd *cobra.Command) screen {
-	s := screen{out: cmd.OutOrStdout()}
+func newScreen(cmd *cobra.Command) screen { return newScreenOn(cmd, cmd.OutOrStdout()) }
+
+// newScreenOn returns the screen of one of a command's outputs.
+func newScreenOn(cmd *cobra.Command, out io.Writer) screen {
+	s := screen{out: out}
 	file, isFile := unfiltered(s.out).(*os.File)
 	if isFile {
 		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
@@ -129,7 +132,16 @@ func plain(text string) cell { return cell{text: text} }
 
 // table prints rows in columns, below a header. The last column is cut where the
 // terminal ends, with a mark.
-func (s screen) table(header []string, rows [][]cell) {
+func (s screen) table(header []string, rows [][]cell) { s.columns(header, rows, 0) }
+
+// tableOfTexts prints rows as table does. The last column has texts: where the terminal
+// has no room for so many columns of them, they have lines of their own.
+func (s screen) tableOfTexts(header []string, rows [][]cell, room int) { s.columns(header, rows, room) }
+
+// belowIndent is the indent of a text below its row.
+const belowIndent = 8
+
+func (s screen) columns(header []string, rows [][]cell, room int) {
 	if len(rows) == 0 {
 		return
 	}
@@ -144,21 +156,23 @@ func (s screen) table(header []string, rows [][]cell) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell.text))
 		}
 	}
-	for _, row := range rows {
+	last, before := len(header)-1, 0
+	for _, width := range widths[:last] {
+		before += width + 2
+	}
+	below := s.width > 0 && s.width-before < min(room, widths[last])
+	for number, row := range rows {
 		var line strings.Builder
-		column := 0
-		for i, cell := range row {
-			text := cell.text
-			if i == len(row)-1 {
-				text = cut(text, s.width-column)
-			}
-			line.WriteString(s.paint(cell.colour, text))
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell.text)+2))
-			}
-			column += widths[i] + 2
+		for i, cell := range row[:last] {
+			line.WriteString(s.paint(cell.colour, cell.text) + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell.text)+2))
+		}
+		if text := row[last]; !below {
+			line.WriteString(s.paint(text.colour, cut(text.text, s.width-before)))
 		}
 		fmt.Fprintln(s.out, strings.TrimRight(line.String(), " "))
+		if below && number > 0 && row[last].text != "" {
+			fmt.Fprintln(s.out, strings.Repeat(" ", belowIndent)+s.paint(row[last].colour, cut(row[last].text, s.width-belowIndent)))
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ func (s sideBySide) Run() int {
 //	commit [MESSAGE]         commit the directory repo, which the first of them makes a repository
 //	capture NAME PATTERN     the variable NAME is what the group in the pattern matched of the last output
 //	fill FILE TARGET         copy a file, with the values of $VARIABLES in it
+//	terminal WIDTH CODE COMMAND…  run it on a terminal; out is what this shows, coloured the same with colours
 //	swarm WORD…              see swarmWords
 //	host WORD…               see scriptHosts
 func TestScripts(t *testing.T) {
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Setup: setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits, "until": scriptUntil, "commit": scriptCommit,
-			"capture": scriptCapture, "fill": scriptFill, "swarm": scriptSwarm, "host": scriptHost,
+			"capture": scriptCapture, "fill": scriptFill, "swarm": scriptSwarm, "host": scriptHost, "terminal": scriptTerminal,
 		},
 	})
 }

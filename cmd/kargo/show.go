@@ -24,7 +24,7 @@ func showRenderingCommand(env map[string]string) *cobra.Command {
 networks, and configs with their texts. "***" and a digest stand for secret values.
 The contents of secrets are never shown. With --export it writes them to a
 directory: NAME/stack.yml for each stack, and NAME/configs/ with its configs.`,
-		Example: "  kargo show 41\n  kargo show a5ad1b0c3f12 shop\n  kargo show 41 --export before && kargo show git --export after && diff -r before after",
+		Example: "  kargo show 41\n  kargo show a5ad1b0c3f12 shop\n  kargo show 41 --export before\n  kargo show git --export after && diff -r before after",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err

@@ -124,6 +124,9 @@ func onlyStacks(status *kargo.Status, names []string) error {
 	}
 	if len(names) > 0 {
 		status.Stacks = slices.DeleteFunc(status.Stacks, func(s kargo.StackStatus) bool { return !slices.Contains(names, s.Name) })
+		status.Pending.Changes = slices.DeleteFunc(status.Pending.Changes, func(c kargo.Change) bool { return !slices.Contains(names, c.Stack) })
+		status.Pending.Held = slices.DeleteFunc(status.Pending.Held, func(h kargo.Hold) bool { return !slices.Contains(names, h.Stack) })
+		status.Pending.Warnings = slices.DeleteFunc(status.Pending.Warnings, func(w kargo.Warning) bool { return !slices.Contains(names, w.Stack) })
 	}
 	return nil
 }
@@ -163,8 +166,8 @@ func printStatus(out screen, status kargo.Status, services bool, now time.Time) 
 		out.line("")
 		printImages(out, status.Images, services, now)
 	}
-	printCleaned(out.out, status.Cleaned, now)
-	printPending(out, status.Pending)
+	printCleaned(out, status.Cleaned, now)
+	printPending(out, status)
 }
 
 // inForce says which revision is in force, as far as all of it is.
@@ -219,13 +222,28 @@ func printNotWell(out screen, stack kargo.StackStatus, pending kargo.PlanText) {
 		out.line("  %s; to end it: kargo release %s", stack.Stop, stack.Name)
 	}
 	for _, hold := range pending.Held {
-		said := hold.Reason == stack.Message || stack.Stop != nil && hold.Kind == "" && strings.HasPrefix(hold.Reason, stack.Stop.String()) || stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason)
-		if hold.Stack == stack.Name && !said {
-			out.line("  %s", hold)
+		if hold.Stack == stack.Name {
+			printHold(out, hold, stack)
 		}
 	}
 	if stack.Failure != nil {
 		out.line("  to try it again: kargo retry %s", stack.Name)
+	}
+}
+
+// printHold prints a hold of a stack that is not well, without what was said of the stack
+// already.
+func printHold(out screen, hold kargo.Hold, stack kargo.StackStatus) {
+	ofStop, stopped := "", stack.Stop != nil
+	if stopped {
+		ofStop, stopped = strings.CutPrefix(hold.Reason, stack.Stop.String()+"; ")
+	}
+	switch {
+	case hold.Reason == stack.Message, stopped && hold.Kind == "", stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason):
+	case stopped:
+		out.line("  %s %s: %s", hold.Kind, hold.Name, ofStop)
+	default:
+		out.line("  %s", hold)
 	}
 }
 
@@ -303,24 +321,28 @@ func printServices(out screen, stacks []kargo.StackStatus) {
 }
 
 // printFailure prints why a stack's rendering failed, if it did, and what its
-// tasks said.
-func printFailure(out io.Writer, stack string, failure *kargo.Failure) {
+// tasks said. A reason that was said already is left out.
+func printFailure(out screen, stack string, failure *kargo.Failure, said string) {
 	if failure == nil {
 		return
 	}
-	fmt.Fprintf(out, "\n%s: the rendering of %s failed: %s\n", stack, failure.Revision.Short(), failure.Reason)
+	reason := ": " + failure.Reason
+	if strings.Contains(said, failure.Reason) {
+		reason = ""
+	}
+	out.line("\n%s: the rendering of %s failed%s", stack, failure.Revision.Short(), reason)
 	for _, line := range failure.Words {
-		fmt.Fprintf(out, "  %s\n", line)
+		out.line("  %s", line)
 	}
 }
 
-func printCleaned(out io.Writer, cleaned *kargo.Cleaned, now time.Time) {
+func printCleaned(out screen, cleaned *kargo.Cleaned, now time.Time) {
 	if cleaned == nil {
 		return
 	}
-	fmt.Fprintf(out, "\nimages cleaned %s%s\n", ago(cleaned.Time, now), because(cleaned.Err))
+	out.line("\nimages cleaned %s%s", ago(cleaned.Time, now), because(cleaned.Err))
 	for _, node := range cleaned.Nodes {
-		fmt.Fprintf(out, "  %s: %s%s\n", node.Node, firstLine(node.Said), because(node.Err))
+		out.line("  %s: %s%s", node.Node, firstLine(node.Said), because(node.Err))
 	}
 }
 
@@ -333,26 +355,35 @@ func because(err string) string {
 	return " (" + err + ")"
 }
 
-func printPending(out screen, pending kargo.PlanText) {
-	if len(pending.Changes)+len(pending.Held) == 0 {
-		return
+// printPending prints what the next rounds do, or wait to do. Holds that were printed
+// with their stack are left out.
+func printPending(out screen, status kargo.Status) {
+	pending := status.Pending
+	notWell := map[string]bool{}
+	for _, stack := range status.Stacks {
+		notWell[stack.Name] = stack.State() != kargo.StackWell
 	}
-	out.line("\nPending:")
+	var lines []string
 	approvable := false
 	for _, change := range pending.Changes {
-		for line := range strings.Lines(change.InWords()) {
-			out.line("  %s", strings.TrimRight(line, "\n"))
-		}
+		lines = append(lines, strings.Split(change.InWords(), "\n")...)
 	}
 	for _, hold := range pending.Held {
-		out.line("  %s", hold)
-		approvable = approvable || hold.Until == kargo.UntilApproved
+		if approvable = approvable || hold.Until == kargo.UntilApproved; !notWell[hold.Stack] {
+			lines = append(lines, hold.String())
+		}
 	}
 	for _, warning := range pending.Warnings {
-		out.line("  %s", warning)
+		lines = append(lines, warning.String())
+	}
+	if len(lines) > 0 {
+		out.line("\nPending:")
+	}
+	for _, line := range lines {
+		out.line("  %s", line)
 	}
 	if approvable {
-		out.line("To approve it: kargo approve %s", pending.ID)
+		out.line("\nTo approve what waits for it: kargo approve %s", pending.ID)
 	}
 }
 

@@ -26,7 +26,7 @@ func TestRemovalOfManyStacksWaitsForApproval(t *testing.T) {
 		t.Errorf("moved are %v, written was %q; want nothing", got, s.docker.writesSince(mark))
 	}
 	said := s.cli("status").stdout
-	if !strings.Contains(said, "hold stack t-two: its removal waits for approval: 3 of 4 stacks would be removed") ||
+	if !strings.Contains(said, "its removal waits for approval: 3 of 4 stacks would be removed") ||
 		!strings.Contains(said, "kargo approve "+status.Pending.ID) {
 		t.Errorf("kargo status does not say how to go on:\n%s", said)
 	}
