@@ -46,6 +46,17 @@ func openForBench(t testing.TB) *history.Store {
 
 // full makes a history of so many deployments, each of ten stacks of which it changed one.
 func full(t testing.TB, deployments int) *history.Store {
+	store, err := history.Open(pathOfFull(t, deployments))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// pathOfFull makes the file of such a history.
+func pathOfFull(t testing.TB, deployments int) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "history.journal")
 	var lines []byte
 	for number := 1; number <= deployments; number++ {
@@ -70,12 +81,7 @@ func full(t testing.TB, deployments int) *history.Store {
 	if err := os.WriteFile(path, lines, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, err := history.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return store
+	return path
 }
 
 // commitOf returns the commit of a deployment of [full].

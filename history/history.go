@@ -9,6 +9,9 @@
 // that is damaged is set aside with what can be read of it kept, and what cannot
 // be written is kept in memory until it can. [Store.Trouble] says so.
 //
+// Beside it lies an index, which only saves time: opening a history reads the deployments
+// that are newer than it. It is made anew where it does not fit the file.
+//
 // Nothing secret is in the file: of plans only the masked lines are kept, of
 // specs only keyed digests. Beside it, in files of their own, lie the last good
 // renderings. They hold what the stacks hold, secrets included, and are sealed.
@@ -42,6 +45,7 @@ type Store struct {
 	retention Retention
 	written   int64  // bytes of the file when it was last rewritten
 	forgotten int64  // bytes of deployments that were forgotten since
+	saved     int64  // bytes of the file that the saved index covers
 	damage    string // what happened to the file, in words; empty if nothing did
 }
 
@@ -109,7 +113,13 @@ func Open(path string) (*Store, error) {
 		Renderings: Renderings{dir: filepath.Join(filepath.Dir(path), "good")},
 		values:     values{}, index: newIndex(),
 	}
-	journal, damaged, err := openJournal(path, s.take)
+	saved := readIndex(path + indexSuffix)
+	journal, damaged, err := openJournal(path, reading{known: saved.Covers, use: s.take, begin: func(known bool) {
+		if known {
+			s.index, s.values = saved.restore()
+			s.saved = saved.Covers.Bytes
+		}
+	}})
 	if errors.Is(err, errLocked) {
 		return nil, busy(path)
 	}
@@ -120,6 +130,7 @@ func Open(path string) (*Store, error) {
 	if damaged > 0 {
 		s.setAside(damaged)
 	}
+	s.saveIndex()
 	if s.values[formatKey] == nil { // a new file, which must not stay empty
 		if err := s.set(formatKey, format); err != nil {
 			return nil, errors.Join(err, s.journal.close())
@@ -197,7 +208,9 @@ func (s *Store) Trouble() string {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return wrap("close history", s.journal.close())
+	err := s.journal.close()
+	s.saveIndex()
+	return wrap("close history", err)
 }
 
 // record appends one entry, and a deployment's part of it to what is known. The
@@ -217,6 +230,7 @@ func (s *Store) record(e entry) error {
 	case e.Made != nil:
 		s.index.add(e.Made, at)
 	}
+	s.saveIndex()
 	return nil
 }
 
@@ -277,7 +291,7 @@ func (s *Store) rewrite(aside string) error {
 		return nil
 	})
 	if err == nil {
-		s.index.entries, s.written, s.forgotten = placed, s.journal.end, 0
+		s.index.entries, s.written, s.forgotten, s.saved = placed, s.journal.end, 0, 0
 		s.index.tidy()
 	}
 	return err

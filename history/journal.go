@@ -29,6 +29,7 @@ type journal struct {
 	file     file     // nil while there is none
 	writable bool
 	end      int64  // where the entries on the disk end
+	sum      uint32 // the checksum of everything before end
 	torn     bool   // something that is no whole entry stands behind end
 	pending  []byte // the entries behind end
 	overflow bool   // an entry found no room in pending
@@ -40,6 +41,7 @@ type file interface {
 	io.Reader
 	io.ReaderAt
 	io.WriterAt
+	io.Seeker
 	io.Closer
 	Sync() error
 	Truncate(size int64) error
@@ -69,10 +71,21 @@ var (
 	errNoJournal = errors.New("there is no file yet")
 )
 
-// openJournal opens a file and hands each sound entry to use, which may refuse
-// it as damaged. It returns how many entries are damaged. A file that is not
-// there or that cannot be written is no error; one that cannot be read is.
-func openJournal(path string, use func(at location, data []byte) error) (j *journal, damaged int, err error) {
+// reading says how a file is read when it is opened.
+type reading struct {
+	// known is the part of the file that need not be read entry by entry, if it is still
+	// what it was.
+	known covered
+	// begin is told whether it is, and that the entries behind it follow. Else all follow.
+	begin func(known bool)
+	// use takes each sound entry, and may refuse it as damaged.
+	use func(at location, data []byte) error
+}
+
+// openJournal opens a file and hands on its entries. It returns how many entries are
+// damaged. A file that is not there or that cannot be written is no error; one that
+// cannot be read is.
+func openJournal(path string, reading reading) (j *journal, damaged int, err error) {
 	j = &journal{path: path}
 	if j.lock, err = lockFile(path + ".lock"); errors.Is(err, errLocked) {
 		return nil, 0, err
@@ -84,7 +97,23 @@ func openJournal(path string, use func(at location, data []byte) error) (j *jour
 	if j.file == nil {
 		return j, 0, nil
 	}
-	return j, j.scan(use), nil
+	known := j.startsWith(reading.known)
+	reading.begin(known)
+	return j, j.scan(reading.use), nil
+}
+
+// startsWith reports whether the file begins with a part that is known, and if so goes to
+// its end. It goes to the beginning of the file otherwise.
+func (j *journal) startsWith(part covered) bool {
+	sum := crc32.New(checksums)
+	if _, err := io.CopyN(sum, j.file, part.Bytes); part.Bytes > 0 && err == nil && sum.Sum32() == part.Sum {
+		j.end, j.sum = part.Bytes, part.Sum
+		return true
+	}
+	if _, err := j.file.Seek(0, io.SeekStart); err != nil {
+		j.trouble = err
+	}
+	return false
 }
 
 // lockFile creates and locks a file that keeps other processes away.
@@ -124,7 +153,7 @@ func (j *journal) open() error {
 	return nil
 }
 
-// scan reads the file from its beginning, sets its end, and returns how many
+// scan reads the file from where it is, sets its end, and returns how many
 // entries are damaged. An entry that was cut off at the end is one, and so are an
 // empty file, which a journal never is, and whatever cannot be read.
 func (j *journal) scan(use func(at location, data []byte) error) (damaged int) {
@@ -146,6 +175,7 @@ func (j *journal) scan(use func(at location, data []byte) error) (damaged int) {
 			damaged++
 		}
 		j.end += int64(length)
+		j.sum = crc32.Update(j.sum, checksums, line)
 	}
 }
 
@@ -234,6 +264,7 @@ func (j *journal) flush() error {
 		return err
 	}
 	j.end += int64(len(j.pending))
+	j.sum = crc32.Update(j.sum, checksums, j.pending)
 	j.pending = nil
 	return nil
 }
@@ -266,11 +297,12 @@ func (j *journal) rewrite(aside string, fill func(add func(data []byte) (locatio
 	if err != nil {
 		return err
 	}
-	out, end := bufio.NewWriterSize(file, 1<<16), int64(0)
+	out, end, sum := bufio.NewWriterSize(file, 1<<16), int64(0), uint32(0)
 	err = fill(func(data []byte) (location, error) {
 		line := encode(data)
 		at := location{end, len(line)}
 		end += int64(len(line))
+		sum = crc32.Update(sum, checksums, line)
 		_, err := out.Write(line)
 		return at, err
 	})
@@ -293,7 +325,7 @@ func (j *journal) rewrite(aside string, fill func(add func(data []byte) (locatio
 	if j.file != nil {
 		j.file.Close()
 	}
-	j.file, j.writable, j.torn, j.end, j.pending, j.overflow, j.trouble = file, true, false, end, nil, false, nil
+	j.file, j.writable, j.torn, j.end, j.sum, j.pending, j.overflow, j.trouble = file, true, false, end, sum, nil, false, nil
 	return nil
 }
 
