@@ -52,7 +52,7 @@ type Status struct {
 	// cannot be, as long as that is so. What they would tell is old meanwhile.
 	GitTrouble   string `json:"gitTrouble,omitempty"`
 	SwarmTrouble string `json:"swarmTrouble,omitempty"`
-	// HistoryTrouble says what is wrong with the file of the history, if
+	// HistoryTrouble says what is wrong with the files of the data directory, if
 	// anything is. The work goes on without it.
 	HistoryTrouble string        `json:"historyTrouble,omitempty"`
 	Stacks         []StackStatus `json:"stacks"`
@@ -112,8 +112,8 @@ type Preview struct {
 	Problems Problems `json:"problems,omitempty"`
 }
 
-// Ready reports whether the controller has observed Swarm and read a revision
-// at least once, or stands by for one that does. The route /readyz returns it.
+// Ready reports whether a revision is in force, or the controller stands by for one
+// that knows.
 func (s Status) Ready() bool { return s.Applied.Commit != "" || s.Leader != "" }
 
 // Elsewhere returns the stacks that do not run what the applied revision says:

@@ -216,6 +216,42 @@ func (m *matrix) lost() (problems []string) {
 	return problems
 }
 
+// The merged configuration cannot be written: drift is corrected, and the next commit
+// is carried out when there is room.
+func TestDriftIsCorrectedOnAFullDisk(t *testing.T) {
+	inMatrix(t, func(m *matrix) {
+		f := &faults{failing: map[string]int{}}
+		write := m.parts.Effects.Write
+		m.parts.Effects.Write = func(ws kargo.Workspace) error { return errors.Join(f.meet("write"), write(ws)) }
+		m.repo.commit("c0", fine.files()...)
+		m.begin()
+		m.push(fine)
+		m.stop()
+		f.plan("write", 10_000)
+		m.begin()
+		m.byHand("kargo-web_two", rogue)
+		m.live(60)
+		if got := m.runningImages(); got != fine.want() {
+			t.Errorf("with drift run %s, want %s", got, fine.want())
+		}
+		if status := m.loop.Status(); status.Fault != "unavailable" || !strings.Contains(status.Message, "no space left on device") {
+			t.Errorf("fault %q: %s", status.Fault, status.Message)
+		}
+		m.repo.commit("next", newer.files()...)
+		m.loop.Nudge("webhook test")
+		m.live(60)
+		if got := m.runningImages(); got != fine.want() {
+			t.Errorf("without its files %s run", got)
+		}
+		f.mend()
+		m.live(150)
+		if got := m.runningImages(); got != newer.want() {
+			status := m.loop.Status()
+			t.Errorf("with room run %s, want %s: %s is in force, %q, %v", got, newer.want(), status.Applied, status.Message, status.Pending.Held)
+		}
+	})
+}
+
 // A full disk is no bug: it is named, and tried again within seconds.
 func TestAFullDiskIsNoBug(t *testing.T) {
 	run(t, func(w *world) {

@@ -65,6 +65,8 @@ type round struct {
 	// sourceErr is why the newest revision is not the desired one, if that was found
 	// in this round. What is in force is kept in force all the same.
 	sourceErr error
+	// unwritten is why the merged configuration is not on the disk.
+	unwritten error
 	failed    unread
 	// waits: the round ended because the source has not answered yet.
 	waits bool
@@ -116,7 +118,8 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 		r.report()
 	}()
 	this.trigger = trigger
-	this.err = blameOutside(r.runStages(ctx, &this, stages))
+	err := r.runStages(ctx, &this, stages)
+	this.err = blameOutside(joined(err, this.unwritten))
 	return this
 }
 

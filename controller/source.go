@@ -276,14 +276,16 @@ func sameStacks(a, b []kargo.Stack) bool {
 	return slices.EqualFunc(a, b, func(a, b kargo.Stack) bool { return a.Name == b.Name && a.Digest() == b.Digest() })
 }
 
-// write puts the merged configuration on disk.
-func (r *Reconciler) write(context.Context, *round) (goOn bool, err error) {
+// write puts the merged configuration on disk. Where that fails, drift is corrected all
+// the same. A new revision waits, because its services may bind the files.
+func (r *Reconciler) write(_ context.Context, this *round) (goOn bool, err error) {
 	if !r.work.write {
 		return true, nil
 	}
 	if write := r.parts.Effects.Write; write != nil {
 		if err := write(r.view.workspace); err != nil {
-			return false, fmt.Errorf("write merged configuration: %w", err)
+			this.unwritten = fmt.Errorf("write merged configuration: %w", err)
+			return !r.work.fresh, nil
 		}
 	}
 	r.work.write = false

@@ -123,6 +123,9 @@ var limitsOfHistory = Limits{Files: mostAncestors, Bytes: 64 << 20, File: 1 << 2
 func (s snapshots) withHistory(ctx context.Context, newest plumbing.Hash, depth int, use func(storer.EncodedObjectStorer) error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
+	if err := makeDirectory(s.store.dir); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(s.store.dir, "commits-*"+unfinished)
 	if err != nil {
 		return err

@@ -23,7 +23,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -83,7 +82,8 @@ type Repository struct {
 
 // Open checks the options and removes what an interrupted fetch left in
 // Options.Dir. It does not touch the network. Wrong options are an Invalid error,
-// which never repeats the URL.
+// which never repeats the URL. A disk that takes nothing is no error of Open: commits
+// that are on it can still be read, and Fetch says what it cannot write.
 func Open(opts Options) (*Repository, error) {
 	address, err := wire.ParseAddress(opts.URL)
 	if err != nil {
@@ -118,16 +118,14 @@ func Open(opts Options) (*Repository, error) {
 	if opts.Dir == "" {
 		return nil, invalid("no directory to keep commits in", "set Options.Dir")
 	}
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory for commits: %w", err)
-	}
 	from := upstream{remote, tracked, opts.Limits, opts.Timeout}
 	kept := &store{dir: opts.Dir, keep: opts.Keep}
 	r.origin = snapshots{from, kept}
 	if opts.History {
 		r.origin = history{from, filepath.Join(opts.Dir, historyName)}
 	}
-	return r, kept.removeUnfinished()
+	kept.removeUnfinished()
+	return r, nil
 }
 
 // Address returns the remote as it may be shown: without user, password and query.
@@ -192,12 +190,15 @@ func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) (kargo.Rev
 	}
 	for attempt := 1; ; attempt++ {
 		objects, found, err := r.origin.get(ctx, commit, seen)
-		if err != nil {
-			return kargo.Revision{}, nil, err
+		var revision kargo.Revision
+		var tree *tree
+		mayBeDamage := errors.Is(err, errLost)
+		if err == nil {
+			revision, tree, err = r.readCommit(ctx, objects, found)
+			// Only an error without a known reason may be damage on disk.
+			mayBeDamage = !errors.As(err, new(*kargo.Error))
 		}
-		revision, tree, err := r.readCommit(ctx, objects, found)
-		// Only an error without a known reason may be damage on disk.
-		if err == nil || attempt > 1 || errors.As(err, new(*kargo.Error)) || ctx.Err() != nil {
+		if err == nil || attempt > 1 || !mayBeDamage || ctx.Err() != nil {
 			return revision, tree, err
 		}
 		again, discardErr := r.origin.discard(commit)

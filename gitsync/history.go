@@ -3,6 +3,7 @@ package gitsync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,7 @@ type history struct {
 func (h history) get(ctx context.Context, commit plumbing.Hash, seen target) (storer.EncodedObjectStorer, target, error) {
 	storage, err := openHistory(h.path)
 	if err != nil {
-		return nil, target{}, err
+		return nil, target{}, fmt.Errorf("open the repository, which %w: %w", errLost, err)
 	}
 	if !holds(storage, commit) || namedAnew(storage, commit, seen) {
 		if commit, err = h.extend(ctx, storage); err != nil {
@@ -64,16 +65,18 @@ func (h history) comesAfter(_ context.Context, commit *object.Commit, ancestor p
 	return lookThrough(commit, ancestor)
 }
 
-// discard removes nothing: the damage may be anywhere in the history.
-func (h history) discard(plumbing.Hash) (bool, error) { return false, nil }
+// discard removes the whole history, because the damage may be anywhere in it.
+func (h history) discard(plumbing.Hash) (bool, error) { return true, os.RemoveAll(h.path) }
 
 // protect does nothing: no commit is ever removed.
 func (h history) protect([]string) {}
 
 // openHistory opens the repository, or creates an empty one.
 func openHistory(path string) (*filesystem.Storage, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, err
+	for _, dir := range []string{filepath.Dir(path), path} {
+		if err := makeDirectory(dir); err != nil {
+			return nil, err
+		}
 	}
 	storage := openStorage(path)
 	if _, err := git.Init(storage, nil); err != nil && !errors.Is(err, git.ErrRepositoryAlreadyExists) {

@@ -2,6 +2,7 @@ package gitsync_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -177,6 +178,61 @@ func TestDamagedCommitIsFetchedAgain(t *testing.T) {
 	again, files := sync(t, repository)
 	wantText(t, "commit", again.Commit, revision.Commit)
 	listing(t, files)
+}
+
+// Whatever becomes of the directory of commits, they are fetched again.
+func TestDamagedDirectoryOfCommits(t *testing.T) {
+	truncate := func(t *testing.T, dir, pattern string) {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no file %s in %s: %v", pattern, dir, err)
+		}
+		for _, file := range files {
+			if err := os.Chmod(file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(file, 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, whole := range []bool{false, true} {
+		for _, test := range []struct {
+			about  string
+			damage func(t *testing.T, dir string)
+		}{
+			{"removed", func(t *testing.T, dir string) {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+			}},
+			{"a file", func(t *testing.T, dir string) {
+				if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}},
+			{"packs cut", func(t *testing.T, dir string) { truncate(t, dir, "*/objects/pack/*.pack") }},
+			{"indexes cut", func(t *testing.T, dir string) { truncate(t, dir, "*/objects/pack/*.idx") }},
+			{"configuration cut", func(t *testing.T, dir string) { truncate(t, dir, "*/config") }},
+		} {
+			t.Run(fmt.Sprintf("%s, with history %t", test.about, whole), func(t *testing.T) {
+				o := newOrigin(t)
+				dir := filepath.Join(t.TempDir(), "git")
+				repository := open(t, gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Dir: dir, History: whole})
+				revision, _ := sync(t, repository)
+				test.damage(t, dir)
+				again, files := sync(t, repository)
+				wantText(t, "commit", again.Commit, revision.Commit)
+				listing(t, files)
+				o.commit("next", ".env", "STACKS=web\n")
+				o.push("main")
+				next, files := sync(t, repository)
+				wantText(t, "next", next.Commit, o.head())
+				listing(t, files)
+			})
+		}
+	}
 }
 
 func TestKeepAndProtect(t *testing.T) {

@@ -46,9 +46,7 @@ func (s snapshots) get(ctx context.Context, commit plumbing.Hash, seen target) (
 
 // open opens a commit on disk and marks it as the one used last.
 func (s snapshots) open(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
-	if err := s.store.touch(commit.String()); err != nil {
-		return nil, target{}, err
-	}
+	s.store.touch(commit.String())
 	return s.stored(commit)
 }
 
@@ -68,11 +66,14 @@ func (s snapshots) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, tar
 	return storedIn(openStorage(s.store.path(commit.String())), commit)
 }
 
+// errLost is the error of a commit that should be on disk.
+var errLost = errors.New("is not on disk any more")
+
 // storedIn returns the objects of a commit and what it is called, from a repository
 // that must have the commit.
 func storedIn(storage *filesystem.Storage, commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
 	if !holds(storage, commit) {
-		return nil, target{}, fmt.Errorf("commit %s is not on disk any more", commit)
+		return nil, target{}, fmt.Errorf("commit %s %w", commit, errLost)
 	}
 	found, err := storedTarget(storage, commit)
 	return storage, found, err

@@ -3,6 +3,7 @@ package gitsync
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,6 +57,9 @@ func (s *store) isProtected(commit string) bool {
 // it is complete and on the disk.
 func (s *store) add(commit string, fill func(dir string) error) error {
 	temporary := s.path(commit) + unfinished
+	if err := makeDirectory(s.dir); err != nil { // somebody may have removed it
+		return err
+	}
 	if err := os.RemoveAll(temporary); err != nil {
 		return err
 	}
@@ -78,10 +82,21 @@ func (s *store) add(commit string, fill func(dir string) error) error {
 	return syncFile(s.dir)
 }
 
-// touch marks a commit as the one that was used last.
-func (s *store) touch(commit string) error {
+// makeDirectory makes a directory. A file in its place is set aside.
+func makeDirectory(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		if err := os.Rename(dir, fmt.Sprintf("%s.damaged-%d", dir, time.Now().Unix())); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(dir, 0o700)
+}
+
+// touch marks a commit as the one that was used last. Where the disk does not take
+// that, the commit is removed a little earlier.
+func (s *store) touch(commit string) {
 	now := time.Now()
-	return os.Chtimes(s.path(commit), now, now)
+	_ = os.Chtimes(s.path(commit), now, now)
 }
 
 // prune removes all commits except the ones used last, the protected ones and
@@ -117,18 +132,13 @@ func (s *store) prune(current string) error {
 	return nil
 }
 
-// removeUnfinished removes what an interrupted fetch has left.
-func (s *store) removeUnfinished() error {
-	leftovers, err := filepath.Glob(filepath.Join(s.dir, "*"+unfinished))
-	if err != nil {
-		return err
-	}
+// removeUnfinished removes what an interrupted fetch has left. What cannot be removed
+// is removed when the commit is fetched again.
+func (s *store) removeUnfinished() {
+	leftovers, _ := filepath.Glob(filepath.Join(s.dir, "*"+unfinished)) // the pattern is sound
 	for _, leftover := range leftovers {
-		if err := os.RemoveAll(leftover); err != nil {
-			return err
-		}
+		_ = os.RemoveAll(leftover)
 	}
-	return nil
 }
 
 // syncAll flushes a directory and everything in it to the disk.

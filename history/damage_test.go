@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/history"
 )
 
 // filled makes a history of 20 deployments of one change each, and returns its
@@ -240,5 +241,87 @@ func TestOneChangeIsOneSmallEntry(t *testing.T) {
 	few, many := bytesPerChange(50), bytesPerChange(800)
 	if many > few+few/10 || many > 1000 {
 		t.Errorf("a change costs %d bytes where there are 50, and %d where there are 800", few, many)
+	}
+}
+
+// sealedStore is a store with a key, and the directory of its renderings.
+func sealedStore(t *testing.T) (store *history.Store, good string) {
+	t.Helper()
+	dir := t.TempDir()
+	store = open(t, filepath.Join(dir, "history.journal"))
+	must(t, store.Seal(func() ([]byte, error) { return bytes.Repeat([]byte{1}, 32), nil }))
+	return store, filepath.Join(dir, "good")
+}
+
+// TestDamagedRenderings damages what stacks can go back to, under a running process.
+// Sound renderings can still be read, new ones are kept, and it is said.
+func TestDamagedRenderings(t *testing.T) {
+	one := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "one"}}}
+	two := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "two"}}}
+	for _, test := range []struct {
+		about  string
+		damage func(t *testing.T, good, file string)
+		left   int    // renderings that can be read
+		says   string // after the next one was kept
+	}{
+		{"one is cut", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 20)) }, 1, "1 kept renderings were damaged"},
+		{"one is empty", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 0)) }, 1, "1 kept renderings were damaged"},
+		{"one is a directory", func(t *testing.T, _, file string) {
+			must(t, os.Remove(file))
+			must(t, os.Mkdir(file, 0o700))
+		}, 1, "1 kept renderings were damaged"},
+		{"all are removed", func(t *testing.T, good, _ string) { must(t, os.RemoveAll(good)) }, 0, ""},
+		{"a file is in place of the directory", func(t *testing.T, good, _ string) {
+			must(t, os.RemoveAll(good))
+			must(t, os.WriteFile(good, nil, 0o600))
+		}, 0, "1 kept renderings were damaged"},
+		{"a file is in place of a stack's directory", func(t *testing.T, _, file string) {
+			must(t, os.RemoveAll(filepath.Dir(file)))
+			must(t, os.WriteFile(filepath.Dir(file), nil, 0o600))
+		}, 0, "1 kept renderings were damaged"},
+	} {
+		t.Run(test.about, func(t *testing.T) {
+			store, good := sealedStore(t)
+			must(t, store.Keep(one, "c1"))
+			must(t, store.Keep(two, "c2"))
+			test.damage(t, good, filepath.Join(good, "kept-web", two.Digest()+".sealed"))
+			kept, err := store.Kept("web")
+			if err != nil || len(kept) != test.left {
+				t.Errorf("%d can be read, want %d: %v", len(kept), test.left, err)
+			}
+			if gone, err := store.Rendering("web", two.Digest()); gone != nil || err != nil {
+				t.Errorf("the damaged one is %v, %v", gone, err)
+			}
+			must(t, store.Keep(two, "c3"))
+			if again, err := store.Rendering("web", two.Digest()); again == nil || err != nil {
+				t.Errorf("it cannot be kept again: %v", err)
+			}
+			if said := store.Trouble(); !strings.HasPrefix(said, test.says) || (said == "") != (test.says == "") {
+				t.Errorf("it says %q, want %q", said, test.says)
+			}
+		})
+	}
+}
+
+// TestRenderingsOnADiskThatTakesNothing: what came up is kept all the same, and is
+// written once there is room.
+func TestRenderingsOnADiskThatTakesNothing(t *testing.T) {
+	store, good := sealedStore(t)
+	stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "one"}}}
+	file := filepath.Join(good, "kept-web", stack.Digest()+".sealed")
+	must(t, os.MkdirAll(filepath.Join(file+".new", "in the way"), 0o700)) // nothing can be written
+	must(t, store.Keep(stack, "c1"))
+	if said := store.Trouble(); !strings.HasPrefix(said, "renderings that came up cannot be written and are kept in memory: ") {
+		t.Errorf("it says %q", said)
+	}
+	if kept, err := store.Kept("web"); err != nil || len(kept) != 1 || kept[0].Revision != "c1" {
+		t.Errorf("meanwhile there are %v, %v", kept, err)
+	}
+	must(t, os.RemoveAll(file+".new"))
+	if said := store.Trouble(); said != "" {
+		t.Errorf("with room it says %q", said)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
 	}
 }

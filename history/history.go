@@ -183,7 +183,7 @@ func (s *Store) setAside(damaged int) {
 }
 
 // Trouble tries again to write what could not be written, and says in words what
-// is wrong with the file: "the history cannot be written …". It is empty if
+// is wrong with the files: "the history cannot be written …". It is empty if
 // nothing is. Damage is said as long as the process lives.
 func (s *Store) Trouble() string {
 	s.mu.Lock()
@@ -201,7 +201,7 @@ func (s *Store) Trouble() string {
 	if err := s.journal.trouble; err != nil {
 		words = append(words, "the history cannot be written and is kept in memory: "+err.Error())
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(append(words, s.Renderings.trouble()...), "; ")
 }
 
 // Close writes what is not written yet and lets go of the file.

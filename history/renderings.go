@@ -3,15 +3,20 @@ package history
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"kargo"
@@ -24,11 +29,19 @@ const mostKept = 10
 const suffix = ".sealed"
 
 // Renderings are the renderings of stacks that came up and stayed up: a sealed file
-// for each, in a directory of its stack beside the history. Unlike the history they
-// need the disk: what cannot be read or written is an error.
+// for each, in a directory of its stack beside the history. As with the history, the
+// disk stops nothing: a file that is damaged is set aside, and what cannot be written is
+// kept in memory until it can.
 type Renderings struct {
 	dir string
 	key func() ([]byte, error) // see Seal
+
+	mu      sync.Mutex
+	pending map[string][]byte // what is not written yet, by path
+	size    int               // of pending, in bytes
+	failure error             // of the last attempt to write; nil if it succeeded
+	damaged int               // files that were set aside
+	aside   string            // the last one of them
 }
 
 // Seal sets the source of the key that renderings are sealed with. They hold the
@@ -37,6 +50,12 @@ type Renderings struct {
 // removed: some of them were not sealed.
 func (r *Renderings) Seal(key func() ([]byte, error)) error {
 	r.key = key
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.makeDirectory(r.dir); err != nil {
+		r.failure = err // nothing can be there
+		return nil
+	}
 	entries, err := os.ReadDir(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -50,20 +69,22 @@ func (r *Renderings) Seal(key func() ([]byte, error)) error {
 }
 
 // Keep keeps a rendering that came up and stayed up, so that the stack can go back
-// to it. The oldest of many is forgotten.
+// to it. The oldest of many is forgotten. An error means that there is no key, or no
+// room in memory for what the disk does not take.
 func (r *Renderings) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
 	kept := kargo.KeptRendering{Stack: stack, Revision: revision, Digest: stack.Digest(), Kept: time.Now().UTC()}
-	if err := r.write(kept); err != nil {
+	if err := r.add(kept); err != nil {
 		return wrap("keep rendering", err)
 	}
 	all, err := r.Kept(stack.Name)
 	for _, old := range all[min(len(all), mostKept):] {
-		err = errors.Join(err, os.Remove(r.path(stack.Name, old.Digest)))
+		r.remove(r.path(stack.Name, old.Digest))
 	}
 	return wrap("keep rendering", err)
 }
 
-func (r *Renderings) write(kept kargo.KeptRendering) error {
+// add writes a rendering, or keeps it in memory where the disk does not take it.
+func (r *Renderings) add(kept kargo.KeptRendering) error {
 	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
@@ -72,15 +93,98 @@ func (r *Renderings) write(kept kargo.KeptRendering) error {
 	if err != nil {
 		return err
 	}
+	sealed := seal.Seal(nil, nil, data, []byte(kept.Stack.Name))
+	sealed = binary.BigEndian.AppendUint32(sealed, crc32.Checksum(sealed, checksums))
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	path := r.path(kept.Stack.Name, kept.Digest)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	r.forget(path)
+	if r.failure != nil && r.size+len(sealed) > maxPending {
+		return r.failure
+	}
+	if r.pending == nil {
+		r.pending = map[string][]byte{}
+	}
+	r.pending[path] = sealed
+	r.size += len(sealed)
+	r.flush()
+	return nil
+}
+
+// forget drops what is not written yet. The caller has the lock, as of the following.
+func (r *Renderings) forget(path string) {
+	r.size -= len(r.pending[path])
+	delete(r.pending, path)
+}
+
+// flush writes what is not written yet, up to the first failure.
+func (r *Renderings) flush() {
+	r.failure = nil
+	for _, path := range slices.Sorted(maps.Keys(r.pending)) {
+		if r.failure = r.write(path, r.pending[path]); r.failure != nil {
+			return
+		}
+		r.forget(path)
+	}
+}
+
+func (r *Renderings) write(path string, data []byte) error {
+	for _, dir := range []string{r.dir, filepath.Dir(path)} {
+		if err := r.makeDirectory(dir); err != nil {
+			return err
+		}
 	}
 	next := path + ".new"
-	if err := writeDurably(next, seal.Seal(nil, nil, data, []byte(kept.Stack.Name))); err != nil {
+	if err := writeDurably(next, data); err != nil {
 		return errors.Join(err, os.Remove(next))
 	}
 	return os.Rename(next, path)
+}
+
+// makeDirectory makes a directory. A file in its place is set aside.
+func (r *Renderings) makeDirectory(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		if err := r.setAside(dir); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(dir, 0o700)
+}
+
+// setAside gives a damaged file another name.
+func (r *Renderings) setAside(path string) error {
+	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
+	if err := os.Rename(path, aside); err != nil {
+		return err
+	}
+	r.damaged++
+	r.aside = aside
+	return nil
+}
+
+// remove removes a rendering. If that fails it is tried again when the next one is
+// kept.
+func (r *Renderings) remove(path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(path)
+	_ = os.Remove(path)
+}
+
+// trouble tries again to write what could not be written, and says what is wrong.
+func (r *Renderings) trouble() (words []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure != nil {
+		r.flush()
+	}
+	if r.damaged > 0 {
+		words = append(words, fmt.Sprintf("%d kept renderings were damaged; the last one is set aside as %s", r.damaged, r.aside))
+	}
+	if r.failure != nil {
+		words = append(words, "renderings that came up cannot be written and are kept in memory: "+r.failure.Error())
+	}
+	return words
 }
 
 // writeDurably writes a file that is whole after a crash once it was renamed.
@@ -110,24 +214,15 @@ func (r *Renderings) Rendering(stack, digest string) (*kargo.Stack, error) {
 }
 
 // Kept returns the renderings of a stack that it can go back to, the newest first.
-// Those that were sealed with another key are left out.
+// Those that were sealed with another key, or cannot be read, are left out. An error
+// means that there is no key.
 func (r *Renderings) Kept(stack string) ([]kargo.KeptRendering, error) {
-	entries, err := os.ReadDir(filepath.Dir(r.path(stack, "")))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.seal(); err != nil {
 		return nil, wrap("read renderings", err)
 	}
 	var all []kargo.KeptRendering
-	for _, entry := range entries {
-		digest, sealed := strings.CutSuffix(entry.Name(), suffix)
-		if !sealed {
-			continue
-		}
-		kept, err := r.read(stack, digest)
-		switch {
-		case errors.Is(err, errOtherKey):
-		case err != nil:
-			return nil, wrap("read renderings of stack "+stack, err)
-		default:
+	for _, digest := range r.keptDigests(stack) {
+		if kept, err := r.read(stack, digest); err == nil {
 			all = append(all, kept)
 		}
 	}
@@ -135,23 +230,67 @@ func (r *Renderings) Kept(stack string) ([]kargo.KeptRendering, error) {
 	return all, nil
 }
 
-// errOtherKey is the error of a rendering that cannot be opened with the key: it was
-// sealed with another one, or for another stack, or it was changed.
-var errOtherKey = errors.New("it was sealed with another key")
+// keptDigests returns those of the renderings of a stack that are there.
+func (r *Renderings) keptDigests(stack string) []string {
+	dir := filepath.Dir(r.path(stack, ""))
+	there := map[string]bool{}
+	entries, _ := os.ReadDir(dir) // what is not there cannot be read either
+	for _, entry := range entries {
+		if digest, sealed := strings.CutSuffix(entry.Name(), suffix); sealed {
+			there[digest] = true
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for path := range r.pending {
+		if filepath.Dir(path) == dir {
+			there[strings.TrimSuffix(filepath.Base(path), suffix)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(there))
+}
 
+// read returns a rendering that is kept. A damaged file is set aside, and is not there
+// any more.
 func (r *Renderings) read(stack, digest string) (kept kargo.KeptRendering, err error) {
-	data, err := os.ReadFile(r.path(stack, digest))
-	if err != nil {
-		return kept, err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	path := r.path(stack, digest)
+	data, pending := r.pending[path]
+	if !pending {
+		if data, err = os.ReadFile(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return kept, fs.ErrNotExist
+		}
 	}
-	seal, err := r.seal()
-	if err != nil {
-		return kept, err
+	seal, keyErr := r.seal()
+	if keyErr != nil {
+		return kept, keyErr
 	}
-	if data, err = seal.Open(nil, nil, data, []byte(stack)); err != nil {
-		return kept, fmt.Errorf("%w: %w", errOtherKey, err)
+	sealed, whole := checked(data)
+	if !whole {
+		sealed = data // an earlier version wrote no checksum
 	}
-	return kept, json.Unmarshal(data, &kept)
+	plain, openErr := seal.Open(nil, nil, sealed, []byte(stack))
+	switch {
+	case err == nil && openErr == nil:
+		return kept, json.Unmarshal(plain, &kept)
+	case whole:
+		return kept, fmt.Errorf("it was sealed with another key: %w", openErr)
+	}
+	if asideErr := r.setAside(path); asideErr != nil {
+		return kept, errors.Join(err, openErr, asideErr)
+	}
+	return kept, fs.ErrNotExist
+}
+
+// checked returns what stands before the checksum at the end of a file, and whether
+// the checksum fits.
+func checked(data []byte) (sealed []byte, whole bool) {
+	end := len(data) - crc32.Size
+	if end < 0 {
+		return nil, false
+	}
+	return data[:end], binary.BigEndian.Uint32(data[end:]) == crc32.Checksum(data[:end], checksums)
 }
 
 // seal returns the cipher of renderings: AES-256-GCM with a random nonce, the

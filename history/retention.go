@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"maps"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -137,28 +135,23 @@ func (s *Store) decode(key string, into any) error {
 	return wrap("read "+key, json.Unmarshal(s.values[key], into))
 }
 
-// digests returns those of the kept renderings, by stack. It opens none of them.
+// digests returns those of the kept renderings, by stack. It opens none of them. No
+// stack can go back to one that cannot be read.
 func (r *Renderings) digests() (map[string][]string, error) {
 	digests := map[string][]string{}
-	directories, err := os.ReadDir(r.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return digests, nil
-	}
+	directories, _ := os.ReadDir(r.dir)
 	for _, directory := range directories {
 		escaped, ofStack := strings.CutPrefix(directory.Name(), "kept-")
 		if !ofStack {
 			continue
 		}
-		stack, wrong := url.PathUnescape(escaped)
-		files, unread := os.ReadDir(filepath.Join(r.dir, directory.Name()))
-		err = errors.Join(err, wrong, unread)
-		for _, file := range files {
-			if digest, sealed := strings.CutSuffix(file.Name(), suffix); sealed {
-				digests[stack] = append(digests[stack], digest)
-			}
+		stack, err := url.PathUnescape(escaped)
+		if err != nil {
+			return nil, err
 		}
+		digests[stack] = r.keptDigests(stack)
 	}
-	return digests, err
+	return digests, nil
 }
 
 // topic is what a deployment is about. Either a kind of entry, about a stack or in

@@ -195,7 +195,11 @@ func judgeTasks(service kargo.LiveService, tasks []kargo.Task, now time.Time) (j
 		return failure(service, cause, fmt.Sprintf("%d tasks failed, the last one: %s", all, lastFailure(service, tasks))), true
 	}
 	if task := stuck(tasks, now); task != nil {
-		return failure(service, causeOf([]kargo.Task{*task}), "a task cannot be prepared: "+taskWords(*task)), true
+		what, cause := "a task cannot be prepared: ", causeOf([]kargo.Task{*task})
+		if container := service.Spec.TaskTemplate.ContainerSpec; container != nil && cause == kargo.CauseImage {
+			what = "the image " + container.Image + " cannot be pulled: " // the registry does not name it
+		}
+		return failure(service, cause, what+taskWords(*task)), true
 	}
 	return Judgement{}, false
 }

@@ -78,6 +78,7 @@ func TestJudge(t *testing.T) {
 		{"three tasks failed just before, of the version that this one mends", updating(starting(a), swarm.UpdateStateUpdating, later(0)), tasks(a.Name, "failed", later(-10*time.Second), 3), time.Minute, "progressing kargo-web_a: boom (exit code 7)"},
 		{"a task is preparing and says why it does not start", starting(a), waiting(a.Name, "preparing", later(40*time.Second)), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom"},
 		{"it has tried for too long", starting(a), waiting(a.Name, "preparing", later(time.Second)), time.Minute, "degraded kargo-web_a: a task cannot be prepared: boom"},
+		{"its registry cannot be reached", starting(a), []kargo.Task{{Service: a.Name, State: "preparing", Desired: "running", Time: later(time.Second), Err: `Get "https://registry.example.org/v2/": dial tcp: no route to host`}}, time.Minute, `degraded kargo-web_a: the image app:1 cannot be pulled: Get "https://registry.example.org/v2/": dial tcp: no route to host`},
 		{"a task that no node takes may wait until the deadline", starting(a), waiting(a.Name, "pending", later(time.Second)), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom"},
 		{"three tasks were rejected", starting(a), tasks(a.Name, "rejected", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},
 		{"three tasks failed long ago", starting(a), tasks(a.Name, "failed", later(-time.Hour), 3), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},

@@ -36,13 +36,17 @@ func (s *Server) alive(w http.ResponseWriter, _ *http.Request) {
 	say(w, http.StatusOK, "alive")
 }
 
-// ready responds with 200 once a revision is in force.
+// ready responds with 200 once a revision is in force and this process has seen Swarm,
+// and while the controller stands by.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if !s.Controller.Status().Ready() {
+	switch status := s.Controller.Status(); {
+	case !status.Ready():
 		say(w, http.StatusServiceUnavailable, "not ready: no revision was applied yet")
-		return
+	case status.Leader == "" && status.LastVerified.IsZero():
+		say(w, http.StatusServiceUnavailable, "not ready: the Swarm was not seen yet")
+	default:
+		say(w, http.StatusOK, "ready")
 	}
-	say(w, http.StatusOK, "ready")
 }
 
 func say(w http.ResponseWriter, status int, text string) {

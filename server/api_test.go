@@ -162,6 +162,7 @@ func TestHealth(t *testing.T) {
 		{starting(), "/healthz", 200, "alive"},
 		{starting(), "/readyz", 503, "not ready: no revision was applied yet"},
 		{healthy(), "/readyz", 200, "ready"},
+		{unseen(), "/readyz", 503, "not ready: the Swarm was not seen yet"},
 		{troubled(), "/readyz", 200, "ready"}, // the last good revision is in force
 		{kargo.Status{Leader: "manager-2"}, "/readyz", 200, "ready"},
 		{kargo.Status{RoundBegan: now.Add(-20 * time.Minute)}, "/healthz", 200, "alive"},

@@ -93,6 +93,13 @@ func healthy() kargo.Status {
 	}
 }
 
+// unseen is a process that has begun again while Docker is away.
+func unseen() kargo.Status {
+	status := healthy()
+	status.LastVerified = time.Time{}
+	return status
+}
+
 // troubled has something of everything that can be wrong.
 func troubled() kargo.Status {
 	status := healthy()

@@ -29,9 +29,21 @@ func Listen(address string) (net.Listener, error) {
 		}
 		return listener, nil
 	}
+	return listenOnSocket(path)
+}
+
+var errInUse = errors.New("another process listens there")
+
+// listenOnSocket also sets aside what has the name of the socket and is none.
+func listenOnSocket(path string) (*socket, error) {
 	if conn, err := net.Dial("unix", path); err == nil {
 		conn.Close()
-		return nil, fmt.Errorf("listen on %s: another process listens there", path)
+		return nil, fmt.Errorf("listen on %s: %w", path, errInUse)
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
+		if err := os.Rename(path, fmt.Sprintf("%s.replaced-%d", path, time.Now().Unix())); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", path, err)
+		}
 	}
 	listener, err := listenPrivately(path)
 	if err != nil {
@@ -42,7 +54,7 @@ func Listen(address string) (net.Listener, error) {
 
 // listenPrivately sets the mode under another name, so that there is no
 // moment at which the socket has its name and the wrong mode.
-func listenPrivately(path string) (net.Listener, error) {
+func listenPrivately(path string) (*socket, error) {
 	temporary := path + ".new"
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -53,6 +65,10 @@ func listenPrivately(path string) (net.Listener, error) {
 	}
 	listener.SetUnlinkOnClose(false) // it would remove the temporary name
 	err = os.Chmod(temporary, 0o600)
+	var made os.FileInfo
+	if err == nil {
+		made, err = os.Lstat(temporary)
+	}
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}
@@ -61,17 +77,28 @@ func listenPrivately(path string) (net.Listener, error) {
 		os.Remove(temporary)
 		return nil, err
 	}
-	return socket{listener, path}, nil
+	return &socket{listener, path, made}, nil
 }
 
 // socket removes its file when it is closed.
 type socket struct {
 	*net.UnixListener
 	path string
+	made os.FileInfo
 }
 
-func (s socket) Close() error {
-	return errors.Join(os.Remove(s.path), s.UnixListener.Close())
+// inPlace reports whether the file of the socket is still there.
+func (s *socket) inPlace() bool {
+	found, err := os.Lstat(s.path)
+	return err == nil && os.SameFile(found, s.made)
+}
+
+func (s *socket) Close() error {
+	var err error
+	if s.inPlace() { // else it is somebody else's
+		err = os.Remove(s.path)
+	}
+	return errors.Join(err, s.UnixListener.Close())
 }
 
 // Serve serves requests until the context ends, and then lets those that have

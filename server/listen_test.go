@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,62 @@ func TestSocketIsPrivate(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+// A socket that is removed or replaced is made again, and what took its place is kept.
+func TestSocketStaysWhereItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kargo.sock")
+	made := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	made(os.Mkdir(path+".new", 0o700))
+	made(os.WriteFile(filepath.Join(path+".new", "in the way"), nil, 0o600)) // no socket can be made
+	log := slog.New(slog.DiscardHandler)
+	socket, err := server.OpenSocket(path, log)
+	made(err)
+	if said := socket.Trouble(); !strings.HasPrefix(said, "the socket of the commands cannot be made: ") {
+		t.Errorf("it says %q", said)
+	}
+	made(os.RemoveAll(path + ".new"))
+	s, _ := newServer(healthy())
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- socket.Serve(ctx, s.LocalHandler()) }()
+	answers := func(when string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			if connection, err := net.Dial("unix", path); err == nil {
+				connection.Close()
+				return
+			}
+		}
+		t.Fatalf("%s: nobody listens", when)
+	}
+	answers("when there is room")
+	if said := socket.Trouble(); said != "" {
+		t.Errorf("it says %q", said)
+	}
+	if _, err := server.OpenSocket(path, log); err == nil {
+		t.Error("a second process took the socket over")
+	}
+	made(os.Remove(path))
+	answers("after it was removed")
+	made(os.Remove(path))
+	made(os.Mkdir(path, 0o700))
+	answers("after a directory took its place")
+	if aside, err := filepath.Glob(path + ".replaced-*"); err != nil || len(aside) != 1 {
+		t.Errorf("set aside are %q, %v", aside, err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("the socket is still there: %v", err)
 	}
 }

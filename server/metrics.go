@@ -103,7 +103,7 @@ var (
 	suspendedGauge = describe("suspended", "Whether a person keeps everything from changing.")
 	frozenGauge    = describe("frozen", "Whether a freeze window keeps everything from changing, by who set it.", "source")
 	frozenUntil    = describe("frozen_until_timestamp_seconds", "When the freeze window ends that lasts now.")
-	historyGauge   = describe("history_trouble", "Whether the file of the history was damaged or cannot be written.")
+	historyGauge   = describe("history_trouble", "Whether a file of the data directory was damaged, or cannot be written.")
 	problemsGauge  = describe("revision_problems", "What is wrong, or odd, in the newest revision.", "severity")
 	pendingGauge   = describe("pending_changes", "Changes that the last look would still make.")
 	heldGauge      = describe("held_changes", "Changes that are held back, and whether a person can lift that.", "approvable")

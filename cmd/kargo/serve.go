@@ -12,6 +12,7 @@ import (
 	"net/mail"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -230,8 +231,16 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, client *swarm.Client, store *history.Store) error {
 	log := parts.Log
 	parts.Source.Protect(parts.Memory.Applied.Revision.ID())
+	// Whoever may open the socket may also read the data directory, so the
+	// socket needs no token.
+	local, err := server.OpenSocket(s.state("kargo.sock"), log)
+	if err != nil {
+		return &kargo.Error{Fault: kargo.Unavailable, Err: err}
+	}
+	defer local.Close()
+	trouble := func() string { return joinedTexts(store.Trouble(), local.Trouble()) }
 	var loop *controller.Loop
-	var shown withHistory
+	var shown withTrouble
 	metrics := server.NewMetrics(func() kargo.Status { return shown.Status() }, client.Calls)
 	measured, idle := measure(metrics), newIdleMemory()
 	parts.Effects.Measure = func(phase, result string, took time.Duration) {
@@ -239,19 +248,18 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		idle.after(phase)
 	}
 	parts.TaskLog = client.TaskLog
-	var err error
 	if parts.Effects.Notify, err = s.notify.notifier(log); err != nil {
 		return err
 	}
 	loop = controller.New(parts)
-	shown = withHistory{loop, store}
+	shown = withTrouble{loop, trouble}
 
 	if err := s.makeToken(); err != nil {
 		return err
 	}
 	web := &server.Server{
 		Controller: shown, History: store, Inspector: loop, Settings: s.shown, CommitURL: s.commitURL,
-		Doctor: s.doctor(client, parts, shown.Status, store.Trouble),
+		Doctor: s.doctor(client, parts, shown.Status, trouble),
 		Token:  s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Profiles: s.pprof, Metrics: metrics, Log: log,
 	}
@@ -263,18 +271,12 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	if err != nil {
 		return &kargo.Error{Fault: kargo.Unavailable, Err: err}
 	}
-	// Whoever may open the socket may also read the data directory, so the
-	// socket needs no token.
-	local, err := server.Listen("unix:" + s.state("kargo.sock"))
-	if err != nil {
-		return errors.Join(&kargo.Error{Fault: kargo.Unavailable, Err: err}, listener.Close())
-	}
 	log.Info("kargo serves", "version", version, "catalogue", catalogueVersion, "repository", parts.Behavior.Repository,
 		"ref", s.ref, "listen", listener.Addr().String(), "data", s.data, "instance", s.instance)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener, secure, web.Handler(), log) })
-	group.Go(func() error { return server.Serve(ctx, local, nil, web.LocalHandler(), log) })
+	group.Go(func() error { return local.Serve(ctx, web.LocalHandler()) })
 	group.Go(func() error { return hangups(ctx, loop) })
 	group.Go(func() error { idle.run(ctx); return nil })
 	group.Go(func() error { return runLoop(ctx, loop) })
@@ -283,17 +285,23 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	return err
 }
 
-// withHistory is the loop with a status that knows how the history's file is.
-type withHistory struct {
+// withTrouble is the loop with a status that knows how the files of the data directory
+// are.
+type withTrouble struct {
 	*controller.Loop
-	store *history.Store
+	trouble func() string
 }
 
-// Status returns the loop's status and the trouble of the history, if any.
-func (w withHistory) Status() kargo.Status {
+// Status returns the loop's status and the trouble of the data directory, if any.
+func (w withTrouble) Status() kargo.Status {
 	status := w.Loop.Status()
-	status.HistoryTrouble = w.store.Trouble()
+	status.HistoryTrouble = w.trouble()
 	return status
+}
+
+// joinedTexts joins the texts that are not empty.
+func joinedTexts(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), "; ")
 }
 
 // measure returns a function that adds durations of the loop to the metrics.

@@ -188,7 +188,7 @@ func inForce(status kargo.Status) string {
 // printTrouble prints what is wrong besides the stacks.
 func printTrouble(out screen, status kargo.Status) {
 	if status.HistoryTrouble != "" {
-		out.line("history: %s", status.HistoryTrouble)
+		out.line("data directory: %s", status.HistoryTrouble)
 	}
 	if status.Problems.Err() != nil {
 		out.line("\n%s %s is refused; what is in force stays so:", out.paint(red, "revision"), orNone(status.Head))

@@ -20,7 +20,7 @@ var failures = []struct {
 }{
 	{"an image that nobody has", func(w *workspace) {
 		w.service("app", replicas(1), image("kargo/nosuch:1"))
-	}, "No such image"},
+	}, "kargo/nosuch:1"}, // "No such image: kargo/nosuch:1", or from engine 29 on "the image kargo/nosuch:1 cannot be pulled"
 	{"a crash at start", func(w *workspace) {
 		w.service("app", replicas(1), command("serve -crash-after 100ms -crash-code 7"))
 	}, "(exit code 7)"},

@@ -58,7 +58,7 @@ func TestANodeLosesItsLabel(t *testing.T) {
 	s.labelNode(label, "slow")
 	s.awaitStatus("the stack has lost its task", func(k kargo.Status) bool {
 		stack := k.Stacks[0]
-		return stack.Health == kargo.HealthDegraded && stack.InSync && strings.Contains(stack.Message, "no suitable node")
+		return stack.Health == kargo.HealthDegraded && stack.InSync && strings.Contains(stack.Message, "no node of the Swarm satisfies")
 	})
 	s.labelNode(label, "fast")
 	s.awaitStatus("the stack is well again", func(k kargo.Status) bool { return k.Stacks[0].Health == kargo.HealthHealthy })
