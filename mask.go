@@ -63,6 +63,8 @@ var authorization = regexp.MustCompile(`(?i)(authorization:\s*(?:basic|bearer|to
 // in every text would make the text unreadable.
 var plainWords = []string{"true", "false", "none", "null", "basic", "auto", "enabled", "disabled", "default", "required", "optional", "admin", "root"}
 
+func isPlainWord(text string) bool { return slices.Contains(plainWords, strings.ToLower(text)) }
+
 // Mask replaces secret values by digests. A reader sees that a value changed,
 // but not the value. The digest is keyed, so nobody can guess a value from it.
 // The same value has the same digest while the key is the same. Without a key there
@@ -115,7 +117,7 @@ func (m Mask) WithSecrets(env Environment, names, values []string) Mask {
 func (m Mask) withValues(values []string) Mask {
 	var added []string
 	for _, value := range values {
-		if len(value) >= shortestSecret && !slices.Contains(plainWords, strings.ToLower(value)) && !m.hides(value) {
+		if len(value) >= shortestSecret && !isPlainWord(value) && !m.hides(value) {
 			added = append(added, value)
 		}
 	}

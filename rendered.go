@@ -38,6 +38,9 @@ type RenderedConfig struct {
 	Content string `json:"content,omitempty"`
 }
 
+// contentField is the field of [RenderedConfig.Content].
+const contentField = "content"
+
 // Document returns stacks as a document. It has secret values, see [Masked].
 // contents adds the texts of configs.
 func Document(stacks []Stack, contents bool) RenderedStacks {
@@ -89,6 +92,9 @@ func maskedTree(field string, value any, mask Mask) any {
 	case string:
 		if name, rest, ok := strings.Cut(value, "="); field == "Env" && ok {
 			return name + "=" + mask.Value(name, rest)
+		}
+		if field == contentField {
+			return mask.File(value)
 		}
 		return mask.Text(value)
 	case []any:

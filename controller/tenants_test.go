@@ -144,6 +144,7 @@ func (n *tenant) workspace(t *rapid.T, other string) fstest.MapFS {
 		draw("networks", "    networks: [back]", "    networks: [own]", "    networks: [taken]", "    networks: {back: {aliases: ["+theirs+"_app]}}"),
 		draw("objects", "    configs: [mine]", "    configs: [theirs]", "    secrets: [theirs]"),
 		draw("host", "", "    hostname: '{{.Node.Hostname}}'", `    hostname: '{{index .Service.Labels "x"}}'`),
+		draw("route", route(n.name), route(other), "    deploy: {labels: {traefik.http.routers."+n.name+".rule: PathPrefix(`/`)}}"),
 		draw("log", "", "    logging: {driver: syslog, options: {syslog-address: 'unix:///run/docker.sock'}}"),
 	}, "\n")
 	compose := "version: '3.8'\nservices:\n  " + rapid.SampledFrom([]string{"app", "b_app", "b_c_app"}).Draw(t, n.name+" service") + ":\n" + service + "\n" +
@@ -166,6 +167,11 @@ func (n *tenant) workspace(t *rapid.T, other string) fstest.MapFS {
 		files["stacks/"+directory+"/.env"] = &fstest.MapFile{Data: []byte("DOCKER_BACK_NETWORK=" + draw("own variable", n.name+"-back", other+"-back") + "\n")}
 	}
 	return files
+}
+
+// route is a router of a tenant, with its host.
+func route(name string) string {
+	return "    deploy: {labels: {traefik.http.routers." + name + ".rule: Host(`" + name + ".example.com`)}}"
 }
 
 // belongings are the objects of an instance, as they are.
@@ -211,6 +217,7 @@ func TestS41_S42_TwoTenants(t *testing.T) {
 			if !reflect.DeepEqual(before, after) {
 				t.Fatalf("%s changed what is %s's:\n%v\n%v", me.name, other.name, before, after)
 			}
+			routesDiffer(t, live)
 			for _, service := range live.Services {
 				if service.Spec.Labels[kargo.LabelInstance] == me.name {
 					keepsToItself(t, me.name, other.name, service.Spec, live)
@@ -220,6 +227,28 @@ func TestS41_S42_TwoTenants(t *testing.T) {
 	})
 	if made == 0 {
 		t.Error("nothing was ever made, so nothing was shown")
+	}
+}
+
+// routesDiffer checks that no two tenants have one router, or one host, in Traefik.
+func routesDiffer(t *rapid.T, live kargo.Cluster) {
+	owners := map[string]string{}
+	for _, service := range live.Services {
+		for label, rule := range service.Spec.Labels {
+			if !strings.HasPrefix(label, "traefik.") {
+				continue
+			}
+			if !strings.HasPrefix(rule, "Host(") {
+				t.Fatalf("%s claims %s", service.Name, rule)
+			}
+			owner := service.Spec.Labels[kargo.LabelInstance]
+			for _, claimed := range []string{label, rule} {
+				if other, taken := owners[claimed]; taken && other != owner {
+					t.Fatalf("%s and %s claim %s", owner, other, claimed)
+				}
+				owners[claimed] = owner
+			}
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ func showRenderingCommand(env map[string]string) *cobra.Command {
 		Long: `Show prints what a deployment, a commit that was deployed, or the newest revision
 ("git", the default) sends to Swarm: services with Docker's own ServiceSpec,
 networks, and configs with their texts. "***" and a digest stand for secret values.
+In the text of a config they stand for each value that has the name of a secret.
 The contents of secrets are never shown. With --export it writes them to a
 directory: NAME/stack.yml for each stack, and NAME/configs/ with its configs.`,
 		Example: "  kargo show 41\n  kargo show a5ad1b0c3f12 shop\n  kargo show 41 --export before\n  kargo show git --export after && diff -r before after",
