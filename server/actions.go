@@ -47,7 +47,13 @@ type outlook struct {
 	// Kept are the renderings that a stack can go back to, To the one that is meant.
 	Kept []kargo.KeptRendering
 	To   string
+	// Rewind is the revision that would be put in force although it does not come after
+	// the one that is.
+	Rewind *rewind
 }
+
+// rewind is a revision that does not come after the one in force.
+type rewind struct{ InForce, Refused kargo.Revision }
 
 // actions are the actions by name.
 var actions = map[string]action{}
@@ -63,6 +69,8 @@ func init() {
 			look: (*Server).lookAtApproval, do: func(s *Server, _ context.Context, r request) error {
 				return s.Controller.Approve(r.ID, because(r.By, r.Reason))
 			}},
+		{name: "rewind", title: "Approve the commit", means: "The commit that was refused is put in force, although it does not come after the one that is. What was committed between the two is undone.", done: "The commit was approved.", why: true,
+			look: (*Server).lookAtRewind, do: (*Server).rewind},
 		{name: "retry", title: "Retry", means: "The rendering that failed is sent again.", done: "The rendering is sent again.", ofStack: true,
 			look: (*Server).lookAtStack, do: func(s *Server, _ context.Context, r request) error {
 				s.Controller.Retry(r.Stack, because(r.By, r.Reason))
@@ -130,6 +138,29 @@ func (s *Server) lookAtApproval(ctx context.Context, r request) (outlook, error)
 		return seen, kargo.Errorf(kargo.Conflict, "nothing waits for approval")
 	}
 	return seen, err
+}
+
+// lookAtRewind returns the revision that was refused. What it would change is not known:
+// it was not read.
+func (s *Server) lookAtRewind(context.Context, request) (outlook, error) {
+	status := s.Controller.Status()
+	if !status.Rewinds {
+		return outlook{}, kargo.Errorf(kargo.Conflict, "no commit waits for approval")
+	}
+	return outlook{ID: string(status.Head.ID()), Rewind: &rewind{status.Applied, status.Head},
+		Empty: "What it changes is not known yet: the commit is read after the approval. Suspend Kargo first if you want to see the plan before it is carried out."}, nil
+}
+
+// rewind approves the revision that the person has seen.
+func (s *Server) rewind(ctx context.Context, r request) error {
+	seen, err := s.lookAtRewind(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case seen.ID != r.ID:
+		return &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the commit is another one by now"), Hint: "look at it once more"}
+	}
+	return s.Controller.Approve(r.ID, because(r.By, r.Reason))
 }
 
 // lookAtStack returns what is pending of one stack.

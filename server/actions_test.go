@@ -103,6 +103,51 @@ func TestActionsThatAreRefused(t *testing.T) {
 	}
 }
 
+// A signed commit that does not come after the one in force is offered for approval, with
+// both, and approved is the one that the person has seen.
+func TestS46_ThePageApprovesARewind(t *testing.T) {
+	status := healthy()
+	s, controller := newServer(status)
+	p := &person{t: t, handler: s.Handler()}
+	p.signsIn("ada")
+	const offered = `href="/actions/rewind"`
+	if _, page := p.asks("GET", "/", nil); strings.Contains(page, offered) {
+		t.Error("an approval is offered, and nothing was refused")
+	}
+	if response, _ := p.asks("GET", "/actions/rewind", nil); response.StatusCode != http.StatusConflict {
+		t.Errorf("nothing was refused: status %d", response.StatusCode)
+	}
+	status.Head, status.Applied, status.Rewinds = older, newest, true
+	status.Problems = kargo.Problems{{Message: "commit " + older.Short() + " does not come after " + newest.Short()}}
+	controller.status = status
+	if _, page := p.asks("GET", "/", nil); !strings.Contains(page, offered) {
+		t.Errorf("no approval is offered:\n%s", page)
+	}
+	_, page := p.asks("GET", "/actions/rewind", nil)
+	for _, revision := range []kargo.Revision{older, newest} {
+		if !strings.Contains(page, revision.Short()) {
+			t.Errorf("the page does not show %s", revision.Short())
+		}
+	}
+	sent := form(page)
+	if response, _ := p.asks("POST", "/actions/rewind", sent); response.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("without a reason: status %d", response.StatusCode)
+	}
+	sent.Set("reason", "the release was wrong")
+	status.Head.Commit = strings.Repeat("e", 40)
+	controller.status = status
+	if response, page := p.asks("POST", "/actions/rewind", sent); response.StatusCode != http.StatusConflict || !strings.Contains(page, "another one by now") {
+		t.Errorf("another commit by now: status %d\n%s", response.StatusCode, page)
+	}
+	status.Head = older
+	controller.status = status
+	controller.askedFor()
+	if response, page := p.asks("POST", "/actions/rewind", sent); response.StatusCode != http.StatusSeeOther {
+		t.Fatalf("status %d\n%s", response.StatusCode, page)
+	}
+	wantText(t, "asked", controller.askedFor(), "approve: "+string(older.ID())+" by ada (192.0.2.1)")
+}
+
 // With the token as a password, as before, forms work as well.
 func TestActionsWithThePassword(t *testing.T) {
 	s, controller := newServer(healthy())
