@@ -19,7 +19,7 @@ WORKDIR /src
 COPY . .
 ARG VERSION=dev
 # The tag leaves out what the program never uses: docs/performance.md.
-RUN CGO_ENABLED=0 go build -tags disable_grpc_modules -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/kargo ./cmd/kargo
+RUN CGO_ENABLED=0 go build -tags disable_grpc_modules -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/kargo ./cmd/kargo-secrets
 # The final image has no shell, so directories are made here.
 RUN mkdir -p /out/data /out/root && mkdir -m 1777 /out/root/tmp
 
@@ -29,7 +29,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/root /
 # It belongs to the user below. A new volume takes owner and mode from here.
 COPY --from=build --chown=65532:65532 /out/data /var/lib/kargo
-COPY --from=build /out/kargo /kargo
+# kargo starts kargo-secrets, which lies beside it, where a workspace has encrypted files.
+COPY --from=build /out/kargo /out/kargo-secrets /
 
 ENV KARGO_DATA=/var/lib/kargo \
     KARGO_LISTEN=:8080

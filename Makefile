@@ -18,8 +18,8 @@ RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## bin/kargo
-	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/kargo ./cmd/kargo
+build: ## bin/kargo, and bin/kargo-secrets, which opens encrypted files for it
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/kargo ./cmd/kargo-secrets
 
 demo: build ## a tour on a temporary Swarm; DEMO=once ends by itself (root, Debian)
 	@examples/demo/tour
@@ -95,7 +95,7 @@ vuln: ## known vulnerabilities in what the program calls; needs only the module 
 
 # It is made of the built program and not of go.mod, so it lists what was linked, and the
 # version of Go. It has no time and no random number: equal programs have equal lists.
-sbom: $(if $(PROGRAM),,build) ## what bin/kargo, or PROGRAM, is made of (CycloneDX, *.cdx.json); needs only the module proxy
+sbom: $(if $(PROGRAM),,build) ## what both programs, or PROGRAM, are made of (CycloneDX, *.cdx.json); needs only the module proxy
 	@GOBIN=$(CURDIR)/bin go install $(CYCLONEDX)
-	bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) \
-		-output $(or $(PROGRAM),bin/kargo).cdx.json $(or $(PROGRAM),bin/kargo)
+	for program in $(or $(PROGRAM),bin/kargo bin/kargo-secrets); do \
+		bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) -output $$program.cdx.json $$program || exit 1; done

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"defaults":          {},
 	"docs":              {},
 	"secrets":           {""},
+	"secrets/opener":    {"", "secrets"},
 	"schedule":          {""},
 	"merge":             {"", "schedule"},
 	"hooks":             {""},
@@ -52,6 +53,7 @@ var mayImport = map[string][]string{
 	"controller":        {"", "compile", "lease", "plan", "schedule"},
 	"cmd/kargo": {"", "compile", "controller", "defaults", "directory", "docs", "dotkargo", "draft", "gitsync", "gitsync/signature", "gitsync/wire", "history", "hooks", "merge", "notify", "permit", "plan",
 		"recipe", "registry", "schedule", "secrets", "server", "swarm"},
+	"cmd/kargo-secrets":   {"secrets", "secrets/opener"},
 	"gitsync/signature":   {""},
 	"gitsync/wire":        {""},
 	"secrets/secretstest": {},
@@ -279,16 +281,33 @@ func goFiles(t *testing.T, dir string) []string {
 func TestBuildsLeaveOutWhatIsNeverUsed(t *testing.T) {
 	const tag = "disable_grpc_modules"
 	for _, file := range []string{"Makefile", "Dockerfile", "test/e2e/bed_test.go"} {
-		if data, err := os.ReadFile(file); err != nil || !strings.Contains(string(data), tag) {
+		data, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(data), tag) {
 			t.Errorf("%s does not build with the tag %s (%v)", file, tag, err)
 		}
+		if !strings.Contains(string(data), "cmd/kargo-secrets") {
+			t.Errorf("%s does not build kargo-secrets", file)
+		}
 	}
-	linked, err := exec.Command("go", "list", "-tags", tag, "-deps", "./cmd/kargo").Output()
+	linked, err := exec.Command("go", "list", "-tags", tag, "-deps", "./cmd/kargo", "./cmd/kargo-secrets").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if unused := "google.golang.org/grpc/xds/googledirectpath"; strings.Contains(string(linked), unused) {
 		t.Errorf("the tag %s does not leave out %s any more", tag, unused)
+	}
+}
+
+// What opens encrypted files is large, and in a program of its own.
+func TestTheControllerDoesNotLinkWhatOpensSecrets(t *testing.T) {
+	linked, err := exec.Command("go", "list", "-deps", "./cmd/kargo").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, large := range []string{"github.com/getsops/", "github.com/hashicorp/vault/", "cloud.google.com/", "github.com/aws/", "github.com/Azure/", "filippo.io/age"} {
+		if strings.Contains(string(linked), "\n"+large) {
+			t.Errorf("kargo links packages of %s; they belong to kargo-secrets", large)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ type Compiler struct {
 	UserID, GroupID int
 	// Policy is what the operator permits.
 	Policy permit.Policy
-	// Secrets opens encrypted files in memory.
+	// Secrets opens encrypted files in memory. The context ends when they have been read.
 	Secrets func(context.Context, kargo.Files) kargo.Files
 	// Named are the stacks that a person named; none means all.
 	Named []string
@@ -147,12 +147,14 @@ func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (
 		// Without its layers the revision would mean something else.
 		return Desired{}, errors.New("the files of the revision's shared layers are missing")
 	}
+	opening, opened := context.WithCancel(ctx)
+	defer opened() // what opens files ends
 	shared := slices.Clone(tree.Shared)
 	for i := range shared {
-		shared[i].Files = c.Secrets(ctx, shared[i].Files)
+		shared[i].Files = c.Secrets(opening, shared[i].Files)
 	}
 	workspace, problems, err := merge.Merge(ctx, merge.Input{
-		Defaults: c.Defaults, Shared: shared, User: c.Secrets(ctx, tree.User), Revision: revision,
+		Defaults: c.Defaults, Shared: shared, User: c.Secrets(opening, tree.User), Revision: revision,
 		Root: c.Root, WorkspacePath: c.Workspace, UserID: c.UserID, GroupID: c.GroupID, Shell: c.Shell,
 	})
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 	"kargo/hooks"
 	"kargo/permit"
 	"kargo/secrets"
+	"kargo/secrets/opener"
 	"kargo/test/golden"
 )
 
@@ -245,7 +246,7 @@ func (a *attack) run() string {
 	w.parts.Source = compile.Layers{User: repository}
 	w.parts.Compiler = compile.Compiler{
 		Defaults: defaults.FS(), Catalogue: "test", Root: "/data/.kargo", Workspace: "/data/workspace", UserID: 1000, GroupID: 1000,
-		Policy: a.policy, Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse, Keys: keys,
+		Policy: a.policy, Secrets: secrets.Options{Start: opener.Start}.Open, Hooks: hooks.Refuse, Keys: keys,
 	}
 	loop := controller.NewReconciler(w.parts)
 	var before, after runtime.MemStats

@@ -9,6 +9,7 @@ import (
 
 	"kargo"
 	"kargo/secrets"
+	"kargo/secrets/opener"
 )
 
 // outside are values of a workspace that lie outside the repository.
@@ -21,11 +22,11 @@ type outside struct {
 func (o *outside) open(ctx context.Context, files kargo.Files) kargo.Files {
 	return secrets.Options{
 		AgeKeys: func() ([]byte, error) { return nil, o.err },
-		Variable: func(name string) (string, bool) {
+		Variables: func() map[string]string {
 			o.reads++
-			value, ok := o.values[name]
-			return value, ok
+			return o.values
 		},
+		Start: opener.Start,
 	}.Open(ctx, files)
 }
 

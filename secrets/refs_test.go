@@ -46,10 +46,8 @@ func stores(t *testing.T) (secrets.Options, *secretstest.Vault, string) {
 	}
 	return secrets.Options{
 		Directory: dir,
-		Variable: func(name string) (string, bool) {
-			return "from a variable", name == "KARGO_SECRET_A"
-		},
-		Vault: secrets.Vault{Address: vault.Address, Token: given(vault.Token), CA: given(string(vault.CA))},
+		Variables: func() map[string]string { return map[string]string{"KARGO_SECRET_A": "from a variable"} },
+		Vault:     secrets.Vault{Address: vault.Address, Token: given(vault.Token), CA: given(string(vault.CA))},
 	}, vault, dir
 }
 
@@ -61,7 +59,7 @@ func TestReferences(t *testing.T) {
 		"D=ref+vault:old/db#password\r\nE=ref+file:sub/key\nF=ref+vault:secret/platform/db#port\nG=ref+file:empty\nH=$A\nI=ref+file:mounted\n"
 	const want = "STACKS=web\n# A=ref+file:nothing\nA='from a file'\nexport B='from a variable'\n  C='from vault'\n" +
 		"D='from the old engine'\nE=$'line one\\nit\\'s line two'\nF='5432'\nG=''\nH=$A\nI=$'line one\\nit\\'s line two'\n"
-	files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{".env": {Data: []byte(text)}}})
+	files := apart(options).Open(t.Context(), kargo.Files{FS: fstest.MapFS{".env": {Data: []byte(text)}}})
 	plain, err := fs.ReadFile(files.FS, ".env")
 	if err != nil || strings.ReplaceAll(string(plain), "\r", "") != want {
 		t.Errorf("got  %q, %v\nwant %q", plain, err, want)
@@ -168,7 +166,7 @@ func TestVaultIsAskedOnce(t *testing.T) {
 	vault.Namespace, options.Vault.Namespace = "team/geo", "team/geo"
 	options.Vault.Token, options.Vault.RoleID, options.Vault.SecretID = nil, vault.RoleID, given(vault.SecretID)
 	text := []byte("A=ref+vault:secret/platform/db#password\nB=ref+vault:secret/platform/db#port\n")
-	files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}}})
+	files := apart(options).Open(t.Context(), kargo.Files{FS: fstest.MapFS{".env": {Data: text}, "b.env": {Data: text}}})
 	for _, name := range []string{".env", "b.env", ".env"} {
 		if plain, err := fs.ReadFile(files.FS, name); err != nil || string(plain) != "A='from vault'\nB='5432'\n" {
 			t.Fatalf("got %q, %v", plain, err)
@@ -227,7 +225,7 @@ func TestASilentVaultIsLeftWhenTheReadingEnds(t *testing.T) {
 			defer silent.Close()
 			defer close(left)
 			test.vault.Address = silent.URL
-			files := secrets.Options{Vault: test.vault}.Open(ctx, kargo.Files{FS: fstest.MapFS{
+			files := apart(secrets.Options{Vault: test.vault}).Open(ctx, kargo.Files{FS: fstest.MapFS{
 				".env":  {Data: []byte("A=ref+vault:secret/a#b\n")},
 				"a.env": {Data: secretstest.For(secretstest.ForVault(silent.URL)).Seal(t, "a.env", "", "A=b\n")},
 			}})

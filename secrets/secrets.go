@@ -8,8 +8,13 @@
 //
 // Files are opened in memory only, and only with the operator's keys. The
 // repository names keys and key services; the operator decides which of them are
-// used, and with which credentials. No program is run and no home directory is
-// read. Keys are read again for each revision.
+// used, and with which credentials. No home directory is read. Keys are read again
+// for each revision.
+//
+// The libraries of SOPS and of the clouds' key services are a third of a program and of
+// its memory. So they are in the package opener, and in a program of its own,
+// kargo-secrets, which [Program] starts where a file needs it, and for as long as one
+// revision is read. [Serve] is the other side. No other program is run.
 package secrets
 
 import (
@@ -42,18 +47,32 @@ type Options struct {
 	Vault Vault
 	// Directory holds the files of ref+file:; empty means none.
 	Directory string
-	// Variable returns a variable of ref+env:. open reports whether repositories
-	// may read it.
-	Variable func(name string) (value string, open bool)
+	// Variables returns the variables that ref+env: may name, with their values.
+	Variables func() map[string]string
+	// Start starts what opens the files that are not plain text: [Program], or opener.Start
+	// in the same process. It is called once for each revision that has such files. It
+	// is nil if there is none; such files are errors then.
+	Start func(context.Context, Options) Opener
 	// Timeout is the deadline of one request; 0 means DefaultTimeout.
 	Timeout time.Duration
 }
+
+// Opener opens the files of one revision. It belongs to one goroutine, and ends with the
+// context of its start.
+type Opener interface {
+	// Open makes a file plain. Opened.Sealed is nil if it was plain before. Errors are as
+	// those of [Options.Open].
+	Open(name string, data []byte) (plain []byte, opened kargo.Opened, err error)
+}
+
+// MaxFile is the size in bytes of the largest file that is opened.
+const MaxFile = 16 << 20
 
 // Open returns files with every encrypted file opened and every reference of an
 // environment file resolved, each when it is first read. A file that cannot be
 // opened is an error: Invalid if that is the revision's fault, Unavailable if a key
 // service or a store is not available, or ctx has ended. The result is for one
-// revision; ctx must live as long as it is read from.
+// revision; ctx must live as long as it is read from, and end then.
 func (o Options) Open(ctx context.Context, files kargo.Files) kargo.Files {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -72,8 +91,7 @@ type tree struct {
 	mu      sync.Mutex
 	results map[string]result // of files that were not plain text
 	plain   map[string]bool   // files that were plain text
-	keyring *keyring          // read at the first use
-	store   *vaultClient      // opened at the first use
+	opener  Opener            // started at the first use
 }
 
 // result is a file that was not plain text, opened.
@@ -94,7 +112,11 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, opened, err := t.open(name, data)
+	var plain []byte
+	var opened kargo.Opened
+	if !isPlain(name, data) {
+		plain, opened, err = t.open(name, data)
+	}
 	if err == nil && opened.Sealed == nil {
 		t.plain[name] = true
 		return data, nil
@@ -171,31 +193,13 @@ func (i plainInfo) Size() int64 { return i.size }
 
 var _ io.Seeker = (*plainFile)(nil)
 
-// open makes a file plain. Opened.Sealed is nil if it was plain before.
-func (t *tree) open(name string, data []byte) (plain []byte, opened kargo.Opened, err error) {
-	switch {
-	case isGitCrypt(data):
-		return nil, opened, refuse(name, "use SOPS or age, or keep the value out of the repository",
-			"is encrypted with git-crypt, which Kargo cannot open")
-	case isAge(data):
-		plain, opened, err = t.openAge(name, data)
-	case isSOPS(data):
-		plain, opened, err = t.openSOPS(name, data)
-	default:
-		plain = data
+// open makes a file plain that may not be. The caller holds mu.
+func (t *tree) open(name string, data []byte) ([]byte, kargo.Opened, error) {
+	if t.opener == nil {
+		if t.options.Start == nil {
+			return nil, kargo.Opened{}, missing(name, errors.New("none is given"))
+		}
+		t.opener = t.options.Start(t.ctx, t.options)
 	}
-	if err != nil {
-		return nil, kargo.Opened{}, err
-	}
-	if i := bytes.Index(plain, sopsValue); i >= 0 {
-		return nil, kargo.Opened{}, refuseAt(name, lineAt(plain, i), "restore the file as `sops encrypt` wrote it",
-			"has a value that SOPS encrypted, without what is needed to open it")
-	}
-	if isEnvironment(name) {
-		return t.resolve(name, data, plain, opened)
-	}
-	return plain, opened, nil
+	return t.opener.Open(name, data)
 }
-
-// isGitCrypt reports whether a file begins as git-crypt writes it.
-func isGitCrypt(data []byte) bool { return bytes.HasPrefix(data, []byte("\x00GITCRYPT\x00")) }

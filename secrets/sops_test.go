@@ -16,6 +16,7 @@ import (
 
 	"kargo"
 	"kargo/secrets"
+	"kargo/secrets/opener"
 	"kargo/secrets/secretstest"
 )
 
@@ -67,7 +68,7 @@ func TestSOPS(t *testing.T) {
 			if strings.Contains(string(sealed), "hunter22") {
 				t.Fatalf("the fixture is not encrypted:\n%s", sealed)
 			}
-			files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{test.file: {Data: sealed}}})
+			files := apart(options).Open(t.Context(), kargo.Files{FS: fstest.MapFS{test.file: {Data: sealed}}})
 			plain, err := fs.ReadFile(files.FS, test.file)
 			if err != nil {
 				t.Fatal(err)
@@ -102,7 +103,7 @@ func given(data string) func() ([]byte, error) {
 
 // read opens one file of a tree that has nothing else.
 func read(t *testing.T, options secrets.Options, name string, data []byte) (string, error) {
-	plain, err := fs.ReadFile(options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{name: {Data: data}}}).FS, name)
+	plain, err := fs.ReadFile(apart(options).Open(t.Context(), kargo.Files{FS: fstest.MapFS{name: {Data: data}}}).FS, name)
 	return string(plain), err
 }
 
@@ -165,7 +166,7 @@ func TestKeys(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			files := test.options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"a.env": {Data: test.sealed}}})
+			files := apart(test.options).Open(t.Context(), kargo.Files{FS: fstest.MapFS{"a.env": {Data: test.sealed}}})
 			plain, err := fs.ReadFile(files.FS, "a.env")
 			if err != nil || string(plain) != "A=hunter22\n" {
 				t.Fatalf("got %q, %v", plain, err)
@@ -324,7 +325,7 @@ func TestKeysAreReadForEachRevision(t *testing.T) {
 		t.Fatalf("without a key: %v", err)
 	}
 	current = key.String()
-	files := options.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"a.env": {Data: sealed}, "b.env": {Data: sealed}}})
+	files := apart(options).Open(t.Context(), kargo.Files{FS: fstest.MapFS{"a.env": {Data: sealed}, "b.env": {Data: sealed}}})
 	for _, name := range []string{"a.env", "b.env", "a.env"} {
 		if plain, err := fs.ReadFile(files.FS, name); err != nil || string(plain) != "A=hunter22\n" {
 			t.Fatalf("with the key: %q, %v", plain, err)
@@ -345,11 +346,11 @@ func TestOpenIsAnFS(t *testing.T) {
 	sealed := secretstest.For(secretstest.ForAge(t, key.Recipient().String())).Seal(t, "deploy/b.yml", "", "x: hunter22\n")
 	files := fstest.MapFS{".env": {Data: []byte("A=1\n")}, "deploy/a.yml": {Data: []byte("x: 1\n")}}
 	options := secrets.Options{AgeKeys: given(key.String())}
-	if err := fstest.TestFS(options.Open(t.Context(), kargo.Files{FS: files}).FS, ".env", "deploy/a.yml"); err != nil {
+	if err := fstest.TestFS(apart(options).Open(t.Context(), kargo.Files{FS: files}).FS, ".env", "deploy/a.yml"); err != nil {
 		t.Fatal(err)
 	}
 	files["deploy/b.yml"] = &fstest.MapFile{Data: sealed}
-	info, err := fs.Stat(options.Open(t.Context(), kargo.Files{FS: files}).FS, "deploy/b.yml")
+	info, err := fs.Stat(apart(options).Open(t.Context(), kargo.Files{FS: files}).FS, "deploy/b.yml")
 	if err != nil || info.Size() != int64(len("x: hunter22\n")) {
 		t.Errorf("an opened file has %v bytes, %v", info, err)
 	}
@@ -358,7 +359,7 @@ func TestOpenIsAnFS(t *testing.T) {
 // A text about encryption is not an encrypted file.
 func TestPlainFilesStayPlain(t *testing.T) {
 	for _, text := range []string{"how sops: works, without ENC[…]\n", "sops_mac is a variable\n", "age-encryption.org/v1 is a format\n", ""} {
-		files := secrets.Options{}.Open(t.Context(), kargo.Files{FS: fstest.MapFS{"configs/a.md": {Data: []byte(text)}}})
+		files := apart(secrets.Options{}).Open(t.Context(), kargo.Files{FS: fstest.MapFS{"configs/a.md": {Data: []byte(text)}}})
 		if plain, err := fs.ReadFile(files.FS, "configs/a.md"); err != nil || string(plain) != text {
 			t.Errorf("%q: read %q, %v", text, plain, err)
 		}
@@ -371,7 +372,7 @@ func TestPlainFilesStayPlain(t *testing.T) {
 // FuzzOpen opens files that may hold anything: the result is text or an error.
 func FuzzOpen(f *testing.F) {
 	key := secretstest.NewAgeKey(f)
-	options := secrets.Options{AgeKeys: given(key.String())}
+	options := secrets.Options{AgeKeys: given(key.String()), Start: opener.Start}
 	seal := secretstest.For(secretstest.ForAge(f, key.Recipient().String()))
 	for _, seed := range []struct{ name, plain string }{
 		{".env", "A=b\n"}, {"a.yaml", "a: {b: [1, c]}\n"}, {"a.json", `{"a": "b"}`}, {"a.ini", "[a]\nb = c\n"}, {"a.bin", "x"},

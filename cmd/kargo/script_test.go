@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"kargo/secrets"
+	"kargo/secrets/opener"
 	"kargo/swarm/swarmtest"
 )
 
@@ -28,13 +31,22 @@ func TestMain(m *testing.M) {
 	if how := os.Getenv(readerVariable); how != "" {
 		beReader(how)
 	}
-	testscript.Main(sideBySide{m}, map[string]func(){"kargo": main})
+	testscript.Main(sideBySide{m}, map[string]func(){"kargo": main, secrets.ProgramName: openSecrets})
+}
+
+// openSecrets is what the program kargo-secrets does.
+func openSecrets() {
+	if err := secrets.Serve(context.Background(), os.Stdin, os.Stdout, opener.Start); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // sideBySide runs more scripts at once than there are processors: they mostly wait.
 type sideBySide struct{ tests *testing.M }
 
 func (s sideBySide) Run() int {
+	secretsProgram = func() (string, error) { return exec.LookPath(secrets.ProgramName) } // that of testscript
 	flag.Parse()
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, "let scripts run side by side:", err)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -49,14 +52,33 @@ func (o *secretFlags) flags(flags *pflag.FlagSet) {
 	secretFlag(flags, &o.vaultCA, "vault-ca", "file with certificates to trust for OpenBao or Vault, in addition to the system's")
 }
 
+// secretsProgram returns the path of the program that opens files: beside this one.
+var secretsProgram = func() (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return filepath.Join(filepath.Dir(program), secrets.ProgramName), nil
+}
+
 // options returns the settings as package secrets takes them.
 func (o *secretFlags) options(env map[string]string) (secrets.Options, error) {
+	program, err := secretsProgram()
+	if err != nil {
+		return secrets.Options{}, err
+	}
 	options := secrets.Options{
+		Start:   secrets.Program(program),
 		AgeKeys: o.ageKey.optional(), PGPKeys: o.pgpKey.optional(), PGPPassphrase: o.pgpPassphrase.optional(),
 		Directory: o.directory,
-		Variable: func(name string) (string, bool) {
-			value, exists := env[name]
-			return value, exists && (strings.HasPrefix(name, refPrefix) || slices.Contains(o.variables, name))
+		Variables: func() map[string]string {
+			open := map[string]string{}
+			for name, value := range env {
+				if strings.HasPrefix(name, refPrefix) || slices.Contains(o.variables, name) {
+					open[name] = value
+				}
+			}
+			return open
 		},
 		Vault: secrets.Vault{
 			Address: o.vaultAddress, Token: o.vaultToken.optional(), RoleID: o.vaultRoleID, SecretID: o.vaultSecretID.optional(),

@@ -42,7 +42,7 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(testRoot)
 	kargoBinary = filepath.Join(testRoot, "kargo")
-	build := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", kargoBinary, "kargo/cmd/kargo")
+	build := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", testRoot, "kargo/cmd/kargo", "kargo/cmd/kargo-secrets")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build kargo: %v\n%s", err, out)

@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"fmt"
@@ -140,7 +140,3 @@ func textValues(plain []byte) []string {
 	}
 	return values
 }
-
-// isEnvironment reports whether a file is the environment file of a workspace, or
-// one beside it that may be sourced.
-func isEnvironment(name string) bool { return path.Ext(name) == ".env" && !strings.Contains(name, "/") }

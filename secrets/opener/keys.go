@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/getsops/sops/v3/keyservice"
 
 	"kargo"
+	"kargo/secrets"
 )
 
 // keyring holds the operator's private keys, as they were read for one revision.
@@ -20,19 +21,19 @@ type keyring struct {
 }
 
 // keys reads the operator's keys at the first use. The caller holds mu.
-func (t *tree) keys() (*keyring, error) {
-	if t.keyring != nil {
-		return t.keyring, nil
+func (o *Opener) keys() (*keyring, error) {
+	if o.keyring != nil {
+		return o.keyring, nil
 	}
-	ageKeys, err := readKeys("the age keys", t.options.AgeKeys)
+	ageKeys, err := readKeys("the age keys", o.options.AgeKeys)
 	if err != nil {
 		return nil, err
 	}
-	pgpKeys, err := readKeys("the OpenPGP keys", t.options.PGPKeys)
+	pgpKeys, err := readKeys("the OpenPGP keys", o.options.PGPKeys)
 	if err != nil {
 		return nil, err
 	}
-	passphrase, err := readKeys("the passphrase of the OpenPGP keys", t.options.PGPPassphrase)
+	passphrase, err := readKeys("the passphrase of the OpenPGP keys", o.options.PGPPassphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (t *tree) keys() (*keyring, error) {
 	if ring.pgp, err = parsePGPKeys(pgpKeys, passphrase); err != nil {
 		return nil, kargo.Errorf(kargo.Unavailable, "read the OpenPGP keys: %w", err)
 	}
-	t.keyring = ring
+	o.keyring = ring
 	return ring, nil
 }
 
@@ -53,7 +54,7 @@ func (t *tree) keys() (*keyring, error) {
 type keyService struct {
 	ctx     context.Context // SOPS does not pass its caller's context
 	keys    *keyring
-	kms     []KMS
+	kms     []secrets.KMS
 	vault   func() (*vaultClient, error)
 	timeout time.Duration
 

@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"context"
@@ -12,44 +12,9 @@ import (
 	"github.com/getsops/sops/v3/hckms"
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/kms"
+
+	"kargo/secrets"
 )
-
-// KMS is a key service of a cloud that files may name, or those of its keys whose
-// names begin with Prefix. Its own library finds the credentials in the environment
-// of the controller.
-type KMS struct {
-	Kind   string // "aws", "azure", "gcp" or "huawei"
-	Prefix string
-}
-
-// kmsKinds maps the kinds to the names of their keys in messages.
-var kmsKinds = map[string]string{"aws": "AWS KMS", "azure": "Azure Key Vault", "gcp": "GCP KMS", "huawei": "Huawei Cloud KMS"}
-
-// ParseKMS parses a list of "KIND" or "KIND=PREFIX", as in "gcp" and
-// "aws=arn:aws:kms:eu-west-1:123456789012:key/". Azure needs a prefix, because its
-// keys name the host that is asked.
-func ParseKMS(list []string) ([]KMS, error) {
-	var all []KMS
-	for _, entry := range list {
-		kind, prefix, _ := strings.Cut(entry, "=")
-		switch {
-		case kmsKinds[kind] == "":
-			return nil, fmt.Errorf("there is no key service %q: aws, azure, gcp or huawei", kind)
-		case kind == "azure" && !strings.HasPrefix(prefix, "https://"):
-			return nil, errors.New("azure needs the address of its vault: azure=https://NAME.vault.azure.net")
-		}
-		all = append(all, KMS{kind, prefix})
-	}
-	return all, nil
-}
-
-// allows reports whether a key may be used. The prefix ends at a boundary:
-// "https://a.example" is not a prefix of "https://a.example.com".
-func (k KMS) allows(kind, key string) bool {
-	rest, matches := strings.CutPrefix(key, k.Prefix)
-	return k.Kind == kind && matches &&
-		(k.Prefix == "" || rest == "" || strings.ContainsAny(rest[:1], ":/") || strings.ContainsAny(k.Prefix[len(k.Prefix)-1:], ":/"))
-}
 
 // cloudKey is a key of a cloud's key service that a file names.
 type cloudKey struct {
@@ -61,11 +26,11 @@ type cloudKey struct {
 // service.
 func (s *keyService) askCloud(ctx context.Context, key *keyservice.Key, ciphertext []byte) ([]byte, attempt) {
 	cloud, err := cloudKeyOf(key, string(ciphertext))
-	tried := attempt{key: strings.TrimSpace(kmsKinds[cloud.kind] + " " + cloud.name), err: err}
+	tried := attempt{key: strings.TrimSpace(secrets.KMSName(cloud.kind) + " " + cloud.name), err: err}
 	if err != nil {
 		return nil, tried
 	}
-	if !slices.ContainsFunc(s.kms, func(k KMS) bool { return k.allows(cloud.kind, cloud.name) }) {
+	if !slices.ContainsFunc(s.kms, func(k secrets.KMS) bool { return k.Allows(cloud.kind, cloud.name) }) {
 		tried.err, tried.hint = errNoKey, "allow the key service in --sops-kms"
 		return nil, tried
 	}

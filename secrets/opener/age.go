@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"bytes"
@@ -12,20 +12,16 @@ import (
 	"filippo.io/age/armor"
 
 	"kargo"
+	"kargo/secrets"
 )
 
 // maxPlain is the size in bytes of the largest file that is opened.
-const maxPlain = 16 << 20
-
-// isAge reports whether a whole file is encrypted with age, binary or armored.
-func isAge(data []byte) bool {
-	return bytes.HasPrefix(data, []byte("age-encryption.org/v1\n")) || bytes.HasPrefix(data, []byte(armor.Header))
-}
+const maxPlain = secrets.MaxFile
 
 // openAge opens a file that is encrypted as a whole. The file does not name its
 // recipients.
-func (t *tree) openAge(name string, data []byte) ([]byte, kargo.Opened, error) {
-	keys, err := t.keys()
+func (o *Opener) openAge(name string, data []byte) ([]byte, kargo.Opened, error) {
+	keys, err := o.keys()
 	if err != nil {
 		return nil, kargo.Opened{}, err
 	}

@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"bytes"
@@ -25,6 +25,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/secrets"
 )
 
 // SOPS logs to standard error, including comments of the files.
@@ -34,30 +35,9 @@ func init() {
 	}
 }
 
-// sopsValue begins a value that SOPS encrypted.
-var sopsValue = []byte("ENC[AES256_GCM,data:")
-
-// sopsMarks are how SOPS's own part of a file begins, by format.
-var sopsMarks = map[string][]byte{
-	"yaml": []byte("\nsops:"), "json": []byte(`"sops":`), "dotenv": []byte("\nsops_"), "ini": []byte("\n[sops]"),
-}
-
-// isSOPS reports whether a file has encrypted values and SOPS's own part.
-func isSOPS(data []byte) bool {
-	if !bytes.Contains(data, []byte("ENC[AES256_GCM,")) {
-		return false
-	}
-	for _, mark := range sopsMarks {
-		if bytes.Contains(data, mark) || bytes.HasPrefix(data, bytes.TrimPrefix(mark, []byte("\n"))) {
-			return true
-		}
-	}
-	return false
-}
-
 // openSOPS opens a file of SOPS. Errors of the library quote the file, so they are
 // not passed on.
-func (t *tree) openSOPS(name string, data []byte) (plain []byte, opened kargo.Opened, err error) {
+func (o *Opener) openSOPS(name string, data []byte) (plain []byte, opened kargo.Opened, err error) {
 	defer func() {
 		if recover() != nil { // the library may panic with a file that SOPS did not write
 			plain, opened, err = nil, kargo.Opened{}, refuse(name, "", "is encrypted with SOPS and damaged")
@@ -72,7 +52,7 @@ func (t *tree) openSOPS(name string, data []byte) (plain []byte, opened kargo.Op
 	if err != nil {
 		return nil, opened, refuse(name, "restore it as `sops encrypt` wrote it", "is encrypted with SOPS and cannot be read as %s", format)
 	}
-	key, used, err := t.fileKey(name, &file)
+	key, used, err := o.fileKey(name, &file)
 	if err != nil {
 		return nil, opened, err
 	}
@@ -112,12 +92,12 @@ func load(store sops.EncryptedFileLoader, format string, data []byte) (sops.Tree
 
 // fileKey returns the key that the values of a file are encrypted with, and the
 // names of the keys that decrypted it.
-func (t *tree) fileKey(name string, file *sops.Tree) (key []byte, used string, err error) {
-	keys, err := t.keys()
+func (o *Opener) fileKey(name string, file *sops.Tree) (key []byte, used string, err error) {
+	keys, err := o.keys()
 	if err != nil {
 		return nil, "", err
 	}
-	service := &keyService{ctx: t.ctx, keys: keys, kms: t.options.KMS, vault: t.vault, timeout: t.options.Timeout}
+	service := &keyService{ctx: o.ctx, keys: keys, kms: o.options.KMS, vault: o.vault, timeout: o.options.Timeout}
 	client := keyservice.NewCustomLocalClient(service)
 	// Local keys come first, so that no service is asked without need.
 	key, err = file.Metadata.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{client}, []string{"age", "pgp"})
@@ -160,8 +140,8 @@ func formatOf(name string, data []byte) string {
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		return "json"
 	}
-	for _, format := range slices.Sorted(maps.Keys(sopsMarks)) {
-		if format != "json" && bytes.Contains(data, sopsMarks[format]) {
+	for _, format := range slices.Sorted(maps.Keys(secrets.SOPSMarks)) {
+		if format != "json" && bytes.Contains(data, secrets.SOPSMarks[format]) {
 			return format
 		}
 	}

@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"context"
@@ -16,45 +16,11 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"kargo"
+	"kargo/secrets"
 )
 
-// Vault says how to reach an OpenBao or Vault. Functions are nil where nothing is
-// given.
-type Vault struct {
-	// Address is https://host:port; http:// is allowed on this machine only.
-	Address string
-	// Token returns a token. If it is nil, RoleID and SecretID are exchanged for
-	// one by AppRole, which is mounted at AuthPath.
-	Token            func() ([]byte, error)
-	RoleID, AuthPath string
-	SecretID         func() ([]byte, error)
-	// Namespace is sent with each request; empty means none.
-	Namespace string
-	// CA returns certificates to trust in addition to the system's.
-	CA func() ([]byte, error)
-}
-
-// Validate returns an error if the settings contradict each other.
-func (v Vault) Validate() error {
-	if v.Address == "" {
-		if v.Token != nil || v.RoleID != "" || v.SecretID != nil {
-			return errors.New("credentials for Vault need its address")
-		}
-		return nil
-	}
-	address, err := url.Parse(v.Address)
-	switch {
-	case err != nil, address.Host == "", address.User != nil, strings.Trim(address.Path, "/") != "", address.RawQuery != "":
-		return errors.New("the address of Vault is https://HOST[:PORT]")
-	case address.Scheme == "http" && kargo.IsLoopback(address.Hostname()):
-	case address.Scheme != "https":
-		return errors.New("the address of Vault is https://HOST[:PORT]: a token is not sent unencrypted")
-	}
-	if v.Token == nil && (v.RoleID == "" || v.SecretID == nil) {
-		return errors.New("Vault needs a token, or a role id and a secret id")
-	}
-	return nil
-}
+// Vault is the operator's OpenBao or Vault, as requests are made to it.
+type Vault secrets.Vault
 
 // vaultClient reads from one Vault, for one revision. It reads each secret once.
 type vaultClient struct {
@@ -65,15 +31,15 @@ type vaultClient struct {
 }
 
 // vault logs in at the first use. The caller holds mu.
-func (t *tree) vault() (*vaultClient, error) {
-	if t.store != nil {
-		return t.store, nil
+func (o *Opener) vault() (*vaultClient, error) {
+	if o.store != nil {
+		return o.store, nil
 	}
-	client, err := t.options.Vault.open(t.ctx, t.options.Timeout)
+	client, err := Vault(o.options.Vault).open(o.ctx, o.options.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	t.store = client
+	o.store = client
 	return client, nil
 }
 

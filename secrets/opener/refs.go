@@ -1,4 +1,4 @@
-package secrets
+package opener
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ const maxReferred = 128 << 10
 
 // resolve replaces the references of an environment file by their values. No line
 // moves, so that messages name the right ones.
-func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) ([]byte, kargo.Opened, error) {
+func (o *Opener) resolve(name string, sealed, plain []byte, opened kargo.Opened) ([]byte, kargo.Opened, error) {
 	if !bytes.Contains(plain, []byte("ref+")) {
 		return plain, opened, nil
 	}
@@ -58,9 +58,9 @@ func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) (
 			return nil, opened, refuseAt(name, i+1, "", "there are more than %d references", maxReferences)
 		}
 		kind, target := match[3]+match[5]+match[7], match[4]+match[6]+match[8]
-		value, err := t.referred(kind, target)
+		value, err := o.referred(kind, target)
 		if err != nil {
-			return nil, opened, t.blameReference(name, i+1, match[2], kind, target, err)
+			return nil, opened, o.blameReference(name, i+1, match[2], kind, target, err)
 		}
 		lines[i] = match[1] + quote(value) + strings.TrimLeft(line[len(strings.TrimRight(line, "\r\n")):], "\r")
 		opened.Names = append(opened.Names, match[2])
@@ -81,7 +81,7 @@ func (t *tree) resolve(name string, sealed, plain []byte, opened kargo.Opened) (
 }
 
 // blameReference returns the error of one reference, with its line.
-func (t *tree) blameReference(name string, line int, variable, kind, target string, err error) error {
+func (o *Opener) blameReference(name string, line int, variable, kind, target string, err error) error {
 	var hinted *hintedError
 	hint := ""
 	if errors.As(err, &hinted) {
@@ -106,14 +106,14 @@ func notAllowed(message, hint string) error {
 }
 
 // referred returns the value that a reference names.
-func (t *tree) referred(kind, target string) (value string, err error) {
+func (o *Opener) referred(kind, target string) (value string, err error) {
 	switch kind {
 	case "file":
-		value, err = t.fromFile(target)
+		value, err = o.fromFile(target)
 	case "env":
-		value, err = t.fromVariable(target)
+		value, err = o.fromVariable(target)
 	case "vault":
-		value, err = t.fromVault(target)
+		value, err = o.fromVault(target)
 	default:
 		return "", notAllowed("no such kind of reference", "ref+file:, ref+env: or ref+vault:")
 	}
@@ -130,11 +130,11 @@ func (t *tree) referred(kind, target string) (value string, err error) {
 
 // fromFile reads a file below the operator's directory. No path leads out of the
 // directory.
-func (t *tree) fromFile(name string) (string, error) {
-	if t.options.Directory == "" {
+func (o *Opener) fromFile(name string) (string, error) {
+	if o.options.Directory == "" {
 		return "", notAllowed("no directory of secrets is given", "the operator names one in --secrets-dir")
 	}
-	root, err := os.OpenRoot(t.options.Directory)
+	root, err := os.OpenRoot(o.options.Directory)
 	if err != nil {
 		return "", fmt.Errorf("open the directory of secrets: %w", withoutPath(err))
 	}
@@ -168,11 +168,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-func (t *tree) fromVariable(name string) (string, error) {
-	value, open := "", false
-	if t.options.Variable != nil {
-		value, open = t.options.Variable(name)
-	}
+func (o *Opener) fromVariable(name string) (string, error) {
+	value, open := o.variables()[name]
 	if !open {
 		return "", notAllowed("there is no such variable that repositories may read",
 			"its name begins with KARGO_SECRET_, or the operator lists it in --ref-variables")
@@ -180,19 +177,19 @@ func (t *tree) fromVariable(name string) (string, error) {
 	return value, nil
 }
 
-func (t *tree) fromVault(target string) (string, error) {
+func (o *Opener) fromVault(target string) (string, error) {
 	path, key, ok := strings.Cut(target, "#")
 	if !ok || key == "" || !fs.ValidPath(path) {
 		return "", notAllowed("it is not PATH#KEY", "as in ref+vault:secret/platform/db#password")
 	}
-	client, err := t.vault()
+	client, err := o.vault()
 	if errors.Is(err, errNoVault) {
 		return "", notAllowed("no Vault is given", "the operator names one in --vault-address")
 	}
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, t.options.Timeout)
+	ctx, cancel := context.WithTimeout(o.ctx, o.options.Timeout)
 	defer cancel()
 	return client.value(ctx, path, key)
 }
