@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"kargo"
@@ -23,6 +25,7 @@ type Deployments struct {
 
 // window is which deployments a request asks for.
 type window struct {
+	search kargo.Search
 	before uint64 // 0: from the newest on
 	limit  int
 }
@@ -31,6 +34,10 @@ type window struct {
 func windowOf(r *http.Request) (w window, err error) {
 	w.limit = defaultLimit
 	query := r.URL.Query()
+	w.search = searchIn(query)
+	if w.search.Outcome != "" && !slices.Contains(kargo.Outcomes(), w.search.Outcome) {
+		return w, kargo.Errorf(kargo.Invalid, "there is no outcome %q", string(w.search.Outcome))
+	}
 	if text := query.Get("limit"); text != "" {
 		if w.limit, err = strconv.Atoi(text); err != nil || w.limit < 1 || w.limit > MaxLimit {
 			return w, kargo.Errorf(kargo.Invalid, "limit is not a number from 1 to %d", MaxLimit)
@@ -47,14 +54,19 @@ func windowOf(r *http.Request) (w window, err error) {
 // read returns the deployments of the window, and the address below path of
 // those before them, if there are any.
 func (w window) read(history History, path string) (Deployments, error) {
-	found, err := history.Deployments(w.before, w.limit+1)
+	found, next, err := w.search.Find(w.before, w.limit, mostSearched, readFrom(history))
 	if err != nil {
 		return Deployments{}, err
 	}
-	page := Deployments{Deployments: []kargo.Deployment{}} // [] rather than null
-	page.Deployments = append(page.Deployments, found[:min(len(found), w.limit)]...)
-	if len(found) > w.limit {
-		page.Next = fmt.Sprintf("%s?before=%d&limit=%d", path, found[w.limit-1].Number, w.limit)
+	page := Deployments{Deployments: found}
+	if next > 0 {
+		query := url.Values{"before": {strconv.FormatUint(next, 10)}, "limit": {strconv.Itoa(w.limit)}}
+		for name, value := range map[string]string{"q": w.search.Text, "stack": w.search.Stack, "author": w.search.Author, "outcome": string(w.search.Outcome)} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		page.Next = path + "?" + query.Encode()
 	}
 	return page, nil
 }

@@ -18,27 +18,27 @@ const (
 	perPage      = 30
 	mostShown    = 10 * perPage
 	mostSearched = 1000
-	// perBlock is how many of these are read at once.
-	perBlock = 100
 	// mostOfRevision is how many deployments the page of a revision shows.
 	mostOfRevision = 100
 )
 
-// search is what a person looks for in the history. Empty fields fit everything.
+// search is what a person looks for in the history.
 type search struct {
-	Text, Stack, Author string
-	Outcome             kargo.Outcome
-	before              uint64
-	shown               int // how many are shown at most
+	kargo.Search
+	before uint64
+	shown  int // how many are shown at most
 }
 
-// outcomes are the outcomes that can be looked for.
-var outcomes = []kargo.Outcome{kargo.OutcomeRunning, kargo.OutcomeProgressing, kargo.OutcomeSucceeded, kargo.OutcomeFailed, kargo.OutcomeSuperseded, kargo.OutcomeHeld, kargo.OutcomeRefused}
+// searchIn reads from the parameters of an address what is looked for.
+func searchIn(query url.Values) kargo.Search {
+	value := func(name string) string { return strings.TrimSpace(query.Get(name)) }
+	return kargo.Search{Text: value("q"), Stack: value("stack"), Author: value("author"), Outcome: kargo.Outcome(value("outcome"))}
+}
 
 // searchOf reads a search from an address. The error is Invalid.
 func searchOf(r *http.Request) (s search, err error) {
 	value := func(name string) string { return strings.TrimSpace(r.URL.Query().Get(name)) }
-	s = search{Text: value("q"), Stack: value("stack"), Author: value("author"), Outcome: kargo.Outcome(value("outcome")), shown: perPage}
+	s = search{Search: searchIn(r.URL.Query()), shown: perPage}
 	if shown := value("shown"); shown != "" {
 		if s.shown, err = strconv.Atoi(shown); err != nil || s.shown < 1 || s.shown > mostShown {
 			return s, kargo.Errorf(kargo.Invalid, "shown is not a number from 1 to %d", mostShown)
@@ -81,67 +81,31 @@ func (s search) longer() string {
 	return s.address()
 }
 
-// fits reports whether a deployment is looked for.
-func (s search) fits(d kargo.Deployment) bool {
-	if s.Stack != "" && !slices.Contains(d.MayBeAbout(), s.Stack) || s.Outcome != "" && d.Outcome != s.Outcome {
-		return false
-	}
-	authors := d.Revision.Author
-	text := []string{string(d.Kind), d.Note, d.Trigger, d.By.String(), d.Err, d.PlanID, d.Revision.Commit, d.Revision.Subject, d.Revision.Ref}
-	for _, commit := range d.Commits {
-		authors += "\n" + commit.Author
-		text = append(text, commit.Hash, commit.Subject)
-	}
-	for _, change := range d.Changes {
-		text = append(text, change.Name, change.Reason)
-	}
-	for _, stack := range d.Stacks {
-		if stack.Failure != nil {
-			text = append(text, stack.Failure.Reason)
-		}
-	}
-	return contains(authors, s.Author) && contains(strings.Join(append(text, authors), "\n"), s.Text)
-}
-
-// contains reports whether a text has all words, in whatever case.
-func contains(text, words string) bool {
-	text = strings.ToLower(text)
-	return !slices.ContainsFunc(strings.Fields(strings.ToLower(words)), func(word string) bool { return !strings.Contains(text, word) })
-}
-
-// block returns up to perBlock deployments below a number of which some may fit.
-func (s search) block(history History, before uint64) ([]kargo.Deployment, error) {
-	if s.Stack != "" {
-		return history.DeploymentsAbout(s.Stack, before, perBlock)
-	}
-	return history.Deployments(before, perBlock)
-}
-
 // read returns the newest deployments that fit, and the address of those before them.
 // longer is that of the same page with more of them; "" if it cannot have more.
 func (s search) read(history History) (found Deployments, longer string, err error) {
-	before, looked := s.before, 0
-	for looked < mostSearched {
-		block, err := s.block(history, before)
-		if err != nil {
-			return Deployments{}, "", err
-		}
-		for _, deployment := range block {
-			if before = deployment.Number; !s.fits(deployment) {
-				continue
-			}
-			if len(found.Deployments) == s.shown {
-				found.Next = s.earlier(found.Deployments[s.shown-1].Number)
-				return found, s.longer(), nil
-			}
-			found.Deployments = append(found.Deployments, deployment)
-		}
-		if looked += len(block); len(block) < perBlock {
-			return found, "", nil
-		}
+	deployments, next, err := s.Find(s.before, s.shown, mostSearched, readFrom(history))
+	if err != nil {
+		return Deployments{}, "", err
 	}
-	found.Next = s.earlier(before)
-	return found, "", nil
+	found.Deployments = deployments
+	if next > 0 {
+		found.Next = s.earlier(next)
+	}
+	if next > 0 && len(deployments) == s.shown {
+		longer = s.longer()
+	}
+	return found, longer, nil
+}
+
+// readFrom returns the function with which a search reads.
+func readFrom(history History) func(stack string, before uint64, limit int) ([]kargo.Deployment, error) {
+	return func(stack string, before uint64, limit int) ([]kargo.Deployment, error) {
+		if stack != "" {
+			return history.DeploymentsAbout(stack, before, limit)
+		}
+		return history.Deployments(before, limit)
+	}
 }
 
 // historyView is what the page of the history shows, deploymentView that of one
@@ -176,7 +140,7 @@ func (s *Server) deploymentsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := s.Controller.Status()
-	view := historyView{frame: s.frame(r, status), Search: asked, Outcomes: outcomes}
+	view := historyView{frame: s.frame(r, status), Search: asked, Outcomes: kargo.Outcomes()}
 	view.Title, view.Tab, view.Live = "History – Kargo "+status.Instance, "history", asked.before == 0
 	if view.History, view.Longer, err = asked.read(s.History); err != nil {
 		s.fail(w, err)

@@ -66,7 +66,7 @@ func (r *remoteFlags) completeDeployments(env map[string]string, first cobra.Com
 			return nil, cobra.ShellCompDirectiveError
 		}
 		defer done()
-		deployments, err := records.Deployments(cmd.Context(), 0, mostCompleted)
+		deployments, _, err := records.Deployments(cmd.Context(), deploymentsFlags{limit: mostCompleted})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -26,10 +26,11 @@ func historyCommand(env map[string]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "history [NUMBER]", Short: "Print what was deployed, when and why", GroupID: "controller",
 		Long: `History prints the deployments, the newest first. With a NUMBER it prints all of
-one: each change with its reason, and which stacks it changed. --before
-prints earlier ones. How many are kept is set by --history-keep (1000),
---history-age and --history-size of the controller.`,
-		Example: "  kargo history\n  kargo history 41\n  kargo history -n 100 -o wide",
+one: each change with its reason, and which stacks it changed. --stack, --author,
+--outcome and --search print only those that fit; --before and --all print earlier
+ones. How many are kept is set by --history-keep (1000), --history-age and
+--history-size of the controller.`,
+		Example: "  kargo history\n  kargo history 41\n  kargo history --stack shop --outcome failed\n  kargo history --author ada --all -o wide",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
@@ -49,31 +50,63 @@ prints earlier ones. How many are kept is set by --history-keep (1000),
 			if number > 0 {
 				return sayDeployment(cmd, output, number, records)
 			}
-			deployments, err := records.Deployments(cmd.Context(), asked.before, asked.limit)
+			deployments, next, err := records.Deployments(cmd.Context(), asked)
 			if err != nil {
 				return err
 			}
-			return output.show(cmd, deployments, func(out screen) error { return printDeployments(out, deployments, output == outputWide) },
-				func() []string { return deploymentNumbers(deployments) })
+			text := func(out screen) error {
+				printDeployments(out, deployments, output == outputWide, asked, next)
+				return nil
+			}
+			return output.show(cmd, deployments, text, func() []string { return deploymentNumbers(deployments) })
 		},
 	}
 	s.flags(cmd.Flags())
 	cmd.ValidArgsFunction = s.completeDeployments(env, nil)
-	cmd.Flags().IntVarP(&asked.limit, "limit", "n", 20, "largest `number` of deployments to print; 0 prints all")
-	cmd.Flags().Uint64Var(&asked.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
+	asked.flags(cmd, s.completeStacks(env))
 	output.flag(cmd, kinds{names: "numbers", wide: "durations, triggers, the paths of Swarm"})
 	return cmd
 }
 
 // deploymentsFlags are which deployments to print.
 type deploymentsFlags struct {
+	kargo.Search
 	before uint64
 	limit  int
+	all    bool
 }
 
-func (f deploymentsFlags) check() error {
+func (f *deploymentsFlags) flags(cmd *cobra.Command, stacks cobra.CompletionFunc) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.Stack, "stack", "", "print only deployments about this `STACK`")
+	flags.StringVar(&f.Author, "author", "", "print only deployments with a commit of this author: a `name`, or a part of it")
+	flags.StringVar((*string)(&f.Outcome), "outcome", "", "print only deployments with one outcome: the `kind` is "+alternatives(outcomeNames()))
+	flags.StringVar(&f.Text, "search", "", "print only deployments with the words of this `TEXT` in subjects, reasons, names, commits or errors")
+	flags.IntVarP(&f.limit, "limit", "n", 20, "largest `number` of deployments to print; 0 prints all")
+	flags.Uint64Var(&f.before, "before", 0, "print deployments with a smaller `number` only; 0 prints from the newest on")
+	flags.BoolVar(&f.all, "all", false, "print all deployments that fit")
+	outcomes := cobra.FixedCompletions(outcomeNames(), cobra.ShellCompDirectiveNoFileComp)
+	_ = cmd.RegisterFlagCompletionFunc("stack", stacks) // it fails for no such flag
+	_ = cmd.RegisterFlagCompletionFunc("outcome", outcomes)
+}
+
+func outcomeNames() (names []string) {
+	for _, outcome := range kargo.Outcomes() {
+		names = append(names, string(outcome))
+	}
+	return names
+}
+
+// check completes the flags. The error is about one that is wrong.
+func (f *deploymentsFlags) check() error {
 	if f.limit < 0 {
 		return usagef("--limit takes a number of deployments, or 0 for all, not %d", f.limit)
+	}
+	if f.Outcome != "" && !slices.Contains(kargo.Outcomes(), f.Outcome) {
+		return usagef("--outcome takes %s, not %q", alternatives(outcomeNames()), string(f.Outcome))
+	}
+	if f.all {
+		f.limit = 0
 	}
 	return nil
 }
@@ -96,7 +129,9 @@ func deploymentNumber(args []string) (uint64, error) {
 // history file itself.
 type records interface {
 	Deployment(ctx context.Context, number uint64) (*kargo.Deployment, error)
-	Deployments(ctx context.Context, before uint64, limit int) ([]kargo.Deployment, error)
+	// Deployments returns those that are asked for, and the number below which there may
+	// be more; 0 if there are none.
+	Deployments(ctx context.Context, asked deploymentsFlags) (found []kargo.Deployment, next uint64, err error)
 }
 
 // records returns the controller's, and the file's where no controller runs.
@@ -134,8 +169,13 @@ func (r localRecords) Deployment(_ context.Context, number uint64) (*kargo.Deplo
 	return deployment, err
 }
 
-func (r localRecords) Deployments(_ context.Context, before uint64, limit int) ([]kargo.Deployment, error) {
-	return r.store.Deployments(before, limit)
+func (r localRecords) Deployments(_ context.Context, asked deploymentsFlags) ([]kargo.Deployment, uint64, error) {
+	return asked.Find(asked.before, asked.limit, 0, func(stack string, before uint64, limit int) ([]kargo.Deployment, error) {
+		if stack != "" {
+			return r.store.DeploymentsAbout(stack, before, limit)
+		}
+		return r.store.Deployments(before, limit)
+	})
 }
 
 type remoteRecords struct{ controller *client }
@@ -146,27 +186,37 @@ func (r remoteRecords) Deployment(ctx context.Context, number uint64) (*kargo.De
 	return &deployment, err
 }
 
-// Deployments asks for page after page until it has limit deployments.
-func (r remoteRecords) Deployments(ctx context.Context, before uint64, limit int) ([]kargo.Deployment, error) {
+// Deployments asks for page after page until it has as many as are asked for.
+func (r remoteRecords) Deployments(ctx context.Context, asked deploymentsFlags) (found []kargo.Deployment, next uint64, err error) {
 	query := url.Values{"limit": {strconv.Itoa(server.MaxLimit)}}
-	if limit > 0 && limit < server.MaxLimit {
-		query.Set("limit", strconv.Itoa(limit))
+	if asked.limit > 0 && asked.limit < server.MaxLimit {
+		query.Set("limit", strconv.Itoa(asked.limit))
 	}
-	if before > 0 {
-		query.Set("before", strconv.FormatUint(before, 10))
+	if asked.before > 0 {
+		query.Set("before", strconv.FormatUint(asked.before, 10))
 	}
-	all := []kargo.Deployment{}
-	for next := "/api/v1/deployments?" + query.Encode(); next != ""; {
+	for name, value := range map[string]string{"stack": asked.Stack, "author": asked.Author, "outcome": string(asked.Outcome), "q": asked.Text} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	found = []kargo.Deployment{}
+	for address := "/api/v1/deployments?" + query.Encode(); address != ""; {
 		var page server.Deployments
-		if err := r.controller.call(ctx, http.MethodGet, next, nil, &page); err != nil {
-			return nil, err
+		if err := r.controller.call(ctx, http.MethodGet, address, nil, &page); err != nil {
+			return nil, 0, err
 		}
-		all, next = append(all, page.Deployments...), page.Next
-		if limit > 0 && len(all) >= limit {
-			return all[:limit], nil
+		more := len(found) + len(page.Deployments)
+		found, address = append(found, page.Deployments...), page.Next
+		if asked.limit > 0 && len(found) >= asked.limit {
+			found = found[:asked.limit]
+			if address != "" || more > asked.limit {
+				next = found[asked.limit-1].Number
+			}
+			return found, next, nil
 		}
 	}
-	return all, nil
+	return found, 0, nil
 }
 
 func sayDeployment(cmd *cobra.Command, output output, number uint64, records records) error {
@@ -186,10 +236,16 @@ func deploymentNumbers(deployments []kargo.Deployment) []string {
 	return numbers
 }
 
-func printDeployments(out screen, deployments []kargo.Deployment, wide bool) error {
-	if len(deployments) == 0 {
-		out.line("no deployments")
-		return nil
+// printDeployments prints a table. next is the number below which there may be more.
+func printDeployments(out screen, deployments []kargo.Deployment, wide bool, asked deploymentsFlags, next uint64) {
+	switch {
+	case len(deployments) > 0:
+	case asked.Search != (kargo.Search{}):
+		out.line("no deployment that is kept fits")
+	case asked.before > 0:
+		out.line("no deployment before %d is kept", asked.before)
+	default:
+		out.line("nothing was deployed yet")
 	}
 	header := []string{"NUMBER", "STARTED", "OUTCOME", "WHAT", "STACKS", "REVISION"}
 	if wide {
@@ -207,7 +263,9 @@ func printDeployments(out screen, deployments []kargo.Deployment, wide bool) err
 		rows = append(rows, []cell{number, started, outcome, what, stacks, revision})
 	}
 	out.tableOfTexts(header, rows, roomForRevision)
-	return nil
+	if next > 0 && out.terminal != nil {
+		out.line("%s", out.paint(faint, fmt.Sprintf("earlier ones: --before %d, or --all", next)))
+	}
 }
 
 // roomForRevision is how many columns a revision should have, with its subject and author.
