@@ -61,7 +61,45 @@ func (f FieldChange) Name() string {
 			name = word.words + bracketless(rest)
 		}
 	}
-	return name
+	return strings.TrimSuffix(strings.TrimSuffix(name, " ConfigName"), " SecretName")
+}
+
+// fileObjects are the fields that have the configs and secrets of a container, and what
+// ends the path of their names.
+var fileObjects = []struct{ path, name string }{
+	{"TaskTemplate.ContainerSpec.Configs[", "].ConfigName"},
+	{"TaskTemplate.ContainerSpec.Secrets[", "].SecretName"},
+}
+
+// IsConfig reports whether the field is the name of a config in a container: it changes
+// with the content.
+func (f FieldChange) IsConfig() bool {
+	return strings.HasPrefix(f.Path, fileObjects[0].path) && strings.HasSuffix(f.Path, fileObjects[0].name)
+}
+
+// objectWords says what happens to the config or secret that a field belongs to, if it
+// comes, goes or gets another content: "config /etc/x.conf: other content". of is the
+// same for all fields that this says; "" if it does not say what the field does.
+func objectWords(field FieldChange, all []FieldChange) (words, of string) {
+	for _, object := range fileObjects {
+		rest, found := strings.CutPrefix(field.Path, object.path)
+		key, _, _ := strings.Cut(rest, "]")
+		if !found {
+			continue
+		}
+		name := FieldChange{Path: object.path + key + object.name}
+		at := slices.IndexFunc(all, func(f FieldChange) bool { return f.Path == name.Path })
+		switch {
+		case at < 0:
+		case all[at].Before == noValue:
+			return name.Name() + ": new", name.Path
+		case all[at].After == noValue:
+			return name.Name() + ": removed", name.Path
+		case field.Path == name.Path:
+			return name.Name() + ": other content", name.Path
+		}
+	}
+	return "", ""
 }
 
 // snakeCase returns the name of a field of Go as compose files write it:

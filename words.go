@@ -13,6 +13,9 @@ type FieldChange struct {
 	Path   string `json:"path"`   // in Swarm's service spec
 	Before string `json:"before"` // "(none)" if there was none
 	After  string `json:"after"`  // "(none)" if there is none
+	// Lines are those in which the contents of two configs differ, if the field names a
+	// config and both contents are known.
+	Lines []Line `json:"lines,omitempty"`
 }
 
 const noValue = "(none)"
@@ -55,9 +58,18 @@ func (c Change) Words() []string {
 		return append(words, c.Reason)
 	}
 	words = append(words, portWords(c.Fields)...)
+	said := map[string]bool{}
 	for _, field := range c.Fields {
-		if !strings.HasPrefix(field.Path, portsPath) {
+		if strings.HasPrefix(field.Path, portsPath) {
+			continue
+		}
+		word, of := objectWords(field, c.Fields)
+		switch {
+		case of == "":
 			words = append(words, field.words())
+		case !said[of]:
+			said[of] = true
+			words = append(words, word)
 		}
 	}
 	return words
@@ -69,9 +81,24 @@ func (c Change) InWords() string {
 	words := c.Words()
 	head := c.Action.Mark() + " " + c.Title()
 	if len(words) == 1 {
-		return head + "  " + words[0]
+		return head + "  " + words[0] + c.lines()
 	}
-	return head + "\n    " + strings.Join(words, "\n    ")
+	return head + "\n    " + strings.Join(words, "\n    ") + c.lines()
+}
+
+// lines returns the differences of lines of all fields, each line on its own.
+func (c Change) lines() string {
+	var text strings.Builder
+	for _, field := range c.Fields {
+		if len(field.Lines) == 0 {
+			continue
+		}
+		fmt.Fprintf(&text, "\n    %s:", field.Name())
+		for _, line := range field.Lines {
+			fmt.Fprintf(&text, "\n      %s %s", line.Mark(), Printable(line.Text))
+		}
+	}
+	return text.String()
 }
 
 // InWords returns the plan as text for people: grouped by stack, in the order in

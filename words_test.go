@@ -19,6 +19,8 @@ func TestChangesInWords(t *testing.T) {
 	}
 	back := change(`TaskTemplate.ContainerSpec.Image: "shop:2" -> "shop:1"`)
 	back.Back = true
+	lines := change(`TaskTemplate.ContainerSpec.Configs[/etc/x.conf].ConfigName: "x-1" -> "x-2"`)
+	lines.Fields[0].Lines = kargo.DiffLines("a\nb\n", "a\nc\n")
 	for _, c := range []struct {
 		change kargo.Change
 		want   string
@@ -45,6 +47,12 @@ func TestChangesInWords(t *testing.T) {
 		{change("TaskTemplate.Resources.Reservations.NanoCPUs: 500000000 -> 2000000000"), "~ shop/web  cpus reservation: 0.5 → 2"},
 		{change("TaskTemplate.ContainerSpec.Healthcheck.StartPeriod: 1000000000 -> (none)"), "~ shop/web  healthcheck start_period: removed, was 1s"},
 		{change("TaskTemplate.ContainerSpec.ReadOnly: false -> true"), "~ shop/web  read_only false → true"},
+		{change(`TaskTemplate.ContainerSpec.Configs[/etc/x.conf].ConfigName: "x-1" -> "x-2"`), "~ shop/web  config /etc/x.conf: other content"},
+		{change(`TaskTemplate.ContainerSpec.Secrets[pw].File.UID: (none) -> "0"`, `TaskTemplate.ContainerSpec.Secrets[pw].SecretName: (none) -> "pw-1"`), "~ shop/web  secret pw: new"},
+		{change(`TaskTemplate.ContainerSpec.Configs[/etc/x.conf].ConfigName: "x-1" -> (none)`, `TaskTemplate.ContainerSpec.Configs[/etc/x.conf].File.Mode: 292 -> (none)`,
+			"Mode.Replicated.Replicas: 1 -> 2"), "~ shop/web\n    config /etc/x.conf: removed\n    replicas 1 → 2"},
+		{change(`TaskTemplate.ContainerSpec.Configs[/etc/x.conf].File.Mode: 292 -> 256`), "~ shop/web  config /etc/x.conf File Mode: 292 → 256"},
+		{lines, "~ shop/web  config /etc/x.conf: other content\n    config /etc/x.conf:\n        a\n      - b\n      + c"},
 		{back, "~ shop/web\n    goes back to what ran before\n    image \"shop:2\" → \"shop:1\""},
 		{kargo.Change{Action: kargo.Create, Kind: kargo.KindNetwork, Stack: "shop", Name: "kargo-shop_back", Reason: "new"}, "+ network kargo-shop_back  new"},
 		{kargo.Change{Action: kargo.Remove, Kind: kargo.KindService, Stack: "shop", Name: "kargo-shop_web", Reason: "no longer in the workspace"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kargo"
 	"kargo/compile"
@@ -120,7 +121,67 @@ func (r *Reconciler) diff(ctx context.Context, from, to, stack string) (diff kar
 		diff.Changes = slices.DeleteFunc(diff.Changes, func(c kargo.Change) bool { return c.Stack != stack })
 	}
 	r.hideAlso(diff.Changes, before, after)
+	r.addLines(ctx, diff.Changes, before, after)
 	return diff, nil
+}
+
+// addLines adds to changes in which lines the contents of configs differ. Only contents
+// count whose workspace is known, because it says what in them is secret.
+func (r *Reconciler) addLines(ctx context.Context, changes []kargo.Change, before, after state) {
+	hasConfigs := func(change kargo.Change) bool {
+		return slices.ContainsFunc(change.Fields, kargo.FieldChange.IsConfig)
+	}
+	if !slices.ContainsFunc(changes, hasConfigs) {
+		return
+	}
+	if before.live {
+		running, err := r.revisionState(ctx, kargo.StateLive, r.memory.Applied.Revision.ID())
+		if err != nil {
+			r.parts.Log.Debug("the contents of the configs that run are not known", "error", err)
+			return
+		}
+		before = running
+	}
+	if before.workspace == nil || after.workspace == nil {
+		return
+	}
+	contents := r.contents(before, after)
+	for i := range changes {
+		for j := range changes[i].Fields {
+			field := &changes[i].Fields[j]
+			if !field.IsConfig() {
+				continue
+			}
+			was, known := contents[field.Before]
+			is, alsoKnown := contents[field.After]
+			if known && alsoKnown {
+				field.Lines = kargo.DiffLines(was(), is())
+			}
+		}
+	}
+}
+
+// contents returns the contents of the configs of two states as they may be shown, by
+// the name in quotation marks. Each is masked when it is asked for.
+func (r *Reconciler) contents(before, after state) map[string]func() string {
+	key := r.view.keys().Texts
+	masks := []kargo.Mask{r.view.mask(), before.workspace.Mask(key), after.workspace.Mask(key)}
+	contents := map[string]func() string{}
+	for _, stack := range slices.Concat(before.stacks, after.stacks) {
+		for _, config := range stack.Configs {
+			if config.Secret || !utf8.Valid(config.Data) {
+				continue
+			}
+			contents[strconv.Quote(config.Name)] = func() string {
+				text := string(config.Data)
+				for _, mask := range masks {
+					text = mask.File(text)
+				}
+				return text
+			}
+		}
+	}
+	return contents
 }
 
 // differencesFromLive compares what runs with a state.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"kargo"
 )
@@ -14,7 +15,8 @@ type compareView struct {
 	frame
 	From, To, Stack string
 	Diff            *kargo.Diff
-	Problem         *Problem // why they cannot be compared
+	Changes         []kargo.Change // without the configs whose contents are compared
+	Problem         *Problem       // why they cannot be compared
 }
 
 // comparePage compares two states: what runs, what git says, a deployment, a commit.
@@ -30,9 +32,61 @@ func (s *Server) comparePage(w http.ResponseWriter, r *http.Request) {
 		problem := ProblemOf(err)
 		view.Problem, code = &problem, httpStatus(problem.Fault)
 	} else {
-		view.Diff = &diff
+		view.Diff, view.Changes = &diff, withoutCompared(diff.Changes)
 	}
 	s.render(w, r, code, "compare.html", view)
+}
+
+// withoutCompared leaves out the configs that come and go, if the lines of their contents
+// are compared.
+func withoutCompared(changes []kargo.Change) []kargo.Change {
+	compared := map[string]bool{}
+	for _, change := range changes {
+		for _, field := range change.Fields {
+			if len(field.Lines) > 0 {
+				compared[field.Before], compared[field.After] = true, true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(changes), func(change kargo.Change) bool {
+		return change.Kind == kargo.KindConfig && compared[strconv.Quote(change.Name)]
+	})
+}
+
+// sideRow is one row of lines side by side: one line that both texts have, or a line of
+// the text before and the one that takes its place.
+type sideRow struct{ Before, After kargo.Line }
+
+// Same reports whether both texts have the line.
+func (r sideRow) Same() bool { return r.Before == r.After }
+
+// sides returns a difference of lines as rows: lines that go stand beside those that
+// come after them.
+func sides(lines []kargo.Line) (rows []sideRow) {
+	for len(lines) > 0 {
+		run := func(mark string) (of []kargo.Line) {
+			for len(lines) > 0 && lines[0].Mark() == mark {
+				of, lines = append(of, lines[0]), lines[1:]
+			}
+			return of
+		}
+		gone := run("-")
+		come := run("+")
+		for i := range max(len(gone), len(come)) {
+			var row sideRow
+			if i < len(gone) {
+				row.Before = gone[i]
+			}
+			if i < len(come) {
+				row.After = come[i]
+			}
+			rows = append(rows, row)
+		}
+		for _, line := range run(" ") {
+			rows = append(rows, sideRow{line, line})
+		}
+	}
+	return rows
 }
 
 // renderingView is what the page shows of what a stack sends to Swarm.

@@ -37,6 +37,7 @@ var pageFuncs = template.FuncMap{
 	"lines":         planLines,
 	"warnings":      warningLines,
 	"open":          isOpen,
+	"sides":         sides,
 	"stackNews":     stackNews,
 	"textLines":     textLines,
 	"taskTone":      taskTone,

@@ -170,7 +170,13 @@ func (inspector) Diff(_ context.Context, from, to, _ string) (kargo.Diff, error)
 	if from == "4711" {
 		return kargo.Diff{}, &kargo.Error{Fault: kargo.Invalid, Err: errors.New("there is no deployment 4711"), Hint: "kept are 40 to 42"}
 	}
-	return kargo.Diff{From: kargo.State{Name: from}, To: kargo.State{Name: to, Revision: newest}, Changes: rolledOut}, nil
+	changes := slices.Clone(rolledOut)
+	changes[2] = kargo.Change{Action: kargo.Update, Kind: kargo.KindService, Stack: "maps", Name: "maps_tileserver", Fields: []kargo.FieldChange{
+		{Path: "TaskTemplate.ContainerSpec.Configs[/styles.json].ConfigName", Before: `"maps_styles-77aa01be"`, After: `"maps_styles-1f3870be"`,
+			Lines: kargo.DiffLines("{\n  \"scale\": 1,\n  \"key\": \"***1b2c3d4e\",\n  \"tiles\": 4\n}\n", "{\n  \"scale\": 2,\n  \"key\": \"***1b2c3d4e\",\n  \"tiles\": 4,\n  \"fonts\": []\n}\n")},
+		{Path: "Mode.Replicated.Replicas", Before: "2", After: "3"},
+	}}
+	return kargo.Diff{From: kargo.State{Name: from}, To: kargo.State{Name: to, Revision: newest}, Changes: changes}, nil
 }
 
 func (inspector) Rendering(context.Context, string, string) (kargo.RenderedState, error) {

@@ -162,10 +162,14 @@ func TestS17_PagesShowNoSecret(t *testing.T) {
 		service("site", replicas(1), environment("DB_PASSWORD=${DB_PASSWORD}", "DB_URL=postgres://app:${DB_PASSWORD}@db/app"),
 			command("serve --password ${DB_PASSWORD}"), config("/app.conf", "configs/app.conf")).
 		service("db", replicas(1), secret("db", "configs/db.txt")).
-		file("configs/app.conf.tpl", planted["content of a config"]+" $DB_PASSWORD\n").
+		file("configs/app.conf.tpl", "level = info\npassword = "+planted["content of a config"]+" $DB_PASSWORD\n").
 		file("configs/db.txt", planted["content of a secret"]+"\n")
 	s.begin(w)
 	s.deploy(w.set("DB_PASSWORD", planted["variable, renewed"]))
+	compared, err := s.get("/compare?from=1&to=2")
+	if err != nil || !strings.Contains(string(compared), "password = ***") || !strings.Contains(string(compared), "level = info") {
+		t.Errorf("the changed config is not compared line by line: %v\n%s", err, compared)
+	}
 	for _, path := range []string{"/", "/stacks/t-web", "/stacks/t-web/rendering", "/stacks/t-web/why", "/api/v1/why?of=t-web&all=true", "/compare", "/compare?from=1&to=2", "/nodes", "/settings",
 		"/deployments", "/deployments/2", "/revisions/" + s.repo.hashes[1], "/actions/sync", "/actions/rollback?stack=t-web", "/actions/hold?stack=t-web"} {
 		page, err := s.get(path)
