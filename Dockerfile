@@ -19,7 +19,7 @@ WORKDIR /src
 COPY . .
 ARG VERSION=dev
 # The tag leaves out what the program never uses: docs/performance.md.
-RUN CGO_ENABLED=0 go build -tags disable_grpc_modules -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/kargo ./cmd/kargo-secrets
+RUN CGO_ENABLED=0 go build -tags disable_grpc_modules -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/kargo ./cmd/kargo-secrets
 # The final image has no shell, so directories are made here.
 RUN mkdir -p /out/data /out/root && mkdir -m 1777 /out/root/tmp
 

@@ -13,7 +13,7 @@ SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup example
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
 
-.PHONY: help build demo test engines chaos soak catalogue bare check lint race scripts bench bench-compare vuln sbom
+.PHONY: help build demo test engines chaos soak catalogue bare check lint race scripts bench bench-compare vuln sbom provenance
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,3 +99,8 @@ sbom: $(if $(PROGRAM),,build) ## what both programs, or PROGRAM, are made of (Cy
 	@GOBIN=$(CURDIR)/bin go install $(CYCLONEDX)
 	for program in $(or $(PROGRAM),bin/kargo bin/kargo-secrets); do \
 		bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) -output $$program.cdx.json $$program || exit 1; done
+
+provenance: build ## the commit, Go and modules that both programs were built of (in-toto, SLSA; *.intoto.json)
+	@[ -z "$$(git status --porcelain)" ] || { echo "provenance: commit first: the files differ from those of the commit" >&2; exit 1; }
+	for program in bin/kargo bin/kargo-secrets; do \
+		go run ./test/provenance $$program "$$(git rev-parse HEAD)" $(VERSION) >$$program.intoto.json || exit 1; done

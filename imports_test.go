@@ -64,6 +64,7 @@ var mayImport = map[string][]string{
 	"test/conformance":    {},
 	"test/e2e":            {"test/browser"},
 	"test/vulndb":         {},
+	"test/provenance":     {},
 }
 
 // everywhere are the packages that any other may import.
