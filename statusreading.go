@@ -84,7 +84,9 @@ func (s Status) Sentence() string {
 	if s.Frozen != nil {
 		parts = append(parts, s.Frozen.String())
 	}
-	parts = append(parts, s.countWell())
+	if all := len(s.Stacks); all != 1 || s.Stacks[0].State() == StackWell { // else it is named below
+		parts = append(parts, s.countWell())
+	}
 	for _, state := range StackStates() {
 		if stacks := s.InState(state); state != StackWell && len(stacks) > 0 {
 			parts = append(parts, sentenceOf(state, stacks))
@@ -99,7 +101,7 @@ func (s Status) countWell() string {
 	case all == 0:
 		return "no stack is wanted"
 	case well == all && all == 1:
-		return "the one stack is well"
+		return s.Stacks[0].Name + " is well"
 	case well == all:
 		return fmt.Sprintf("all %d stacks are well", all)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -149,13 +150,12 @@ last 10 renderings of a stack that came up are kept.`,
 				return err
 			}
 			text := func(out screen) error {
-				words := preview.Plan.InWords()
+				shown := planAbout(preview.Plan, order.Stack)
+				words := shown.InWords()
 				if output == outputWide {
-					words = preview.Plan.String()
+					words = shown.String()
 				}
-				if err := printPlan(out, preview.Plan, words); err != nil {
-					return err
-				}
+				out.changes(words)
 				out.line("\nNothing was changed. To go back: the same command with --yes")
 				return nil
 			}
@@ -166,4 +166,17 @@ last 10 renderings of a stack that came up are kept.`,
 	output.flag(cmd, kinds{names: "the ID of the plan", wide: "the names and paths of Swarm"})
 	cmd.Flags().BoolVar(&yes, "yes", false, "go back now; without it, only the plan is printed")
 	return cmd
+}
+
+// planAbout returns what a plan has about a stack, for people; all of it for "all".
+func planAbout(next kargo.Plan, stack string) kargo.Plan {
+	if stack == allStacks {
+		return next
+	}
+	return kargo.Plan{
+		Revision: next.Revision,
+		Changes:  slices.DeleteFunc(slices.Clone(next.Changes), func(c kargo.Change) bool { return c.Stack != stack }),
+		Held:     slices.DeleteFunc(slices.Clone(next.Held), func(h kargo.Hold) bool { return h.Stack != stack }),
+		Warnings: slices.DeleteFunc(slices.Clone(next.Warnings), func(w kargo.Warning) bool { return w.Stack != stack }),
+	}
 }

@@ -29,8 +29,9 @@ var sameWidth = []struct {
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-11-26T09:30:00Z"},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s|m[0-9.]+s) ago`), "N ago"},
 	{regexp.MustCompile(`\btook [0-9.]+(µs|ms|s|m[0-9.]+s)`), "took 1s"},
-	{regexp.MustCompile(`\bfor \d+m?s +`), "for 9s  "},
-	{regexp.MustCompile(`\bfor \d+m?s\b`), "for 9s"},
+	{regexp.MustCompile(`\bfor \d(s +)`), "for 9$1"},
+	{regexp.MustCompile(`\bfor \d\d(s +) `), "for 9$1  "},
+	{regexp.MustCompile(`\bfor \d+s`), "for 9s"},
 	{regexp.MustCompile(`\b\d+(\.\d)?s( {2,})`), "1s$2"},
 	{regexp.MustCompile(`-[0-9a-f]{12}\b`), "-0123456789ab"}, // the name of a config depends on a key
 	{regexp.MustCompile(`\b(plan|approve|--plan) [0-9a-f]{12}\b`), "$1 0123456789ab"},
