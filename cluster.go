@@ -18,6 +18,9 @@ const (
 	// LabelRevision says which commit last *changed* the object. It never
 	// causes a change itself.
 	LabelRevision = "kargo.revision"
+	// LabelEpoch says in which epoch of the lease the object was last written, see
+	// Lease. As LabelRevision, it never causes a change.
+	LabelEpoch = "kargo.epoch"
 	// LabelDigest, on a network, is the digest of the network as it was wanted:
 	// Swarm cannot change a network, so a difference must be reported.
 	LabelDigest = "kargo.digest"

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -338,6 +340,23 @@ func (k *keeper) release(ctx context.Context) {
 	}
 }
 
+// held is a context whose Err asks the clock: after a pause of the process no timer has
+// run yet.
+type held struct {
+	context.Context
+	keeper *keeper
+	cancel context.CancelCauseFunc
+}
+
+// Err also ends the context when this controller may not write any more.
+func (h held) Err() error {
+	if err := h.Context.Err(); err != nil || h.keeper.mayWrite() {
+		return err
+	}
+	h.cancel(errLapsed)
+	return h.Context.Err()
+}
+
 // whileHeld returns a context that ends when this controller may not write any more.
 func (k *keeper) whileHeld(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -360,7 +379,49 @@ func (k *keeper) whileHeld(ctx context.Context) (context.Context, context.Cancel
 			timer.Reset(k.left())
 		}
 	}()
-	return ctx, func() { cancel(nil) }
+	return held{ctx, k, cancel}, func() { cancel(nil) }
+}
+
+// epoch is that of the lease; 0 if this controller is alone.
+func (k *keeper) epoch() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.candidate.Seen().Epoch
+}
+
+// ofEpoch returns a plan whose objects say in which epoch they were written. The spec
+// of no task changes.
+func ofEpoch(plan kargo.Plan, epoch uint64) kargo.Plan {
+	if epoch == 0 {
+		return plan
+	}
+	with := func(labels map[string]string) map[string]string {
+		marked := map[string]string{kargo.LabelEpoch: strconv.FormatUint(epoch, 10)}
+		for key, value := range labels {
+			if key != kargo.LabelEpoch {
+				marked[key] = value
+			}
+		}
+		return marked
+	}
+	plan.Changes = slices.Clone(plan.Changes)
+	for i := range plan.Changes {
+		switch change := &plan.Changes[i]; {
+		case change.Service != nil:
+			spec := *change.Service
+			spec.Labels = with(spec.Labels)
+			change.Service = &spec
+		case change.Network != nil:
+			network := *change.Network
+			network.Labels = with(network.Labels)
+			change.Network = &network
+		case change.Config != nil:
+			config := *change.Config
+			config.Labels = with(config.Labels)
+			change.Config = &config
+		}
+	}
+	return plan
 }
 
 // fenced is a Swarm that is written to only while this controller holds the lease.
@@ -379,7 +440,7 @@ func (f fenced) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Chan
 	}
 	held, end := f.keeper.whileHeld(ctx)
 	defer end()
-	err := f.Swarm.Apply(held, plan, done)
+	err := f.Swarm.Apply(held, ofEpoch(plan, f.keeper.epoch()), done)
 	if err != nil && errors.Is(context.Cause(held), errLapsed) {
 		return f.keeper.lapsed()
 	}

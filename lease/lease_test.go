@@ -19,7 +19,11 @@ type world struct {
 	version uint64
 	all     []*controller
 	newest  uint64 // the highest epoch that has written something
+	object  object
 }
+
+// object is a service of the Swarm, which is written with its version.
+type object struct{ version, epoch uint64 }
 
 type controller struct {
 	*lease.Candidate
@@ -28,6 +32,7 @@ type controller struct {
 	write  *kargo.Lease  // a write under way, and when it was sent
 	sent   time.Duration
 	starts int
+	change *object // a write of the object under way: the version that was seen, and the epoch
 }
 
 func (w *world) clock(c *controller) time.Duration { return w.now + c.offset }
@@ -115,7 +120,26 @@ func TestOneWritesAtATime(t *testing.T) {
 			},
 			"a crash": func(t *rapid.T) {
 				c := some(t)
-				*c = controller{Candidate: lease.NewCandidate(fmt.Sprint("new", w.now, c.starts), "host"), offset: c.offset, starts: c.starts + 1}
+				*c = controller{Candidate: lease.NewCandidate(fmt.Sprint("new", w.now, c.starts), "host"), offset: c.offset, starts: c.starts + 1, change: c.change}
+			},
+			"a change is sent": func(t *rapid.T) {
+				if c := some(t); c.change == nil && c.MayWrite(w.clock(c)) {
+					c.change = &object{w.object.version, c.Seen().Epoch}
+				}
+			},
+			// It may arrive at any time, also when its sender was paused meanwhile.
+			"a change arrives": func(t *rapid.T) {
+				c := some(t)
+				if c.change == nil {
+					return
+				}
+				if c.change.version == w.object.version {
+					if c.change.epoch < w.object.epoch {
+						t.Fatalf("epoch %d wrote the object after epoch %d", c.change.epoch, w.object.epoch)
+					}
+					w.object = object{w.object.version + 1, c.change.epoch}
+				}
+				c.change = nil
 			},
 			"": w.check,
 		})

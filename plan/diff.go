@@ -105,6 +105,7 @@ var notCompared = map[string]bool{
 	"TaskTemplate.ContainerSpec.Mounts[].VolumeOptions.Labels." + kargo.LabelInstance: true,
 	// Names the revision that changed the service last. It must never cause a change.
 	"Labels." + kargo.LabelRevision: true,
+	"Labels." + kargo.LabelEpoch:    true,
 }
 
 // keyedLists has the lists whose order means nothing to Swarm, with the key of an

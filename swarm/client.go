@@ -186,11 +186,14 @@ func (c *Client) count(operation string) {
 
 // call makes one call to Docker: it counts the call, gives it a deadline and
 // classifies its error.
-func call[T any](ctx context.Context, c *Client, operation string, do func(context.Context) (T, error)) (T, error) {
+func call[T any](ctx context.Context, c *Client, operation string, do func(context.Context) (T, error)) (answer T, err error) {
+	if err := ctx.Err(); err != nil { // it may know that a write must not be sent any more
+		return answer, classify(err)
+	}
 	c.count(operation)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, err := do(ctx)
+	answer, err = do(ctx)
 	return answer, classify(err)
 }
 

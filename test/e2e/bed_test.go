@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -229,6 +230,9 @@ func (s *scene) objects() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
+// epochs is what tells which controller wrote an object, and when it took over.
+var epochs = regexp.MustCompile(`"kargo\.epoch":"\d+",?`)
+
 // state is everything of this instance that two runs which end alike have in
 // common: names, specs, and the specs that a rollback would return to.
 func (s *scene) state() string {
@@ -238,7 +242,7 @@ func (s *scene) state() string {
 		fmt.Fprintf(&text, "service %s\n spec %s\n previous %s\n", service.Name, asJSON(s.t, service.Spec), asJSON(s.t, service.Previous))
 	}
 	text.WriteString(s.objects())
-	plain := strings.ReplaceAll(text.String(), s.prefix, "t")
+	plain := epochs.ReplaceAllString(strings.ReplaceAll(text.String(), s.prefix, "t"), "")
 	for i, hash := range s.repo.hashes {
 		plain = strings.ReplaceAll(plain, hash, fmt.Sprintf("<commit %d>", i+1))
 	}

@@ -1,0 +1,105 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"kargo"
+)
+
+// fencing is a Swarm in memory with two controllers of one instance. The scene's own
+// one leads.
+type fencing struct {
+	*scene
+	audit *audit
+	other *controller
+}
+
+func newFencing(t *testing.T) *fencing {
+	t.Helper()
+	f := &fencing{scene: inMemory(t), audit: &audit{}}
+	f.docker.swarm = f.audit.of("one", f.memory)
+	another := newDaemon(t, f.audit.of("two", f.memory))
+	f.other = newController(t, []string{"DOCKER_HOST=unix://" + another.socket},
+		"--instance", f.prefix, "--repo", f.repo.dir, "--interval", "1s", "--verify", "2s")
+	return f
+}
+
+// pauseAt stops the leader when it sends the first write that matches, as SIGSTOP does,
+// and keeps that write on its way until the returned function is called.
+func (f *fencing) pauseAt(call string) (paused chan struct{}, goOn func()) {
+	paused, resume := make(chan struct{}), make(chan struct{})
+	var met atomic.Bool
+	f.docker.meddle(func(w http.ResponseWriter, r *http.Request, swarm http.Handler) {
+		if strings.HasSuffix(describe(r), call) && met.CompareAndSwap(false, true) {
+			f.signal(syscall.SIGSTOP)
+			close(paused)
+			<-resume
+		}
+		swarm.ServeHTTP(w, r)
+	})
+	return paused, func() {
+		close(resume)
+		f.signal(syscall.SIGCONT)
+	}
+}
+
+// A leader that was paused in the middle of a plan, for longer than its lease is valid,
+// writes nothing when it goes on. What was on its way is refused, because the object has
+// another version by then.
+func TestAPausedLeaderIsFenced(t *testing.T) {
+	t.Parallel()
+	f := newFencing(t)
+	w := f.workspace().set("COLOUR", "red")
+	for i := range 4 {
+		name := fmt.Sprintf("s%d", i)
+		w.stack(name, name).service(name, environment("COLOUR=${COLOUR}"))
+	}
+	f.begin(w)
+	f.other.start()
+	f.other.awaitStatus("the second stands by", func(k kargo.Status) bool { return k.Leader != "" })
+
+	paused, goOn := f.pauseAt("/update")
+	f.repo.commit(w.set("COLOUR", "green"))
+	f.signal(syscall.SIGHUP)
+	<-paused
+	newest := f.repo.commit(w.set("COLOUR", "blue"))
+	f.other.awaitDeployment(newest)
+	before, state := f.audit.by("one"), f.state()
+	goOn()
+	f.awaitStatus("the first stands by", func(k kargo.Status) bool { return k.Leader != "" })
+
+	if after := f.audit.by("one"); after != before {
+		t.Errorf("the former leader wrote %d times", after-before)
+	}
+	same(t, "the state", f.state(), state)
+	for _, found := range f.audit.found() {
+		t.Error(found)
+	}
+}
+
+// No version keeps a service from being created late. The new leader sees that nobody
+// wants it.
+func TestALateCreateIsUndone(t *testing.T) {
+	t.Parallel()
+	f := newFencing(t)
+	w := f.workspace().stack("web", "site").service("site")
+	f.begin(w)
+	f.other.start()
+	f.other.awaitStatus("the second stands by", func(k kargo.Status) bool { return k.Leader != "" })
+
+	paused, goOn := f.pauseAt("/services/create")
+	f.repo.commit(w.clone().stack("late", "late").service("late"))
+	f.signal(syscall.SIGHUP)
+	<-paused
+	newest := f.repo.commit(w.service("site", environment("A=2")))
+	f.other.awaitDeployment(newest)
+	objects := f.objects()
+	goOn()
+	f.awaitStatus("the first stands by", func(k kargo.Status) bool { return k.Leader != "" })
+	until(t, "what was created late is removed", func() bool { return f.objects() == objects })
+}
