@@ -32,6 +32,7 @@ test: ## all tests, on real engines and a real browser; installs what is missing
 	$(MAKE) demo DEMO=once
 	test/bed/run --git --registry --vip -- go test -timeout 20m ./...
 	test/bed/run --engine newest -- go test -run '^TestContractOnDocker$$' ./swarm
+	KARGO_TEST_CHAOS=quick test/bed/run -- go test -run '^TestChaosOnDocker$$' ./test/e2e
 
 # It takes about a quarter of an hour for each engine.
 engines: ## all tests of Docker, on each engine that Kargo is tested with, or on ENGINES="28.5 29" (root, Debian)
@@ -41,9 +42,14 @@ engines: ## all tests of Docker, on each engine that Kargo is tested with, or on
 		test/bed/run --engine $$version --git --registry --vip -- go test -count=1 -timeout 30m ./swarm ./test/e2e || exit 1; \
 	done
 
-chaos: ## the table of faults, many times; writes docs/reliability.md
+# On real engines it takes about a quarter of an hour.
+chaos: ## the tables of faults, in memory and on one and three real managers; writes docs/reliability.md (root, Debian)
 	KARGO_WRITE_CHAOS=true go test -count=1 -run '^TestChaos$$' ./controller
 	go test -run '^TestChaos$$' -count=$(or $(RUNS),20) ./controller
+	for managers in 1 3; do \
+		KARGO_TEST_CHAOS=all KARGO_WRITE_CHAOS=true test/bed/run -n $$managers -m -- \
+			go test -count=1 -timeout 40m -run '^TestChaosOnDocker$$' ./test/e2e || exit 1; \
+	done
 
 # Without SEED each turn has another one. A failure prints the command that plays it again.
 soak: ## random commits and faults in memory for MINUTES (30); SEED=n plays one turn again

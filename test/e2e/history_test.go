@@ -30,7 +30,7 @@ func half(t *testing.T, path string) []byte {
 	return content[:len(content)/2]
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -82,6 +82,7 @@ func runWithin(t testing.TB, limit time.Duration, dir string, env []string, args
 type controller struct {
 	t    testing.TB
 	data string
+	logs string // the directory of its log
 	args []string
 	env  []string
 
@@ -95,7 +96,7 @@ type controller struct {
 // test fails.
 func newController(t testing.TB, env []string, args ...string) *controller {
 	t.Helper()
-	c := &controller{t: t, data: shortTempDir(t), env: env}
+	c := &controller{t: t, data: shortTempDir(t), logs: shortTempDir(t), env: env}
 	c.args = append([]string{"serve", "--data", c.data, "--listen", "127.0.0.1:0", "--log-level", "debug"}, args...)
 	c.client = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -112,7 +113,7 @@ func newController(t testing.TB, env []string, args ...string) *controller {
 	return c
 }
 
-func (c *controller) logPath() string { return filepath.Join(c.data, "log") }
+func (c *controller) logPath() string { return filepath.Join(c.logs, "log") }
 
 // log is what the processes said so far.
 func (c *controller) log() string {
