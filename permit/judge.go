@@ -107,7 +107,7 @@ func volumesOf(spec swarm.ServiceSpec) (names []string) {
 func (j *Judge) noteNames(service kargo.LiveService) {
 	//nolint:staticcheck // Swarm still reads the field of old clients
 	for _, attached := range slices.Concat(service.Spec.TaskTemplate.Networks, service.Spec.Networks) {
-		for _, name := range append([]string{service.Name}, attached.Aliases...) {
+		for _, name := range append([]string{service.Name, hostnameOf(kargo.Service{Spec: service.Spec})}, attached.Aliases...) {
 			j.names[[2]string{attached.Target, strings.ToLower(name)}] = service.Name
 		}
 	}
@@ -220,7 +220,10 @@ func (j *Judge) meetings(stack kargo.Stack, change kargo.Change) (all []finding)
 					"joins the network %s as the shared network %q", shared.Name, shared.Role)})
 			}
 		}
-		for _, name := range append([]string{change.Name}, attached.Aliases...) {
+		for _, name := range append([]string{change.Name, hostnameOf(kargo.Service{Spec: *change.Service})}, attached.Aliases...) {
+			if name == "" {
+				continue
+			}
 			if other := j.names[[2]string{attached.Target, strings.ToLower(name)}]; other != "" && other != change.Name {
 				all = append(all, finding{service: change.Name, rule: ruleAliases, value: name, what: fmt.Sprintf(
 					"answers to the name %q on %s, as %s already does", name, attached.Target, other)})

@@ -94,6 +94,9 @@ func TestS41_WhatIsSentIsJudged(t *testing.T) {
 		{"a name for others on a shared network", func(s *swarm.ServiceSpec) {
 			s.TaskTemplate.Networks[0].Aliases = []string{"app", "kargo-dbs_mongodb"}
 		}, `answers to the name "kargo-dbs_mongodb"`},
+		{"a hostname that is a name for others", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = "kargo-dbs_mongodb" }, `answers to its hostname "kargo-dbs_mongodb"`},
+		{"a hostname that can become one", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = "db{{.Task.Slot}}" }, "rule aliases"},
+		{"a hostname that is its own name", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = "{{.Service.Name}}-{{.Task.Slot}}" }, ""},
 		{"a network where old clients put it", func(s *swarm.ServiceSpec) {
 			s.Networks = []swarm.NetworkAttachmentConfig{{Target: "ops"}} //nolint:staticcheck // the field is what is tested
 		}, "rule external-networks"},
@@ -176,6 +179,9 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 		{"a name that differs from a live one only by the case of its letters", "", kargo.Cluster{
 			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo-dbs_APP", "kargo-dbs", "APP")},
 		}, nil, `answers to the name "app" on kargo-back, as kargo-dbs_APP already does`},
+		{"the own name, which is the hostname of a live service", "", kargo.Cluster{
+			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{hostnamed(others("kargo-dbs_db", "kargo-dbs"), "App")},
+		}, nil, `answers to the name "app" on kargo-back, as kargo-dbs_db already does`},
 		{"a stack that lies in the namespace of somebody else", "", kargo.Cluster{
 			Networks: []kargo.LiveNetwork{back}, Services: []kargo.LiveService{others("kargo_web", "kargo-web_app")},
 		}, func(s *swarm.ServiceSpec) {
@@ -225,6 +231,11 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
+}
+
+func hostnamed(service kargo.LiveService, hostname string) kargo.LiveService {
+	service.Spec.TaskTemplate.ContainerSpec = &swarm.ContainerSpec{Hostname: hostname}
+	return service
 }
 
 func mounts(volume string) func(*swarm.ServiceSpec) {

@@ -3,6 +3,7 @@ package permit
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -37,12 +38,33 @@ func (e *examiner) attachments(service kargo.Service, say say) {
 		for _, key := range slices.Sorted(maps.Keys(attached.DriverOpts)) {
 			say(ruleNetworkOptions, key, "has the network option "+key, "networks", name)
 		}
+		if alias := hostnameOf(service); !own && alias != "" && !e.isOwnHostname(alias, service.Name) {
+			say(ruleAliases, alias, fmt.Sprintf("answers to its hostname %q on %s, which others use, too", alias, name), "hostname")
+		}
 		for _, alias := range attached.Aliases {
 			if !own && alias != strings.TrimPrefix(service.Name, e.stack.Namespace()+"_") {
 				say(ruleAliases, alias, fmt.Sprintf("answers to the name %q on %s, which others use, too", alias, name), "networks", name)
 			}
 		}
 	}
+}
+
+// hostnameOf returns the hostname of the containers of a service. On each of their
+// networks they answer to it, as to an alias.
+func hostnameOf(service kargo.Service) string {
+	if service.Spec.TaskTemplate.ContainerSpec == nil {
+		return ""
+	}
+	return service.Spec.TaskTemplate.ContainerSpec.Hostname
+}
+
+// ownHostname is one that begins with a name that no workspace chooses freely.
+var ownHostname = regexp.MustCompile(`^\{\{\s*\.(?:Service|Task|Node)\.`)
+
+// isOwnHostname reports whether a hostname is a name of the service itself, or of its
+// node.
+func (e *examiner) isOwnHostname(hostname, service string) bool {
+	return hostname == service || hostname == strings.TrimPrefix(service, e.stack.Namespace()+"_") || ownHostname.MatchString(hostname)
 }
 
 func (e *examiner) isSocketNetwork(name string) bool {
