@@ -1,12 +1,17 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"kargo"
+	"kargo/server"
 	"kargo/test/browser"
 )
 
@@ -14,12 +19,18 @@ import (
 func open(t *testing.T, status kargo.Status) (address string, controller *loop) {
 	t.Helper()
 	s, controller := newServer(status)
+	return withTheToken(t, s), controller
+}
+
+// withTheToken serves to a browser that sends the token.
+func withTheToken(t *testing.T, s *server.Server) (address string) {
+	t.Helper()
 	handler := s.Handler()
 	listening, _ := serve(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("Authorization", "Bearer "+token)
 		handler.ServeHTTP(w, r)
 	}))
-	return "http://" + listening.String(), controller
+	return "http://" + listening.String()
 }
 
 func needsBrowser(t *testing.T) *browser.Browser {
@@ -36,43 +47,106 @@ func needsBrowser(t *testing.T) *browser.Browser {
 // than the window.
 func TestBrowserPages(t *testing.T) {
 	chromium := needsBrowser(t)
-	for name, status := range map[string]kargo.Status{"healthy": healthy(), "troubled": troubled(), "starting": starting(), "away": away()} {
-		t.Run(name, func(t *testing.T) {
-			address, _ := open(t, status)
-			page := chromium.Page(t)
-			paths := []string{"/"}
-			if name == "troubled" { // the other pages differ less
-				paths = append(paths, "/?q=nothing+has+this", "/stacks/dbs", "/deployments", "/deployments/41", "/actions/rollback?stack=dbs",
-					"/nowhere", "/compare?from=41", "/compare?from=4711", "/revisions/9c1185a", "/stacks/dbs/rendering", "/settings", "/nodes")
+	broken := func(s *server.Server) { s.History = records{err: errors.New("the file is locked")} }
+	for _, c := range []struct {
+		state  string
+		status kargo.Status
+		change func(*server.Server)
+		paths  []string
+	}{
+		{"healthy", healthy(), nil, []string{"/"}},
+		{"empty", empty(), nil, []string{"/", "/deployments?q=nothing"}},
+		{"starting", starting(), nil, []string{"/"}},
+		{"first deployment", first(), nil, []string{"/", "/stacks/dbs"}},
+		{"held", held(), nil, []string{"/", "/stacks/maps", "/actions/release?stack=maps"}},
+		{"frozen", frozen(), nil, []string{"/", "/settings", "/actions/lift"}},
+		{"suspended", suspended(), nil, []string{"/", "/actions/resume"}},
+		{"standing by", standby(), nil, []string{"/"}},
+		{"git away", gitAway(), nil, []string{"/"}},
+		{"all away", away(), nil, []string{"/", "/stacks/dbs"}},
+		{"500", healthy(), broken, []string{"/stacks/dbs"}},
+		{"troubled", troubled(), nil, []string{"/", "/?q=nothing+has+this", "/stacks/dbs", "/stacks/dbs/why", "/deployments", "/deployments/41", "/actions/rollback?stack=dbs", "/actions/approve",
+			"/nowhere", "/compare?from=41", "/compare?from=4711", "/revisions/9c1185a", "/stacks/dbs/rendering", "/settings", "/nodes"}},
+	} {
+		t.Run(c.state, func(t *testing.T) {
+			t.Parallel()
+			s, _ := newServer(c.status)
+			if c.change != nil {
+				c.change(s)
 			}
-			for _, path := range paths {
+			page := chromium.Page(t)
+			address := withTheToken(t, s)
+			for _, path := range c.paths {
 				page.Size(1280, 900, "light")
 				page.Open(address + path)
-				page.Run("document.querySelectorAll('details').forEach(d => d.open = true)", nil)
-				for _, width := range []int{2560, 1280, 390} {
-					scheme := map[int]string{390: "dark", 1280: "light", 2560: "light"}[width]
-					page.Size(width, 900, scheme)
-					if width < 2560 { // there the colours are those of 1280 pixels
-						for _, fault := range page.Accessible() {
-							t.Errorf("%s, %d pixels, %s: %s", path, width, scheme, fault)
-						}
-					}
-					var wide int
-					if page.Run("document.documentElement.scrollWidth", &wide); wide > width {
-						t.Errorf("%s is %d pixels wide in a window of %d", path, wide, width)
-					}
-				}
+				wantAccessible(t, page, path)
 			}
-			wantText(t, "console", withoutStatus(withoutStatus(page.Console(), 404), 422), "")
+			wantText(t, "console", withoutStatus(page.Console(), 404, 422, 500, 503), "")
 		})
 	}
 }
 
+// TestBrowserSignIn does the same with the pages of somebody who is not signed in, and
+// with one that runs no scripts.
+func TestBrowserSignIn(t *testing.T) {
+	page := needsBrowser(t).Page(t)
+	s, _ := newServer(healthy())
+	listening, _ := serve(t, "127.0.0.1:0", s.Handler())
+	page.Open("http://" + listening.String() + "/stacks/dbs")
+	wantAccessible(t, page, "sign in")
+	page.Size(1280, 900, "light")
+	page.Type("#name", "ada")
+	page.Type("#token", "wrong")
+	page.Click("button")
+	page.Wait("document.querySelector('[role=alert]')")
+	wantAccessible(t, page, "wrong token")
+	wantText(t, "console", withoutStatus(page.Console(), 401), "")
+
+	// Axe is a script itself, so the page comes without its own.
+	scripts := regexp.MustCompile(`<script [^>]*></script>|</?noscript>`)
+	plain, _ := serve(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Accept-Encoding")
+		recorder := httptest.NewRecorder()
+		s.LocalHandler().ServeHTTP(recorder, r)
+		w.Header().Set("Content-Type", recorder.Header().Get("Content-Type"))
+		_, _ = w.Write(scripts.ReplaceAll(recorder.Body.Bytes(), nil))
+	}))
+	for _, path := range []string{"/", "/deployments"} {
+		page.Size(1280, 900, "light")
+		page.Open("http://" + plain.String() + path)
+		wantAccessible(t, page, "without scripts "+path)
+	}
+	wantText(t, "console", page.Console(), "")
+}
+
+// wantAccessible holds the page that is open to the guidelines.
+func wantAccessible(t *testing.T, page *browser.Page, name string) {
+	t.Helper()
+	page.Run("document.querySelectorAll('details').forEach(d => d.open = true)", nil)
+	for _, size := range []struct {
+		width  int
+		scheme string
+	}{{2560, "light"}, {1280, "light"}, {1280, "dark"}, {390, "dark"}} {
+		page.Size(size.width, 900, size.scheme)
+		if size.width < 2560 { // there the colours are those of 1280 pixels
+			for _, fault := range page.Accessible() {
+				t.Errorf("%s, %d pixels, %s: %s", name, size.width, size.scheme, fault)
+			}
+		}
+		var wide int
+		if page.Run("document.documentElement.scrollWidth", &wide); wide > size.width {
+			t.Errorf("%s is %d pixels wide in a window of %d", name, wide, size.width)
+		}
+	}
+}
+
 // withoutStatus leaves out what Chromium says of a page that comes with a status.
-func withoutStatus(console string, status int) string {
+func withoutStatus(console string, statuses ...int) string {
 	var lines []string
 	for line := range strings.Lines(console) {
-		if !strings.Contains(line, fmt.Sprintf("the server responded with a status of %d", status)) {
+		if !slices.ContainsFunc(statuses, func(status int) bool {
+			return strings.Contains(line, fmt.Sprintf("the server responded with a status of %d", status))
+		}) {
 			lines = append(lines, line)
 		}
 	}

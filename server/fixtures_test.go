@@ -172,6 +172,65 @@ func frozen() kargo.Status {
 	return status
 }
 
+// empty is a controller of a workspace without stacks.
+func empty() kargo.Status {
+	status := healthy()
+	status.Stacks, status.Plan = nil, kargo.PlanText{}
+	return status
+}
+
+// first is a controller in its first deployment: nothing runs yet.
+func first() kargo.Status {
+	status := healthy()
+	status.Applied = kargo.Revision{}
+	for i := range status.Stacks {
+		stack := &status.Stacks[i]
+		stack.InSync, stack.Health, stack.Operation, stack.LastVerified, stack.Revision = false, kargo.HealthProgressing, kargo.OperationRollingOut, time.Time{}, ""
+		for j := range stack.Services {
+			service := &stack.Services[j]
+			service.InSync, service.Health, service.Operation, service.Running = false, kargo.HealthProgressing, kargo.OperationRollingOut, 0
+		}
+	}
+	return status
+}
+
+// held is a controller with a stack that a person holds, and one that went back.
+func held() kargo.Status {
+	status := healthy()
+	status.Stacks[1].Stop = &kargo.Stop{By: kargo.Person{Name: "ada", From: "192.0.2.1"}, Why: "a sale", Since: at(time.Hour), Until: at(-time.Hour)}
+	status.Stacks[0].Stop = &kargo.Stop{By: kargo.Person{Name: "ada", From: "192.0.2.1"}, Why: "orders fail", Since: at(time.Minute), Digest: "bbbb", Revision: older.ID()}
+	status.Stacks[0].Revision, status.Stacks[0].Wanted = older.ID(), newest.ID()
+	for i := range 2 {
+		stack := &status.Stacks[i]
+		stack.InSync, stack.Operation = false, kargo.OperationHeld
+		status.Pending.Held = append(status.Pending.Held, kargo.Hold{Stack: stack.Name, Name: stack.Name, Until: kargo.UntilReleased,
+			Reason: stack.Stop.String() + "; `kargo release " + stack.Name + "` ends it"})
+	}
+	return status
+}
+
+// suspended is a controller that a person keeps from changing anything.
+func suspended() kargo.Status {
+	status := healthy()
+	status.Suspended = &kargo.Stop{By: kargo.Person{Name: "ada", From: "192.0.2.1"}, Why: "work on the network", Since: at(time.Hour)}
+	status.Pending.Held = []kargo.Hold{{Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Until: kargo.UntilReleased,
+		Reason: status.Suspended.Suspended() + `; it would update it: image "redis:7.2-alpine" → "redis:7.4-alpine"`}}
+	status.Stacks[0].InSync, status.Stacks[0].Operation = false, kargo.OperationHeld
+	return status
+}
+
+// standby is a controller that stands by for another one.
+func standby() kargo.Status {
+	return kargo.Status{Version: "1.0.0", Instance: "production", Repository: "https://git.example.org/ops/workspace.git", Leader: "manager-2", Rounds: 3}
+}
+
+// gitAway is a controller that cannot reach git.
+func gitAway() kargo.Status {
+	status := away()
+	status.SwarmTrouble, status.Message = "", status.GitTrouble
+	return status
+}
+
 // manyDeployments are n of them, the newest first, of several kinds and outcomes.
 func manyDeployments(n int) (all []kargo.Deployment) {
 	some := deployments()

@@ -63,7 +63,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	}
 	giveBack, taken := s.streams.take(address)
 	if !taken {
-		turnAway(w, http.StatusServiceUnavailable, "too many pages are open", "close some; a page without news refreshes every 30 seconds")
+		turnAway(w, http.StatusServiceUnavailable, "too many pages are open", "close some; a page that is not told of changes must be loaded again")
 		return
 	}
 	defer giveBack()

@@ -107,6 +107,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	view.NextFreeze = nextFreeze(status.Freezes, s.now())
+	status.Pending.Held = withoutStop(status)
 	view.Waiting = holdsOfNone(status)
 	view.arrange(status)
 	var err error
@@ -167,6 +168,25 @@ func fits(stack kargo.StackStatus, search string) bool {
 	}
 	text = strings.ToLower(text)
 	return !slices.ContainsFunc(strings.Fields(search), func(word string) bool { return !strings.Contains(text, word) })
+}
+
+// withoutStop returns the pending holds without what the page says once of everything:
+// until when it is suspended or frozen, by whom and why.
+func withoutStop(status kargo.Status) []kargo.Hold {
+	said := ""
+	switch {
+	case status.Suspended != nil:
+		said = status.Suspended.Suspended() + "; "
+	case status.Frozen != nil:
+		said = status.Frozen.String() + "; "
+	default:
+		return status.Pending.Held
+	}
+	held := slices.Clone(status.Pending.Held)
+	for i := range held {
+		held[i].Reason = strings.TrimPrefix(held[i].Reason, said)
+	}
+	return held
 }
 
 func holdsByStack(held []kargo.Hold) map[string][]kargo.Hold {

@@ -37,6 +37,7 @@ var pageFuncs = template.FuncMap{
 	"lines":         planLines,
 	"warnings":      warningLines,
 	"open":          isOpen,
+	"short":         kargo.ShortService,
 	"sides":         sides,
 	"stackNews":     stackNews,
 	"textLines":     textLines,
@@ -187,10 +188,17 @@ func planLines(changes []kargo.Change, held []kargo.Hold) []line {
 		lines = append(lines, line{string(change.Action), marks[change.Action], change.Title(), change.Words(), change.String()})
 	}
 	for _, hold := range held {
-		kind := string(hold.Kind)
-		lines = append(lines, line{"hold", "‖", cond(kind == "", "stack", kind) + " " + hold.Name, []string{hold.Reason}, ""})
+		lines = append(lines, line{"hold", "‖", titleOf(hold), []string{hold.Reason}, hold.Name})
 	}
 	return lines
+}
+
+// titleOf names what a hold is about, as [kargo.Change.Title] does.
+func titleOf(hold kargo.Hold) string {
+	if hold.Kind == "" {
+		return "stack " + hold.Name
+	}
+	return kargo.Change{Kind: hold.Kind, Stack: hold.Stack, Name: hold.Name}.Title()
 }
 
 func warningLines(warnings []kargo.Warning) []line {

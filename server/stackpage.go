@@ -31,6 +31,7 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stack := status.Stacks[at]
+	status.Pending.Held = withoutStop(status)
 	view, adoptable := stackView{frame: s.frame(r, status)}, false
 	for _, hold := range holdsByStack(status.Pending.Held)[name] {
 		adoptable = adoptable || asksForAdoption(stack, hold)
