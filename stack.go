@@ -1,8 +1,10 @@
 package kargo
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"sync"
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
@@ -38,6 +40,8 @@ type Stack struct {
 	NeedsApproval string `json:"-"`
 	// Key is that of the digest, which shows: Keys.Specs.
 	Key []byte `json:"-"`
+	// digest returns the digest; nil where nobody keeps it, see KeepDigest.
+	digest func() string
 }
 
 // Namespace returns the stack's name in Swarm: "kargo-dbs".
@@ -53,6 +57,9 @@ func NamespaceOf(labels map[string]string) string {
 // the same. It covers the specs, and the content of configs through their
 // names. It is keyed by Key.
 func (s Stack) Digest() string {
+	if s.digest != nil {
+		return s.digest()
+	}
 	type content struct {
 		Services []Service
 		Networks []Network
@@ -73,6 +80,32 @@ func (s Stack) Digest() string {
 		panic("kargo: encode stack " + s.Name + ": " + err.Error())
 	}
 	return KeyedDigest(s.Key, string(data))
+}
+
+// KeepDigest returns the same stack with a digest that is computed once, when somebody
+// first asks for it or for that of a copy. What the digest covers must not change in a
+// copy; other contents need a stack without a kept digest.
+func (s Stack) KeepDigest() Stack {
+	s.digest = nil
+	plain := s
+	s.digest = sync.OnceValue(func() string { return plain.Digest() })
+	return s
+}
+
+// KeepDigestOf is KeepDigest, and takes over what another stack keeps, if both have the
+// same contents in memory: one is a copy of the other.
+func (s Stack) KeepDigestOf(other Stack) Stack {
+	if other.digest == nil || !bytes.Equal(s.Key, other.Key) || !sameSlice(s.Services, other.Services) ||
+		!sameSlice(s.Networks, other.Networks) || !sameSlice(s.Configs, other.Configs) || !sameSlice(s.Needs, other.Needs) {
+		return s.KeepDigest()
+	}
+	s.digest = other.digest
+	return s
+}
+
+// sameSlice reports whether two slices are the same memory.
+func sameSlice[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // Service is one Swarm service as it should be: Docker's own spec, with names

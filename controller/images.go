@@ -130,10 +130,10 @@ func (r *Reconciler) followTags(ctx context.Context, _ *round) (goOn bool, err e
 // service name.
 func (s *sight) credentials() map[string]kargo.Credential {
 	known := map[string]kargo.Credential{}
-	credential := s.parts.Effects.Credential
-	if credential == nil {
+	if s.parts.Effects.Credentials == nil {
 		return known
 	}
+	credential := s.parts.Effects.Credentials()
 	for _, service := range s.cluster.Services {
 		container := service.Spec.TaskTemplate.ContainerSpec
 		if container == nil || service.Spec.Labels[kargo.LabelInstance] != s.parts.Behavior.Instance {
@@ -152,9 +152,9 @@ func (s *sight) credentials() map[string]kargo.Credential {
 // credentialOf returns the digest of what a changed service was sent with; false
 // where that is not known.
 func (p Parts) credentialOf(change kargo.Change) (digest string, known bool) {
-	if p.Effects.Credential == nil || change.Service == nil || change.Service.TaskTemplate.ContainerSpec == nil {
+	if p.Effects.Credentials == nil || change.Service == nil || change.Service.TaskTemplate.ContainerSpec == nil {
 		return "", false
 	}
-	found, err := p.Effects.Credential(change.Service.TaskTemplate.ContainerSpec.Image)
+	found, err := p.Effects.Credentials()(change.Service.TaskTemplate.ContainerSpec.Image)
 	return found.Digest, err == nil // where it cannot be read it was not sent either
 }

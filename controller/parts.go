@@ -176,9 +176,9 @@ type Effects struct {
 	Write func(kargo.Workspace) error
 	// After runs the after hooks of one stack.
 	After func(ctx context.Context, workspace kargo.Workspace, stack string) ([]kargo.HookRun, error)
-	// Credential returns the credential that nodes receive with a service to
-	// pull an image now.
-	Credential func(image string) (kargo.Credential, error)
+	// Credentials returns a function for one look: it returns the credential that nodes
+	// receive with a service to pull an image now.
+	Credentials func() func(image string) (kargo.Credential, error)
 	// Notify reports how a deployment ended. Loop.Run calls it beside the
 	// rounds, one deployment after the other.
 	Notify func(context.Context, kargo.Deployment)
@@ -248,7 +248,7 @@ func (p Parts) measure(phase string, started time.Time, err error) {
 func (p Parts) withoutEffects() Parts {
 	p.Store = readOnly{p.Store}
 	p.Source = unprotected{p.Source}
-	p.Effects = Effects{Credential: p.Effects.Credential, Try: p.Effects.Try}
+	p.Effects = Effects{Credentials: p.Effects.Credentials, Try: p.Effects.Try}
 	p.Log = slog.New(slog.DiscardHandler)
 	return p
 }

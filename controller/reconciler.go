@@ -271,7 +271,7 @@ func (r *Reconciler) Failures() []string {
 
 // desire makes a revision the desired one.
 func (r *Reconciler) desire(desired compile.Desired) {
-	r.view = newView(desired, r.selection, r.memory.Resolved.Latest)
+	r.view = newView(desired, r.selection, r.memory.Resolved.Latest, r.view)
 }
 
 // withoutEffects returns a copy that may be run without changing anything:

@@ -48,12 +48,12 @@ type view struct {
 }
 
 // newView returns the selected part of a revision. Latest is what tags mean, for
-// the stacks that follow them.
-func newView(whole compile.Desired, s selection, latest map[string]kargo.Image) *view {
+// the stacks that follow them. Before is the view of the revision before; it may be nil.
+func newView(whole compile.Desired, s selection, latest map[string]kargo.Image, before *view) *view {
 	rendered := s.of(whole.Stacks)
 	return &view{
 		whole: &whole, workspace: whole.Workspace, labels: whole.Labels, freeze: windowsOf(whole.Workspace),
-		rendered: rendered, stacks: compile.WithTags(rendered, latest),
+		rendered: rendered, stacks: before.keepDigests(compile.WithTags(rendered, latest)),
 		mask: maskOf(whole.Workspace, whole.Keys),
 	}
 }
@@ -72,8 +72,24 @@ func windowsOf(workspace kargo.Workspace) (windows []schedule.Window) {
 // withTags returns the same view with another meaning of tags.
 func (v *view) withTags(latest map[string]kargo.Image) *view {
 	other := *v
-	other.stacks = compile.WithTags(v.rendered, latest)
+	other.stacks = v.keepDigests(compile.WithTags(v.rendered, latest))
 	return &other
+}
+
+// keepDigests lets stacks keep their digests, which each look asks for. It takes over
+// those of this view, which may be nil.
+func (v *view) keepDigests(stacks []kargo.Stack) []kargo.Stack {
+	before := map[string]kargo.Stack{}
+	if v != nil {
+		for _, stack := range v.stacks {
+			before[stack.Name] = stack
+		}
+	}
+	kept := make([]kargo.Stack, len(stacks))
+	for i, stack := range stacks {
+		kept[i] = stack.KeepDigestOf(before[stack.Name])
+	}
+	return kept
 }
 
 // withoutStacks returns a view in which no stack is wanted. Its environment

@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -90,36 +91,21 @@ func write(root *os.Root, name string, data []byte) error {
 
 // fill writes the tree. A file that is the same in the old tree becomes a second link
 // to it, which is much faster than to write it. The source checked every name; os.Root
-// makes sure that none leads out of the directory.
+// makes sure that no directory leads out of the tree, and names of files have no "/".
 func fill(dir, old string, workspace kargo.Workspace) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	both, err := os.OpenRoot(filepath.Dir(dir))
-	if err != nil {
-		return err
+	before, err := os.OpenRoot(old)
+	if err == nil {
+		defer before.Close()
+	} else {
+		before = nil // there is no old tree, or it is no directory
 	}
-	defer both.Close()
-	for name, file := range workspace.Files {
-		data, ok := file.OnDisk()
-		if kargo.IsState(name) || !ok {
-			continue
-		}
-		if err := root.MkdirAll(filepath.Dir(filepath.FromSlash(name)), 0o700); err != nil {
-			return err
-		}
-		from, to := filepath.Join(filepath.Base(old), name), filepath.Join(filepath.Base(dir), name)
-		if both.Link(from, to) == nil && isFile(root, name, data) {
-			continue
-		}
-		// There is no such file in the old tree, it is another one, or the file system
-		// has no links.
-		if err := root.RemoveAll(filepath.FromSlash(name)); err != nil {
-			return err
-		}
-		if err := write(root, name, data); err != nil {
+	for name, files := range folders(workspace) {
+		if err := fillFolder(root, before, name, files); err != nil {
 			return err
 		}
 	}
@@ -134,10 +120,78 @@ func fill(dir, old string, workspace kargo.Workspace) error {
 	return nil
 }
 
-// isFile reports whether a file, itself and not a link to another, has a content.
-func isFile(root *os.Root, name string, content []byte) bool {
-	info, err := root.Lstat(filepath.FromSlash(name))
-	return err == nil && info.Mode().IsRegular() && checkFile(root, name, content) == nil
+// folders returns what the tree holds of a workspace without its state, by the path of
+// the folder and the name of the file in it.
+func folders(workspace kargo.Workspace) map[string]map[string][]byte {
+	all := map[string]map[string][]byte{}
+	for name, file := range workspace.Files {
+		data, ok := file.OnDisk()
+		if kargo.IsState(name) || !ok {
+			continue
+		}
+		folder := path.Dir(name)
+		if all[folder] == nil {
+			all[folder] = map[string][]byte{}
+		}
+		all[folder][path.Base(name)] = data
+	}
+	return all
+}
+
+// fillFolder writes the files of one folder. before is the old tree, or nil.
+func fillFolder(root, before *os.Root, name string, files map[string][]byte) error {
+	local := filepath.FromSlash(name)
+	if err := root.MkdirAll(local, 0o700); err != nil {
+		return err
+	}
+	folder, err := root.Open(local)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	var same *os.File // the folder in the old tree, or nil
+	if before != nil {
+		if same, err = before.Open(local); err == nil {
+			defer same.Close()
+		} else {
+			same = nil
+		}
+	}
+	for base, data := range files {
+		if err := place(folder, same, base, data); err != nil {
+			return fmt.Errorf("write %s: %w", path.Join(name, base), err)
+		}
+	}
+	return nil
+}
+
+// place makes a file in a folder: a link to the one of the old folder, if that is the
+// same and the file system has links.
+func place(folder, old *os.File, name string, data []byte) error {
+	if old != nil && unix.Linkat(int(old.Fd()), name, int(folder.Fd()), name, 0) == nil {
+		if checkFile(folder, name, data) == nil {
+			return nil
+		}
+		if err := unix.Unlinkat(int(folder.Fd()), name, 0); err != nil {
+			return err
+		}
+	}
+	file, err := openIn(folder, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	return errors.Join(err, file.Close())
+}
+
+// openIn opens a file in a folder, and never what a symbolic link names. Each call is one
+// of the system, which counts where there are thousands of files.
+func openIn(folder *os.File, name string, flags int) (*os.File, error) {
+	descriptor, err := unix.Openat(int(folder.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(descriptor), name), nil
 }
 
 // swap exchanges next and dir in one step. If the file system cannot, or dir does
@@ -208,40 +262,71 @@ func keepState(from, to string) error {
 // same reports whether dir holds exactly the workspace's files, apart from its
 // state.
 func same(dir string, workspace kargo.Workspace) bool {
-	missing := map[string]bool{ignoreFile: true}
-	for name, file := range workspace.Files {
-		if _, ok := file.OnDisk(); ok && !kargo.IsState(name) {
-			missing[name] = true
-		}
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return false
 	}
 	defer root.Close()
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir():
-			return checkDir(name, entry)
-		case !missing[name] || !entry.Type().IsRegular():
-			return errDiffers
-		}
-		delete(missing, name)
-		content, _ := workspace.Files[name].OnDisk()
-		if name == ignoreFile {
-			content = []byte(ignoreAll)
-		}
-		return checkFile(root, name, content)
-	})
-	return err == nil && len(missing) == 0
+	wanted := folders(workspace)
+	if wanted["."] == nil {
+		wanted["."] = map[string][]byte{}
+	}
+	wanted["."][ignoreFile] = []byte(ignoreAll)
+	return checkFolder(root, ".", wanted) == nil && len(wanted) == 0
 }
 
-// checkFile compares a file with what it should hold. Somebody may have put a pipe
-// or a huge file in its place: only a regular file of the right size is read.
-func checkFile(root *os.Root, name string, content []byte) error {
-	file, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+var errDiffers = errors.New("differs")
+
+// checkFolder compares a folder and all below it with what they should hold. It deletes
+// from wanted what it has found.
+func checkFolder(root *os.Root, name string, wanted map[string]map[string][]byte) error {
+	folder, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	info, err := folder.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm() != 0o700 {
+		return errDiffers
+	}
+	if slices.Contains(kargo.StateFolders, name) {
+		return nil
+	}
+	entries, err := folder.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for _, entry := range entries {
+		if entry.IsDir() {
+			if err := checkFolder(root, path.Join(name, entry.Name()), wanted); err != nil {
+				return err
+			}
+			continue
+		}
+		content, expected := wanted[name][entry.Name()]
+		if !expected {
+			return errDiffers
+		}
+		if err := checkFile(folder, entry.Name(), content); err != nil {
+			return err
+		}
+		found++
+	}
+	if found < len(wanted[name]) {
+		return errDiffers
+	}
+	delete(wanted, name)
+	return nil
+}
+
+// checkFile compares a file with what it should hold. Somebody may have put a link, a
+// pipe or a huge file in its place: only a regular file of the right size is read.
+func checkFile(folder *os.File, name string, content []byte) error {
+	file, err := openIn(folder, name, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -253,26 +338,12 @@ func checkFile(root *os.Root, name string, content []byte) error {
 	if info.Mode() != 0o600 || info.Size() != int64(len(content)) {
 		return errDiffers
 	}
-	data, err := io.ReadAll(io.LimitReader(file, int64(len(content))))
-	if err == nil && !bytes.Equal(data, content) {
-		return errDiffers
-	}
-	return err
-}
-
-var errDiffers = errors.New("differs")
-
-// checkDir checks the mode of a directory, and skips state directories.
-func checkDir(name string, entry fs.DirEntry) error {
-	info, err := entry.Info()
-	if err != nil {
+	data := make([]byte, len(content))
+	if _, err := io.ReadFull(file, data); err != nil {
 		return err
 	}
-	if info.Mode().Perm() != 0o700 {
+	if !bytes.Equal(data, content) {
 		return errDiffers
-	}
-	if slices.Contains(kargo.StateFolders, name) {
-		return fs.SkipDir
 	}
 	return nil
 }

@@ -35,21 +35,36 @@ type tree struct {
 
 	submodules *submodules // nil where none can be fetched
 
+	// sizes are those of contents that were read before, by hash. They need not be read
+	// again: a content of the same hash has the same size.
+	sizes map[plumbing.Hash]int64
+
 	reading sync.Mutex // go-git's storage does not allow concurrent reads
 	asked   asked
 }
 
 // newTree reads the names of a commit below one of its directories. It is an error
 // to exceed a limit.
-func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules) (*tree, error) {
+func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules, sizes map[plumbing.Hash]int64) (*tree, error) {
 	hash, err := findDirectory(objects, commit.TreeHash, below)
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{limits: limits, nodes: map[string]*node{}, submodules: modules}
+	t := &tree{limits: limits, nodes: map[string]*node{}, submodules: modules, sizes: sizes}
 	root := &node{name: ".", mode: fs.ModeDir | 0o755, time: commit.Committer.When, hash: hash, objects: objects}
 	t.nodes["."] = root
 	return t, t.read(root, ".", 0)
+}
+
+// contents returns the sizes of all files, by the hash of their content.
+func (t *tree) contents() map[plumbing.Hash]int64 {
+	sizes := make(map[plumbing.Hash]int64, len(t.nodes))
+	for _, n := range t.nodes {
+		if n.mode.IsRegular() {
+			sizes[n.hash] = n.size
+		}
+	}
+	return sizes
 }
 
 // findDirectory returns the directory at a path of a commit. A symbolic link on the
@@ -154,9 +169,12 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 	default:
 		n.mode = 0o644
 	}
-	size, err := n.objects.EncodedObjectSize(entry.Hash)
-	if err != nil {
-		return nil, fmt.Errorf("read the size of %s: %w", where, err)
+	size, known := t.sizes[entry.Hash]
+	if !known {
+		var err error
+		if size, err = n.objects.EncodedObjectSize(entry.Hash); err != nil {
+			return nil, fmt.Errorf("read the size of %s: %w", where, err)
+		}
 	}
 	if n.size = size; size > t.limits.File {
 		n.refused = refusal(where, fmt.Errorf("the file has %d bytes, the limit is %d", size, t.limits.File))

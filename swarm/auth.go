@@ -52,15 +52,34 @@ func credentialFor(config []byte, domain string) (*registry.AuthConfig, error) {
 	}, nil
 }
 
-// Credential returns what nodes would receive now with a service of this image: the
-// registry, and a digest of the credential under the key. The digest shows that a
-// credential has changed, and not what it is.
-func (c *Client) Credential(key []byte, image string) (kargo.Credential, error) {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return kargo.Credential{Digest: kargo.NoCredential}, nil // the daemon says it better
+// Credentials returns a function that says what nodes would receive now with a service of
+// an image: the registry, and a digest of the credential under the key. The digest shows
+// that a credential has changed, and not what it is. The function is for one look: it
+// reads the credential of each registry once. One goroutine may use it.
+func (c *Client) Credentials(key []byte) func(image string) (kargo.Credential, error) {
+	type answer struct {
+		found kargo.Credential
+		err   error
 	}
-	found := kargo.Credential{Registry: reference.Domain(named), Digest: kargo.NoCredential}
+	known := map[string]answer{} // by registry
+	return func(image string) (kargo.Credential, error) {
+		named, err := reference.ParseNormalizedNamed(image)
+		if err != nil {
+			return kargo.Credential{Digest: kargo.NoCredential}, nil // the daemon says it better
+		}
+		domain := reference.Domain(named)
+		got, asked := known[domain]
+		if !asked {
+			got.found, got.err = c.credentialOf(domain, key)
+			known[domain] = got
+		}
+		return got.found, got.err
+	}
+}
+
+// credentialOf returns what nodes would receive now with a service of a registry.
+func (c *Client) credentialOf(domain string, key []byte) (kargo.Credential, error) {
+	found := kargo.Credential{Registry: domain, Digest: kargo.NoCredential}
 	auth, err := c.credential(found.Registry)
 	if err != nil || auth == nil {
 		return found, err

@@ -9,7 +9,7 @@
 //     [Client.Tasks] and [Client.LogTail] what tasks say, [Client.Nodes] the nodes.
 //   - [Client.Apply] carries out a plan of package plan. [Client.Watch] calls back
 //     for each event.
-//   - [Client.Images] and [Client.Credential] say what a service would be sent with.
+//   - [Client.Images] and [Client.Credentials] say what a service would be sent with.
 //   - [Client.Key] keeps the secret key of an instance in Swarm.
 //   - [Client.Build], [Client.Push], [Client.LocalImages], [Client.RemoveImage] and
 //     [Client.RunOnNodes] work with the images of nodes.

@@ -225,12 +225,12 @@ func (s *operationFlags) partsWith(ctx context.Context) (controller.Parts, error
 	}
 	compiler.Keys = s.key.keys
 	effects := controller.Effects{
-		Credential: func(image string) (kargo.Credential, error) {
+		Credentials: func() func(string) (kargo.Credential, error) {
 			keys, err := s.key.keys(ctx)
 			if err != nil {
-				return kargo.Credential{}, err
+				return func(string) (kargo.Credential, error) { return kargo.Credential{}, err }
 			}
-			return client.Credential(keys.Specs, image)
+			return client.Credentials(keys.Specs)
 		},
 		Write: func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
 	}
