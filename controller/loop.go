@@ -160,7 +160,7 @@ func (l *Loop) guard(ctx context.Context, name string, run func(context.Context)
 		return false
 	}
 	for panics := 1; survive() && ctx.Err() == nil; panics++ {
-		sleep(ctx, backOff(panics))
+		sleep(ctx, backOff(panics, slowestRetry))
 	}
 }
 
@@ -348,7 +348,7 @@ func (l *Loop) restABit(ctx context.Context) {
 // what happened meanwhile is unknown. While Docker is away it asks less and less
 // often.
 func (l *Loop) watch(ctx context.Context) {
-	for pause := watchRetry; ctx.Err() == nil; pause = min(2*pause, slowestRetry) {
+	for pause := watchRetry; ctx.Err() == nil; pause = min(2*pause, slowestDocker) {
 		began := time.Now()
 		err := l.parts.Watcher.Watch(ctx, func(event kargo.Event) {
 			l.parts.Log.Debug("swarm event", "what", event.String())

@@ -34,11 +34,14 @@ const (
 	// eventRest lets the events of one cause arrive together.
 	eventRest = 500 * time.Millisecond
 	// watchRetry is the pause before a broken event stream is opened again; it
-	// doubles up to slowestRetry while that fails.
+	// doubles up to slowestDocker while that fails.
 	watchRetry = 2 * time.Second
-	// Back-off after faults: exponential with jitter between these.
-	firstRetry   = time.Second
-	slowestRetry = time.Minute
+	// Back-off after faults: exponential with jitter between these. Docker comes back
+	// within seconds once it can, and is asked so often; a git host may limit how often
+	// it is asked; and what others change in Swarm needs rest.
+	firstRetry    = time.Second
+	slowestRetry  = time.Minute
+	slowestDocker = 15 * time.Second
 	// A rendering that failed because of something outside the software is tried
 	// again after firstTry, and then less and less often.
 	firstTry   = time.Minute
@@ -230,9 +233,12 @@ func (r *Reconciler) rest(now time.Time, ended round) time.Duration {
 	case err == nil:
 		p.failures = 0
 		return r.untilDue(now)
-	case kargo.FaultOf(err) == kargo.Conflict, kargo.FaultOf(err) == kargo.Unavailable:
+	case kargo.FaultOf(err) == kargo.Conflict:
 		p.failures++
-		p.retry = now.Add(backOff(p.failures))
+		p.retry = now.Add(backOff(p.failures, slowestRetry))
+	case kargo.FaultOf(err) == kargo.Unavailable:
+		p.failures++
+		p.retry = now.Add(backOff(p.failures, slowestDocker))
 	default: // a new commit or the next interval; a bug is not helped by haste
 		p.failures = 0
 	}
@@ -251,7 +257,7 @@ func (p *pace) restFromGit(now time.Time, s source) {
 	case now.Before(p.git): // as planned
 	case kargo.FaultOf(failure) == kargo.Unavailable:
 		p.gitFails++
-		p.git = now.Add(backOff(p.gitFails))
+		p.git = now.Add(backOff(p.gitFails, slowestRetry))
 	default:
 		p.git = earlier(p.poll, p.verify)
 	}
@@ -266,7 +272,7 @@ func earlier(a, b time.Time) time.Time {
 
 // backOff returns an exponential pause with jitter in its upper half, so that
 // many controllers do not come back at once.
-func backOff(failures int) time.Duration {
-	limit := min(firstRetry<<min(failures-1, 10), slowestRetry)
+func backOff(failures int, slowest time.Duration) time.Duration {
+	limit := min(firstRetry<<min(failures-1, 10), slowest)
 	return limit/2 + rand.N(limit/2+1)
 }

@@ -112,20 +112,37 @@ func ofUpdate(service kargo.LiveService, tasks []kargo.Task) []kargo.Task {
 	return slices.DeleteFunc(slices.Clone(tasks), func(task kargo.Task) bool { return task.Time.Before(began) })
 }
 
+// missed reports whether the only task of a service never ran for a reason that passes
+// by itself, and Swarm starts no other in its place.
+func missed(service kargo.LiveService, tasks []kargo.Task) bool {
+	if len(tasks) == 0 || !givenUp(service, 1) {
+		return false
+	}
+	newest := slices.MaxFunc(tasks, func(a, b kargo.Task) int { return a.Time.Compare(b.Time) })
+	return newest.State == string(swarm.TaskStateRejected) && momentary.MatchString(newest.Err)
+}
+
 // goOn sends a service again whose update Swarm paused although no task failed: the
-// spec is as it should be, and some tasks are still of the one before.
+// spec is as it should be, and some tasks are still of the one before. It also sends
+// one again whose task missed its only chance.
 func (m maker) goOn(c comparison) (d decision, decided bool) {
-	if !stopped(c.live) || endingOf(c.live, ofUpdate(c.live, m.index.tasks[c.live.Name])) != interrupted {
+	tasks, forced, why := m.index.tasks[c.live.Name], c.live.Spec.TaskTemplate.ForceUpdate, ""
+	switch {
+	case stopped(c.live) && endingOf(c.live, ofUpdate(c.live, tasks)) == interrupted:
+		why = "its update was interrupted, and no task had failed: it goes on"
+	case missed(c.live, tasks):
+		why, forced = "its task never ran, because of its node, and Swarm starts no other: it is sent again", forced+1
+	default:
 		return decision{}, false
 	}
 	if reason := m.Memory.Drifts[c.live.Name].reason(m.Now); reason != "" {
-		return c.holdUntil(kargo.UntilTime, "its update was interrupted again: "+reason), true
+		return c.holdUntil(kargo.UntilTime, "it was interrupted again: "+reason), true
 	}
 	c.digest = SpecDigest(m.Keys.Specs, c.wanted)
 	image, _ := sameImage(c.spec, c.live)
 	spec := image.into(c.spec)
-	spec.TaskTemplate.ForceUpdate = c.live.Spec.TaskTemplate.ForceUpdate
-	again := kargo.UpdateService(c.stack.Name, c.live, spec, "its update was interrupted, and no task had failed: it goes on")
+	spec.TaskTemplate.ForceUpdate = forced
+	again := kargo.UpdateService(c.stack.Name, c.live, spec, why)
 	again.Digest, again.Image = c.digest, image.resolved
 	return toChange(again), true
 }

@@ -192,6 +192,37 @@ func TestCauses(t *testing.T) {
 	}
 }
 
+// A task was rejected because its node had not yet freed the addresses of a network that
+// was removed, and Swarm starts no other one. A job is sent again, and runs.
+func TestATaskThatMissedItsOnlyChance(t *testing.T) {
+	once := func(s *swarm.ServiceSpec) {
+		s.TaskTemplate.RestartPolicy = &swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}
+	}
+	often := func(*swarm.ServiceSpec) {}
+	overlaps := kargo.Task{ID: "t1", Service: "kargo-web_a", State: "rejected", Time: sentAt, Err: "invalid pool request: Pool overlaps with other one on this address space"}
+	failed := kargo.Task{ID: "t2", Service: "kargo-web_a", State: "failed", Time: later(time.Second), Err: "task: non-zero exit (1)"}
+	for _, test := range []struct {
+		name    string
+		restart func(*swarm.ServiceSpec)
+		tasks   []kargo.Task
+		want    string
+	}{
+		{"it is sent again", once, []kargo.Task{overlaps}, "update service kargo-web_a: its task never ran, because of its node, and Swarm starts no other: it is sent again\n"},
+		{"Swarm starts another one", often, []kargo.Task{overlaps}, "nothing to do\n"},
+		{"the next one ran and failed", once, []kargo.Task{failed, overlaps}, "nothing to do\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			seen := cluster(starting(live("web", "kargo-web_a", "app:1", test.restart)))
+			seen.Tasks = test.tasks
+			got := plan.Make([]kargo.Stack{stack("web", service("kargo-web_a", "app:1", test.restart))}, seen, options())
+			check(t, got, test.want)
+			if len(got.Changes) == 1 && got.Changes[0].Service.TaskTemplate.ForceUpdate != 1 {
+				t.Error("the update would replace no task")
+			}
+		})
+	}
+}
+
 // A rollout that goes forward is not taken for one that hangs, however slow its
 // settings make it.
 func TestDeadlineOfASlowUpdate(t *testing.T) {

@@ -89,16 +89,16 @@ func TestFaultsOfALook(t *testing.T) {
 		{503, "This node is not part of a swarm", "unavailable: list services: This node is not part of a swarm " +
 			"(this node is not a swarm manager: run Kargo on a manager, or name one in DOCKER_HOST)"},
 		{500, grpc + "Unknown desc = The swarm does not have a leader. It's possible that too few managers are online.",
-			"unavailable: list services: The swarm does not have a leader. It's possible that too few managers are online."},
-		{500, grpc + "DeadlineExceeded desc = context deadline exceeded", "unavailable: list services: context deadline exceeded"},
-		{500, grpc + "Unavailable desc = connection error", "unavailable: list services: connection error"},
+			"unavailable: list services: The swarm does not have a leader. It's possible that too few managers are online. (the managers have no leader for the moment, or too few of them are up; they are asked again)"},
+		{500, grpc + "DeadlineExceeded desc = context deadline exceeded", "unavailable: list services: context deadline exceeded (the managers have no leader for the moment, or too few of them are up; they are asked again)"},
+		{500, grpc + "Unavailable desc = connection error", "unavailable: list services: connection error (the managers have no leader for the moment, or too few of them are up; they are asked again)"},
 		{403, "no", "unavailable: list services: no " +
 			"(the proxy in front of the Docker socket must allow services, networks, configs, secrets, tasks, nodes, distribution and events)"},
 		{500, "something odd", "unavailable: list services: something odd (the Docker daemon failed; it is asked again)"},
 		{500, grpc + "Unknown desc = raft: failed to process the request: node lost leader status",
-			"unavailable: list services: raft: failed to process the request: node lost leader status"},
-		{502, "Bad Gateway", "unavailable: list services: Bad Gateway"},
-		{504, "Gateway Time-out", "unavailable: list services: Gateway Time-out"},
+			"unavailable: list services: raft: failed to process the request: node lost leader status (the managers have no leader for the moment, or too few of them are up; they are asked again)"},
+		{502, "Bad Gateway", "unavailable: list services: Bad Gateway (a proxy in front of Docker does not reach it)"},
+		{504, "Gateway Time-out", "unavailable: list services: Gateway Time-out (a proxy in front of Docker does not reach it)"},
 		{swarmtest.Cut, "", "unavailable: list services: error during connect: Get \"http://swarmtest:2375/v1.41/services?status=true\": EOF " +
 			"(does Docker run there, and may this process open its socket?)"},
 	} {
@@ -290,7 +290,7 @@ func TestLightLookAsksOnceForANetworkItDoesNotKnow(t *testing.T) {
 	for range 2 {
 		same(t, "target", b.service(t).Spec.TaskTemplate.Networks[0].Target, b.name("net"))
 	}
-	same(t, "calls", fmt.Sprint(b.client.Calls()), "map[NetworkInspect:1 ServiceList:2]")
+	same(t, "calls", fmt.Sprint(b.client.Calls()), "map[NetworkInspect:1 NodeList:1 ServiceList:2]")
 
 	// A network that only PreviousSpec remembers stays an id.
 	b.update(t, "one", func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.Networks = nil })
@@ -306,7 +306,7 @@ func TestLightLookAsksOnceForANetworkItDoesNotKnow(t *testing.T) {
 		}
 		same(t, "previous target", services[0].Previous.TaskTemplate.Networks[0].Target, netID)
 	}
-	same(t, "calls", fmt.Sprint(fresh.Calls()), "map[NetworkInspect:1 ServiceList:2]")
+	same(t, "calls", fmt.Sprint(fresh.Calls()), "map[NetworkInspect:1 NodeList:1 ServiceList:2]")
 }
 
 func TestServiceIsRemovedDuringTheLook(t *testing.T) {

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -88,7 +89,9 @@ func judge(err error) (kargo.Fault, string) {
 	case strings.Contains(text, "requires API version"):
 		return kargo.Unavailable, tooOld
 	case outOfReach(err):
-		return kargo.Unavailable, ""
+		return kargo.Unavailable, whyOutOfReach(err)
+	case errors.As(err, new(*json.SyntaxError)):
+		return kargo.Unavailable, "the answer is not Docker's: does a proxy change it?"
 	case errdefs.IsConflict(err), errdefs.IsNotFound(err), containsAny(text, movedOn), missing.MatchString(text):
 		return kargo.Conflict, ""
 	case errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
@@ -108,6 +111,19 @@ func outOfReach(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		dockerclient.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err) || cutOff(err) ||
 		containsAny(text, noQuorum) || gateway.MatchString(text)
+}
+
+// whyOutOfReach names what is between Kargo and the Swarm's leader.
+func whyOutOfReach(err error) string {
+	switch text := err.Error(); {
+	case containsAny(text, noQuorum):
+		return "the managers have no leader for the moment, or too few of them are up; they are asked again"
+	case gateway.MatchString(text):
+		return "a proxy in front of Docker does not reach it"
+	case cutOff(err):
+		return "the connection to Docker broke off; it is made again"
+	}
+	return ""
 }
 
 // isFromDaemon reports whether the daemon, or a proxy in front of it, answered
