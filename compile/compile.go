@@ -200,7 +200,7 @@ func (c Compiler) judge(desired Desired) kargo.Problems {
 func (c Compiler) judged(desired Desired) permit.Input {
 	in := permit.Input{
 		Stacks: desired.Stacks, Labels: desired.Labels, Root: c.Root,
-		Files: slices.Collect(maps.Keys(desired.Workspace.Files)), Satisfies: c.Satisfies,
+		Files: slices.Collect(maps.Keys(desired.Workspace.Files)), Images: desired.Workspace.Images, Satisfies: c.Satisfies,
 	}
 	if desired.Provenance != nil {
 		in.Origins = desired.Provenance

@@ -279,6 +279,8 @@ func TestS42_RoutesOfOthersAreNotClaimed(t *testing.T) {
 		{"another router", "traefik.http.routers.mine.rule", "Host(`mine.example.com`)", "", ""},
 		{"a router of the same name", "traefik.http.routers.Shop.rule", "Host(`mine.example.com`)", "", `claims "shop" by the label traefik.http.routers.Shop.rule, which kargo-shop_front has already`},
 		{"a host of the same name", "traefik.http.routers.mine.rule", "Path(`/x`) && Host(`SHOP.example.com`)", "", `claims "shop.example.com"`},
+		{"a host of the same name, with a dot at its end", "traefik.http.routers.mine.rule", "Host(`shop.example.com.`)", "", `claims "shop.example.com"`},
+		{"settings of all", "traefik.tls.stores.default.defaultgeneratedcert.resolver", "acme", "", "changes the settings of TLS"},
 		{"a host of the same name, in old labels", "traefik.frontend.rule", "Host:shop.example.com", "", `claims "shop.example.com"`},
 		{"a host that the operator lets them share", "traefik.http.routers.mine.rule", "Host(`shop.example.com`)", "foreign-routes=shop.example.com", ""},
 		{"a middleware of the same name", "traefik.http.middlewares.safe.ipallowlist.sourcerange", "0.0.0.0/0", "", `claims "safe"`},

@@ -66,6 +66,8 @@ type Input struct {
 	Files []string
 	// Shared are the networks that join the stacks.
 	Shared []SharedNetwork
+	// Images are the rules by which tags of images are looked up.
+	Images []kargo.ImageRule
 	// Satisfies reports whether a node satisfies constraints, as Swarm decides it. It
 	// matters only to a Judge, and may be nil: then only constraints about the role of a
 	// node tell which services ask for managers.
@@ -113,6 +115,13 @@ func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 	for _, found := range all {
 		c.find(found)
 	}
+	for _, rule := range in.Images {
+		image(rule.Image, func(name, value, what string, _ ...string) {
+			if found := (finding{subject: "the rule of " + rule.Variable, rule: name, value: value, what: what}); !policy.permits(found) {
+				c.report(found, rule.Where)
+			}
+		})
+	}
 	for _, found := range wholeFindings(in.Stacks) {
 		if !policy.permits(found) {
 			c.report(found, kargo.Place{File: kargo.FileEnv})
@@ -122,10 +131,23 @@ func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 }
 
 // wholeFindings returns what the workspace as a whole asks for: how many tasks it may
-// have, and what these reserve of the nodes. Tasks that run on every node count once.
+// have, what these reserve of the nodes, and what it makes of that which all share: the
+// subnets of the Swarm, and the store of the managers. Tasks that run on every node
+// count once.
 func wholeFindings(stacks []kargo.Stack) []finding {
 	all, cpus, memory := uint64(0), 0.0, 0.0
+	networks, stored := 0, 0
 	for _, stack := range stacks {
+		for _, made := range stack.Networks {
+			if !made.External && !made.Shared {
+				networks++
+			}
+		}
+		for _, made := range stack.Configs {
+			if !made.External {
+				stored += len(made.Data)
+			}
+		}
 		for _, service := range stack.Services {
 			count := tasks(service.Spec.Mode)
 			all += count
@@ -137,6 +159,13 @@ func wholeFindings(stacks []kargo.Stack) []finding {
 	}
 	const subject = "the workspace"
 	found := []finding{{subject: subject, rule: "tasks", value: strconv.FormatUint(all, 10), what: fmt.Sprintf("has %d tasks", all)}}
+	if networks > 0 {
+		found = append(found, finding{subject: subject, rule: ruleNetworks, value: strconv.Itoa(networks), what: fmt.Sprintf("makes %d networks", networks)})
+	}
+	if stored > 0 {
+		found = append(found, finding{subject: subject, rule: ruleStored, value: strconv.Itoa(stored),
+			what: "has configs and secrets of " + units.BytesSize(float64(stored))})
+	}
 	if cpus > 0 {
 		found = append(found, finding{subject: subject, rule: ruleReservations, value: "cpus:" + strconv.FormatFloat(cpus, 'f', -1, 64),
 			what: fmt.Sprintf("reserves %g CPUs for its tasks", cpus)})

@@ -26,10 +26,11 @@ type claim struct {
 type claimKind int
 
 const (
-	claimsName    claimKind = iota // "http routers shop"
-	claimsHost                     // a host name, or anyHost
-	claimsService                  // a service that requests are sent to
-	claimsAddress                  // an address that requests are sent to
+	claimsName     claimKind = iota // "http routers shop"
+	claimsHost                      // a host name, or anyHost
+	claimsService                   // a service that requests are sent to
+	claimsAddress                   // an address that requests are sent to
+	claimsSettings                  // settings of Traefik itself, which all share
 )
 
 // anyHost stands for the host names of a rule that does not name all of its hosts.
@@ -53,6 +54,8 @@ func claimsOf(labels map[string]string) (all []claim) {
 			add(claimsName, "backend "+strings.ToLower(value)) // of version 1.7, which adds up those of one name
 		case strings.HasSuffix(name, ".frontend.rule"):
 			add(claimsHost, hostsOfOldRule(value)...)
+		case parts[1] == "tls":
+			add(claimsSettings, "tls")
 		case len(parts) < 5 || parts[1] != "http" && parts[1] != "tcp" && parts[1] != "udp":
 		default:
 			protocol, section, option := parts[1], parts[2], strings.Join(parts[4:], ".")
@@ -104,6 +107,8 @@ func (e *examiner) routes(service kargo.Service, say say) {
 			}
 		case claimsAddress:
 			say(ruleRoutes, c.value, "sends requests to the address "+c.value, property...)
+		case claimsSettings:
+			say(ruleRoutes, c.value, "changes the settings of TLS that all routes share", property...)
 		case claimsName: // only somebody else's is of interest, which a Judge knows
 		}
 	})
@@ -188,7 +193,7 @@ func hostsOfOldRule(rule string) []string {
 // plainHosts returns host names in lower case. One that is not plain can be any.
 func plainHosts(names []string) (hosts []string) {
 	for _, name := range names {
-		name = strings.ToLower(strings.TrimSpace(name))
+		name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".") // Traefik takes both
 		if name == "" || strings.ContainsAny(name, "*{}$ ") {
 			return []string{anyHost}
 		}

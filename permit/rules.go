@@ -62,6 +62,8 @@ const (
 	ruleHosts        = "hosts"
 	ruleRoutes       = "foreign-routes"
 	ruleReservations = "reservations"
+	ruleNetworks     = "networks"
+	ruleStored       = "stored-bytes"
 )
 
 // rules are all kinds of privileges that a spec of the Docker API 1.41 to 1.51
@@ -117,6 +119,8 @@ var rules = []rule{
 	{name: "replicas", baseline: always, restricted: only("100"), match: matchAtMost},
 	{name: "tasks", baseline: always, restricted: only("1000"), match: matchAtMost},
 	{name: ruleReservations, baseline: always, restricted: only("cpus:64", "memory:256g"), match: matchReservation},
+	{name: ruleNetworks, baseline: always, restricted: only("256"), match: matchAtMost},
+	{name: ruleStored, baseline: always, restricted: only("64m"), match: matchSize},
 	{name: "oom-score"},
 	{name: "plugins"},
 	{name: ruleTemplates, silent: true},
