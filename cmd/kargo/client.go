@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -67,7 +67,9 @@ func (s *clientFlags) client(data dataDir) (*client, error) {
 		return c, s.authorise(c)
 	}
 	socket := data.state("kargo.sock")
-	if _, err := os.Stat(socket); err != nil {
+	if runs, err := data.controllerRuns(); err != nil {
+		return nil, err
+	} else if !runs {
 		return nil, errNoController
 	}
 	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -78,13 +80,17 @@ func (s *clientFlags) client(data dataDir) (*client, error) {
 	return c, nil
 }
 
-// controllerRuns reports whether a controller listens in the data directory.
-func (d *dataDir) controllerRuns() bool {
+// controllerRuns reports whether a controller listens in the data directory. A process that
+// was killed leaves its socket there. The error is that this user may not know.
+func (d *dataDir) controllerRuns() (bool, error) {
 	connection, err := net.DialTimeout("unix", d.state("kargo.sock"), time.Second)
-	if err != nil {
-		return false
+	if errors.Is(err, fs.ErrPermission) {
+		return false, unreadable("ask the controller", err)
 	}
-	return connection.Close() == nil
+	if err != nil {
+		return false, nil
+	}
+	return true, connection.Close()
 }
 
 // authorise gives the client its token. It is never sent unencrypted to another

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"kargo"
 	"kargo/history"
 )
 
@@ -51,10 +52,22 @@ func (d *dataDir) openHistory() (*history.Store, error) {
 // there is none: reading makes no file. It is Unavailable while a controller
 // uses it.
 func (d *dataDir) openHistoryToRead() (*history.Store, error) {
-	if _, err := os.Stat(d.state("history.journal")); errors.Is(err, fs.ErrNotExist) {
+	file, err := os.Open(d.state("history.journal"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case err != nil:
+		return nil, unreadable("read the history", err)
 	}
+	file.Close()
 	return d.openHistory()
+}
+
+// unreadable returns the error of something in the data directory that this user may not
+// read. It is Unavailable: another user, such as that of the controller, may.
+func unreadable(what string, err error) error {
+	return &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("%s: %w", what, err),
+		Hint: "run it as the user of the controller, name another data directory with --data, or the controller's address with --url"}
 }
 
 // randomKey returns a key of digests that only one process can compare.

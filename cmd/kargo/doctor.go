@@ -38,7 +38,7 @@ something does not work.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			findings, err := s.examine(cmd.Context(), env)
+			findings, err := s.examine(cmd, env)
 			if err != nil {
 				return err
 			}
@@ -82,9 +82,14 @@ func printFindings(out screen, findings []kargo.Finding) {
 }
 
 // examine asks the controller, or checks from here where none answers.
-func (s *planFlags) examine(ctx context.Context, env map[string]string) (findings []kargo.Finding, err error) {
+func (s *planFlags) examine(cmd *cobra.Command, env map[string]string) (findings []kargo.Finding, err error) {
+	ctx := cmd.Context()
+	none := kargo.Odd("controller", "none runs with the data directory "+s.data, "run `kargo serve`; or name its directory with --data, or its address with --url")
 	asks, err := s.asksController()
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		none = kargo.Unwell("controller", err, "")
+	case err != nil:
 		return nil, err
 	}
 	if asks {
@@ -97,13 +102,13 @@ func (s *planFlags) examine(ctx context.Context, env map[string]string) (finding
 		}
 		return append(findings, sameVersion(status.Version)), nil
 	}
-	findings = []kargo.Finding{kargo.Odd("controller", "none runs with the data directory "+s.data, "run `kargo serve`; or name its directory with --data, or its address with --url")}
+	findings = []kargo.Finding{none}
 	client, err := s.docker(env)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	e := examiner{client: client, dataDir: s.dataDir}
+	e := examiner{client: client, dataDir: s.dataDir, secrets: secretFilesOf(cmd.Flags())}
 	if s.repo != "" || s.workspace != "" {
 		if e.source, e.address, err = s.source(); err != nil {
 			return nil, err
@@ -126,7 +131,7 @@ type examiner struct {
 	address string
 	dataDir dataDir
 	trouble func() string // of the history; nil: not checked
-	secrets []string      // files that hold secrets
+	secrets []string      // files of the settings that hold secrets
 }
 
 // longestExamination is how long one check may take.
@@ -136,7 +141,7 @@ const longestExamination = 20 * time.Second
 func (e examiner) all(ctx context.Context, status kargo.Status) []kargo.Finding {
 	checks := []func(context.Context) []kargo.Finding{
 		e.git, e.swarm, func(ctx context.Context) []kargo.Finding { return e.registries(ctx, status) },
-		e.disk, e.history, e.permissions,
+		e.disk, e.history, e.owner, e.permissions,
 	}
 	var all []kargo.Finding
 	for _, check := range checks {
@@ -171,6 +176,11 @@ func (e examiner) swarm(ctx context.Context) []kargo.Finding {
 	if err != nil {
 		return []kargo.Finding{kargo.Unwell("swarm", err, "does DOCKER_HOST name a manager of the Swarm? `docker node ls` must work")}
 	}
+	return ofSwarm(found)
+}
+
+// ofSwarm returns the findings about the nodes, engines and the clock of a Swarm.
+func ofSwarm(found swarm.Examination) []kargo.Finding {
 	all := []kargo.Finding{kargo.Well("swarm", "%s, %s", kargo.Count(found.Nodes, "node"), kargo.Count(found.Managers, "manager"))}
 	if len(found.Unreachable) > 0 {
 		all = append(all, kargo.Odd("managers", "not reachable: "+strings.Join(found.Unreachable, " "), "restart Docker there, or replace the manager; without a majority the Swarm cannot change"))
@@ -274,12 +284,16 @@ func (e examiner) disk(context.Context) []kargo.Finding {
 	if err := unix.Statfs(directory, &disk); err != nil {
 		return []kargo.Finding{kargo.Unwell("disk", fmt.Errorf("%s: %w", directory, err), "does the data directory (--data) exist?")}
 	}
-	free, all := disk.Bavail*uint64(disk.Bsize), max(disk.Blocks*uint64(disk.Bsize), 1)
+	return []kargo.Finding{ofDisk(disk.Bavail*uint64(disk.Bsize), max(disk.Blocks*uint64(disk.Bsize), 1), directory)}
+}
+
+// ofDisk returns the finding about a disk of so many bytes, of which some are free.
+func ofDisk(free, all uint64, directory string) kargo.Finding {
 	says := fmt.Sprintf("%d MiB of %d MiB are free at %s", free>>20, all>>20, directory)
 	if free < leastFree || free*100/all < leastFreePercent {
-		return []kargo.Finding{kargo.Odd("disk", says, "make room: without it the history is kept in memory only, and is lost with the process")}
+		return kargo.Odd("disk", says, "make room: without it the history is kept in memory only, and is lost with the process")
 	}
-	return []kargo.Finding{kargo.Well("disk", "%s", says)}
+	return kargo.Well("disk", "%s", says)
 }
 
 func (e examiner) history(context.Context) []kargo.Finding {
@@ -292,27 +306,8 @@ func (e examiner) history(context.Context) []kargo.Finding {
 	return []kargo.Finding{kargo.Well("history", "is written")}
 }
 
-// permissions checks that nobody else may read what is secret.
-func (e examiner) permissions(context.Context) []kargo.Finding {
-	var open []string
-	for _, path := range append([]string{e.dataDir.state(""), e.dataDir.root(), e.dataDir.state("api-token"), e.dataDir.state("history.journal")}, e.secrets...) {
-		info, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return []kargo.Finding{kargo.Unwell("permissions", err, "may this user read the data directory?")}
-		case info.Mode().Perm()&0o077 != 0:
-			open = append(open, fmt.Sprintf("%s (%04o)", path, info.Mode().Perm()))
-		}
-	}
-	if len(open) > 0 {
-		return []kargo.Finding{kargo.Odd("permissions", "others may read "+strings.Join(open, ", "), "chmod go= each of them")}
-	}
-	return []kargo.Finding{kargo.Well("permissions", "only the owner may read Kargo's state")}
-}
-
 // doctor returns the function with which a controller examines itself.
 func (s *serveFlags) doctor(client *swarm.Client, parts controller.Parts, status func() kargo.Status, trouble func() string) func(context.Context) []kargo.Finding {
-	e := examiner{client: client, source: parts.Source, address: parts.Behavior.Repository, dataDir: s.dataDir, trouble: trouble}
+	e := examiner{client: client, source: parts.Source, address: parts.Behavior.Repository, dataDir: s.dataDir, trouble: trouble, secrets: s.secretFiles}
 	return func(ctx context.Context) []kargo.Finding { return e.all(ctx, status()) }
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -92,7 +93,10 @@ func (s *planFlags) asksController() (bool, error) {
 	if s.url != "" && named {
 		return false, usagef("--url asks a controller, which has its own workspace; leave --workspace and --repo away")
 	}
-	return !named && (s.url != "" || s.controllerRuns()), nil
+	if named || s.url != "" {
+		return !named, nil
+	}
+	return s.controllerRuns()
 }
 
 // askSlowly asks the controller something that may take as long as git and Swarm do.
@@ -126,7 +130,7 @@ func (s *operationFlags) inspect(cmd *cobra.Command, env map[string]string, look
 	}
 	defer client.Close()
 	store, err := s.openHistoryToRead()
-	if err != nil && kargo.FaultOf(err) == kargo.Unavailable {
+	if err != nil && kargo.FaultOf(err) == kargo.Unavailable && !errors.Is(err, fs.ErrPermission) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "kargo: warning: a controller uses this data directory; what it remembers, such as failed renderings, is not part of this")
 		store, err = nil, nil
 	}

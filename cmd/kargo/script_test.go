@@ -137,6 +137,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\bfor ([0-9]+[dhms])+`), "for N"},
 	{regexp.MustCompile(`\b(answers in )[0-9.]+(µs|ms|s)`), "${1}N"},
 	{regexp.MustCompile(`\b\d+ MiB of \d+ MiB`), "N of N"},
+	{regexp.MustCompile(`\buser \d+ can write`), "user UID can write"},
 	{regexp.MustCompile(`  [0-9.]+(ms|s)  `), "  N  "}, // in a table
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d{2,}`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(` {3,}`), "  "}, // columns are as wide as times are

@@ -51,7 +51,7 @@ managers: the next is asked while one is down or without a leader.`,
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
-			s.shown = shownSettings(cmd.Flags())
+			s.shown, s.secretFiles = shownSettings(cmd.Flags()), secretFilesOf(cmd.Flags())
 			return s.serve(cmd.Context(), cmd.ErrOrStderr(), env, sameFlags(cmd.Flags()))
 		},
 	}
@@ -69,6 +69,8 @@ type serveFlags struct {
 	notify notifyFlags
 	log    logFlags
 	shown  map[string]string // the settings as they may be shown, by name
+	// secretFiles are the files with secrets that the settings name.
+	secretFiles []string
 }
 
 func (s *serveFlags) flags(flags *pflag.FlagSet) {

@@ -100,7 +100,7 @@ func (s *dataDir) used() (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("read the workspace in use: %w", err)
+		return "", unreadable("read the workspace in use", err)
 	}
 	line, _, _ := strings.Cut(string(data), "\n")
 	workspace, ok := strings.CutPrefix(strings.TrimSpace(line), "WORKSPACE=")
@@ -121,7 +121,7 @@ func (s *dataDir) dataOf(workspace string) (string, error) {
 		return s.data, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("read the workspace in use: %w", err)
+		return "", unreadable("read the workspace in use", err)
 	}
 	if strings.TrimSpace(string(owner)) == workspace {
 		return s.data, nil
