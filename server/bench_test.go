@@ -46,7 +46,7 @@ func BenchmarkHistory(b *testing.B) {
 	s.History = fullHistory(b, all)
 	handler := s.Handler()
 	for _, path := range []string{
-		"/deployments", "/deployments?before=5000", "/deployments?stack=dbs", "/deployments?stack=nosuch", "/deployments?q=nosuch", "/deployments?author=nobody&before=9000",
+		"/deployments", "/deployments?shown=300", "/deployments?before=5000", "/deployments?stack=dbs", "/deployments?stack=nosuch", "/deployments?q=nosuch", "/deployments?author=nobody&before=9000",
 		"/deployments/5000", "/revisions/" + commitOf(5000)[:12], "/stacks/dbs",
 		"/api/v1/deployments?limit=500", "/api/v1/deployments/5000",
 	} {

@@ -87,6 +87,14 @@ func (s stackRow) Tasks() (tasks struct{ Running, Desired uint64 }) {
 	return tasks
 }
 
+// Doing is what is under way with the stack, unless its state says so.
+func (s stackRow) Doing() kargo.Operation {
+	if string(s.Operation) == string(s.State()) {
+		return ""
+	}
+	return s.Operation
+}
+
 // fold is from how many stacks on a group of those that are well begins closed.
 const fold = 60
 
@@ -170,21 +178,29 @@ func fits(stack kargo.StackStatus, search string) bool {
 	return !slices.ContainsFunc(strings.Fields(search), func(word string) bool { return !strings.Contains(text, word) })
 }
 
-// withoutStop returns the pending holds without what the page says once of everything:
-// until when it is suspended or frozen, by whom and why.
+// withoutStop returns the pending holds without what the page says once: of everything or
+// of the stack, until when it is suspended, frozen or held, by whom and why.
 func withoutStop(status kargo.Status) []kargo.Hold {
-	said := ""
+	everything := ""
 	switch {
 	case status.Suspended != nil:
-		said = status.Suspended.Suspended() + "; "
+		everything = status.Suspended.Suspended()
 	case status.Frozen != nil:
-		said = status.Frozen.String() + "; "
-	default:
-		return status.Pending.Held
+		everything = status.Frozen.String()
+	}
+	stops := map[string]string{}
+	for _, stack := range status.Stacks {
+		if stack.Stop != nil {
+			stops[stack.Name] = stack.Stop.String()
+		}
 	}
 	held := slices.Clone(status.Pending.Held)
 	for i := range held {
-		held[i].Reason = strings.TrimPrefix(held[i].Reason, said)
+		for _, said := range []string{everything, stops[stackOfHold(held[i])]} {
+			if said != "" {
+				held[i].Reason = strings.TrimPrefix(held[i].Reason, said+"; ")
+			}
+		}
 	}
 	return held
 }
@@ -248,9 +264,6 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 	}
 	row.Adoptable = slices.ContainsFunc(held, func(hold kargo.Hold) bool { return asksForAdoption(stack, hold) })
 	for _, hold := range held {
-		if stack.Stop != nil { // which is shown already
-			hold.Reason = strings.TrimPrefix(hold.Reason, stack.Stop.String()+"; ")
-		}
 		if !repeats(stack, hold) && says(hold.Reason) {
 			row.Held = append(row.Held, hold)
 		}

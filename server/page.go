@@ -126,7 +126,7 @@ func textLines(text string) []string {
 
 // summarize returns the state of everything. What needs a person comes first.
 func summarize(status kargo.Status) summary {
-	sentence := title(status.Sentence()) + "."
+	sentence := sentenceOf(status)
 	state := func(state kargo.StackState) bool { return len(status.InState(state)) > 0 }
 	pending := len(status.Pending.Changes)
 	switch {
@@ -156,6 +156,18 @@ func summarize(status kargo.Status) summary {
 		return summary{"warn", "Held back", sentence}
 	}
 	return summary{"good", "In sync", sentence}
+}
+
+// sentenceOf returns the sentence about everything, with a capital letter unless it begins
+// with the name of a stack.
+func sentenceOf(status kargo.Status) string {
+	sentence := status.Sentence() + "."
+	for _, stack := range status.Stacks {
+		if strings.HasPrefix(sentence, stack.Name+" ") {
+			return sentence
+		}
+	}
+	return title(sentence)
 }
 
 // tone returns the colour of a health or an outcome.

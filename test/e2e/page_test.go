@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,11 +104,21 @@ func watchAndGoBack(t *testing.T, s *scene, broken func(*compose)) {
 
 // A person looks at the removal of many stacks and approves it.
 func TestPageApproves(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs chromium")
-	}
-	t.Parallel()
-	s := inMemory(t)
+	t.Run("on the engine", func(t *testing.T) {
+		t.Parallel()
+		lookAndApprove(t, onDocker(t))
+	})
+	t.Run("in memory", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs chromium")
+		}
+		t.Parallel()
+		lookAndApprove(t, inMemory(t))
+	})
+}
+
+// lookAndApprove is that visit.
+func lookAndApprove(t *testing.T, s *scene) {
 	w := s.workspace()
 	for _, name := range []string{"one", "two", "three", "four"} {
 		w.stack(name, name).service(name)
@@ -123,11 +134,49 @@ func TestPageApproves(t *testing.T) {
 	confirm(page, "moved to another Swarm")
 	page.WaitText("The plan was approved.")
 	page.Wait("document.title.startsWith('In sync')")
-	page.WaitText("The one stack is well.")
+	page.WaitText(s.prefix + "-one is well.")
 	page.ClickText("History")
 	page.WaitText("moved to another Swarm")
 	if console := page.Console(); console != "" {
 		t.Errorf("console: %s", console)
+	}
+}
+
+// Of 300 stacks a person finds one by typing, and sees the one that failed first. The
+// page is small.
+func TestPageOf300Stacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs chromium")
+	}
+	t.Parallel()
+	s := inMemory(t)
+	s.memory.Image("kargo/crashes:1", swarmtest.Behaviour{Exits: true, ExitCode: 7})
+	w := s.workspace()
+	for n := range 300 {
+		name := fmt.Sprintf("app%d", n)
+		w.stack(name, name).service(name, replicas(1), networks("back"))
+	}
+	s.begin(w)
+	w.service("app150", replicas(1), networks("back"), image("kargo/crashes:1"))
+	s.repo.commit(w)
+	s.sync()
+	page := s.visitor("/")
+	page.Wait("document.title.startsWith('(1) Failed')")
+	if first := page.Text("#groups article h3"); first != "t-app150" {
+		t.Errorf("first comes %q", first)
+	}
+	page.Type("#q", "app299")
+	page.Wait("document.querySelectorAll('#groups tbody tr').length === 1")
+	if found := page.Text("#groups tbody th"); found != "t-app299" {
+		t.Errorf("found was %q", found)
+	}
+	if console := page.Console(); console != "" {
+		t.Errorf("console: %s", console)
+	}
+	var size int
+	page.Open(s.address() + "/")
+	if page.Run("performance.getEntriesByType('navigation')[0].encodedBodySize", &size); size == 0 || size > 100_000 {
+		t.Errorf("the page has %d bytes as it is sent", size)
 	}
 }
 
