@@ -51,14 +51,16 @@ chaos: ## the tables of faults, in memory and on one and three real managers; wr
 			go test -count=1 -timeout 40m -run '^TestChaosOnDocker$$' ./test/e2e || exit 1; \
 	done
 
+# The first half runs the loop alone in virtual time, the second one the built program.
 # Without SEED each turn has another one. A failure prints the command that plays it again.
-soak: ## random commits and faults in memory for MINUTES (30); SEED=n plays one turn again
+soak: ## random commits and faults in memory for MINUTES (30); memory, goroutines and files stay flat; SEED=n plays one again
 	@go test -c -o bin/soak.test ./controller
-	@end=$$(($$(date +%s) + 60 * $(or $(MINUTES),30))); \
+	@end=$$(($$(date +%s) + 30 * $(or $(MINUTES),30))); \
 	while seed=$(or $(SEED),$$(date +%N | sed 's/^0*//')); \
 		(cd controller && ../bin/soak.test -test.short -test.run '^(TestWhatever|TestPreviewIs)' -rapid.checks=300 -rapid.nofailfile -rapid.seed=$$seed) || \
 			{ echo "again: make soak SEED=$$seed"; exit 1; }; \
 		[ -z "$(SEED)" ] && [ "$$(date +%s)" -lt $$end ]; do :; done
+	KARGO_TEST_SOAK=$$((30 * $(or $(MINUTES),30)))s SEED=$(SEED) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./test/e2e
 
 catalogue: ## tests of the catalogue with real software, on an engine; makes the images once (root, Debian, node)
 	test/bed/install engine git images

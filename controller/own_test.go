@@ -70,6 +70,68 @@ func TestABadVersionOfTheControllerItself(t *testing.T) {
 	}
 }
 
+// Three replicas of the controller's own service update themselves, one after the other,
+// in whatever order Swarm takes: the update is sent once, and the last one says that it
+// succeeded.
+func TestThreeReplicasUpdateThemselves(t *testing.T) {
+	for name, order := range map[string][]int{"standbys first": {1, 2, 0}, "the leader first": {0, 1, 2}} {
+		t.Run(name, func(t *testing.T) {
+			inMatrix(t, func(m *matrix) {
+				m.repo.commit("c0", opsFiles("app:1")...)
+				var all []*replica
+				for i := range 3 {
+					all = append(all, m.inOps(fmt.Sprint("replica ", i)))
+					m.live(10)
+				}
+				m.live(60)
+				m.repo.commit("c1", opsFiles("app:2")...)
+				for _, r := range all {
+					r.source.commit("c1", opsFiles("app:2")...)
+				}
+				writes := len(m.engine.Writes())
+				all[2].loop.Nudge("webhook test")
+				updated := func() bool {
+					service, _ := m.service(ownService)
+					return strings.HasPrefix(service.Spec.TaskTemplate.ContainerSpec.Image, "app:2")
+				}
+				for i := 0; i < 60 && !updated(); i++ {
+					m.live(1)
+				}
+				if !updated() {
+					t.Fatal("the update was not sent")
+				}
+				for _, i := range order { // Swarm stops a task, and starts the new one
+					all[i].stop()
+					m.live(3)
+					all[i] = m.again(all[i])
+					m.live(10)
+				}
+				m.live(120)
+				if got, want := strings.Join(m.engine.Writes()[writes:], ", "), "update service "+ownService; got != want {
+					t.Errorf("Kargo wrote %q, want %q", got, want)
+				}
+				leaders := 0
+				for _, r := range all {
+					status := r.loop.Status()
+					if status.Leader != "" {
+						continue
+					}
+					leaders++
+					if stack := status.Stacks[0]; status.Fault != "" || stack.Failure != nil || !stack.InSync || stack.Health != kargo.HealthHealthy {
+						t.Errorf("%s leads and says %q, %+v", r.name, status.Message, stack)
+					}
+				}
+				if leaders != 1 {
+					t.Errorf("%d replicas lead", leaders)
+				}
+				for _, r := range all {
+					r.stop()
+				}
+			})
+		})
+	}
+}
+
 func TestACommitThatForgetsTheController(t *testing.T) {
 	inMatrix(t, func(m *matrix) {
 		m.repo.commit("c0", opsFiles("app:1")...)
