@@ -1,6 +1,11 @@
 package controller
 
-import "context"
+import (
+	"context"
+
+	"kargo"
+	"kargo/plan"
+)
 
 // RoundNow is a Round with git and all of Swarm due, as a Preview has them.
 func (r *Reconciler) RoundNow(ctx context.Context, trigger string) error {
@@ -11,3 +16,8 @@ func (r *Reconciler) RoundNow(ctx context.Context, trigger string) error {
 
 // NextPoll is nextPoll.
 var NextPoll = nextPoll
+
+// StatusOf is what a look makes of stacks for the status.
+func StatusOf(stacks []kargo.Stack, seen kargo.Cluster, remaining kargo.Plan) []kargo.StackStatus {
+	return stackStatuses(stacks, plan.NewIndex(seen), restOf(remaining), kargo.Memory{}, kargo.Mask{})
+}

@@ -112,6 +112,18 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 func (t *tree) readBlob(n *node) ([]byte, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
+	data, known := t.before.get(n.hash)
+	if !known {
+		var err error
+		if data, err = t.unpack(n); err != nil {
+			return nil, err
+		}
+	}
+	t.contents.keep(n.hash, data)
+	return data, nil
+}
+
+func (t *tree) unpack(n *node) ([]byte, error) {
 	blob, err := object.GetBlob(n.objects, n.hash)
 	if err != nil {
 		return nil, fmt.Errorf("read blob %s: %w", n.hash, err)

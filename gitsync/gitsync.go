@@ -77,8 +77,8 @@ type Repository struct {
 
 	seen     atomic.Pointer[target] // what the last Head returned
 	fetching sync.Mutex
-	last     target                  // what the last successful Fetch returned
-	sizes    map[plumbing.Hash]int64 // of the contents of its files
+	last     target    // what the last successful Fetch returned
+	contents *contents // of its files
 }
 
 // Open checks the options and removes what an interrupted fetch left in

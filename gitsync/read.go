@@ -41,12 +41,12 @@ func (r *Repository) readCommit(ctx context.Context, objects storer.EncodedObjec
 		return kargo.Revision{}, nil, fmt.Errorf("read commit %s: %w", found.commit, err)
 	}
 	modules := &submodules{ctx: ctx, main: r, objects: objects, root: commit.TreeHash}
-	files, err := newTree(objects, commit, r.opts.Path, r.opts.Limits, modules, r.sizes)
+	files, err := newTree(objects, commit, r.opts.Path, r.opts.Limits, modules, r.contents)
 	if err != nil {
 		return kargo.Revision{}, nil, err
 	}
 	rewrote := r.rewrote(ctx, objects, found)
-	r.last, r.sizes = found, files.contents()
+	r.last, r.contents = found, files.contents
 	subject, _, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return kargo.Revision{
 		Commit:  found.commit.String(),

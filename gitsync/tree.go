@@ -35,9 +35,9 @@ type tree struct {
 
 	submodules *submodules // nil where none can be fetched
 
-	// sizes are those of contents that were read before, by hash. They need not be read
-	// again: a content of the same hash has the same size.
-	sizes map[plumbing.Hash]int64
+	// contents are those of this commit, before those of the commit that was read before it;
+	// nil if there is none.
+	contents, before *contents
 
 	reading sync.Mutex // go-git's storage does not allow concurrent reads
 	asked   asked
@@ -45,26 +45,15 @@ type tree struct {
 
 // newTree reads the names of a commit below one of its directories. It is an error
 // to exceed a limit.
-func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules, sizes map[plumbing.Hash]int64) (*tree, error) {
+func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules, before *contents) (*tree, error) {
 	hash, err := findDirectory(objects, commit.TreeHash, below)
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{limits: limits, nodes: map[string]*node{}, submodules: modules, sizes: sizes}
+	t := &tree{limits: limits, nodes: map[string]*node{}, submodules: modules, contents: newContents(), before: before}
 	root := &node{name: ".", mode: fs.ModeDir | 0o755, time: commit.Committer.When, hash: hash, objects: objects}
 	t.nodes["."] = root
 	return t, t.read(root, ".", 0)
-}
-
-// contents returns the sizes of all files, by the hash of their content.
-func (t *tree) contents() map[plumbing.Hash]int64 {
-	sizes := make(map[plumbing.Hash]int64, len(t.nodes))
-	for _, n := range t.nodes {
-		if n.mode.IsRegular() {
-			sizes[n.hash] = n.size
-		}
-	}
-	return sizes
 }
 
 // findDirectory returns the directory at a path of a commit. A symbolic link on the
@@ -169,13 +158,14 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 	default:
 		n.mode = 0o644
 	}
-	size, known := t.sizes[entry.Hash]
+	size, known := t.before.size(entry.Hash)
 	if !known {
 		var err error
 		if size, err = n.objects.EncodedObjectSize(entry.Hash); err != nil {
 			return nil, fmt.Errorf("read the size of %s: %w", where, err)
 		}
 	}
+	t.contents.keepSize(entry.Hash, size)
 	if n.size = size; size > t.limits.File {
 		n.refused = refusal(where, fmt.Errorf("the file has %d bytes, the limit is %d", size, t.limits.File))
 	}

@@ -82,8 +82,8 @@ func withChange(there kargo.Cluster, change kargo.Change) kargo.Cluster {
 
 func BenchmarkMake(b *testing.B) {
 	for _, stacks := range sizes {
-		desired, there := bigSwarm(stacks)
 		b.Run(fmt.Sprintf("nothing changed/%d stacks", stacks), func(b *testing.B) {
+			desired, there := bigSwarm(stacks)
 			b.ReportAllocs()
 			for b.Loop() {
 				if next := plan.Make(desired, there, options()); !next.Empty() || len(next.Held) > 0 {
@@ -92,11 +92,21 @@ func BenchmarkMake(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprintf("one service changed/%d stacks", stacks), func(b *testing.B) {
+			desired, there := bigSwarm(stacks)
 			changed := append([]kargo.Stack{}, desired...)
 			changed[stacks/2].Services = append([]kargo.Service{service(desired[stacks/2].Services[0].Name, "app:2")}, desired[stacks/2].Services[1:]...)
 			b.ReportAllocs()
 			for b.Loop() {
 				if next := plan.Make(changed, there, options()); len(next.Changes) != 1 {
+					b.Fatal(next)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("all wait/%d stacks", stacks), func(b *testing.B) {
+			desired, _ := bigSwarm(stacks)
+			b.ReportAllocs()
+			for b.Loop() {
+				if next := plan.Make(desired, kargo.Cluster{TasksKnown: true}, options()); len(next.Held) < stacks-1 {
 					b.Fatal(next)
 				}
 			}
@@ -115,8 +125,8 @@ func BenchmarkDiff(b *testing.B) {
 // BenchmarkStackHealth looks at every stack, as is done after each look.
 func BenchmarkStackHealth(b *testing.B) {
 	for _, stacks := range sizes {
-		desired, there := bigSwarm(stacks)
 		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			desired, there := bigSwarm(stacks)
 			b.ReportAllocs()
 			for b.Loop() {
 				healthOfAll(desired, there)
@@ -135,8 +145,8 @@ func healthOfAll(desired []kargo.Stack, there kargo.Cluster) {
 // BenchmarkJudge judges every stack, as during a rollout of all.
 func BenchmarkJudge(b *testing.B) {
 	for _, stacks := range sizes {
-		desired, there := bigSwarm(stacks)
 		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			desired, there := bigSwarm(stacks)
 			b.ReportAllocs()
 			for b.Loop() {
 				judgeAll(desired, there)

@@ -10,6 +10,7 @@ import (
 
 	"kargo"
 	"kargo/history"
+	"kargo/test/growth"
 )
 
 // fullHistory makes a history of so many deployments of the stacks of a status, one a minute.
@@ -118,5 +119,52 @@ func TestPagesReadNoMoreThanNeeded(t *testing.T) {
 		if get(t, handler, test.path); records.read > test.most {
 			t.Errorf("%s reads %d deployments of %d, more than %d", test.path, records.read, all, test.most)
 		}
+	}
+}
+
+// BenchmarkOverview and BenchmarkStatus ask for the page of all stacks, compressed, and for
+// the status of the API.
+func BenchmarkOverview(b *testing.B) { benchmarkStacks(b, "/") }
+func BenchmarkStatus(b *testing.B)   { benchmarkStacks(b, "/api/v1/status") }
+
+func benchmarkStacks(b *testing.B, path string) {
+	for _, stacks := range []int{100, 300, 1000} {
+		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {
+			ask := askOf(b, stacks, path)
+			b.ReportAllocs()
+			for b.Loop() {
+				b.ReportMetric(float64(ask()), "bytes")
+			}
+		})
+	}
+}
+
+// askOf returns a function that asks a controller of so many stacks for a path. It returns
+// the length of the answer in bytes.
+func askOf(t testing.TB, stacks int, path string) func() int {
+	s, _ := newServer(many(stacks))
+	handler := s.LocalHandler()
+	return func() int {
+		sent := httptest.NewRequest(http.MethodGet, path, nil)
+		sent.Header.Set("Accept-Encoding", "gzip")
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, sent)
+		if recorder.Code != http.StatusOK {
+			t.Fatalf("%s is answered with %d", path, recorder.Code)
+		}
+		return recorder.Body.Len()
+	}
+}
+
+// What an answer about all stacks costs must grow with their number and no faster.
+func TestCostOfAnswersGrowsWithTheStacks(t *testing.T) {
+	for _, path := range []string{"/", "/api/v1/status", "/metrics"} {
+		t.Run(path, func(t *testing.T) {
+			askOf(t, 1, path)() // templates are parsed with the first page
+			growth.Check(t, 100, func(stacks int) func() {
+				ask := askOf(t, stacks, path)
+				return func() { ask() }
+			})
+		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,18 +278,6 @@ func TestOverviewOf300StacksIsSmall(t *testing.T) {
 	page, err := io.ReadAll(reader)
 	if err != nil || strings.Count(string(page), `href="/stacks/`) != 303 {
 		t.Errorf("%d stacks, %v", strings.Count(string(page), `href="/stacks/`), err)
-	}
-}
-
-func BenchmarkOverviewOf300Stacks(b *testing.B) {
-	s, _ := newServer(many(300))
-	handler := s.LocalHandler()
-	for b.Loop() {
-		sent := httptest.NewRequest("GET", "/", nil)
-		sent.Header.Set("Accept-Encoding", "gzip")
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, sent)
-		b.ReportMetric(float64(recorder.Body.Len()), "bytes")
 	}
 }
 
