@@ -264,21 +264,21 @@ func TestDamagedRenderings(t *testing.T) {
 		left   int    // renderings that can be read
 		says   string // after the next one was kept
 	}{
-		{"one is cut", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 20)) }, 1, "1 kept renderings were damaged"},
-		{"one is empty", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 0)) }, 1, "1 kept renderings were damaged"},
+		{"one is cut", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 20)) }, 1, "kept renderings that were damaged: 1"},
+		{"one is empty", func(t *testing.T, _, file string) { must(t, os.Truncate(file, 0)) }, 1, "kept renderings that were damaged: 1"},
 		{"one is a directory", func(t *testing.T, _, file string) {
 			must(t, os.Remove(file))
 			must(t, os.Mkdir(file, 0o700))
-		}, 1, "1 kept renderings were damaged"},
+		}, 1, "kept renderings that were damaged: 1"},
 		{"all are removed", func(t *testing.T, good, _ string) { must(t, os.RemoveAll(good)) }, 0, ""},
 		{"a file is in place of the directory", func(t *testing.T, good, _ string) {
 			must(t, os.RemoveAll(good))
 			must(t, os.WriteFile(good, nil, 0o600))
-		}, 0, "1 kept renderings were damaged"},
+		}, 0, "kept renderings that were damaged: 1"},
 		{"a file is in place of a stack's directory", func(t *testing.T, _, file string) {
 			must(t, os.RemoveAll(filepath.Dir(file)))
 			must(t, os.WriteFile(filepath.Dir(file), nil, 0o600))
-		}, 0, "1 kept renderings were damaged"},
+		}, 0, "kept renderings that were damaged: 1"},
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			store, good := sealedStore(t)

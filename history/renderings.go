@@ -179,7 +179,7 @@ func (r *Renderings) trouble() (words []string) {
 		r.flush()
 	}
 	if r.damaged > 0 {
-		words = append(words, fmt.Sprintf("%d kept renderings were damaged; the last one is set aside as %s", r.damaged, r.aside))
+		words = append(words, fmt.Sprintf("kept renderings that were damaged: %d; the last one is set aside as %s", r.damaged, r.aside))
 	}
 	if r.failure != nil {
 		words = append(words, "renderings that came up cannot be written and are kept in memory: "+r.failure.Error())

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -102,4 +103,22 @@ func TestALateCreateIsUndone(t *testing.T) {
 	goOn()
 	f.awaitStatus("the first stands by", func(k kargo.Status) bool { return k.Leader != "" })
 	until(t, "what was created late is removed", func() bool { return f.objects() == objects })
+}
+
+// The audit is worth something only if it finds what must not happen.
+func TestTheAuditFindsLateAndRepeatedWrites(t *testing.T) {
+	a := &audit{}
+	taken := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	writes := func(controller, path, body string) {
+		r := httptest.NewRequest(http.MethodPost, "/v1.41"+path, strings.NewReader(body))
+		a.of(controller, taken).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	writes("one", "/services/create", `{"Name":"site","Labels":{"kargo.epoch":"1"}}`)
+	writes("two", "/configs/kargo-lease-t/update", `{}`)
+	writes("two", "/services/a/update", `{"Name":"site","Labels":{"kargo.epoch":"2"}}`)
+	same(t, "found", strings.Join(a.found(), "\n"), "")
+	writes("two", "/services/create", `{"Name":"site","Labels":{"kargo.epoch":"2"}}`)
+	writes("one", "/services/a/update", `{"Name":"site","Labels":{"kargo.epoch":"1"}, "Mode":{}}`)
+	same(t, "found", strings.Join(a.found(), "\n"), "two wrote POST /services/create site as one had done\n"+
+		"one: POST /services/a/update site in epoch 1, after epoch 2")
 }
