@@ -237,18 +237,21 @@ func (p *ruleParser) take(token string) bool {
 
 // either reads parts of which one must match.
 func (p *ruleParser) either(depth int) (hosts []string, ok bool) {
+	every := false
 	for {
 		part, ok := p.all(depth)
 		if !ok {
 			return nil, false
 		}
-		if hosts = append(hosts, part...); slices.Contains(hosts, anyHost) {
-			hosts = []string{anyHost}
-		}
+		hosts, every = append(hosts, part...), every || slices.Contains(part, anyHost)
 		if !p.take("||") {
-			return hosts, true
+			break
 		}
 	}
+	if every {
+		return []string{anyHost}, true
+	}
+	return hosts, true
 }
 
 // all reads parts that all must match.

@@ -1,9 +1,6 @@
 package server
 
-import (
-	"net"
-	"testing"
-)
+import "testing"
 
 // Whose connection is closed, if one more than two is open.
 func TestS47_WhoseConnectionIsClosed(t *testing.T) {
@@ -23,11 +20,7 @@ func TestS47_WhoseConnectionIsClosed(t *testing.T) {
 		var conns []*boundedConn
 		var closed *boundedConn
 		for _, address := range test.from {
-			parsed, err := net.ResolveTCPAddr("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn := &boundedConn{listener: b, from: host(parsed)}
+			conn := &boundedConn{listener: b, from: network(address)}
 			conns = append(conns, conn)
 			closed = b.add(conn)
 		}

@@ -6,8 +6,12 @@ import (
 	"sync"
 )
 
-// maxConnections is how many connections are open at once.
-const maxConnections = 512
+const (
+	// maxConnections is how many connections are open at once.
+	maxConnections = 512
+	// maxRequestsOfOne is how many requests one of them has at once, with HTTP/2.
+	maxRequestsOfOne = 16
+)
 
 // bounded is a listener with a bound on its open connections. A new connection is
 // always accepted: where there are too many, the oldest one of the address that has
@@ -34,7 +38,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &boundedConn{Conn: accepted, listener: b, from: host(accepted.RemoteAddr())}
+	conn := &boundedConn{Conn: accepted, listener: b, from: network(accepted.RemoteAddr().String())}
 	if tooMany := b.add(conn); tooMany != nil {
 		_ = tooMany.Close() // it was given up; there is nobody to tell
 	}
@@ -91,12 +95,13 @@ func (c *boundedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// host returns an address without its port. Of an IPv6 address it returns the network of
-// 64 bits: whoever has one address there has all of them.
-func host(address net.Addr) string {
-	name, _, err := net.SplitHostPort(address.String())
+// network returns the part of an address that stands for whoever has it: the address
+// without its port, or of an IPv6 address the network of 64 bits. Whoever has one address
+// there has all of them.
+func network(address string) string {
+	name, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return address.String() // of a socket in the file system
+		return address // of a socket in the file system
 	}
 	if ip, err := netip.ParseAddr(name); err == nil && ip.Is6() && !ip.Is4In6() {
 		return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()

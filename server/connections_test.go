@@ -19,6 +19,60 @@ import (
 // honest one. They cost a bounded number of connections, and the honest client is
 // answered.
 func TestS47_SlowConnectionsKeepNobodyOut(t *testing.T) {
+	address := listening(t)
+	before := runtime.NumGoroutine()
+	var slow []net.Conn
+	t.Cleanup(func() {
+		for _, conn := range slow {
+			conn.Close()
+		}
+	})
+	for range 1500 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, conn)
+		fmt.Fprint(conn, "POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{")
+	}
+	deliver(t, address, push)
+	// A connection has one goroutine or two.
+	if now := runtime.NumGoroutine() - before; now > 3*512 {
+		t.Errorf("%d goroutines serve slow connections", now)
+	}
+}
+
+// Large bodies that do not end are given up before they take all memory, and an ordinary
+// webhook arrives meanwhile.
+func TestS47_LargeBodiesKeepNobodyOut(t *testing.T) {
+	const senders, fit = 100, 33 // bodies of a megabyte
+	address := listening(t)
+	answers := make(chan string, senders)
+	large := strings.Repeat("x", 1_000_000)
+	for range senders {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		go func() {
+			fmt.Fprintf(conn, "POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(large)+1, large)
+			status := make([]byte, len("HTTP/1.1 429"))
+			_, _ = io.ReadFull(conn, status)
+			answers <- string(status)
+		}()
+	}
+	for range senders - fit {
+		if answer := <-answers; answer != "HTTP/1.1 429" {
+			t.Fatalf("a large body is answered %q", answer)
+		}
+	}
+	deliver(t, address, push)
+}
+
+// listening is a server that serves on the address that is returned.
+func listening(t *testing.T) string {
+	t.Helper()
 	s, _ := newServer(healthy())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,27 +87,18 @@ func TestS47_SlowConnectionsKeepNobodyOut(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	before := runtime.NumGoroutine()
-	var slow []net.Conn
-	t.Cleanup(func() {
-		for _, conn := range slow {
-			conn.Close()
-		}
-	})
-	for range 1500 {
-		conn, err := net.Dial("tcp", listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		slow = append(slow, conn)
-		fmt.Fprint(conn, "POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{")
-	}
+	return listener.Addr().String()
+}
+
+// deliver sends a signed webhook, which must be accepted.
+func deliver(t *testing.T, address, body string) {
+	t.Helper()
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	request, err := http.NewRequest(http.MethodPost, "http://"+listener.Addr().String()+"/hooks/github", strings.NewReader(push))
+	request, err := http.NewRequest(http.MethodPost, "http://"+address+"/hooks/github", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range hook("github", secret, "push", push).header {
+	for name, value := range hook("github", secret, "push", body).header {
 		request.Header.Set(name, value)
 	}
 	response, err := client.Do(request)
@@ -61,11 +106,7 @@ func TestS47_SlowConnectionsKeepNobodyOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusAccepted {
-		t.Errorf("the signed webhook is answered %s: %s", response.Status, body)
-	}
-	// A connection has one goroutine or two.
-	if now := runtime.NumGoroutine() - before; now > 3*512 {
-		t.Errorf("%d goroutines serve slow connections", now)
+	if answer, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusAccepted {
+		t.Errorf("the signed webhook is answered %s: %s", response.Status, answer)
 	}
 }

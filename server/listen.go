@@ -114,6 +114,7 @@ func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handl
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSConfig:         secure,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxRequestsOfOne},
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.WithoutCancel(ctx), serving, ctx.Done())
 		},

@@ -222,6 +222,7 @@ type receiver struct {
 	signed *rate.Limiter
 	others *rate.Limiter
 	seen   *recent
+	bodies *bodies
 }
 
 func newReceiver(s *Server) *receiver {
@@ -231,6 +232,7 @@ func newReceiver(s *Server) *receiver {
 		signed: rate.NewLimiter(webhooksPerSecond, webhooksInABurst),
 		others: rate.NewLimiter(webhooksPerSecond, webhooksInABurst),
 		seen:   newRecent(rememberedWebhooks),
+		bodies: newBodies(maxBodies),
 	}
 }
 
@@ -279,7 +281,7 @@ func (h *receiver) receive(w http.ResponseWriter, r *http.Request, p provider) o
 	if len(secret) == 0 {
 		return webhookUnconfigured
 	}
-	body, refused := readBody(w, r)
+	body, refused := h.readBody(w, r)
 	if refused != nil {
 		return *refused
 	}
@@ -301,18 +303,25 @@ func (h *receiver) receive(w http.ResponseWriter, r *http.Request, p provider) o
 }
 
 // readBody reads the body of a webhook, or returns why it does not.
-func readBody(w http.ResponseWriter, r *http.Request) (body []byte, refused *outcome) {
+func (h *receiver) readBody(w http.ResponseWriter, r *http.Request) (content []byte, refused *outcome) {
 	// A response that has no connection, as in tests, has no deadlines.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyDeadline))
+	body := h.bodies.add(http.MaxBytesReader(w, r.Body, maxWebhook), network(r.RemoteAddr), func() {
+		_ = connection.SetReadDeadline(time.Unix(1, 0))
+	})
+	content, err := io.ReadAll(body)
+	lost := body.close()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &webhookTooLarge
+	case lost:
+		return nil, &webhookLimited
 	case err != nil:
 		return nil, &webhookBroken
 	}
-	return body, nil
+	return content, nil
 }
 
 // act decides on a webhook that was verified.

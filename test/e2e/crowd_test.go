@@ -24,7 +24,8 @@ const (
 )
 
 // Ten thousand clients hold connections for ten seconds. Some say nothing, some send a
-// header or a body slowly, some send unsigned webhooks; whoever is cut off comes again.
+// header or a body slowly, some send large bodies without an end, some send unsigned
+// webhooks; whoever is cut off comes again.
 // Meanwhile signed webhooks are answered, and the process has a bounded number of
 // descriptors and of bytes. The figures are in docs/performance.md.
 func TestS47_TenThousandConnections(t *testing.T) {
@@ -77,6 +78,9 @@ func TestS47_TenThousandConnections(t *testing.T) {
 	}
 }
 
+// largeBody is as long as that of a webhook may be, but for its end.
+var largeBody = strings.Repeat("x", 1<<20-1)
+
 // bother holds a connection to the server in one of four ways, and makes a new one some
 // seconds after it was cut off, until ctx ends.
 func bother(ctx context.Context, target string, number int, dialing chan struct{}, made, refused *atomic.Int64) {
@@ -88,6 +92,9 @@ func bother(ctx context.Context, target string, number int, dialing chan struct{
 		"POST /hooks/generic HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{",
 		"POST /hooks/generic HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
 	}[number%4]
+	if number%40 == 0 {
+		said = fmt.Sprintf("POST /hooks/generic HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(largeBody)+1, largeBody)
+	}
 	for ctx.Err() == nil {
 		dialing <- struct{}{}
 		conn, err := dialer.DialContext(ctx, "tcp", target)
