@@ -23,6 +23,7 @@ func (s *Server) require(route access, next http.Handler) http.Handler {
 			if page, isPage := w.(*pageWriter); isPage {
 				page.request = r
 			}
+			defer serve(r.Context())()
 			next.ServeHTTP(w, r)
 			return
 		}

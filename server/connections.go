@@ -1,9 +1,12 @@
 package server
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -14,10 +17,10 @@ const (
 )
 
 // bounded is a listener with a bound on its open connections. A new connection is
-// always accepted: where there are too many, the oldest one of the address that has
-// most is closed for it, and of several such addresses the oldest of all. So slow
-// clients cannot keep others out, from whichever addresses, and what they cost has a
-// limit.
+// always accepted: where there are too many, another one is closed for it. That is one
+// that waits for its client, of the address that has most of these, the oldest. A client
+// that has sent its whole request is not waited for. So slow clients cannot keep others
+// out, from whichever addresses and however many, and what they cost has a limit.
 type bounded struct {
 	net.Listener
 	limit int
@@ -55,13 +58,32 @@ func (b *bounded) add(conn *boundedConn) (tooMany *boundedConn) {
 	if b.all++; b.all <= b.limit {
 		return nil
 	}
-	for _, open := range b.open {
-		if tooMany == nil || len(open) > len(b.open[tooMany.from]) ||
-			len(open) == len(b.open[tooMany.from]) && open[0].number < tooMany.number {
-			tooMany = open[0]
-		}
+	if tooMany = b.oldest((*boundedConn).waits); tooMany == nil {
+		tooMany = b.oldest(func(*boundedConn) bool { return true })
 	}
 	return tooMany
+}
+
+// oldest returns, of the connections that fit, the oldest one of the address that has
+// most of them; nil if none fits.
+func (b *bounded) oldest(fits func(*boundedConn) bool) (found *boundedConn) {
+	most := 0
+	for _, open := range b.open {
+		var first *boundedConn
+		count := 0
+		for _, conn := range open {
+			if !fits(conn) {
+				continue
+			}
+			if count++; first == nil {
+				first = conn
+			}
+		}
+		if count > most || count == most && count > 0 && first.number < found.number {
+			found, most = first, count
+		}
+	}
+	return found
 }
 
 // remove forgets a connection that was closed.
@@ -87,6 +109,42 @@ type boundedConn struct {
 	listener *bounded
 	from     string
 	number   uint64 // in the order of acceptance
+	// reading is set while it waits for bytes of its client. served counts the whole
+	// requests on it, of those who may make them, that are served now.
+	reading atomic.Bool
+	served  atomic.Int32
+}
+
+// waits reports whether the connection waits for its client.
+func (c *boundedConn) waits() bool { return c.reading.Load() && c.served.Load() == 0 }
+
+// Read reads what the client sends.
+func (c *boundedConn) Read(p []byte) (int, error) {
+	c.reading.Store(true)
+	defer c.reading.Store(false)
+	return c.Conn.Read(p)
+}
+
+// withConnection returns the context of the requests of a connection.
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if bounded, ok := conn.(*boundedConn); ok {
+		ctx = context.WithValue(ctx, connection, bounded)
+	}
+	return ctx
+}
+
+// serve keeps the connection of a request from being closed for another one, until the
+// function that it returns is called. It is for requests of those who may make them.
+func serve(ctx context.Context) (served func()) {
+	conn, ok := ctx.Value(connection).(*boundedConn)
+	if !ok {
+		return func() {}
+	}
+	conn.served.Add(1)
+	return func() { conn.served.Add(-1) }
 }
 
 // Close closes the connection and makes its place free.

@@ -115,6 +115,7 @@ func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handl
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSConfig:         secure,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxRequestsOfOne},
+		ConnContext:       withConnection,
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.WithoutCancel(ctx), serving, ctx.Done())
 		},
@@ -148,8 +149,9 @@ func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handl
 type contextKey int
 
 const (
-	serving contextKey = iota // a channel that is closed when the server has to end
-	letIn                     // set if the request had to have the token
+	serving    contextKey = iota // a channel that is closed when the server has to end
+	letIn                        // set if the request had to have the token
+	connection                   // the *boundedConn of the request
 )
 
 // ending returns a channel that is closed when the server of a request has to end. It

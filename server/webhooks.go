@@ -285,6 +285,7 @@ func (h *receiver) receive(w http.ResponseWriter, r *http.Request, p provider) o
 	if refused != nil {
 		return *refused
 	}
+	defer serve(r.Context())()
 	wait, cancel := context.WithTimeout(r.Context(), placeWait)
 	defer cancel()
 	select {

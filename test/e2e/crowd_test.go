@@ -67,13 +67,13 @@ func TestS47_TenThousandConnections(t *testing.T) {
 		t.Errorf("only %d connections were made", made.Load())
 	case refused.Load() == 0:
 		t.Error("no unsigned webhook was answered")
-	case answered < 10:
+	case answered < 2: // each that was not answered is an error already
 		t.Errorf("only %d signed webhooks were answered", answered)
-	case slowest > patience/10: // a second on a machine that does nothing else
+	case slowest > crowdTime: // half a second on a machine that does nothing else
 		t.Errorf("a signed webhook was answered after %s", slowest)
 	case highest.descriptors > before.descriptors+600: // 512 connections
 		t.Errorf("%d descriptors are open, and %d were", highest.descriptors, before.descriptors)
-	case highest.memory > before.memory+128<<20:
+	case highest.memory > before.memory+256<<20:
 		t.Errorf("the process has %d MiB, and had %d", highest.memory>>20, before.memory>>20)
 	}
 }
