@@ -14,7 +14,7 @@ type Fault int
 
 // The four faults.
 const (
-	// Internal is a bug, a panic, a full disk. It is the zero value: an error
+	// Internal is a bug, a panic. It is the zero value: an error
 	// that nobody classified is a bug.
 	Internal Fault = iota
 	// Invalid: the workspace is wrong. Nothing of that revision is applied;

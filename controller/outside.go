@@ -15,13 +15,13 @@ var outside = []syscall.Errno{
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
 }
 
-// blameOutside returns an error of the operating system as Unavailable, if it is no
+// BlameOutside returns an error of the operating system as Unavailable, if it is no
 // fault of the program: it is tried again with back-off, and is not called a bug.
 // Other errors are returned as they are.
-func blameOutside(err error) error {
+func BlameOutside(err error) error {
 	var errno syscall.Errno
 	if err == nil || kargo.FaultOf(err) != kargo.Internal || !errors.As(err, &errno) || !slices.Contains(outside, errno) {
 		return err
 	}
-	return &kargo.Error{Fault: kargo.Unavailable, Err: err, Hint: "the data directory, or the system below it; it is tried again"}
+	return &kargo.Error{Fault: kargo.Unavailable, Err: err, Hint: "this is outside of Kargo: look at the disk, the rights and the limits of the machine"}
 }

@@ -119,7 +119,7 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 	}()
 	this.trigger = trigger
 	err := r.runStages(ctx, &this, stages)
-	this.err = blameOutside(joined(err, this.unwritten))
+	this.err = BlameOutside(joined(err, this.unwritten))
 	return this
 }
 

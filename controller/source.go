@@ -120,12 +120,12 @@ func (r *Reconciler) take(got reading, this *round) {
 	case theApplied:
 		r.takeApplied(got, this)
 	case theNewest:
-		r.source.failure = blameOutside(r.takeNewest(got))
+		r.source.failure = BlameOutside(r.takeNewest(got))
 		this.failed.git = r.source.failure != nil
 		this.failed.reread = this.failed.git && got.again
 		this.sourceErr = r.sourceErr()
 	case theValues:
-		r.source.valuesFailure = blameOutside(r.takeValues(got, this))
+		r.source.valuesFailure = BlameOutside(r.takeValues(got, this))
 		this.sourceErr = r.sourceErr()
 	}
 }

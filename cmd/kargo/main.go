@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kargo"
+	"kargo/controller"
 	"kargo/hooks"
 )
 
@@ -40,7 +41,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := controller.BlameOutside(root.ExecuteContext(ctx))
 	var script hooks.ExitError
 	var printed printedError
 	if err != nil && !errors.As(err, &printed) && !errors.As(err, &script) {

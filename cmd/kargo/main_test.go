@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"kargo"
+	"kargo/controller"
 )
 
 // kargoIn runs the program in a directory, as main does.
@@ -164,13 +166,14 @@ func TestExitCodes(t *testing.T) {
 		want int
 	}{
 		{nil, 0}, {errors.New("bug"), 1}, {usagef("what?"), 2},
+		{fmt.Errorf("write x: %w", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), 3},
 		{kargo.Errorf(kargo.Invalid, "x"), 2}, {kargo.Problems{{Message: "x"}}, 2},
 		{kargo.Errorf(kargo.Unavailable, "x"), 3}, {fmt.Errorf("wrapped: %w", kargo.Errorf(kargo.Conflict, "x")), 3},
 		{kargo.Errorf(kargo.Internal, "x"), 1},
 		{errors.Join(kargo.Errorf(kargo.Invalid, "x"), errors.New("bug")), 1},
 		{errors.Join(kargo.Errorf(kargo.Invalid, "x"), kargo.Errorf(kargo.Unavailable, "y")), 3},
 	} {
-		if got := exitCode(test.err); got != test.want {
+		if got := exitCode(controller.BlameOutside(test.err)); got != test.want {
 			t.Errorf("%v: exit %d, want %d", test.err, got, test.want)
 		}
 	}
