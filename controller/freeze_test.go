@@ -217,3 +217,14 @@ func TestALiftedWindowStaysLiftedUnderTheNextLeader(t *testing.T) {
 		})
 	}
 }
+
+// What a person does by a command, a window of the workspace does not hold.
+func TestAWindowOfTheWorkspaceHoldsNoCommand(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", append(app("app:1", "web"), freezing(eachDay(time.Now().Add(-time.Minute), "3h", "a sale")))...)
+		w.must(controller.NewReconciler(w.parts).Round(w.t.Context(), "apply"))
+		if got := w.swarm.services["kargo-web_web"].Image; got != "app:1" {
+			t.Errorf("%q runs", got)
+		}
+	})
+}

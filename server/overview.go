@@ -101,7 +101,7 @@ const fold = 60
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
 	status := s.Controller.Status()
 	view := overview{frame: s.frame(r, status), Search: strings.TrimSpace(r.URL.Query().Get("q")), State: kargo.StackState(r.URL.Query().Get("state"))}
-	view.Title, view.Tab, view.Skip, view.Live = tabTitle(status, view.Summary), "stacks", "groups", true
+	view.Title, view.Tab, view.Skip, view.Live = tabTitle(status, view.Summary), "stacks", cond(status.Leader == "", "groups", ""), true
 	for _, problem := range status.Problems {
 		if problem.Warning {
 			view.Warnings = append(view.Warnings, problem)

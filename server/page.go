@@ -136,6 +136,8 @@ func summarize(status kargo.Status) summary {
 		return summary{"bad", "Refused", sentence}
 	case status.SwarmTrouble != "":
 		return summary{"bad", "Swarm away", sentence}
+	case !status.Ready() && status.Fault == "" && state(kargo.StackProgressing):
+		return summary{"busy", "First deployment", "No revision is in force yet; " + count(len(status.InState(kargo.StackProgressing)), "stack") + " to come up."}
 	case !status.Ready() && status.Fault == "":
 		return summary{"idle", "Starting", "No revision was applied yet."}
 	case state(kargo.StackFailed):

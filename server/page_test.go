@@ -92,6 +92,8 @@ func TestPages(t *testing.T) {
 		{"starting", "/", starting(), func(s *server.Server) { s.History = records{} }},
 		{"rolling-out", "/", rolling, func(s *server.Server) { s.History = records{err: errors.New("the file is locked")} }},
 		{"frozen", "/", frozen(), nil},
+		{"standby", "/", standby(), nil},
+		{"first", "/", first(), nil},
 		{"settings-frozen", "/settings", frozen(), nil},
 		{"stack", "/stacks/dbs", troubled(), nil},
 		{"deployment", "/deployments/41", healthy(), nil},

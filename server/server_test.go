@@ -182,7 +182,7 @@ func (inspector) Diff(_ context.Context, from, to, _ string) (kargo.Diff, error)
 func (inspector) Rendering(context.Context, string, string) (kargo.RenderedState, error) {
 	spec := swarm.ServiceSpec{TaskTemplate: swarm.TaskSpec{ContainerSpec: &swarm.ContainerSpec{Image: "redis:7.4-alpine" + digest, Env: []string{"PASSWORD=*** (a1b2c3d4)"}}}}
 	stack := kargo.RenderedStack{Name: "kargo-dbs", Services: []kargo.RenderedService{{Name: "kargo-dbs_redis", Spec: spec}},
-		Networks: []kargo.Network{{Name: "kargo-dbs_default"}}, Configs: []kargo.RenderedConfig{{Name: "kargo-dbs_redis.conf-1f3870be", Size: 120}, {Name: "kargo-dbs_password-77aa01be", Secret: true, Size: 12}}}
+		Networks: []kargo.Network{{Name: "kargo-dbs_default"}}, Configs: []kargo.RenderedConfig{{Name: "kargo-dbs_redis.conf-1f3870be", Size: 60, Content: "maxmemory 200mb\nrequirepass ***1b2c3d4e\n"}, {Name: "kargo-dbs_password-77aa01be", Secret: true, Size: 12}}}
 	return kargo.RenderedState{State: kargo.State{Name: "git", Revision: newest}, RenderedStacks: kargo.RenderedStacks{Stacks: []kargo.RenderedStack{stack}}}, nil
 }
 
