@@ -19,7 +19,7 @@ const (
 	// OutcomeSuperseded: a newer deployment began before this one had settled.
 	OutcomeSuperseded Outcome = "superseded"
 	// OutcomeHeld: a person, or a freeze window, keeps all that it would change as it
-	// is. What is done after that is an entry of its own.
+	// is, or it waits for an approval. What is done after that is an entry of its own.
 	OutcomeHeld Outcome = "held"
 	// OutcomeRefused: nothing of the revision was carried out.
 	OutcomeRefused Outcome = "refused"
@@ -63,6 +63,9 @@ const (
 	// VerdictCorrected: the revision changes nothing of the stack, and a change
 	// that somebody else made was corrected.
 	VerdictCorrected Verdict = "corrected"
+	// VerdictHeld: the revision changes the stack, and nothing of it was changed: a
+	// person or a freeze window keeps it, or its removal waits for an approval.
+	VerdictHeld Verdict = "held"
 )
 
 // MayBeAbout returns names that have the stacks among them which a deployment was about:
@@ -148,7 +151,7 @@ func (a Applied) Next(revision Revision, results []StackResult) Applied {
 				next.Removed = append(slices.Clone(next.Removed), result.Name)
 			}
 			continue
-		case VerdictUnchanged, VerdictCorrected:
+		case VerdictUnchanged, VerdictCorrected, VerdictHeld:
 			stack.Changed = a.Stacks[result.Name].Changed
 			if again {
 				stack.Verdict = a.Stacks[result.Name].Verdict

@@ -75,7 +75,7 @@ func (r *Reconciler) supersede(open kargo.Deployment) error {
 	for i, stack := range open.Stacks {
 		open.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
 	}
-	markCorrected(&open)
+	markVerdicts(&open)
 	if err := r.parts.Store.Record(open, r.memory.Memory); err != nil {
 		return err
 	}
@@ -101,18 +101,43 @@ func stacksMovedBy(d kargo.Deployment) map[string]bool {
 	return moved
 }
 
-// markCorrected gives the stacks that a deployment changed in Swarm, and that its
-// revision leaves unchanged, their verdict.
-func markCorrected(d *kargo.Deployment) {
-	moved := stacksMovedBy(*d)
-	for i, stack := range d.Stacks {
-		if stack.Verdict == kargo.VerdictUnchanged && moved[stack.Name] {
-			d.Stacks[i].Verdict = kargo.VerdictCorrected
-			if d.Kind == kargo.EntryRetry || d.Kind == kargo.EntryRollback {
-				d.Stacks[i].Verdict = kargo.VerdictChanged // by Kargo itself, before
+// markVerdicts gives the stacks of a deployment that has ended the verdicts that say what
+// it changed in Swarm. Until then they say what its revision changes.
+func markVerdicts(d *kargo.Deployment) {
+	changed, held := map[string]bool{}, map[string]bool{}
+	for _, change := range d.Changes {
+		changed[change.Stack] = change.Stack != "" // else it is shared
+	}
+	for _, hold := range d.Held {
+		held[hold.Stack] = held[hold.Stack] || hold.Until == kargo.UntilReleased || hold.Until == kargo.UntilApproved
+	}
+	for i := range d.Stacks {
+		stack := &d.Stacks[i]
+		switch {
+		case changed[stack.Name] && stack.Verdict == kargo.VerdictUnchanged:
+			stack.Verdict = kargo.VerdictCorrected
+			if d.Kind == kargo.EntryRetry || d.Kind == kargo.EntryRollback || changedOtherwise(*d, stack.Name) {
+				stack.Verdict = kargo.VerdictChanged // by Kargo itself, or it was held before
 			}
+		case changed[stack.Name], stack.Verdict == kargo.VerdictUnchanged:
+		case held[stack.Name]:
+			stack.Verdict = kargo.VerdictHeld
+		case d.Outcome == kargo.OutcomeSucceeded, d.Outcome == kargo.OutcomeHeld:
+			stack.Verdict = kargo.VerdictUnchanged // it ran already as the revision says
+		}
+		delete(changed, stack.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(changed)) { // their removal waited until now
+		if changed[name] {
+			d.Stacks = append(d.Stacks, kargo.StackResult{Name: name, Verdict: kargo.VerdictRemoved})
 		}
 	}
+}
+
+// changedOtherwise reports whether a deployment changed a service of a stack for another
+// reason than to put right what somebody else did.
+func changedOtherwise(d kargo.Deployment, stack string) bool {
+	return slices.ContainsFunc(d.Changes, func(c kargo.Change) bool { return c.Stack == stack && c.Kind == kargo.KindService && !c.Repairs })
 }
 
 func (r *Reconciler) keepRecord() error {
@@ -278,9 +303,11 @@ func (r *Reconciler) failedHooks() error {
 }
 
 // keptByPerson reports whether a deployment changed nothing because a person, or a
-// freeze window, keeps what it would change.
+// freeze window, keeps what it would change, or because that waits for an approval.
 func keptByPerson(d kargo.Deployment) bool {
-	return len(d.Changes) == 0 && slices.ContainsFunc(d.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilReleased && h.Kind != "" })
+	return len(d.Changes) == 0 && slices.ContainsFunc(d.Held, func(h kargo.Hold) bool {
+		return h.Until == kargo.UntilApproved || h.Until == kargo.UntilReleased && h.Kind != ""
+	})
 }
 
 // finish closes the open deployment with its outcome. It stays open where it
@@ -302,7 +329,7 @@ func (r *Reconciler) finish(failure error) error {
 		ended.Outcome = kargo.OutcomeFailed
 	}
 	r.putInForce(ended.Revision, ended.Stacks)
-	markCorrected(&ended)
+	markVerdicts(&ended)
 	if err := r.parts.Store.Record(ended, r.memory.Memory); err != nil {
 		return err
 	}

@@ -40,7 +40,9 @@ func (r *Reconciler) kindOf(next kargo.Plan) kargo.EntryKind {
 		return kargo.EntryRepair
 	case all(func(c kargo.Change) bool { return c.Action == kargo.Remove }):
 		return kargo.EntryRemoval
-	case all(func(c kargo.Change) bool { return c.Repairs || r.memory.Rollouts[c.Stack].Failed != nil }):
+	case all(func(c kargo.Change) bool {
+		return c.Repairs || r.memory.Rollouts[c.Stack].Failed != nil || r.memory.Stops[c.Stack].WentBack()
+	}):
 		return kargo.EntryRollback
 	}
 	return kargo.EntryUpdate

@@ -11,14 +11,30 @@ import (
 
 // whatRuns returns the revision whose rendering of a stack runs, where it is not
 // the one that was put in force last: its rendering failed, was not sent yet, or a
-// person had the stack go back.
-func whatRuns(rollout kargo.Rollout, stoodIn bool, stop kargo.Stop) kargo.RevisionID {
-	if stoodIn && stop.WentBack() {
+// person had the stack go back. waits reports that services of the stack wait to be
+// changed, such as for the end of a suspension.
+func whatRuns(rollout kargo.Rollout, stoodIn, waits bool, stop kargo.Stop) kargo.RevisionID {
+	if stoodIn && stop.WentBack() && !waits {
 		return stop.Revision
 	}
 	notSent := rollout.Since.IsZero()
 	if stoodIn || notSent && rollout.Good != rollout.Digest {
 		return rollout.GoodRevision
+	}
+	return ""
+}
+
+// neverSent returns the revision that the services of a stack have in Swarm, if nothing of
+// the stack was sent that is remembered: its removal was held, and then it was wanted
+// again.
+func neverSent(stack kargo.StackStatus, rollout kargo.Rollout, index plan.Index) kargo.RevisionID {
+	if rollout.Good != "" || !rollout.Since.IsZero() {
+		return ""
+	}
+	for _, service := range stack.Services {
+		if live, runs := index.Service(service.Name); runs {
+			return kargo.RevisionID(live.Spec.Labels[kargo.LabelRevision])
+		}
 	}
 	return ""
 }
@@ -47,6 +63,9 @@ func (r *Reconciler) leavingStacks(index plan.Index, remaining rest) []kargo.Sta
 			Running: live.Running + live.Completed, Desired: live.Desired, Operation: stack.Operation}
 		stack.Services = append(stack.Services, service)
 		stack.Revision = kargo.RevisionID(live.Spec.Labels[kargo.LabelRevision])
+		if stop := r.memory.Stops[name]; stop.WentBack() {
+			stack.Revision = stop.Revision // the label has the revision in whose time it went back
+		}
 		if health != kargo.HealthHealthy && stack.Health != kargo.HealthDegraded {
 			stack.Health = health
 		}

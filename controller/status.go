@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,7 +76,12 @@ func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 		if stop, stopped := r.memory.Stops[stack.Name]; stopped {
 			stack.Stop = &stop
 		}
-		if runs := whatRuns(r.memory.Rollouts[stack.Name], stoodIn, r.memory.Stops[stack.Name]); runs != "" && runs != stack.Revision {
+		waits := slices.ContainsFunc(stack.Services, func(s kargo.ServiceStatus) bool { return !s.InSync })
+		runs := whatRuns(r.memory.Rollouts[stack.Name], stoodIn, waits, r.memory.Stops[stack.Name])
+		if runs == "" && !stack.InSync {
+			runs = neverSent(*stack, r.memory.Rollouts[stack.Name], index)
+		}
+		if runs != "" && runs != stack.Revision {
 			stack.Revision, stack.Wanted = runs, stack.Revision
 		}
 	}
@@ -202,7 +208,7 @@ func stackLine(results []kargo.StackResult) string {
 		names[result.Verdict] = append(names[result.Verdict], result.Name)
 	}
 	var parts []string
-	for _, verdict := range []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved, kargo.VerdictCorrected} {
+	for _, verdict := range []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved, kargo.VerdictCorrected, kargo.VerdictHeld} {
 		if len(names[verdict]) > 0 {
 			parts = append(parts, string(verdict)+": "+strings.Join(names[verdict], " "))
 		}

@@ -239,6 +239,8 @@ func stackNews(results []kargo.StackResult) string {
 			names = append(names, stack.Name)
 		case kargo.VerdictCorrected:
 			names = append(names, stack.Name+" (corrected)")
+		case kargo.VerdictHeld:
+			names = append(names, stack.Name+" (held)")
 		case kargo.VerdictUnchanged:
 		}
 	}

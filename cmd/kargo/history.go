@@ -421,9 +421,9 @@ func took(d kargo.Deployment) string {
 }
 
 // stacksMoved names the stacks that did not stay as they were: "+new ~changed
-// -removed !corrected", and counts the others.
+// -removed !corrected ‖held", and counts the others.
 func stacksMoved(results []kargo.StackResult) string {
-	signs := map[kargo.Verdict]string{kargo.VerdictAdded: "+", kargo.VerdictChanged: "~", kargo.VerdictRemoved: "-", kargo.VerdictCorrected: "!"}
+	signs := map[kargo.Verdict]string{kargo.VerdictAdded: "+", kargo.VerdictChanged: "~", kargo.VerdictRemoved: "-", kargo.VerdictCorrected: "!", kargo.VerdictHeld: "‖"}
 	var parts []string
 	stayed := 0
 	for _, result := range results {
