@@ -40,7 +40,7 @@ func TestHelpLines(t *testing.T) {
 // optionsOfCommands are the flags that are no settings: they say what one call
 // is to do.
 var optionsOfCommands = []string{
-	"apply", "before", "cleaning", "exit-code", "export", "follow", "for", "from", "help", "keep-going", "limit", "output", "plan", "push", "reason", "running", "services", "show-secrets", "since", "tail", "token-file", "version", "wait", "watch", "yes",
+	"all", "apply", "author", "before", "cleaning", "exit-code", "export", "follow", "for", "from", "help", "keep-going", "limit", "outcome", "output", "plan", "push", "reason", "running", "search", "services", "show-secrets", "since", "stack", "tail", "token-file", "version", "wait", "watch", "yes",
 }
 
 // TestSettingsOfAllCommands: whatever is a setting of some command can stand in
