@@ -25,7 +25,7 @@ var harmlessNames = append([]string{
 	"*_HOST", "*_PORT", "*_DOMAIN", "*_REALM", "*_SCOPE", "*_SCOPES", "*_IMAGE", "*_TAG", "*_VERSION", "*_MODE", "*_TYPE", "*_METHOD",
 	"*_PROVIDER", "*_ALGORITHM", "*_ISSUER", "*_AUDIENCE", "*_ADDRESS", "*_DEBUG", "*_LOG_LEVEL", "*_LEVEL", "*_CLIENT_ID",
 	"*AUTHOR", "*AUTHORS", "*AUTHORITY", "PASSWORDLESS*", "*_PUBLIC_KEY", "*_NETWORK", "*_REPLICAS", "PWD", "OLDPWD",
-	"*COMPASS*", "*PASSENGER*", "*BYPASS*", "*PASSIVE*", "*MONKEY", "*TURKEY", "*HOTKEY", "*_PASSTHROUGH", "KARGO_SECRETS",
+	"*COMPASS*", "*PASSENGER*", "*BYPASS*", "*PASSIVE*", "*MONKEY", "*TURKEY", "*HOTKEY", "*_PASSTHROUGH", "KARGO_SECRETS", "CREDENTIAL_SPEC",
 }, variablesOfStacks()...)
 
 // variablesOfStacks returns the patterns of the variables that Kargo reads for each

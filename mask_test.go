@@ -100,7 +100,7 @@ func TestS43_TheUsualNamesAreCovered(t *testing.T) {
 			t.Errorf("%s shows its value", name)
 		}
 	}
-	for _, name := range []string{"AUTH_USER", "PASSWORD_FILE", "TOKEN_TTL", "AUTHOR", "AUTH_ENABLED", "TRAEFIK_TAG", "SECRET_PATH", "AUTH_NEEDS", "AUTH_STACK", "AUTH_CONSTRAINTS", "AUTH_DOMAIN"} {
+	for _, name := range []string{"AUTH_USER", "PASSWORD_FILE", "TOKEN_TTL", "AUTHOR", "AUTH_ENABLED", "TRAEFIK_TAG", "SECRET_PATH", "AUTH_NEEDS", "AUTH_STACK", "AUTH_CONSTRAINTS", "AUTH_DOMAIN", "credential-spec"} {
 		if got := mask.Value(name, "plain-value"); got != "plain-value" {
 			t.Errorf("%s is hidden", name)
 		}

@@ -110,6 +110,12 @@ func TestS41_WhatIsSentIsJudged(t *testing.T) {
 		{"a label that another instance takes for its job", func(s *swarm.ServiceSpec) {
 			s.Labels = map[string]string{kargo.LabelNamespace: "kargo-web", kargo.LabelJob: "other"}
 		}, "has the label kargo.job"},
+		{"a log that the daemon keeps in its memory", func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.LogDriver = &swarm.Driver{Name: "json-file", Options: map[string]string{"mode": "non-blocking", "max-buffer-size": "65m"}}
+		}, "logs with the option max-buffer-size=65m, which rule log-options"},
+		{"a log with a usual buffer", func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.LogDriver = &swarm.Driver{Name: "json-file", Options: map[string]string{"mode": "non-blocking", "max-buffer-size": "4m"}}
+		}, ""},
 		{"a hostname that can be anything", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = `{{index .Node.Hostname 1}}` }, "rule templates"},
 		{"the node's name", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Hostname = `{{.Node.Hostname}}` }, ""},
 	} {

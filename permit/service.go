@@ -9,6 +9,7 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/swarm"
+	units "github.com/docker/go-units"
 
 	"kargo"
 )
@@ -129,6 +130,10 @@ func resources(task swarm.TaskSpec, say say) {
 	}
 }
 
+// largestLogBuffer is how many bytes of a container's log the daemon may keep in its own
+// memory without that being a privilege. It keeps 1 MB if nothing is said.
+const largestLogBuffer = 64 << 20
+
 // logging judges where a service logs to. The daemon itself opens the addresses
 // and files that the options name.
 func logging(driver swarm.Driver, say say) {
@@ -138,6 +143,9 @@ func logging(driver swarm.Driver, say say) {
 	for _, key := range slices.Sorted(maps.Keys(driver.Options)) {
 		value := key
 		if strings.HasSuffix(key, "address") || strings.HasSuffix(key, "url") {
+			value += "=" + driver.Options[key]
+		}
+		if size, err := units.RAMInBytes(driver.Options[key]); key == "max-buffer-size" && (err != nil || size > largestLogBuffer) {
 			value += "=" + driver.Options[key]
 		}
 		say("log-options", value, "logs with the option "+value, "logging", "options", key)
