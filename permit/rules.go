@@ -98,7 +98,7 @@ var rules = []rule{
 	{name: ruleShared, silent: true,
 		baseline:   only("front:kargo-front", "back:kargo-back", "socket:kargo-docker-socket"),
 		restricted: only("front:kargo-front", "back:kargo-back", "socket:kargo-docker-socket")},
-	{name: ruleSocket, baseline: always},
+	{name: ruleSocket},
 	{name: "network-drivers", baseline: only("overlay"), restricted: only("overlay")},
 	{name: ruleNetworkOptions, restricted: only("encrypted", "com.docker.network.driver.mtu"),
 		baseline: only("encrypted", "com.docker.network.driver.mtu", "subnet=*", "ip-range=*", "gateway=*")},
