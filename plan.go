@@ -29,20 +29,27 @@ type Plan struct {
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
 // String returns the plan as text: one line for each change, then one for each
-// hold and each warning, or "nothing to do".
+// hold, or "nothing to do". The warnings follow, one in a line.
 func (p Plan) String() string {
 	var text strings.Builder
 	for _, change := range p.Changes {
 		fmt.Fprintln(&text, change)
 	}
+	return p.textAfter(text.String())
+}
+
+// textAfter returns the text of the plan whose changes are given as text.
+func (p Plan) textAfter(changes string) string {
+	var text strings.Builder
+	text.WriteString(changes)
 	for _, hold := range p.Held {
 		fmt.Fprintln(&text, hold)
 	}
+	if text.Len() == 0 {
+		text.WriteString("nothing to do\n")
+	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(&text, warning)
-	}
-	if text.Len() == 0 {
-		return "nothing to do\n"
 	}
 	return text.String()
 }

@@ -103,20 +103,7 @@ func (c Change) lines() string {
 
 // InWords returns the plan as text for people: grouped by stack, in the order in
 // which the stacks come up. The holds and the warnings follow.
-func (p Plan) InWords() string {
-	if len(p.Changes)+len(p.Held)+len(p.Warnings) == 0 {
-		return "nothing to do\n"
-	}
-	var text strings.Builder
-	text.WriteString(changesInWords(p.Changes))
-	for _, hold := range p.Held {
-		fmt.Fprintln(&text, hold)
-	}
-	for _, warning := range p.Warnings {
-		fmt.Fprintln(&text, warning)
-	}
-	return text.String()
-}
+func (p Plan) InWords() string { return p.textAfter(changesInWords(p.Changes)) }
 
 // changesInWords returns changes as text for people: grouped by stack, in the order of
 // the first change of each.
