@@ -270,9 +270,12 @@ func (e examiner) registries(ctx context.Context, status kargo.Status) []kargo.F
 	return all
 }
 
+// When the disk of the data directory has little room, in bytes and as a share: a
+// twentieth of a large disk is still room for years of history.
 const (
-	leastFree        = 256 << 20 // bytes of the data directory's disk
+	leastFree        = 256 << 20
 	leastFreePercent = 5
+	enoughFree       = 2 << 30
 )
 
 func (e examiner) disk(context.Context) []kargo.Finding {
@@ -290,7 +293,7 @@ func (e examiner) disk(context.Context) []kargo.Finding {
 // ofDisk returns the finding about a disk of so many bytes, of which some are free.
 func ofDisk(free, all uint64, directory string) kargo.Finding {
 	says := fmt.Sprintf("%d MiB of %d MiB are free at %s", free>>20, all>>20, directory)
-	if free < leastFree || free*100/all < leastFreePercent {
+	if free < leastFree || free < enoughFree && free*100/all < leastFreePercent {
 		return kargo.Odd("disk", says, "make room: without it the history is kept in memory only, and is lost with the process")
 	}
 	return kargo.Well("disk", "%s", says)

@@ -49,6 +49,7 @@ func TestFindings(t *testing.T) {
 		{"the clock is not known", of(func(e *swarm.Examination) { e.ClockKnown = false }), ""},
 		{"the disk is nearly full", []kargo.Finding{ofDisk(100<<20, 1<<40, "/d")}, "warn disk: 100 MiB of 1048576 MiB are free at /d → make room"},
 		{"little of the disk is free", []kargo.Finding{ofDisk(1<<30, 1<<40, "/d")}, "warn disk: "},
+		{"a small part of a large disk is enough", []kargo.Finding{ofDisk(4<<30, 1<<40, "/d")}, ""},
 		{"the disk has room", []kargo.Finding{ofDisk(1<<39, 1<<40, "/d")}, ""},
 		{"another version", []kargo.Finding{sameVersion("2.0")}, "warn version: this program is dev, the controller is 2.0 → use the same version for both"},
 		{"the same version", []kargo.Finding{sameVersion(version)}, ""},

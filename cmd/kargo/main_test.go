@@ -130,7 +130,7 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"statsu"}, `kargo: unknown command "statsu", did you mean "status"?; see ` + "`kargo --help`"},
-		{[]string{"render", "-o", "xml", "-w", dir}, `kargo: -o takes yaml or json, not "xml"`},
+		{[]string{"render", "-o", "xml", "-w", dir}, `kargo: -o takes text, wide, json, yaml or name, not "xml"`},
 		{[]string{"check"}, "kargo: which workspace? the current directory has no .env; give --workspace DIR, or say `kargo use DIR`"},
 		{[]string{"check", "--nosuch"}, "kargo: unknown flag: --nosuch"},
 		{[]string{"serve"}, "kargo: which repository? give --repo or KARGO_REPO"},
