@@ -68,6 +68,34 @@ const (
 	VerdictHeld Verdict = "held"
 )
 
+// Failures returns the stacks of the deployment whose renderings failed by it. Those that
+// had failed before, and that it does not touch, are not among them.
+func (d Deployment) Failures() (failed []StackResult) {
+	for _, stack := range d.Stacks {
+		if stack.Failure != nil && (stack.Verdict != VerdictUnchanged || strings.Contains(d.Err, stack.Failure.Reason)) {
+			failed = append(failed, stack)
+		}
+	}
+	return failed
+}
+
+// Authors returns who wrote the commits of the deployment, each once, the newest first.
+func (d Deployment) Authors() (authors []string) {
+	for _, author := range append([]string{d.Revision.Author}, authorsOf(d.Commits)...) {
+		if author != "" && !slices.Contains(authors, author) {
+			authors = append(authors, author)
+		}
+	}
+	return authors
+}
+
+func authorsOf(commits []Commit) (authors []string) {
+	for _, commit := range commits {
+		authors = append(authors, commit.Author)
+	}
+	return authors
+}
+
 // MayBeAbout returns names that have the stacks among them which a deployment was about:
 // those that did not stay as they were, or in a note, where any word can be one. A name
 // can be there twice.

@@ -61,7 +61,7 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 		return refuse(cmd, problems)
 	}
 	if err == nil && wait > 0 {
-		_, err = await(cmd.Context(), o.live, wait, roundsHere(r))
+		_, err = await(cmd.Context(), o.live, wait, roundsHere(r), failed)
 	}
 	if err != nil {
 		return err

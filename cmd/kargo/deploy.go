@@ -201,7 +201,7 @@ func (o *operation) rounds(ctx context.Context, trigger string, wait time.Durati
 	if err := o.reconciler.Round(ctx, trigger); err != nil && kargo.FaultOf(err) != kargo.Conflict {
 		return 0, err
 	}
-	if _, err := await(ctx, o.live, wait, roundsHere(o.reconciler)); err != nil {
+	if _, err := await(ctx, o.live, wait, roundsHere(o.reconciler), failed); err != nil {
 		return 0, err
 	}
 	after, err := o.newest()

@@ -26,7 +26,7 @@ last 500. "kargo history" has the deployments of earlier times, too.`,
 				return err
 			}
 			return lines(cmd, env, f, "/api/v1/events?"+query.Encode(), func(out screen, h kargo.Happening) error {
-				return output.line(out, h, func() { out.line("%s  %s", out.paint(faint, h.Time.Local().Format(time.DateTime)), h.What) }, h.What)
+				return output.line(out, h, func() { out.entry(h.Time.Local().Format(time.DateTime), h.What, 21) }, h.What)
 			})
 		},
 	}

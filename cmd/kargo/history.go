@@ -255,7 +255,7 @@ func printDeployments(out screen, deployments []kargo.Deployment, wide bool, ask
 	for _, d := range deployments {
 		number, started := plain(strconv.FormatUint(d.Number, 10)), plain(d.Started.Local().Format(time.DateTime))
 		outcome, what := cell{string(d.Outcome), outcomeColour(d.Outcome)}, plain(string(cmp.Or(d.Kind, kargo.EntryUpdate)))
-		stacks, revision := plain(cmp.Or(stacksMoved(d.Stacks), "-")), plain(inOneLine(d))
+		stacks, revision := plain(cmp.Or(fewWords(stacksMoved(d.Stacks), out.room(wide)), "-")), plain(inOneLine(d))
 		if wide {
 			rows = append(rows, []cell{number, started, plain(took(d)), outcome, what, plain(strconv.Itoa(len(d.Changes))), stacks, plain(d.Trigger), revision})
 			continue
@@ -266,6 +266,33 @@ func printDeployments(out screen, deployments []kargo.Deployment, wide bool, ask
 	if next > 0 && out.terminal != nil {
 		out.line("%s", out.paint(faint, fmt.Sprintf("earlier ones: --before %d, or --all", next)))
 	}
+}
+
+// room returns how many columns the stacks of a deployment may take; 0 is any number.
+func (s screen) room(wide bool) int {
+	switch {
+	case s.width == 0 || wide:
+		return 0
+	case s.width < 120:
+		return 24
+	}
+	return 40
+}
+
+// fewWords returns the first words of a text that fit so many columns, and counts the
+// others.
+func fewWords(text string, columns int) string {
+	words := strings.Fields(text)
+	for n := len(words); n > 0; n-- {
+		few := strings.Join(words[:n], " ")
+		if more := len(words) - n; more > 0 {
+			few += fmt.Sprintf(" and %d more", more)
+		}
+		if columns == 0 || visible(few) <= columns || n == 1 {
+			return few
+		}
+	}
+	return text
 }
 
 // roomForRevision is how many columns a revision should have, with its subject and author.
@@ -280,8 +307,8 @@ func inOneLine(d kargo.Deployment) string {
 	if len(d.Commits) > 1 {
 		text += fmt.Sprintf(" and %d more", len(d.Commits)-1)
 	}
-	if d.Revision.Author != "" {
-		text += " by " + d.Revision.Author
+	if authors := d.Authors(); len(authors) > 0 {
+		text += " by " + strings.Join(authors, ", ")
 	}
 	return text
 }
@@ -339,7 +366,7 @@ func printDeployment(out screen, d kargo.Deployment, wide bool) error {
 		out.line("")
 	}
 	printVerdicts(out, d.Stacks)
-	for _, stack := range d.Stacks {
+	for _, stack := range d.Failures() {
 		printFailure(out, stack.Name, stack.Failure, d.Err)
 	}
 	return nil
@@ -354,6 +381,9 @@ func printVerdicts(out screen, results []kargo.StackResult) {
 			verdicts = append(verdicts, result.Verdict)
 		}
 		stacks[result.Verdict] = append(stacks[result.Verdict], result.Name)
+	}
+	if at := slices.Index(verdicts, kargo.VerdictUnchanged); at >= 0 { // what stayed comes last
+		verdicts = append(slices.Delete(verdicts, at, at+1), kargo.VerdictUnchanged)
 	}
 	for _, verdict := range verdicts {
 		out.entry(string(verdict), strings.Join(stacks[verdict], " "), 11)

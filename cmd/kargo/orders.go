@@ -48,7 +48,11 @@ func (o *orderFlags) complete(cmd *cobra.Command, lasting bool, env map[string]s
 
 // send sends an order and prints what was done.
 func (o *orderFlags) send(cmd *cobra.Command, env map[string]string, verb string, order server.Order, done string) error {
-	return o.askAndWait(cmd, env, "/api/v1/"+verb, order, o.wait, done)
+	named := order.Stack
+	if verb == "hold" { // nothing of it changes
+		named = ""
+	}
+	return o.askAndWait(cmd, env, "/api/v1/"+verb, order, named, o.wait, done)
 }
 
 func oneStack(args []string) error {

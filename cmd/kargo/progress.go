@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,9 +21,9 @@ const betweenLooks = time.Second
 type look func(context.Context) (status kargo.Status, settled bool, err error)
 
 // await shows what the services do until everything has settled. It is the one way in
-// which commands wait. The error has exit code 4 if something failed, or if it takes
-// longer than wait.
-func await(stopped context.Context, live *progress, wait time.Duration, now look) (kargo.Status, error) {
+// which commands wait. failed returns the error of a status, if something failed. The
+// error has exit code 4 if it does, or if it takes longer than wait.
+func await(stopped context.Context, live *progress, wait time.Duration, now look, failed func(kargo.Status) error) (kargo.Status, error) {
 	ctx, cancel := context.WithTimeout(stopped, wait)
 	defer cancel()
 	defer live.clear()
@@ -58,6 +59,25 @@ func failed(status kargo.Status) error {
 		}
 	}
 	return nil
+}
+
+// failedSince returns a function that returns the error of a status in which a stack has
+// failed that had not before, or that a person named. What other stacks had failed before
+// is not what the person waits for.
+func failedSince(before kargo.Status, named string) func(kargo.Status) error {
+	earlier := map[string]kargo.StackStatus{}
+	for _, stack := range before.Stacks {
+		earlier[stack.Name] = stack
+	}
+	return func(status kargo.Status) error {
+		status.Stacks = slices.DeleteFunc(slices.Clone(status.Stacks), func(now kargo.StackStatus) bool {
+			was := earlier[now.Name]
+			sameFailure := now.Failure != nil && was.Failure != nil && now.Failure.Revision == was.Failure.Revision
+			stillDegraded := now.Failure == nil && was.Failure == nil && now.Health == kargo.HealthDegraded && was.Health == kargo.HealthDegraded
+			return now.Name != named && named != allStacks && (sameFailure || stillDegraded)
+		})
+		return failed(status)
+	}
 }
 
 // unsettled says what is still on its way.
@@ -108,8 +128,9 @@ func waitFlag(cmd *cobra.Command, wait *time.Duration) {
 }
 
 // askAndWait sends a request to the controller, and waits until everything has settled
-// if that is wanted. done is printed if it is not.
-func (r *remoteFlags) askAndWait(cmd *cobra.Command, env map[string]string, path string, body any, wait time.Duration, done string) error {
+// if that is wanted. done is printed if it is not. named is the stack that it is about, if
+// it is about one.
+func (r *remoteFlags) askAndWait(cmd *cobra.Command, env map[string]string, path string, body any, named string, wait time.Duration, done string) error {
 	if err := r.prepare(cmd, env); err != nil {
 		return err
 	}
@@ -131,7 +152,7 @@ func (r *remoteFlags) askAndWait(cmd *cobra.Command, env map[string]string, path
 		out.line("%s", done)
 		return nil
 	}
-	status, err := await(cmd.Context(), newProgress(out), wait, roundsOf(controller, before))
+	status, err := await(cmd.Context(), newProgress(out), wait, roundsOf(controller, before), failedSince(before, named))
 	if err == nil {
 		out.line("%s", status.Sentence())
 	}

@@ -58,3 +58,42 @@ shop/db  healthy  2/2
 		t.Errorf("the cursor: %q, want %q", terminal.String(), want)
 	}
 }
+
+// Who waits is told what failed since, and nothing of what had failed before, unless it is
+// what they asked for.
+func TestFailedSince(t *testing.T) {
+	stack := func(name string, health kargo.Health, failedAt kargo.RevisionID) kargo.StackStatus {
+		s := kargo.StackStatus{Name: name, Health: health}
+		if failedAt != "" {
+			s.Failure = &kargo.Failure{Revision: failedAt, Reason: "no such image"}
+		}
+		return s
+	}
+	before := kargo.Status{Stacks: []kargo.StackStatus{stack("shop", kargo.HealthHealthy, ""), stack("crm", kargo.HealthHealthy, "c1"), stack("ci", kargo.HealthDegraded, "")}}
+	for _, test := range []struct {
+		about, named string
+		now          kargo.StackStatus
+		want         string
+	}{
+		{"it failed before", "shop", stack("crm", kargo.HealthHealthy, "c1"), ""},
+		{"it failed before, and is asked for", "crm", stack("crm", kargo.HealthHealthy, "c1"), "stack crm failed: no such image"},
+		{"it failed before, and all are asked for", "all", stack("crm", kargo.HealthHealthy, "c1"), "stack crm failed: no such image"},
+		{"it failed again", "shop", stack("crm", kargo.HealthHealthy, "c2"), "stack crm failed: no such image"},
+		{"it failed now", "", stack("shop", kargo.HealthHealthy, "c2"), "stack shop failed: no such image"},
+		{"it was degraded before", "", stack("ci", kargo.HealthDegraded, ""), ""},
+		{"it is degraded now", "", stack("shop", kargo.HealthDegraded, ""), "stack shop is degraded: "},
+		{"it is new", "", stack("new", kargo.HealthHealthy, "c2"), "stack new failed: no such image"},
+	} {
+		err := failedSince(before, test.named)(kargo.Status{Stacks: []kargo.StackStatus{test.now}})
+		if got := errorText(err); got != test.want {
+			t.Errorf("%s: %q, want %q", test.about, got, test.want)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

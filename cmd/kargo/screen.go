@@ -88,24 +88,29 @@ func (s screen) entry(name, text string, column int) {
 }
 
 // wrapped breaks a text at blanks, so that no line is longer than a width, if it
-// can be.
+// can be. Blanks inside of a line stay as they are.
 func wrapped(text string, width int, indent string) string {
 	if width <= 0 || visible(text) <= width {
 		return text
 	}
 	var lines []string
 	start := len(text) - len(strings.TrimLeft(text, " "))
-	line := text[:start]
+	line, rest := text[:start], text[start:]
 	empty := true
-	for word := range strings.FieldsSeq(text[start:]) {
+	for rest != "" {
+		blanks := rest[:len(rest)-len(strings.TrimLeft(rest, " "))]
+		word, _, _ := strings.Cut(rest[len(blanks):], " ")
+		if rest = rest[len(blanks)+len(word):]; word == "" {
+			break
+		}
 		switch {
 		case empty:
 			line, empty = line+word, false
-		case visible(line)+1+visible(word) > width:
+		case visible(line)+len(blanks)+visible(word) > width:
 			lines = append(lines, line)
 			line = indent + word
 		default:
-			line += " " + word
+			line += blanks + word
 		}
 	}
 	return strings.Join(append(lines, line), "\n")

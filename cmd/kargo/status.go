@@ -151,13 +151,7 @@ func printStatus(out screen, status kargo.Status, services bool, now time.Time) 
 	out.line("%s", inForce(status))
 	out.line("%s", out.paint(faint, "looked at git "+ago(status.LastFetched, now)+", at swarm "+ago(status.LastVerified, now)+"; "+status.Repository))
 	printTrouble(out, status)
-	for _, state := range kargo.StackStates() {
-		for _, stack := range status.InState(state) {
-			if state != kargo.StackWell {
-				printNotWell(out, stack, status.Pending)
-			}
-		}
-	}
+	printNotWell(out, status)
 	printStacks(out, status.Stacks, services, now)
 	if len(status.Removed) > 0 {
 		out.line("\nremoved by this revision: %s", strings.Join(status.Removed, " "))
@@ -205,52 +199,99 @@ func printTrouble(out screen, status kargo.Status) {
 	}
 }
 
-// printNotWell prints what is wrong with a stack, and what a person can do.
-func printNotWell(out screen, stack kargo.StackStatus, pending kargo.PlanText) {
-	state := stack.State()
-	out.line("\n%s %s%s", out.paint(bold, stack.Name), out.paint(stateColour(state), string(state)), runsInstead(stack))
-	if stack.Failure != nil {
-		out.line("  the rendering of %s failed: %s", stack.Failure.Revision.Short(), stack.Failure.Reason)
-		for _, line := range stack.Failure.Words {
-			out.line("  %s", line)
+// printNotWell prints what is wrong with the stacks that are not well, the worst first.
+// Those that follow each other and have the same to say are said together.
+func printNotWell(out screen, status kargo.Status) {
+	type group struct {
+		names       []string
+		state       kargo.StackState
+		runs, words string
+	}
+	var groups []group
+	for _, state := range kargo.StackStates() {
+		for _, stack := range status.InState(state) {
+			if state == kargo.StackWell {
+				continue
+			}
+			next := group{[]string{stack.Name}, state, runsInstead(stack), strings.Join(wordsOf(stack, status), "\n")}
+			if last := len(groups) - 1; last >= 0 && groups[last].state == next.state && groups[last].runs == next.runs && groups[last].words == next.words {
+				groups[last].names = append(groups[last].names, stack.Name)
+				continue
+			}
+			groups = append(groups, next)
 		}
 	}
-	if stack.Message != "" && (stack.Failure == nil || stack.Message != stack.Failure.Reason) {
-		out.line("  %s", stack.Message)
-	}
-	if stack.Stop != nil {
-		out.line("  %s; to end it: kargo release %s", stack.Stop, stack.Name)
-	}
-	for _, hold := range pending.Held {
-		if hold.Stack == stack.Name {
-			printHold(out, hold, stack)
+	for _, group := range groups {
+		out.line("\n%s %s%s", out.paint(bold, strings.Join(group.names, ", ")), out.paint(stateColour(group.state), string(group.state)), group.runs)
+		if group.words != "" {
+			out.line("%s", group.words)
 		}
-	}
-	if stack.Failure != nil {
-		out.line("  to try it again: kargo retry %s", stack.Name)
 	}
 }
 
-// printHold prints a hold of a stack that is not well, without what was said of the stack
-// already.
-func printHold(out screen, hold kargo.Hold, stack kargo.StackStatus) {
-	ofStop, stopped := "", stack.Stop != nil
-	if stopped {
-		ofStop, stopped = strings.CutPrefix(hold.Reason, stack.Stop.String()+"; ")
+// wordsOf says what is wrong with a stack, and what a person can do, line by line.
+func wordsOf(stack kargo.StackStatus, status kargo.Status) (lines []string) {
+	say := func(format string, args ...any) { lines = append(lines, "  "+fmt.Sprintf(format, args...)) }
+	if stack.Failure != nil {
+		say("the rendering of %s failed: %s", stack.Failure.Revision.Short(), stack.Failure.Reason)
+		for _, line := range stack.Failure.Words {
+			say("%s", line)
+		}
+	}
+	if stack.Message != "" && (stack.Failure == nil || stack.Message != stack.Failure.Reason) {
+		say("%s", stack.Message)
+	}
+	if stack.Stop != nil {
+		say("%s; to end it: kargo release %s", stack.Stop, stack.Name)
+	}
+	for _, hold := range status.Pending.Held {
+		if hold.Stack != stack.Name {
+			continue
+		}
+		if words := wordsOfHold(hold, stack, status); words != "" {
+			say("%s", words)
+		}
+	}
+	if stack.Failure != nil {
+		say("to try it again: kargo retry %s", stack.Name)
+	}
+	return lines
+}
+
+// wordsOfHold returns a hold of a stack that is not well, without what was said already; it
+// is empty if nothing is left.
+func wordsOfHold(hold kargo.Hold, stack kargo.StackStatus, status kargo.Status) string {
+	rest := withoutStop(hold, status)
+	stopped := rest != hold.Reason
+	if stack.Stop != nil && !stopped {
+		rest, stopped = strings.CutPrefix(hold.Reason, stack.Stop.String()+"; ")
 	}
 	switch {
 	case hold.Reason == stack.Message, stopped && hold.Kind == "", stack.Failure != nil && strings.Contains(hold.Reason, stack.Failure.Reason):
+		return ""
 	case stopped:
-		out.line("  %s %s: %s", hold.Kind, hold.Name, ofStop)
-	default:
-		out.line("  %s", hold)
+		return fmt.Sprintf("%s %s: %s", hold.Kind, hold.Name, rest)
 	}
+	return hold.String()
+}
+
+// withoutStop returns the reason of a hold without that the controller is suspended or
+// frozen: the status begins with it.
+func withoutStop(hold kargo.Hold, status kargo.Status) string {
+	rest := hold.Reason
+	if status.Suspended != nil {
+		rest = strings.TrimPrefix(rest, status.Suspended.Suspended()+"; ")
+	}
+	if status.Frozen != nil {
+		rest = strings.TrimPrefix(rest, status.Frozen.String()+"; ")
+	}
+	return rest
 }
 
 func runsInstead(stack kargo.StackStatus) string {
 	switch {
 	case stack.Leaving:
-		return "; it still runs, of " + stack.Revision.Short()
+		return "; still running, of " + stack.Revision.Short()
 	case stack.Wanted != "":
 		return "; " + stack.Revision.Short() + " runs, not " + stack.Wanted.Short()
 	}
@@ -370,7 +411,11 @@ func printPending(out screen, status kargo.Status) {
 	}
 	for _, hold := range pending.Held {
 		if approvable = approvable || hold.Until == kargo.UntilApproved; !notWell[hold.Stack] {
-			lines = append(lines, hold.String())
+			line := hold.String()
+			if rest := withoutStop(hold, status); rest != hold.Reason {
+				line = fmt.Sprintf("%s %s: %s", hold.Kind, hold.Name, rest)
+			}
+			lines = append(lines, line)
 		}
 	}
 	for _, warning := range pending.Warnings {

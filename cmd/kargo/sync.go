@@ -19,7 +19,7 @@ is on its way any more. The exit code is then 4 if something failed, or if it ta
 longer.`,
 		Example: "  kargo sync\n  kargo sync --wait 5m",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.askAndWait(cmd, env, "/api/v1/sync", nil, wait, "asked for a round")
+			return s.askAndWait(cmd, env, "/api/v1/sync", nil, "", wait, "asked for a round")
 		},
 	}
 	s.flags(cmd.Flags())
@@ -43,7 +43,7 @@ force also waits for a person. "kargo approve COMMIT" has it followed.`,
 			if len(args) != 1 {
 				return usagef("which plan? see `kargo status`")
 			}
-			return s.askAndWait(cmd, env, "/api/v1/approve", map[string]string{"plan": args[0]}, wait, args[0]+" is approved")
+			return s.askAndWait(cmd, env, "/api/v1/approve", map[string]string{"plan": args[0]}, "", wait, args[0]+" is approved")
 		},
 	}
 	s.flags(cmd.Flags())
@@ -85,7 +85,7 @@ func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra
 		if len(args) != 1 {
 			return usagef("which stack? see `kargo status`")
 		}
-		return s.askAndWait(cmd, env, "/api/v1/"+verb, map[string]string{"stack": args[0]}, wait, "asked to "+verb+" stack "+args[0])
+		return s.askAndWait(cmd, env, "/api/v1/"+verb, map[string]string{"stack": args[0]}, args[0], wait, "asked to "+verb+" stack "+args[0])
 	}
 	s.flags(cmd.Flags())
 	waitFlag(cmd, &wait)
