@@ -90,9 +90,9 @@ scripts: ## shellcheck of all scripts
 	shellcheck $(SCRIPTS)
 
 bench: ## benchmarks, also of the built program (table in docs/performance.md, and bin/bench.json) and of a large repository
-	go test -short -run '^$$' -bench . -benchmem $(shell go list ./... | grep -v '/test/e2e$$')
 	@mkdir -p bin
-	KARGO_BENCH_JSON=$(CURDIR)/bin/bench.json KARGO_BENCH_PAGE=$(CURDIR)/docs/performance.md go test -short -run '^$$' -bench '^BenchmarkEndToEnd$$' -benchtime 1x -timeout 60m ./test/e2e
+	go test -short -run '^$$' -bench . -benchmem $(shell go list ./... | grep -v '/test/e2e$$') >bin/bench.txt; status=$$?; cat bin/bench.txt; exit $$status
+	KARGO_BENCH_JSON=$(CURDIR)/bin/bench.json KARGO_BENCH_PAGE=$(CURDIR)/docs/performance.md KARGO_BENCH_PACKAGES=$(CURDIR)/bin/bench.txt go test -short -run '^$$' -bench '^BenchmarkEndToEnd$$' -benchtime 1x -timeout 60m ./test/e2e
 	KARGO_TEST_LARGE=true go test -run '^TestLargeRepository$$' -v ./gitsync
 
 bench-compare: ## benchmarks of this tree and of REV, in turn, side by side (REV=main PKG=./plan)

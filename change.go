@@ -91,6 +91,13 @@ type Change struct {
 	Unresolved string `json:"-"`
 }
 
+// ForPeople returns the change without what is sent: that has secrets, is never shown, and
+// is large.
+func (c Change) ForPeople() Change {
+	c.Service, c.Network, c.Config, c.Node = nil, nil, nil, nil
+	return c
+}
+
 // CreateService returns the creation of a service.
 func CreateService(stack string, spec swarm.ServiceSpec, reason string) Change {
 	return Change{Action: Create, Kind: KindService, Stack: stack, Name: spec.Name, Reason: reason, Service: &spec}

@@ -147,7 +147,7 @@ func (r *Reconciler) noteSent(change kargo.Change, following *kargo.Change) {
 		r.parts.Log.Info(change.String())
 	}
 	open := r.record.open
-	open.Changes, open.UnderWay = append(open.Changes, change), following
+	open.Changes, open.UnderWay = append(open.Changes, change.ForPeople()), following
 	r.remember(change)
 	var remembered *kargo.SentSpec
 	if sent, known := r.memory.Sent[change.Name]; known {

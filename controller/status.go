@@ -91,7 +91,11 @@ func (r *Reconciler) noteRemaining(remaining kargo.Plan) {
 }
 
 func planText(p kargo.Plan, at time.Time) kargo.PlanText {
-	return kargo.PlanText{ID: p.ID(), Revision: p.Revision.ID(), Changes: p.Changes, Held: p.Held, Warnings: p.Warnings, Time: at}
+	changes := slices.Clone(p.Changes)
+	for i, change := range changes {
+		changes[i] = change.ForPeople()
+	}
+	return kargo.PlanText{ID: p.ID(), Revision: p.Revision.ID(), Changes: changes, Held: p.Held, Warnings: p.Warnings, Time: at}
 }
 
 // markMoved marks the stacks that were changed since the last look as

@@ -2,10 +2,13 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -24,7 +27,7 @@ type row struct {
 	Writes int `json:"writes"`
 	// CPU of the controller and of its children, in milliseconds, as the system counts
 	// it: in steps of 10 ms.
-	CPU int `json:"cpuMilliseconds"`
+	CPU float64 `json:"cpuMilliseconds"`
 	// Children is how much of CPU the children took that tried a revision.
 	Children int `json:"childrenMilliseconds"`
 	// Memory of the controller after the step, and the most of it and of its children
@@ -63,7 +66,8 @@ var goals = map[int]map[string]int{
 
 // BenchmarkEndToEnd measures each step once, and prints a table. KARGO_BENCH_JSON names
 // a file for the same as JSON, KARGO_BENCH_PAGE a page that has the table between two
-// comments, KARGO_BENCH_STACKS the sizes ("100 1000").
+// comments, KARGO_BENCH_STACKS the sizes ("100 1000"). KARGO_BENCH_PACKAGES names the
+// output of the benchmarks of the packages, which become a table of the same page.
 func BenchmarkEndToEnd(b *testing.B) {
 	sizes := strings.Fields(os.Getenv("KARGO_BENCH_STACKS"))
 	if len(sizes) == 0 {
@@ -98,10 +102,67 @@ func BenchmarkEndToEnd(b *testing.B) {
 		}
 	}
 	if file := os.Getenv("KARGO_BENCH_PAGE"); file != "" {
-		if err := measured.writeInto(file); err != nil {
+		if err := replaceIn(file, "end to end", measured.page()); err != nil {
 			b.Fatal("write the table: ", err)
 		}
 	}
+	if file := os.Getenv("KARGO_BENCH_PACKAGES"); file != "" {
+		output, err := os.ReadFile(file)
+		if err == nil {
+			err = replaceIn(os.Getenv("KARGO_BENCH_PAGE"), "packages", packagesPage(string(output)))
+		}
+		if err != nil {
+			b.Fatal("write the table of the packages: ", err)
+		}
+	}
+}
+
+// ofStacks is a line of a benchmark of 100 or 1,000 stacks.
+var ofStacks = regexp.MustCompile(`(?m)^Benchmark(\S*?)_?/?(?:of_)?(100|1000)_stacks\S*\s+\d+\s+([\d.]+) ns/op(?:.*?\s(\d+) allocs/op)?`)
+
+// packageGoals are what a benchmark of 1,000 stacks may take, in milliseconds.
+var packageGoals = map[string]string{
+	"Compile/all": "600 ms", "Compile/one_variable": "15 ms", "Make/nothing_changed": "100 ms",
+}
+
+// packagesPage returns a table of benchmarks that were run with 100 and with 1,000 stacks.
+func packagesPage(output string) string {
+	type cost struct{ nanoseconds, allocations float64 }
+	var names []string
+	few, many := map[string]cost{}, map[string]cost{}
+	for _, match := range ofStacks.FindAllStringSubmatch(output, -1) {
+		var c cost
+		c.nanoseconds, _ = strconv.ParseFloat(match[3], 64)
+		c.allocations, _ = strconv.ParseFloat(match[4], 64)
+		if match[2] == "100" {
+			few[match[1]] = c
+		} else if many[match[1]] = c; few[match[1]].nanoseconds > 0 {
+			names = append(names, match[1])
+		}
+	}
+	slices.Sort(names)
+	text := "| benchmark | 100 stacks | 1,000 stacks | goal | times as many allocations |\n|---|---|---|---|---|\n"
+	for _, name := range names {
+		goal := packageGoals[name]
+		if goal == "" {
+			goal = "–"
+		}
+		allocations := "–"
+		if few[name].allocations > 0 {
+			allocations = fmt.Sprintf("%.1f", many[name].allocations/few[name].allocations)
+		}
+		text += fmt.Sprintf("| %s | %s | %s | %s | %s |\n", strings.ReplaceAll(name, "_", " "),
+			milliseconds(few[name].nanoseconds), milliseconds(many[name].nanoseconds), goal, allocations)
+	}
+	return text
+}
+
+// milliseconds returns a time with two digits, or as a whole number.
+func milliseconds(nanoseconds float64) string {
+	if ms := nanoseconds / 1e6; ms < 100 {
+		return fmt.Sprintf("%.2g ms", ms)
+	}
+	return fmt.Sprintf("%.0f ms", nanoseconds/1e6)
 }
 
 // load returns the system's load average of the last minute.
@@ -113,24 +174,19 @@ func load(t testing.TB) string {
 	return strings.Fields(string(data))[0]
 }
 
-// The table is between these lines of a page.
-const (
-	beginTable = "<!-- begin end to end (written by make bench) -->\n"
-	endTable   = "<!-- end end to end -->\n"
-)
-
-// writeInto replaces the table in a page.
-func (t table) writeInto(file string) error {
+// replaceIn replaces what a page has between two comments that name a table.
+func replaceIn(file, table, text string) error {
+	begin, end := "<!-- begin "+table+" (written by make bench) -->\n", "<!-- end "+table+" -->\n"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	before, rest, begins := strings.Cut(string(data), beginTable)
-	_, after, ends := strings.Cut(rest, endTable)
+	before, rest, begins := strings.Cut(string(data), begin)
+	_, after, ends := strings.Cut(rest, end)
 	if !begins || !ends {
-		return fmt.Errorf("%s has no lines %q and %q", file, beginTable, endTable)
+		return fmt.Errorf("%s has no lines %q and %q", file, begin, end)
 	}
-	return os.WriteFile(file, []byte(before+beginTable+t.page()+endTable+after), 0o600)
+	return os.WriteFile(file, []byte(before+begin+text+end+after), 0o600)
 }
 
 // page returns the table as Markdown.
@@ -148,7 +204,7 @@ func (t table) page() string {
 		if at, has := goals[r.Stacks][r.Step]; has {
 			goal = fmt.Sprintf("%d ms", at)
 		}
-		fmt.Fprintf(&text, "| %s | %d | %d | %d ms | %s | %d ms | %d MiB | %d MiB |\n", r.Step, r.Calls, r.Writes, r.CPU, goal, r.Children, r.Memory, r.Peak)
+		fmt.Fprintf(&text, "| %s | %d | %d | %s ms | %s | %d ms | %d MiB | %d MiB |\n", r.Step, r.Calls, r.Writes, strconv.FormatFloat(math.Round(r.CPU*10)/10, 'f', -1, 64), goal, r.Children, r.Memory, r.Peak)
 	}
 	return text.String()
 }
@@ -193,7 +249,7 @@ func measureSteps(b *testing.B, stacks int) (rows []row) {
 		after, afterChildren := cpuOf(b, s)
 		made := s.docker.callsSince(calls)
 		writes := slices.DeleteFunc(slices.Clone(made), func(call string) bool { return !isWrite(call) })
-		rows = append(rows, row{Step: step, Stacks: stacks, Calls: len(made), Writes: len(writes), CPU: after - before, Children: afterChildren - beforeChildren, Memory: memory, Peak: peak})
+		rows = append(rows, row{Step: step, Stacks: stacks, Calls: len(made), Writes: len(writes), CPU: float64(after - before), Children: afterChildren - beforeChildren, Memory: memory, Peak: peak})
 	}
 	// deploy asks nothing of the controller until it rests: an answer costs it time.
 	deploy := func(step string) {
@@ -210,18 +266,15 @@ func measureSteps(b *testing.B, stacks int) (rows []row) {
 	s.repo.commit(w.file("README.md", "one\n"))
 	s.launch()
 	measure(firstDeployment, func() {
-		seldom(b, 20*time.Minute, "everything is deployed", func() bool {
-			if _, err := s.get("/healthz"); err != nil {
-				return false
-			}
-			history := s.history()
-			return len(history) > 0 && !history[0].Finished.IsZero()
+		within(b, 20*time.Minute, "everything is deployed", func() bool {
+			time.Sleep(time.Second) // to read the log takes this process time
+			return strings.Contains(s.log(), `"deployment succeeded"`)
 		})
 	})
 	before := s.status().Rounds
 	measure(idleRound, func() { time.Sleep(20 * time.Second) })
 	last := &rows[len(rows)-1]
-	last.CPU /= int(max(s.status().Rounds-before, 1))
+	last.CPU /= float64(max(s.status().Rounds-before, 1))
 	w.file("README.md", "two\n")
 	deploy(commitOfReadme)
 	w.set("S0001_TAG", "2")
@@ -234,20 +287,18 @@ func measureSteps(b *testing.B, stacks int) (rows []row) {
 		}
 	})
 	s.stop()
+	mark := s.docker.mark()
 	s.launch()
 	measure(restart, func() {
-		seldom(b, 10*time.Minute, "the controller has looked", func() bool {
-			if _, err := s.get("/healthz"); err != nil {
-				return false
-			}
-			return !s.status().LastVerified.IsZero()
+		within(b, 10*time.Minute, "the controller has looked", func() bool {
+			return slices.Contains(s.docker.callsSince(mark), "GET /services")
 		})
 	})
 	return rows
 }
 
-// profile makes a profile of the controller's processor time in a step, where
-// KARGO_BENCH_PROFILES names a directory for it. The function that it returns waits until
+// profile makes a profile of the controller's processor time in a step, and one of its
+// memory after it, where KARGO_BENCH_PROFILES names a directory for them. The function that it returns waits until
 // the profile is written. A step is then longer, and has more idle rounds in it.
 func profile(b *testing.B, s *scene, step string) (written func()) {
 	dir := os.Getenv("KARGO_BENCH_PROFILES")
@@ -264,19 +315,15 @@ func profile(b *testing.B, s *scene, step string) (written func()) {
 		failed <- err
 	}()
 	return func() {
-		if err := <-failed; err != nil {
+		err := <-failed
+		data, failed := s.get("/debug/pprof/heap")
+		if err = errors.Join(err, failed); err == nil {
+			err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(step, " ", "-")+".heap"), data, 0o600)
+		}
+		if err != nil {
 			b.Fatal("profile a step: ", err)
 		}
 	}
-}
-
-// seldom is within, for a benchmark: a question costs the controller time, too.
-func seldom(t testing.TB, limit time.Duration, what string, holds func() bool) {
-	t.Helper()
-	within(t, limit, what, func() bool {
-		time.Sleep(time.Second)
-		return holds()
-	})
 }
 
 // settled waits until the controller does nothing more.
