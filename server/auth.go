@@ -19,11 +19,11 @@ func (s *Server) require(route access, next http.Handler) http.Handler {
 			return
 		}
 		if who, known := s.identify(r, token); known && who.may(route, r.Method) {
+			defer serve(r.Context())()
 			r = r.WithContext(context.WithValue(r.Context(), letIn, who))
 			if page, isPage := w.(*pageWriter); isPage {
 				page.request = r
 			}
-			defer serve(r.Context())()
 			next.ServeHTTP(w, r)
 			return
 		}
