@@ -77,6 +77,9 @@ func (f FieldChange) IsConfig() bool {
 	return strings.HasPrefix(f.Path, fileObjects[0].path) && strings.HasSuffix(f.Path, fileObjects[0].name)
 }
 
+// otherContent ends the words about a config whose content changes.
+const otherContent = ": other content"
+
 // objectWords says what happens to the config or secret that a field belongs to, if it
 // comes, goes or gets another content: "config /etc/x.conf: other content". of is the
 // same for all fields that this says; "" if it does not say what the field does.
@@ -96,7 +99,7 @@ func objectWords(field FieldChange, all []FieldChange) (words, of string) {
 		case all[at].After == noValue:
 			return name.Name() + ": removed", name.Path
 		case field.Path == name.Path:
-			return name.Name() + ": other content", name.Path
+			return name.Name() + otherContent, name.Path
 		}
 	}
 	return "", ""

@@ -79,26 +79,31 @@ func (c Change) Words() []string {
 // own.
 func (c Change) InWords() string {
 	words := c.Words()
+	for i, word := range words {
+		words[i] = c.withLines(word)
+	}
 	head := c.Action.Mark() + " " + c.Title()
 	if len(words) == 1 {
-		return head + "  " + words[0] + c.lines()
+		return head + "  " + words[0]
 	}
-	return head + "\n    " + strings.Join(words, "\n    ") + c.lines()
+	return head + "\n    " + strings.Join(words, "\n    ")
 }
 
-// lines returns the differences of lines of all fields, each line on its own.
-func (c Change) lines() string {
-	var text strings.Builder
+// withLines returns the words about a config with the lines in which its contents differ
+// in the place of "other content", if they are known; other words as they are.
+func (c Change) withLines(words string) string {
 	for _, field := range c.Fields {
-		if len(field.Lines) == 0 {
+		if len(field.Lines) == 0 || words != field.Name()+otherContent {
 			continue
 		}
-		fmt.Fprintf(&text, "\n    %s:", field.Name())
+		var text strings.Builder
+		text.WriteString(field.Name() + ":")
 		for _, line := range field.Lines {
 			fmt.Fprintf(&text, "\n      %s %s", line.Mark(), Printable(line.Text))
 		}
+		return text.String()
 	}
-	return text.String()
+	return words
 }
 
 // InWords returns the plan as text for people: grouped by stack, in the order in

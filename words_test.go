@@ -52,7 +52,7 @@ func TestChangesInWords(t *testing.T) {
 		{change(`TaskTemplate.ContainerSpec.Configs[/etc/x.conf].ConfigName: "x-1" -> (none)`, `TaskTemplate.ContainerSpec.Configs[/etc/x.conf].File.Mode: 292 -> (none)`,
 			"Mode.Replicated.Replicas: 1 -> 2"), "~ shop/web\n    config /etc/x.conf: removed\n    replicas 1 → 2"},
 		{change(`TaskTemplate.ContainerSpec.Configs[/etc/x.conf].File.Mode: 292 -> 256`), "~ shop/web  config /etc/x.conf File Mode: 292 → 256"},
-		{lines, "~ shop/web  config /etc/x.conf: other content\n    config /etc/x.conf:\n        a\n      - b\n      + c"},
+		{lines, "~ shop/web  config /etc/x.conf:\n        a\n      - b\n      + c"},
 		{back, "~ shop/web\n    goes back to what ran before\n    image \"shop:2\" → \"shop:1\""},
 		{kargo.Change{Action: kargo.Create, Kind: kargo.KindNetwork, Stack: "shop", Name: "kargo-shop_back", Reason: "new"}, "+ network kargo-shop_back  new"},
 		{kargo.Change{Action: kargo.Remove, Kind: kargo.KindService, Stack: "shop", Name: "kargo-shop_web", Reason: "no longer in the workspace"},

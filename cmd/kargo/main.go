@@ -138,7 +138,7 @@ func newRoot(environ []string) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().String("color", "auto", "whether output is coloured: auto (on a terminal), always or never")
+	root.PersistentFlags().String("color", "auto", "`kind` of colours: auto (on a terminal), always or never")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkColor(cmd) }
 	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
