@@ -128,24 +128,20 @@ func (r *Reconciler) diff(ctx context.Context, from, to, stack string) (diff kar
 // addLines adds to changes in which lines the contents of configs differ. Only contents
 // count whose workspace is known, because it says what in them is secret.
 func (r *Reconciler) addLines(ctx context.Context, changes []kargo.Change, before, after state) {
-	hasConfigs := func(change kargo.Change) bool {
-		return slices.ContainsFunc(change.Fields, kargo.FieldChange.IsConfig)
-	}
-	if !slices.ContainsFunc(changes, hasConfigs) {
-		return
-	}
-	if before.live {
-		running, err := r.revisionState(ctx, kargo.StateLive, r.memory.Applied.Revision.ID())
-		if err != nil {
-			r.parts.Log.Debug("the contents of the configs that run are not known", "error", err)
-			return
+	stacks := map[string]bool{} // with a config that differs
+	for _, change := range changes {
+		if slices.ContainsFunc(change.Fields, kargo.FieldChange.IsConfig) {
+			stacks[change.Stack] = true
 		}
-		before = running
 	}
-	if before.workspace == nil || after.workspace == nil {
+	if len(stacks) == 0 {
 		return
 	}
-	contents := r.contents(before, after)
+	states := []state{before, after}
+	if before.live {
+		states = append(r.running(ctx, stacks), after)
+	}
+	contents := r.contents(states)
 	for i := range changes {
 		for j := range changes[i].Fields {
 			field := &changes[i].Fields[j]
@@ -161,23 +157,50 @@ func (r *Reconciler) addLines(ctx context.Context, changes []kargo.Change, befor
 	}
 }
 
-// contents returns the contents of the configs of two states as they may be shown, by
-// the name in quotation marks. Each is masked when it is asked for.
-func (r *Reconciler) contents(before, after state) map[string]func() string {
-	key := r.view.keys().Texts
-	masks := []kargo.Mask{r.view.mask(), before.workspace.Mask(key), after.workspace.Mask(key)}
+// mostRunning is how many revisions are read again to know what runs.
+const mostRunning = 3
+
+// running returns the revisions that run in some stacks, as far as they can be read.
+func (r *Reconciler) running(ctx context.Context, stacks map[string]bool) (states []state) {
+	ids := []kargo.RevisionID{r.memory.Applied.Revision.ID()}
+	for _, stack := range r.shown.stacks {
+		if stacks[stack.Name] && stack.Revision != "" && !slices.Contains(ids, stack.Revision) {
+			ids = append(ids, stack.Revision)
+		}
+	}
+	for _, id := range ids[:min(len(ids), mostRunning)] {
+		state, err := r.revisionState(ctx, kargo.StateLive, id)
+		if err != nil {
+			r.parts.Log.Debug("the contents of configs that run are not known", "revision", id.Short(), "error", err)
+			continue
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
+// contents returns the contents of the configs of states as they may be shown, by the
+// name in quotation marks. Each is masked when it is asked for.
+func (r *Reconciler) contents(states []state) map[string]func() string {
+	masks := []kargo.Mask{r.view.mask()}
 	contents := map[string]func() string{}
-	for _, stack := range slices.Concat(before.stacks, after.stacks) {
-		for _, config := range stack.Configs {
-			if config.Secret || !utf8.Valid(config.Data) {
-				continue
-			}
-			contents[strconv.Quote(config.Name)] = func() string {
-				text := string(config.Data)
-				for _, mask := range masks {
-					text = mask.File(text)
+	for _, state := range states {
+		if state.workspace == nil {
+			continue
+		}
+		masks = append(masks, state.workspace.Mask(r.view.keys().Texts))
+		for _, stack := range state.stacks {
+			for _, config := range stack.Configs {
+				if config.Secret || !utf8.Valid(config.Data) {
+					continue
 				}
-				return text
+				contents[strconv.Quote(config.Name)] = func() string {
+					text := string(config.Data)
+					for _, mask := range masks {
+						text = mask.File(text)
+					}
+					return text
+				}
 			}
 		}
 	}
