@@ -276,7 +276,7 @@ func (s screen) room(wide bool) int {
 	case s.width < 120:
 		return 24
 	}
-	return 40
+	return 30
 }
 
 // fewWords returns the first words of a text that fit so many columns, and counts the

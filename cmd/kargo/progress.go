@@ -117,7 +117,7 @@ func roundsOf(controller *client, before kargo.Status) look {
 		if err := controller.call(ctx, "GET", "/api/v1/status", nil, &status); err != nil {
 			return status, false, err
 		}
-		moving := len(status.InState(kargo.StackProgressing))+len(status.Pending.Changes) > 0
+		moving := len(status.InState(kargo.StackProgressing))+len(status.InState(kargo.StackLeaving))+len(status.Pending.Changes) > 0
 		return status, status.Rounds > before.Rounds && !moving, nil
 	}
 }
