@@ -166,7 +166,7 @@ func frozen() kargo.Status {
 		{FreezeWindow: weekend, Of: kargo.FreezeOfWorkspace, Next: at(-7 * 24 * time.Hour)}}
 	status.Applied = older
 	status.Stacks[0].InSync, status.Stacks[0].Operation = false, kargo.OperationHeld
-	reason := status.Frozen.String() + `; it would update it: image "redis:7.2-alpine" → "redis:7.4-alpine"`
+	reason := status.Frozen.String() + `; it would be updated: image "redis:7.2-alpine" → "redis:7.4-alpine"`
 	status.Pending = kargo.PlanText{ID: "77aa4be0c1d2", Revision: newest.ID(), Time: at(20 * time.Second), Changes: []kargo.Change{},
 		Held: []kargo.Hold{{Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: reason, Until: kargo.UntilReleased}}}
 	return status
@@ -214,7 +214,7 @@ func suspended() kargo.Status {
 	status := healthy()
 	status.Suspended = &kargo.Stop{By: kargo.Person{Name: "ada", From: "192.0.2.1"}, Why: "work on the network", Since: at(time.Hour)}
 	status.Pending.Held = []kargo.Hold{{Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Until: kargo.UntilReleased,
-		Reason: status.Suspended.Suspended() + `; it would update it: image "redis:7.2-alpine" → "redis:7.4-alpine"`}}
+		Reason: status.Suspended.Suspended() + `; it would be updated: image "redis:7.2-alpine" → "redis:7.4-alpine"`}}
 	status.Stacks[0].InSync, status.Stacks[0].Operation = false, kargo.OperationHeld
 	return status
 }
