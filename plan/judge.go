@@ -70,9 +70,6 @@ func Judge(stack kargo.Stack, index Index, rollout kargo.Rollout, now time.Time)
 		}
 	}
 	deadline := stack.Options.Deadline
-	if worst.Up { // it only has to go on running, and to be looked at
-		pause += stack.Options.Stable + skew
-	}
 	if worst.Health == kargo.HealthProgressing && deadline > 0 && now.Sub(last) > deadline+pause {
 		return Judgement{Health: kargo.HealthDegraded, Reason: fmt.Sprintf("did not come up within %s: %s", deadline, worst.Reason), Cause: worst.Cause}
 	}

@@ -62,7 +62,6 @@ func TestJudge(t *testing.T) {
 		{"its task has run long enough", a, tasks(a.Name, "running", later(0), 1), 6 * time.Second, "healthy "},
 		{"its task has not run long enough", a, tasks(a.Name, "running", later(2*time.Second), 1), 6 * time.Second, "progressing kargo-web_a: has not run for 5s yet, proven at 12:00:07"},
 		{"its tasks are not known", a, nil, time.Minute, "progressing kargo-web_a: has not run for 5s yet"},
-		{"it is up at its deadline", a, nil, 10*time.Minute + 20*time.Second, "progressing kargo-web_a: has not run for 5s yet"},
 		{"it is up, and is never proven", a, nil, 11 * time.Minute, "degraded did not come up within 10m0s: kargo-web_a: has not run for 5s yet"},
 		{"a task is on its way out", a, append(tasks(a.Name, "running", later(0), 1), kargo.Task{Service: a.Name, State: "running", Desired: "shutdown", StateAt: later(5 * time.Second)}), 6 * time.Second, "healthy "},
 		{"it does not run yet", starting(a), nil, time.Minute, "progressing kargo-web_a: 0 of 1 tasks run"},
