@@ -145,29 +145,41 @@ func lookAndApprove(t *testing.T, s *scene) {
 // Of 300 stacks a person finds one by typing, and sees the one that failed first. The
 // page is small.
 func TestPageOf300Stacks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs chromium")
-	}
-	t.Parallel()
-	s := inMemory(t)
-	s.memory.Image("kargo/crashes:1", swarmtest.Behaviour{Exits: true, ExitCode: 7})
+	t.Run("on the engine", func(t *testing.T) {
+		t.Parallel()
+		findOneOf300(t, onDocker(t), command("serve -crash-after 100ms -crash-code 7"))
+	})
+	t.Run("in memory", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs chromium")
+		}
+		t.Parallel()
+		s := inMemory(t)
+		s.memory.Image("kargo/crashes:1", swarmtest.Behaviour{Exits: true, ExitCode: 7})
+		findOneOf300(t, s, image("kargo/crashes:1"))
+	})
+}
+
+// findOneOf300 is that visit. Crashes makes a service fail. No other service has a task,
+// for 300 of them would keep an engine busy.
+func findOneOf300(t *testing.T, s *scene, crashes func(*compose)) {
 	w := s.workspace()
 	for n := range 300 {
 		name := fmt.Sprintf("app%d", n)
-		w.stack(name, name).service(name, replicas(1), networks("back"))
+		w.stack(name, name).service(name, replicas(0), networks("back"))
 	}
 	s.begin(w)
-	w.service("app150", replicas(1), networks("back"), image("kargo/crashes:1"))
+	w.service("app150", replicas(1), networks("back"), crashes)
 	s.repo.commit(w)
 	s.sync()
 	page := s.visitor("/")
 	page.Wait("document.title.startsWith('(1) Failed')")
-	if first := page.Text("#groups article h3"); first != "t-app150" {
+	if first := page.Text("#groups article h3"); first != s.prefix+"-app150" {
 		t.Errorf("first comes %q", first)
 	}
 	page.Type("#q", "app299")
 	page.Wait("document.querySelectorAll('#groups tbody tr').length === 1")
-	if found := page.Text("#groups tbody th"); found != "t-app299" {
+	if found := page.Text("#groups tbody th"); found != s.prefix+"-app299" {
 		t.Errorf("found was %q", found)
 	}
 	if console := page.Console(); console != "" {
