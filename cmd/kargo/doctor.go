@@ -17,6 +17,7 @@ import (
 
 	"kargo"
 	"kargo/controller"
+	"kargo/secrets"
 	"kargo/swarm"
 )
 
@@ -141,7 +142,7 @@ const longestExamination = 20 * time.Second
 func (e examiner) all(ctx context.Context, status kargo.Status) []kargo.Finding {
 	checks := []func(context.Context) []kargo.Finding{
 		e.git, e.swarm, func(ctx context.Context) []kargo.Finding { return e.registries(ctx, status) },
-		e.disk, e.history, e.owner, e.permissions,
+		e.disk, e.history, e.owner, e.permissions, func(context.Context) []kargo.Finding { return ofSecretsProgram(secretsProgram) },
 	}
 	var all []kargo.Finding
 	for _, check := range checks {
@@ -288,6 +289,20 @@ func (e examiner) disk(context.Context) []kargo.Finding {
 		return []kargo.Finding{kargo.Unwell("disk", fmt.Errorf("%s: %w", directory, err), "does the data directory (--data) exist?")}
 	}
 	return []kargo.Finding{ofDisk(disk.Bavail*uint64(disk.Bsize), max(disk.Blocks*uint64(disk.Bsize), 1), directory)}
+}
+
+// ofSecretsProgram returns the finding if the program that opens encrypted files is
+// missing. Path returns where it should be.
+func ofSecretsProgram(path func() (string, error)) []kargo.Finding {
+	program, err := path()
+	if err == nil {
+		_, err = os.Stat(program)
+	}
+	if err == nil {
+		return nil
+	}
+	return []kargo.Finding{kargo.Odd("secrets", fmt.Sprintf("encrypted files cannot be opened: %v", err),
+		"install kargo and "+secrets.ProgramName+" of one version beside each other, if the workspace has any")}
 }
 
 // ofDisk returns the finding about a disk of so many bytes, of which some are free.

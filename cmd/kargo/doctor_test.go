@@ -51,6 +51,7 @@ func TestFindings(t *testing.T) {
 		{"little of the disk is free", []kargo.Finding{ofDisk(1<<30, 1<<40, "/d")}, "warn disk: "},
 		{"a small part of a large disk is enough", []kargo.Finding{ofDisk(4<<30, 1<<40, "/d")}, ""},
 		{"the disk has room", []kargo.Finding{ofDisk(1<<39, 1<<40, "/d")}, ""},
+		{"no program opens encrypted files", ofSecretsProgram(func() (string, error) { return "/nosuch/kargo-secrets", nil }), "warn secrets: encrypted files cannot be opened: stat /nosuch/kargo-secrets: no such file or directory → install kargo and kargo-secrets"},
 		{"another version", []kargo.Finding{sameVersion("2.0")}, "warn version: this program is dev, the controller is 2.0 → use the same version for both"},
 		{"the same version", []kargo.Finding{sameVersion(version)}, ""},
 		{"a directory of one's own", ofOwner(dir, info, os.Geteuid(), true), ""},
