@@ -64,7 +64,7 @@ func TestS46_OnlyWhatComesAfter(t *testing.T) {
 			for remote, opts := range map[string]gitsync.Options{
 				"local": signedBy(ada, o.bare), "http": signedBy(ada, serve(t, gitHandler(t, o.root))), "http with history": signedBy(ada, serve(t, gitHandler(t, o.root))),
 			} {
-				o.t, opts.Ref = t, c.next
+				opts.Ref = c.next
 				opts.History = remote == "http with history"
 				repository := open(t, opts)
 				err := repository.CheckAfter(deadline(t), c.inForce, c.next)
