@@ -75,17 +75,19 @@ func TestGuideAnswersTheTenQuestions(t *testing.T) {
 	}
 	site := newOperatorsSite(t, ".env=STACKS=\"shop crm mail\"\nSHOP_STACK=web\nCRM_STACK=crm\nMAIL_STACK=mail\nSHOP_STABLE=50ms\nCRM_STABLE=50ms\nMAIL_STABLE=50ms\n",
 		web("shop:1", "hello"), "deploy/page.html=<h1>Shop</h1>\n", service("crm", "crm:1", ""), service("mail", "mail:1", ""))
-	push := func(author, subject, outcome string, files ...string) {
+	// push waits until its deployment has ended: another one would supersede it.
+	push := func(author, subject, number, outcome string, files ...string) {
 		t.Helper()
 		site.write(t, files...)
 		site.commit(t, author, subject)
 		site.kargo(t, "sync", "--data", "data")
-		site.until(t, "\n"+outcome, "history", "--data", "data")
+		site.until(t, "\n"+number+" ", "history", "--data", "data")
+		site.until(t, "\n"+outcome+", started", "history", number, "--data", "data")
 	}
-	push("Ben", "Greet in Italian", "2       ", web("shop:2", "ciao"))
+	push("Ben", "Greet in Italian", "2", "succeeded", web("shop:2", "ciao"))
 	site.until(t, "all 3 stacks are well", "status", "--data", "data")
 	site.engine.Image("crm:2", swarmtest.Behaviour{Exits: true, ExitCode: 1})
-	push("Cleo", "Update the crm", "3       ", service("crm", "crm:2", ""))
+	push("Cleo", "Update the crm", "3", "failed", service("crm", "crm:2", ""))
 	site.until(t, "2 of 3 stacks are well; crm failed and runs", "status", "--data", "data")
 
 	site.answers(t, "what runs?", "status")
