@@ -127,6 +127,7 @@ func TestS42_OthersAreNotClaimed(t *testing.T) {
 	t.Parallel()
 	victim := inMemory(t)
 	victim.begin(victim.workspace().stack("web", "site").service("site"))
+	victim.stop() // it would correct the label
 	victim.change(victim.service("web", "site"), func(spec *dockerswarm.ServiceSpec) {
 		spec.Labels["traefik.http.routers.shop.rule"] = "Host(`shop.example.com`)"
 	})
