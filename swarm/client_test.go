@@ -361,14 +361,26 @@ func TestLostTasksDoNotCount(t *testing.T) {
 	stirred := make(chan string, 100)
 	go func() { _ = b.client.Watch(t.Context(), func(event kargo.Event) { stirred <- event.String() }) }()
 	b.listening(t, stirred)
-	check("after the stream began", "1 of 1 run, lost map[]", 1)
-	b.engine.NodeDown("worker", true)
-	b.engine.Settle()
-	for event := range stirred {
-		if event == "node update worker" {
-			break
+	untilNodeEvent := func() {
+		for event := range stirred {
+			if event == "node update worker" {
+				return
+			}
 		}
 	}
+	check("after the stream began", "1 of 1 run, lost map[]", 1)
+	nodes, err := b.client.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled := nodes[1].Spec
+	labelled.Labels = map[string]string{"zone": "near"}
+	b.apply(t, kargo.UpdateNode(nodes[1], labelled, "a label"))
+	untilNodeEvent()
+	check("with another label of the node", "1 of 1 run, lost map[]", 0)
+	b.engine.NodeDown("worker", true)
+	b.engine.Settle()
+	untilNodeEvent()
 	check("with the node down", "0 of 1 run, lost map[worker:1]", 1)
 	check("as long as it is down", "0 of 1 run, lost map[worker:1]", 1)
 	same(t, "tasks seen", fmt.Sprint(len(b.observe(t).Tasks)), "2") // the lost one, and one that waits

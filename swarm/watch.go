@@ -35,7 +35,7 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 	for {
 		select {
 		case message := <-messages:
-			if message.Type == events.NodeEventType {
+			if nodeCameOrWent(message) {
 				c.down.doubt()
 			}
 			stirred(event(message))
@@ -46,6 +46,13 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 			return fmt.Errorf("watch swarm events: %w", classify(err))
 		}
 	}
+}
+
+// nodeCameOrWent reports whether an event says that a node joined, left, or has another
+// state. Most events of nodes are about their labels or availability.
+func nodeCameOrWent(message events.Message) bool {
+	_, otherState := message.Actor.Attributes["state.new"]
+	return message.Type == events.NodeEventType && (message.Action != events.ActionUpdate || otherState)
 }
 
 func (c *Client) agreeOnVersion(ctx context.Context) error {

@@ -29,11 +29,16 @@ func (e *Engine) Disconnect() {
 
 // tell adds an event and wakes the listeners.
 func (e *Engine) tell(kind events.Type, action events.Action, id, name string) {
+	e.tellMore(kind, action, id, map[string]string{"name": name})
+}
+
+// tellMore is tell for an event that says more than the name of its object.
+func (e *Engine) tellMore(kind events.Type, action events.Action, id string, attributes map[string]string) {
 	now := e.now()
 	e.events = append(e.events, events.Message{
 		Type:     kind,
 		Action:   action,
-		Actor:    events.Actor{ID: id, Attributes: map[string]string{"name": name}},
+		Actor:    events.Actor{ID: id, Attributes: attributes},
 		Scope:    "swarm",
 		Time:     now.Unix(),
 		TimeNano: now.UnixNano(),

@@ -37,12 +37,14 @@ func (e *Engine) NodeDown(name string, down bool) {
 		panic("swarmtest: there is no node " + name)
 	}
 	node := e.nodes[i]
+	before := node.Status.State
 	node.Status.State = swarm.NodeStateReady
 	if down {
 		node.Status.State = swarm.NodeStateDown
 	}
 	e.touch(&node.Meta)
-	e.tell(events.NodeEventType, events.ActionUpdate, node.ID, name)
+	e.tellMore(events.NodeEventType, events.ActionUpdate, node.ID,
+		map[string]string{"name": name, "state.old": string(before), "state.new": string(node.Status.State)})
 	if e.autoSettle {
 		e.settle()
 	}
