@@ -24,6 +24,7 @@ const (
 // returns what is measured.
 func Check(t *testing.T, size int, prepare func(size int) func()) {
 	t.Helper()
+	skipWithDetector(t)
 	bytes, objects := cost(prepare(size))
 	manyBytes, manyObjects := cost(prepare(4 * size))
 	if manyBytes > most*bytes || manyObjects > most*objects {
@@ -37,11 +38,19 @@ func Check(t *testing.T, size int, prepare func(size int) func()) {
 // what it returns is called several times, and must do the same each time.
 func Same(t *testing.T, size int, prepare func(size int) func()) {
 	t.Helper()
+	skipWithDetector(t)
 	bytes, objects := leastCost(prepare(size))
 	manyBytes, manyObjects := leastCost(prepare(4 * size))
 	if manyBytes > same*bytes+runtimeBytes || manyObjects > same*objects+runtimeObjects {
 		t.Errorf("with a size of %d it takes %.0f bytes in %.0f objects, and with %d it takes %.0f in %.0f",
 			size, bytes, objects, 4*size, manyBytes, manyObjects)
+	}
+}
+
+func skipWithDetector(t *testing.T) {
+	t.Helper()
+	if withDetector {
+		t.Skip("the race detector allocates at random; the run without it counts")
 	}
 }
 
