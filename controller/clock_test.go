@@ -8,24 +8,30 @@ import (
 	"kargo/controller"
 )
 
+// stopDuringRollout stops the controller during a rollout that no node takes, and moves
+// the times that it stored of it.
+func (m *matrix) stopDuringRollout(by time.Duration) {
+	m.repo.commit("c0", fine.files()...)
+	m.begin()
+	m.push(fine)
+	nowhere := fine
+	nowhere.constraint = "node.labels.nosuch == true"
+	m.last = nowhere
+	m.repo.commit("c1", nowhere.files()...)
+	m.loop.Nudge("test")
+	m.live(5)
+	m.stop()
+	for name, rollout := range m.records.memory.Rollouts {
+		rollout.Since, rollout.Sent = rollout.Since.Add(by), rollout.Sent.Add(by)
+		m.records.memory.Rollouts[name] = rollout
+	}
+}
+
 // A clock that was ahead left times in the future, and the process began again after
 // the clock was set back.
 func TestStoredTimesInTheFutureDelayNothing(t *testing.T) {
 	inMatrix(t, func(m *matrix) {
-		m.repo.commit("c0", fine.files()...)
-		m.begin()
-		m.push(fine)
-		nowhere := fine
-		nowhere.constraint = "node.labels.nosuch == true"
-		m.last = nowhere
-		m.repo.commit("c1", nowhere.files()...)
-		m.loop.Nudge("test")
-		m.live(5)
-		m.stop()
-		for name, rollout := range m.records.memory.Rollouts {
-			rollout.Since, rollout.Sent = rollout.Since.Add(10*time.Hour), rollout.Sent.Add(10*time.Hour)
-			m.records.memory.Rollouts[name] = rollout
-		}
+		m.stopDuringRollout(10 * time.Hour)
 		m.begin()
 		m.live(100)
 		for _, problem := range m.problems() {
@@ -53,20 +59,7 @@ func TestStoredTimesInTheFutureDelayNothing(t *testing.T) {
 // The clock was set forward while Kargo was stopped: nobody saw that time pass.
 func TestADeadlineDoesNotFireAtTheStart(t *testing.T) {
 	inMatrix(t, func(m *matrix) {
-		m.repo.commit("c0", fine.files()...)
-		m.begin()
-		m.push(fine)
-		nowhere := fine
-		nowhere.constraint = "node.labels.nosuch == true"
-		m.last = nowhere
-		m.repo.commit("c1", nowhere.files()...)
-		m.loop.Nudge("test")
-		m.live(5)
-		m.stop()
-		for name, rollout := range m.records.memory.Rollouts {
-			rollout.Since, rollout.Sent = rollout.Since.Add(-10*time.Hour), rollout.Sent.Add(-10*time.Hour)
-			m.records.memory.Rollouts[name] = rollout
-		}
+		m.stopDuringRollout(-10 * time.Hour)
 		m.begin() // and 30 seconds
 		if failure := m.loop.Status().Stacks[0].Failure; failure != nil {
 			t.Fatalf("the deadline of one minute fired: %s", failure.Reason)

@@ -164,7 +164,7 @@ func (r *Reconciler) warn(ctx context.Context, next *kargo.Plan) {
 		}
 		r.sight.placing = nodes
 	}
-	next.Warnings = plan.Unplaceable(waiting, r.sight.placing, r.parts.Compiler.Satisfies)
+	next.Warnings = plan.Unplaceable(waiting, r.sight.placing, r.view.mask(), r.parts.Compiler.Satisfies)
 }
 
 // noteVerified keeps when a full look found each stack as it is wanted.

@@ -74,8 +74,9 @@ func placementOf(stack, name string, spec swarm.ServiceSpec) (placement Placemen
 }
 
 // Unplaceable returns a warning for each service that no node can run as the nodes are
-// now. Satisfies reports whether a node satisfies constraints, as Swarm decides it.
-func Unplaceable(placements []Placement, nodes []kargo.LiveNode, satisfies func(kargo.LiveNode, []string) bool) []kargo.Warning {
+// now. Satisfies reports whether a node satisfies constraints, as Swarm decides it. Mask
+// hides secrets in the constraints.
+func Unplaceable(placements []Placement, nodes []kargo.LiveNode, mask kargo.Mask, satisfies func(kargo.LiveNode, []string) bool) []kargo.Warning {
 	var warnings []kargo.Warning
 	for _, placement := range placements {
 		if reason := placement.obstacle(nodes, satisfies); reason != "" {
@@ -83,7 +84,7 @@ func Unplaceable(placements []Placement, nodes []kargo.LiveNode, satisfies func(
 			if placement.global {
 				consequence = "it has no task until one does"
 			}
-			warnings = append(warnings, kargo.Warning{Stack: placement.Stack, Service: placement.Service, Text: reason + "; " + consequence})
+			warnings = append(warnings, kargo.Warning{Stack: placement.Stack, Service: placement.Service, Text: mask.Text(reason) + "; " + consequence})
 		}
 	}
 	return warnings

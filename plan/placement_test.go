@@ -59,13 +59,23 @@ func TestUnplaceableSaysWhatNoNodeCanRun(t *testing.T) {
 				placement.Constraints = strings.Split(test.constraints, ";")
 			}
 			var got string
-			for _, warning := range plan.Unplaceable([]plan.Placement{placement}, machines(), swarmcheck.Satisfies) {
+			for _, warning := range plan.Unplaceable([]plan.Placement{placement}, machines(), kargo.Mask{}, swarmcheck.Satisfies) {
 				got += warning.Text
 			}
 			if got != test.want {
 				t.Errorf("the warning is\n%s\nwant\n%s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestUnplaceableHidesSecrets(t *testing.T) {
+	mask := kargo.NewMask([]byte("key"), kargo.Environment{"NODE_TOKEN": "swordfish"})
+	placement := plan.Placement{Service: "shop_web", Constraints: []string{"node.labels.key == swordfish"}}
+	for _, warning := range plan.Unplaceable([]plan.Placement{placement}, machines(), mask, swarmcheck.Satisfies) {
+		if strings.Contains(warning.Text, "swordfish") {
+			t.Errorf("the warning tells a secret: %s", warning.Text)
+		}
 	}
 }
 
