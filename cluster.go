@@ -53,8 +53,8 @@ type Cluster struct {
 	Services []LiveService
 	Networks []LiveNetwork
 	Configs  []LiveConfig // Swarm configs and secrets
-	// Nodes are read only where a node has labels of Kargo, or should have; nil
-	// means that they were not read.
+	// Nodes are read only where a node has labels of Kargo, or should have, or may be
+	// down; nil means that they were not read.
 	Nodes []LiveNode
 	// Tasks has tasks that have not ended, and the last failures of services that
 	// are short of tasks. They are read only where they can matter.

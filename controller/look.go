@@ -114,11 +114,12 @@ func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing boo
 	if err != nil {
 		return fmt.Errorf("look at swarm: %w", err)
 	}
-	if !removing {
-		if cluster.Nodes, err = s.nodes(ctx, labelsWanted); err != nil {
-			return fmt.Errorf("look at nodes: %w", err)
-		}
-	} else if !cluster.TasksKnown {
+	if removing {
+		cluster.Nodes = nil // their labels stay as they are
+	} else if err := s.addNodes(ctx, &cluster, labelsWanted); err != nil {
+		return fmt.Errorf("look at nodes: %w", err)
+	}
+	if removing && !cluster.TasksKnown {
 		tasks, err := s.parts.Swarm.Tasks(ctx)
 		if err != nil {
 			return fmt.Errorf("look at tasks: %w", err)
@@ -130,26 +131,32 @@ func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing boo
 	return nil
 }
 
-// nodes reads the nodes where their labels matter: where a variable wants some,
-// where this instance has left some, and once in a process to find that out.
-// It returns nil where they do not.
-func (s *sight) nodes(ctx context.Context, wanted bool) ([]kargo.LiveNode, error) {
+// addNodes reads the nodes where their labels matter and the look has not read them:
+// where a variable wants some, where this instance has left some, and once in a process
+// to find that out.
+func (s *sight) addNodes(ctx context.Context, cluster *kargo.Cluster, wanted bool) error {
 	if s.unlabelled && !wanted {
-		return nil, nil
+		return nil
 	}
-	nodes, err := s.parts.Swarm.Nodes(ctx)
-	if err != nil && !wanted {
-		// A proxy before Docker's socket may not let it through.
-		s.parts.Log.Debug("cannot look for labels of nodes", "error", err)
-		return nil, nil
+	if cluster.Nodes == nil {
+		nodes, err := s.parts.Swarm.Nodes(ctx)
+		if err != nil && !wanted {
+			// A proxy before Docker's socket may not let it through.
+			s.parts.Log.Debug("cannot look for labels of nodes", "error", err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		cluster.Nodes = nodes
 	}
-	s.unlabelled = err == nil && !plan.OwnsLabels(nodes, s.parts.Behavior.Instance)
-	return nodes, err
+	s.unlabelled = !plan.OwnsLabels(cluster.Nodes, s.parts.Behavior.Instance)
+	return nil
 }
 
 // warn adds to a plan what the nodes say of it: which services no node can run now.
 // Nodes are read for that only where a service waits, or will wait, for one that is
-// as it asks; during a rollout those that a full look has read.
+// as it asks, and where no full look has read them.
 func (r *Reconciler) warn(ctx context.Context, next *kargo.Plan) {
 	waiting := plan.Placements(r.view.stacks, r.sight.cluster, *next)
 	if len(waiting) == 0 {

@@ -45,36 +45,53 @@ func (d *downNodes) note(some bool) {
 	d.some = some
 }
 
-// countOutLost takes tasks out of Running whose node is down: Swarm goes on counting
-// them as running, until the node is back or for a day. It makes no call while all
-// nodes are up. It makes one if that is not known, and another one if a node is down.
-func (c *Client) countOutLost(ctx context.Context, services []kargo.LiveService) error {
-	if !c.down.begin() {
-		return nil
-	}
-	err := c.countOut(ctx, services)
-	if err != nil {
-		c.down.doubt()
-	}
-	return err
+// nodeLook reads the nodes at most once for one look at Swarm.
+type nodeLook struct {
+	client *Client
+	read   bool
+	nodes  []kargo.LiveNode
 }
 
-func (c *Client) countOut(ctx context.Context, services []kargo.LiveService) error {
-	nodes, err := c.Nodes(ctx)
-	if errdefs.IsPermissionDenied(err) {
-		c.down.note(false)
-		return nil // a proxy may not allow this call; then Swarm's count has to do
-	}
-	if err != nil {
-		return err
+// down returns the host names of the nodes that are down, by id. It makes one call, and
+// none if this look has read the nodes already. A proxy may not allow this call; then no
+// node is known to be down.
+func (l *nodeLook) down(ctx context.Context) (map[string]string, error) {
+	if !l.read {
+		nodes, err := l.client.Nodes(ctx)
+		if err != nil && !errdefs.IsPermissionDenied(err) {
+			return nil, err
+		}
+		l.nodes, l.read = nodes, true
 	}
 	down := map[string]string{}
-	for _, node := range nodes {
+	for _, node := range l.nodes {
 		if node.Down {
 			down[node.ID] = node.Hostname
 		}
 	}
-	c.down.note(len(down) > 0)
+	return down, nil
+}
+
+// countOutLost takes tasks out of Running whose node is down: Swarm goes on counting
+// them as running, until the node is back or for a day. It makes no call while all
+// nodes are up. It makes one if that is not known, and another one if a node is down.
+func (l *nodeLook) countOutLost(ctx context.Context, services []kargo.LiveService) error {
+	if !l.client.down.begin() {
+		return nil
+	}
+	err := l.countOut(ctx, services)
+	if err != nil {
+		l.client.down.doubt()
+	}
+	return err
+}
+
+func (l *nodeLook) countOut(ctx context.Context, services []kargo.LiveService) error {
+	down, err := l.down(ctx)
+	if err != nil {
+		return err
+	}
+	l.client.down.note(len(down) > 0)
 	if len(down) == 0 {
 		return nil
 	}
@@ -82,7 +99,7 @@ func (c *Client) countOut(ctx context.Context, services []kargo.LiveService) err
 	for _, id := range slices.Sorted(maps.Keys(down)) {
 		only.Add("node", id)
 	}
-	tasks, err := c.listTasks(ctx, only)
+	tasks, err := l.listTasks(ctx, only)
 	if err != nil {
 		return err
 	}
@@ -99,6 +116,27 @@ func (c *Client) countOut(ctx context.Context, services []kargo.LiveService) err
 		services[i].Lost = lost[service.Name]
 		for _, count := range lost[service.Name] {
 			services[i].Running -= min(count, services[i].Running)
+		}
+	}
+	return nil
+}
+
+// markDown names the nodes that are down of tasks that are to be removed. It needs the
+// nodes only if there is such a task that has not ended.
+func (l *nodeLook) markDown(ctx context.Context, tasks []kargo.Task) error {
+	ending := func(task kargo.Task) bool {
+		return task.Desired == string(swarm.TaskStateRemove) && task.Node != "" && !task.Ended()
+	}
+	if !slices.ContainsFunc(tasks, ending) {
+		return nil
+	}
+	down, err := l.down(ctx)
+	if err != nil {
+		return err
+	}
+	for i, task := range tasks {
+		if ending(task) {
+			tasks[i].NodeDown = down[task.Node]
 		}
 	}
 	return nil

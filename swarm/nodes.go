@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -32,36 +31,6 @@ func (c *Client) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 	}
 	slices.SortStableFunc(live, func(a, b kargo.LiveNode) int { return strings.Compare(a.Hostname, b.Hostname) })
 	return live, nil
-}
-
-// markDown names the nodes that are down of tasks that are to be removed. It makes one
-// call if there is such a task that has not ended.
-func (c *Client) markDown(ctx context.Context, tasks []kargo.Task) error {
-	ending := func(task kargo.Task) bool {
-		return task.Desired == string(swarm.TaskStateRemove) && task.Node != "" && !task.Ended()
-	}
-	if !slices.ContainsFunc(tasks, ending) {
-		return nil
-	}
-	nodes, err := c.Nodes(ctx)
-	if errdefs.IsPermissionDenied(err) {
-		return nil // a proxy may not allow this call; then these tasks are waited for
-	}
-	if err != nil {
-		return err
-	}
-	down := map[string]string{}
-	for _, node := range nodes {
-		if node.Down {
-			down[node.ID] = node.Hostname
-		}
-	}
-	for i, task := range tasks {
-		if ending(task) {
-			tasks[i].NodeDown = down[task.Node]
-		}
-	}
-	return nil
 }
 
 // updateNode writes the whole spec of a node, because Swarm takes no less. It undoes

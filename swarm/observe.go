@@ -22,9 +22,10 @@ import (
 
 // Observe reads all services, networks, configs and secrets. It makes four calls to
 // Docker, and one more for tasks where they can matter. Its lists are sorted by name.
-// Nodes are read only where one may be down: by the first look, after an event of a
-// node, as long as one is down, and if a task is to be removed and has not ended. See
-// [kargo.LiveService].Lost and [kargo.Task].NodeDown.
+// Nodes are read, once, only where one may be down: by the first look, after an event of
+// a node, as long as one is down, and if a task is to be removed and has not ended. See
+// [kargo.LiveService].Lost and [kargo.Task].NodeDown. Where they were read, the result has
+// them.
 //
 // It reads all tasks, and sets TasksKnown, if a stack of Kargo has a network, config
 // or secret that no service uses: the object can be removed only after the tasks that
@@ -51,12 +52,14 @@ func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
 	}
 	cluster.Configs = append(configs, secrets...)
 	slices.SortStableFunc(cluster.Configs, func(a, b kargo.LiveConfig) int { return strings.Compare(a.Name, b.Name) })
-	if cluster.Services, err = c.translateServices(ctx, services); err != nil {
+	nodes := nodeLook{client: c}
+	if cluster.Services, err = nodes.translateServices(ctx, services); err != nil {
 		return kargo.Cluster{}, err
 	}
-	if err := c.observeTasks(ctx, &cluster); err != nil {
+	if err := nodes.observeTasks(ctx, &cluster); err != nil {
 		return kargo.Cluster{}, err
 	}
+	cluster.Nodes = nodes.nodes
 	return cluster, nil
 }
 
@@ -68,7 +71,7 @@ func (c *Client) Services(ctx context.Context) ([]kargo.LiveService, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.translateServices(ctx, services)
+	return (&nodeLook{client: c}).translateServices(ctx, services)
 }
 
 // listServices reads all services and notes their names.
@@ -94,7 +97,8 @@ func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
 	return services, nil
 }
 
-func (c *Client) translateServices(ctx context.Context, services []swarm.Service) ([]kargo.LiveService, error) {
+func (l *nodeLook) translateServices(ctx context.Context, services []swarm.Service) ([]kargo.LiveService, error) {
+	c := l.client
 	live, now := make([]kargo.LiveService, 0, len(services)), time.Now()
 	for _, service := range services {
 		if err := c.learnNetworks(ctx, &service.Spec); err != nil {
@@ -107,7 +111,7 @@ func (c *Client) translateServices(ctx context.Context, services []swarm.Service
 		live = append(live, c.names.liveService(service))
 	}
 	slices.SortFunc(live, func(a, b kargo.LiveService) int { return strings.Compare(a.Name, b.Name) })
-	return live, c.countOutLost(ctx, live)
+	return live, l.countOutLost(ctx, live)
 }
 
 // learnNetworks asks for the names of the networks of a spec that are not known: they
@@ -224,7 +228,7 @@ func (c *Client) observeSecrets(ctx context.Context) ([]kargo.LiveConfig, error)
 }
 
 // observeTasks reads the tasks where they can matter, see Observe.
-func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error {
+func (l *nodeLook) observeTasks(ctx context.Context, cluster *kargo.Cluster) error {
 	short := map[string]bool{}
 	only := filters.NewArgs()
 	for _, service := range cluster.Services {
@@ -239,10 +243,10 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 	} else if len(short) == 0 {
 		return nil
 	}
-	tasks, err := c.listTasks(ctx, only)
+	tasks, err := l.listTasks(ctx, only)
 	if isNotFound(err) {
 		// One of the services was removed after it was listed.
-		tasks, err = c.listTasks(ctx, filters.NewArgs())
+		tasks, err = l.listTasks(ctx, filters.NewArgs())
 	}
 	if err != nil {
 		return err
@@ -253,6 +257,12 @@ func (c *Client) observeTasks(ctx context.Context, cluster *kargo.Cluster) error
 
 // listTasks returns tasks, the newest first.
 func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task, error) {
+	return (&nodeLook{client: c}).listTasks(ctx, only)
+}
+
+// listTasks does the same, as a part of a look.
+func (l *nodeLook) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task, error) {
+	c := l.client
 	tasks, err := call(ctx, c, "TaskList", func(ctx context.Context) ([]swarm.Task, error) {
 		return c.api.TaskList(ctx, swarm.TaskListOptions{Filters: only})
 	})
@@ -264,7 +274,7 @@ func (c *Client) listTasks(ctx context.Context, only filters.Args) ([]kargo.Task
 	for _, task := range tasks {
 		translated = append(translated, c.clock.task(c.names.task(task), now))
 	}
-	return translated, c.markDown(ctx, translated)
+	return translated, l.markDown(ctx, translated)
 }
 
 // Tasks returns all tasks of services that Swarm remembers, the newest first; the
