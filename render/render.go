@@ -182,6 +182,7 @@ func (r *renderer) anew(own view.View, name string) *rendered {
 	done.reads = own.Reads()
 	if done.rendering != nil {
 		done.rendering = done.rendering.in(own.Unrecorded()) // what is asked later is asked by several at once
+		done.rendering.files.Release()
 	}
 	return done
 }

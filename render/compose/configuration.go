@@ -41,6 +41,16 @@ func (c *Configuration) In(ws view.View) *Configuration {
 	return &moved
 }
 
+// Release lets go of what only the rendering of the stack uses often. The places of
+// values are still known, but it takes longer to find them.
+func (c *Configuration) Release() {
+	for _, f := range c.Files {
+		if !f.Generated() {
+			f.nodes.release()
+		}
+	}
+}
+
 // Condition returns what a service waits for at another one that it depends on.
 func (c *Configuration) Condition(service, other string) kargo.NeedCondition {
 	return cmp.Or(c.conditions[dependency{service, other}], kargo.NeedStarted)

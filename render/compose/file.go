@@ -22,8 +22,8 @@ type File struct {
 	Path  string // "deploy/redis.yml"
 	Entry string // the entry of <STACK>_STACK that it was read for
 
-	root *yaml.Node // nil where the file stands for a variable
-	dict map[string]any
+	nodes *nodes // nil where the file stands for a variable
+	dict  map[string]any
 	tags []tag
 	// readsDefaults is set where the file reads a variable that has the
 	// catalogue's value.
@@ -31,7 +31,7 @@ type File struct {
 }
 
 // Generated reports whether the file stands for a variable and is on no disk.
-func (f *File) Generated() bool { return f.root == nil }
+func (f *File) Generated() bool { return f.nodes == nil }
 
 // ServiceNames returns the services of the file in order of name.
 func (f *File) ServiceNames() []string { return slices.Sorted(maps.Keys(f.section("services"))) }
@@ -54,10 +54,10 @@ func (f *File) section(name string) map[string]any {
 // At returns the place of a path in the file, or of the nearest part of it that
 // the file has.
 func (f *File) At(path ...string) kargo.Place {
-	if f.root == nil {
+	if f.nodes == nil {
 		return kargo.Place{File: f.Path}
 	}
-	return kargo.Place{File: f.Path, Line: lineOf(f.root, path)}
+	return kargo.Place{File: f.Path, Line: lineOf(f.nodes.root(), path)}
 }
 
 // has reports whether the file still has a path, after tags took some away.
@@ -86,7 +86,10 @@ func (f *File) has(path ...string) bool {
 // node returns the value at a path of the file as it was written, or nil if
 // there is none.
 func (f *File) node(path ...string) *yaml.Node {
-	node := f.root
+	if f.nodes == nil {
+		return nil
+	}
+	node := f.nodes.root()
 	for _, key := range path {
 		if node == nil {
 			return nil
@@ -130,19 +133,20 @@ func parse(report *Report, path, entry string, data []byte) *File {
 		report.Warn(kargo.Place{File: path, Line: more.Content[0].Line}, "join them, or put it into a file of its own",
 			"a second document begins here and is ignored")
 	}
-	f.root = document.Content[0]
-	tagged := takeTags(f.root)
-	warnOfTags(report, path, f.root)
-	if key, value := oddMerge(f.root); key != nil {
+	root := document.Content[0]
+	f.nodes = &nodes{data: data, held: root}
+	tagged := takeTags(root)
+	warnOfTags(report, path, root)
+	if key, value := oddMerge(root); key != nil {
 		report.Fail(kargo.Place{File: path, Line: key.Line}, "merge mappings with <<; a list has to be written again",
 			"<< takes a mapping or a list of mappings, not %s", kindOf(value))
 		return nil
 	}
-	if err := f.root.Decode(&f.dict); err != nil {
+	if err := root.Decode(&f.dict); err != nil {
 		failYAML(report, whole, data, err)
 		return nil
 	}
-	if key := oddKey(f.root); key != nil {
+	if key := oddKey(root); key != nil {
 		report.Fail(kargo.Place{File: path, Line: key.Line}, "put it in quotes", "the key %s is not text", key.Value)
 		return nil
 	}

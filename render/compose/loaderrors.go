@@ -68,10 +68,10 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 
 // pathOf splits the dotted path of a message; "(root)" is the file itself.
 func pathOf(f *File, dotted string) []string {
-	if dotted == "(root)" || f.root == nil {
+	if dotted == "(root)" || f.Generated() {
 		return nil
 	}
-	return splitPath(f.root, dotted)
+	return splitPath(f.nodes.root(), dotted)
 }
 
 // blameForbidden reports properties that have another name in Swarm.

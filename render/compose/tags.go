@@ -87,7 +87,7 @@ func placeTags(report *Report, f *File, tagged map[*yaml.Node]string) []tag {
 			}
 		}
 	}
-	visit(f.root, nil)
+	visit(f.nodes.root(), nil)
 	return tags
 }
 
