@@ -60,14 +60,18 @@ const (
 )
 
 // idleMemory gives memory back to the system after work that needed much of it. Go by
-// itself keeps what the next work may need, but that may be hours away.
+// itself keeps what the next work may need, but that may be hours away. So does the
+// system with the pages of the program.
 type idleMemory struct {
 	worked chan struct{}
 	free   func()
 }
 
 func newIdleMemory() *idleMemory {
-	return &idleMemory{worked: make(chan struct{}, 1), free: debug.FreeOSMemory}
+	return &idleMemory{worked: make(chan struct{}, 1), free: func() {
+		debug.FreeOSMemory()
+		releaseProgram()
+	}}
 }
 
 // after notes that a phase of a round has ended. Only two need much memory.

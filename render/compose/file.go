@@ -24,7 +24,7 @@ type File struct {
 
 	nodes *nodes // nil where the file stands for a variable
 	dict  map[string]any
-	tags []tag
+	tags  []tag
 	// readsDefaults is set where the file reads a variable that has the
 	// catalogue's value.
 	readsDefaults bool
