@@ -222,17 +222,11 @@ func (r *Reconciler) forgetSent(stack string) {
 }
 
 func (r *Reconciler) release(stack string, by kargo.Person, why string) error {
-	names, err := r.named(stack)
-	if err != nil {
-		return err
-	}
-	var released []string
-	for _, name := range names {
-		if _, stopped := r.memory.Stops[name]; stopped {
-			released = append(released, name)
-		}
-	}
+	released := r.stopped(stack)
 	if len(released) == 0 {
+		if _, err := r.named(stack); err != nil {
+			return err
+		}
 		return kargo.Errorf(kargo.Invalid, "%s is not held", stack)
 	}
 	r.memory.Stops = maps.Clone(r.memory.Stops)
@@ -246,6 +240,18 @@ func (r *Reconciler) release(stack string, by kargo.Person, why string) error {
 		text += ": " + why
 	}
 	return r.noteOrder(kargo.EntryRelease, by, text)
+}
+
+// stopped returns the stopped stacks that a person names: one, or all. The workspace may
+// not have them any more.
+func (r *Reconciler) stopped(stack string) []string {
+	if stack == everyStack {
+		return slices.Sorted(maps.Keys(r.memory.Stops))
+	}
+	if _, stopped := r.memory.Stops[stack]; stopped {
+		return []string{stack}
+	}
+	return nil
 }
 
 func (r *Reconciler) resume(by kargo.Person, why string) error {

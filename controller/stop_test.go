@@ -138,3 +138,28 @@ func TestADecisionThatIsNotRecordedIsNotInForce(t *testing.T) {
 		w.wantWrites(`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`)
 	})
 }
+
+// The stop of a stack that the workspace does not have any more ends like any other.
+func TestTheStopOfARemovedStackEnds(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.start()
+		w.pass(time.Minute)
+		until := time.Now().Add(2 * time.Hour)
+		w.after(func() { w.must(w.loop.Hold(w.t.Context(), "web", kargo.Stop{By: ada, Why: "sale", Until: until})) })
+		w.after(func() { w.must(w.loop.Hold(w.t.Context(), "dbs", kargo.Stop{By: ada, Why: "copy"})) })
+		w.repo.commit("c2", app("app:1", "other")...)
+		w.nudge("webhook github")
+		w.pass(time.Hour)
+		w.after(func() { w.must(w.loop.Release(w.t.Context(), "dbs", ada, "copied")) })
+		w.pass(2 * time.Hour)
+		if status := w.loop.Status(); status.Fault != "" {
+			t.Errorf("%s: %s", status.Fault, status.Message)
+		}
+		for name := range w.swarm.services {
+			if !strings.HasPrefix(name, "kargo-other_") {
+				t.Errorf("%s still runs", name)
+			}
+		}
+	})
+}
