@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,7 +17,9 @@ import (
 	"pgregory.net/rapid"
 
 	"kargo"
+	"kargo/compile"
 	"kargo/controller"
+	"kargo/permit"
 )
 
 // faults makes effects fail, each as often as it was told.
@@ -49,16 +54,88 @@ func (f *faults) meet(effect string) error {
 	}
 	f.failing[effect]--
 	f.met = append(f.met, effect)
-	switch effect {
-	case "head", "fetch", "images":
-		return kargo.Errorf(kargo.Unavailable, "out of reach")
+	if part, _, _ := strings.Cut(effect, "."); part == "Store" || effect == "Effects.Write" {
+		return fmt.Errorf("%s: %w", effect, errDiskFull)
 	}
-	return fmt.Errorf("%s: %w", effect, errDiskFull)
+	return kargo.Errorf(kargo.Unavailable, "%s is out of reach", effect)
 }
 
-// effects are all that a round does outside of its own memory, but for writes
-// to Swarm, whose failures other properties have.
-var effects = []string{"head", "fetch", "begin", "sending", "made", "record", "keep", "rendering", "attempt", "survived", "approved", "write", "images"}
+// effects are all that a round does outside of its own memory, by part and method, or
+// function.
+var effects = []string{
+	"Source.Head", "Source.Fetch", "Source.CheckAfter", "Source.Commits",
+	"Swarm.Observe", "Swarm.Services", "Swarm.Nodes", "Swarm.Apply", "Swarm.Tasks", "Swarm.MarkOutdated", "Swarm.Images",
+	"Swarm.Volumes", "Swarm.LogTail",
+	"Store.Begin", "Store.Sending", "Store.Made", "Store.Record", "Store.Keep", "Store.Rendering",
+	"Store.Attempt", "Store.Survived", "Store.Approved",
+	"Compiler.Keys", "Effects.Try", "Effects.Write",
+}
+
+// exempt are the effects that do not fail here, with the reason.
+var exempt = map[string]string{
+	"Source.Protect":      "has no error",
+	"Swarm.Probes":        "tasks of the Swarm in memory have no container; the report of a failure goes without",
+	"Watcher.Watch":       "TestWhateverHappensItEndsWhereItShould loses events",
+	"Store.Deployment":    "is for people, between rounds",
+	"Store.RevisionNamed": "is for people, between rounds",
+	"Store.Approve":       "is for people, between rounds",
+	"Store.Kept":          "is for people, between rounds",
+	"Registry.Tags":       "tags_test.go: tags are followed beside the rounds",
+	"Committer.Commit":    "tags_test.go: tags are followed beside the rounds",
+	"Leases.Lease":        "keeper_test.go: the lease is kept beside the rounds",
+	"Leases.WriteLease":   "keeper_test.go: the lease is kept beside the rounds",
+	"Leadership.Service":  "is asked for again with each step of the lease",
+	"Cleaning.Clean":      "clean_test.go: a clean-up that fails is reported, and the next one is due as before",
+	"Compiler.Secrets":    "what cannot be opened is a problem of its file",
+	"Compiler.Hooks":      "what fails is a problem of the revision",
+	"Compiler.Shell":      "what fails is a problem of the revision",
+	"Effects.After":       "a hook that fails is told, and is not run again",
+	"Effects.Credentials": "the function that it returns has an error for each image; see plan/credential.go",
+	"Effects.Notify":      "has no error, and is called beside the rounds",
+	"Effects.Measure":     "has no error",
+	"Parts.TaskLog":       "is for people",
+}
+
+// A new effect is a line of one of the two tables.
+func TestEachEffectIsKnown(t *testing.T) {
+	found := map[string]bool{}
+	methods := func(part string, of reflect.Type) {
+		for i := range of.NumMethod() {
+			found[part+"."+of.Method(i).Name] = true
+		}
+	}
+	functions := func(part string, of reflect.Type) {
+		for i := range of.NumField() {
+			if field := of.Field(i); field.Type.Kind() == reflect.Func {
+				found[part+"."+field.Name] = true
+			}
+		}
+	}
+	methods("Source", reflect.TypeFor[controller.Source]())
+	methods("Swarm", reflect.TypeFor[controller.Swarm]())
+	methods("Watcher", reflect.TypeFor[controller.Watcher]())
+	methods("Store", reflect.TypeFor[controller.Store]())
+	methods("Registry", reflect.TypeFor[controller.Registry]())
+	methods("Leases", reflect.TypeFor[controller.Leases]())
+	methods("Committer", reflect.TypeFor[compile.Committer]())
+	functions("Leadership", reflect.TypeFor[controller.Leadership]())
+	functions("Compiler", reflect.TypeFor[compile.Compiler]())
+	functions("Effects", reflect.TypeFor[controller.Effects]())
+	functions("Cleaning", reflect.TypeFor[controller.Cleaning]())
+	functions("Parts", reflect.TypeFor[controller.Parts]())
+	known := map[string]bool{}
+	for _, effect := range slices.Concat(effects, slices.Collect(maps.Keys(exempt))) {
+		if known[effect] || !found[effect] {
+			t.Errorf("%s is no effect, or stands here twice", effect)
+		}
+		known[effect] = true
+	}
+	for effect := range found {
+		if !known[effect] {
+			t.Errorf("%s is a new effect: does its failure lose anything?", effect)
+		}
+	}
+}
 
 // faultyStore is a store whose disk may be full.
 type faultyStore struct {
@@ -67,63 +144,63 @@ type faultyStore struct {
 }
 
 func (s faultyStore) Begin(d kargo.Deployment) (kargo.Deployment, error) {
-	if err := s.meet("begin"); err != nil {
+	if err := s.meet("Store.Begin"); err != nil {
 		return d, err
 	}
 	return s.records.Begin(d)
 }
 
 func (s faultyStore) Sending(deployment uint64, next kargo.Change) error {
-	if err := s.meet("sending"); err != nil {
+	if err := s.meet("Store.Sending"); err != nil {
 		return err
 	}
 	return s.records.Sending(deployment, next)
 }
 
 func (s faultyStore) Made(deployment uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error {
-	if err := s.meet("made"); err != nil {
+	if err := s.meet("Store.Made"); err != nil {
 		return err
 	}
 	return s.records.Made(deployment, change, sent, next)
 }
 
 func (s faultyStore) Record(d kargo.Deployment, memory kargo.Memory) error {
-	if err := s.meet("record"); err != nil {
+	if err := s.meet("Store.Record"); err != nil {
 		return err
 	}
 	return s.records.Record(d, memory)
 }
 
 func (s faultyStore) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
-	if err := s.meet("keep"); err != nil {
+	if err := s.meet("Store.Keep"); err != nil {
 		return err
 	}
 	return s.records.Keep(stack, revision)
 }
 
 func (s faultyStore) Rendering(stack, digest string) (*kargo.Stack, error) {
-	if err := s.meet("rendering"); err != nil {
+	if err := s.meet("Store.Rendering"); err != nil {
 		return nil, err
 	}
 	return s.records.Rendering(stack, digest)
 }
 
 func (s faultyStore) Attempt(reading string) (int, error) {
-	if err := s.meet("attempt"); err != nil {
+	if err := s.meet("Store.Attempt"); err != nil {
 		return 0, err
 	}
 	return s.records.Attempt(reading)
 }
 
 func (s faultyStore) Survived(reading string) error {
-	if err := s.meet("survived"); err != nil {
+	if err := s.meet("Store.Survived"); err != nil {
 		return err
 	}
 	return s.records.Survived(reading)
 }
 
 func (s faultyStore) Approved(at time.Time) (string, error) {
-	if err := s.meet("approved"); err != nil {
+	if err := s.meet("Store.Approved"); err != nil {
 		return "", err
 	}
 	return s.records.Approved(at)
@@ -135,17 +212,31 @@ type faultySource struct {
 }
 
 func (s faultySource) Head(ctx context.Context) (kargo.RevisionID, error) {
-	if err := s.meet("head"); err != nil {
+	if err := s.meet("Source.Head"); err != nil {
 		return "", err
 	}
 	return s.Source.Head(ctx)
 }
 
 func (s faultySource) Fetch(ctx context.Context, id kargo.RevisionID) (kargo.Tree, error) {
-	if err := s.meet("fetch"); err != nil {
+	if err := s.meet("Source.Fetch"); err != nil {
 		return kargo.Tree{}, err
 	}
 	return s.Source.Fetch(ctx, id)
+}
+
+func (s faultySource) CheckAfter(ctx context.Context, inForce, next kargo.RevisionID) error {
+	if err := s.meet("Source.CheckAfter"); err != nil {
+		return err
+	}
+	return s.Source.CheckAfter(ctx, inForce, next)
+}
+
+func (s faultySource) Commits(ctx context.Context, from, to kargo.RevisionID) ([]kargo.Commit, bool, error) {
+	if err := s.meet("Source.Commits"); err != nil {
+		return nil, false, err
+	}
+	return s.Source.Commits(ctx, from, to)
 }
 
 type faultySwarm struct {
@@ -154,22 +245,149 @@ type faultySwarm struct {
 }
 
 func (s faultySwarm) Images(ctx context.Context, names ...string) (map[string]kargo.Image, error) {
-	if err := s.meet("images"); err != nil {
+	if err := s.meet("Swarm.Images"); err != nil {
 		return nil, err
 	}
 	return s.Swarm.Images(ctx, names...)
+}
+
+func (s faultySwarm) Observe(ctx context.Context) (kargo.Cluster, error) {
+	if err := s.meet("Swarm.Observe"); err != nil {
+		return kargo.Cluster{}, err
+	}
+	return s.Swarm.Observe(ctx)
+}
+
+func (s faultySwarm) Services(ctx context.Context) ([]kargo.LiveService, error) {
+	if err := s.meet("Swarm.Services"); err != nil {
+		return nil, err
+	}
+	return s.Swarm.Services(ctx)
+}
+
+func (s faultySwarm) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
+	if err := s.meet("Swarm.Nodes"); err != nil {
+		return nil, err
+	}
+	return s.Swarm.Nodes(ctx)
+}
+
+func (s faultySwarm) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+	if len(plan.Changes) > 0 {
+		if err := s.meet("Swarm.Apply"); err != nil {
+			done(plan.Changes[0], err)
+			return err
+		}
+	}
+	return s.Swarm.Apply(ctx, plan, done)
+}
+
+func (s faultySwarm) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {
+	if err := s.meet("Swarm.Tasks"); err != nil {
+		return nil, err
+	}
+	return s.Swarm.Tasks(ctx, services...)
+}
+
+func (s faultySwarm) MarkOutdated(ctx context.Context, tasks []kargo.Task, services ...string) error {
+	if err := s.meet("Swarm.MarkOutdated"); err != nil {
+		return err
+	}
+	return s.Swarm.MarkOutdated(ctx, tasks, services...)
+}
+
+func (s faultySwarm) Volumes(ctx context.Context) ([]kargo.LiveVolume, error) {
+	if err := s.meet("Swarm.Volumes"); err != nil {
+		return nil, err
+	}
+	return s.Swarm.Volumes(ctx)
+}
+
+func (s faultySwarm) LogTail(ctx context.Context, task string, lines int) ([]string, error) {
+	if err := s.meet("Swarm.LogTail"); err != nil {
+		return nil, err
+	}
+	return s.Swarm.LogTail(ctx, task, lines)
+}
+
+// mayFail makes each effect of the matrix one that can fail.
+func (m *matrix) mayFail() *faults {
+	f := &faults{failing: map[string]int{}}
+	write := m.parts.Effects.Write
+	m.parts.Effects.Write = func(ws kargo.Workspace) error { return errors.Join(f.meet("Effects.Write"), write(ws)) }
+	m.parts.Effects.Try = func(ctx context.Context, trial controller.Trial) error {
+		if err := f.meet("Effects.Try"); err != nil {
+			return err
+		}
+		_, _, err := trial.Fetched(ctx)
+		return err
+	}
+	m.parts.Compiler.Keys = func(ctx context.Context) (kargo.Keys, error) {
+		if err := f.meet("Compiler.Keys"); err != nil {
+			return kargo.Keys{}, err
+		}
+		return keys(ctx)
+	}
+	m.parts.Source = faultySource{m.parts.Source, f}
+	m.parts.Swarm = faultySwarm{m.parts.Swarm, f}
+	m.parts.Store = faultyStore{m.records, f}
+	return f
+}
+
+// Each effect fails in turn, a few times with each push: a good one, two of which one
+// crashes and one is unhealthy, and a good one again.
+func TestEachEffectMayFail(t *testing.T) {
+	crashes, sick := fine, fine
+	crashes.one, sick.two = "crash:1", "sick:1"
+	for _, effect := range effects {
+		t.Run(effect, func(t *testing.T) {
+			inMatrix(t, func(m *matrix) {
+				policy, err := permit.New(permit.Restricted)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.parts.Compiler.Policy = policy // then volumes matter, too
+				f := m.mayFail()
+				m.repo.commit("c0", withEverything(fine)...)
+				f.plan(effect, 1)
+				m.begin()
+				for _, next := range []rendering{fine, crashes, sick, newer} {
+					f.plan(effect, 2)
+					m.pushes++
+					m.last = next
+					m.repo.commit(fmt.Sprint("c", m.pushes), withEverything(next)...)
+					m.loop.Nudge("webhook test")
+					m.live(300)
+				}
+				met := f.mend()
+				m.live(700)
+				if len(met) == 0 {
+					t.Error("it was never asked for")
+				}
+				for _, problem := range m.lost() {
+					t.Error(problem)
+				}
+			})
+		})
+	}
+}
+
+// withEverything are the files of a rendering of which one service has a volume and a
+// health check.
+func withEverything(r rendering) []string {
+	files := r.files()
+	for i := range files {
+		files[i] = strings.Replace(files[i], "  two: {", "  two: {volumes: ['data:/data'], healthcheck: {test: [CMD, check]}, ", 1)
+		files[i] = strings.Replace(files[i], "\nconfigs: {page", "\nvolumes: {data: {}}\nconfigs: {page", 1)
+	}
+	return files
 }
 
 // Whatever effect of a round fails, and however often, the next rounds come to
 // the same end without a restart: a revision is never lost.
 func TestNoFailureLosesARevision(t *testing.T) {
 	checkInBubbles(t, func(m *matrix, rt *rapid.T) {
-		f := &faults{failing: map[string]int{}}
-		write := m.parts.Effects.Write
-		m.parts.Effects.Write = func(ws kargo.Workspace) error { return errors.Join(f.meet("write"), write(ws)) }
-		m.parts.Source = faultySource{m.parts.Source, f}
-		m.parts.Swarm = faultySwarm{m.parts.Swarm, f}
-		m.parts.Store = faultyStore{m.records, f}
+		f := m.mayFail()
 		m.repo.commit("c0", fine.files()...)
 		m.begin()
 		m.push(fine)
@@ -222,12 +440,12 @@ func TestDriftIsCorrectedOnAFullDisk(t *testing.T) {
 	inMatrix(t, func(m *matrix) {
 		f := &faults{failing: map[string]int{}}
 		write := m.parts.Effects.Write
-		m.parts.Effects.Write = func(ws kargo.Workspace) error { return errors.Join(f.meet("write"), write(ws)) }
+		m.parts.Effects.Write = func(ws kargo.Workspace) error { return errors.Join(f.meet("Effects.Write"), write(ws)) }
 		m.repo.commit("c0", fine.files()...)
 		m.begin()
 		m.push(fine)
 		m.stop()
-		f.plan("write", 10_000)
+		f.plan("Effects.Write", 10_000)
 		m.begin()
 		m.byHand("kargo-web_two", rogue)
 		m.live(60)
@@ -257,7 +475,7 @@ func TestAFullDiskIsNoBug(t *testing.T) {
 	run(t, func(w *world) {
 		f := &faults{failing: map[string]int{}}
 		w.parts.Store = faultyStore{w.records, f}
-		f.plan("begin", 1000)
+		f.plan("Store.Begin", 1000)
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		if status := w.loop.Status(); status.Fault != "unavailable" || !strings.Contains(status.Message, "no space left on device") {

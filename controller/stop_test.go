@@ -115,7 +115,7 @@ func TestADecisionThatIsNotRecordedIsNotInForce(t *testing.T) {
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.pass(time.Minute)
-		for _, effect := range []string{"begin", "record"} {
+		for _, effect := range []string{"Store.Begin", "Store.Record"} {
 			f.plan(effect, 1)
 			w.after(func() {
 				if err := w.loop.Hold(w.t.Context(), "web", kargo.Stop{By: ada}); err == nil {
