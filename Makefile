@@ -47,8 +47,8 @@ chaos: ## the tables of faults, in memory and on one and three real managers; wr
 	KARGO_WRITE_CHAOS=true go test -count=1 -run '^TestChaos$$' ./controller
 	go test -run '^TestChaos$$' -count=$(or $(RUNS),20) ./controller
 	for managers in 1 3; do \
-		KARGO_TEST_CHAOS=all KARGO_WRITE_CHAOS=true test/bed/run -n $$managers -m -- \
-			go test -count=1 -timeout 40m -run '^TestChaosOnDocker$$' ./test/e2e || exit 1; \
+		KARGO_TEST_CHAOS=all KARGO_WRITE_CHAOS=true test/bed/run -n $$managers -m --registry -- \
+			go test -count=1 -timeout 60m -run '^TestChaosOnDocker$$' ./test/e2e || exit 1; \
 	done
 
 # The first half runs the loop alone in virtual time, the second one the built program.

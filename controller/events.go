@@ -16,6 +16,7 @@ type interest struct {
 	ignored      sync.Map
 	nodesMoved   atomic.Bool // there was an event of a node
 	nodesChanged atomic.Bool // the same, for failed renderings
+	appeared     atomic.Bool // something was created that only a controller names so
 	// names are those of everything that Kargo wants or owns, by Change.Key, as
 	// of the last look; nil before it.
 	names atomic.Pointer[map[kargo.ObjectKey]bool]
@@ -23,7 +24,8 @@ type interest struct {
 
 // concerns reports whether an event may mean that something is to be done.
 // Events of objects that Kargo itself is changing do not, nor those of objects
-// of others, unless they have taken a name that Kargo wants.
+// of others, unless they have taken a name that Kargo wants, or one that only a
+// controller gives.
 func (i *interest) concerns(event kargo.Event) bool {
 	if event.Kind == kargo.KindConfig && strings.HasPrefix(event.Name, kargo.LeaseConfig) {
 		return false // it is renewed all the time
@@ -36,7 +38,24 @@ func (i *interest) concerns(event kargo.Event) bool {
 		return false
 	}
 	names := i.names.Load()
-	return names == nil || event.Kind == kargo.KindNode || (*names)[event.Key()]
+	if names == nil || event.Kind == kargo.KindNode || (*names)[event.Key()] {
+		return true
+	}
+	// What a former leader had sent may arrive late: nobody wants it any more.
+	late := event.Action == "create" && strings.HasPrefix(event.Name, kargo.StackPrefix)
+	if late {
+		i.appeared.Store(true)
+	}
+	return late
+}
+
+// depth returns how much must be looked at because of the events since the last call:
+// services alone do not show what was created that nobody wants.
+func (i *interest) depth() depth {
+	if i.appeared.Swap(false) {
+		return lookEverywhere
+	}
+	return lookServices
 }
 
 // takeNodesMoved reports whether there was an event of a node since the last

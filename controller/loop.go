@@ -204,8 +204,8 @@ func (l *Loop) runRounds(ctx context.Context) {
 			trigger = got.trigger
 		case <-l.changed:
 			trigger = "swarm event"
-			l.reconciler.work.lookAt(lookServices)
 			l.restABit(ctx)
+			l.reconciler.work.lookAt(l.interest.depth())
 		case <-timer.C:
 			if due := l.reconciler.expire(time.Now()); !postponed {
 				trigger = due

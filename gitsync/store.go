@@ -82,10 +82,31 @@ func (s *store) add(commit string, fill func(dir string) error) error {
 	return syncFile(s.dir)
 }
 
+// setAside is between the name of a directory and the time at which a file in its place
+// was set aside.
+const setAside = ".damaged-"
+
+// SetAside returns the files that were in the place of a repository's directory, or in
+// that of its history, and were given another name. They stay until somebody removes
+// them.
+func SetAside(dir string) []string {
+	var files []string
+	for _, place := range []string{dir, filepath.Join(dir, historyName)} {
+		found, _ := filepath.Glob(escape(place) + setAside + "*") // the pattern is right
+		files = append(files, found...)
+	}
+	return files
+}
+
+// escape returns a pattern that matches only the path.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
+
 // makeDirectory makes a directory. A file in its place is set aside.
 func makeDirectory(dir string) error {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		if err := os.Rename(dir, fmt.Sprintf("%s.damaged-%d", dir, time.Now().Unix())); err != nil {
+		if err := os.Rename(dir, fmt.Sprintf("%s%s%d", dir, setAside, time.Now().Unix())); err != nil {
 			return err
 		}
 	}

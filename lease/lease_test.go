@@ -33,6 +33,13 @@ type controller struct {
 	sent   time.Duration
 	starts int
 	change *object // a write of the object under way: the version that was seen, and the epoch
+	create *create // the creation of an object under way, which has no version
+}
+
+// create is sent by the leader of an epoch, at a true time.
+type create struct {
+	epoch uint64
+	sent  time.Duration
 }
 
 func (w *world) clock(c *controller) time.Duration { return w.now + c.offset }
@@ -120,7 +127,7 @@ func TestOneWritesAtATime(t *testing.T) {
 			},
 			"a crash": func(t *rapid.T) {
 				c := some(t)
-				*c = controller{Candidate: lease.NewCandidate(fmt.Sprint("new", w.now, c.starts), "host"), offset: c.offset, starts: c.starts + 1, change: c.change}
+				*c = controller{Candidate: lease.NewCandidate(fmt.Sprint("new", w.now, c.starts), "host"), offset: c.offset, starts: c.starts + 1, change: c.change, create: c.create}
 			},
 			"a change is sent": func(t *rapid.T) {
 				if c := some(t); c.change == nil && c.MayWrite(w.clock(c)) {
@@ -140,6 +147,23 @@ func TestOneWritesAtATime(t *testing.T) {
 					w.object = object{w.object.version + 1, c.change.epoch}
 				}
 				c.change = nil
+			},
+			"a creation is sent": func(t *rapid.T) {
+				if c := some(t); c.create == nil && c.MayWrite(w.clock(c)) {
+					c.create = &create{c.Seen().Epoch, w.now}
+				}
+			},
+			// Nothing keeps one from arriving late, but it must be on its way for longer than
+			// Margin: the next leader waits for that long after the last one has stopped.
+			"a creation arrives": func(t *rapid.T) {
+				c := some(t)
+				if c.create == nil {
+					return
+				}
+				if took := w.now - c.create.sent; took <= lease.Margin && c.create.epoch < w.newest {
+					t.Fatalf("after %s something was created in epoch %d, after epoch %d", took, c.create.epoch, w.newest)
+				}
+				c.create = nil
 			},
 			"": w.check,
 		})

@@ -130,7 +130,7 @@ func Open(opts Options) (*Client, error) {
 		connection.Transport = several
 	}
 	client := New(api)
-	connection.Transport = listening{connection.Transport, client.clock}
+	connection.Transport = guarded{listening{connection.Transport, client.clock}}
 	client.credentials = opts.Credentials
 	if opts.Timeout > 0 {
 		client.timeout = opts.Timeout
@@ -191,9 +191,9 @@ func call[T any](ctx context.Context, c *Client, operation string, do func(conte
 		return answer, classify(err)
 	}
 	c.count(operation)
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	bounded, cancel := context.WithTimeout(ofCaller(ctx), c.timeout)
 	defer cancel()
-	answer, err = do(ctx)
+	answer, err = do(bounded)
 	return answer, classify(err)
 }
 

@@ -64,7 +64,7 @@ func overSocket(t *testing.T, timeout time.Duration) (*swarmtest.Engine, *swarm.
 }
 
 func TestSilentDaemon(t *testing.T) {
-	engine, client := overSocket(t, 20*time.Millisecond)
+	engine, client := overSocket(t, 500*time.Millisecond)
 	engine.Fail(func(*http.Request) (int, string) { return swarmtest.Silent, "" })
 	_, err := client.Services(t.Context())
 	if kargo.FaultOf(err) != kargo.Unavailable || !strings.HasSuffix(message(err), "(the Docker daemon did not answer in time)") {

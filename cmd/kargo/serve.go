@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net/mail"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +25,7 @@ import (
 
 	"kargo"
 	"kargo/controller"
+	"kargo/gitsync"
 	"kargo/history"
 	"kargo/notify"
 	"kargo/schedule"
@@ -240,7 +243,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		return &kargo.Error{Fault: kargo.Unavailable, Err: err}
 	}
 	defer local.Close()
-	trouble := func() string { return joinedTexts(store.Trouble(), local.Trouble()) }
+	trouble := func() string { return joinedTexts(store.Trouble(), s.cloneTrouble(), local.Trouble()) }
 	var loop *controller.Loop
 	var shown withTrouble
 	metrics := server.NewMetrics(func() kargo.Status { return shown.Status() }, client.Calls)
@@ -299,6 +302,22 @@ func (w withTrouble) Status() kargo.Status {
 	status := w.Loop.Status()
 	status.HistoryTrouble = w.trouble()
 	return status
+}
+
+// cloneTrouble says what was in the place of the directories of fetched commits.
+func (s *serveFlags) cloneTrouble() string {
+	dirs := []string{s.state("git")}
+	for _, layer := range s.layers.layers {
+		name, _, _ := strings.Cut(layer, "=")
+		dirs = append(dirs, s.state(filepath.Join("layers", name)))
+	}
+	var words []string
+	for _, dir := range dirs {
+		for _, file := range gitsync.SetAside(dir) {
+			words = append(words, fmt.Sprintf("a file was in the place of the directory of fetched commits; it is set aside as %s and can be removed", file))
+		}
+	}
+	return joinedTexts(words...)
 }
 
 // joinedTexts joins the texts that are not empty.

@@ -23,8 +23,11 @@ type chaos struct {
 	members []*member
 	audit   *audit
 	git     *shakyGit
+	address string // of the git host
 	w       *workspace
 	round   int
+	own     *ownService // nil unless Kargo runs as a service of its workspace
+	ends    []func()    // of the fault
 }
 
 // member is a controller with its own way to the engine of one node.
@@ -177,6 +180,42 @@ var chaosRows = []chaosRow{
 		c.push()
 		c.members[0].start()
 	}},
+	{"the registry is killed while a node pulls an image, for 10 seconds", "the software is not blamed; the rollout goes on by itself", 1, 120, false, func(c *chaos) {
+		image, registry := c.pushImage("pulled"), c.registry()
+		c.duringUpdate(registry.freeze)
+		c.push(image)
+		until(c.t, "a node pulls the image", func() bool { return c.siteHas("preparing") })
+		registry.kill()
+		c.pause(10)
+		c.softwareIsNotBlamed()
+		registry.start()
+	}},
+	{"no registry answers a push, for 10 seconds", "the software is not blamed; the rollout goes on by itself", 1, 120, false, func(c *chaos) {
+		image, registry := c.pushImage("asked"), c.registry()
+		registry.kill()
+		c.push(image)
+		c.pause(10)
+		c.softwareIsNotBlamed()
+		registry.start()
+	}},
+	{"every third packet from and to Docker and the git host is lost, for 20 seconds", "the push is carried out", 1, 60, false, func(c *chaos) {
+		c.overTheNetwork("n1")
+		c.lab("loss", "n1", "33")
+		c.push()
+		c.drift()
+		c.pause(20)
+		c.lab("loss", "n1", "0")
+	}},
+	{"a commit updates Kargo itself, of which two replicas run", "the new version goes on with the work", 1, 60, false, func(c *chaos) {
+		own := c.deployItself()
+		own.update("2")
+	}},
+	{"a commit updates Kargo itself to a version that does not start", "Swarm goes back to the one before, which says so", 1, 60, false, func(c *chaos) {
+		own := c.deployItself()
+		own.update("broken")
+		own.awaitFailure()
+		own.update("1")
+	}},
 
 	{"the machine of the managers' leader loses its power", "another manager and another controller go on", 3, 150, false, func(c *chaos) {
 		c.push()
@@ -214,6 +253,13 @@ var chaosRows = []chaosRow{
 		c.push()
 		c.pause(30)
 		c.lab("resume", leader)
+	}},
+	{"every fifth packet from and to the managers' leader is lost, for 30 seconds", "nobody writes twice", 3, 150, false, func(c *chaos) {
+		leader := c.leadingNode()
+		c.lab("loss", leader, "20")
+		c.push()
+		c.pause(30)
+		c.lab("loss", leader, "0")
 	}},
 	{"the controller that leads is stopped during a rollout, for 30 seconds (SIGSTOP)", "another one goes on; the first writes nothing more", 3, 60, false, func(c *chaos) {
 		c.push()
@@ -277,6 +323,7 @@ func TestChaosOnDocker(t *testing.T) {
 				t.Error(found)
 			}
 			t.Logf("%d seconds", took[row.fault])
+			c.tidyUp()
 		})
 		if t.Failed() {
 			break // the next fault needs a sound Swarm

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -28,10 +29,11 @@ import (
 // the page with the table.
 
 // push commits another round of the site, which the controllers find by themselves.
-func (c *chaos) push() {
+func (c *chaos) push(options ...func(*compose)) {
 	c.t.Helper()
 	c.round++
-	c.repo.commit(c.w.service("site", replicas(2), environment(fmt.Sprint("ROUND=", c.round))))
+	options = append(options, replicas(2), environment(fmt.Sprint("ROUND=", c.round)))
+	c.repo.commit(c.w.service("site", options...))
 }
 
 // pause lets so many seconds pass: this is about real machines.
@@ -91,8 +93,8 @@ type shakyGit struct {
 	interfere interference
 }
 
-// serveGit serves a repository, and returns its address.
-func serveGit(t *testing.T, repo *repository) (*shakyGit, string) {
+// serveGit serves a repository at an IP address of this machine, and returns its address.
+func serveGit(t *testing.T, repo *repository, at string) (*shakyGit, string) {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -102,7 +104,14 @@ func serveGit(t *testing.T, repo *repository) (*shakyGit, string) {
 		Path: strings.TrimSpace(string(path)) + "/git-http-backend",
 		Env:  []string{"GIT_PROJECT_ROOT=" + repo.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"},
 	}}
-	server := httptest.NewServer(g)
+	listener, err := net.Listen("tcp", at+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(g)
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
 	t.Cleanup(server.Close)
 	return g, server.URL + "/.git"
 }
@@ -230,20 +239,40 @@ func (c *chaos) siteRuns(round int) (runs bool) {
 // equalToGit reports whether what was pushed last runs, and a controller leads that says
 // so and has no trouble.
 func (c *chaos) equalToGit() bool {
-	if !c.siteRuns(c.round) {
-		return false
+	return c.siteRuns(c.round) && slices.ContainsFunc(c.statuses(), c.saysSo)
+}
+
+// statuses are what the controllers say now that answer.
+func (c *chaos) statuses() (statuses []kargo.Status) {
+	if c.own != nil {
+		return c.own.statuses()
 	}
-	newest := c.repo.hashes[len(c.repo.hashes)-1]
 	for _, member := range c.members {
-		status, answers := member.statusNow()
-		if answers && status.Leader == "" && status.Fault == "" && status.Applied.Commit == newest && len(status.Stacks) == 2 &&
-			!slices.ContainsFunc(status.Stacks, func(s kargo.StackStatus) bool {
-				return !s.InSync || s.Health != kargo.HealthHealthy || s.Failure != nil
-			}) {
-			return true
+		if status, answers := member.statusNow(); answers {
+			statuses = append(statuses, status)
 		}
 	}
-	return false
+	return statuses
+}
+
+// later has something done at the end of the fault, when the Swarm is equal to git again.
+func (c *chaos) later(do func()) { c.ends = append(c.ends, do) }
+
+// tidyUp does that, the last first.
+func (c *chaos) tidyUp() {
+	for _, end := range slices.Backward(c.ends) {
+		end()
+	}
+	c.ends = nil
+}
+
+// saysSo reports whether a status is that of a leader that has carried out what was
+// pushed last.
+func (c *chaos) saysSo(status kargo.Status) bool {
+	return status.Leader == "" && status.Fault == "" && status.Applied.Commit == c.repo.hashes[len(c.repo.hashes)-1] &&
+		len(status.Stacks) == len(c.w.stacks) && !slices.ContainsFunc(status.Stacks, func(s kargo.StackStatus) bool {
+		return !s.InSync || s.Health != kargo.HealthHealthy || s.Failure != nil
+	})
 }
 
 // untouched is the version of the service that nobody changes.
@@ -260,12 +289,16 @@ func (c *chaos) untouched() (version uint64) {
 	return version
 }
 
+// settings are those of each controller that reads the repository there.
+func (c *chaos) settings(address string) []string {
+	return []string{"--instance", c.prefix, "--repo", address, "--interval", "2s", "--verify", "10s"}
+}
+
 // newChaos starts a controller on each manager of the lab.
 func newChaos(t *testing.T) *chaos {
 	t.Helper()
 	c := &chaos{scene: onDocker(t), nodes: strings.Fields(testBed(t, "KARGO_TEST_NODES")), audit: &audit{}}
-	var address string
-	c.git, address = serveGit(t, c.repo)
+	c.git, c.address = serveGit(t, c.repo, testBed(t, "KARGO_TEST_HOST"))
 	c.w = c.workspace().stack("web", "site").stack("base", "db").service("db", replicas(1))
 	c.w.set(c.w.variable("web", "DEADLINE"), "40s")
 	c.push()
@@ -273,7 +306,7 @@ func newChaos(t *testing.T) *chaos {
 		name := fmt.Sprint("controller ", i+1)
 		docker := newDaemon(t, c.audit.of(name, toSocket(c.socket(node))))
 		member := &member{name: name, node: node, docker: docker, controller: newController(t, []string{"DOCKER_HOST=unix://" + docker.socket},
-			"--instance", c.prefix, "--repo", address, "--interval", "2s", "--verify", "10s")}
+			c.settings(c.address)...)}
 		member.client.Timeout = 5 * time.Second
 		c.members = append(c.members, member)
 		if i == 0 {

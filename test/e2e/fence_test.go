@@ -26,17 +26,17 @@ func newFencing(t *testing.T) *fencing {
 	f.docker.swarm = f.audit.of("one", f.memory)
 	another := newDaemon(t, f.audit.of("two", f.memory))
 	f.other = newController(t, []string{"DOCKER_HOST=unix://" + another.socket},
-		"--instance", f.prefix, "--repo", f.repo.dir, "--interval", "1s", "--verify", "2s")
+		"--instance", f.prefix, "--repo", f.repo.dir, "--interval", "1s", "--verify", "1h")
 	return f
 }
 
-// pauseAt stops the leader when it sends the first write that matches, as SIGSTOP does,
-// and keeps that write on its way until the returned function is called.
+// pauseAt stops the leader when it sends the first write that has these words, as SIGSTOP
+// does, and keeps that write on its way until the returned function is called.
 func (f *fencing) pauseAt(call string) (paused chan struct{}, goOn func()) {
 	paused, resume := make(chan struct{}), make(chan struct{})
 	var met atomic.Bool
 	f.docker.meddle(func(w http.ResponseWriter, r *http.Request, swarm http.Handler) {
-		if strings.HasSuffix(describe(r), call) && met.CompareAndSwap(false, true) {
+		if strings.Contains(describe(r), call) && !isOfLease(r) && met.CompareAndSwap(false, true) {
 			f.signal(syscall.SIGSTOP)
 			close(paused)
 			<-resume
@@ -83,8 +83,8 @@ func TestAPausedLeaderIsFenced(t *testing.T) {
 	}
 }
 
-// No version keeps a service from being created late. The new leader sees that nobody
-// wants it.
+// No version keeps a service from being created late. The new leader sees at once that
+// nobody wants it, without a look at everything that is due.
 func TestALateCreateIsUndone(t *testing.T) {
 	t.Parallel()
 	f := newFencing(t)
@@ -103,6 +103,31 @@ func TestALateCreateIsUndone(t *testing.T) {
 	goOn()
 	f.awaitStatus("the first stands by", func(k kargo.Status) bool { return k.Leader != "" })
 	until(t, "what was created late is removed", func() bool { return f.objects() == objects })
+}
+
+// No version keeps a service from being removed late. The new leader, which wants it,
+// creates it again at once.
+func TestALateRemovalIsUndone(t *testing.T) {
+	t.Parallel()
+	f := newFencing(t)
+	w := f.workspace().stack("web", "site").service("site").stack("old", "old").service("old")
+	f.begin(w)
+	f.other.start()
+	f.other.awaitStatus("the second stands by", func(k kargo.Status) bool { return k.Leader != "" })
+
+	paused, goOn := f.pauseAt("DELETE /services/")
+	f.repo.commit(w.clone().drop("old"))
+	f.signal(syscall.SIGHUP)
+	<-paused
+	newest := f.repo.commit(w.service("site", environment("A=2")))
+	f.other.awaitDeployment(newest)
+	before := f.services()[f.service("old", "old")]
+	goOn()
+	f.awaitStatus("the first stands by", func(k kargo.Status) bool { return k.Leader != "" })
+	until(t, "what was removed late is there again", func() bool {
+		now, there := f.services()[f.service("old", "old")]
+		return there && now.ID != before.ID
+	})
 }
 
 // The audit is worth something only if it finds what must not happen.

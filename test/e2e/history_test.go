@@ -107,3 +107,29 @@ func TestAHistoryThatIsTakenAwayStopsNothing(t *testing.T) {
 		t.Errorf("after a restart the history has %v", numbers)
 	}
 }
+
+// A file that is in the place of the fetched commits is set aside, and that is said until
+// somebody removes it.
+func TestAFileInThePlaceOfTheCloneIsSaid(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	_, address := serveGit(t, s.repo, "127.0.0.1")
+	s.args = append(s.args, "--repo", address) // a local repository has no clone
+	clone := filepath.Join(s.data, ".kargo-state", "git")
+	must(t, os.MkdirAll(filepath.Dir(clone), 0o700))
+	must(t, os.WriteFile(clone, []byte("no directory\n"), 0o600))
+	s.begin(s.workspace().stack("web", "site").service("site"))
+	said := s.status().HistoryTrouble
+	_, file, found := strings.Cut(said, "a file was in the place of the directory of fetched commits; it is set aside as ")
+	file, _, _ = strings.Cut(file, " and can be removed")
+	if !found || !strings.HasPrefix(file, clone+".damaged-") {
+		t.Fatalf("status says %q", said)
+	}
+	if metrics, err := s.get("/metrics"); err != nil || !strings.Contains(string(metrics), "\nkargo_history_trouble 1\n") {
+		t.Errorf("the metric does not say so: %v", err)
+	}
+	must(t, os.Remove(file))
+	if said := s.status().HistoryTrouble; said != "" {
+		t.Errorf("after the file was removed status says %q", said)
+	}
+}
