@@ -19,20 +19,20 @@ import (
 // such stack.
 func (l *Loop) Details(ctx context.Context, stacks ...string) ([]kargo.StackDetail, error) {
 	status := l.Status()
-	return inspected(ctx, l, func(r *Reconciler) ([]kargo.StackDetail, error) { return r.details(ctx, status, stacks) })
+	return inspected(ctx, l, func(i inspector) ([]kargo.StackDetail, error) { return i.details(ctx, status, stacks) })
 }
 
-func (r *Reconciler) details(ctx context.Context, status kargo.Status, names []string) ([]kargo.StackDetail, error) {
+func (i inspector) details(ctx context.Context, status kargo.Status, names []string) ([]kargo.StackDetail, error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(status.Stacks, func(s kargo.StackStatus) bool { return s.Name == name }) {
 			return nil, kargo.Errorf(kargo.Invalid, "there is no stack %q", name)
 		}
 	}
-	services, err := r.parts.Swarm.Services(ctx)
+	services, err := i.parts.Swarm.Services(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look at services: %w", err)
 	}
-	people, err := r.people(ctx)
+	people, err := i.people(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +42,8 @@ func (r *Reconciler) details(ctx context.Context, status kargo.Status, names []s
 			continue
 		}
 		detail := kargo.StackDetail{StackStatus: stack, Namespace: kargo.StackPrefix + stack.Name, Parts: []kargo.ServiceDetail{}}
-		if r.view != nil {
-			for _, wanted := range r.view.stacks {
+		if i.view != nil {
+			for _, wanted := range i.view.stacks {
 				if wanted.Name == stack.Name {
 					detail.Namespace, detail.Needs, detail.Drift = wanted.Namespace(), wanted.Needs, wanted.Options.Drift
 					for _, network := range wanted.Networks {
@@ -68,19 +68,19 @@ type people struct {
 }
 
 // people reads tasks and nodes.
-func (r *Reconciler) people(ctx context.Context, services ...string) (people, error) {
+func (i inspector) people(ctx context.Context, services ...string) (people, error) {
 	p := people{nodes: map[string]string{}}
-	if r.view != nil {
-		p.mask = r.view.mask()
+	if i.view != nil {
+		p.mask = i.view.mask()
 	}
-	nodes, err := r.parts.Swarm.Nodes(ctx)
+	nodes, err := i.parts.Swarm.Nodes(ctx)
 	if err != nil {
-		r.parts.Log.Debug("cannot name the nodes of tasks", "error", err) // a proxy before Docker's socket may not let it through
+		i.parts.Log.Debug("cannot name the nodes of tasks", "error", err) // a proxy before Docker's socket may not let it through
 	}
 	for _, node := range nodes {
 		p.nodes[node.ID] = node.Hostname
 	}
-	if p.tasks, err = r.parts.Swarm.Tasks(ctx, services...); err != nil {
+	if p.tasks, err = i.parts.Swarm.Tasks(ctx, services...); err != nil {
 		return p, fmt.Errorf("look at tasks: %w", err)
 	}
 	return p, nil
@@ -184,31 +184,29 @@ func (l *Loop) Logs(ctx context.Context, stack, service string, options kargo.Lo
 	if len(names) == 0 {
 		return kargo.Errorf(kargo.Invalid, "there is no service %s", strings.TrimSuffix(stack+"/"+service, "/"))
 	}
-	reading := &logReading{parts: l.parts, options: options, names: names, started: map[string]bool{}, each: each}
-	if _, err := inspected(ctx, l, func(r *Reconciler) (struct{}, error) {
-		var err error
-		reading.reconciler = r
-		reading.people, err = r.people(ctx, names...)
-		return struct{}{}, err
-	}); err != nil {
+	reading := &logReading{parts: l.parts, options: options, started: map[string]bool{}, each: each,
+		look: func() (people, error) {
+			return inspected(ctx, l, func(i inspector) (people, error) { return i.people(ctx, names...) })
+		}}
+	now, err := reading.look()
+	switch {
+	case err != nil:
 		return err
+	case options.Follow:
+		return reading.follow(ctx, now)
 	}
-	if options.Follow {
-		return reading.follow(ctx)
-	}
-	return reading.once(ctx)
+	return reading.once(ctx, now)
 }
 
 // logReading reads the logs of tasks.
 type logReading struct {
-	parts      Parts
-	options    kargo.LogOptions
-	names      []string
-	reconciler *Reconciler
-	people     people
-	started    map[string]bool // tasks that are read
-	mu         sync.Mutex
-	each       func(kargo.LogLine)
+	parts   Parts
+	options kargo.LogOptions
+	// look returns the tasks, and what is secret in what they write, as it is now.
+	look    func() (people, error)
+	started map[string]bool // tasks that are read
+	mu      sync.Mutex
+	each    func(kargo.LogLine)
 }
 
 // read reads the log of one task.
@@ -224,18 +222,18 @@ func (g *logReading) read(ctx context.Context, p people, task kargo.Task, option
 }
 
 // once reads what there is. The log of a task that has ended may be gone.
-func (g *logReading) once(ctx context.Context) error {
+func (g *logReading) once(ctx context.Context, now people) error {
 	var lines []kargo.LogLine
 	var failed error
 	var group sync.WaitGroup
 	slots := make(chan struct{}, logTasks)
-	for _, task := range g.people.tasks {
+	for _, task := range now.tasks {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, logTime)
 			defer cancel()
-			err := g.read(ctx, g.people, task, g.options, func(line kargo.LogLine) {
+			err := g.read(ctx, now, task, g.options, func(line kargo.LogLine) {
 				if len(lines) < mostLogged {
 					lines = append(lines, line)
 				}
@@ -259,10 +257,10 @@ func (g *logReading) once(ctx context.Context) error {
 }
 
 // follow reads until ctx ends, also the logs of tasks that begin meanwhile.
-func (g *logReading) follow(ctx context.Context) error {
+func (g *logReading) follow(ctx context.Context, now people) error {
 	var group sync.WaitGroup
 	defer group.Wait()
-	options, now := g.options, g.people
+	options := g.options
 	for {
 		for _, task := range now.tasks {
 			if g.started[task.ID] {
@@ -276,7 +274,7 @@ func (g *logReading) follow(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if next, err := g.reconciler.people(ctx, g.names...); err == nil {
+		if next, err := g.look(); err == nil {
 			now = next
 		}
 	}

@@ -28,10 +28,10 @@ type Loop struct {
 	keeper     *keeper
 	happenings *happenings
 
-	nudges   chan string             // holds one: a burst becomes one round
-	changed  chan struct{}           // holds one: something changed in Swarm
-	previews chan chan<- *Reconciler // each gets a copy without effects
-	orders   chan func(*Reconciler)  // what a person decides, between two rounds
+	nudges      chan string            // holds one: a burst becomes one round
+	changed     chan struct{}          // holds one: something changed in Swarm
+	inspections chan chan<- inspector  // each gets one, between two rounds
+	orders      chan func(*Reconciler) // what a person decides, between two rounds
 
 	mu       sync.Mutex
 	requests []func(*Reconciler) // for the next round, see ask
@@ -45,7 +45,7 @@ func New(parts Parts) *Loop {
 	r := NewReconciler(parts)
 	l := &Loop{
 		parts: parts, keeper: keeper, reconciler: r, board: r.board, interest: r.interest, cleaner: newCleaner(parts, r.board), notifier: newNotifier(parts), happenings: newHappenings(),
-		nudges: make(chan string, 1), changed: make(chan struct{}, 1), previews: make(chan chan<- *Reconciler), orders: make(chan func(*Reconciler)),
+		nudges: make(chan string, 1), changed: make(chan struct{}, 1), inspections: make(chan chan<- inspector), orders: make(chan func(*Reconciler)),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
 	r.source.ahead, r.watches = true, true
@@ -106,24 +106,6 @@ func (l *Loop) withPushers(trigger string) string {
 // Status returns a copy of what the loop knows now.
 func (l *Loop) Status() kargo.Status { return l.board.status() }
 
-// Preview returns the plan that a round would carry out now, without changing
-// anything. It waits until the round under way has ended, and no round waits for
-// it. An error means that git or Swarm could not be read, or that ctx ended.
-func (l *Loop) Preview(ctx context.Context) (preview kargo.Preview, err error) {
-	reply := make(chan *Reconciler, 1)
-	select {
-	case l.previews <- reply:
-	case <-ctx.Done():
-		return kargo.Preview{}, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
-	}
-	defer func() {
-		if cause := recover(); cause != nil {
-			preview, err = kargo.Preview{}, kargo.Errorf(kargo.Internal, "panic while planning: %v", cause)
-		}
-	}()
-	return (<-reply).previewHere(ctx)
-}
-
 // Run runs rounds until ctx ends, and then returns nil. If ctx ends while a
 // plan is carried out, Run stops before the next change. All goroutines of the
 // controller start and end in Run. A panic in one of them ends only its present
@@ -180,8 +162,8 @@ func (l *Loop) runRounds(ctx context.Context) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case reply := <-l.previews:
-			reply <- l.reconciler.withoutEffects()
+		case reply := <-l.inspections:
+			reply <- l.reconciler.inspector()
 			trigger = ""
 		case do := <-l.orders:
 			do(l.reconciler)

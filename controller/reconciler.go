@@ -132,27 +132,6 @@ func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage)
 	return nil
 }
 
-// Preview returns the plan that Round would carry out now. It runs the same
-// stages on a copy and without any effect: nothing is recorded or written, and
-// the reconciler does not change. An error means that git or Swarm could not be
-// read.
-func (r *Reconciler) Preview(ctx context.Context) (kargo.Preview, error) {
-	return r.withoutEffects().previewHere(ctx)
-}
-
-// previewHere is Preview on a reconciler that is such a copy already.
-func (r *Reconciler) previewHere(ctx context.Context) (kargo.Preview, error) {
-	this := &round{trigger: "plan"}
-	r.work.git = true
-	r.work.lookAt(lookEverywhere)
-	err := r.runStages(ctx, this, planning)
-	preview := kargo.Preview{Plan: this.next, Problems: r.source.problems}
-	if preview.Problems.Err() != nil {
-		return preview, err // which is all that sourceErr says
-	}
-	return preview, joined(err, this.sourceErr)
-}
-
 // LookAgain is a Round that only observes Swarm, to see the effect of the last
 // one.
 func (r *Reconciler) LookAgain(ctx context.Context) error {
@@ -272,22 +251,6 @@ func (r *Reconciler) Failures() []string {
 // desire makes a revision the desired one.
 func (r *Reconciler) desire(desired compile.Desired) {
 	r.view = newView(desired, r.selection, r.memory.Resolved.Latest, r.view)
-}
-
-// withoutEffects returns a copy that may be run without changing anything:
-// neither this reconciler, nor what lies on a disk or in Swarm.
-func (r *Reconciler) withoutEffects() *Reconciler {
-	copied := *r
-	copied.parts = r.parts.withoutEffects()
-	copied.board, copied.interest = newBoard(copied.parts), &interest{}
-	copied.notify = func(kargo.Deployment) {}
-	copied.memory = r.memory.Clone()
-	copied.sight, copied.source = r.sight.clone(copied.parts), r.source
-	copied.source.reader, copied.source.ahead = newReader(copied.parts), false
-	copied.source.asked, copied.source.arrived = time.Time{}, nil
-	copied.pace.git = time.Time{}
-	copied.record = r.record.clone()
-	return &copied
 }
 
 // joined joins two errors, and leaves one alone as it is.

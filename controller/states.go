@@ -35,80 +35,63 @@ const (
 // the first one may be "live". Nothing is changed. The error is Invalid if there is no
 // such state.
 func (l *Loop) Diff(ctx context.Context, from, to, stack string) (diff kargo.Diff, err error) {
-	return inspected(ctx, l, func(r *Reconciler) (kargo.Diff, error) { return r.diff(ctx, from, to, stack) })
+	return inspected(ctx, l, func(i inspector) (kargo.Diff, error) { return i.diff(ctx, from, to, stack) })
 }
 
 // Diff is Loop.Diff without a loop.
 func (r *Reconciler) Diff(ctx context.Context, from, to, stack string) (kargo.Diff, error) {
-	return r.withoutEffects().diff(ctx, from, to, stack)
+	return r.inspector().diff(ctx, from, to, stack)
 }
 
 // Rendering returns the stacks of a state as they are sent to Swarm, with the texts of
 // their configs; of one stack if it is named. Secrets are masked. A state is named as
 // for Diff, but must not be "live".
 func (l *Loop) Rendering(ctx context.Context, of, stack string) (kargo.RenderedState, error) {
-	return inspected(ctx, l, func(r *Reconciler) (kargo.RenderedState, error) { return r.rendering(ctx, of, stack) })
+	return inspected(ctx, l, func(i inspector) (kargo.RenderedState, error) { return i.rendering(ctx, of, stack) })
 }
 
 // Rendering is Loop.Rendering without a loop.
 func (r *Reconciler) Rendering(ctx context.Context, of, stack string) (kargo.RenderedState, error) {
-	return r.withoutEffects().rendering(ctx, of, stack)
+	return r.inspector().rendering(ctx, of, stack)
 }
 
 // Why returns where the values come from that a person names, in the newest sound
 // revision; see compile.Desired.Why. Nothing is kept for it but what the revision was
 // read from. The error is Invalid if nothing has that name.
 func (l *Loop) Why(ctx context.Context, what string, deep bool) (kargo.Explained, error) {
-	return inspected(ctx, l, func(r *Reconciler) (kargo.Explained, error) {
-		if r.view == nil || r.view.whole == nil {
+	return inspected(ctx, l, func(i inspector) (kargo.Explained, error) {
+		if i.view == nil || i.view.whole == nil {
 			return kargo.Explained{}, kargo.Errorf(kargo.Unavailable, "no sound revision was read yet")
 		}
-		values, err := r.view.whole.Why(what, deep, r.view.mask())
-		return kargo.Explained{Revision: r.view.revision(), Values: values}, err
+		values, err := i.view.whole.Why(what, deep, i.view.mask())
+		return kargo.Explained{Revision: i.view.revision(), Values: values}, err
 	})
 }
 
-// inspected asks a copy of the reconciler, which has no effects. It waits until the
-// round under way has ended, and no round waits for it.
-func inspected[T any](ctx context.Context, l *Loop, ask func(*Reconciler) (T, error)) (answer T, err error) {
-	reply := make(chan *Reconciler, 1)
-	select {
-	case l.previews <- reply:
-	case <-ctx.Done():
-		return answer, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
-	}
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = kargo.Errorf(kargo.Internal, "panic: %v", cause)
-		}
-	}()
-	return ask(<-reply)
-}
-
-func (r *Reconciler) diff(ctx context.Context, from, to, stack string) (diff kargo.Diff, err error) {
+func (i inspector) diff(ctx context.Context, from, to, stack string) (diff kargo.Diff, err error) {
 	if to == kargo.StateLive {
 		return diff, kargo.Errorf(kargo.Invalid, "what runs can only be compared with something else: live..%s", from)
 	}
-	before, err := r.state(ctx, from)
+	before, err := i.state(ctx, from)
 	if err != nil {
 		return diff, err
 	}
-	after, err := r.state(ctx, to)
+	after, err := i.state(ctx, to)
 	if err != nil {
 		return diff, err
 	}
-	if r.view == nil || r.view.whole == nil { // it says what is secret
-		if _, err := r.state(ctx, kargo.StateGit); err != nil {
+	if i.view == nil || i.view.whole == nil { // it says what is secret
+		if _, err := i.state(ctx, kargo.StateGit); err != nil {
 			return diff, err
 		}
 	}
-	diff = kargo.Diff{From: before.State, To: after.State, Unknown: append(before.unknown, after.unknown...), Problems: r.source.problems}
+	diff = kargo.Diff{From: before.State, To: after.State, Unknown: append(before.unknown, after.unknown...), Problems: i.source.problems}
 	if before.live {
-		diff.Changes, err = r.differencesFromLive(ctx, after)
+		diff.Changes, err = i.differencesFromLive(ctx, after)
 	} else {
 		unknown := func(s kargo.Stack) bool { return slices.Contains(diff.Unknown, s.Name) }
 		was, is := slices.DeleteFunc(slices.Clone(before.stacks), unknown), slices.DeleteFunc(slices.Clone(after.stacks), unknown)
-		diff.Changes = plan.Compare(was, is, r.view.mask())
+		diff.Changes = plan.Compare(was, is, i.view.mask())
 	}
 	if err != nil {
 		return diff, err
@@ -120,14 +103,14 @@ func (r *Reconciler) diff(ctx context.Context, from, to, stack string) (diff kar
 		}
 		diff.Changes = slices.DeleteFunc(diff.Changes, func(c kargo.Change) bool { return c.Stack != stack })
 	}
-	r.hideAlso(diff.Changes, before, after)
-	r.addLines(ctx, diff.Changes, before, after)
+	i.hideAlso(diff.Changes, before, after)
+	i.addLines(ctx, diff.Changes, before, after)
 	return diff, nil
 }
 
 // addLines adds to changes in which lines the contents of configs differ. Only contents
 // count whose workspace is known, because it says what in them is secret.
-func (r *Reconciler) addLines(ctx context.Context, changes []kargo.Change, before, after state) {
+func (i inspector) addLines(ctx context.Context, changes []kargo.Change, before, after state) {
 	stacks := map[string]bool{} // with a config that differs
 	for _, change := range changes {
 		if slices.ContainsFunc(change.Fields, kargo.FieldChange.IsConfig) {
@@ -139,12 +122,12 @@ func (r *Reconciler) addLines(ctx context.Context, changes []kargo.Change, befor
 	}
 	states := []state{before, after}
 	if before.live {
-		states = append(r.running(ctx, stacks), after)
+		states = append(i.running(ctx, stacks), after)
 	}
-	contents := r.contents(states)
-	for i := range changes {
-		for j := range changes[i].Fields {
-			field := &changes[i].Fields[j]
+	contents := i.contents(states)
+	for c := range changes {
+		for f := range changes[c].Fields {
+			field := &changes[c].Fields[f]
 			if !field.IsConfig() {
 				continue
 			}
@@ -161,17 +144,17 @@ func (r *Reconciler) addLines(ctx context.Context, changes []kargo.Change, befor
 const mostRunning = 3
 
 // running returns the revisions that run in some stacks, as far as they can be read.
-func (r *Reconciler) running(ctx context.Context, stacks map[string]bool) (states []state) {
-	ids := []kargo.RevisionID{r.memory.Applied.Revision.ID()}
-	for _, stack := range r.shown.stacks {
+func (i inspector) running(ctx context.Context, stacks map[string]bool) (states []state) {
+	ids := []kargo.RevisionID{i.memory.Applied.Revision.ID()}
+	for _, stack := range i.shown.stacks {
 		if stacks[stack.Name] && stack.Revision != "" && !slices.Contains(ids, stack.Revision) {
 			ids = append(ids, stack.Revision)
 		}
 	}
 	for _, id := range ids[:min(len(ids), mostRunning)] {
-		state, err := r.revisionState(ctx, kargo.StateLive, id)
+		state, err := i.revisionState(ctx, kargo.StateLive, id)
 		if err != nil {
-			r.parts.Log.Debug("the contents of configs that run are not known", "revision", id.Short(), "error", err)
+			i.parts.Log.Debug("the contents of configs that run are not known", "revision", id.Short(), "error", err)
 			continue
 		}
 		states = append(states, state)
@@ -181,14 +164,14 @@ func (r *Reconciler) running(ctx context.Context, stacks map[string]bool) (state
 
 // contents returns the contents of the configs of states as they may be shown, by the
 // name in quotation marks. Each is masked when it is asked for.
-func (r *Reconciler) contents(states []state) map[string]func() string {
-	masks := []kargo.Mask{r.view.mask()}
+func (i inspector) contents(states []state) map[string]func() string {
+	masks := []kargo.Mask{i.view.mask()}
 	contents := map[string]func() string{}
 	for _, state := range states {
 		if state.workspace == nil {
 			continue
 		}
-		masks = append(masks, state.workspace.Mask(r.view.keys().Texts))
+		masks = append(masks, state.workspace.Mask(i.view.keys().Texts))
 		for _, stack := range state.stacks {
 			for _, config := range stack.Configs {
 				if config.Secret || !utf8.Valid(config.Data) {
@@ -208,36 +191,36 @@ func (r *Reconciler) contents(states []state) map[string]func() string {
 }
 
 // differencesFromLive compares what runs with a state.
-func (r *Reconciler) differencesFromLive(ctx context.Context, to state) ([]kargo.Change, error) {
-	if err := r.sight.lookAtEverything(ctx, false, false); err != nil {
+func (i inspector) differencesFromLive(ctx context.Context, to state) ([]kargo.Change, error) {
+	if err := i.sight.lookAtEverything(ctx, false, false); err != nil {
 		return nil, err
 	}
-	changes := plan.Differences(compile.WithTags(to.stacks, r.memory.Resolved.Latest), r.sight.cluster, plan.Options{
-		Instance: r.parts.Behavior.Instance, Revision: to.Revision, Mask: r.view.mask(), Keys: r.view.keys(), Memory: r.memory,
+	changes := plan.Differences(compile.WithTags(to.stacks, i.memory.Resolved.Latest), i.sight.cluster, plan.Options{
+		Instance: i.parts.Behavior.Instance, Revision: to.Revision, Mask: i.view.mask(), Keys: i.view.keys(), Memory: i.memory,
 	})
 	return slices.DeleteFunc(changes, func(c kargo.Change) bool { return slices.Contains(to.unknown, c.Stack) }), nil
 }
 
 // hideAlso hides what is secret in the workspaces of the states themselves: they may
 // have other secrets than the workspace in force.
-func (r *Reconciler) hideAlso(changes []kargo.Change, states ...state) {
+func (i inspector) hideAlso(changes []kargo.Change, states ...state) {
 	for _, state := range states {
 		if state.workspace == nil {
 			continue
 		}
-		mask := state.workspace.Mask(r.view.keys().Texts)
-		for i := range changes {
-			changes[i].Reason = mask.Text(changes[i].Reason)
-			for j := range changes[i].Fields {
-				field := &changes[i].Fields[j]
+		mask := state.workspace.Mask(i.view.keys().Texts)
+		for c := range changes {
+			changes[c].Reason = mask.Text(changes[c].Reason)
+			for f := range changes[c].Fields {
+				field := &changes[c].Fields[f]
 				field.Before, field.After = mask.Text(field.Before), mask.Text(field.After)
 			}
 		}
 	}
 }
 
-func (r *Reconciler) rendering(ctx context.Context, of, stack string) (rendered kargo.RenderedState, err error) {
-	s, err := r.state(ctx, of)
+func (i inspector) rendering(ctx context.Context, of, stack string) (rendered kargo.RenderedState, err error) {
+	s, err := i.state(ctx, of)
 	switch {
 	case err != nil:
 		return rendered, err
@@ -255,47 +238,47 @@ func (r *Reconciler) rendering(ctx context.Context, of, stack string) (rendered 
 		}
 	}
 	rendered.State = s.State
-	rendered.RenderedStacks, err = kargo.Masked(kargo.Document(stacks, true), s.workspace.Mask(r.view.keys().Texts))
+	rendered.RenderedStacks, err = kargo.Masked(kargo.Document(stacks, true), s.workspace.Mask(i.view.keys().Texts))
 	return rendered, err
 }
 
 // state returns the state with a name.
-func (r *Reconciler) state(ctx context.Context, name string) (state, error) {
+func (i inspector) state(ctx context.Context, name string) (state, error) {
 	switch {
 	case name == kargo.StateLive:
 		return state{State: kargo.State{Name: name}, live: true}, nil
 	case name == kargo.StateGit:
-		return r.newestState(ctx)
+		return i.newestState(ctx)
 	case len(name) <= longestNumber:
 		if number, err := strconv.ParseUint(name, 10, 64); err == nil {
-			return r.deploymentState(ctx, number)
+			return i.deploymentState(ctx, number)
 		}
 	}
-	id, err := r.revisionNamed(name)
+	id, err := i.revisionNamed(name)
 	if err != nil {
 		return state{}, err
 	}
-	return r.revisionState(ctx, "revision", id)
+	return i.revisionState(ctx, "revision", id)
 }
 
 // newestState reads git, and returns what is desired.
-func (r *Reconciler) newestState(ctx context.Context) (state, error) {
+func (i inspector) newestState(ctx context.Context) (state, error) {
 	this := &round{trigger: "diff"}
-	r.work.git = true
-	_, err := r.readNewest(ctx, this)
-	if r.view == nil || r.view.whole == nil {
+	i.work.git = true
+	_, err := i.readNewest(ctx, this)
+	if i.view == nil || i.view.whole == nil {
 		return state{}, errors.Join(err, this.sourceErr, kargo.Errorf(kargo.Unavailable, "no sound revision was read yet"))
 	}
-	if problems := r.source.problems.Err(); problems == nil && joined(err, this.sourceErr) != nil {
+	if problems := i.source.problems.Err(); problems == nil && joined(err, this.sourceErr) != nil {
 		return state{}, joined(err, this.sourceErr)
 	}
-	return state{State: kargo.State{Name: kargo.StateGit, Revision: r.view.revision()}, stacks: r.view.rendered, workspace: &r.view.workspace}, nil
+	return state{State: kargo.State{Name: kargo.StateGit, Revision: i.view.revision()}, stacks: i.view.rendered, workspace: &i.view.workspace}, nil
 }
 
 // deploymentState returns what a deployment deployed: as its revision says, or where
 // that cannot be read any more, the renderings that came up.
-func (r *Reconciler) deploymentState(ctx context.Context, number uint64) (state, error) {
-	deployment, err := r.parts.Store.Deployment(number)
+func (i inspector) deploymentState(ctx context.Context, number uint64) (state, error) {
+	deployment, err := i.parts.Store.Deployment(number)
 	if err != nil {
 		return state{}, err
 	}
@@ -303,7 +286,7 @@ func (r *Reconciler) deploymentState(ctx context.Context, number uint64) (state,
 		return state{}, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no deployment %d", number), Hint: "`kargo history` lists those that are kept"}
 	}
 	name := fmt.Sprintf("deployment %d", number)
-	if read, err := r.revisionState(ctx, name, deployment.Revision.ID()); err == nil {
+	if read, err := i.revisionState(ctx, name, deployment.Revision.ID()); err == nil {
 		read.Name = name
 		return read, nil
 	}
@@ -312,7 +295,7 @@ func (r *Reconciler) deploymentState(ctx context.Context, number uint64) (state,
 		if result.Digest == "" {
 			continue
 		}
-		kept, err := r.parts.Store.Rendering(result.Name, result.Digest)
+		kept, err := i.parts.Store.Rendering(result.Name, result.Digest)
 		if err != nil {
 			return state{}, err
 		}
@@ -327,18 +310,18 @@ func (r *Reconciler) deploymentState(ctx context.Context, number uint64) (state,
 
 // revisionNamed returns the revision whose commit begins with a text: of those that
 // are in force, newest, or in the history.
-func (r *Reconciler) revisionNamed(start string) (kargo.RevisionID, error) {
+func (i inspector) revisionNamed(start string) (kargo.RevisionID, error) {
 	unknown := &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no deployment or revision %q", start),
 		Hint: fmt.Sprintf("name live, git, the number of a deployment, or at least %d characters of a commit that was deployed", shortestCommit)}
 	if len(start) < shortestCommit {
 		return "", unknown
 	}
-	for _, id := range []kargo.RevisionID{r.source.head.ID(), r.memory.Applied.Revision.ID()} {
+	for _, id := range []kargo.RevisionID{i.source.head.ID(), i.memory.Applied.Revision.ID()} {
 		if strings.HasPrefix(string(id), start) {
 			return id, nil
 		}
 	}
-	id, err := r.parts.Store.RevisionNamed(start)
+	id, err := i.parts.Store.RevisionNamed(start)
 	if err == nil && id == "" {
 		err = unknown
 	}
@@ -346,11 +329,11 @@ func (r *Reconciler) revisionNamed(start string) (kargo.RevisionID, error) {
 }
 
 // revisionState reads a revision again.
-func (r *Reconciler) revisionState(ctx context.Context, what string, id kargo.RevisionID) (state, error) {
-	if r.view != nil && r.view.whole != nil && r.view.revision().ID() == id {
-		return state{State: kargo.State{Name: what, Revision: r.view.revision()}, stacks: r.view.rendered, workspace: &r.view.workspace}, nil
+func (i inspector) revisionState(ctx context.Context, what string, id kargo.RevisionID) (state, error) {
+	if i.view != nil && i.view.whole != nil && i.view.revision().ID() == id {
+		return state{State: kargo.State{Name: what, Revision: i.view.revision()}, stacks: i.view.rendered, workspace: &i.view.workspace}, nil
 	}
-	tree, err := r.source.reader.fetch(ctx, id)
+	tree, err := i.source.reader.fetch(ctx, id)
 	if err != nil {
 		return state{}, err
 	}
@@ -358,7 +341,7 @@ func (r *Reconciler) revisionState(ctx context.Context, what string, id kargo.Re
 		return state{}, &kargo.Error{Fault: kargo.Unavailable, Err: fmt.Errorf("commit %s is not kept any more", id.Short()),
 			Hint: "--depth 0 keeps the history of the repository"}
 	}
-	desired, err := r.source.reader.compile(ctx, tree)
+	desired, err := i.source.reader.compile(ctx, tree)
 	if err != nil {
 		return state{}, err
 	}

@@ -28,21 +28,6 @@ func (l *Loop) Rollback(ctx context.Context, stack, to string, stop kargo.Stop) 
 	return l.order(ctx, stop.By.Did("rollback "+stack), func(r *Reconciler) error { return r.rollback(stack, to, stop) })
 }
 
-// PreviewRollback returns the plan that Rollback would lead to, and changes nothing.
-func (l *Loop) PreviewRollback(ctx context.Context, stack, to string) (kargo.Preview, error) {
-	reply := make(chan *Reconciler, 1)
-	select {
-	case l.previews <- reply:
-	case <-ctx.Done():
-		return kargo.Preview{}, kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
-	}
-	copied := <-reply
-	if err := copied.rollback(stack, to, kargo.Stop{}); err != nil {
-		return kargo.Preview{}, err
-	}
-	return copied.previewHere(ctx)
-}
-
 // Release ends the stop of a stack, or of "all". The error is Invalid if there is
 // none.
 func (l *Loop) Release(ctx context.Context, stack string, by kargo.Person, why string) error {
