@@ -131,16 +131,21 @@ type sessionMemory struct {
 	once    sync.Once
 	guesses *rate.Limiter // of the token
 	ended   *recent       // sessions that were ended before their time
+	process sessionProcess
 }
 
 func (s *Server) remembered() *sessionMemory {
-	s.memory.once.Do(func() { s.memory.guesses, s.memory.ended = rate.NewLimiter(5, 20), newRecent(maxEnded) })
+	s.memory.once.Do(func() {
+		s.memory.guesses, s.memory.ended, s.memory.process = rate.NewLimiter(5, 20), newRecent(maxEnded), newSessionProcess()
+	})
 	return &s.memory
 }
 
 func (s *Server) guesses() *rate.Limiter { return s.remembered().guesses }
 
 func (s *Server) ended() *recent { return s.remembered().ended }
+
+func (s *Server) process() sessionProcess { return s.remembered().process }
 
 // access is what a request needs for a route.
 type access int

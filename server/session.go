@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// sessionCookie holds the session of a browser.
-	sessionCookie = "kargo-session"
+	// sessionCookie begins the name of the cookie that holds the session of a browser.
+	// The rest is another one for each process: a browser may be signed in to several
+	// controllers at one address.
+	sessionCookie = "kargo-session-"
 	// sessionTime is how long a person stays signed in.
 	sessionTime = 12 * time.Hour
 	// maxEnded is how many sessions that were ended before their time are known.
@@ -42,8 +44,9 @@ func (i identity) may(route access, method string) bool {
 	return i.Session == "" || route == needsForm || isRead
 }
 
-// session is what the cookie says. It is signed with a key that is made of the token,
-// so a new token ends all sessions, and a restart ends none.
+// session is what the cookie says. It is signed with a key that is made of the token and
+// of a secret of the process. So a new token ends all sessions, and the end of the process
+// does: the next one does not know which of them were ended before their time.
 type session struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
@@ -59,18 +62,29 @@ func seal(token []byte, purpose, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// encode returns the session as the value of a cookie.
-func (s session) encode(token []byte) string {
-	text, _ := json.Marshal(s) // strings and a time can always be written
-	body := base64.RawURLEncoding.EncodeToString(text)
-	return body + "." + base64.RawURLEncoding.EncodeToString(seal(token, "session", body))
+// sessionProcess is the process that sessions are of.
+type sessionProcess struct{ cookie, purpose string }
+
+// newSessionProcess returns one that nobody can guess.
+func newSessionProcess() sessionProcess {
+	id, secret := make([]byte, 4), make([]byte, 32)
+	rand.Read(id) // never fails
+	rand.Read(secret)
+	return sessionProcess{cookie: sessionCookie + hex.EncodeToString(id), purpose: "session " + string(secret)}
 }
 
-// decodeSession returns the session of a cookie's value, if it is signed and not over.
-func decodeSession(value string, token []byte, now time.Time) (s session, valid bool) {
+// encode returns a session as the value of a cookie.
+func (p sessionProcess) encode(s session, token []byte) string {
+	text, _ := json.Marshal(s) // strings and a time can always be written
+	body := base64.RawURLEncoding.EncodeToString(text)
+	return body + "." + base64.RawURLEncoding.EncodeToString(seal(token, p.purpose, body))
+}
+
+// decode returns the session of a cookie's value, if it is signed and not over.
+func (p sessionProcess) decode(value string, token []byte, now time.Time) (s session, valid bool) {
 	body, signature, _ := strings.Cut(value, ".")
 	given, err := base64.RawURLEncoding.DecodeString(signature)
-	if err != nil || !hmac.Equal(given, seal(token, "session", body)) {
+	if err != nil || !hmac.Equal(given, seal(token, p.purpose, body)) {
 		return session{}, false
 	}
 	text, err := base64.RawURLEncoding.DecodeString(body)
@@ -90,11 +104,11 @@ func (s *Server) identify(r *http.Request, token []byte) (identity, bool) {
 		name, _, _ := r.BasicAuth()
 		return identity{Name: shortName(name)}, true
 	}
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(s.process().cookie)
 	if err != nil || r.Header.Get("Authorization") != "" {
 		return identity{}, false
 	}
-	found, valid := decodeSession(cookie.Value, token, s.now())
+	found, valid := s.process().decode(cookie.Value, token, s.now())
 	if !valid || s.ended().has(found.ID) {
 		return identity{}, false
 	}
@@ -127,7 +141,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	started := session{ID: hex.EncodeToString(id), Name: shortName(r.PostFormValue("name")), Expires: s.now().Add(sessionTime)}
-	http.SetCookie(w, s.cookie(r, started.encode(token), int(sessionTime/time.Second)))
+	http.SetCookie(w, s.cookie(r, s.process().encode(started, token), int(sessionTime/time.Second)))
 	http.Redirect(w, r, localPath(r.PostFormValue("next")), http.StatusSeeOther)
 }
 
@@ -144,7 +158,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 // must not send it in the clear.
 func (s *Server) cookie(r *http.Request, value string, seconds int) *http.Cookie {
 	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: s.process().cookie, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
 	}
 }

@@ -111,6 +111,35 @@ func TestSignIn(t *testing.T) {
 	wantStatus(t, response, http.StatusUnauthorized)
 }
 
+// TestS30SessionsEndWithTheProcess: the next one does not know who signed out, so no
+// session outlives its process. A browser may be signed in to several controllers at one
+// address.
+func TestS30SessionsEndWithTheProcess(t *testing.T) {
+	before, _ := newServer(healthy())
+	after, _ := newServer(healthy())
+	p := &person{t: t, handler: before.Handler()}
+	p.signsIn("ada")
+	kept := *p.cookie
+	_, page := p.asks("GET", "/", nil)
+	response, _ := p.asks("POST", "/sign-out", form(page))
+	wantStatus(t, response, http.StatusSeeOther)
+
+	p.handler, p.cookie = after.Handler(), &kept
+	response, _ = p.asks("GET", "/", nil)
+	wantStatus(t, response, http.StatusUnauthorized)
+	p.signsIn("ada")
+	if p.cookie.Name == kept.Name {
+		t.Errorf("both processes call their cookie %s", kept.Name)
+	}
+	renamed := kept
+	renamed.Name = p.cookie.Name
+	response, _ = p.asks("GET", "/", nil)
+	wantStatus(t, response, http.StatusOK)
+	p.cookie = &renamed
+	response, _ = p.asks("GET", "/", nil)
+	wantStatus(t, response, http.StatusUnauthorized)
+}
+
 func TestCookieIsSecureOverTLS(t *testing.T) {
 	s, _ := newServer(healthy())
 	p := &person{t: t, handler: s.Handler()}
