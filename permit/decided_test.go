@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
@@ -124,6 +125,11 @@ var bad = map[string]any{
 	"TaskTemplate.Placement.Constraints":                     []string{"node.role == manager"},
 	"Mode.Replicated.Replicas":                               uint64(1000),
 	"Mode.ReplicatedJob.MaxConcurrent":                       uint64(1000),
+	"Mode.ReplicatedJob.TotalCompletions":                    uint64(1_000_000_000),
+	"TaskTemplate.RestartPolicy.Delay":                       time.Duration(0),
+	"TaskTemplate.ContainerSpec.Healthcheck.Interval":        time.Millisecond,
+	"TaskTemplate.ContainerSpec.Healthcheck.StartInterval":   time.Millisecond,
+	"TaskTemplate.ContainerSpec.StopGracePeriod":             1000 * time.Hour,
 	"EndpointSpec.Ports.PublishMode":                         swarm.PortConfigPublishModeHost,
 	"TaskTemplate.ContainerSpec.Mounts.VolumeOptions.Labels": map[string]string{"x": `{{ "y" }}`},
 }

@@ -150,7 +150,7 @@ func wholeFindings(stacks []kargo.Stack) []finding {
 		}
 		for _, service := range stack.Services {
 			count := tasks(service.Spec.Mode)
-			all += count
+			all += tasksInAll(service.Spec.Mode)
 			if resources := service.Spec.TaskTemplate.Resources; resources != nil && resources.Reservations != nil {
 				cpus += float64(count) * float64(max(0, resources.Reservations.NanoCPUs)) / 1e9
 				memory += float64(count) * float64(max(0, resources.Reservations.MemoryBytes))

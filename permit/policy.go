@@ -112,7 +112,7 @@ func (p Policy) JudgesVolumes() bool { return p.setting(ruleExternalVolumes).lev
 
 // generation changes whenever the policies of a name come to permit something else:
 // what an earlier program found permitted is judged anew.
-const generation = 3
+const generation = 4
 
 // Digest identifies a policy: equal policies have equal digests, and the zero
 // policy has none.

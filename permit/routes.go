@@ -52,6 +52,8 @@ func claimsOf(labels map[string]string) (all []claim) {
 		switch {
 		case name == "traefik.backend":
 			add(claimsName, "backend "+strings.ToLower(value)) // of version 1.7, which adds up those of one name
+		case strings.HasSuffix(name, ".auth.forward.address"):
+			add(claimsAddress, value)
 		case strings.HasSuffix(name, ".frontend.rule"):
 			add(claimsHost, hostsOfOldRule(value)...)
 		case parts[1] == "tls":
@@ -65,11 +67,17 @@ func claimsOf(labels map[string]string) (all []claim) {
 				add(claimsHost, hostsOfRule(value)...)
 			case section == "routers" && protocol == "udp":
 				add(claimsHost, anyHost) // it has no rule
+			case section == "routers" && strings.HasPrefix(option, "tls.domains["):
+				add(claimsHost, certified(value)...)
 			}
 			switch {
 			case section == "routers" && option == "service", section == "middlewares" && option == "errors.service":
 				add(claimsService, protocol+" services "+strings.ToLower(value))
 			case section == "services" && (strings.HasSuffix(option, ".url") || strings.HasSuffix(option, ".address")):
+				add(claimsAddress, value)
+			case section == "services" && strings.HasSuffix(option, "healthcheck.path") && strings.Contains(value, "//"):
+				add(claimsAddress, value) // Traefik reads it as an address
+			case section == "middlewares" && (option == "forwardauth.address" || strings.HasPrefix(option, "ratelimit.redis.endpoints")):
 				add(claimsAddress, value)
 			}
 		}
@@ -106,12 +114,42 @@ func (e *examiner) routes(service kargo.Service, say say) {
 				say(ruleRoutes, name, fmt.Sprintf("sends requests to %q, which is no service of this workspace in Traefik", name), property...)
 			}
 		case claimsAddress:
+			if e.isOwnAddress(c.value) {
+				return
+			}
 			say(ruleRoutes, c.value, "sends requests to the address "+c.value, property...)
 		case claimsSettings:
 			say(ruleRoutes, c.value, "changes the settings of TLS that all routes share", property...)
 		case claimsName: // only somebody else's is of interest, which a Judge knows
 		}
 	})
+}
+
+// isOwnAddress reports whether an address is one of a service of the workspace by its name
+// in Swarm. Short names are not unique: on one of Traefik's networks, somebody else's service
+// may answer to it.
+func (e *examiner) isOwnAddress(text string) bool {
+	_, host, plain := strings.Cut(text, "://")
+	if !plain || strings.ContainsAny(host, `@\%`) {
+		return false
+	}
+	if end := strings.IndexAny(host, ":/?#"); end >= 0 {
+		host = host[:end]
+	}
+	return slices.ContainsFunc(e.in.Stacks, func(stack kargo.Stack) bool {
+		return slices.ContainsFunc(stack.Services, func(service kargo.Service) bool {
+			return host == service.Name
+		})
+	})
+}
+
+// certified returns the hosts that Traefik asks for certificates of: a list, some of them
+// for all names of a domain.
+func certified(list string) (hosts []string) {
+	for _, name := range strings.Split(list, ",") {
+		hosts = append(hosts, plainHosts([]string{strings.TrimPrefix(strings.TrimSpace(name), "*.")})...)
+	}
+	return hosts
 }
 
 // ownProvider returns the name of a service without the provider that labels are of.

@@ -3,6 +3,7 @@ package permit
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	units "github.com/docker/go-units"
 )
@@ -64,6 +65,10 @@ const (
 	ruleReservations = "reservations"
 	ruleNetworks     = "networks"
 	ruleStored       = "stored-bytes"
+	// How much work a service makes for its node beside its own.
+	ruleRestartDelay   = "restart-delay"
+	ruleHealthInterval = "health-interval"
+	ruleStopGrace      = "stop-grace"
 )
 
 // rules are all kinds of privileges that a spec of the Docker API 1.41 to 1.51
@@ -121,6 +126,9 @@ var rules = []rule{
 	{name: ruleReservations, baseline: always, restricted: only("cpus:64", "memory:256g"), match: matchReservation},
 	{name: ruleNetworks, baseline: always, restricted: only("256"), match: matchAtMost},
 	{name: ruleStored, baseline: always, restricted: only("64m"), match: matchSize},
+	{name: ruleRestartDelay, baseline: always, restricted: only("1s"), match: matchAtLeast},
+	{name: ruleHealthInterval, baseline: always, restricted: only("1s"), match: matchAtLeast},
+	{name: ruleStopGrace, baseline: always, restricted: only("1h"), match: matchWithin},
 	{name: "oom-score"},
 	{name: "plugins"},
 	{name: ruleTemplates, silent: true},
@@ -138,6 +146,7 @@ var rules = []rule{
 // service.
 var gentle = []string{
 	"registries", "published-ports", "host-ports", "log-drivers", rulePlacement, "ulimits", "replicas", ruleMemoryMounts, ruleTemplates, ruleAliases,
+	ruleRestartDelay, ruleHealthInterval, ruleStopGrace,
 }
 
 // harmlessVolumeOptions are the flags and data of mount(8) that give a tmpfs or
@@ -246,6 +255,20 @@ func matchAtMost(pattern, number string) bool {
 	most, errMost := strconv.ParseInt(pattern, 10, 64)
 	n, err := strconv.ParseInt(number, 10, 64)
 	return pattern == "*" || errMost == nil && err == nil && n <= most
+}
+
+// matchAtLeast reports whether a duration is at least the pattern's: "1s" matches "5s".
+func matchAtLeast(pattern, duration string) bool {
+	least, errLeast := time.ParseDuration(pattern)
+	d, err := time.ParseDuration(duration)
+	return pattern == "*" || errLeast == nil && err == nil && d >= least
+}
+
+// matchWithin reports whether a duration is at most the pattern's: "1h" matches "30s".
+func matchWithin(pattern, duration string) bool {
+	most, errMost := time.ParseDuration(pattern)
+	d, err := time.ParseDuration(duration)
+	return pattern == "*" || errMost == nil && err == nil && d <= most
 }
 
 // matchLimit reports whether "nofile:65536" covers a limit of that name and at

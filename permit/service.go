@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/swarm"
@@ -41,6 +42,7 @@ func (e *examiner) service(service kargo.Service, say say) {
 		}
 	}
 	resources(task, say)
+	paces(task, say)
 	if task.LogDriver != nil {
 		logging(*task.LogDriver, say)
 	}
@@ -51,7 +53,8 @@ func (e *examiner) service(service kargo.Service, say say) {
 	if service.Spec.EndpointSpec != nil {
 		ports(service.Spec.EndpointSpec.Ports, say)
 	}
-	say("replicas", strconv.FormatUint(tasks(service.Spec.Mode), 10), fmt.Sprintf("has %d tasks", tasks(service.Spec.Mode)), "deploy", "replicas")
+	all := tasksInAll(service.Spec.Mode)
+	say("replicas", strconv.FormatUint(all, 10), fmt.Sprintf("has %d tasks", all), "deploy", "replicas")
 	unknownFields(service.Spec, say)
 }
 
@@ -65,6 +68,41 @@ func tasks(mode swarm.ServiceMode) uint64 {
 		return *mode.ReplicatedJob.MaxConcurrent
 	}
 	return 1
+}
+
+// tasksInAll returns how many tasks a service has: of a job those that run one after
+// another, too, for the managers keep them all.
+func tasksInAll(mode swarm.ServiceMode) uint64 {
+	all := tasks(mode)
+	if job := mode.ReplicatedJob; job != nil && job.TotalCompletions != nil {
+		all = max(all, *job.TotalCompletions)
+	}
+	return all
+}
+
+// paces judges how soon a node starts a failed task again, how often it runs the health
+// check, and how long a container may go on when it was told to stop.
+func paces(task swarm.TaskSpec, say say) {
+	if policy := task.RestartPolicy; policy != nil && policy.Delay != nil && policy.Condition != swarm.RestartPolicyConditionNone {
+		say(ruleRestartDelay, policy.Delay.String(), fmt.Sprintf("starts again %s after it has ended", *policy.Delay), "deploy", "restart_policy", "delay")
+	}
+	container := task.ContainerSpec
+	if container == nil {
+		return
+	}
+	if check := container.Healthcheck; check != nil {
+		for _, pace := range []struct {
+			property string
+			interval time.Duration // 0 is the one of the image
+		}{{"interval", check.Interval}, {"start_interval", check.StartInterval}} {
+			if pace.interval != 0 {
+				say(ruleHealthInterval, pace.interval.String(), fmt.Sprintf("has a health check every %s", pace.interval), "healthcheck", pace.property)
+			}
+		}
+	}
+	if grace := container.StopGracePeriod; grace != nil {
+		say(ruleStopGrace, grace.String(), fmt.Sprintf("may go on for %s when it is stopped", *grace), "stop_grace_period")
+	}
 }
 
 // kernel judges capabilities, kernel parameters, limits, the OOM score and the
@@ -130,9 +168,31 @@ func resources(task swarm.TaskSpec, say say) {
 	}
 }
 
-// largestLogBuffer is how many bytes of a container's log the daemon may keep in its own
-// memory without that being a privilege. It keeps 1 MB if nothing is said.
-const largestLogBuffer = 64 << 20
+const (
+	// largestLogBuffer is how many bytes of a container's log the daemon may keep in its own
+	// memory without that being a privilege. It keeps 1 MB if nothing is said.
+	largestLogBuffer = 64 << 20
+	// mostLogFiles is how many files of a container's log the daemon may rename each time
+	// that one is full.
+	mostLogFiles = 1000
+)
+
+// isCostlyLogOption reports whether the value of an option makes work for the daemon
+// itself: memory, files that it renames, or a template that it completes and that could
+// grow there.
+func isCostlyLogOption(key, value string) bool {
+	switch key {
+	case "max-buffer-size", "fluentd-buffer-limit":
+		size, err := units.RAMInBytes(value)
+		return err != nil || size > largestLogBuffer
+	case "max-file":
+		count, err := strconv.Atoi(value)
+		return err != nil || count > mostLogFiles
+	case "tag":
+		return !isPlainTemplate(value)
+	}
+	return false
+}
 
 // logging judges where a service logs to. The daemon itself opens the addresses
 // and files that the options name.
@@ -142,10 +202,7 @@ func logging(driver swarm.Driver, say say) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(driver.Options)) {
 		value := key
-		if strings.HasSuffix(key, "address") || strings.HasSuffix(key, "url") {
-			value += "=" + driver.Options[key]
-		}
-		if size, err := units.RAMInBytes(driver.Options[key]); key == "max-buffer-size" && (err != nil || size > largestLogBuffer) {
+		if strings.HasSuffix(key, "address") || strings.HasSuffix(key, "url") || isCostlyLogOption(key, driver.Options[key]) {
 			value += "=" + driver.Options[key]
 		}
 		say("log-options", value, "logs with the option "+value, "logging", "options", key)
