@@ -41,6 +41,13 @@ type Committer interface {
 	Commit(ctx context.Context, edit kargo.Edit) (commit, branch string, err error)
 }
 
+// Rememberer is a repository that tells another process what that need not read again,
+// as the same bytes were read here: see gitsync.Repository.
+type Rememberer interface {
+	Remembered(contents bool) []byte
+	Remember(remembered []byte, contents bool) error
+}
+
 // Layers is the source of a workspace: the repository of the user
 // configuration, and those of the shared layers below it. A new commit of any
 // of them is a new revision. A restart reads the same commits again.
@@ -198,4 +205,41 @@ func (l Layers) commits(id kargo.RevisionID) (commits []string, ok bool) {
 		commits = append(commits, layer.Commit)
 	}
 	return commits, true
+}
+
+// Remembered returns what each repository remembers, in order, for the same layers in
+// another process: the sizes of all files, or the contents of those that were read. It is
+// empty for a repository that remembers nothing.
+func (l Layers) Remembered(contents bool) [][]byte {
+	var all [][]byte
+	for _, repository := range l.repositories() {
+		var remembered []byte
+		if rememberer, can := repository.(Rememberer); can {
+			remembered = rememberer.Remembered(contents)
+		}
+		all = append(all, remembered)
+	}
+	return all
+}
+
+// Remember takes what the same layers remember in another process: sizes before the first
+// Fetch, contents after it.
+func (l Layers) Remember(all [][]byte, contents bool) error {
+	for i, repository := range l.repositories() {
+		if rememberer, can := repository.(Rememberer); can && i < len(all) {
+			if err := rememberer.Remember(all[i], contents); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// repositories returns that of the user configuration, and those of the shared layers.
+func (l Layers) repositories() []Repository {
+	all := []Repository{l.User}
+	for _, shared := range l.Shared {
+		all = append(all, shared.Repository)
+	}
+	return all
 }

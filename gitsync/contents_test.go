@@ -2,6 +2,8 @@ package gitsync_test
 
 import (
 	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"kargo/gitsync"
@@ -33,6 +35,76 @@ func TestContentsAreThoseOfTheCommit(t *testing.T) {
 				t.Errorf("%s of %s has %v bytes, %v", name, commit, info, err)
 			}
 			copy(data, "spoiled")
+		}
+	}
+}
+
+// What one process has read, another one takes instead of reading it: the files are the
+// same, also where the disk has them no more.
+func TestWhatAnotherProcessRemembersIsNotReadAgain(t *testing.T) {
+	o := newOrigin(t)
+	one := o.commit("one", "a", "first", "b", "same")
+	two := o.commit("two", "a", "second")
+	here := open(t, gitsync.Options{URL: o.work})
+	read := func(repository *gitsync.Repository, commit string, want map[string]string) {
+		t.Helper()
+		_, files, err := repository.Fetch(t.Context(), commit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if repository != here {
+			if err := repository.Remember(here.Remembered(true), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, content := range want {
+			data, err := fs.ReadFile(files.FS, name)
+			info, errStat := fs.Stat(files.FS, name)
+			if err != nil || errStat != nil || string(data) != content || info.Size() != int64(len(content)) {
+				t.Errorf("%s is %q, %v, %v", name, data, err, errStat)
+			}
+		}
+	}
+	read(here, one, map[string]string{"a": "first", "b": "same"})
+	for commit := range 2 { // also after a commit of which nobody read a file
+		if commit == 1 {
+			read(here, two, nil)
+		}
+		there := open(t, gitsync.Options{URL: o.work})
+		if err := there.Remember(here.Remembered(false), false); err != nil {
+			t.Fatal(err)
+		}
+		read(there, two, map[string]string{"a": "second", "b": "same"})
+	}
+
+	blob := o.git(o.work, "rev-parse", two+":b")
+	if err := os.Remove(filepath.Join(o.work, ".git", "objects", blob[:2], blob[2:])); err != nil {
+		t.Fatal(err)
+	}
+	there := open(t, gitsync.Options{URL: o.work})
+	if err := there.Remember(here.Remembered(false), false); err != nil {
+		t.Fatal(err)
+	}
+	read(there, two, map[string]string{"a": "second", "b": "same"})
+}
+
+func TestWhatIsRememberedMayBeCutOff(t *testing.T) {
+	o := newOrigin(t)
+	commit := o.commit("one", "a", "first")
+	here := open(t, gitsync.Options{URL: o.work})
+	_, files, err := here.Fetch(t.Context(), commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.ReadFile(files.FS, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, contents := range []bool{false, true} {
+		whole := here.Remembered(contents)
+		for _, length := range []int{1, 20, len(whole) - 1} {
+			if err := open(t, gitsync.Options{URL: o.work}).Remember(whole[:length], contents); err == nil {
+				t.Errorf("%d bytes of %d are taken for all", length, len(whole))
+			}
 		}
 	}
 }

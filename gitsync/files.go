@@ -112,14 +112,14 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 func (t *tree) readBlob(n *node) ([]byte, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
-	data, known := t.before.get(n.hash)
-	if !known {
-		var err error
-		if data, err = t.unpack(n); err != nil {
-			return nil, err
-		}
+	if data, known := t.contents.get(n.hash); known {
+		return data, nil
 	}
-	t.contents.keep(n.hash, data)
+	data, err := t.unpack(n)
+	if err != nil {
+		return nil, err
+	}
+	t.contents.keep(n.hash, bytes.Clone(data))
 	return data, nil
 }
 

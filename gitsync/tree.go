@@ -35,22 +35,24 @@ type tree struct {
 
 	submodules *submodules // nil where none can be fetched
 
-	// contents are those of this commit, before those of the commit that was read before it;
-	// nil if there is none.
-	contents, before *contents
+	contents *contents
+	// before are those of the commit that was read before it, while the names are read.
+	before *contents
 
 	reading sync.Mutex // go-git's storage does not allow concurrent reads
 	asked   asked
 }
 
-// newTree reads the names of a commit below one of its directories. It is an error
-// to exceed a limit.
+// newTree reads the names of a commit below one of its directories. before has the
+// contents of the commit that was read before it; it may be nil. It is an error to exceed
+// a limit.
 func newTree(objects storer.EncodedObjectStorer, commit *object.Commit, below string, limits Limits, modules *submodules, before *contents) (*tree, error) {
 	hash, err := findDirectory(objects, commit.TreeHash, below)
 	if err != nil {
 		return nil, err
 	}
 	t := &tree{limits: limits, nodes: map[string]*node{}, submodules: modules, contents: newContents(), before: before}
+	defer func() { t.before = nil }()
 	root := &node{name: ".", mode: fs.ModeDir | 0o755, time: commit.Committer.When, hash: hash, objects: objects}
 	t.nodes["."] = root
 	return t, t.read(root, ".", 0)
@@ -158,14 +160,14 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 	default:
 		n.mode = 0o644
 	}
-	size, known := t.before.size(entry.Hash)
+	size, known := t.contents.takeOver(t.before, entry.Hash)
 	if !known {
 		var err error
 		if size, err = n.objects.EncodedObjectSize(entry.Hash); err != nil {
 			return nil, fmt.Errorf("read the size of %s: %w", where, err)
 		}
+		t.contents.keepSize(entry.Hash, size)
 	}
-	t.contents.keepSize(entry.Hash, size)
 	if n.size = size; size > t.limits.File {
 		n.refused = refusal(where, fmt.Errorf("the file has %d bytes, the limit is %d", size, t.limits.File))
 	}

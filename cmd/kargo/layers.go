@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"kargo/compile"
-	"kargo/controller"
 	"kargo/directory"
 	"kargo/gitsync"
 	"kargo/gitsync/wire"
@@ -35,17 +34,17 @@ func (l *layerFlags) flags(flags *pflag.FlagSet) {
 
 // withLayers puts the shared layers below a source. git has the options of the
 // workspace repository.
-func (w *workspaceFlags) withLayers(source compile.Repository, git gitsync.Options) (controller.Source, error) {
+func (w *workspaceFlags) withLayers(source compile.Repository, git gitsync.Options) (compile.Layers, error) {
 	var shared []compile.SharedLayer
 	names := map[string]bool{}
 	for _, text := range w.layers.layers {
 		name, address, ok := strings.Cut(text, "=")
 		if !ok || address == "" {
-			return nil, usagef("--layer takes NAME=ADDRESS, not %q", name)
+			return compile.Layers{}, usagef("--layer takes NAME=ADDRESS, not %q", name)
 		}
 		layer, err := w.layerSource(name, address, git)
 		if err != nil {
-			return nil, err
+			return compile.Layers{}, err
 		}
 		names[name] = true
 		shared = append(shared, compile.SharedLayer{Name: name, Repository: layer})
@@ -55,7 +54,7 @@ func (w *workspaceFlags) withLayers(source compile.Repository, git gitsync.Optio
 	} {
 		for _, entry := range list {
 			if name, _, _ := strings.Cut(entry, "="); !names[name] {
-				return nil, usagef("--%s: there is no layer %q", flag, name)
+				return compile.Layers{}, usagef("--%s: there is no layer %q", flag, name)
 			}
 		}
 	}

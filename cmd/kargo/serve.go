@@ -219,7 +219,9 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	if parts.Behavior.Freeze, err = s.windows(); err != nil {
 		return err
 	}
-	parts.Effects.Try = func(ctx context.Context, trial controller.Trial) error { return s.tryRevision(ctx, args, trial) }
+	parts.Effects.Try = func(ctx context.Context, trial controller.Trial) error {
+		return s.tryRevision(ctx, args, source, trial)
+	}
 	if parts.Leadership, err = s.leadership(client); err != nil {
 		return err
 	}

@@ -63,15 +63,61 @@ func usualMemoryToRead(cgroup fs.FS) int {
 
 // A trial has two steps. The controller writes a trialStart to the standard input of
 // the child, and the child fetches the revision. Then it prints a line, fetched. The
-// controller ends the input if it has read the same files before. Otherwise it writes
-// from what it rendered the stacks of the last revision, and the child compiles those
-// that differ. Nothing that comes from a repository is ever an argument.
+// controller ends the input if it has read the same files before. Otherwise it writes a
+// trialRest, and the child compiles what differs. Nothing that comes from a repository is
+// ever an argument.
 type trialStart struct {
 	Revision kargo.RevisionID   `json:"revision"`
 	Protect  []kargo.RevisionID `json:"protect"`
+	// Sizes are those of the files that the controller has read; see compile.Layers.
+	Sizes [][]byte `json:"sizes"`
 }
 
 const fetched = "fetched"
+
+// trialRest says what was survived before: from what the controller rendered the stacks of
+// the last revision, and the contents of files that are the same in both.
+type trialRest struct {
+	Known []compile.Known `json:"known"`
+	// Contents are written behind the text, as they are, and their lengths in it.
+	Contents [][]byte `json:"-"`
+	Lengths  []int    `json:"lengths"`
+}
+
+// write writes it for read.
+func (t trialRest) write(out io.Writer) error {
+	for _, contents := range t.Contents {
+		t.Lengths = append(t.Lengths, len(contents))
+	}
+	if err := json.NewEncoder(out).Encode(t); err != nil {
+		return err
+	}
+	for _, contents := range t.Contents {
+		if _, err := out.Write(contents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readRest reads a trialRest. The error is io.EOF if the input ends before it.
+func readRest(decoder *json.Decoder, in io.Reader) (t trialRest, err error) {
+	if err := decoder.Decode(&t); err != nil {
+		return t, err
+	}
+	rest := bufio.NewReader(io.MultiReader(decoder.Buffered(), in))
+	if _, err := rest.Discard(len("\n")); err != nil { // the end of the text
+		return t, err
+	}
+	for _, length := range t.Lengths {
+		contents := make([]byte, length)
+		if _, err := io.ReadFull(rest, contents); err != nil {
+			return t, err
+		}
+		t.Contents = append(t.Contents, contents)
+	}
+	return t, nil
+}
 
 // sameFlags returns the settings of one command as arguments for another. They
 // contain no secrets.
@@ -93,13 +139,13 @@ func sameFlags(flags *pflag.FlagSet) []string {
 // the child ended, or it is Unavailable: ctx has ended, or the child could not fetch
 // the revision, which would take the controller as long again. A child that ends
 // normally with another error did no harm: the controller will get the same error,
-// and report it.
-func (s *serveFlags) tryRevision(ctx context.Context, args []string, trial controller.Trial) error {
-	return s.tryWithin(ctx, s.timeout+readingTime, args, trial)
+// and report it. What the source has read already is not read again there.
+func (s *serveFlags) tryRevision(ctx context.Context, args []string, source compile.Layers, trial controller.Trial) error {
+	return s.tryWithin(ctx, s.timeout+readingTime, args, source, trial)
 }
 
 // tryWithin is tryRevision with the time limit of the child.
-func (s *serveFlags) tryWithin(ctx context.Context, limit time.Duration, args []string, trial controller.Trial) error {
+func (s *serveFlags) tryWithin(ctx context.Context, limit time.Duration, args []string, source compile.Layers, trial controller.Trial) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -115,7 +161,7 @@ func (s *serveFlags) tryWithin(ctx context.Context, limit time.Duration, args []
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var complaint bytes.Buffer
 	child.Stderr = &complaint
-	errFetched, err := converse(limited, child, trial)
+	errFetched, err := converse(limited, child, source, trial)
 	crashed := child.ProcessState != nil && !child.ProcessState.Exited() || bytes.Contains(complaint.Bytes(), []byte("\ngoroutine "))
 	switch {
 	case ctx.Err() != nil:
@@ -134,7 +180,7 @@ func (s *serveFlags) tryWithin(ctx context.Context, limit time.Duration, args []
 
 // converse talks with a child until it has ended. The first error is that of
 // trial.Fetched, the second that of the child.
-func converse(ctx context.Context, child *exec.Cmd, trial controller.Trial) (errFetched, err error) {
+func converse(ctx context.Context, child *exec.Cmd, source compile.Layers, trial controller.Trial) (errFetched, err error) {
 	input, err := child.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -153,14 +199,13 @@ func converse(ctx context.Context, child *exec.Cmd, trial controller.Trial) (err
 		}
 	}()
 	// A child that has ended reads nothing more. How it ended is the answer then.
-	told := json.NewEncoder(input)
-	if told.Encode(trialStart{trial.Revision, trial.Protect}) == nil {
+	if json.NewEncoder(input).Encode(trialStart{trial.Revision, trial.Protect, source.Remembered(false)}) == nil {
 		line, _ := bufio.NewReader(io.LimitReader(output, int64(len(fetched)+1))).ReadString('\n')
 		if line == fetched+"\n" {
 			var compileIt bool
 			var known []compile.Known
 			if compileIt, known, errFetched = trial.Fetched(ctx); compileIt {
-				_ = told.Encode(known)
+				_ = trialRest{Known: known, Contents: source.Remembered(true)}.write(input)
 			}
 		}
 	}
@@ -229,6 +274,9 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 	compiler.Hooks = func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 		return ws, nil, nil
 	}
+	if err := source.Remember(told.Sizes, false); err != nil {
+		return err
+	}
 	source.Protect(append(told.Protect, told.Revision)...)
 	tree, err := source.Fetch(ctx, told.Revision)
 	if err != nil {
@@ -237,13 +285,17 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 	if _, err := fmt.Fprintln(out, fetched); err != nil {
 		return err
 	}
-	var known []compile.Known
-	if err := decoder.Decode(&known); errors.Is(err, io.EOF) {
+	rest, err := readRest(decoder, in)
+	if errors.Is(err, io.EOF) {
 		return nil // the same files were read before
-	} else if err != nil {
+	}
+	if err == nil {
+		err = source.Remember(rest.Contents, true)
+	}
+	if err != nil {
 		return fmt.Errorf("read what is known: %w", err)
 	}
-	compiler.Try(known)
+	compiler.Try(rest.Known)
 	_, err = compiler.Compile(ctx, tree)
 	return err
 }

@@ -2,9 +2,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"reflect"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -56,14 +62,14 @@ func TestS44_AReaderThatHangsIsLikeOneThatCrashes(t *testing.T) {
 	} {
 		t.Setenv(readerVariable, test.how)
 		ctx, stop := context.WithTimeout(t.Context(), test.stops)
-		err := s.tryWithin(ctx, test.limit, nil, trial)
+		err := s.tryWithin(ctx, test.limit, nil, compile.Layers{}, trial)
 		stop()
 		if err == nil || err.Error() != test.want || kargo.FaultOf(err) != test.fault {
 			t.Errorf("a reader that %s: %v", test.how, err)
 		}
 	}
 	t.Setenv(readerVariable, "reads")
-	if err := s.tryWithin(t.Context(), time.Hour, nil, trial); err != nil {
+	if err := s.tryWithin(t.Context(), time.Hour, nil, compile.Layers{}, trial); err != nil {
 		t.Errorf("a reader that reads: %v", err)
 	}
 }
@@ -86,6 +92,27 @@ func TestUsualMemoryToRead(t *testing.T) {
 		if got := usualMemoryToRead(cgroup); got != c.want {
 			t.Errorf("%s %q: %d MiB", c.file, c.text, got)
 		}
+	}
+}
+
+// The contents are bytes, and stand behind the text.
+func TestWhatIsKnownArrivesWhole(t *testing.T) {
+	sent := trialRest{Known: []compile.Known{{Stack: "dbs", Digest: []byte{0, '\n', 255}}}, Contents: [][]byte{{'\n', '{', 0}, nil, bytes.Repeat([]byte("}"), 1<<20)}}
+	var pipe bytes.Buffer
+	if err := errors.Join(json.NewEncoder(&pipe).Encode(trialStart{Revision: "c1"}), sent.write(&pipe)); err != nil {
+		t.Fatal(err)
+	}
+	var start trialStart
+	decoder := json.NewDecoder(&pipe)
+	if err := decoder.Decode(&start); err != nil || start.Revision != "c1" {
+		t.Fatal(start, err)
+	}
+	got, err := readRest(decoder, &pipe)
+	if err != nil || !reflect.DeepEqual(got.Known, sent.Known) || !slices.EqualFunc(got.Contents, sent.Contents, bytes.Equal) {
+		t.Errorf("%d contents of %v, %v", len(got.Contents), got.Lengths, err)
+	}
+	if _, err := readRest(json.NewDecoder(&pipe), &pipe); !errors.Is(err, io.EOF) {
+		t.Errorf("after all: %v", err)
 	}
 }
 

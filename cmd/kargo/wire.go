@@ -80,19 +80,19 @@ func (s *sourceFlags) source() (controller.Source, string, error) {
 
 // repository opens the workspace repository, and the layers below it. The
 // address has no secret in it.
-func (s *sourceFlags) repository() (source controller.Source, address string, err error) {
+func (s *sourceFlags) repository() (source compile.Layers, address string, err error) {
 	if s.repo == "" {
-		return nil, "", usagef("which repository? give --repo or KARGO_REPO")
+		return compile.Layers{}, "", usagef("which repository? give --repo or KARGO_REPO")
 	}
 	if s.depth != 0 && s.depth != 1 {
-		return nil, "", usagef("--depth takes 1 or 0, not %d", s.depth)
+		return compile.Layers{}, "", usagef("--depth takes 1 or 0, not %d", s.depth)
 	}
 	if err := s.makeState(); err != nil {
-		return nil, "", err
+		return compile.Layers{}, "", err
 	}
 	repository, err := gitsync.Open(s.gitOptions())
 	if err != nil {
-		return nil, "", err
+		return compile.Layers{}, "", err
 	}
 	source, err = s.withLayers(repository, s.gitOptions())
 	return source, repository.Address(), err

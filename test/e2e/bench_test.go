@@ -248,6 +248,9 @@ func measureSteps(b *testing.B, stacks int) (rows []row) {
 		peak, memory := stop()
 		after, afterChildren := cpuOf(b, s)
 		made := s.docker.callsSince(calls)
+		if len(made) < 30 {
+			fmt.Println(step, made)
+		}
 		writes := slices.DeleteFunc(slices.Clone(made), func(call string) bool { return !isWrite(call) })
 		rows = append(rows, row{Step: step, Stacks: stacks, Calls: len(made), Writes: len(writes), CPU: float64(after - before), Children: afterChildren - beforeChildren, Memory: memory, Peak: peak})
 	}
