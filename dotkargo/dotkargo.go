@@ -6,6 +6,9 @@
 // and files 0600, because the tree holds the plain content of the repository. Files
 // that are encrypted in the repository are encrypted here, and files made from them
 // are left out: no secret is written to a disk.
+//
+// A [Writer] does the same again and again. It remembers what it wrote, so that it reads
+// no file that nobody has touched.
 package dotkargo
 
 import (
@@ -33,13 +36,11 @@ const (
 
 // Write makes dir hold the workspace's files and nothing else, except its state
 // directories. If it does already, nothing is written.
-func Write(dir string, workspace kargo.Workspace) error {
-	if err := recoverState(dir); err != nil {
-		return fmt.Errorf("clean up beside %s: %w", dir, err)
-	}
-	if same(dir, workspace) {
-		return seed(dir, workspace)
-	}
+func Write(dir string, workspace kargo.Workspace) error { return NewWriter(dir).write(workspace) }
+
+// replace replaces the whole tree by one with the wanted files. What fill leaves is
+// removed if it fails.
+func replace(dir string, fill func(next string) error) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
@@ -47,14 +48,13 @@ func Write(dir string, workspace kargo.Workspace) error {
 	if err != nil {
 		return err
 	}
-	if err := fill(next, dir, workspace); err != nil {
+	if err := fill(next); err != nil {
 		return errors.Join(err, os.RemoveAll(next))
 	}
 	if err := swap(next, dir); err != nil {
 		return errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
 	}
-	// next is now the old tree, with its state.
-	return errors.Join(recoverState(dir), seed(dir, workspace))
+	return recoverState(dir) // next is now the old tree, with its state
 }
 
 // seed writes files of the workspace that belong to a state directory, each only if
@@ -89,10 +89,22 @@ func write(root *os.Root, name string, data []byte) error {
 	return root.WriteFile(local, data, 0o600)
 }
 
-// fill writes the tree. A file that is the same in the old tree becomes a second link
-// to it, which is much faster than to write it. The source checked every name; os.Root
-// makes sure that no directory leads out of the tree, and names of files have no "/".
-func fill(dir, old string, workspace kargo.Workspace) error {
+// tree has something for each file of the merged configuration without its state, by the
+// path of the folder and the name of the file in it.
+type tree[T any] map[string]map[string]T
+
+func (t tree[T]) set(folder, name string, value T) {
+	if t[folder] == nil {
+		t[folder] = map[string]T{}
+	}
+	t[folder][name] = value
+}
+
+// fill writes a tree to dir. A file that is the same in the old tree becomes a second link
+// to it, which is much faster than to write it. same reports whether that is known;
+// otherwise the link is read. The source checked every name; os.Root makes sure that no
+// directory leads out of the tree, and names of files have no "/".
+func fill(dir, old string, wanted tree[[]byte], same func(folder, name string) bool) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -104,13 +116,11 @@ func fill(dir, old string, workspace kargo.Workspace) error {
 	} else {
 		before = nil // there is no old tree, or it is no directory
 	}
-	for name, files := range folders(workspace) {
-		if err := fillFolder(root, before, name, files); err != nil {
+	for name, files := range wanted {
+		isSame := func(base string) bool { return same(name, base) }
+		if err := fillFolder(root, before, name, files, isSame); err != nil {
 			return err
 		}
-	}
-	if err := write(root, ignoreFile, []byte(ignoreAll)); err != nil {
-		return err
 	}
 	for _, name := range kargo.StateFolders {
 		if err := root.MkdirAll(name, 0o700); err != nil {
@@ -120,26 +130,20 @@ func fill(dir, old string, workspace kargo.Workspace) error {
 	return nil
 }
 
-// folders returns what the tree holds of a workspace without its state, by the path of
-// the folder and the name of the file in it.
-func folders(workspace kargo.Workspace) map[string]map[string][]byte {
-	all := map[string]map[string][]byte{}
+// onDisk returns what the tree holds of a workspace.
+func onDisk(workspace kargo.Workspace) tree[[]byte] {
+	all := tree[[]byte]{}
 	for name, file := range workspace.Files {
-		data, ok := file.OnDisk()
-		if kargo.IsState(name) || !ok {
-			continue
+		if data, ok := file.OnDisk(); ok && !kargo.IsState(name) {
+			all.set(path.Dir(name), path.Base(name), data)
 		}
-		folder := path.Dir(name)
-		if all[folder] == nil {
-			all[folder] = map[string][]byte{}
-		}
-		all[folder][path.Base(name)] = data
 	}
+	all.set(".", ignoreFile, []byte(ignoreAll))
 	return all
 }
 
 // fillFolder writes the files of one folder. before is the old tree, or nil.
-func fillFolder(root, before *os.Root, name string, files map[string][]byte) error {
+func fillFolder(root, before *os.Root, name string, files map[string][]byte, isSame func(name string) bool) error {
 	local := filepath.FromSlash(name)
 	if err := root.MkdirAll(local, 0o700); err != nil {
 		return err
@@ -149,16 +153,16 @@ func fillFolder(root, before *os.Root, name string, files map[string][]byte) err
 		return err
 	}
 	defer folder.Close()
-	var same *os.File // the folder in the old tree, or nil
+	var old *os.File // the folder in the old tree, or nil
 	if before != nil {
-		if same, err = before.Open(local); err == nil {
-			defer same.Close()
+		if old, err = before.Open(local); err == nil {
+			defer old.Close()
 		} else {
-			same = nil
+			old = nil
 		}
 	}
 	for base, data := range files {
-		if err := place(folder, same, base, data); err != nil {
+		if err := place(folder, old, base, data, isSame(base)); err != nil {
 			return fmt.Errorf("write %s: %w", path.Join(name, base), err)
 		}
 	}
@@ -167,9 +171,9 @@ func fillFolder(root, before *os.Root, name string, files map[string][]byte) err
 
 // place makes a file in a folder: a link to the one of the old folder, if that is the
 // same and the file system has links.
-func place(folder, old *os.File, name string, data []byte) error {
+func place(folder, old *os.File, name string, data []byte, isSame bool) error {
 	if old != nil && unix.Linkat(int(old.Fd()), name, int(folder.Fd()), name, 0) == nil {
-		if checkFile(folder, name, data) == nil {
+		if isSame || checkFile(folder, name, data) == nil {
 			return nil
 		}
 		if err := unix.Unlinkat(int(folder.Fd()), name, 0); err != nil {
@@ -187,7 +191,7 @@ func place(folder, old *os.File, name string, data []byte) error {
 // openIn opens a file in a folder, and never what a symbolic link names. Each call is one
 // of the system, which counts where there are thousands of files.
 func openIn(folder *os.File, name string, flags int) (*os.File, error) {
-	descriptor, err := unix.Openat(int(folder.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	descriptor, err := unix.Openat(int(folder.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -259,74 +263,73 @@ func keepState(from, to string) error {
 	return nil
 }
 
-// same reports whether dir holds exactly the workspace's files, apart from its
-// state.
-func same(dir string, workspace kargo.Workspace) bool {
-	root, err := os.OpenRoot(dir)
+// holds reports whether dir holds a tree and nothing else, apart from its state. check
+// returns an error if a file is not as it should be.
+func holds[T any](dir string, wanted tree[T], check func(folder *os.File, name string, wanted T) error) bool {
+	folder, err := os.Open(dir)
 	if err != nil {
 		return false
 	}
-	defer root.Close()
-	wanted := folders(workspace)
-	if wanted["."] == nil {
-		wanted["."] = map[string][]byte{}
-	}
-	wanted["."][ignoreFile] = []byte(ignoreAll)
-	return checkFolder(root, ".", wanted) == nil && len(wanted) == 0
+	defer folder.Close()
+	found, err := checkFolder(folder, ".", wanted, check)
+	return err == nil && found == len(wanted)
 }
 
 var errDiffers = errors.New("differs")
 
-// checkFolder compares a folder and all below it with what they should hold. It deletes
-// from wanted what it has found.
-func checkFolder(root *os.Root, name string, wanted map[string]map[string][]byte) error {
-	folder, err := root.Open(filepath.FromSlash(name))
-	if err != nil {
-		return err
+// checkFolder compares a folder and all below it with what they should hold. It returns
+// how many folders of the tree it found.
+func checkFolder[T any](folder *os.File, name string, wanted tree[T], check func(folder *os.File, name string, wanted T) error) (found int, err error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(folder.Fd()), &stat); err != nil {
+		return 0, err
 	}
-	defer folder.Close()
-	info, err := folder.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm() != 0o700 {
-		return errDiffers
+	if stat.Mode != unix.S_IFDIR|0o700 {
+		return 0, errDiffers
 	}
 	if slices.Contains(kargo.StateFolders, name) {
-		return nil
+		return 0, nil
 	}
 	entries, err := folder.ReadDir(-1)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	found := 0
+	files := 0
 	for _, entry := range entries {
 		if entry.IsDir() {
-			if err := checkFolder(root, path.Join(name, entry.Name()), wanted); err != nil {
-				return err
+			below, err := openIn(folder, entry.Name(), unix.O_RDONLY|unix.O_DIRECTORY)
+			if err != nil {
+				return 0, err
 			}
+			inIt, err := checkFolder(below, path.Join(name, entry.Name()), wanted, check)
+			if err = errors.Join(err, below.Close()); err != nil {
+				return 0, err
+			}
+			found += inIt
 			continue
 		}
-		content, expected := wanted[name][entry.Name()]
+		file, expected := wanted[name][entry.Name()]
 		if !expected {
-			return errDiffers
+			return 0, errDiffers
 		}
-		if err := checkFile(folder, entry.Name(), content); err != nil {
-			return err
+		if err := check(folder, entry.Name(), file); err != nil {
+			return 0, err
 		}
+		files++
+	}
+	if files < len(wanted[name]) {
+		return 0, errDiffers
+	}
+	if files > 0 {
 		found++
 	}
-	if found < len(wanted[name]) {
-		return errDiffers
-	}
-	delete(wanted, name)
-	return nil
+	return found, nil
 }
 
 // checkFile compares a file with what it should hold. Somebody may have put a link, a
 // pipe or a huge file in its place: only a regular file of the right size is read.
 func checkFile(folder *os.File, name string, content []byte) error {
-	file, err := openIn(folder, name, unix.O_RDONLY)
+	file, err := openIn(folder, name, unix.O_RDONLY|unix.O_NONBLOCK) // a pipe must not keep it waiting
 	if err != nil {
 		return err
 	}

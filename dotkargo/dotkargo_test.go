@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"kargo"
 	"kargo/dotkargo"
 )
@@ -27,6 +29,10 @@ func workspace(files ...string) kargo.Workspace {
 // with which the tree ignores itself, and fails where that is missing.
 func tree(t *testing.T, dir string) string {
 	t.Helper()
+	return treeOf(t, dir)
+}
+
+func treeOf(t rapid.TB, dir string) string {
 	var text strings.Builder
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -222,4 +228,82 @@ func TestWriteKeepsWhatDidNotChange(t *testing.T) {
 	if info, err := os.Lstat(filepath.Join(dir, "d")); err != nil || !info.Mode().IsRegular() {
 		t.Error("a link was kept", info, err)
 	}
+}
+
+// Whatever was written before, and whoever has changed the directory meanwhile: what a
+// Writer leaves is what one call of Write makes.
+func TestWriterIsTheSameAsWrite(t *testing.T) {
+	names := []string{".env", "deploy/a.yml", "deploy/b.yml", "configs/x/one", "configs/y"}
+	contents := []string{"one", "two", "longer than both"}
+	rapid.Check(t, func(t *rapid.T) {
+		base, err := os.MkdirTemp("", "dotkargo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(base)
+		dir := filepath.Join(base, "data", ".kargo")
+		writer, ws := dotkargo.NewWriter(dir), workspace(".env=A=1")
+		file := rapid.SampledFrom(names)
+		content := rapid.Map(rapid.SampledFrom(contents), func(text string) []byte { return []byte(text) })
+		meddle := map[string]func(){
+			"nobody": func() {},
+			"edits": func() {
+				_ = os.WriteFile(filepath.Join(dir, file.Draw(t, "edited")), content.Draw(t, "by hand"), 0o600)
+			},
+			"removes": func() {
+				_ = os.RemoveAll(filepath.Join(dir, rapid.SampledFrom(append(names, "deploy", "configs")).Draw(t, "removed")))
+			},
+			"adds":  func() { _ = os.WriteFile(filepath.Join(dir, "deploy", "stray"), nil, 0o600) },
+			"opens": func() { _ = os.Chmod(filepath.Join(dir, file.Draw(t, "opened")), 0o644) },
+		}
+		for range rapid.IntRange(1, 6).Draw(t, "writes") {
+			for range rapid.IntRange(0, 2).Draw(t, "changes") {
+				if name := file.Draw(t, "file"); rapid.Bool().Draw(t, "exists") {
+					ws.Files[name] = kargo.File{Data: content.Draw(t, "content")}
+				} else {
+					delete(ws.Files, name)
+				}
+			}
+			meddle[rapid.SampledFrom([]string{"nobody", "nobody", "edits", "removes", "adds", "opens"}).Draw(t, "who")]()
+			if err := writer.Write(ws); err != nil {
+				t.Fatal(err)
+			}
+			fresh := filepath.Join(base, "fresh")
+			if err := errors.Join(os.RemoveAll(fresh), dotkargo.Write(fresh, ws)); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := treeOf(t, dir), treeOf(t, fresh); got != want {
+				t.Fatalf("got\n%swant\n%s", got, want)
+			}
+			if leftovers, _ := filepath.Glob(dir + ".*"); len(leftovers) > 0 {
+				t.Fatalf("left behind: %s", leftovers)
+			}
+		}
+	})
+}
+
+// One file is replaced in its place: the other files, and the directory, are not touched.
+func TestWriterReplacesOneFile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	writer := dotkargo.NewWriter(dir)
+	for _, test := range []struct {
+		ws       kargo.Workspace
+		replaced bool // the directory
+	}{
+		{workspace("deploy/a.yml=a", "deploy/b.yml=b"), true},
+		{workspace("deploy/a.yml=other", "deploy/b.yml=b"), false},
+		{workspace("deploy/a.yml=other", "deploy/b.yml=b", "deploy/c.yml=c"), false},
+		{workspace("deploy/a.yml=1", "deploy/b.yml=2", "deploy/c.yml=c"), true},
+		{workspace("deploy/a.yml=1", "deploy/b.yml=2"), true},
+	} {
+		before, _ := os.Stat(dir)
+		if err := writer.Write(test.ws); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.Stat(dir)
+		if err != nil || os.SameFile(before, after) == test.replaced {
+			t.Errorf("%v: replaced as a whole %v, %v", test.ws.Files, !test.replaced, err)
+		}
+	}
+	check(t, dir, "0700 .\n0700 acme\n0700 deploy\n0600 deploy/a.yml 1\n0600 deploy/b.yml 2\n0700 logs\n")
 }

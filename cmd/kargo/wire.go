@@ -232,7 +232,7 @@ func (s *operationFlags) partsWith(ctx context.Context) (controller.Parts, error
 			}
 			return client.Credentials(keys.Specs)
 		},
-		Write: func(workspace kargo.Workspace) error { return dotkargo.Write(s.root(), workspace) },
+		Write: dotkargo.NewWriter(s.root()).Write,
 	}
 	if runner := s.hooks.theRunner(); runner != nil {
 		effects.After = runner.After

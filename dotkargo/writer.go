@@ -1,0 +1,214 @@
+package dotkargo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kargo"
+)
+
+// Writer writes the merged configurations of one workspace to one directory, one after
+// another. It may be used by several goroutines.
+//
+// It remembers what it wrote, and how the system described each file then. Where that
+// description is still the same, nobody has changed the file, and it is not read again.
+// Otherwise everything is read, as by [Write].
+type Writer struct {
+	dir string
+
+	mu sync.Mutex
+	// written is nil if it is not known what the directory holds.
+	written tree[*writtenFile]
+}
+
+// NewWriter returns a Writer to dir. It does nothing yet.
+func NewWriter(dir string) *Writer { return &Writer{dir: dir} }
+
+// Write does the same as the function Write.
+func (w *Writer) Write(workspace kargo.Workspace) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.write(workspace); err != nil {
+		w.written = nil
+		return err
+	}
+	if w.written == nil {
+		w.written = describe(w.dir, onDisk(workspace))
+	}
+	return nil
+}
+
+// write writes a workspace. Then w.written is right, or nil.
+func (w *Writer) write(workspace kargo.Workspace) error {
+	if err := recoverState(w.dir); err != nil {
+		return fmt.Errorf("clean up beside %s: %w", w.dir, err)
+	}
+	wanted := onDisk(workspace)
+	if w.written != nil && !holds(w.dir, w.written, untouched) {
+		w.written = nil
+	}
+	if err := w.update(wanted); err != nil {
+		return err
+	}
+	return seed(w.dir, workspace)
+}
+
+// update makes the directory hold a tree.
+func (w *Writer) update(wanted tree[[]byte]) error {
+	known := w.written
+	switch folder, name, differing := differences(known, wanted); {
+	case known == nil && holds(w.dir, wanted, checkFile), known != nil && differing == 0:
+		return nil
+	case known != nil && differing == 1:
+		return w.replaceFile(folder, name, wanted[folder][name])
+	}
+	w.written = nil
+	return replace(w.dir, func(next string) error {
+		return fill(next, w.dir, wanted, func(folder, name string) bool {
+			was, exists := known[folder][name]
+			return exists && bytes.Equal(was.data, wanted[folder][name])
+		})
+	})
+}
+
+// differences returns one of the files in which two trees differ, and how many such files
+// there are, 2 at most. Changes that are no change of one file count as two: a file that
+// is gone, and one in another folder.
+func differences(known tree[*writtenFile], wanted tree[[]byte]) (inFolder, name string, count int) {
+	for folder, files := range known {
+		for base := range files {
+			if _, exists := wanted[folder][base]; !exists {
+				return "", "", 2
+			}
+		}
+	}
+	for folder, files := range wanted {
+		if known[folder] == nil {
+			return "", "", 2
+		}
+		for base, data := range files {
+			if was, exists := known[folder][base]; exists && bytes.Equal(was.data, data) {
+				continue
+			}
+			if inFolder, name, count = folder, base, count+1; count == 2 {
+				return "", "", 2
+			}
+		}
+	}
+	return inFolder, name, count
+}
+
+// replaceFile replaces the only file that differs, in one step: a reader sees the old tree
+// or the new one.
+func (w *Writer) replaceFile(folder, name string, data []byte) error {
+	next, err := os.CreateTemp(filepath.Dir(w.dir), filepath.Base(w.dir)+".new-") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(data)
+	if err = errors.Join(err, next.Close()); err == nil {
+		err = w.moveInto(folder, name, next.Name())
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(next.Name()))
+	}
+	now := describe(w.dir, tree[[]byte]{folder: {name: data}})
+	if now == nil {
+		w.written = nil
+		return nil
+	}
+	w.written[folder][name] = now[folder][name]
+	return nil
+}
+
+// moveInto moves a file into a folder of the tree, which no link leads out of.
+func (w *Writer) moveInto(folder, name, file string) error {
+	root, err := os.OpenRoot(w.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	into, err := root.Open(filepath.FromSlash(folder))
+	if err != nil {
+		return err
+	}
+	defer into.Close()
+	return unix.Renameat(unix.AT_FDCWD, file, int(into.Fd()), name)
+}
+
+// writtenFile is a file as it was written, and as the system described it then. changed is
+// the time at which anything about it was changed last, which no program can set.
+type writtenFile struct {
+	data          []byte
+	device, inode uint64
+	changed       unix.Timespec
+	// settled is set if the last change was long enough ago: a later one has another time.
+	settled bool
+}
+
+// oneTick is longer than the system's clock for files needs to move on.
+const oneTick = 50 * time.Millisecond
+
+// untouched returns an error unless a file is as it was written. It reads the file only if
+// the system's description cannot tell.
+func untouched(folder *os.File, name string, was *writtenFile) error {
+	now, err := describeFile(folder, name, was.data)
+	if err != nil {
+		return err
+	}
+	if now.device != was.device || now.inode != was.inode || now.changed != was.changed {
+		return errDiffers
+	}
+	if was.settled {
+		return nil
+	}
+	was.settled = now.settled
+	return checkFile(folder, name, was.data)
+}
+
+// describe returns how the system describes the files of a tree, or nil if they cannot be
+// the ones that were written.
+func describe(dir string, written tree[[]byte]) tree[*writtenFile] {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	described := make(tree[*writtenFile], len(written))
+	for name, files := range written {
+		folder, err := root.Open(filepath.FromSlash(name))
+		if err != nil {
+			return nil
+		}
+		for base, data := range files {
+			file, failed := describeFile(folder, base, data)
+			described.set(name, base, file)
+			err = errors.Join(err, failed)
+		}
+		if errors.Join(err, folder.Close()) != nil {
+			return nil
+		}
+	}
+	return described
+}
+
+// describeFile returns how the system describes a file. The error says that it cannot be
+// the one that was written.
+func describeFile(folder *os.File, name string, data []byte) (*writtenFile, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstatat(int(folder.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return nil, err
+	}
+	if stat.Mode != unix.S_IFREG|0o600 || stat.Size != int64(len(data)) {
+		return nil, errDiffers
+	}
+	settled := time.Since(time.Unix(stat.Ctim.Unix())) > oneTick
+	return &writtenFile{data: data, device: stat.Dev, inode: stat.Ino, changed: stat.Ctim, settled: settled}, nil
+}
