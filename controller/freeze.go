@@ -21,18 +21,18 @@ import (
 
 // windows returns the freeze windows that count: the operator's, and those of the
 // desired revision.
-func (r *Reconciler) windows() []schedule.Window {
-	windows := r.parts.Behavior.Freeze
-	if r.watches && r.view != nil {
-		windows = append(slices.Clip(windows), r.view.freeze...)
+func (d decisions) windows() []schedule.Window {
+	windows := d.parts.Behavior.Freeze
+	if d.watches && d.view != nil {
+		windows = append(slices.Clip(windows), d.view.freeze...)
 	}
 	return windows
 }
 
 // frozen returns the freeze window that ends last of those that cover a time, and its
 // end; the zero time if there is none.
-func (r *Reconciler) frozen(now time.Time) (window kargo.FreezeWindow, until time.Time) {
-	for _, w := range r.windows() {
+func (d decisions) frozen(now time.Time) (window kargo.FreezeWindow, until time.Time) {
+	for _, w := range d.windows() {
 		if end := w.Covers(now); end.After(until) {
 			window, until = w.FreezeWindow, end
 		}
@@ -42,58 +42,58 @@ func (r *Reconciler) frozen(now time.Time) (window kargo.FreezeWindow, until tim
 
 // freeze ends the freeze window whose time has come, and begins one that covers this
 // time, unless a person has lifted it.
-func (r *Reconciler) freeze(now time.Time) error {
-	if freeze := r.memory.Frozen; freeze != nil {
+func (d decisions) freeze(now time.Time) error {
+	if freeze := d.memory.Frozen; freeze != nil {
 		why := ""
 		switch {
 		case !now.Before(freeze.Until):
 			why = "its time has come"
-		case freeze.Window.Source() == kargo.FreezeOfOperator && !r.isSet(freeze.Window):
+		case freeze.Window.Source() == kargo.FreezeOfOperator && !d.isSet(freeze.Window):
 			why = "the operator has removed the window"
 		}
 		if why != "" {
-			if err := r.decide(func() error { return r.thaw(kargo.Person{}, why) }); err != nil {
+			if err := d.decide(func() error { return d.thaw(kargo.Person{}, why) }); err != nil {
 				return err
 			}
 		}
 	}
-	window, until := r.frozen(now)
-	isLonger := r.memory.Frozen == nil || until.After(r.memory.Frozen.Until)
-	if until.After(now) && until.After(r.memory.FreezeLifted) && isLonger {
+	window, until := d.frozen(now)
+	isLonger := d.memory.Frozen == nil || until.After(d.memory.Frozen.Until)
+	if until.After(now) && until.After(d.memory.FreezeLifted) && isLonger {
 		freeze := kargo.Freeze{Window: window, Since: now, Until: until}
-		return r.decide(func() error {
-			r.memory.Frozen = &freeze
-			return r.noteOrder(kargo.EntryFreeze, kargo.Person{}, freeze.String())
+		return d.decide(func() error {
+			d.memory.Frozen = &freeze
+			return d.noteOrder(kargo.EntryFreeze, kargo.Person{}, freeze.String())
 		})
 	}
 	return nil
 }
 
 // isSet reports whether the operator has set a window.
-func (r *Reconciler) isSet(window kargo.FreezeWindow) bool {
-	return slices.ContainsFunc(r.parts.Behavior.Freeze, func(w schedule.Window) bool { return w.FreezeWindow == window })
+func (d decisions) isSet(window kargo.FreezeWindow) bool {
+	return slices.ContainsFunc(d.parts.Behavior.Freeze, func(w schedule.Window) bool { return w.FreezeWindow == window })
 }
 
 // thaw ends the freeze window that lasts now. If a person does it, no window that covers
 // this time begins again before it has ended.
-func (r *Reconciler) thaw(by kargo.Person, why string) error {
-	ended := *r.memory.Frozen
-	r.memory.Frozen = nil
+func (d decisions) thaw(by kargo.Person, why string) error {
+	ended := *d.memory.Frozen
+	d.memory.Frozen = nil
 	text := "no longer " + ended.String()
 	if by != (kargo.Person{}) {
-		r.memory.FreezeLifted = ended.Until
-		if _, until := r.frozen(time.Now()); until.After(ended.Until) {
-			r.memory.FreezeLifted = until
+		d.memory.FreezeLifted = ended.Until
+		if _, until := d.frozen(time.Now()); until.After(ended.Until) {
+			d.memory.FreezeLifted = until
 		}
 		text = "lifted what was " + ended.String()
 	}
-	r.work.lookAt(lookEverywhere)
-	return r.noteOrder(kargo.EntryThaw, by, text+"; "+why)
+	d.work.lookAt(lookEverywhere)
+	return d.noteOrder(kargo.EntryThaw, by, text+"; "+why)
 }
 
 // freezeStatuses returns the windows that count, with when they next begin.
-func (r *Reconciler) freezeStatuses(now time.Time) (windows []kargo.FreezeStatus) {
-	for _, w := range r.windows() {
+func (d decisions) freezeStatuses(now time.Time) (windows []kargo.FreezeStatus) {
+	for _, w := range d.windows() {
 		windows = append(windows, kargo.FreezeStatus{FreezeWindow: w.FreezeWindow, Of: w.Source(), Next: w.Next(now)})
 	}
 	return windows

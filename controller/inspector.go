@@ -72,7 +72,7 @@ func (i inspector) preview(ctx context.Context) (kargo.Preview, error) {
 // PreviewRollback returns the plan that Rollback would lead to, and changes nothing.
 func (l *Loop) PreviewRollback(ctx context.Context, stack, to string) (kargo.Preview, error) {
 	return inspected(ctx, l, func(i inspector) (kargo.Preview, error) {
-		if err := i.rollback(stack, to, kargo.Stop{}); err != nil {
+		if err := i.decisions().rollback(stack, to, kargo.Stop{}); err != nil {
 			return kargo.Preview{}, err
 		}
 		return i.preview(ctx)

@@ -193,7 +193,7 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 		return kargo.Plan{}, err
 	}
 	r.readGood()
-	r.readKept()
+	r.decisions().readKept()
 	options := r.planOptions()
 	return measured(r.parts, "plan", func() (kargo.Plan, error) {
 		return plan.Make(r.view.stacks, r.sight.cluster, options), nil
@@ -230,7 +230,7 @@ func (r *Reconciler) planOptions() plan.Options {
 // standIns returns what should run now.
 func (r *Reconciler) standIns() plan.StandIns {
 	r.readGood()
-	r.readKept()
+	r.decisions().readKept()
 	in := plan.StandIn(r.view.stacks, r.memory)
 	for name, reason := range in.Unusable {
 		r.parts.Log.Warn("the last good rendering cannot be used: "+reason, "stack", name)

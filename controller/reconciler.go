@@ -90,7 +90,7 @@ var (
 		{"follow tags", (*Reconciler).followTags},
 		{"put in force what moves nothing", (*Reconciler).putUnmovedInForce},
 		{"begin and end what is held for a time", func(r *Reconciler, _ context.Context, _ *round) (bool, error) {
-			return true, r.endStops(time.Now())
+			return true, r.decisions().endStops(time.Now())
 		}},
 		{"forget what was refused", (*Reconciler).forgetRefused},
 		{"follow the renderings", (*Reconciler).followRenderings},

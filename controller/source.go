@@ -177,7 +177,7 @@ func (r *Reconciler) takeNewest(got reading) error {
 			if err := r.rollouts().keepWhatRan(); err != nil {
 				return err
 			}
-			if err := r.freeze(time.Now()); err != nil { // by the windows of before: a commit ends none that holds it
+			if err := r.decisions().freeze(time.Now()); err != nil { // by the windows of before: a commit ends none that holds it
 				return err
 			}
 			s.commits, s.earlier = got.commits, got.earlier

@@ -53,7 +53,7 @@ func (r *Reconciler) report() {
 		s.Head, s.Problems, s.LastFetched = r.source.head, r.source.problems, r.source.fetched
 		s.Rewinds = r.source.rewinds
 		s.Applied, s.Removed = r.memory.Applied.Revision, withoutLeaving(r.memory.Applied.Removed, r.shown.stacks)
-		s.Suspended, s.Frozen, s.Freezes = r.memory.Suspended, r.memory.Frozen, r.freezeStatuses(time.Now())
+		s.Suspended, s.Frozen, s.Freezes = r.memory.Suspended, r.memory.Frozen, r.decisions().freezeStatuses(time.Now())
 		s.Plan, s.Pending = r.shown.plan, r.shown.pending
 		if r.shown.stacks != nil {
 			s.Stacks = r.shown.stacks

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/plan"
 )
 
 // everyStack is the name by which a person means all stacks.
@@ -18,83 +19,107 @@ const everyStack = "all"
 // ends. The drift of a held stack is not corrected. The error is Invalid if there
 // is no such stack.
 func (l *Loop) Hold(ctx context.Context, stack string, stop kargo.Stop) error {
-	return l.order(ctx, stop.By.Did("hold "+stack), func(r *Reconciler) error { return r.hold(stack, stop) })
+	return l.order(ctx, stop.By.Did("hold "+stack), func(d decisions) error { return d.hold(stack, stop) })
 }
 
 // Rollback has a stack, or "all", go back to a rendering that was kept, and stay
 // there until it is released. To is the start of a digest or of a commit; "" means
 // the rendering before the one that runs. The error is Invalid if none fits.
 func (l *Loop) Rollback(ctx context.Context, stack, to string, stop kargo.Stop) error {
-	return l.order(ctx, stop.By.Did("rollback "+stack), func(r *Reconciler) error { return r.rollback(stack, to, stop) })
+	return l.order(ctx, stop.By.Did("rollback "+stack), func(d decisions) error { return d.rollback(stack, to, stop) })
 }
 
 // Release ends the stop of a stack, or of "all". The error is Invalid if there is
 // none.
 func (l *Loop) Release(ctx context.Context, stack string, by kargo.Person, why string) error {
-	return l.order(ctx, by.Did("release "+stack), func(r *Reconciler) error { return r.release(stack, by, why) })
+	return l.order(ctx, by.Did("release "+stack), func(d decisions) error { return d.release(stack, by, why) })
 }
 
 // Suspend keeps everything from any change. The loop still looks, and tells what it
 // would do.
 func (l *Loop) Suspend(ctx context.Context, stop kargo.Stop) error {
-	return l.order(ctx, stop.By.Did("suspend"), func(r *Reconciler) error {
+	return l.order(ctx, stop.By.Did("suspend"), func(d decisions) error {
 		stop.Since = time.Now()
-		r.memory.Suspended = &stop
-		return r.noteOrder(kargo.EntrySuspension, stop.By, stop.Suspended())
+		d.memory.Suspended = &stop
+		return d.noteOrder(kargo.EntrySuspension, stop.By, stop.Suspended())
 	})
 }
 
 // Resume ends Suspend, and lifts the freeze window that lasts now. For the latter it
 // takes a reason. The error is Invalid if that is missing, or if there is neither.
 func (l *Loop) Resume(ctx context.Context, by kargo.Person, why string) error {
-	return l.order(ctx, by.Did("resume"), func(r *Reconciler) error {
+	return l.order(ctx, by.Did("resume"), func(d decisions) error {
 		switch {
-		case r.memory.Suspended == nil && r.memory.Frozen == nil:
+		case d.memory.Suspended == nil && d.memory.Frozen == nil:
 			return kargo.Errorf(kargo.Invalid, "the controller is neither suspended nor frozen")
-		case r.memory.Frozen != nil && why == "":
-			return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("the controller is %s", r.memory.Frozen), Hint: "to lift that, say why: --reason 'an incident'"}
-		case r.memory.Frozen != nil:
-			if err := r.thaw(by, why); err != nil || r.memory.Suspended == nil {
+		case d.memory.Frozen != nil && why == "":
+			return &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("the controller is %s", d.memory.Frozen), Hint: "to lift that, say why: --reason 'an incident'"}
+		case d.memory.Frozen != nil:
+			if err := d.thaw(by, why); err != nil || d.memory.Suspended == nil {
 				return err
 			}
 		}
-		return r.resume(by, why)
+		return d.resume(by, why)
 	})
 }
 
 // order has the goroutine of the rounds do what a person asks for, waits for it,
 // and asks for a round.
-func (l *Loop) order(ctx context.Context, trigger string, do func(*Reconciler) error) error {
+func (l *Loop) order(ctx context.Context, trigger string, do func(decisions) error) error {
 	if leader := l.keeper.leader(); leader != "" {
 		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("this controller stands by: %s leads", leader), Hint: "ask the controller on " + leader}
 	}
 	reply := make(chan error, 1)
 	select {
-	case l.orders <- func(r *Reconciler) { reply <- r.decide(func() error { return do(r) }) }:
+	case l.orders <- func(r *Reconciler) {
+		defer close(reply) // also if it panics
+		d := r.decisions()
+		reply <- d.decide(func() error { return do(d) })
+	}:
 	case <-ctx.Done():
 		return kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
 	}
-	if err := <-reply; err != nil {
+	switch err, decided := <-reply; {
+	case !decided:
+		return kargo.Errorf(kargo.Internal, "a bug ended what was decided; the log has more")
+	case err != nil:
 		return err
 	}
 	l.Nudge(trigger)
 	return nil
 }
 
+// decisions are what people decided, and what freeze windows hold: which stacks may not
+// change, or went back, and until when. A decision counts from the next plan on.
+type decisions struct {
+	parts  Parts
+	view   *view           // nil until a revision is known
+	memory *plan.Memory    // what is decided is part of it
+	known  func() []string // the stacks that are wanted or in force
+	work   *work
+	pace   *pace
+	// watches: windows of the workspace hold, too.
+	watches bool
+}
+
+func (r *Reconciler) decisions() decisions {
+	return decisions{r.parts, r.view, &r.memory, r.KnownStacks, &r.work, &r.pace, r.watches}
+}
+
 // decide changes what people decided, and takes it back if that cannot be recorded:
 // a decision that is reported as failed must not be in force.
-func (r *Reconciler) decide(change func() error) error {
-	stops, suspended, frozen, lifted := r.memory.Stops, r.memory.Suspended, r.memory.Frozen, r.memory.FreezeLifted
+func (d decisions) decide(change func() error) error {
+	stops, suspended, frozen, lifted := d.memory.Stops, d.memory.Suspended, d.memory.Frozen, d.memory.FreezeLifted
 	err := change()
 	if err != nil {
-		r.memory.Stops, r.memory.Suspended, r.memory.Frozen, r.memory.FreezeLifted = stops, suspended, frozen, lifted
+		d.memory.Stops, d.memory.Suspended, d.memory.Frozen, d.memory.FreezeLifted = stops, suspended, frozen, lifted
 	}
 	return err
 }
 
 // named returns the stacks that a person names: one that is known, or all.
-func (r *Reconciler) named(stack string) ([]string, error) {
-	known := r.KnownStacks()
+func (d decisions) named(stack string) ([]string, error) {
+	known := d.known()
 	slices.Sort(known)
 	known = slices.Compact(known)
 	switch {
@@ -106,29 +131,29 @@ func (r *Reconciler) named(stack string) ([]string, error) {
 	return nil, kargo.Errorf(kargo.Invalid, "there is no stack %q", stack)
 }
 
-func (r *Reconciler) hold(stack string, stop kargo.Stop) error {
-	names, err := r.named(stack)
+func (d decisions) hold(stack string, stop kargo.Stop) error {
+	names, err := d.named(stack)
 	if err != nil {
 		return err
 	}
 	stop.Since = time.Now()
 	for _, name := range names {
-		before := r.memory.Stops[name]
+		before := d.memory.Stops[name]
 		stop.Digest, stop.Revision = before.Digest, before.Revision // one that went back stays there
-		r.stop(name, stop)
+		d.stop(name, stop)
 	}
-	return r.noteOrder(kargo.EntryHold, stop.By, stack+" "+stop.String())
+	return d.noteOrder(kargo.EntryHold, stop.By, stack+" "+stop.String())
 }
 
-func (r *Reconciler) rollback(stack, to string, stop kargo.Stop) error {
-	names, err := r.named(stack)
+func (d decisions) rollback(stack, to string, stop kargo.Stop) error {
+	names, err := d.named(stack)
 	if err != nil {
 		return err
 	}
 	stop.Since = time.Now()
 	targets := map[string]kargo.KeptRendering{}
 	for _, name := range names {
-		target, err := r.target(name, to)
+		target, err := d.target(name, to)
 		if err != nil {
 			return err
 		}
@@ -136,23 +161,23 @@ func (r *Reconciler) rollback(stack, to string, stop kargo.Stop) error {
 	}
 	for name, target := range targets {
 		stop.Digest, stop.Revision = target.Digest, target.Revision
-		r.stop(name, stop)
+		d.stop(name, stop)
 	}
-	r.work.lookAt(lookEverywhere)
-	return r.noteOrder(kargo.EntryRollback, stop.By, stack+" "+stop.String())
+	d.work.lookAt(lookEverywhere)
+	return d.noteOrder(kargo.EntryRollback, stop.By, stack+" "+stop.String())
 }
 
 // target returns the kept rendering of a stack that a person means.
-func (r *Reconciler) target(stack, to string) (kargo.KeptRendering, error) {
-	all, err := r.parts.Store.Kept(stack)
+func (d decisions) target(stack, to string) (kargo.KeptRendering, error) {
+	all, err := d.parts.Store.Kept(stack)
 	if err != nil {
 		return kargo.KeptRendering{}, err
 	}
-	runs := r.memory.Rollouts[stack].Digest
-	if stop := r.memory.Stops[stack]; stop.WentBack() {
+	runs := d.memory.Rollouts[stack].Digest
+	if stop := d.memory.Stops[stack]; stop.WentBack() {
 		runs = stop.Digest
-	} else if failed := r.memory.Rollouts[stack].Failed; failed != nil {
-		runs = r.memory.Rollouts[stack].Good
+	} else if failed := d.memory.Rollouts[stack].Failed; failed != nil {
+		runs = d.memory.Rollouts[stack].Good
 	}
 	var known []string
 	for _, rendering := range all { // the newest first
@@ -178,78 +203,78 @@ func (r *Reconciler) target(stack, to string) (kargo.KeptRendering, error) {
 
 // stop notes the stop of a stack. A rendering that is on its way is followed again
 // when the stack is released.
-func (r *Reconciler) stop(stack string, stop kargo.Stop) {
-	r.memory.Stops = maps.Clone(r.memory.Stops)
-	if r.memory.Stops == nil {
-		r.memory.Stops = map[string]kargo.Stop{}
+func (d decisions) stop(stack string, stop kargo.Stop) {
+	d.memory.Stops = maps.Clone(d.memory.Stops)
+	if d.memory.Stops == nil {
+		d.memory.Stops = map[string]kargo.Stop{}
 	}
-	r.memory.Stops[stack] = stop
-	if rollout, known := r.memory.Rollouts[stack]; known && stop.WentBack() {
+	d.memory.Stops[stack] = stop
+	if rollout, known := d.memory.Rollouts[stack]; known && stop.WentBack() {
 		rollout.Since = time.Time{}
-		r.memory.Rollouts[stack] = rollout
+		d.memory.Rollouts[stack] = rollout
 	}
-	r.forgetSent(stack)
+	d.forgetSent(stack)
 }
 
 // forgetSent forgets what was sent of a stack, so that a change back to it is sent
 // again.
-func (r *Reconciler) forgetSent(stack string) {
-	if r.view == nil {
+func (d decisions) forgetSent(stack string) {
+	if d.view == nil {
 		return
 	}
-	for _, wanted := range r.view.stacks {
+	for _, wanted := range d.view.stacks {
 		if wanted.Name == stack {
 			for _, service := range wanted.Services {
-				delete(r.memory.Sent, service.Name)
+				delete(d.memory.Sent, service.Name)
 			}
 		}
 	}
 }
 
-func (r *Reconciler) release(stack string, by kargo.Person, why string) error {
-	released := r.stopped(stack)
+func (d decisions) release(stack string, by kargo.Person, why string) error {
+	released := d.stopped(stack)
 	if len(released) == 0 {
-		if _, err := r.named(stack); err != nil {
+		if _, err := d.named(stack); err != nil {
 			return err
 		}
 		return kargo.Errorf(kargo.Invalid, "%s is not held", stack)
 	}
-	r.memory.Stops = maps.Clone(r.memory.Stops)
+	d.memory.Stops = maps.Clone(d.memory.Stops)
 	for _, name := range released {
-		delete(r.memory.Stops, name)
-		r.forgetSent(name)
+		delete(d.memory.Stops, name)
+		d.forgetSent(name)
 	}
-	r.work.lookAt(lookEverywhere)
+	d.work.lookAt(lookEverywhere)
 	text := strings.Join(released, ", ")
 	if why != "" {
 		text += ": " + why
 	}
-	return r.noteOrder(kargo.EntryRelease, by, text)
+	return d.noteOrder(kargo.EntryRelease, by, text)
 }
 
 // stopped returns the stopped stacks that a person names: one, or all. The workspace may
 // not have them any more.
-func (r *Reconciler) stopped(stack string) []string {
+func (d decisions) stopped(stack string) []string {
 	if stack == everyStack {
-		return slices.Sorted(maps.Keys(r.memory.Stops))
+		return slices.Sorted(maps.Keys(d.memory.Stops))
 	}
-	if _, stopped := r.memory.Stops[stack]; stopped {
+	if _, stopped := d.memory.Stops[stack]; stopped {
 		return []string{stack}
 	}
 	return nil
 }
 
-func (r *Reconciler) resume(by kargo.Person, why string) error {
-	r.memory.Suspended = nil
-	r.work.lookAt(lookEverywhere)
-	return r.noteOrder(kargo.EntryResumption, by, why)
+func (d decisions) resume(by kargo.Person, why string) error {
+	d.memory.Suspended = nil
+	d.work.lookAt(lookEverywhere)
+	return d.noteOrder(kargo.EntryResumption, by, why)
 }
 
 // endStops ends the stops whose time has come, begins and ends freeze windows, and has the
 // loop look when the next one ends.
-func (r *Reconciler) endStops(now time.Time) error {
+func (d decisions) endStops(now time.Time) error {
 	var ends []time.Time
-	for name, stop := range r.memory.Stops {
+	for name, stop := range d.memory.Stops {
 		if stop.Until.IsZero() {
 			continue
 		}
@@ -257,52 +282,52 @@ func (r *Reconciler) endStops(now time.Time) error {
 			ends = append(ends, stop.Until)
 			continue
 		}
-		if err := r.decide(func() error { return r.release(name, kargo.Person{}, "its time has come") }); err != nil {
+		if err := d.decide(func() error { return d.release(name, kargo.Person{}, "its time has come") }); err != nil {
 			return err
 		}
 	}
-	if suspended := r.memory.Suspended; suspended != nil && !suspended.Until.IsZero() {
+	if suspended := d.memory.Suspended; suspended != nil && !suspended.Until.IsZero() {
 		if now.Before(suspended.Until) {
 			ends = append(ends, suspended.Until)
-		} else if err := r.decide(func() error { return r.resume(kargo.Person{}, "its time has come") }); err != nil {
+		} else if err := d.decide(func() error { return d.resume(kargo.Person{}, "its time has come") }); err != nil {
 			return err
 		}
 	}
-	if err := r.freeze(now); err != nil {
+	if err := d.freeze(now); err != nil {
 		return err
 	}
-	if r.memory.Frozen != nil {
-		ends = append(ends, r.memory.Frozen.Until)
+	if d.memory.Frozen != nil {
+		ends = append(ends, d.memory.Frozen.Until)
 	}
 	if len(ends) > 0 {
-		r.pace.lookAt(slices.MinFunc(ends, time.Time.Compare))
+		d.pace.lookAt(slices.MinFunc(ends, time.Time.Compare))
 	}
 	return nil
 }
 
 // noteOrder records what a person decided, with what is remembered of it.
-func (r *Reconciler) noteOrder(kind kargo.EntryKind, by kargo.Person, text string) error {
-	note, err := r.parts.Store.Begin(newNote(kind, r.memory.Applied.Revision, by, text))
+func (d decisions) noteOrder(kind kargo.EntryKind, by kargo.Person, text string) error {
+	note, err := d.parts.Store.Begin(newNote(kind, d.memory.Applied.Revision, by, text))
 	if err != nil {
 		return err
 	}
-	r.parts.Log.Info(string(kind), "by", by.String(), "what", text)
-	return r.parts.Store.Record(note, r.memory.Memory)
+	d.parts.Log.Info(string(kind), "by", by.String(), "what", text)
+	return d.parts.Store.Record(note, d.memory.Memory)
 }
 
 // readKept reads the renderings that stacks went back to.
-func (r *Reconciler) readKept() {
-	r.memory.Kept = map[string]kargo.Stack{}
-	for name, stop := range r.memory.Stops {
+func (d decisions) readKept() {
+	d.memory.Kept = map[string]kargo.Stack{}
+	for name, stop := range d.memory.Stops {
 		if !stop.WentBack() {
 			continue
 		}
-		kept, err := r.parts.Store.Rendering(name, stop.Digest)
+		kept, err := d.parts.Store.Rendering(name, stop.Digest)
 		switch {
 		case err != nil:
-			r.parts.Log.Warn("cannot read the rendering that a stack went back to", "stack", name, "error", err)
+			d.parts.Log.Warn("cannot read the rendering that a stack went back to", "stack", name, "error", err)
 		case kept != nil:
-			r.memory.Kept[name] = *kept
+			d.memory.Kept[name] = *kept
 		}
 	}
 }
