@@ -63,7 +63,7 @@ type Change struct {
 	// Repairs is set where the change puts right what somebody else did, also
 	// where nothing says when.
 	Repairs bool `json:"repairs,omitempty"`
-	// Fields are what an update changes, one by one; the reason has the same in one
+	// Fields are what an update of a service or a node changes, one by one; the reason has the same in one
 	// line. Back reports that it returns to what ran before.
 	Fields []FieldChange `json:"fields,omitempty"`
 	Back   bool          `json:"back,omitempty"`

@@ -1,10 +1,13 @@
 package kargo
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/swarm"
@@ -171,6 +174,19 @@ type Task struct {
 	// Time is when it was made, StateAt when it came into its state: by this process's
 	// clock, not by those of the nodes.
 	Time, StateAt time.Time
+}
+
+// Said returns what a task says about its end, or about why it does not start: its error
+// and its exit code. Swarm's error has the code mostly: "task: non-zero exit (1)".
+func (t Task) Said() string {
+	said := cmp.Or(t.Err, t.Message)
+	switch {
+	case t.ExitCode == 0, strings.Contains(said, fmt.Sprintf("exit (%d)", t.ExitCode)):
+		return said
+	case said == "":
+		return fmt.Sprintf("exit code %d", t.ExitCode)
+	}
+	return fmt.Sprintf("%s (exit code %d)", said, t.ExitCode)
 }
 
 // Probe is the result of one health check of a container.

@@ -3,6 +3,7 @@ package kargo
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Hold is a change that is wanted, but not now, and why.
@@ -14,6 +15,10 @@ type Hold struct {
 	Reason string `json:"reason"`
 	// Until says what lifts the hold.
 	Until Until `json:"until,omitempty"`
+	// Because is the begin of the reason that several holds may have: until when a person
+	// or a freeze window stops them, who and why. Would says what would be done.
+	Because string `json:"because,omitempty"`
+	Would   string `json:"would,omitempty"`
 	// Failed reports that the change wants what is not available. Nothing was
 	// touched, but the deployment that meets such a hold has failed.
 	Failed bool `json:"failed,omitempty"`
@@ -66,10 +71,36 @@ func (h *Hold) UnmarshalJSON(data []byte) error {
 }
 
 // String returns the hold as one line of a plan.
-func (h Hold) String() string {
-	kind := string(h.Kind)
-	if kind == "" {
-		kind = "stack"
+func (h Hold) String() string { return "hold " + h.key() + ": " + h.Reason }
+
+// key names what is held: "service kargo-shop_web", "stack shop".
+func (h Hold) key() string {
+	if h.Kind == "" {
+		return "stack " + h.Name
 	}
-	return fmt.Sprintf("hold %s %s: %s", kind, h.Name, h.Reason)
+	return string(h.Kind) + " " + h.Name
+}
+
+// holdsInWords returns holds as text for people. What several of them have in common is
+// said once, and below it what would be done.
+func holdsInWords(holds []Hold) string {
+	common := map[string][]Hold{}
+	for _, hold := range holds {
+		common[hold.Because] = append(common[hold.Because], hold)
+	}
+	var text strings.Builder
+	said := map[string]bool{}
+	for _, hold := range holds {
+		switch of := common[hold.Because]; {
+		case hold.Because == "" || len(of) == 1:
+			fmt.Fprintln(&text, hold)
+		case !said[hold.Because]:
+			said[hold.Because] = true
+			fmt.Fprintf(&text, "hold %s:\n", hold.Because)
+			for _, each := range of {
+				fmt.Fprintf(&text, "    %s: %s\n", each.key(), each.Would)
+			}
+		}
+	}
+	return text.String()
 }

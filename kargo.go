@@ -153,9 +153,21 @@ func describe(ref, commit, subject string) string {
 		text = ref + "@" + text
 	}
 	if subject != "" {
-		text += " “" + clip(subject, 72) + "”"
+		text += " “" + shortSubject(subject) + "”"
 	}
 	return text
+}
+
+// longestSubject is how many characters of a subject are shown.
+const longestSubject = 72
+
+// shortSubject returns a subject that is not too long; of one that was cut the last
+// character is "…".
+func shortSubject(subject string) string {
+	if short := clip(subject, longestSubject); short != subject {
+		return strings.TrimRight(clip(short, longestSubject-1), " ") + "…"
+	}
+	return subject
 }
 
 func clip(text string, length int) string {

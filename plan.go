@@ -35,16 +35,16 @@ func (p Plan) String() string {
 	for _, change := range p.Changes {
 		fmt.Fprintln(&text, change)
 	}
-	return p.textAfter(text.String())
-}
-
-// textAfter returns the text of the plan whose changes are given as text.
-func (p Plan) textAfter(changes string) string {
-	var text strings.Builder
-	text.WriteString(changes)
 	for _, hold := range p.Held {
 		fmt.Fprintln(&text, hold)
 	}
+	return p.textAfter(text.String())
+}
+
+// textAfter returns the text of the plan whose changes and holds are given as text.
+func (p Plan) textAfter(changesAndHolds string) string {
+	var text strings.Builder
+	text.WriteString(changesAndHolds)
 	if text.Len() == 0 {
 		text.WriteString("nothing to do\n")
 	}

@@ -1,6 +1,10 @@
 package kargo
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Rollout is what is remembered of one stack's renderings: which one was sent
 // last, which one was good last, and which one failed.
@@ -59,6 +63,18 @@ type Failure struct {
 	Again time.Time `json:"again,omitzero"`
 	// Words are what the tasks said: error, node, exit code, end of the log.
 	Words []string `json:"words,omitempty"`
+}
+
+// Briefly returns the reason without what the words say: "app: rollback completed" for
+// "app: rollback completed: No such image: app:2", if a task said the latter.
+func (f Failure) Briefly() string {
+	for at := range f.Reason {
+		rest, cut := strings.CutPrefix(f.Reason[at:], ": ")
+		if cut && rest != "" && slices.ContainsFunc(f.Words, func(word string) bool { return strings.Contains(word, rest) }) {
+			return f.Reason[:at]
+		}
+	}
+	return f.Reason
 }
 
 // Memory is what Kargo must remember between rounds and after a restart,

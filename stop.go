@@ -46,6 +46,16 @@ func (s Stop) circumstances() string {
 // Suspended says the same of a stop of everything.
 func (s Stop) Suspended() string { return "suspended" + s.circumstances() }
 
+// BackTo says which kept renderings stacks go back to.
+type BackTo struct {
+	// Start is the start of a digest or of a commit; "" stands for the rendering before
+	// the one that runs.
+	Start string
+	// Digests are those of a deployment, by stack: the others stay as they are. With
+	// them, Start counts nothing.
+	Digests map[string]string
+}
+
 // KeptRendering is a rendering of a stack that came up and stayed up, and that it
 // can go back to.
 type KeptRendering struct {

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// FieldChange is one field of a service that a change changes. Its texts are those
+// FieldChange is one field of a service or a node that a change changes. Its texts are those
 // of a plan: values are quoted, and secrets are masked.
 type FieldChange struct {
-	Path   string `json:"path"`   // in Swarm's service spec
+	Path   string `json:"path"`   // in Swarm's spec of the service or the node
 	Before string `json:"before"` // "(none)" if there was none
 	After  string `json:"after"`  // "(none)" if there is none
 	// Lines are those in which the contents of two configs differ, if the field names a
@@ -108,7 +108,7 @@ func (c Change) withLines(words string) string {
 
 // InWords returns the plan as text for people: grouped by stack, in the order in
 // which the stacks come up. The holds and the warnings follow.
-func (p Plan) InWords() string { return p.textAfter(changesInWords(p.Changes)) }
+func (p Plan) InWords() string { return p.textAfter(changesInWords(p.Changes) + holdsInWords(p.Held)) }
 
 // changesInWords returns changes as text for people: grouped by stack, in the order of
 // the first change of each.

@@ -114,20 +114,11 @@ func (p people) service(status kargo.ServiceStatus, live []kargo.LiveService) ka
 		}
 		shown[name] = true
 		detail.Tasks = append(detail.Tasks, kargo.TaskDetail{
-			ID: task.ID, Name: name, Node: p.node(task), State: task.State, Since: task.StateAt, Message: p.mask.Text(taskWords(task)),
+			ID: task.ID, Name: name, Node: p.node(task), State: task.State, Since: task.StateAt, Message: p.mask.Text(kargo.Task{Err: task.Err, ExitCode: task.ExitCode}.Said()),
 		})
 	}
 	slices.SortStableFunc(detail.Tasks, func(a, b kargo.TaskDetail) int { return strings.Compare(a.Name, b.Name) })
 	return detail
-}
-
-// taskWords says why a task failed or waits.
-func taskWords(task kargo.Task) string {
-	words := task.Err
-	if task.ExitCode != 0 && !strings.Contains(words, "exit") {
-		words = strings.TrimPrefix(fmt.Sprintf("%s; exit code %d", words, task.ExitCode), "; ")
-	}
-	return words
 }
 
 // addUses adds what a spec uses.

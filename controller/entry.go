@@ -60,6 +60,7 @@ func (r *Reconciler) noteRefusal(head kargo.Revision, problems kargo.Problems, t
 		return err
 	}
 	r.memory.RefusedHead = head.ID()
+	r.notify(note)
 	return r.parts.Store.Record(note, r.memory.Memory)
 }
 

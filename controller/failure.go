@@ -178,12 +178,9 @@ func lastWords(stack kargo.Stack, task kargo.Task) string {
 		}
 		return "unhealthy, or ended by itself with exit code 0; " + check.String()
 	}
-	words := cmp.Or(task.Err, task.Message)
+	words := task.Said()
 	if check != nil && strings.Contains(words, "unhealthy") {
 		words += "; " + check.String()
-	}
-	if task.ExitCode != 0 {
-		words += fmt.Sprintf(" (exit code %d)", task.ExitCode)
 	}
 	return words
 }

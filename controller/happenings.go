@@ -63,7 +63,10 @@ func (h *happenings) sawEvent(event kargo.Event, stacks []kargo.StackStatus) {
 func (h *happenings) recorded(d kargo.Deployment) {
 	what := fmt.Sprintf("%s %d", wordOf(d), d.Number)
 	if !d.Kind.IsNote() {
-		what += " " + string(d.Outcome) + ": " + stackLine(d.Stacks)
+		what += " " + string(d.Outcome)
+		if moved := movedLine(d.Stacks); moved != "" {
+			what += ", " + moved
+		}
 	}
 	if d.Note != "" {
 		what += ": " + d.Note
@@ -83,6 +86,23 @@ func wordOf(d kargo.Deployment) string {
 		return "deployment"
 	}
 	return string(d.Kind)
+}
+
+// movedLine says what happened to which stacks: "shop and crm changed, mail held".
+func movedLine(results []kargo.StackResult) string {
+	var parts []string
+	for _, verdict := range verdicts {
+		var names []string
+		for _, result := range results {
+			if result.Verdict == verdict {
+				names = append(names, result.Name)
+			}
+		}
+		if len(names) > 0 {
+			parts = append(parts, strings.Join(names, " ")+" "+string(verdict))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func movedStacks(results []kargo.StackResult) (moved []string) {

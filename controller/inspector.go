@@ -70,7 +70,7 @@ func (i inspector) preview(ctx context.Context) (kargo.Preview, error) {
 }
 
 // PreviewRollback returns the plan that Rollback would lead to, and changes nothing.
-func (l *Loop) PreviewRollback(ctx context.Context, stack, to string) (kargo.Preview, error) {
+func (l *Loop) PreviewRollback(ctx context.Context, stack string, to kargo.BackTo) (kargo.Preview, error) {
 	return inspected(ctx, l, func(i inspector) (kargo.Preview, error) {
 		if err := i.decisions().rollback(stack, to, kargo.Stop{}); err != nil {
 			return kargo.Preview{}, err

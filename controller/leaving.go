@@ -39,8 +39,8 @@ func neverSent(stack kargo.StackStatus, rollout kargo.Rollout, index plan.Index)
 	return ""
 }
 
-// leavingStacks returns the status of each stack that runs though the revision in
-// force has no such stack: its removal waits for approval, or goes on.
+// leavingStacks returns the status of each selected stack that runs though the revision
+// in force has no such stack: its removal waits for approval, or goes on.
 func (r *Reconciler) leavingStacks(index plan.Index, remaining rest) []kargo.StackStatus {
 	wanted := map[string]bool{}
 	for _, name := range r.Stacks() {
@@ -50,7 +50,7 @@ func (r *Reconciler) leavingStacks(index plan.Index, remaining rest) []kargo.Sta
 	mask := r.view.mask()
 	for _, live := range r.sight.cluster.Services {
 		name := live.Spec.Labels[kargo.LabelStack]
-		if live.Spec.Labels[kargo.LabelInstance] != r.parts.Behavior.Instance || name == "" || wanted[name] {
+		if live.Spec.Labels[kargo.LabelInstance] != r.parts.Behavior.Instance || name == "" || wanted[name] || !r.selection.has(name) {
 			continue
 		}
 		if byName[name] == nil {

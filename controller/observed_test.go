@@ -69,7 +69,7 @@ func (o *observed) act() (what string) {
 	}{
 		{"push", o.push}, {"push", o.push}, {"push", o.push},
 		{"refused push", func() { o.repo.commit("bad", ".env=STACKS=nosuch\n"); o.loop.Nudge("webhook github") }},
-		{"rollback " + stack, func() { _ = o.loop.Rollback(ctx, stack, "", stop) }},
+		{"rollback " + stack, func() { _ = o.loop.Rollback(ctx, stack, kargo.BackTo{}, stop) }},
 		{"hold " + stack, func() { _ = o.loop.Hold(ctx, stack, stop) }},
 		{"release " + stack, func() { _ = o.loop.Release(ctx, stack, ada, "") }},
 		{"release all", func() { _ = o.loop.Release(ctx, "all", ada, "") }},

@@ -21,7 +21,8 @@ type Reconciler struct {
 	parts    Parts
 	board    *board
 	interest *interest
-	// notify takes a deployment that has ended. It does not block.
+	// notify takes a deployment that has ended, or another entry of the history. It does
+	// not block.
 	notify func(kargo.Deployment)
 
 	memory    plan.Memory

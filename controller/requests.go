@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,11 @@ func (l *Loop) Approve(plan string, by kargo.Person) error {
 	if status.Rewinds && meansRevision(plan, status.Head.ID()) {
 		approved, what = string(status.Head.ID()), "revision "+status.Head.Short()
 	} else if pending := status.Pending.ID; plan != pending {
-		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan),
-			Hint: "an approval fits one plan only; the pending one is " + pending}
+		hint := "nothing waits for an approval now"
+		if slices.ContainsFunc(status.Pending.Held, func(hold kargo.Hold) bool { return hold.Until == kargo.UntilApproved }) {
+			hint = "an approval fits one plan only; the pending one is " + pending
+		}
+		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan), Hint: hint}
 	}
 	if err := l.parts.Store.Approve(approved, by.String(), time.Now()); err != nil {
 		return err

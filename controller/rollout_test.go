@@ -120,8 +120,8 @@ func TestAFirstRenderingThatFailsIsLeftAlone(t *testing.T) {
 		w.start()
 		w.pass(time.Minute)
 		w.wantWrites()
-		w.wantHistory("1 c1 by start: failed, 5 changes, web added (stack web failed: kargo-web_two: 3 tasks failed, the last one: task: non-zero exit (7) (exit code 7))")
-		if words := w.loop.Status().Stacks[0].Failure.Words; len(words) != 4 || words[0] != "kargo-web_two on n1: failed: task: non-zero exit (7) (exit code 7)" || words[3] != "log: the end" {
+		w.wantHistory("1 c1 by start: failed, 5 changes, web added (stack web failed: kargo-web_two: 3 tasks failed, the last one: task: non-zero exit (7))")
+		if words := w.loop.Status().Stacks[0].Failure.Words; len(words) != 4 || words[0] != "kargo-web_two on n1: failed: task: non-zero exit (7)" || words[3] != "log: the end" {
 			t.Errorf("words: %q", words)
 		}
 	})

@@ -206,13 +206,16 @@ func holdOperation(hold kargo.Hold) kargo.Operation {
 
 // stackLine counts the verdicts on the stacks and names those that moved:
 // "changed: web; removed: old; unchanged: 3".
+// verdicts are those of stacks that moved, or were to move.
+var verdicts = []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved, kargo.VerdictCorrected, kargo.VerdictHeld}
+
 func stackLine(results []kargo.StackResult) string {
 	names := map[kargo.Verdict][]string{}
 	for _, result := range results {
 		names[result.Verdict] = append(names[result.Verdict], result.Name)
 	}
 	var parts []string
-	for _, verdict := range []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved, kargo.VerdictCorrected, kargo.VerdictHeld} {
+	for _, verdict := range verdicts {
 		if len(names[verdict]) > 0 {
 			parts = append(parts, string(verdict)+": "+strings.Join(names[verdict], " "))
 		}

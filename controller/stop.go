@@ -23,9 +23,9 @@ func (l *Loop) Hold(ctx context.Context, stack string, stop kargo.Stop) error {
 }
 
 // Rollback has a stack, or "all", go back to a rendering that was kept, and stay
-// there until it is released. To is the start of a digest or of a commit; "" means
-// the rendering before the one that runs. The error is Invalid if none fits.
-func (l *Loop) Rollback(ctx context.Context, stack, to string, stop kargo.Stop) error {
+// there until it is released. The error is Invalid if no rendering fits. Of all stacks,
+// those without an earlier rendering, and those that went back already, stay as they are.
+func (l *Loop) Rollback(ctx context.Context, stack string, to kargo.BackTo, stop kargo.Stop) error {
 	return l.order(ctx, stop.By.Did("rollback "+stack), func(d decisions) error { return d.rollback(stack, to, stop) })
 }
 
@@ -100,10 +100,11 @@ type decisions struct {
 	pace   *pace
 	// watches: windows of the workspace hold, too.
 	watches bool
+	notify  func(kargo.Deployment)
 }
 
 func (r *Reconciler) decisions() decisions {
-	return decisions{r.parts, r.view, &r.memory, r.KnownStacks, &r.work, &r.pace, r.watches}
+	return decisions{r.parts, r.view, &r.memory, r.KnownStacks, &r.work, &r.pace, r.watches, r.notify}
 }
 
 // decide changes what people decided, and takes it back if that cannot be recorded:
@@ -145,19 +146,15 @@ func (d decisions) hold(stack string, stop kargo.Stop) error {
 	return d.noteOrder(kargo.EntryHold, stop.By, stack+" "+stop.String())
 }
 
-func (d decisions) rollback(stack, to string, stop kargo.Stop) error {
+func (d decisions) rollback(stack string, to kargo.BackTo, stop kargo.Stop) error {
 	names, err := d.named(stack)
 	if err != nil {
 		return err
 	}
 	stop.Since = time.Now()
-	targets := map[string]kargo.KeptRendering{}
-	for _, name := range names {
-		target, err := d.target(name, to)
-		if err != nil {
-			return err
-		}
-		targets[name] = target
+	targets, err := d.targets(stack, names, to)
+	if err != nil {
+		return err
 	}
 	for name, target := range targets {
 		stop.Digest, stop.Revision = target.Digest, target.Revision
@@ -167,16 +164,46 @@ func (d decisions) rollback(stack, to string, stop kargo.Stop) error {
 	return d.noteOrder(kargo.EntryRollback, stop.By, stack+" "+stop.String())
 }
 
+// targets returns the kept rendering of each stack that goes back.
+func (d decisions) targets(stack string, names []string, to kargo.BackTo) (map[string]kargo.KeptRendering, error) {
+	targets := map[string]kargo.KeptRendering{}
+	var none error
+	for _, name := range names {
+		start := to.Start
+		if to.Digests != nil {
+			if start = to.Digests[name]; start == "" {
+				none = kargo.Errorf(kargo.Invalid, "the deployment has no stack %q", name)
+				continue
+			}
+		}
+		target, err := d.target(name, start)
+		switch {
+		case err == nil:
+			targets[name] = target
+		case stack == everyStack && start == "" && kargo.FaultOf(err) == kargo.Invalid:
+			none = err
+		default:
+			return nil, err
+		}
+	}
+	if len(targets) == 0 && none != nil {
+		return nil, none
+	}
+	return targets, nil
+}
+
 // target returns the kept rendering of a stack that a person means.
 func (d decisions) target(stack, to string) (kargo.KeptRendering, error) {
 	all, err := d.parts.Store.Kept(stack)
 	if err != nil {
 		return kargo.KeptRendering{}, err
 	}
+	if stop := d.memory.Stops[stack]; stop.WentBack() && to == "" {
+		return kargo.KeptRendering{}, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("stack %s %s already", stack, stop),
+			Hint: "to go back further, name a deployment or a commit; to end it: kargo release " + stack}
+	}
 	runs := d.memory.Rollouts[stack].Digest
-	if stop := d.memory.Stops[stack]; stop.WentBack() {
-		runs = stop.Digest
-	} else if failed := d.memory.Rollouts[stack].Failed; failed != nil {
+	if d.memory.Rollouts[stack].Failed != nil {
 		runs = d.memory.Rollouts[stack].Good
 	}
 	var known []string
@@ -312,6 +339,7 @@ func (d decisions) noteOrder(kind kargo.EntryKind, by kargo.Person, text string)
 		return err
 	}
 	d.parts.Log.Info(string(kind), "by", by.String(), "what", text)
+	d.notify(note)
 	return d.parts.Store.Record(note, d.memory.Memory)
 }
 

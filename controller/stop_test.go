@@ -27,14 +27,16 @@ func TestARollbackStaysUntilItIsReleased(t *testing.T) {
 		w.pass(time.Minute)
 		w.wantImages("a:2 b:2")
 
-		preview, err := w.loop.PreviewRollback(w.t.Context(), "web", "")
+		preview, err := w.loop.PreviewRollback(w.t.Context(), "web", kargo.BackTo{})
 		w.must(err)
 		if !strings.Contains(preview.Plan.String(), `"a:2" -> "a:1"`) {
 			t.Errorf("the plan of the rollback:\n%s", preview.Plan)
 		}
 		w.wantImages("a:2 b:2")
 
-		w.after(func() { w.must(w.loop.Rollback(w.t.Context(), "web", "c1", kargo.Stop{By: ada, Why: "orders fail"})) })
+		w.after(func() {
+			w.must(w.loop.Rollback(w.t.Context(), "web", kargo.BackTo{Start: "c1"}, kargo.Stop{By: ada, Why: "orders fail"}))
+		})
 		w.wantImages("a:1 b:1")
 		stack := w.loop.Status().Stacks[0]
 		if stack.Revision != "c1" || stack.Wanted != "c2" || stack.Stop == nil || stack.Health != kargo.HealthHealthy || stack.State() != kargo.StackHeld {
@@ -160,6 +162,44 @@ func TestTheStopOfARemovedStackEnds(t *testing.T) {
 			if !strings.HasPrefix(name, "kargo-other_") {
 				t.Errorf("%s still runs", name)
 			}
+		}
+	})
+}
+
+// Asking twice for the rendering before must not lead back to the one that somebody left;
+// all stacks go back to a deployment together.
+func TestGoingBackTwiceStays(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", pair("a:1", "b:1")...)
+		w.start()
+		w.pass(time.Minute)
+		w.repo.commit("c2", pair("a:2", "b:2")...)
+		w.nudge("webhook github")
+		w.pass(time.Minute)
+		w.after(func() { w.must(w.loop.Rollback(w.t.Context(), "web", kargo.BackTo{}, kargo.Stop{By: ada})) })
+		w.wantImages("a:1 b:1")
+		w.pass(time.Minute)
+
+		err := w.loop.Rollback(w.t.Context(), "web", kargo.BackTo{}, kargo.Stop{By: ada})
+		if kargo.FaultOf(err) != kargo.Invalid || !strings.Contains(err.Error(), "went back to c1") {
+			t.Errorf("going back again: %v", err)
+		}
+		w.pass(time.Minute)
+		w.wantImages("a:1 b:1")
+
+		digest := w.loop.Status().Stacks[0].Digest
+		w.after(func() { w.must(w.loop.Release(w.t.Context(), "web", ada, "")) })
+		w.wantImages("a:2 b:2")
+		other := w.loop.Status().Stacks[0].Digest
+		if other == digest {
+			t.Fatal("both renderings have one digest")
+		}
+		w.after(func() {
+			w.must(w.loop.Rollback(w.t.Context(), "all", kargo.BackTo{Digests: map[string]string{"web": digest}}, kargo.Stop{By: ada}))
+		})
+		w.wantImages("a:1 b:1")
+		if err := w.loop.Rollback(w.t.Context(), "web", kargo.BackTo{Digests: map[string]string{"other": digest}}, kargo.Stop{By: ada}); kargo.FaultOf(err) != kargo.Invalid {
+			t.Errorf("a deployment without the stack: %v", err)
 		}
 	})
 }

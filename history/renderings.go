@@ -221,7 +221,7 @@ func (r *Renderings) Kept(stack string) ([]kargo.KeptRendering, error) {
 		return nil, wrap("read renderings", err)
 	}
 	var all []kargo.KeptRendering
-	for _, digest := range r.keptDigests(stack) {
+	for _, digest := range r.KeptDigests(stack) {
 		if kept, err := r.read(stack, digest); err == nil {
 			all = append(all, kept)
 		}
@@ -230,8 +230,8 @@ func (r *Renderings) Kept(stack string) ([]kargo.KeptRendering, error) {
 	return all, nil
 }
 
-// keptDigests returns those of the renderings of a stack that are there.
-func (r *Renderings) keptDigests(stack string) []string {
+// KeptDigests returns the digests of the renderings of a stack that are there.
+func (r *Renderings) KeptDigests(stack string) []string {
 	dir := filepath.Dir(r.path(stack, ""))
 	there := map[string]bool{}
 	entries, _ := os.ReadDir(dir) // what is not there cannot be read either

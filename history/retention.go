@@ -149,7 +149,7 @@ func (r *Renderings) digests() (map[string][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		digests[stack] = r.keptDigests(stack)
+		digests[stack] = r.KeptDigests(stack)
 	}
 	return digests, nil
 }

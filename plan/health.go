@@ -172,16 +172,7 @@ func lastFailure(service kargo.LiveService, tasks []kargo.Task) string {
 	if newest.State == "complete" {
 		return "ended by itself (Swarm reports unhealthy tasks this way)"
 	}
-	return taskWords(*newest)
-}
-
-// taskWords returns what a task says about its end, or about why it does not start.
-func taskWords(task kargo.Task) string {
-	said := cmp.Or(task.Err, task.Message)
-	if task.ExitCode != 0 {
-		said = fmt.Sprintf("%s (exit code %d)", said, task.ExitCode)
-	}
-	return said
+	return newest.Said()
 }
 
 // Settled reports whether no stack is progressing any more. Degraded stacks are

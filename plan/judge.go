@@ -196,7 +196,7 @@ func judgeTasks(service kargo.LiveService, tasks []kargo.Task, now time.Time) (j
 		if container := service.Spec.TaskTemplate.ContainerSpec; container != nil && cause == kargo.CauseImage {
 			what = "the image " + container.Image + " cannot be pulled: " // the registry does not name it
 		}
-		return failure(service, cause, what+taskWords(*task)), true
+		return failure(service, cause, what+task.Said()), true
 	}
 	return Judgement{}, false
 }

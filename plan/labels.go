@@ -31,6 +31,7 @@ func (m maker) nodeLabels() (all decisions) {
 		variable := labelsVariable(node)
 		d := m.labelsOf(node, wanted[variable].Labels)
 		if d.outcome == outcomeChange && len(named[variable]) > 1 {
+			d.change.Fields = nil // the reason says more
 			d.change.Reason += fmt.Sprintf(" (%s sets the labels of %s)", variable, strings.Join(named[variable], " and "))
 		}
 		all = append(all, d)
@@ -88,7 +89,14 @@ func (m maker) labelsOf(node kargo.LiveNode, wanted map[string]string) decision 
 	}
 	spec := node.Spec
 	spec.Labels = next
-	return toChange(kargo.UpdateNode(node, spec, "labels: "+m.labelDifferences(node.Spec.Labels, next, record)))
+	fields := m.labelDifferences(node.Spec.Labels, next, record)
+	var words []string
+	for _, field := range fields {
+		words = append(words, fmt.Sprintf("%s: %s -> %s", strings.TrimPrefix(field.Path, labelsPath), field.Before, field.After))
+	}
+	change := kargo.UpdateNode(node, spec, "labels: "+strings.Join(words, "; "))
+	change.Fields = fields
+	return toChange(change)
 }
 
 // labelOfOthers returns why a label that exists is not changed: no note on the node
@@ -111,9 +119,12 @@ func (m maker) labelOwner(node kargo.LiveNode, key string) string {
 	return ""
 }
 
+// labelsPath is where the labels of a node are in its spec.
+const labelsPath = "Labels."
+
 // labelDifferences returns how each label changes. The label that records which
-// labels Kargo manages is named only where no other changes.
-func (m maker) labelDifferences(was, is map[string]string, record string) string {
+// labels Kargo manages is among them only where no other changes.
+func (m maker) labelDifferences(was, is map[string]string, record string) (differences []kargo.FieldChange) {
 	show := func(labels map[string]string, key string) string {
 		value, exists := labels[key]
 		if !exists {
@@ -124,16 +135,15 @@ func (m maker) labelDifferences(was, is map[string]string, record string) string
 	keys := map[string]string{}
 	maps.Copy(keys, was)
 	maps.Copy(keys, is)
-	var differences []string
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if before, after := show(was, key), show(is, key); key != record && before != after {
-			differences = append(differences, fmt.Sprintf("%s: %s -> %s", key, before, after))
+			differences = append(differences, kargo.FieldChange{Path: labelsPath + key, Before: before, After: after})
 		}
 	}
 	if len(differences) == 0 {
-		return fmt.Sprintf("managed by Kargo: %s -> %s", show(was, record), show(is, record))
+		return []kargo.FieldChange{{Path: labelsPath + record, Before: show(was, record), After: show(is, record)}}
 	}
-	return strings.Join(differences, "; ")
+	return differences
 }
 
 // OwnsLabels reports whether the instance manages a label of any node.

@@ -63,6 +63,7 @@ func (m maker) unusableKept(stack string) bool {
 }
 
 func heldChange(change kargo.Change, why string) kargo.Hold {
+	would := string(change.Action) + "d: " + strings.Join(change.Words(), ", ")
 	return kargo.Hold{Kind: change.Kind, Stack: change.Stack, Name: change.Name, Until: kargo.UntilReleased,
-		Reason: why + "; it would be " + string(change.Action) + "d: " + strings.Join(change.Words(), ", ")}
+		Reason: why + "; it would be " + would, Because: why, Would: "would be " + would}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,7 +188,7 @@ func (s *Server) lookBack(ctx context.Context, r request) (outlook, error) {
 	if err != nil {
 		return outlook{}, err
 	}
-	to, err := s.renderingOf(r.Order)
+	to, err := s.renderingsOf(r.Order)
 	if err != nil {
 		return outlook{}, err
 	}
@@ -197,7 +198,7 @@ func (s *Server) lookBack(ctx context.Context, r request) (outlook, error) {
 	}
 	// What else the plan changes is shown, and what else it holds is not news.
 	held := holdsByStack(preview.Plan.Held)[r.Stack]
-	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: held, Warnings: preview.Plan.Warnings, Kept: kept, To: to, Empty: "It runs already: there is nothing to change."}, nil
+	return outlook{ID: preview.Plan.ID(), Changes: preview.Plan.Changes, Held: held, Warnings: preview.Plan.Warnings, Kept: kept, To: cmp.Or(to.Digests[r.Stack], to.Start), Empty: "It runs already: there is nothing to change."}, nil
 }
 
 var errOtherPlan = &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the plan is another one by now"), Hint: "look at it once more"}
@@ -215,7 +216,7 @@ func (s *Server) goBack(ctx context.Context, r request) error {
 	if err != nil {
 		return err
 	}
-	return s.Controller.Rollback(ctx, r.Stack, seen.To, stop)
+	return s.Controller.Rollback(ctx, r.Stack, kargo.BackTo{Start: seen.To}, stop)
 }
 
 // actionView is what the page of an action shows.
@@ -320,7 +321,7 @@ func (s *Server) showAction(ctx context.Context, w http.ResponseWriter, r *http.
 type offer struct{ Name, Title string }
 
 // actionsOf returns the actions that fit the state of a stack, the likeliest first.
-func actionsOf(stack kargo.StackStatus) []offer {
+func actionsOf(stack stackRow) []offer {
 	var names []string
 	if stack.Failure != nil {
 		names = append(names, "retry")
@@ -328,7 +329,7 @@ func actionsOf(stack kargo.StackStatus) []offer {
 	if stack.Stop != nil {
 		names = append(names, "release")
 	}
-	if !stack.Leaving && (stack.Stop == nil || !stack.Stop.WentBack()) {
+	if stack.HasEarlier && !stack.Leaving && (stack.Stop == nil || !stack.Stop.WentBack()) {
 		names = append(names, "rollback")
 	}
 	if stack.Stop == nil && !stack.Leaving {

@@ -198,6 +198,8 @@ func (broken) Kept(string) ([]kargo.KeptRendering, error) {
 	return nil, errors.New("the file is locked")
 }
 
+func (broken) KeptDigests(string) []string { return nil }
+
 func (broken) Deployment(uint64) (*kargo.Deployment, error) { panic("a bug with " + secret) }
 
 func (broken) DeploymentsAbout(string, uint64, int) ([]kargo.Deployment, error) {

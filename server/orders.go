@@ -81,7 +81,7 @@ func (s *Server) rollback(ctx context.Context, w http.ResponseWriter, order Orde
 	if err != nil {
 		return err
 	}
-	to, err := s.renderingOf(order)
+	to, err := s.renderingsOf(order)
 	if err != nil {
 		return err
 	}
@@ -103,26 +103,30 @@ func (s *Server) rollback(ctx context.Context, w http.ResponseWriter, order Orde
 // is a commit.
 const longestNumber = 6
 
-// renderingOf returns what an order goes back to. For the number of a deployment
-// this is the digest of the stack's rendering then.
-func (s *Server) renderingOf(order Order) (string, error) {
+// renderingsOf returns what an order goes back to. For the number of a deployment these
+// are the renderings of the stacks then.
+func (s *Server) renderingsOf(order Order) (kargo.BackTo, error) {
 	number, err := strconv.ParseUint(order.To, 10, 64)
 	if err != nil || len(order.To) > longestNumber {
-		return order.To, nil
+		return kargo.BackTo{Start: order.To}, nil
 	}
 	deployment, err := s.History.Deployment(number)
 	if err != nil {
-		return "", err
+		return kargo.BackTo{}, err
 	}
 	if deployment == nil {
-		return "", kargo.Errorf(kargo.Invalid, "there is no deployment %d", number)
+		return kargo.BackTo{}, kargo.Errorf(kargo.Invalid, "there is no deployment %d", number)
 	}
+	digests := map[string]string{}
 	for _, stack := range deployment.Stacks {
-		if stack.Name == order.Stack && stack.Digest != "" {
-			return stack.Digest, nil
+		if stack.Digest != "" && (order.Stack == "all" || stack.Name == order.Stack) {
+			digests[stack.Name] = stack.Digest
 		}
 	}
-	return "", kargo.Errorf(kargo.Invalid, "deployment %d has no stack %q", number, order.Stack)
+	if len(digests) == 0 {
+		return kargo.BackTo{}, kargo.Errorf(kargo.Invalid, "deployment %d has no stack %q", number, order.Stack)
+	}
+	return kargo.BackTo{Digests: digests}, nil
 }
 
 func (s *Server) release(ctx context.Context, w http.ResponseWriter, order Order, by kargo.Person) error {

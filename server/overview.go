@@ -73,6 +73,8 @@ type stackRow struct {
 	Held  []kargo.Hold
 	// Moving are the services that are not as they should be.
 	Moving []kargo.ServiceStatus
+	// HasEarlier reports that a rendering is kept that came up before the one that runs.
+	HasEarlier bool
 	// Adoptable reports that objects of its names have no owner.
 	Adoptable bool
 	// Stale reports that nobody knows whether this is still so.
@@ -117,7 +119,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
 	view.NextFreeze = nextFreeze(status.Freezes, s.now())
 	status.Pending.Held = withoutStop(status)
 	view.Waiting = holdsOfNone(status)
-	view.arrange(status)
+	view.arrange(status, s.History.KeptDigests)
 	var err error
 	if view.History, err = (window{limit: 8}).read(s.History, "/deployments"); err != nil {
 		view.HistoryErr = kargo.Explain(err) // the rest is worth showing all the same
@@ -126,13 +128,17 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // arrange counts the stacks that fit the search, and groups those that are shown, the
-// worst first.
-func (o *overview) arrange(status kargo.Status) {
+// worst first. kept returns the digests of the renderings of a stack that are kept.
+func (o *overview) arrange(status kargo.Status, kept func(stack string) []string) {
 	held := holdsByStack(status.Pending.Held)
 	rows := map[kargo.StackState][]stackRow{}
 	for _, stack := range status.Stacks {
 		if o.Search == "" || fits(stack, strings.ToLower(o.Search)) {
-			rows[stack.State()] = append(rows[stack.State()], rowOf(stack, held[stack.Name], status.SwarmTrouble != ""))
+			row := rowOf(stack, held[stack.Name], status.SwarmTrouble != "")
+			if stack.State() != kargo.StackWell { // those that are well have a line without actions
+				row.HasEarlier = hasEarlier(stack, kept(stack.Name))
+			}
+			rows[stack.State()] = append(rows[stack.State()], row)
 			o.Found++
 		}
 	}
@@ -242,8 +248,8 @@ func rowOf(stack kargo.StackStatus, held []kargo.Hold, stale bool) stackRow {
 		return isNew
 	}
 	if failure := stack.Failure; failure != nil {
-		says(failure.Reason)
-		row.Reasons = append(row.Reasons, failure.Reason)
+		says(failure.Briefly())
+		row.Reasons = append(row.Reasons, failure.Briefly())
 		for _, word := range failure.Words {
 			if says(word) {
 				row.Words = append(row.Words, word)
@@ -282,6 +288,14 @@ func repeats(stack kargo.StackStatus, hold kargo.Hold) bool {
 // variable that allows that.
 func asksForAdoption(stack kargo.StackStatus, hold kargo.Hold) bool {
 	return strings.Contains(hold.Reason, kargo.SuffixAdopt.Of(stack.Name))
+}
+
+// hasEarlier reports whether a rendering of a stack is kept that it can go back to.
+func hasEarlier(stack kargo.StackStatus, kept []string) bool {
+	if stack.Wanted != "" { // one of those that are kept runs in the place of the wanted one
+		return len(kept) > 1
+	}
+	return slices.ContainsFunc(kept, func(digest string) bool { return digest != stack.Digest })
 }
 
 // anchor returns a text as the ID of an element.

@@ -17,7 +17,7 @@ type idle struct{}
 func (idle) Status() kargo.Status                           { return kargo.Status{} }
 func (idle) Preview(context.Context) (kargo.Preview, error) { return kargo.Preview{}, nil }
 func (idle) Hold(context.Context, string, kargo.Stop) error { panic("held without permission") }
-func (idle) Rollback(context.Context, string, string, kargo.Stop) error {
+func (idle) Rollback(context.Context, string, kargo.BackTo, kargo.Stop) error {
 	panic("rolled back without permission")
 }
 func (idle) Release(context.Context, string, kargo.Person, string) error {
@@ -25,13 +25,14 @@ func (idle) Release(context.Context, string, kargo.Person, string) error {
 }
 func (idle) Suspend(context.Context, kargo.Stop) error          { panic("suspended without permission") }
 func (idle) Resume(context.Context, kargo.Person, string) error { panic("resumed without permission") }
-func (idle) PreviewRollback(context.Context, string, string) (kargo.Preview, error) {
+func (idle) PreviewRollback(context.Context, string, kargo.BackTo) (kargo.Preview, error) {
 	panic("planned without permission")
 }
 func (idle) Nudge(string)                                        { panic("nudged without permission") }
 func (idle) Approve(string, kargo.Person) error                  { panic("approved without permission") }
 func (idle) Retry(string, kargo.Person)                          { panic("retried without permission") }
 func (idle) Adopt(string, kargo.Person)                          { panic("adopted without permission") }
+func (idle) KeptDigests(string) []string                         { return nil }
 func (idle) Kept(string) ([]kargo.KeptRendering, error)          { return nil, nil }
 func (idle) Deployment(uint64) (*kargo.Deployment, error)        { return nil, nil }
 func (idle) Deployments(uint64, int) ([]kargo.Deployment, error) { return nil, nil }

@@ -47,12 +47,12 @@ type Controller interface {
 	// Hold, Rollback, Release, Suspend and Resume do what a person decides, between
 	// two rounds. The error is Invalid if it does not fit what there is.
 	Hold(ctx context.Context, stack string, stop kargo.Stop) error
-	Rollback(ctx context.Context, stack, to string, stop kargo.Stop) error
+	Rollback(ctx context.Context, stack string, to kargo.BackTo, stop kargo.Stop) error
 	Release(ctx context.Context, stack string, by kargo.Person, why string) error
 	Suspend(ctx context.Context, stop kargo.Stop) error
 	Resume(ctx context.Context, by kargo.Person, why string) error
 	// PreviewRollback returns the plan that Rollback would lead to.
-	PreviewRollback(ctx context.Context, stack, to string) (kargo.Preview, error)
+	PreviewRollback(ctx context.Context, stack string, to kargo.BackTo) (kargo.Preview, error)
 	// Retry makes the next round send a stack's failed rendering again.
 	Retry(stack string, by kargo.Person)
 	// Adopt makes the next round take over objects of a stack's names that have
@@ -66,6 +66,8 @@ type History interface {
 	// Kept returns the renderings of a stack that it can go back to, the newest
 	// first.
 	Kept(stack string) ([]kargo.KeptRendering, error)
+	// KeptDigests returns the digests of these renderings, in no order.
+	KeptDigests(stack string) []string
 	// Deployment returns the deployment with that number, or nil if it is not
 	// stored.
 	Deployment(number uint64) (*kargo.Deployment, error)

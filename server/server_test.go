@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -65,13 +66,21 @@ func (l *loop) Hold(_ context.Context, stack string, stop kargo.Stop) error {
 	return l.err
 }
 
-func (l *loop) Rollback(_ context.Context, stack, to string, stop kargo.Stop) error {
-	l.remember("rollback " + stack + " to " + to + " " + stop.String())
+// shown returns what stacks go back to in one line.
+func shown(to kargo.BackTo) string {
+	if to.Digests == nil {
+		return to.Start
+	}
+	return fmt.Sprint(to.Digests)
+}
+
+func (l *loop) Rollback(_ context.Context, stack string, to kargo.BackTo, stop kargo.Stop) error {
+	l.remember("rollback " + stack + " to " + shown(to) + " " + stop.String())
 	return l.err
 }
 
-func (l *loop) PreviewRollback(_ context.Context, stack, to string) (kargo.Preview, error) {
-	l.remember("plan of rollback " + stack + " to " + to)
+func (l *loop) PreviewRollback(_ context.Context, stack string, to kargo.BackTo) (kargo.Preview, error) {
+	l.remember("plan of rollback " + stack + " to " + shown(to))
 	return l.preview, l.err
 }
 
@@ -110,6 +119,8 @@ type records struct {
 	deployments []kargo.Deployment
 	err         error
 }
+
+func (r records) KeptDigests(string) []string { return []string{"aaaa", "bbbb"} }
 
 func (r records) Kept(stack string) ([]kargo.KeptRendering, error) {
 	return []kargo.KeptRendering{

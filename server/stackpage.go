@@ -40,7 +40,7 @@ func (s *Server) stackPage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	view.Stack = rowOf(stack, nil, status.SwarmTrouble != "")
-	view.Stack.Adoptable = adoptable
+	view.Stack.Adoptable, view.Stack.HasEarlier = adoptable, hasEarlier(stack, s.History.KeptDigests(name))
 	view.Title, view.Tab, view.Live = name+" "+string(stack.State())+" – Kargo "+status.Instance, "stacks", true
 	for _, change := range status.Pending.Changes {
 		if change.Stack == name {

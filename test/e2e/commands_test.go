@@ -177,7 +177,7 @@ func TestLabelsOfNodes(t *testing.T) {
 		w := s.workspace().stack("web", "site").service("site", replicas(1)).
 			set(variable, key+"=a").set("SITE_CONSTRAINTS", "node.labels."+key+"==a").set("NOSUCH_LABELS", "x=1")
 		p := s.person(w)
-		p.want(0, `NODE +LABELS\n(?s:.*)~ node `+name+`  labels: `+key+`: \(none\) -> "a"\nhold node NOSUCH: NOSUCH_LABELS \(\.env:\d+\) is for a node of that name, and no node has it\n$`, "labels")
+		p.want(0, `NODE +LABELS\n(?s:.*)~ node `+name+`  label `+key+`: new, "a"\nhold node NOSUCH: NOSUCH_LABELS \(\.env:\d+\) is for a node of that name, and no node has it\n$`, "labels")
 		if got := s.label(name, key); got != "" {
 			t.Errorf("a look changed the label to %q", got)
 		}

@@ -23,7 +23,7 @@ var failures = []struct {
 	}, "kargo/nosuch:1"}, // "No such image: kargo/nosuch:1", or from engine 29 on "the image kargo/nosuch:1 cannot be pulled"
 	{"a crash at start", func(w *workspace) {
 		w.service("app", replicas(1), command("serve -crash-after 100ms -crash-code 7"))
-	}, "(exit code 7)"},
+	}, "non-zero exit (7)"},
 	{"a health check that fails after 20 seconds", func(w *workspace) {
 		w.service("app", replicas(1), command("serve -unhealthy-after 20s"))
 		w.set(w.variable("web", "STABLE"), "30s").set(w.variable("web", "DEADLINE"), "35s")
@@ -214,7 +214,7 @@ services:
     depends_on: {migrate: {condition: service_completed_successfully}}
     deploy: {endpoint_mode: dnsrr}
 `))
-	if d.Outcome != kargo.OutcomeFailed || !strings.Contains(d.Err, "(exit code 3)") {
+	if d.Outcome != kargo.OutcomeFailed || !strings.Contains(d.Err, "non-zero exit (3)") {
 		t.Errorf("deployment %s: %s", d.Outcome, d.Err)
 	}
 	if _, exists := s.services()[s.service("web", "app")]; exists {

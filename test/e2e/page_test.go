@@ -72,7 +72,7 @@ func watchAndGoBack(t *testing.T, s *scene, broken func(*compose)) {
 	w.service("shop", replicas(2), broken)
 	s.repo.commit(w)
 	s.sync()
-	page.WaitText("(exit code 7)")
+	page.WaitText("non-zero exit (7)")
 	page.Wait("document.title.includes('-shop failed')")
 	var same bool
 	if page.Run("window.mine === true", &same); !same {
