@@ -54,6 +54,10 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 		return err
 	}
 	defer o.close()
+	before, err := newestNumber(o.store)
+	if err != nil {
+		return err
+	}
 	r := o.reconciler
 	r.OnlyPlan(plan)
 	err = r.Round(cmd.Context(), "apply")
@@ -66,7 +70,7 @@ func (s *operationFlags) apply(cmd *cobra.Command, env map[string]string, wait t
 	if err != nil {
 		return err
 	}
-	return sayApplied(o.live.out, r.Status(), o.store)
+	return sayApplied(o.live.out, r.Status(), o.store, before)
 }
 
 // operationFlags are those of a command that works on the Swarm with a workspace.
@@ -135,13 +139,23 @@ func (o *operation) close() {
 	_ = o.client.Close()
 }
 
-// sayApplied prints the revision that is in force now.
-func sayApplied(out screen, status kargo.Status, store *history.Store) error {
+// newestNumber returns the number of the newest deployment; 0 if there is none.
+func newestNumber(store *history.Store) (uint64, error) {
 	deployments, err := store.Deployments(0, 1)
+	if err != nil || len(deployments) == 0 {
+		return 0, err
+	}
+	return deployments[0].Number, nil
+}
+
+// sayApplied prints the revision that is in force now. before is the number of the newest
+// deployment before it was applied.
+func sayApplied(out screen, status kargo.Status, store *history.Store, before uint64) error {
+	newest, err := newestNumber(store)
 	if err != nil {
 		return err
 	}
-	if len(deployments) == 0 || len(deployments[0].Changes) == 0 {
+	if newest == before {
 		out.line("nothing to do")
 	}
 	out.line("\nin force: %s", status.Applied)
@@ -196,6 +210,8 @@ func recordInWords(record slog.Record) string {
 		return fmt.Sprintf("%s %s %s: %s%s %s, took %s", first, said["number"], rest, stacks, said["changes"], changes, said["took"])
 	case has("stack", "reason", "then"): // a rendering has failed
 		return fmt.Sprintf("%s: stack %s: %s; then: %s", record.Message, said["stack"], said["reason"], said["then"])
+	case len(said) == 2 && has("revision", "error"):
+		return record.Message + " (" + said["revision"] + "): " + said["error"]
 	case len(said) == 1 && has("revision"):
 		return record.Message + " " + said["revision"]
 	}

@@ -111,7 +111,7 @@ func (s *buildFlags) carryOut(cmd *cobra.Command, env map[string]string, image k
 			}
 			words = "built and pushed"
 		}
-		fmt.Fprintf(out, "%s %s\n", words, tag)
+		say(out, "%s %s", words, tag)
 	}
 	return nil
 }

@@ -171,5 +171,5 @@ func printService(out screen, service catalogueService) {
 		}
 		rows = append(rows, []cell{plain(variable.Name), plain(standard), plain(variable.Meaning)})
 	}
-	out.table([]string{"VARIABLE", "DEFAULT", "MEANING"}, rows)
+	out.tableOfSentences([]string{"VARIABLE", "DEFAULT", "MEANING"}, rows)
 }

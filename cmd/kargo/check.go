@@ -38,7 +38,7 @@ SARIF is the form in which forges read what checks find.`,
 			}
 			printOpened(cmd.ErrOrStderr(), desired.Workspace)
 			errs, warnings := count(desired.Problems)
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s; environment read as %s\n",
+			say(cmd.ErrOrStderr(), "%s, %s; environment read as %s",
 				plural(errs, "error"), plural(warnings, "warning"), desired.Workspace.Reader)
 			return said(desired.Problems)
 		},
@@ -105,7 +105,7 @@ func isNotice(problem kargo.Problem) bool { return problem.Warning && problem.Ru
 func printOpened(out io.Writer, workspace kargo.Workspace) {
 	for _, name := range slices.Sorted(maps.Keys(workspace.Files)) {
 		if with := workspace.Files[name].Opened.With; with != "" {
-			fmt.Fprintf(out, "%s: %s\n", name, with)
+			say(out, "%s: %s", name, with)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -101,6 +100,6 @@ func cleanNode(ctx context.Context, client *swarm.Client, cleaning kargo.Cleanin
 		removed++
 		bytes += image.Size
 	}
-	fmt.Fprintf(out, "removed %d of %d images, %d MB at most\n", removed, len(images), bytes/1_000_000)
+	say(out, "removed %d of %d images, %d MB at most", removed, len(images), bytes/1_000_000)
 	return errors.Join(errs...)
 }

@@ -31,7 +31,7 @@ deploy" and "kargo labels".`,
 			if err := dotkargo.Write(s.root(), desired.Workspace); err != nil {
 				return fmt.Errorf("write merged configuration: %w", err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", s.root(), plural(len(desired.Workspace.Files), "file"))
+			say(cmd.OutOrStdout(), "%s: %s", s.root(), plural(len(desired.Workspace.Files), "file"))
 			return err
 		},
 	}

@@ -171,8 +171,8 @@ from then on. A context of the same name is replaced.`,
 			if err := contexts.write(env); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "context %s is in use: %s\n", args[0], c.url)
-			return err
+			say(cmd.OutOrStdout(), "context %s is in use: %s", args[0], c.url)
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&c.url, "url", "", "`address` of the controller")
@@ -196,8 +196,8 @@ func changeContexts(cmd *cobra.Command, env map[string]string, args []string, do
 	if err := contexts.write(env); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), done, args[0])
-	return err
+	say(cmd.OutOrStdout(), done, args[0])
+	return nil
 }
 
 func contextUseCommand(env map[string]string) *cobra.Command {

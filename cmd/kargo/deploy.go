@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,8 +186,8 @@ func (o *operation) deployStack(cmd *cobra.Command, wait time.Duration, stack st
 	if changes == 0 {
 		words = "is up to date: nothing to do"
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "stack %s %s\n", stack, words)
-	return err
+	say(cmd.OutOrStdout(), "stack %s %s", stack, words)
+	return nil
 }
 
 // rounds runs rounds until everything has settled. It returns the number of
@@ -279,7 +278,7 @@ func (s *operationFlags) warnOfController(cmd *cobra.Command, o *operation) erro
 		labels := service.Spec.Labels
 		revision := labels[kargo.LabelRevision]
 		if labels[kargo.LabelInstance] == s.instance && revision != "" && !strings.HasPrefix(revision, "dir-") {
-			fmt.Fprintf(cmd.ErrOrStderr(), "kargo: warning: %s was deployed from a repository (%s); a controller of instance %s that still follows it puts back what is done here\n",
+			say(cmd.ErrOrStderr(), "kargo: warning: %s was deployed from a repository (%s); a controller of instance %s that still follows it puts back what is done here",
 				service.Name, kargo.RevisionID(revision).Short(), s.instance)
 			return nil
 		}

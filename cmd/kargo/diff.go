@@ -25,8 +25,8 @@ it.
 
 FROM and TO are deployments (their numbers), commits that were deployed (7
 characters or more), "git" for the newest revision, or "live" for what runs, which
-may be FROM only. A number alone compares what runs with that deployment. Without
-TO, the newest revision is meant.
+may be FROM only. A number alone compares what runs with that deployment, and two
+numbers are a range. Without TO, the newest revision is meant.
 
 If a controller runs, with the same data directory or at --url, it compares. Secrets
 are shown as "***" and a digest.`,
@@ -66,6 +66,7 @@ func compared(args []string) (stack, from, to string, err error) {
 	if len(args) > 2 {
 		return "", "", "", usagef("kargo diff takes a stack and FROM..TO at most")
 	}
+	numbers := false // the first argument is the number of a deployment
 	for i, arg := range args {
 		before, after, isRange := strings.Cut(arg, "..")
 		_, notNumber := strconv.ParseUint(arg, 10, 64)
@@ -77,8 +78,10 @@ func compared(args []string) (stack, from, to string, err error) {
 			if after != "" {
 				to = after
 			}
+		case notNumber == nil && i > 0 && numbers:
+			from, to = to, arg
 		case notNumber == nil:
-			to = arg
+			to, numbers = arg, true
 		case i > 0:
 			return "", "", "", usagef("%q is no range: give FROM..TO", arg)
 		default:

@@ -75,12 +75,15 @@ func printFindings(out screen, findings []kargo.Finding) {
 		case finding.Warning:
 			word, colour = "warn", yellow
 		}
-		out.line("%s  %s", out.paint(colour, fmt.Sprintf("%-4s", word)), fmt.Sprintf("%-12s %s", finding.What, finding.Says))
+		out.entry(fmt.Sprintf("%s  %s", out.paint(colour, fmt.Sprintf("%-4s", word)), finding.What), finding.Says, columnOfFindings)
 		if finding.Remedy != "" {
-			out.line("      → %s", finding.Remedy)
+			out.entry("", "→ "+finding.Remedy, columnOfFindings)
 		}
 	}
 }
+
+// columnOfFindings is where the texts of findings begin.
+const columnOfFindings = 19
 
 // examine asks the controller, or checks from here where none answers.
 func (s *planFlags) examine(cmd *cobra.Command, env map[string]string) (findings []kargo.Finding, err error) {

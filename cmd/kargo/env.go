@@ -50,7 +50,7 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "environment read by %s\n", desired.Workspace.Reader)
+			say(cmd.ErrOrStderr(), "environment read by %s", desired.Workspace.Reader)
 			return output.show(cmd, documents, func(out screen) error { printVariables(out, documents, output == outputWide); return nil }, func() []string {
 				var names []string
 				for _, document := range documents {
@@ -154,10 +154,7 @@ and each stack with its services.`,
 				return err
 			}
 			text := func(out screen) error {
-				fmt.Fprintf(out.out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), s.workspace)
-				for _, stack := range desired.Workspace.StackNames() {
-					fmt.Fprintf(out.out, " %-15s %s\n", kargo.Printable(stack), kargo.Printable(servicesOf(desired.Workspace, stack)))
-				}
+				printInfo(out, desired.Workspace, s.workspace)
 				return nil
 			}
 			if err := output.show(cmd, infoOf(desired.Workspace, s.workspace), text, desired.Workspace.StackNames); err != nil {
@@ -169,6 +166,24 @@ and each stack with its services.`,
 	s.flags(cmd.Flags())
 	output.flag(cmd, kinds{names: "stacks"})
 	return cmd
+}
+
+// printInfo prints the stacks of a workspace. Where programs read it, the form is that of
+// the historic tool.
+func printInfo(out screen, workspace kargo.Workspace, directory string) {
+	var rows [][]cell
+	for _, stack := range workspace.StackNames() {
+		rows = append(rows, []cell{plain(kargo.Printable(stack)), plain(kargo.Printable(servicesOf(workspace, stack)))})
+	}
+	if out.terminal != nil {
+		out.line("workspace %s, read as user %d of group %d\n", directory, os.Getuid(), os.Getgid())
+		out.tableOfSentences([]string{"STACK", "SERVICES"}, rows)
+		return
+	}
+	fmt.Fprintf(out.out, "%d/%d\n%s\n", os.Getuid(), os.Getgid(), directory)
+	for _, row := range rows {
+		fmt.Fprintf(out.out, " %-15s %s\n", row[0].text, row[1].text)
+	}
 }
 
 func infoOf(workspace kargo.Workspace, directory string) infoDocument {

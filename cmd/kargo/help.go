@@ -178,8 +178,9 @@ func entryLine(name, text string, column int) string { return beside(name, text,
 func beside(name, text string, column, width int) string {
 	indent := strings.Repeat(" ", column)
 	text = strings.TrimPrefix(wrapped(indent+text, width, indent), indent)
-	if len(name) >= column {
+	room := column - visible(name)
+	if room <= 0 {
 		return name + "\n" + indent + text
 	}
-	return fmt.Sprintf("%-*s%s", column, name, text)
+	return name + strings.Repeat(" ", room) + text
 }

@@ -113,7 +113,7 @@ func writeFiles(cmd *cobra.Command, dir string, files map[string]draft.File) err
 		if err != nil {
 			return fmt.Errorf("write workspace: %w", err)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", full)
+		say(cmd.OutOrStdout(), "%s", full)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func initFrom(cmd *cobra.Command, env map[string]string, dir, from string) error
 		return err
 	}
 	for _, stack := range made.Stacks {
-		fmt.Fprintf(cmd.OutOrStdout(), "if %s runs already under this name: write %s=true into %s to take it over\n",
+		say(cmd.OutOrStdout(), "if %s runs already under this name: write %s=true into %s to take it over",
 			stack, kargo.SuffixAdopt.Of(stack), filepath.Join(dir, kargo.FileEnv))
 	}
 	return nil
@@ -54,7 +54,7 @@ func initRunning(cmd *cobra.Command, env map[string]string, dir string, names []
 		return err
 	}
 	for _, stack := range made.Stacks {
-		fmt.Fprintf(cmd.OutOrStdout(), "to take %s over: write %s=true into %s, or `kargo adopt %s` once a controller reads the workspace\n",
+		say(cmd.OutOrStdout(), "to take %s over: write %s=true into %s, or `kargo adopt %s` once a controller reads the workspace",
 			stack, kargo.SuffixAdopt.Of(stack), filepath.Join(dir, kargo.FileEnv), stack)
 	}
 	return nil
@@ -68,7 +68,7 @@ func writeDraft(cmd *cobra.Command, env map[string]string, dir string, made draf
 	}
 	out := cmd.OutOrStdout()
 	for _, line := range made.Lost {
-		fmt.Fprintf(out, "not copied: %s\n", kargo.Printable(line))
+		say(out, "not copied: %s", kargo.Printable(line))
 	}
 	whole, err := filepath.Abs(dir)
 	if err != nil {
@@ -84,7 +84,7 @@ func writeDraft(cmd *cobra.Command, env map[string]string, dir string, made draf
 		return err
 	}
 	printProblems(newScreen(cmd), desired.Problems, false)
-	fmt.Fprintf(out, "then: kargo plan --workspace %s\n", dir)
+	say(out, "then: kargo plan --workspace %s", dir)
 	return nil
 }
 

@@ -35,7 +35,7 @@ never accepts a key that it was not given.`,
 			for _, key := range keys {
 				fmt.Fprintf(cmd.OutOrStdout(), "# %s %s\n%s\n", key.Kind, key.Fingerprint, key.Line)
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "These keys prove nothing yet: compare the fingerprints with those that the operator of %s publishes.\n", args[0])
+			say(cmd.ErrOrStderr(), "These keys prove nothing yet: compare the fingerprints with those that the operator of %s publishes.", args[0])
 			return nil
 		},
 	}

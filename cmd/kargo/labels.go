@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -138,7 +137,7 @@ func (s *operationFlags) applyLabels(cmd *cobra.Command, env map[string]string) 
 		o.reconciler.Select()
 		changes, err := o.rounds(cmd.Context(), "labels", time.Minute)
 		if err == nil && changes == 0 {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
+			say(cmd.OutOrStdout(), "nothing to do")
 		}
 		return err
 	})

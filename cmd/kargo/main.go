@@ -52,9 +52,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // printError prints an error, and below it what the reader can do.
 func printError(stderr io.Writer, err error) {
-	fmt.Fprintf(stderr, "kargo: %v\n", err)
+	say(stderr, "kargo: %v", err)
 	if hint := kargo.HintOf(err); hint != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", hint)
+		say(stderr, "hint: %s", hint)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 
@@ -56,17 +55,17 @@ func (s *sourceFlags) pull(cmd *cobra.Command) error {
 		return err
 	}
 	if pulled.Before == pulled.After {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date: %s\n", pulled.Branch, kargo.RevisionID(pulled.After).Short())
-		return err
+		say(cmd.OutOrStdout(), "%s is up to date: %s", pulled.Branch, kargo.RevisionID(pulled.After).Short())
+		return nil
 	}
 	printPulled(cmd.OutOrStdout(), pulled)
 	desired, err := s.readWith(cmd.Context(), s.gitOptions())
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), "\nstacks:")
+	say(cmd.OutOrStdout(), "\nstacks:")
 	for _, result := range plan.Verdicts(before, desired.Stacks) {
-		fmt.Fprintf(cmd.OutOrStdout(), "  %-9s  %s\n", result.Verdict, result.Name)
+		say(cmd.OutOrStdout(), "  %-9s  %s", result.Verdict, result.Name)
 	}
 	return refuse(cmd, desired.Problems)
 }
@@ -85,13 +84,13 @@ func (s *sourceFlags) digests(ctx context.Context) (map[string]string, error) {
 }
 
 func printPulled(out io.Writer, pulled gitsync.Pulled) {
-	fmt.Fprintf(out, "%s: %s -> %s, %s\n", pulled.Branch, kargo.RevisionID(pulled.Before).Short(),
+	say(out, "%s: %s → %s, %s", pulled.Branch, kargo.RevisionID(pulled.Before).Short(),
 		kargo.RevisionID(pulled.After).Short(), plural(len(pulled.Commits), "commit"))
 	for _, commit := range pulled.Commits {
-		fmt.Fprintf(out, "  %s (%s)\n", commit, commit.Author)
+		say(out, "  %s by %s", commit, commit.Author)
 	}
-	fmt.Fprintln(out, "\nfiles:")
+	say(out, "\nfiles:")
 	for _, file := range pulled.Files {
-		fmt.Fprintf(out, "  %s\n", file)
+		say(out, "  %s", file)
 	}
 }

@@ -65,8 +65,8 @@ func (s *stackFlags) removeStacks(cmd *cobra.Command, env map[string]string, nam
 // remove removes stacks from the Swarm, and waits until nothing is left of them.
 func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) error {
 	if len(stacks) == 0 {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
-		return err
+		say(cmd.OutOrStdout(), "nothing to do")
+		return nil
 	}
 	o.reconciler.Remove(stacks...)
 	names := strings.Join(stacks, " ")
@@ -78,8 +78,8 @@ func (o *operation) remove(cmd *cobra.Command, f *stackFlags, stacks []string) e
 	if changes == 0 {
 		words = "not there, nothing to do: "
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), words+names)
-	return err
+	say(cmd.OutOrStdout(), "%s%s", words, names)
+	return nil
 }
 
 // stacksToRemove returns the named stack; or all stacks that run or are known,
@@ -110,7 +110,7 @@ func (s *operationFlags) stacksToRemove(cmd *cobra.Command, o *operation, name s
 	var stacks []string
 	for _, stack := range slices.Sorted(maps.Keys(known)) {
 		if protected[stack] {
-			fmt.Fprintf(cmd.ErrOrStderr(), "kargo: stack %s is protected and stays; name it to remove it\n", stack)
+			say(cmd.ErrOrStderr(), "kargo: stack %s is protected and stays; name it to remove it", stack)
 			continue
 		}
 		stacks = append(stacks, stack)

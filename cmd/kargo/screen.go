@@ -37,13 +37,7 @@ func newScreen(cmd *cobra.Command) screen { return newScreenOn(cmd, cmd.OutOrStd
 
 // newScreenOn returns the screen of one of a command's outputs.
 func newScreenOn(cmd *cobra.Command, out io.Writer) screen {
-	s := screen{out: out}
-	file, isFile := unfiltered(s.out).(*os.File)
-	if isFile {
-		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
-			s.colour, s.width, s.height, s.terminal = true, int(size.Col), int(size.Row), file
-		}
-	}
+	s := screenOf(out)
 	switch choice, _ := cmd.Flags().GetString("color"); choice {
 	case "always":
 		s.colour = true
@@ -54,6 +48,20 @@ func newScreenOn(cmd *cobra.Command, out io.Writer) screen {
 	}
 	return s
 }
+
+// screenOf returns the screen of an output, which may have colours if it is a terminal.
+func screenOf(out io.Writer) screen {
+	s := screen{out: out}
+	if file, isFile := unfiltered(out).(*os.File); isFile {
+		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
+			s.colour, s.width, s.height, s.terminal = true, int(size.Col), int(size.Row), file
+		}
+	}
+	return s
+}
+
+// say prints a message for people, with an end of line. On a terminal it is as wide as that.
+func say(out io.Writer, format string, args ...any) { screenOf(out).line(format, args...) }
 
 // checkColor returns an error for a value that --color does not take.
 func checkColor(cmd *cobra.Command) error {
@@ -142,6 +150,33 @@ func (s screen) table(header []string, rows [][]cell) { s.columns(header, rows, 
 // tableOfTexts prints rows as table does. The last column has texts: where the terminal
 // has no room for so many columns of them, they have lines of their own.
 func (s screen) tableOfTexts(header []string, rows [][]cell, room int) { s.columns(header, rows, room) }
+
+// tableOfSentences prints rows as table does. The last column has sentences: they go on
+// below where the terminal ends, in their column if that is wide enough.
+func (s screen) tableOfSentences(header []string, rows [][]cell) {
+	before := 0
+	for column := range header[:len(header)-1] {
+		widest := utf8.RuneCountInString(header[column])
+		for _, row := range rows {
+			widest = max(widest, utf8.RuneCountInString(row[column].text))
+		}
+		before += widest + 2
+	}
+	if s.width > 0 && s.width-before < narrowest {
+		before = belowIndent
+	}
+	whole := s
+	whole.width = 0
+	var out strings.Builder
+	whole.out = &out
+	whole.table(header, rows)
+	for line := range strings.Lines(out.String()) {
+		fmt.Fprintln(s.out, wrapped(strings.TrimRight(line, "\n"), s.width, strings.Repeat(" ", before)))
+	}
+}
+
+// narrowest is the number of columns that a column of sentences has at least.
+const narrowest = 24
 
 // belowIndent is the indent of a text below its row.
 const belowIndent = 8

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -67,6 +68,8 @@ func (s sideBySide) Run() int {
 //	capture NAME PATTERN     the variable NAME is what the group in the pattern matched of the last output
 //	fill FILE TARGET         copy a file, with the values of $VARIABLES in it
 //	terminal WIDTH CODE COMMAND…  run it on a terminal; out is what this shows, coloured the same with colours
+//	screens CODE COMMAND…    run it on a terminal of 80 columns, of 140, and redirected; out is what each shows
+//	each COMMAND…            run it before each run of the next command by screens
 //	swarm WORD…              see swarmWords
 //	host WORD…               see scriptHosts
 func TestScripts(t *testing.T) {
@@ -75,12 +78,24 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true, Setup: setUpScript,
+		Dir: "testdata/script", UpdateScripts: *update, WorkdirRoot: scriptDirectory(t), RequireExplicitExec: true, RequireUniqueNames: true, Setup: setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits, "until": scriptUntil, "commit": scriptCommit,
-			"capture": scriptCapture, "fill": scriptFill, "swarm": scriptSwarm, "host": scriptHost, "terminal": scriptTerminal,
+			"capture": scriptCapture, "fill": scriptFill, "swarm": scriptSwarm, "host": scriptHost, "terminal": scriptTerminal, "screens": scriptScreens, "each": scriptEach,
 		},
 	})
+}
+
+// scriptDirectory makes the directory of all scripts. Its name is as long in every run,
+// so that lines with it break at the same blanks.
+func scriptDirectory(t *testing.T) string {
+	t.Helper()
+	dir := fmt.Sprintf("/tmp/k%08x", rand.Uint32())
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // scripts run in parallel, below this test: they have ended
+	return dir
 }
 
 // swarmOf is the key of a script's engine among its values.

@@ -183,15 +183,15 @@ func (w seed) sayNext(out io.Writer, dir string) {
 			}
 		}
 	}
-	fmt.Fprintln(out)
+	say(out, "")
 	for _, line := range w.missing() {
-		fmt.Fprintln(out, line)
+		say(out, "%s", line)
 	}
 	if len(fill) > 0 {
-		fmt.Fprintf(out, "fill in: %s\n", strings.Join(fill, ", "))
+		say(out, "fill in: %s", strings.Join(fill, ", "))
 	}
 	for _, label := range w.labels() {
-		fmt.Fprintf(out, "a node needs the label %s\n", label)
+		say(out, "a node needs the label %s", label)
 	}
-	fmt.Fprintf(out, "then: kargo check --workspace %s\n", dir)
+	say(out, "then: kargo check --workspace %s", dir)
 }

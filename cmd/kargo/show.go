@@ -103,8 +103,8 @@ func exportRendering(cmd *cobra.Command, directory string, rendered kargo.Render
 			return fmt.Errorf("export stack %s: %w", stack.Name, err)
 		}
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %d stacks of %s to %s\n", len(rendered.Stacks), rendered.State, directory)
-	return err
+	say(cmd.OutOrStdout(), "wrote %s of %s to %s", plural(len(rendered.Stacks), "stack"), rendered.State, directory)
+	return nil
 }
 
 func exportStack(root *os.Root, stack kargo.RenderedStack) error {

@@ -233,7 +233,7 @@ func printNotWell(out screen, status kargo.Status) {
 func wordsOf(stack kargo.StackStatus, status kargo.Status) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, "  "+fmt.Sprintf(format, args...)) }
 	if stack.Failure != nil {
-		say("the rendering of %s failed: %s", stack.Failure.Revision.Short(), stack.Failure.Reason)
+		say("the rendering of %s failed: %s", stack.Failure.Revision.Short(), stack.Failure.Briefly())
 		for _, line := range stack.Failure.Words {
 			say("%s", line)
 		}
@@ -367,7 +367,7 @@ func printFailure(out screen, stack string, failure *kargo.Failure, said string)
 	if failure == nil {
 		return
 	}
-	reason := ": " + failure.Reason
+	reason := ": " + failure.Briefly()
 	if strings.Contains(said, failure.Reason) {
 		reason = ""
 	}

@@ -77,14 +77,14 @@ func (s *useFlags) use(cmd *cobra.Command, dir string) error {
 		return fmt.Errorf("remember workspace: %w", err)
 	}
 	if !hasStart(workspace) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "kargo: warning: %s has no .env yet\n", workspace)
+		say(cmd.ErrOrStderr(), "kargo: warning: %s has no .env yet", workspace)
 	}
 	data, err := s.dataOf(workspace)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "workspace: %s\nmerged configuration: %s\n", workspace, filepath.Join(data, ".kargo"))
-	return err
+	say(cmd.OutOrStdout(), "workspace: %s\nmerged configuration: %s", workspace, filepath.Join(data, ".kargo"))
+	return nil
 }
 
 // ownerFile is the file that names the workspace to which the data directory itself

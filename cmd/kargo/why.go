@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,8 +52,12 @@ func printExplanations(out screen, values []kargo.Explanation) error {
 		if i > 0 {
 			out.line("")
 		}
-		if err := value.Print(out.out); err != nil {
+		var text strings.Builder
+		if err := value.Print(&text); err != nil {
 			return err
+		}
+		for line := range strings.Lines(text.String()) {
+			fmt.Fprintln(out.out, wrapped(strings.TrimRight(line, "\n"), out.width, "      "))
 		}
 	}
 	return nil
