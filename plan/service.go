@@ -132,7 +132,10 @@ func (m maker) compare(stack kargo.Stack, service kargo.Service, live kargo.Live
 func (c *comparison) compare(m maker, renew bool) {
 	spec := m.withSameContent(c.wanted, c.live.Spec, c.stack, c.service, renew)
 	spec = m.withKeptSecrets(spec, c.live.Spec, c.stack)
-	c.spec = m.stamp(c.stack, withIgnored(spec, c.live.Spec, c.stack.Options.Ignore)) // the marks of ownership are never others'
+	if ignored := c.stack.Options.Ignore; len(ignored) > 0 {
+		spec = m.stamp(c.stack, withIgnored(spec, c.live.Spec, ignored)) // the marks of ownership are never others'
+	}
+	c.spec = spec
 	c.different = differences(c.live.Spec, c.spec, m.Mask)
 }
 

@@ -46,5 +46,5 @@ func unallocated(live kargo.LiveNetwork) bool { return !live.Local && live.Drive
 // toRecreate reports whether a network is removed and created again: its options
 // differ, and the workspace allows that or nothing ever ran on it.
 func (m maker) toRecreate(stack kargo.Stack, network kargo.Network) bool {
-	return m.differs(network) && (stack.Options.Recreate || unallocated(m.networks[network.Name]))
+	return (stack.Options.Recreate || unallocated(m.networks[network.Name])) && m.differs(network)
 }

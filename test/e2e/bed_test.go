@@ -94,7 +94,7 @@ func (s *scene) plantKey() {
 }
 
 // onDocker is a scene on the real engine.
-func onDocker(t *testing.T, args ...string) *scene {
+func onDocker(t testing.TB, args ...string) *scene {
 	t.Helper()
 	host := testBed(t, "KARGO_TEST_DOCKER")
 	socket, isSocket := strings.CutPrefix(host, "unix://")

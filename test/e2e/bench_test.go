@@ -1,10 +1,10 @@
 package e2e_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // row is one line of the table of docs/performance.md: what a step costs the built
@@ -25,8 +27,7 @@ type row struct {
 	// Calls to Docker, and of these the changes.
 	Calls  int `json:"calls"`
 	Writes int `json:"writes"`
-	// CPU of the controller and of its children, in milliseconds, as the system counts
-	// it: in steps of 10 ms.
+	// CPU of the controller and of its children, in milliseconds, as the system counts it.
 	CPU float64 `json:"cpuMilliseconds"`
 	// Children is how much of CPU the children took that tried a revision.
 	Children int `json:"childrenMilliseconds"`
@@ -43,8 +44,9 @@ type table struct {
 	CPUs   int       `json:"cpus"`
 	// Load is the average number of processes that ran or wanted to, over the last
 	// minute, before and after the measurement.
-	Load [2]string `json:"load"`
-	Rows []row     `json:"rows"`
+	Load    [2]string `json:"load"`
+	Rows    []row     `json:"rows"`
+	Figures []figure  `json:"figures"`
 }
 
 // The steps of the table.
@@ -57,6 +59,9 @@ const (
 	fullLook        = "plan: a full look"
 	restart         = "restart, nothing changed"
 )
+
+// goalsOfCalls are how many calls to Docker a step may make with 100 stacks.
+var goalsOfCalls = map[string]int{idleRound: 0, commitOfReadme: 0, oneVariable: 8, fullLook: 4, restart: 7}
 
 // goals are what a step may take, by the number of stacks: milliseconds of CPU.
 var goals = map[int]map[string]int{
@@ -87,6 +92,10 @@ func BenchmarkEndToEnd(b *testing.B) {
 		b.Run(size+" stacks", func(b *testing.B) {
 			rows := measureSteps(b, stacks)
 			measured.Rows = append(measured.Rows, rows...)
+			measured.Figures = append(measured.Figures, figures(rows)...)
+			if stacks <= 100 {
+				measured.Figures = append(measured.Figures, measureTimes(b, stacks)...)
+			}
 			b.ReportMetric(0, "ns/op") // the time of the whole means nothing
 		})
 	}
@@ -204,9 +213,45 @@ func (t table) page() string {
 		if at, has := goals[r.Stacks][r.Step]; has {
 			goal = fmt.Sprintf("%d ms", at)
 		}
-		fmt.Fprintf(&text, "| %s | %d | %d | %s ms | %s | %d ms | %d MiB | %d MiB |\n", r.Step, r.Calls, r.Writes, strconv.FormatFloat(math.Round(r.CPU*10)/10, 'f', -1, 64), goal, r.Children, r.Memory, r.Peak)
+		calls := strconv.Itoa(r.Calls)
+		if most, has := goalsOfCalls[r.Step]; has && r.Stacks == 100 && r.Calls > most {
+			calls += fmt.Sprintf(" (goal %d)", most)
+		}
+		fmt.Fprintf(&text, "| %s | %s | %d | %s ms | %s | %d ms | %d MiB | %d MiB |\n", r.Step, calls, r.Writes, twoDigits(r.CPU), goal, r.Children, r.Memory, r.Peak)
 	}
+	text.WriteString("\n| what | stacks | measured | goal |\n|---|---|---|---|\n")
+	for _, f := range t.Figures {
+		fmt.Fprintf(&text, "| %s | %d | %s | %s |\n", f.What, f.Stacks, f.Value, cmp.Or(f.Goal, "–"))
+	}
+	text.WriteString(t.growth())
 	return text.String()
+}
+
+// twoDigits returns a number of milliseconds with the digits that mean something.
+func twoDigits(ms float64) string {
+	if ms < 10 {
+		return fmt.Sprintf("%.1f", ms)
+	}
+	return fmt.Sprintf("%.0f", ms)
+}
+
+// growth returns how many times as much CPU each step takes with 1,000 stacks as with 100,
+// or nothing if these were not both measured.
+func (t table) growth() string {
+	few, text := map[string]float64{}, ""
+	for _, r := range t.Rows {
+		switch {
+		case r.Stacks == 100:
+			few[r.Step] = r.CPU
+		case r.Stacks == 1000 && few[r.Step] > 0:
+			text += fmt.Sprintf("| %s | %.1f |\n", r.Step, r.CPU/few[r.Step])
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	services := float64(1000*servicesOf(1000)) / float64(100*servicesOf(100))
+	return fmt.Sprintf("\nTen times as many stacks have %.0f times as many services here. The goal is 11 times as much for ten times\nas many, which is %.1f for these.\n\n| step | times as much CPU |\n|---|---|\n%s", services, 11*services/10, text)
 }
 
 // servicesOf is how many services a stack has: two, and three of a thousand stacks.
@@ -248,11 +293,8 @@ func measureSteps(b *testing.B, stacks int) (rows []row) {
 		peak, memory := stop()
 		after, afterChildren := cpuOf(b, s)
 		made := s.docker.callsSince(calls)
-		if len(made) < 30 {
-			fmt.Println(step, made)
-		}
 		writes := slices.DeleteFunc(slices.Clone(made), func(call string) bool { return !isWrite(call) })
-		rows = append(rows, row{Step: step, Stacks: stacks, Calls: len(made), Writes: len(writes), CPU: float64(after - before), Children: afterChildren - beforeChildren, Memory: memory, Peak: peak})
+		rows = append(rows, row{Step: step, Stacks: stacks, Calls: len(made), Writes: len(writes), CPU: after - before, Children: int(afterChildren - beforeChildren), Memory: memory, Peak: peak})
 	}
 	// deploy asks nothing of the controller until it rests: an answer costs it time.
 	deploy := func(step string) {
@@ -344,26 +386,29 @@ func settled(s *scene) {
 }
 
 // cpuOf returns the milliseconds of processor time of the controller's process and of
-// its children that have ended, and those of the children alone.
-func cpuOf(t testing.TB, s *scene) (all, children int) {
+// its children that have ended, and those of the children alone, which the system counts
+// in steps of ten.
+func cpuOf(t testing.TB, s *scene) (all, children float64) {
 	t.Helper()
 	cmd, _ := s.process()
+	var own unix.Timespec
+	clock := int32(^cmd.Process.Pid<<3 | 2) // clock_getcpuclockid(3)
+	if err := unix.ClockGettime(clock, &own); err != nil {
+		t.Fatal("read the clock of the controller: ", err)
+	}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(data), ") ")       // the name before it may hold blanks
-	for i, field := range strings.Fields(rest)[11:15] { // utime, stime, cutime, cstime
+	for _, field := range strings.Fields(rest)[13:15] { // cutime, cstime
 		ticks, err := strconv.Atoi(field)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all += ticks * 10
-		if i >= 2 {
-			children += ticks * 10
-		}
+		children += float64(ticks) * 10
 	}
-	return all, children
+	return float64(own.Nano())/1e6 + children, children
 }
 
 // watchMemory samples the memory of the controller and of its children. The function

@@ -34,7 +34,7 @@ func TestSignalAndCommandNudge(t *testing.T) {
 const webhookSecret = "planted-webhook-secret"
 
 // webhookSecretFile is the option that gives a controller its secret.
-func webhookSecretFile(t *testing.T) []string {
+func webhookSecretFile(t testing.TB) []string {
 	path := filepath.Join(shortTempDir(t), "webhook-secret")
 	writeFile(t, path, webhookSecret+"\n")
 	return []string{"--webhook-secret-file", path}

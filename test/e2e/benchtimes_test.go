@@ -1,0 +1,182 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kargo/swarm/swarmtest"
+)
+
+// figure is one line of the table of what is not processor time.
+type figure struct {
+	What   string `json:"what"`
+	Stacks int    `json:"stacks"`
+	// Value and Goal are numbers with their unit.
+	Value string `json:"value"`
+	Goal  string `json:"goal"`
+}
+
+// figures returns what the rows of one size say besides processor time.
+func figures(rows []row) []figure {
+	stacks := rows[0].Stacks
+	first := rows[slices.IndexFunc(rows, func(r row) bool { return r.Step == firstDeployment })]
+	steady, peak := 0, 0
+	for _, r := range rows {
+		if r.Step != firstDeployment {
+			steady = max(steady, r.Memory)
+		}
+		peak = max(peak, r.Peak)
+	}
+	goals := map[int][2]string{100: {"45 MiB", "80 MiB"}, 1000: {"120 MiB", "200 MiB"}}[stacks]
+	return []figure{
+		{"calls of the first deployment for each object", stacks, fmt.Sprintf("%.2f", float64(first.Calls)/float64(first.Writes)), "1.02"},
+		{"memory after a step, the most", stacks, fmt.Sprint(steady, " MiB"), goals[0]},
+		{"memory with the child, the most", stacks, fmt.Sprint(peak, " MiB"), goals[1]},
+	}
+}
+
+// measureTimes measures what passes on the clock, on Swarms of its own: other work on the
+// machine shows.
+func measureTimes(b *testing.B, stacks int) []figure {
+	const limit = "1.3"
+	ratio := func(s *scene, replayed func() *daemon) string {
+		here, alone := firstDeploymentTime(b, s, stacks, replayed)
+		return fmt.Sprintf("%.1f (%s and %s)", here.Seconds()/alone.Seconds(), here.Round(10*time.Millisecond), alone.Round(10*time.Millisecond))
+	}
+	measured := []figure{
+		{"from a webhook to the new spec, without the time in Docker", stacks, webhookTime(b, stacks).Round(time.Millisecond).String(), "150ms"},
+		{"the first deployment, times a program that only makes the same creates", stacks, ratio(inMemory(b), func() *daemon {
+			return newDaemon(b, swarmtest.New(swarmtest.AutoSettle))
+		}), limit},
+	}
+	if os.Getenv("KARGO_TEST_DOCKER") != "" {
+		s := onDocker(b)
+		measured = append(measured, figure{"the same on a real engine", stacks, ratio(s, func() *daemon {
+			s.stop()
+			s.removeAll()
+			return s.docker
+		}), limit})
+	}
+	return measured
+}
+
+// webhookTime returns how long it takes from a signed webhook until Docker is asked to
+// update a service, without the time that Docker takes for the calls before: the median of
+// five.
+func webhookTime(b *testing.B, stacks int) time.Duration {
+	s := inMemory(b, webhookSecretFile(b)...)
+	w := benchWorkspace(s, stacks)
+	s.begin(w)
+	var times []time.Duration
+	for i := range 5 {
+		commit := s.repo.commit(w.set("S0001_TAG", strconv.Itoa(2+i)))
+		var mu sync.Mutex
+		var inDocker time.Duration
+		updated := make(chan time.Duration, 2*servicesOf(stacks))
+		began := time.Now()
+		s.docker.meddle(func(answer http.ResponseWriter, r *http.Request, swarm http.Handler) {
+			asked := time.Now()
+			mu.Lock()
+			if strings.HasSuffix(describe(r), "/services/{id}/update") {
+				updated <- asked.Sub(began) - inDocker
+			}
+			mu.Unlock()
+			swarm.ServeHTTP(answer, r)
+			mu.Lock()
+			inDocker += time.Since(asked)
+			mu.Unlock()
+		})
+		if code := s.deliver("{}", webhookSecret); code != http.StatusAccepted {
+			b.Fatalf("the webhook was answered %d", code)
+		}
+		s.awaitDeployment(commit)
+		s.docker.meddle(nil)
+		times = append(times, <-updated)
+	}
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+// creation is a request that made an object, and the id that the object got.
+type creation struct {
+	path, id string
+	body     []byte
+}
+
+// firstDeploymentTime returns how long a controller takes from its start until it has
+// created everything, and how long a program does that only sends the same requests, one
+// after another, to the daemon that replayed returns.
+func firstDeploymentTime(b *testing.B, s *scene, stacks int, replayed func() *daemon) (controller, alone time.Duration) {
+	commit := s.repo.commit(benchWorkspace(s, stacks))
+	var mu sync.Mutex
+	var creations []creation
+	began, last := time.Now(), time.Now()
+	s.docker.meddle(func(answer http.ResponseWriter, r *http.Request, swarm http.Handler) {
+		if isOfLease(r) || !strings.HasSuffix(r.URL.Path, "/create") {
+			swarm.ServeHTTP(answer, r)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answered := httptest.NewRecorder()
+		swarm.ServeHTTP(answered, r)
+		var made struct{ ID string }
+		_ = json.Unmarshal(answered.Body.Bytes(), &made) // without an id it was refused
+		mu.Lock()
+		creations, last = append(creations, creation{r.URL.Path, made.ID, body}), time.Now()
+		mu.Unlock()
+		answer.Header().Set("Content-Type", "application/json")
+		answer.WriteHeader(answered.Code)
+		_, _ = answer.Write(answered.Body.Bytes())
+	})
+	s.start()
+	s.awaitDeployment(commit)
+	s.docker.meddle(nil)
+	return last.Sub(began), replay(b, replayed(), creations)
+}
+
+var objectIDs = regexp.MustCompile(`[a-z0-9]{25}`)
+
+// replay sends the creations again, with the ids of the objects that it makes.
+func replay(b *testing.B, to *daemon, creations []creation) time.Duration {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", to.socket)
+	}}}
+	defer client.CloseIdleConnections()
+	ids := map[string]string{}
+	began := time.Now()
+	for _, create := range creations {
+		body := objectIDs.ReplaceAllStringFunc(string(create.body), func(id string) string {
+			if now, known := ids[id]; known {
+				return now
+			}
+			return id
+		})
+		response, err := client.Post("http://docker"+create.path, "application/json", strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var made struct{ ID string }
+		answer, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || json.Unmarshal(answer, &made) != nil || response.StatusCode >= 300 && response.StatusCode != http.StatusConflict {
+			b.Fatalf("%s: %s %s, %v", create.path, response.Status, answer, err)
+		}
+		ids[create.id] = made.ID
+	}
+	return time.Since(began)
+}
