@@ -224,6 +224,17 @@ type Behavior struct {
 	Settings map[string]string
 }
 
+// Remembered returns the revisions that an earlier process worked on: the one in force,
+// and one that it had begun to carry out.
+func (p Parts) Remembered() (revisions []kargo.RevisionID) {
+	for _, revision := range []kargo.RevisionID{p.Memory.Applied.Revision.ID(), begunIn(p)} {
+		if revision != "" {
+			revisions = append(revisions, revision)
+		}
+	}
+	return revisions
+}
+
 // measured times one phase of a round.
 func measured[T any](p Parts, phase string, do func() (T, error)) (T, error) {
 	started := time.Now()

@@ -14,9 +14,9 @@ import (
 type subject int
 
 const (
-	theNewest  subject = iota // the newest revision
-	theApplied                // the revision in force, after a restart
-	theValues                 // the values of a revision that lie outside the repository
+	theNewest   subject = iota // the newest revision
+	theRestored                // the revision that an earlier process worked on
+	theValues                  // the values of a revision that lie outside the repository
 )
 
 // question is what a round wants to know of the source. It is a value: the
@@ -30,6 +30,8 @@ type question struct {
 	again bool
 	// applied is the revision in force, which must stay available.
 	applied kargo.RevisionID
+	// restore is the revision that is read if the question is about theRestored.
+	restore kargo.RevisionID
 	known   *view // what was read before; nil if nothing was
 	// inForce is what a new revision must come after, if that is checked; "" if
 	// nothing is known to be in force. approved is what a person approved last.
@@ -116,9 +118,9 @@ func (s *reader) read(ctx context.Context, asked question) (got reading) {
 	switch asked.about {
 	case theNewest:
 		s.readNewest(ctx, &got)
-	case theApplied:
-		got.revision = asked.applied
-		s.attempt(ctx, &got, "restore "+string(asked.applied), s.readRevision)
+	case theRestored:
+		got.revision = asked.restore
+		s.attempt(ctx, &got, "restore "+string(asked.restore), s.readRevision)
 	case theValues:
 		got.revision = asked.known.revision().ID()
 		s.readValues(ctx, &got)

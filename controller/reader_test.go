@@ -3,9 +3,12 @@ package controller_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"kargo"
@@ -208,4 +211,65 @@ func TestWhatIsTried(t *testing.T) {
 		w.start()
 		want("a restart")
 	})
+}
+
+// A process ends in the middle of a deployment, and git is away when the next one begins:
+// what was begun goes on. It is not undone.
+func TestWhatWasBegunGoesOnWithoutGit(t *testing.T) {
+	for _, readable := range []bool{true, false} {
+		t.Run(fmt.Sprint("readable ", readable), func(t *testing.T) {
+			inMatrix(t, func(m *matrix) {
+				m.repo.commit("c0", fine.files()...)
+				m.begin()
+				m.push(fine)
+				writes := 0
+				m.engine.Fail(func(r *http.Request) (int, string) {
+					if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/services/") {
+						return 0, ""
+					}
+					if writes++; writes == 1 {
+						return 0, ""
+					}
+					return http.StatusServiceUnavailable, "the daemon is away"
+				})
+				m.pushes++
+				m.last = newer
+				m.repo.commit("c2", newer.files()...)
+				m.loop.Nudge("webhook test")
+				m.live(5)
+				m.stop()
+				if writes < 2 || m.records.memory.Applied.Revision.Commit != "c1" {
+					t.Fatalf("%d writes, and %s is in force", writes, m.records.memory.Applied.Revision)
+				}
+				m.engine.Fail(nil)
+				m.repo.fail(kargo.Errorf(kargo.Unavailable, "git is away"))
+				if !readable {
+					m.repo.commits["c2"] = fstest.MapFS{".env": &fstest.MapFile{Data: []byte("STACKS='web")}}
+				}
+				before := len(m.engine.Writes())
+				m.begin()
+				m.live(150)
+				want := newer.want()
+				if !readable {
+					want = fine.want()
+				}
+				if got := m.runningImages(); got != want {
+					t.Errorf("without git %s run, want %s", got, want)
+				}
+				for _, write := range m.engine.Writes()[before:] {
+					if readable && strings.HasPrefix(write, "remove ") {
+						t.Errorf("undone was %s", write)
+					}
+				}
+				m.repo.commits["c2"] = nil
+				m.repo.fail(nil)
+				m.repo.commit("c2", newer.files()...)
+				m.loop.Nudge("webhook test")
+				m.live(300)
+				for _, problem := range m.lost() {
+					t.Error(problem)
+				}
+			})
+		})
+	}
 }

@@ -45,7 +45,7 @@ func NewReconciler(parts Parts) *Reconciler {
 	r := &Reconciler{
 		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
 		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
-		source: source{reader: newReader(parts)}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
+		source: source{reader: newReader(parts), begun: begunIn(parts)}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
 	}
 	if r.memory.Sent == nil {
 		r.memory.Sent = kargo.Sent{}
@@ -208,7 +208,7 @@ func (r *Reconciler) forget(left kargo.HandOver) {
 	r.memory = plan.Memory{Memory: takenOver(left, time.Now()), Session: plan.NewSession()}
 	r.view, r.record, r.sight, r.shown = nil, record{}, sight{parts: r.parts}, shown{}
 	r.source.head, r.source.problems, r.source.unsound, r.source.rewinds = kargo.Revision{}, nil, false, false
-	r.source.left = left.InForce
+	r.source.left, r.source.begun = left.InForce, ""
 	r.pace.settled()
 	r.interest.ignoreNothing()
 	r.work = work{}

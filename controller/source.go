@@ -32,6 +32,9 @@ type source struct {
 	valuesFailure error
 	// unrestorable: reading the last good revision ended Kargo too often.
 	unrestorable bool
+	// begun is the revision of which an earlier process had carried out a part when it
+	// ended; "" if there is none, or if it cannot be read.
+	begun kargo.RevisionID
 
 	reader *reader
 	// ahead: the reader answers beside the rounds. Otherwise the round that asks
@@ -87,8 +90,8 @@ func (r *Reconciler) nextQuestion(trigger string) (next question, due bool) {
 		applied: r.memory.Applied.Revision.ID(), known: r.view, inForce: r.mustFollow(),
 	}
 	switch w := &r.work; {
-	case w.restore && r.view == nil && next.applied != "" && !r.source.unrestorable:
-		next.about, w.restore = theApplied, false
+	case w.restore && r.view == nil && r.toRestore() != "":
+		next.about, next.restore, w.restore = theRestored, r.toRestore(), false
 	case w.git && !time.Now().Before(r.pace.git):
 		next.about, w.git, w.reread, r.pace.git = theNewest, false, false, time.Time{}
 	case w.values && !time.Now().Before(r.pace.git) && !w.fresh && r.view != nil && r.selection.isAll():
@@ -104,6 +107,25 @@ func (r *Reconciler) nextQuestion(trigger string) (next question, due bool) {
 	return next, true
 }
 
+// toRestore returns the revision that a new process goes on with until git answers; "" if
+// there is none. What was begun goes on: it is not undone because git is slow.
+func (r *Reconciler) toRestore() kargo.RevisionID {
+	if r.source.begun != "" || r.source.unrestorable {
+		return r.source.begun
+	}
+	return r.memory.Applied.Revision.ID()
+}
+
+// begunIn returns the revision of a deployment that an earlier process left in the
+// middle, before the revision was in force; "" if there is none.
+func begunIn(parts Parts) kargo.RevisionID {
+	open := parts.Unfinished
+	if open == nil || open.Kind != "" && open.Kind != kargo.EntryUpdate || open.Revision.Same(parts.Memory.Applied.Revision) {
+		return ""
+	}
+	return open.Revision.ID()
+}
+
 // mustFollow returns the revision that a new one must come after: what was accepted
 // last, or was in force before this process or this controller began.
 func (r *Reconciler) mustFollow() kargo.RevisionID {
@@ -117,8 +139,8 @@ func (r *Reconciler) mustFollow() kargo.RevisionID {
 func (r *Reconciler) take(got reading, this *round) {
 	r.source.asked = time.Time{}
 	switch got.about {
-	case theApplied:
-		r.takeApplied(got, this)
+	case theRestored:
+		r.takeRestored(got, this)
 	case theNewest:
 		r.source.failure = BlameOutside(r.takeNewest(got))
 		this.failed.git = r.source.failure != nil
@@ -130,11 +152,15 @@ func (r *Reconciler) take(got reading, this *round) {
 	}
 }
 
-// takeApplied goes on with the revision that was in force when an earlier process
-// ended, so that its drift is corrected even if git is away or the head is
-// unsound. A newer program may fail to read what an older one read: then the head
-// must still have its turn.
-func (r *Reconciler) takeApplied(got reading, this *round) {
+// takeRestored goes on with the revision that was in force when an earlier process
+// ended, or that it had begun to carry out. So its drift is corrected even if git is
+// away or the head is unsound. A newer program may fail to read what an older one read:
+// then the head must still have its turn.
+func (r *Reconciler) takeRestored(got reading, this *round) {
+	if got.restore == r.source.begun {
+		r.takeBegun(got)
+		return
+	}
 	inForce := got.revision.Short()
 	switch {
 	case got.attempts > 0:
@@ -152,6 +178,36 @@ func (r *Reconciler) takeApplied(got reading, this *round) {
 	}
 	r.desire(*got.desired)
 	r.work.values, r.source.valuesFailure = false, nil // they were just read
+}
+
+// takeBegun goes on with a deployment that an earlier process left in the middle. Where
+// that cannot be, what was in force before is restored.
+func (r *Reconciler) takeBegun(got reading) {
+	r.source.begun = ""
+	err := got.err
+	switch {
+	case got.attempts > 0:
+		err = fmt.Errorf("reading it ended Kargo %d times", got.attempts)
+	case err == nil:
+		err = got.desired.Problems.Err()
+	}
+	if open := r.record.open; err != nil || open == nil || !isAbout(*open, got.desired.Stacks) {
+		r.work.restore = true
+		r.parts.Log.Warn("cannot go on with the deployment that was begun", "revision", got.revision.Short(), "error", err)
+		return
+	}
+	r.parts.Log.Info("the deployment that was begun goes on", "revision", got.revision.Short())
+	r.desire(*got.desired)
+	r.work.values, r.source.valuesFailure = false, nil // they were just read
+	r.work.fresh, r.work.write, r.work.cause = r.selection.isAll(), true, r.record.open.Trigger
+}
+
+// isAbout reports whether a deployment is about all of some stacks. One of stacks that a
+// person selected is not.
+func isAbout(deployment kargo.Deployment, stacks []kargo.Stack) bool {
+	return !slices.ContainsFunc(stacks, func(stack kargo.Stack) bool {
+		return !slices.ContainsFunc(deployment.Stacks, func(result kargo.StackResult) bool { return result.Name == stack.Name })
+	})
 }
 
 // takeNewest makes a new head the desired revision, if it is sound. The head moves

@@ -237,7 +237,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 // runServices runs the loop and its servers. The first to fail ends them all.
 func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, client *swarm.Client, store *history.Store) error {
 	log := parts.Log
-	parts.Source.Protect(parts.Memory.Applied.Revision.ID())
+	parts.Source.Protect(parts.Remembered()...)
 	// Whoever may open the socket may also read the data directory, so the
 	// socket needs no token.
 	local, err := server.OpenSocket(s.state("kargo.sock"), log)
