@@ -41,6 +41,10 @@ const leaseTime = 5 * time.Second
 // errLapsed ends what a controller writes that could not renew its lease in time.
 var errLapsed = errors.New("the lease of the instance could not be renewed in time")
 
+// errOutdated ends what a controller would write with what it remembers from before
+// another one led.
+var errOutdated = errors.New("another controller of the instance led until now; what it left is read first")
+
 // keeper keeps the lease, or watches the controller that has it. It may be used from
 // any goroutine. Without Leases it leads.
 type keeper struct {
@@ -301,16 +305,21 @@ func (k *keeper) hasNudges() bool {
 	return len(k.nudges) > 0
 }
 
+// mayWrite reports whether this controller holds the lease for certain, and works with
+// what the one before has left: it may have taken over in the middle of a round.
 func (k *keeper) mayWrite() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.alone() || k.candidate.MayWrite(k.now())
+	return k.alone() || !k.outdated && k.candidate.MayWrite(k.now())
 }
 
 // lapsed says why nothing may be written.
 func (k *keeper) lapsed() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.outdated {
+		return &kargo.Error{Fault: kargo.Unavailable, Err: errOutdated}
+	}
 	err := errLapsed
 	if k.failure != nil {
 		err = fmt.Errorf("%w: %w", errLapsed, k.failure)

@@ -25,6 +25,9 @@ type link struct {
 	plans    atomic.Int64
 	instance string
 	name     string // of the controller
+	// late: the way to the lease is open only after the first look has begun, so that the
+	// controller takes over in the middle of a round.
+	late bool
 
 	mu      sync.Mutex
 	without []string // what was written while another one had the lease
@@ -62,6 +65,13 @@ func (l *link) WriteLease(ctx context.Context, instance string, lease kargo.Leas
 	return l.Client.WriteLease(ctx, instance, lease)
 }
 
+func (l *link) Observe(ctx context.Context) (kargo.Cluster, error) {
+	if l.late && l.cut.Swap(false) {
+		time.Sleep(5 * time.Second)
+	}
+	return l.Client.Observe(ctx)
+}
+
 func (l *link) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
 	l.plans.Add(1)
 	return l.Client.Apply(ctx, plan, func(change kargo.Change, err error) {
@@ -91,12 +101,17 @@ func (m *matrix) replica(name string) *replica { return m.replicaIn(name, nil) }
 
 // replicaIn is a replica that says in which service it runs.
 func (m *matrix) replicaIn(name string, service func(context.Context) (string, error)) *replica {
-	return m.again(&replica{
+	return m.again(m.newReplica(name, service))
+}
+
+// newReplica is a replica that has not been started.
+func (m *matrix) newReplica(name string, service func(context.Context) (string, error)) *replica {
+	return &replica{
 		m: m, name: name, service: service,
 		link:    &link{Client: m.connect(), name: name, instance: m.parts.Behavior.Instance},
 		source:  &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head, signed: m.repo.signed},
 		records: &records{attempts: map[string]int{}},
-	})
+	}
 }
 
 // again starts a replica that has ended, over what it remembers.

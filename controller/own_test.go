@@ -27,9 +27,9 @@ func (m *matrix) inOps(name string) *replica {
 
 // An update of the controller itself ends it. If its new version does not start, Swarm
 // goes back to the one before, which says so and does not try it again: the same
-// process again, or another one that takes over.
+// process again, or another one that takes over, be it in the middle of its first round.
 func TestABadVersionOfTheControllerItself(t *testing.T) {
-	for _, next := range []string{"itself", "another"} {
+	for _, next := range []string{"itself", "another", "another in the middle of a round"} {
 		t.Run(next, func(t *testing.T) {
 			inMatrix(t, func(m *matrix) {
 				m.repo.commit("c0", opsFiles("app:1")...)
@@ -51,10 +51,16 @@ func TestABadVersionOfTheControllerItself(t *testing.T) {
 				}
 				writes := len(m.engine.Writes())
 				two := one
-				if next == "itself" {
+				switch next {
+				case "itself":
 					two = m.again(one)
-				} else {
+				case "another":
 					two = m.inOps("two")
+				default:
+					two = m.newReplica("two", one.service)
+					two.link.late = true
+					two.link.cut.Store(true)
+					m.again(two)
 				}
 				m.live(300)
 				two.stop()
