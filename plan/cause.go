@@ -17,10 +17,13 @@ var (
 	// does not fit any more.
 	takenDown = regexp.MustCompile(`no longer meets constraints|constraint enforcer|node is (down|drained)`)
 	// beforeTheProgram is what a task says that failed before its program began.
-	beforeTheProgram = regexp.MustCompile(`no space left on device|Pool overlaps|network sandbox join failed|driver failed programming|could not find network|No such container|context canceled|failed to allocate`)
+	beforeTheProgram = regexp.MustCompile(`no space left on device|remount dir as readonly|Pool overlaps|network sandbox join failed|driver failed programming|` +
+		`could not find network|No such container|context (canceled|deadline exceeded)|failed to allocate|ttrpc: closed|` +
+		`cannot allocate memory|resource temporarily unavailable|too many open files|device or resource busy|input/output error`)
 	// momentary is what a task says that failed because its node had not yet freed the
-	// addresses of a network that was removed. Swarm starts another one.
-	momentary = regexp.MustCompile(`Pool overlaps`)
+	// addresses of a network that was removed, or was too busy to mount its secrets.
+	// Swarm starts another one.
+	momentary = regexp.MustCompile(`Pool overlaps|remount dir as readonly`)
 	// ofAnImage is what a task says whose image its node cannot get.
 	ofAnImage = regexp.MustCompile(`(?i)no such image|pull|manifest|resolve reference|registry|dial tcp|no such host|TLS|unauthorized`)
 	// namedTask finds the task that an update or a rollback ended for.
@@ -119,7 +122,7 @@ func missed(service kargo.LiveService, tasks []kargo.Task) bool {
 		return false
 	}
 	newest := slices.MaxFunc(tasks, func(a, b kargo.Task) int { return a.Time.Compare(b.Time) })
-	return newest.State == string(swarm.TaskStateRejected) && momentary.MatchString(newest.Err)
+	return neverRan(newest) && momentary.MatchString(newest.Err)
 }
 
 // goOn sends a service again whose update Swarm paused although no task failed: the

@@ -37,7 +37,7 @@ type moment struct {
 
 const (
 	// tolerance is a difference to the daemon's clock that counts as none: answers
-	// show whole seconds, and need time.
+	// show whole seconds, and clocks are not exact.
 	tolerance = 3 * time.Second
 	// mostMoments is when times that nobody asked for are forgotten.
 	mostMoments = 100_000
@@ -49,13 +49,18 @@ func newClock() *clock {
 	return &clock{began: now, zero: now.Round(0), known: map[moment]time.Time{}, written: map[string]time.Time{}}
 }
 
-// heard takes the time that the daemon's clock shows now.
-func (c *clock) heard(daemon, now time.Time) {
+// heard takes the time that the daemon's clock showed in an answer. The daemon wrote it
+// after the request was sent and before the answer was received, which may be long after
+// that: only a time that lies outside shows that the clocks differ.
+func (c *clock) heard(daemon, sent, received time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	zero := daemon.Add(-now.Sub(c.began))
-	if difference := zero.Sub(c.zero).Abs(); difference > tolerance {
-		c.zero = zero
+	earliest, latest := c.zero.Add(sent.Sub(c.began)), c.zero.Add(received.Sub(c.began))
+	switch {
+	case daemon.Before(earliest.Add(-tolerance)):
+		c.zero = c.zero.Add(daemon.Sub(earliest))
+	case daemon.After(latest.Add(tolerance)):
+		c.zero = c.zero.Add(daemon.Sub(latest))
 	}
 }
 
@@ -132,12 +137,13 @@ type listening struct {
 
 // RoundTrip sends a request, and takes the time from the header of the answer.
 func (l listening) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent := time.Now()
 	response, err := l.RoundTripper.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
-		l.clock.heard(date, time.Now())
+		l.clock.heard(date, sent, time.Now())
 	}
 	return response, nil
 }

@@ -2,8 +2,10 @@ package swarm_test
 
 import (
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	dockerswarm "github.com/docker/docker/api/types/swarm"
@@ -68,5 +70,45 @@ func TestTimesDoNotDependOnTheManagersClock(t *testing.T) {
 				set.Add(int64(time.Duration(rapid.IntRange(-20, 20).Draw(rt, "hours")) * time.Hour))
 			},
 		})
+	})
+}
+
+// late is a connection whose answers arrive some time after the daemon has written them.
+type late struct {
+	http.RoundTripper
+	by time.Duration
+}
+
+func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := l.RoundTripper.RoundTrip(r)
+	time.Sleep(l.by)
+	return response, err
+}
+
+// An answer that arrives late, from a machine that is busy, says nothing of the clocks:
+// what happened before is not taken for something that happened just now.
+func TestALateAnswerDoesNotSetTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := swarmtest.New(swarmtest.Clock(time.Now))
+		connection := &late{RoundTripper: engine.Transport()}
+		client, err := swarm.Open(swarm.Options{Hosts: []string{"tcp://swarmtest:2375"}, Transport: connection})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bed{api: engine.Client(), client: client, prefix: "case-", image: "kargo/testserver:1", engine: engine}
+		time.Sleep(time.Hour)
+		began := time.Now()
+		b.create(t, b.spec("one"))
+		engine.Step()
+		connection.by = 20 * time.Second
+		tasks, err := client.Tasks(t.Context())
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("%d tasks: %v", len(tasks), err)
+		}
+		for _, task := range tasks {
+			if after := task.Time.Sub(began); after.Abs() > time.Second {
+				t.Errorf("task %s was made %s after its service", task.ID, after)
+			}
+		}
 	})
 }

@@ -318,7 +318,7 @@ func newChaos(t *testing.T) *chaos {
 		}
 		member.start()
 	}
-	within(t, 2*patience, "all runs", c.equalToGit)
+	within(t, patience, "all runs", c.equalToGit)
 	return c
 }
 

@@ -106,7 +106,7 @@ func (o *ownService) end() {
 	o.w.drop("own")
 	o.push()
 	o.members[0].start()
-	within(o.t, 2*patience, "the first controller has taken over", o.equalToGit)
+	within(o.t, patience, "the first controller has taken over", o.equalToGit)
 }
 
 // engine is a command of Docker on the first node.

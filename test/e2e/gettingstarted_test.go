@@ -122,7 +122,7 @@ func (r *reader) untilPrinted(commands, expected string) {
 			r.t.Logf("%sprints\n%s\nand should print\n%s", commands, out, expected)
 		}
 	}()
-	within(r.t, 2*patience, "the page's commands print what it shows", func() bool {
+	within(r.t, patience, "the page's commands print what it shows", func() bool {
 		out, _ = r.bash(commands)
 		return prints(expected).MatchString(out)
 	})

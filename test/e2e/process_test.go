@@ -23,8 +23,9 @@ import (
 	"kargo/server"
 )
 
-// patience is how long anything may take before a test gives up.
-const patience = time.Minute
+// patience is how long anything may take before a test gives up. Machines may be busy:
+// it says nothing of how long things take.
+const patience = 3 * time.Minute
 
 // until polls until something holds.
 func until(t testing.TB, what string, holds func() bool) {
