@@ -77,6 +77,21 @@ func TestSilentDaemon(t *testing.T) {
 	}
 }
 
+// A proxy may let nobody ask for the nodes. What else the manager says is still known.
+func TestNodesThatAProxyHides(t *testing.T) {
+	engine, client := overSocket(t, 0)
+	engine.Fail(func(r *http.Request) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/nodes") {
+			return http.StatusForbidden, "forbidden by administrative rules"
+		}
+		return 0, ""
+	})
+	found, err := client.Examine(t.Context())
+	if err != nil || !found.NodesHidden || found.Nodes != 0 {
+		t.Errorf("found %+v: %v", found, err)
+	}
+}
+
 func TestFaultsOfALook(t *testing.T) {
 	const grpc = "rpc error: code = "
 	for _, c := range []struct {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/system"
 )
@@ -13,6 +14,8 @@ import (
 // Examination is what a manager says about itself and the Swarm, for people who look
 // for what is wrong.
 type Examination struct {
+	// NodesHidden: a proxy does not show the nodes, so that nothing is known of them.
+	NodesHidden bool
 	// Nodes is how many there are. Down, Drained and Paused name some of them.
 	Nodes                 int
 	Down, Drained, Paused []string
@@ -29,13 +32,13 @@ type Examination struct {
 }
 
 // Examine asks the manager for the nodes, and for its clock. A proxy that does not let
-// the latter through only leaves the clock unknown.
+// these through leaves them unknown.
 func (c *Client) Examine(ctx context.Context) (Examination, error) {
 	found := Examination{Engines: map[string][]string{}}
 	nodes, err := call(ctx, c, "NodeList", func(ctx context.Context) ([]swarm.Node, error) {
 		return c.api.NodeList(ctx, swarm.NodeListOptions{})
 	})
-	if err != nil {
+	if found.NodesHidden = errdefs.IsPermissionDenied(err); err != nil && !found.NodesHidden {
 		return found, fmt.Errorf("list nodes: %w", err)
 	}
 	found.Nodes = len(nodes)

@@ -185,6 +185,10 @@ func (e examiner) swarm(ctx context.Context) []kargo.Finding {
 
 // ofSwarm returns the findings about the nodes, engines and the clock of a Swarm.
 func ofSwarm(found swarm.Examination) []kargo.Finding {
+	if found.NodesHidden {
+		return append([]kargo.Finding{kargo.Odd("nodes", "a proxy in front of Docker does not show them: tasks of a node that is down count as running, and stacks wait for their end",
+			"let the proxy pass GET /nodes on, as docs/docker-proxy.cfg does")}, ofClock(found)...)
+	}
 	all := []kargo.Finding{kargo.Well("swarm", "%s, %s", kargo.Count(found.Nodes, "node"), kargo.Count(found.Managers, "manager"))}
 	if len(found.Unreachable) > 0 {
 		all = append(all, kargo.Odd("managers", "not reachable: "+strings.Join(found.Unreachable, " "), "restart Docker there, or replace the manager; without a majority the Swarm cannot change"))
@@ -199,14 +203,18 @@ func ofSwarm(found swarm.Examination) []kargo.Finding {
 		all = append(all, kargo.Odd("nodes", "take no tasks: "+strings.Join(idle, " "), "to use them: docker node update --availability active NAME"))
 	}
 	all = append(all, engines(found.Engines)...)
+	return append(all, ofClock(found)...)
+}
+
+// ofClock returns the finding about the manager's clock, if the manager says its time.
+func ofClock(found swarm.Examination) []kargo.Finding {
 	switch {
 	case !found.ClockKnown:
+		return nil
 	case found.Behind.Abs() > mostClockSkew:
-		all = append(all, kargo.Odd("clock", fmt.Sprintf("the manager's clock differs by %s", found.Behind.Round(time.Second)), "synchronise the clocks of both (chrony, systemd-timesyncd)"))
-	default:
-		all = append(all, kargo.Well("clock", "the same as the manager's"))
+		return []kargo.Finding{kargo.Odd("clock", fmt.Sprintf("the manager's clock differs by %s", found.Behind.Round(time.Second)), "synchronise the clocks of both (chrony, systemd-timesyncd)")}
 	}
-	return all
+	return []kargo.Finding{kargo.Well("clock", "the same as the manager's")}
 }
 
 // engines checks the versions of the nodes' engines.

@@ -46,6 +46,7 @@ func TestFindings(t *testing.T) {
 		{"an old engine", of(func(e *swarm.Examination) { e.Engines = map[string][]string{"19.03.1": {"a"}} }), "FAIL engines: engine 19.03.1 runs on a → upgrade it to 20.10 or later"},
 		{"engines differ", of(func(e *swarm.Examination) { e.Engines = map[string][]string{"28.1.0": {"a"}, "29.0.0": {"b", "c"}} }), "warn engines: versions differ: 28.1.0 on a; 29.0.0 on b c → upgrade all nodes"},
 		{"the clock is wrong", of(func(e *swarm.Examination) { e.Behind = -time.Minute }), "warn clock: the manager's clock differs by -1m0s → synchronise the clocks"},
+		{"a proxy hides the nodes", ofSwarm(swarm.Examination{NodesHidden: true}), "warn nodes: a proxy in front of Docker does not show them: tasks of a node that is down count as running"},
 		{"the clock is not known", of(func(e *swarm.Examination) { e.ClockKnown = false }), ""},
 		{"the disk is nearly full", []kargo.Finding{ofDisk(100<<20, 1<<40, "/d")}, "warn disk: 100 MiB of 1048576 MiB are free at /d → make room"},
 		{"little of the disk is free", []kargo.Finding{ofDisk(1<<30, 1<<40, "/d")}, "warn disk: "},
