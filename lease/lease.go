@@ -17,7 +17,7 @@ import (
 	"kargo"
 )
 
-// The times of the lease. A renewal is one write to Raft: about 14,000 a day.
+// The times of the lease. A renewal is one write to Raft: 14,400 a day.
 const (
 	// TTL is how long a lease is valid without a renewal.
 	TTL = 15 * time.Second
