@@ -48,7 +48,18 @@ type Deployment struct {
 	Stacks   []StackResult `json:"stacks"`
 	// Hooks are the scripts of the workspace that ran for it.
 	Hooks []HookRun `json:"hooks,omitempty"`
-	Err   string    `json:"error,omitempty"`
+	// Phases are how long each phase of its rounds took in all, the longest first. Some
+	// run beside others, or as a part of another: "fetch" is a part of "try".
+	Phases []Phase `json:"phases,omitempty"`
+	Err    string  `json:"error,omitempty"`
+}
+
+// Phase is a part of the rounds of a deployment: "git" lists refs, "try" reads the revision
+// in a child, "fetch" and "render" read it here, "write" writes the merged configuration,
+// "observe" looks at Swarm, and "plan", "images", "apply" and "judge" do what they say.
+type Phase struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"took"`
 }
 
 // Verdict of a stack against the last applied revision.

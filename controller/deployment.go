@@ -76,6 +76,7 @@ func (r *Reconciler) supersede(open kargo.Deployment) error {
 		open.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
 	}
 	markVerdicts(&open)
+	open.Phases = r.phases.total()
 	if err := r.parts.Store.Record(open, r.memory.Memory); err != nil {
 		return err
 	}
@@ -141,6 +142,7 @@ func changedOtherwise(d kargo.Deployment, stack string) bool {
 }
 
 func (r *Reconciler) keepRecord() error {
+	r.record.open.Phases = r.phases.total()
 	return r.parts.Store.Record(*r.record.open, r.memory.Memory)
 }
 
@@ -330,6 +332,7 @@ func (r *Reconciler) finish(failure error) error {
 	}
 	r.putInForce(ended.Revision, ended.Stacks)
 	markVerdicts(&ended)
+	ended.Phases = r.phases.total()
 	if err := r.parts.Store.Record(ended, r.memory.Memory); err != nil {
 		return err
 	}

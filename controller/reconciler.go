@@ -35,6 +35,7 @@ type Reconciler struct {
 	work      work
 	pace      pace
 	asked     asked
+	phases    *phases // of the rounds since the last deployment ended
 	// watches: it works by itself, so that the workspace's freeze windows hold it.
 	watches  bool
 	onlyPlan string // the ID of the only plan that may be carried out next; "" for any
@@ -42,8 +43,11 @@ type Reconciler struct {
 
 // NewReconciler makes a reconciler. It does nothing until it is called.
 func NewReconciler(parts Parts) *Reconciler {
+	phases := &phases{}
+	parts = phases.counting(parts)
 	r := &Reconciler{
-		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
+		phases: phases,
+		parts:  parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
 		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
 		source: source{reader: newReader(parts), begun: begunIn(parts)}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
 	}
@@ -112,6 +116,9 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 	defer func() {
 		if !this.waits {
 			r.asked = asked{} // what was asked for is done, or needs nothing
+		}
+		if r.record.open == nil && r.source.asked.IsZero() && r.source.arrived == nil {
+			r.phases.begin()
 		}
 		if cause := recover(); cause != nil {
 			this.err = errors.Join(this.err, kargo.Errorf(kargo.Internal, "panic in round: %v", cause))

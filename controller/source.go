@@ -339,7 +339,8 @@ func (r *Reconciler) write(_ context.Context, this *round) (goOn bool, err error
 		return true, nil
 	}
 	if write := r.parts.Effects.Write; write != nil {
-		if err := write(r.view.workspace); err != nil {
+		_, err := measured(r.parts, "write", func() (struct{}, error) { return struct{}{}, write(r.view.workspace) })
+		if err != nil {
 			this.unwritten = fmt.Errorf("write merged configuration: %w", err)
 			return !r.work.fresh, nil
 		}

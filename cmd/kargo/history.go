@@ -64,7 +64,7 @@ ones. How many are kept is set by --history-keep (1000), --history-age and
 	s.flags(cmd.Flags())
 	cmd.ValidArgsFunction = s.completeDeployments(env, nil)
 	asked.flags(cmd, s.completeStacks(env))
-	output.flag(cmd, kinds{names: "numbers", wide: "durations, triggers, the paths of Swarm"})
+	output.flag(cmd, kinds{names: "numbers", wide: "durations, phases, triggers, the paths of Swarm"})
 	return cmd
 }
 
@@ -348,6 +348,9 @@ func printDeployment(out screen, d kargo.Deployment, wide bool) error {
 		out.line("signed by %s", d.Revision.Signer)
 	}
 	out.line("%s, started %s by %s, took %s", out.paint(outcomeColour(d.Outcome), string(d.Outcome)), d.Started.Local().Format(time.DateTime), d.Trigger, took(d))
+	if text := phasesText(d.Phases); wide && text != "" {
+		out.line("of that %s", text)
+	}
 	if d.By != (kargo.Person{}) {
 		out.line("asked for by %s", d.By)
 	}
@@ -448,6 +451,17 @@ func took(d kargo.Deployment) string {
 		return "-"
 	}
 	return d.Finished.Sub(d.Started).Round(100 * time.Millisecond).String()
+}
+
+// phasesText returns the phases in one line: "observe 1.2s, render 300ms".
+func phasesText(phases []kargo.Phase) string {
+	var texts []string
+	for _, phase := range phases {
+		if took := phase.Took.Round(time.Millisecond); took > 0 {
+			texts = append(texts, phase.Name+" "+took.String())
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // stacksMoved names the stacks that did not stay as they were: "+new ~changed
