@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/docker/api/types/swarm"
 	units "github.com/docker/go-units"
 
 	"kargo"
@@ -151,6 +152,9 @@ func wholeFindings(stacks []kargo.Stack) []finding {
 		for _, service := range stack.Services {
 			count := tasks(service.Spec.Mode)
 			all += tasksInAll(service.Spec.Mode)
+			if size := textBytes(service.Spec); size > usualTextBytes {
+				stored += size * int(1+min(tasksInAll(service.Spec.Mode), 1<<20)) // each task has the spec
+			}
 			if resources := service.Spec.TaskTemplate.Resources; resources != nil && resources.Reservations != nil {
 				cpus += float64(count) * float64(max(0, resources.Reservations.NanoCPUs)) / 1e9
 				memory += float64(count) * float64(max(0, resources.Reservations.MemoryBytes))
@@ -164,7 +168,7 @@ func wholeFindings(stacks []kargo.Stack) []finding {
 	}
 	if stored > 0 {
 		found = append(found, finding{subject: subject, rule: ruleStored, value: strconv.Itoa(stored),
-			what: "has configs and secrets of " + units.BytesSize(float64(stored))})
+			what: "stores " + units.BytesSize(float64(stored)) + " on the managers: configs, secrets, and for each task the texts of its service"})
 	}
 	if cpus > 0 {
 		found = append(found, finding{subject: subject, rule: ruleReservations, value: "cpus:" + strconv.FormatFloat(cpus, 'f', -1, 64),
@@ -175,6 +179,45 @@ func wholeFindings(stacks []kargo.Stack) []finding {
 			what: "reserves " + units.BytesSize(memory) + " of memory for its tasks"})
 	}
 	return found
+}
+
+// usualTextBytes is how long the texts of a service may be before they count.
+const usualTextBytes = 64 << 10
+
+// textBytes returns about how many bytes of text a service has: only what a workspace can
+// make long.
+func textBytes(spec swarm.ServiceSpec) (size int) {
+	list := func(texts []string) {
+		for _, text := range texts {
+			size += len(text)
+		}
+	}
+	pairs := func(labels map[string]string) {
+		for key, value := range labels {
+			size += len(key) + len(value)
+		}
+	}
+	pairs(spec.Labels)
+	if c := spec.TaskTemplate.ContainerSpec; c != nil {
+		pairs(c.Labels)
+		list(c.Env)
+		list(c.Command)
+		list(c.Args)
+		list(c.Hosts)
+		if c.Healthcheck != nil {
+			list(c.Healthcheck.Test)
+		}
+		for _, m := range c.Mounts {
+			size += len(m.Source) + len(m.Target)
+			if m.VolumeOptions != nil {
+				pairs(m.VolumeOptions.Labels)
+			}
+		}
+	}
+	if spec.TaskTemplate.Placement != nil {
+		list(spec.TaskTemplate.Placement.Constraints)
+	}
+	return size
 }
 
 // finding is one privilege that is asked for.
