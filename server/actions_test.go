@@ -117,8 +117,7 @@ func TestS46_ThePageApprovesARewind(t *testing.T) {
 	if response, _ := p.asks("GET", "/actions/rewind", nil); response.StatusCode != http.StatusConflict {
 		t.Errorf("nothing was refused: status %d", response.StatusCode)
 	}
-	status.Head, status.Applied, status.Rewinds = older, newest, true
-	status.Problems = kargo.Problems{{Message: "commit " + older.Short() + " does not come after " + newest.Short()}}
+	status = rewinding()
 	controller.status = status
 	if _, page := p.asks("GET", "/", nil); !strings.Contains(page, offered) {
 		t.Errorf("no approval is offered:\n%s", page)

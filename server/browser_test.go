@@ -60,6 +60,7 @@ func TestBrowserPages(t *testing.T) {
 		{"first deployment", first(), nil, []string{"/", "/stacks/dbs"}},
 		{"held", held(), nil, []string{"/", "/stacks/maps", "/actions/release?stack=maps"}},
 		{"frozen", frozen(), nil, []string{"/", "/settings", "/actions/lift"}},
+		{"rewinding", rewinding(), nil, []string{"/", "/actions/rewind"}},
 		{"suspended", suspended(), nil, []string{"/", "/actions/resume"}},
 		{"standing by", standby(), nil, []string{"/"}},
 		{"git away", gitAway(), nil, []string{"/"}},

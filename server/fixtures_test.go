@@ -156,6 +156,17 @@ func many(n int) kargo.Status {
 	return status
 }
 
+// rewinding is a controller whose repository went back to an older signed commit.
+func rewinding() kargo.Status {
+	status := healthy()
+	status.Head, status.Applied, status.Rewinds = older, newest, true
+	status.Fault = "invalid"
+	status.Problems = kargo.Problems{{Where: kargo.Place{File: "signature"}, Hint: "if it is meant, approve it: kargo approve " + older.Short(),
+		Message: "commit " + older.Short() + " does not come after " + newest.Short() + ", which is in force: it is older, or of another branch"}}
+	status.Message = status.Problems[0].String()
+	return status
+}
+
 // frozen is a controller in a freeze window, with a commit that waits for its end.
 func frozen() kargo.Status {
 	status := healthy()
