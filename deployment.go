@@ -90,6 +90,33 @@ func (d Deployment) Failures() (failed []StackResult) {
 	return failed
 }
 
+// Results returns what happens to the stacks of the deployment. While it goes on these are
+// also stacks that its changes are about and that have no verdict yet, or another one:
+// those that are removed.
+func (d Deployment) Results() []StackResult {
+	results := slices.Clone(d.Stacks)
+	if d.Outcome != OutcomeRunning && d.Outcome != OutcomeProgressing {
+		return results
+	}
+	for _, change := range d.Changes {
+		if change.Stack == "" {
+			continue
+		}
+		verdict := VerdictChanged
+		if change.Action == Remove {
+			verdict = VerdictRemoved
+		}
+		at := slices.IndexFunc(results, func(r StackResult) bool { return r.Name == change.Stack })
+		switch {
+		case at < 0:
+			results = append(results, StackResult{Name: change.Stack, Verdict: verdict})
+		case results[at].Verdict == VerdictUnchanged:
+			results[at].Verdict = VerdictChanged
+		}
+	}
+	return results
+}
+
 // Authors returns who wrote the commits of the deployment, each once, the newest first.
 func (d Deployment) Authors() (authors []string) {
 	for _, author := range append([]string{d.Revision.Author}, authorsOf(d.Commits)...) {

@@ -73,7 +73,7 @@ func (s Status) Sentence() string {
 	if s.Problems.Err() != nil {
 		parts = append(parts, "revision "+s.Head.Short()+" is refused")
 	} else if s.Fault != "" {
-		parts = append(parts, "the controller cannot work: "+s.Fault)
+		parts = append(parts, s.cannot())
 	}
 	if !s.Ready() {
 		return strings.Join(append(parts, "no revision is in force yet"), "; ")
@@ -85,7 +85,11 @@ func (s Status) Sentence() string {
 		parts = append(parts, s.Frozen.String())
 	}
 	if all := len(s.Stacks); all != 1 || s.Stacks[0].State() == StackWell { // else it is named below
-		parts = append(parts, s.countWell())
+		well := s.countWell()
+		if s.SwarmTrouble != "" {
+			well = "as the Swarm was last seen, " + well
+		}
+		parts = append(parts, well)
 	}
 	for _, state := range StackStates() {
 		if stacks := s.InState(state); state != StackWell && len(stacks) > 0 {
@@ -93,6 +97,19 @@ func (s Status) Sentence() string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// cannot says what keeps the controller from its work.
+func (s Status) cannot() string {
+	switch {
+	case s.SwarmTrouble != "" && s.GitTrouble != "":
+		return "neither the Swarm nor the repository can be reached"
+	case s.SwarmTrouble != "":
+		return "the Swarm cannot be reached"
+	case s.GitTrouble != "":
+		return "the repository cannot be read"
+	}
+	return "the controller cannot work (" + s.Fault + ")"
 }
 
 func (s Status) countWell() string {

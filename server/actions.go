@@ -133,9 +133,11 @@ func (s *Server) lookAtPending(context.Context, request) (outlook, error) {
 	return outlook{ID: pending.ID, Changes: pending.Changes, Held: pending.Held, Warnings: pending.Warnings, Empty: "Nothing is pending now."}, nil
 }
 
+// lookAtApproval returns what waits for approval: nothing else is approved.
 func (s *Server) lookAtApproval(ctx context.Context, r request) (outlook, error) {
 	seen, err := s.lookAtPending(ctx, r)
-	if !slices.ContainsFunc(seen.Held, func(hold kargo.Hold) bool { return hold.Until == kargo.UntilApproved }) {
+	seen.Held = slices.DeleteFunc(slices.Clone(seen.Held), func(hold kargo.Hold) bool { return hold.Until != kargo.UntilApproved })
+	if len(seen.Held) == 0 {
 		return seen, kargo.Errorf(kargo.Conflict, "nothing waits for approval")
 	}
 	return seen, err

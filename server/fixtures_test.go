@@ -62,8 +62,8 @@ func deployments() []kargo.Deployment {
 			Number: 41, Revision: older, Trigger: "swarm event", Started: at(5 * time.Hour), Finished: at(5*time.Hour - 4*time.Second),
 			Outcome: kargo.OutcomeFailed, PlanID: "62cdb7020ff9",
 			Changes: []kargo.Change{{Action: kargo.Update, Kind: kargo.KindService, Stack: "dbs", Name: "dbs_redis", Reason: "Mode.Replicated.Replicas: 3 -> 1"}},
-			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.VerdictUnchanged, Failure: &kargo.Failure{Revision: older.ID(), Time: at(5 * time.Hour),
-				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1) (exit code 1)"}}}},
+			Stacks: []kargo.StackResult{{Name: "dbs", Verdict: kargo.VerdictChanged, Failure: &kargo.Failure{Revision: older.ID(), Time: at(5 * time.Hour),
+				Reason: "dbs_redis: 3 tasks failed", Words: []string{"dbs_redis on worker-0: failed: task: non-zero exit (1)"}}}},
 			Hooks: []kargo.HookRun{
 				{Script: "deploy/redis_before.sh", Stack: "dbs", Took: 120 * time.Millisecond},
 				{Script: "deploy/redis_after.sh", Stack: "dbs", Took: 2 * time.Second, Output: "tells the others\nno <answer>\n", Err: "hook ended with exit code 4"},
@@ -117,7 +117,7 @@ func troubled() kargo.Status {
 	status.Stacks[1].Services[0].Operation = kargo.OperationRollingOut
 	status.Stacks[1].Services[1].InSync, status.Stacks[1].Services[1].Operation = false, kargo.OperationWaiting
 	status.Stacks[0].Failure = &kargo.Failure{Revision: newest.ID(), Reason: "dbs_postgis: 3 tasks failed", Time: at(time.Minute),
-		Words: []string{"dbs_postgis on worker-0: failed: task: non-zero exit (1) (exit code 1)", "log: FATAL: <wrong> ownership"}}
+		Words: []string{"dbs_postgis on worker-0: failed: task: non-zero exit (1)", "log: FATAL: <wrong> ownership"}}
 	status.Stacks[0].Services[1].Health, status.Stacks[0].Services[1].Running = kargo.HealthDegraded, 0
 	status.Stacks[0].Services[1].Message = `task: non-zero exit (1): FATAL: data directory "/var/lib/postgresql/data" has wrong ownership`
 	status.Stacks[1].Health, status.Stacks[1].Services[0].Health, status.Stacks[1].Services[0].Running = kargo.HealthProgressing, kargo.HealthProgressing, 1

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"kargo"
 )
@@ -35,6 +37,7 @@ var pageFuncs = template.FuncMap{
 	"duration":      duration,
 	"image":         image,
 	"lines":         planLines,
+	"names":         func(names []string) string { return strings.Join(names, ", ") },
 	"warnings":      warningLines,
 	"open":          isOpen,
 	"short":         kargo.ShortService,
@@ -292,9 +295,9 @@ func ago(now, then time.Time) string {
 func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
-	case d < 90*time.Second:
+	case d < time.Minute:
 		return strconv.Itoa(int(d.Seconds())) + "\u00a0s" // a unit stays with its number
-	case d < 90*time.Minute:
+	case d < time.Hour:
 		return strconv.Itoa(int(d.Minutes())) + "\u00a0min"
 	case d < 2*day:
 		return strconv.Itoa(int(d.Hours())) + "\u00a0h"
@@ -302,7 +305,11 @@ func roughly(d time.Duration) string {
 	return count(int(d/day), "day")
 }
 
-func title(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+// title returns a text with a capital letter at its begin.
+func title(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
 
 func cond(is bool, yes, no string) string {
 	if is {

@@ -255,7 +255,7 @@ func printDeployments(out screen, deployments []kargo.Deployment, wide bool, ask
 	for _, d := range deployments {
 		number, started := plain(strconv.FormatUint(d.Number, 10)), plain(d.Started.Local().Format(time.DateTime))
 		outcome, what := cell{string(d.Outcome), outcomeColour(d.Outcome)}, plain(string(cmp.Or(d.Kind, kargo.EntryUpdate)))
-		stacks, revision := plain(cmp.Or(fewWords(stacksMoved(d.Stacks), out.room(wide)), "-")), plain(inOneLine(d))
+		stacks, revision := plain(cmp.Or(fewWords(stacksMoved(d.Results()), out.room(wide)), "-")), plain(inOneLine(d))
 		if wide {
 			rows = append(rows, []cell{number, started, plain(took(d)), outcome, what, plain(strconv.Itoa(len(d.Changes))), stacks, plain(d.Trigger), revision})
 			continue

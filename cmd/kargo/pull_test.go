@@ -25,7 +25,7 @@ func TestPull(t *testing.T) {
 	git(work, "clone", "--quiet", work, clone)
 	git(work, "mv", "configs/page.txt", "configs/other.txt")
 	git(work, "commit", "--quiet", "--message", "Move the page")
-	if code, stdout, stderr := kargoIn(t, clone, "pull"); code != 2 || !regexp.MustCompile(`(?s)^main: \w+ -> \w+, 1 commit\n  \w+ “Move the page” \(Ann\)\n\nfiles:\n.*\nstacks:\n`).MatchString(stdout) {
+	if code, stdout, stderr := kargoIn(t, clone, "pull"); code != 2 || !regexp.MustCompile(`(?s)^main: \w+ → \w+, 1 commit\n  \w+ “Move the page” by Ann\n\nfiles:\n.*\nstacks:\n`).MatchString(stdout) {
 		t.Errorf("of a revision that is not sound: exit %d, %s\n%s", code, stdout, stderr)
 	}
 	git(work, "mv", "configs/other.txt", "configs/page.txt")

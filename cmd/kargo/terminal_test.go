@@ -37,6 +37,7 @@ var sameWidth = []struct {
 	{regexp.MustCompile(`\bdir-[0-9a-f]{8}\b`), "dir-01234567"}, // a digest of files depends on a key
 	{regexp.MustCompile(`-[0-9a-f]{8}/`), "-01234567/"},         // a directory is named after the path of another
 	{regexp.MustCompile(`\*\*\*[0-9a-f]{8}\b`), "***01234567"},  // a digest of a secret depends on a key
+	{regexp.MustCompile(`/tmp/k[0-9a-f]{8}/`), "/tmp/k01234567/"},
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d+`), "127.0.0.1:12345"},
 	{regexp.MustCompile(`\[127\.0\.0\.1\]:\d+`), "[127.0.0.1]:12345"},
 	{regexp.MustCompile(`\banswers in [0-9.]+(µs|ms|s)`), "answers in 1ms"},
