@@ -50,7 +50,9 @@ func claimsOf(labels map[string]string) (all []claim) {
 		}
 		value, parts := labels[label], strings.Split(name, ".")
 		switch {
-		case name == "traefik.backend":
+		case strings.Contains(name, ".frontend.errors.") && strings.HasSuffix(name, ".backend"):
+			add(claimsService, "backend "+strings.ToLower(value))
+		case name == "traefik.backend", len(parts) == 3 && parts[2] == "backend":
 			add(claimsName, "backend "+strings.ToLower(value)) // of version 1.7, which adds up those of one name
 		case strings.HasSuffix(name, ".auth.forward.address"):
 			add(claimsAddress, value)

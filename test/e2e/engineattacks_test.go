@@ -243,10 +243,9 @@ configs: {page: {file: ../configs/page}}
 secrets: {password: {file: ../configs/password}}
 `))
 	for _, made := range s.victim.live().Configs {
-		switch made.Kind() {
-		case kargo.KindSecret:
+		if made.Secret {
 			s.password = made.Name
-		default:
+		} else {
 			s.page = made.Name
 		}
 	}
