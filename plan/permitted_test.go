@@ -71,6 +71,45 @@ func TestS41_DriftThatTheOperatorRefusesIsCorrected(t *testing.T) {
 	}
 }
 
+// Swarm does not return to what the operator no longer permits: the update that takes it
+// away pauses if it fails, and is sent again where Swarm went back already. The next update
+// has what the workspace says.
+func TestS41_SwarmDoesNotReturnToWhatIsRefused(t *testing.T) {
+	rollback := func(s *swarm.ServiceSpec) {
+		s.UpdateConfig = &swarm.UpdateConfig{FailureAction: swarm.UpdateFailureActionRollback}
+	}
+	opts := options()
+	opts.Refuses = refusing("evil:1")
+	opts.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2", rollback), Reason: "another"}}
+	s := withOptions(stack("web", service("kargo-web_a", "app:2", rollback)), kargo.StackOptions{Resolve: kargo.ResolveNever})
+	for _, test := range []struct {
+		name    string
+		live    kargo.LiveService
+		changes int
+		action  string
+	}{
+		{"refused", live("web", "kargo-web_a", "evil:1", rollback), 1, swarm.UpdateFailureActionPause},
+		{"refused, and Swarm went back to it", rolledBack(live("web", "kargo-web_a", "evil:1", rollback)), 1, swarm.UpdateFailureActionPause},
+		{"permitted", live("web", "kargo-web_a", "app:1", rollback), 1, swarm.UpdateFailureActionRollback},
+		{"permitted, and Swarm went back to it", rolledBack(live("web", "kargo-web_a", "app:1", rollback)), 0, ""},
+		{"taken away", live("web", "kargo-web_a", "app:2", func(s *swarm.ServiceSpec) {
+			s.UpdateConfig = &swarm.UpdateConfig{FailureAction: swarm.UpdateFailureActionPause}
+		}), 1, swarm.UpdateFailureActionRollback},
+	} {
+		p := plan.Make([]kargo.Stack{s}, cluster(test.live), opts)
+		if len(p.Changes) != test.changes {
+			t.Errorf("%s: got\n%s", test.name, p)
+			continue
+		}
+		if test.changes > 0 && p.Changes[0].Service.UpdateConfig.FailureAction != test.action {
+			t.Errorf("%s: if it fails, Swarm does %q", test.name, p.Changes[0].Service.UpdateConfig.FailureAction)
+		}
+	}
+	if s.Services[0].Spec.UpdateConfig.FailureAction != swarm.UpdateFailureActionRollback {
+		t.Error("the rendering was changed")
+	}
+}
+
 // The marks of ownership are never left to others.
 func TestS42_OwnershipIsNotLeftToOthers(t *testing.T) {
 	s := withOptions(stack("web", service("kargo-web_a", "app:1")), kargo.StackOptions{

@@ -209,6 +209,11 @@ func (m maker) update(c comparison) decision {
 	if same && !c.tasksDiffer() {
 		spec.TaskTemplate = c.live.Spec.TaskTemplate
 	}
+	if isRollback(spec.UpdateConfig) && m.isRefused(c) {
+		config := *spec.UpdateConfig
+		config.FailureAction = swarm.UpdateFailureActionPause // what lives must not come back; a later update has the workspace's
+		spec.UpdateConfig = &config
+	}
 	update := kargo.UpdateService(c.stack.Name, c.live, spec, c.reason())
 	update.Fields = c.fields()
 	_, update.Back = m.standIns[c.stack.Name]
@@ -287,11 +292,14 @@ func (m maker) stampVolumes(spec swarm.ServiceSpec) swarm.ServiceSpec {
 }
 
 // sentBefore holds an update that was sent before and would not help if it were
-// sent again: Swarm rolled it back, or accepted it and the service still differs.
+// sent again: Swarm rolled it back, or accepted it and the service still differs. What the
+// operator does not permit is not left because Swarm went back to it.
 func (m maker) sentBefore(c comparison) (d decision, decided bool) {
 	sent, known := m.Memory.Sent[c.live.Name]
 	switch {
 	case !known || sent.Digest != c.digest:
+		return decision{}, false
+	case rolledBack(c.live.Update) && isRollback(c.wanted.UpdateConfig) && m.isRefused(c):
 		return decision{}, false
 	case rolledBack(c.live.Update):
 		words := m.Mask.Text(cmp.Or(c.live.Update.Message, string(c.live.Update.State)))
@@ -316,7 +324,7 @@ func (m maker) drifted(c comparison) (d decision, decided bool) {
 	if !m.isDrift(c.live.Name, c.live.Update, c.digest) {
 		return decision{}, false
 	}
-	if len(m.refusals(kargo.UpdateService(c.stack.Name, c.live, c.live.Spec, ""))) > 0 {
+	if m.isRefused(c) {
 		return decision{}, false // what the operator does not permit is not left as it is
 	}
 	snippet := fmt.Sprintf("; to let others manage it, set %s=%q", kargo.SuffixIgnore.Of(c.stack.Name), strings.Join(pointersTo(c.different), " "))
@@ -332,6 +340,16 @@ func (m maker) drifted(c comparison) (d decision, decided bool) {
 		return c.holdUntil(kargo.UntilTime, reason+snippet), true
 	}
 	return decision{}, false
+}
+
+// isRefused reports whether the operator does not permit what lives.
+func (m maker) isRefused(c comparison) bool {
+	return len(m.refusals(kargo.UpdateService(c.stack.Name, c.live, c.live.Spec, ""))) > 0
+}
+
+// isRollback reports whether Swarm returns to the spec before, if an update fails.
+func isRollback(config *swarm.UpdateConfig) bool {
+	return config != nil && config.FailureAction == swarm.UpdateFailureActionRollback
 }
 
 func since(when time.Time) string {
