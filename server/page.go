@@ -274,8 +274,11 @@ func timestamp(when time.Time) string { return when.UTC().Format(time.RFC3339) }
 // roughly.
 func duration(from, to time.Time) string {
 	took := to.Sub(from)
-	if took < 10*time.Second {
+	switch {
+	case took < 10*time.Second:
 		return strconv.FormatFloat(took.Seconds(), 'f', 1, 64) + "\u00a0s"
+	case took >= time.Minute && took < time.Hour:
+		return roughly(took) + " " + roughly(took%time.Minute)
 	}
 	return roughly(took)
 }

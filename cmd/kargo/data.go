@@ -15,7 +15,11 @@ import (
 )
 
 // dataDir is the group of commands that use the data directory.
-type dataDir struct{ data string }
+type dataDir struct {
+	data string
+	// readOnly: the command makes no directory.
+	readOnly bool
+}
 
 func (d *dataDir) flags(flags *pflag.FlagSet) {
 	d.data = "."
@@ -31,6 +35,9 @@ func (d *dataDir) state(name string) string { return filepath.Join(d.data, ".kar
 // makeState makes the data directory and the one for Kargo's own state. That may
 // lie in a workspace: it ignores itself, so that `git add` takes none of it.
 func (d *dataDir) makeState() error {
+	if d.readOnly {
+		return nil
+	}
 	if err := os.MkdirAll(d.state(""), 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}

@@ -88,6 +88,7 @@ const columnOfFindings = 19
 // examine asks the controller, or checks from here where none answers.
 func (s *planFlags) examine(cmd *cobra.Command, env map[string]string) (findings []kargo.Finding, err error) {
 	ctx := cmd.Context()
+	s.readOnly = true
 	none := kargo.Odd("controller", "none runs with the data directory "+s.data, "run `kargo serve`; or name its directory with --data, or its address with --url")
 	asks, err := s.asksController()
 	switch {

@@ -43,6 +43,9 @@ func (e examiner) owner(context.Context) []kargo.Finding {
 			return append(all, kargo.Unwell("owner", err, "let this user read the data directory: chown or chmod it"))
 		default:
 			all = append(all, ofOwner(path, info, os.Geteuid(), unix.Access(path, unix.W_OK|unix.X_OK) == nil)...)
+			if !info.IsDir() {
+				return all // nothing is in it
+			}
 		}
 	}
 	if len(all) == 0 {
@@ -74,7 +77,7 @@ func (e examiner) permissions(context.Context) []kargo.Finding {
 	for _, path := range append(own, e.secrets...) {
 		info, err := os.Stat(path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && slices.Contains(own, path):
+		case slices.Contains(own, path) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
 		case err != nil:
 			return []kargo.Finding{kargo.Unwell("permissions", err, "does the file exist, and may this user read it?")}
 		case othersMayRead(info) && !strings.HasPrefix(path, mounted):

@@ -98,16 +98,21 @@ func scriptDirectory(t *testing.T) string {
 	return dir
 }
 
-// swarmOf is the key of a script's engine among its values.
-type swarmOf struct{}
+// swarmOf is the key of a script's engine among its values, saysOf that of what Docker
+// says of the nodes and of its clock.
+type (
+	swarmOf struct{}
+	saysOf  struct{}
+)
 
 func setUpScript(env *testscript.Env) error {
 	engine := swarmtest.New(swarmtest.AutoSettle, swarmtest.Clock(time.Now))
-	server := httptest.NewServer(daemon(engine))
+	says := &dockerSays{next: daemon(engine)}
+	server := httptest.NewServer(says)
 	env.Defer(server.Close)
 	// Streams of events have no end: the server would wait for them.
 	env.Defer(server.CloseClientConnections)
-	env.Values[swarmOf{}] = engine
+	env.Values[swarmOf{}], env.Values[saysOf{}] = engine, says
 	env.Setenv("DOCKER_HOST", strings.Replace(server.URL, "http://", "tcp://", 1))
 	env.Setenv("HOME", env.WorkDir)
 	for name, value := range map[string]string{

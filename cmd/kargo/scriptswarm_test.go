@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	dockerswarm "github.com/docker/docker/api/types/swarm"
@@ -37,6 +38,43 @@ func daemon(engine *swarmtest.Engine) http.Handler {
 	return mux
 }
 
+// dockerSays answers in the place of a script's engine what no Swarm in memory can be: old,
+// of several managers, behind a proxy, or late.
+type dockerSays struct {
+	next http.Handler
+
+	mu     sync.Mutex
+	nodes  string         // the list of nodes as JSON; "denied" by a proxy, "" as the engine has them
+	behind *time.Duration // the clock; nil if it is not said
+}
+
+func (d *dockerSays) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.mu.Lock()
+	nodes, behind := d.nodes, d.behind
+	d.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/nodes") && nodes == "denied":
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"message": "the proxy does not let this through"}`)
+	case strings.HasSuffix(r.URL.Path, "/nodes") && nodes != "":
+		_, _ = io.WriteString(w, nodes)
+	case strings.HasSuffix(r.URL.Path, "/info") && behind != nil:
+		fmt.Fprintf(w, `{"SystemTime": %q}`, time.Now().Add(-*behind).Format(time.RFC3339Nano))
+	default:
+		w.Header().Del("Content-Type")
+		d.next.ServeHTTP(w, r)
+	}
+}
+
+// dockerSaysNow changes what Docker says.
+func dockerSaysNow(ts *testscript.TestScript, change func(*dockerSays)) {
+	says := ts.Value(saysOf{}).(*dockerSays)
+	says.mu.Lock()
+	defer says.mu.Unlock()
+	change(says)
+}
+
 // swarmWords are what a script can say about its Swarm, in the manner of
 // somebody who works on it with other tools.
 var swarmWords = map[string]func(*testscript.TestScript, *swarmtest.Engine, []string) error{
@@ -51,6 +89,21 @@ var swarmWords = map[string]func(*testscript.TestScript, *swarmtest.Engine, []st
 		}
 		engine.Image(args[0], behaviour)
 		return nil
+	},
+	// nodes FILE|denied: Docker says that these are the nodes.
+	"nodes": func(ts *testscript.TestScript, _ *swarmtest.Engine, args []string) error {
+		nodes := args[0]
+		if nodes != "denied" {
+			nodes = ts.ReadFile(nodes)
+		}
+		dockerSaysNow(ts, func(d *dockerSays) { d.nodes = nodes })
+		return nil
+	},
+	// clock BEHIND: Docker's clock is behind by a duration.
+	"clock": func(ts *testscript.TestScript, _ *swarmtest.Engine, args []string) error {
+		behind, err := time.ParseDuration(args[0])
+		dockerSaysNow(ts, func(d *dockerSays) { d.behind = &behind })
+		return err
 	},
 	// services: prints each with its image, replicas and owner.
 	"services": func(ts *testscript.TestScript, engine *swarmtest.Engine, _ []string) error {
