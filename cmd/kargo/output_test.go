@@ -223,7 +223,8 @@ func TestKindsOfOutput(t *testing.T) {
 	site.write(t, strings.Replace(shopYAML, "shop:1", "shop:2", 1))
 	site.commit(t, "Ben", "Second version of the shop")
 	site.kargo(t, "sync", "--data", "data")
-	site.until(t, "\n1 ", "history", "--data", "data")
+	site.until(t, "\n2 ", "history", "--data", "data")
+	site.until(t, "nothing to do", "plan", "--data", "data")
 	site.until(t, "well", "status", "shop", "--data", "data")
 	if code, _, stderr := site.kargo(t, "context", "add", "here", "--url", "http://127.0.0.1:1"); code != 0 {
 		t.Fatal(stderr)

@@ -189,7 +189,7 @@ func TestLabelsOfNodes(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(p.root, ".kargo-state", "history.journal")); err != nil {
 			t.Fatal(err)
 		}
-		p.want(0, `update node `+name+`: labels: `+key+`: "a" -> \(none\)`, "labels", "--apply")
+		p.want(0, `update node `+name+`: label `+key+`: removed, was "a"`, "labels", "--apply")
 		same(t, "the label", s.label(name, key), "")
 		p.want(0, "nothing to do", "labels", "--apply")
 	})
