@@ -16,23 +16,33 @@ import (
 // refuse reports what Swarm, or every node, would refuse of a service. It is
 // asked only about services without another error.
 func refuse(s *rendering, service string, spec swarm.ServiceSpec) {
-	rest, err := cloned(spec)
-	if err != nil {
-		return // not a spec that could be sent
-	}
-	refuseConstraints(s, service, &rest)
-	for range len(refusedBySwarm) + len(spec.TaskTemplate.ContainerSpec.Env) {
-		err := s.swarm.Service(rest)
-		if err == nil || !explainRefusal(s, service, &rest, err.Error()) {
-			break
-		}
-	}
+	refuseConstraints(s, service, spec)
+	explainRefusals(s, service, withoutConstraints(spec))
 	for _, refusal := range swarmcheck.Container(spec) {
 		at, name := placeOfRefusal(s, service, refusal.Property)
 		s.report.Fail(at, refusal.Hint, "services.%s.%s: %s", service, name, refusal.Reason)
 	}
 	checkLogDriver(s, service, spec)
 	checkPayloads(s, service, spec)
+}
+
+// explainRefusals reports what Swarm refuses of a spec, one after another: each is taken
+// off the spec, and the rest is asked about again.
+func explainRefusals(s *rendering, service string, spec swarm.ServiceSpec) {
+	refused := s.swarm.Service(spec)
+	if refused == nil {
+		return // most services
+	}
+	rest, err := cloned(spec)
+	if err != nil {
+		return // not a spec that could be sent
+	}
+	for range len(refusedBySwarm) + len(spec.TaskTemplate.ContainerSpec.Env) {
+		if refused == nil || !explainRefusal(s, service, &rest, refused.Error()) {
+			return
+		}
+		refused = s.swarm.Service(rest)
+	}
 }
 
 // placeOfRefusal returns the place of a property that nodes refuse, and its
@@ -61,9 +71,8 @@ func cloned(spec swarm.ServiceSpec) (swarm.ServiceSpec, error) {
 	return copied, err
 }
 
-// refuseConstraints reports each constraint that Swarm cannot parse, and takes
-// all of them off the spec.
-func refuseConstraints(s *rendering, service string, spec *swarm.ServiceSpec) {
+// refuseConstraints reports each constraint that Swarm cannot parse.
+func refuseConstraints(s *rendering, service string, spec swarm.ServiceSpec) {
 	placement := spec.TaskTemplate.Placement
 	if placement == nil {
 		return
@@ -81,7 +90,16 @@ func refuseConstraints(s *rendering, service string, spec *swarm.ServiceSpec) {
 		}
 		s.report.Fail(at, "for example node.role==manager", "%s: %q: %s", strings.Join(path[:5], "."), constraint, err)
 	}
-	placement.Constraints = nil
+}
+
+// withoutConstraints returns a spec without its constraints.
+func withoutConstraints(spec swarm.ServiceSpec) swarm.ServiceSpec {
+	if spec.TaskTemplate.Placement != nil {
+		placement := *spec.TaskTemplate.Placement
+		placement.Constraints = nil
+		spec.TaskTemplate.Placement = &placement
+	}
+	return spec
 }
 
 func withoutBlanks(text string) string { return strings.Join(strings.Fields(text), "") }
