@@ -351,9 +351,12 @@ func profile(b *testing.B, s *scene, step string) (written func()) {
 		return func() {}
 	}
 	until(b, "the controller responds", func() bool { _, err := s.get("/debug/pprof/"); return err == nil })
-	failed := make(chan error, 1)
+	failed, seconds := make(chan error, 1), 15
+	if step == firstDeployment {
+		seconds = 60 // at most
+	}
 	go func() {
-		data, err := s.get("/debug/pprof/profile?seconds=15")
+		data, err := s.get(fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(step, " ", "-")+".pprof"), data, 0o600)
 		}
