@@ -76,6 +76,9 @@ func (r *Renderings) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
 	if err := r.add(kept); err != nil {
 		return wrap("keep rendering", err)
 	}
+	if len(r.KeptDigests(stack.Name)) <= mostKept {
+		return nil
+	}
 	all, err := r.Kept(stack.Name)
 	for _, old := range all[min(len(all), mostKept):] {
 		r.remove(r.path(stack.Name, old.Digest))

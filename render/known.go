@@ -35,8 +35,11 @@ func (c *Cache) Known() []Known {
 			continue
 		}
 		if asked, bounded := done.reads.Questions(!done.report.IsEmpty()); bounded {
+			if done.answers == nil { // else it was taken over, for the answers are the same
+				done.answers = digests.Of(done.rendering.ws, asked)
+			}
 			all = append(all, Known{
-				Stack: name, Asked: asked, Digest: digests.Of(done.rendering.ws, asked),
+				Stack: name, Asked: asked, Digest: done.answers,
 				Size: done.rendering.files.Size(), Entries: done.entries, Services: done.services,
 			})
 		}

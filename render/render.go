@@ -142,6 +142,7 @@ type rendered struct {
 	usesCatalogue     bool
 	leftOut           bool // of a trial, as it is the same as where it is known
 	reads             *view.Reads
+	answers           []byte // digest of the answers to what was read, once somebody asked for it
 }
 
 // finished returns the stack with what depends on others: the stacks that it needs,
