@@ -88,6 +88,8 @@ type LiveService struct {
 	Updated time.Time
 	// Running of Desired tasks run. Completed counts the ended tasks of a job.
 	Running, Desired, Completed uint64
+	// Run counts how often a job was run anew: each update runs it again.
+	Run uint64
 	// Lost has the tasks that Swarm still calls running, by the name of their node,
 	// which is down. Running does not count them.
 	Lost map[string]uint64
@@ -163,6 +165,8 @@ type Task struct {
 	// Outdated reports that Swarm has still to replace the task: its spec is not the
 	// service's. It is known only where it was asked for.
 	Outdated bool
+	// Run is that of the job which the task is of; see LiveService.
+	Run uint64
 	// Message and Err are the task's own words. ExitCode is 0 while it runs.
 	Message, Err string
 	ExitCode     int

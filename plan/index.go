@@ -21,6 +21,9 @@ func NewIndex(live kargo.Cluster) Index {
 		index.services[live.Services[i].Name] = &live.Services[i]
 	}
 	for _, task := range live.Tasks {
+		if service := index.services[task.Service]; service != nil && task.Run < service.Run {
+			continue // of an earlier run of a job, which says nothing of this one
+		}
 		index.tasks[task.Service] = append(index.tasks[task.Service], task)
 	}
 	return index

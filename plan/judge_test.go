@@ -48,6 +48,10 @@ func TestJudge(t *testing.T) {
 	job.Running, job.Desired, job.Completed = 0, 2, 2
 	halfJob := job
 	halfJob.Completed = 1
+	onceMore := job
+	onceMore.Run = 1
+	onceMore.Spec.TaskTemplate.RestartPolicy = &swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}
+	earlierRun := tasks(a.Name, "failed", later(-10*time.Second), 1)
 
 	onDeadNode := starting(a)
 	onDeadNode.Lost = map[string]uint64{"worker-2": 1, "worker-1": 2}
@@ -88,6 +92,7 @@ func TestJudge(t *testing.T) {
 		{"its task has done what it was for", restarting(starting(a), swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionOnFailure}), tasks(a.Name, "complete", later(time.Second), 1), time.Minute, "healthy "},
 		{"no replicas are wanted", scaled(a, 0), nil, time.Second, "healthy "},
 		{"a job is complete", job, nil, time.Second, "healthy "},
+		{"an earlier run of the job failed just before", onceMore, earlierRun, time.Second, "healthy "},
 		{"a job is half done", halfJob, nil, time.Second, "progressing kargo-web_a: 1 of 2 completed"},
 	}
 	for _, test := range tests {

@@ -97,6 +97,9 @@ func (n *names) liveService(service swarm.Service) kargo.LiveService {
 	if status := service.ServiceStatus; status != nil {
 		live.Running, live.Desired, live.Completed = status.RunningTasks, status.DesiredTasks, status.CompletedTasks
 	}
+	if job := service.JobStatus; job != nil {
+		live.Run = job.JobIteration.Index
+	}
 	return live
 }
 
@@ -167,6 +170,9 @@ func (n *names) task(task swarm.Task) kargo.Task {
 		Err:     task.Status.Err,
 		Time:    task.CreatedAt,
 		StateAt: task.Status.Timestamp,
+	}
+	if run := task.JobIteration; run != nil {
+		translated.Run = run.Index
 	}
 	if spec := task.Spec.ContainerSpec; spec != nil {
 		translated.Namespace = spec.Labels[kargo.LabelNamespace]
