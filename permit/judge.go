@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/mount"
@@ -25,6 +26,11 @@ type Judge struct {
 	// names has, by network and name in lower case, the services of others that answer
 	// to it. Docker's name service does not tell cases apart.
 	names map[[2]string]string
+	// beside has, for each network, the networks on which services of others are that are on
+	// it, too. Docker looks a name up on all networks of a container.
+	beside map[string]map[string]bool
+	// own returns the names of the workspace's services on each network, in lower case.
+	own func() map[string]map[string]bool
 	// routes has what services of others have in Traefik.
 	routes map[string]string
 	routed map[string]bool // the services that the workspace has in Traefik
@@ -40,8 +46,9 @@ type Judge struct {
 func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	j := &Judge{
 		policy: policy, in: in, rendered: withFolders(in.Files), configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
-		names: map[[2]string]string{}, routes: map[string]string{}, routed: routed(in.Stacks), nodes: map[string]kargo.LiveNode{},
+		names: map[[2]string]string{}, beside: map[string]map[string]bool{}, routes: map[string]string{}, routed: routed(in.Stacks), nodes: map[string]kargo.LiveNode{},
 	}
+	j.own = sync.OnceValue(func() map[string]map[string]bool { return ownNames(in.Stacks) }) // few plans need it
 	foreign := map[string]bool{}
 	note := func(labels map[string]string) {
 		if namespace := labels[kargo.LabelNamespace]; namespace != "" && labels[kargo.LabelInstance] != in.Instance {
@@ -106,11 +113,45 @@ func volumesOf(spec swarm.ServiceSpec) (names []string) {
 // noteNames notes the names to which a service of somebody else answers.
 func (j *Judge) noteNames(service kargo.LiveService) {
 	//nolint:staticcheck // Swarm still reads the field of old clients
-	for _, attached := range slices.Concat(service.Spec.TaskTemplate.Networks, service.Spec.Networks) {
-		for _, name := range append([]string{service.Name, hostnameOf(kargo.Service{Spec: service.Spec})}, attached.Aliases...) {
+	all := slices.Concat(service.Spec.TaskTemplate.Networks, service.Spec.Networks)
+	for _, attached := range all {
+		for _, name := range namesOn(attached, service.Name, service.Spec) {
 			j.names[[2]string{attached.Target, strings.ToLower(name)}] = service.Name
 		}
+		if j.beside[attached.Target] == nil {
+			j.beside[attached.Target] = map[string]bool{}
+		}
+		for _, other := range all {
+			j.beside[attached.Target][other.Target] = true
+		}
 	}
+}
+
+// namesOn returns the names to which a service answers on a network.
+func namesOn(attached swarm.NetworkAttachmentConfig, service string, spec swarm.ServiceSpec) []string {
+	names := append([]string{service}, attached.Aliases...)
+	if hostname := hostnameOf(kargo.Service{Spec: spec}); hostname != "" {
+		names = append(names, hostname)
+	}
+	return names
+}
+
+// ownNames returns the names of the services of a workspace on each network.
+func ownNames(stacks []kargo.Stack) map[string]map[string]bool {
+	all := map[string]map[string]bool{}
+	for _, stack := range stacks {
+		for _, service := range stack.Services {
+			for _, attached := range service.Spec.TaskTemplate.Networks {
+				if all[attached.Target] == nil {
+					all[attached.Target] = map[string]bool{}
+				}
+				for _, name := range namesOn(attached, service.Name, service.Spec) {
+					all[attached.Target][strings.ToLower(name)] = true
+				}
+			}
+		}
+	}
+	return all
 }
 
 // Refuses returns why a change must not be made, one reason each, sorted; nothing
@@ -220,17 +261,58 @@ func (j *Judge) meetings(stack kargo.Stack, change kargo.Change) (all []finding)
 					"joins the network %s as the shared network %q", shared.Name, shared.Role)})
 			}
 		}
-		for _, name := range append([]string{change.Name, hostnameOf(kargo.Service{Spec: *change.Service})}, attached.Aliases...) {
-			if name == "" {
+		for _, name := range namesOn(attached, change.Name, *change.Service) {
+			if other, on := j.whoAnswers(attached.Target, name); other != "" && other != change.Name {
+				all = append(all, finding{service: change.Name, rule: ruleAliases, value: name, what: fmt.Sprintf(
+					"answers to the name %q on %s, as %s already does%s", name, attached.Target, other, on)})
+			}
+			if other := j.surrounding(name, stack.Namespace()); other != "" && name != change.Name && !isOwn(stack, attached.Target) {
+				all = append(all, finding{service: change.Name, rule: ruleAliases, value: name, what: fmt.Sprintf(
+					"answers to the name %q on %s, which lies in the namespace %s of somebody else", name, attached.Target, other)})
+			}
+		}
+	}
+	return append(all, j.shadows(change)...)
+}
+
+// whoAnswers returns the service of somebody else that answers to a name on a network, or
+// on another one that a service of others on this network is on, too; and in that case
+// where.
+func (j *Judge) whoAnswers(network, name string) (service, on string) {
+	name = strings.ToLower(name)
+	if service = j.names[[2]string{network, name}]; service != "" {
+		return service, ""
+	}
+	for _, other := range slices.Sorted(maps.Keys(j.beside[network])) {
+		if service = j.names[[2]string{other, name}]; service != "" {
+			return service, fmt.Sprintf(" on %s for services that are on both", other)
+		}
+	}
+	return "", ""
+}
+
+// shadows finds the names that a service looks for on one of its networks, and to which
+// somebody else's service answers on another one.
+func (j *Judge) shadows(change kargo.Change) (all []finding) {
+	for _, mine := range change.Service.TaskTemplate.Networks {
+		for _, theirs := range change.Service.TaskTemplate.Networks {
+			if mine.Target == theirs.Target || j.beside[theirs.Target] == nil {
 				continue
 			}
-			if other := j.names[[2]string{attached.Target, strings.ToLower(name)}]; other != "" && other != change.Name {
-				all = append(all, finding{service: change.Name, rule: ruleAliases, value: name, what: fmt.Sprintf(
-					"answers to the name %q on %s, as %s already does", name, attached.Target, other)})
+			for _, name := range slices.Sorted(maps.Keys(j.own()[mine.Target])) {
+				if other := j.names[[2]string{theirs.Target, name}]; other != "" {
+					all = append(all, finding{service: change.Name, rule: ruleAliases, value: name, what: fmt.Sprintf(
+						"finds %s under the name %q on %s, and a service of the workspace under the same name on %s", other, name, theirs.Target, mine.Target)})
+				}
 			}
 		}
 	}
 	return all
+}
+
+// isOwn reports whether a network is the stack's own.
+func isOwn(stack kargo.Stack, network string) bool {
+	return slices.ContainsFunc(stack.Networks, func(n kargo.Network) bool { return n.Name == network && !n.External && !n.Shared })
 }
 
 // isShared reports whether a network of a stack is one that joins the stacks.

@@ -239,6 +239,43 @@ func TestS42_OthersAreToldByTheLiveCluster(t *testing.T) {
 	}
 }
 
+// Docker looks a name up on all networks of a container, so a name on a network that
+// stacks share is also one on the networks that its services have of their own.
+func TestS42_NamesOnTheNetworksBeside(t *testing.T) {
+	on := func(service string, networks ...string) kargo.LiveService {
+		_, short, _ := strings.Cut(service, "_")
+		spec := swarm.ServiceSpec{Annotations: swarm.Annotations{Name: service, Labels: map[string]string{kargo.LabelInstance: "other", kargo.LabelNamespace: "kargo-dbs"}}}
+		for _, network := range networks {
+			spec.TaskTemplate.Networks = append(spec.TaskTemplate.Networks, swarm.NetworkAttachmentConfig{Target: network, Aliases: []string{short}})
+		}
+		return kargo.LiveService{ID: service, Name: service, Spec: spec}
+	}
+	join := func(network string, aliases ...string) func(*swarm.ServiceSpec) {
+		return func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.Networks = append(s.TaskTemplate.Networks, swarm.NetworkAttachmentConfig{Target: network, Aliases: aliases})
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		others []kargo.LiveService
+		change func(*swarm.ServiceSpec)
+		want   string
+	}{
+		{"theirs, on a network that leads there", []kargo.LiveService{on("kargo-dbs_api", "kargo-back", "kargo-dbs_own"), on("kargo-dbs_app", "kargo-dbs_own")}, nil,
+			`answers to the name "app" on kargo-back, as kargo-dbs_app already does on kargo-dbs_own for services that are on both`},
+		{"theirs, on a network that nobody here is on", []kargo.LiveService{on("kargo-dbs_api", "kargo-back"), on("kargo-dbs_app", "kargo-dbs_own")}, nil, ""},
+		{"ours, to which theirs answers", []kargo.LiveService{on("kargo-dbs_redis", "kargo-back")}, join("kargo-web_own", "redis"),
+			`finds kargo-dbs_redis under the name "redis" on kargo-back, and a service of the workspace under the same name on kargo-web_own`},
+		{"ours alone", []kargo.LiveService{on("kargo-dbs_redis", "kargo-dbs_own")}, join("kargo-web_own", "redis"), ""},
+	} {
+		stack := web(test.change)
+		stack.Networks = append(stack.Networks, kargo.Network{Name: "kargo-web_own", Driver: "overlay"})
+		if got := refusals(t, "", kargo.Cluster{Networks: []kargo.LiveNetwork{back}, Services: test.others}, stack, sent(stack, nil)); test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
 func hostnamed(service kargo.LiveService, hostname string) kargo.LiveService {
 	service.Spec.TaskTemplate.ContainerSpec = &swarm.ContainerSpec{Hostname: hostname}
 	return service

@@ -42,7 +42,7 @@ func (e *examiner) attachments(service kargo.Service, say say) {
 			say(ruleAliases, alias, fmt.Sprintf("answers to its hostname %q on %s, which others use, too", alias, name), "hostname")
 		}
 		for _, alias := range attached.Aliases {
-			if !own && alias != strings.TrimPrefix(service.Name, e.stack.Namespace()+"_") {
+			if !own && (alias != strings.TrimPrefix(service.Name, e.stack.Namespace()+"_") || inStackForm(alias)) {
 				say(ruleAliases, alias, fmt.Sprintf("answers to the name %q on %s, which others use, too", alias, name), "networks", name)
 			}
 		}
@@ -64,7 +64,7 @@ var ownHostname = regexp.MustCompile(`^\{\{\s*\.(?:Service|Task|Node)\.`)
 // isOwnHostname reports whether a hostname is a name of the service itself, or of its
 // node.
 func (e *examiner) isOwnHostname(hostname, service string) bool {
-	return hostname == service || hostname == strings.TrimPrefix(service, e.stack.Namespace()+"_") || ownHostname.MatchString(hostname)
+	return hostname == service || hostname == strings.TrimPrefix(service, e.stack.Namespace()+"_") && !inStackForm(hostname) || ownHostname.MatchString(hostname)
 }
 
 func (e *examiner) isSocketNetwork(name string) bool {

@@ -82,6 +82,8 @@ var attacks = []attack{
 	{name: "the addresses of a network", service: "networks: [n]", top: "networks: {n: {ipam: {config: [{subnet: 10.0.0.0/8}]}}}", rule: "network-options"},
 	{name: "the number of an overlay", service: "networks: [n]", top: "networks: {n: {driver_opts: {com.docker.network.driver.overlay.vxlanid_list: '4096'}}}", rule: "network-options"},
 	{name: "a name for others", service: "networks: {n: {aliases: [kargo-dbs_mongodb]}}", top: "networks: {n: {external: true, name: kargo-back}}", rule: "aliases"},
+	{name: "a service that is called like others", env: "WEB_STACK=kargo-dbs_mongodb\n", files: map[string]string{
+		"deploy/kargo-dbs_mongodb.yml": "services: {kargo-dbs_mongodb: {image: 'a:1', networks: [n]}}\nnetworks: {n: {external: true, name: kargo-back}}\n"}, rule: "aliases"},
 	{name: "a hostname for others", service: "hostname: kargo-dbs_mongodb\n    networks: [n]", top: "networks: {n: {external: true, name: kargo-back}}", rule: "aliases"},
 	{name: "a socket as a log", service: "logging: {driver: syslog, options: {syslog-address: 'unix:///run/docker.sock'}}", rule: "log-options"},
 	{name: "a plugin as a log", service: "logging: {driver: evil/log}", rule: "log-drivers"},

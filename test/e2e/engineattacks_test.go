@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ import (
 // ROOT for the merged configuration.
 type engineAttack struct {
 	name    string
+	called  string            // the service, if not as the stack
 	service string            // lines of the service; it is on the shared network unless they say otherwise
 	deploy  string            // further entries of its deploy section
 	network string            // the network n
@@ -71,6 +73,9 @@ var engineAttacks = []engineAttack{
 		s.link(filepath.Join(s.thief.data, ".kargo", "logs", "link"))
 	}},
 	{name: "a name of somebody else's service", service: "networks: {back: {aliases: [VICTIM_db]}}", rule: "aliases", reached: (*siege).answers},
+	{name: "the name of a service on a network of its own", called: "cache", rule: "aliases", held: true, reached: func(s *siege, _ string) bool {
+		return strings.HasPrefix(s.says(s.victim.service("dbs", "app"), "get", "http://cache/"), "version="+s.key+" ")
+	}},
 	{name: "its name as a hostname", service: "hostname: VICTIM_db", rule: "aliases", reached: (*siege).answers},
 	{name: "a network of somebody else's", service: "networks: [n]", network: "{external: true, name: VICTIM_own}", rule: "external-networks", reached: meetsTheVictim},
 	{name: "a shared network of somebody else's", service: "networks: [front]", env: map[string]string{"DOCKER_FRONT_NETWORK": "THEIRS-front"},
@@ -204,7 +209,8 @@ type siege struct {
 
 	page, password string // the config and the secret of the victim
 
-	key, namespace string // of the attack that is tried
+	// Of the attack that is tried: its key, its namespace, and its service without and with it.
+	key, namespace, called, name string
 }
 
 // besieged is the engine with the database of the victim on it, and the thief's controller,
@@ -227,6 +233,14 @@ func besieged(t *testing.T) *siege {
 
 	s.victim.begin(s.victim.workspace().stack("dbs", "db").file("configs/page", "theirs\n").file("configs/password", "theirs\n").file("deploy/db.yml", `
 services:
+  app: &plain
+    image: kargo/testserver:1
+    networks: [own, back]
+    stop_grace_period: 1s
+    deploy: {endpoint_mode: dnsrr}
+  cache:
+    <<: *plain
+    networks: [own]
   db:
     image: kargo/testserver:1
     networks: [own, back, front]
@@ -289,6 +303,8 @@ func (s *siege) restrict() { s.thief.args = append(s.thief.args, s.restricted...
 func (s *siege) choose(i int) {
 	s.key = fmt.Sprintf("x%d", i)
 	s.namespace = "kargo-" + s.thief.prefix + "-" + s.key
+	s.called = cmp.Or(engineAttacks[i].called, s.key)
+	s.name = s.namespace + "_" + s.called
 }
 
 // add adds an attack to a workspace, as a stack of its own.
@@ -313,9 +329,9 @@ func (s *siege) add(w *workspace, i int) {
 	if a.network != "" {
 		network = ", n: " + a.network
 	}
-	w.stack(s.key, s.key).file("deploy/"+s.key+".yml", words.Replace(`
+	w.stack(s.key, s.called).file("deploy/"+s.called+".yml", words.Replace(`
 services:
-  `+s.key+`:
+  `+s.called+`:
     image: kargo/testserver:2
     stop_grace_period: 1s
     healthcheck: {disable: true}
@@ -343,7 +359,7 @@ func (s *siege) isRefused(i int) {
 	if a.before != nil {
 		a.before(s)
 	}
-	service := s.namespace + "_" + s.key
+	service := s.name
 	was, existed := s.services()[service]
 	commit := s.thief.repo.commit(w)
 	s.thief.sync()
@@ -353,7 +369,7 @@ func (s *siege) isRefused(i int) {
 				return h.Stack == s.thief.prefix+"-"+s.key && (a.rule == "" || strings.Contains(h.Reason, "which rule "+a.rule+" of policy restricted does not permit"))
 			})
 		}
-		return k.Head.Commit == commit && refuses(a.rule, regexp.MustCompile(`^(deploy/`+s.key+`\.yml|\.env):\d+: `))(k)
+		return k.Head.Commit == commit && refuses(a.rule, regexp.MustCompile(`^(deploy/`+s.called+`\.yml|\.env):\d+: `))(k)
 	})
 	if a.reached != nil && a.reached(s, service) && !existed {
 		s.t.Errorf("%s: it reached what it wants", a.name)
@@ -391,7 +407,7 @@ func (s *siege) succeeds() {
 	within(s.t, 2*patience, "all attacks reach what they want under open", func() bool {
 		maps.DeleteFunc(missing, func(i int, _ string) bool {
 			s.choose(i)
-			return engineAttacks[i].reached(s, s.namespace+"_"+s.key)
+			return engineAttacks[i].reached(s, s.name)
 		})
 		return len(missing) == 0
 	})
@@ -405,7 +421,7 @@ func (s *siege) isUndone() {
 	s.thief.start()
 	s.thief.awaitStatus("what runs is refused now", func(k kargo.Status) bool {
 		for i, a := range engineAttacks {
-			if s.choose(i); a.reached != nil && !a.held && !refuses(a.rule, regexp.MustCompile(`^(deploy/`+s.key+`\.yml|\.env):\d+: `))(k) {
+			if s.choose(i); a.reached != nil && !a.held && !refuses(a.rule, regexp.MustCompile(`^(deploy/`+s.called+`\.yml|\.env):\d+: `))(k) {
 				return false
 			}
 		}
@@ -414,7 +430,7 @@ func (s *siege) isUndone() {
 	plain := s.workspace()
 	for i, a := range engineAttacks {
 		if s.choose(i); a.reached != nil {
-			plain.stack(s.key, s.key).service(s.key, networks("back"))
+			plain.stack(s.key, s.called).service(s.called, networks("own"))
 		}
 	}
 	s.thief.repo.commit(plain)
@@ -422,7 +438,7 @@ func (s *siege) isUndone() {
 	until(s.t, "plain services undo the attacks", func() bool {
 		s.logged.Store(0)
 		for i, a := range engineAttacks {
-			if s.choose(i); a.reached != nil && !a.idle && a.reached(s, s.namespace+"_"+s.key) {
+			if s.choose(i); a.reached != nil && !a.idle && a.reached(s, s.name) {
 				return false
 			}
 		}
