@@ -40,7 +40,10 @@ func (b *bash) stepsOf(stmt *syntax.Stmt) int {
 			switch {
 			case node.Param == nil:
 			case node.Repl != nil:
-				pattern = stepsOfMatch + b.estimate(node.Repl.Orig)
+				pattern = stepsOfMatch
+				if node.Repl.Orig != nil { // ${x/} has none
+					pattern += b.estimate(node.Repl.Orig)
+				}
 			case node.Exp != nil && node.Exp.Word != nil:
 				pattern = 1 + b.estimate(node.Exp.Word)
 			case node.Slice != nil, node.Length:
