@@ -37,7 +37,7 @@ func main() {
 // argument. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	stdout, stderr = &printer{to: stdout}, &printer{to: stderr}
-	root := newRoot(environ) //nolint:contextcheck // commands get theirs from ExecuteContext
+	root := rootFor(args, environ) //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -126,7 +126,40 @@ or Swarm cannot be reached, or Swarm changed meanwhile; 4 what runs is not well
 (status), or did not come up in time; 5 changes are pending (plan --exit-code). The
 commands exec and build end with the exit code of the script that they run.`
 
+// rootFor returns the root that has the command which arguments name. The child that reads
+// a revision has no other: to make all of them is a sixth of its start.
+func rootFor(args, environ []string) *cobra.Command {
+	if len(args) == 0 || args[0] != tryName {
+		return newRoot(environ)
+	}
+	root := bareRoot()
+	root.AddCommand(tryCommand(environment(environ)))
+	return root
+}
+
+// newRoot returns the root with all commands.
 func newRoot(environ []string) *cobra.Command {
+	root := bareRoot()
+	root.AddGroup(
+		&cobra.Group{ID: "workspace", Title: "Work on a workspace (these need no Docker):"},
+		&cobra.Group{ID: "swarm", Title: "Work on a Swarm:"},
+		&cobra.Group{ID: "controller", Title: "Talk to a running controller:"},
+	)
+	env := environment(environ)
+	root.AddCommand(
+		initCommand(env), catalogueCommand(env),
+		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), pullCommand(env), execCommand(env), knownHostsCommand(env),
+		planCommand(env), diffCommand(env), showRenderingCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), buildCommand(env), labelsCommand(env), serveCommand(env), tryCommand(env), cleanCommand(env),
+		statusCommand(env), treeCommand(env), historyCommand(env), eventsCommand(env), logsCommand(env), doctorCommand(env), imagesCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env),
+		contextCommand(env), settingsCommand(env), manCommand(), rollbackCommand(env), holdCommand(env), releaseCommand(env), suspendCommand(env), resumeCommand(env), healthcheckCommand(env),
+		versionCommand(),
+	)
+	completeValues(root)
+	return root
+}
+
+// bareRoot returns the root without commands.
+func bareRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use: "kargo", Short: "GitOps controller for Docker Swarm", Long: longHelp,
 		SilenceErrors: true, SilenceUsage: true, Version: versionLine(), SuggestionsMinimumDistance: 2,
@@ -144,21 +177,6 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetHelpFunc(help)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddGroup(
-		&cobra.Group{ID: "workspace", Title: "Work on a workspace (these need no Docker):"},
-		&cobra.Group{ID: "swarm", Title: "Work on a Swarm:"},
-		&cobra.Group{ID: "controller", Title: "Talk to a running controller:"},
-	)
-	env := environment(environ)
-	root.AddCommand(
-		initCommand(env), catalogueCommand(env),
-		useCommand(env), checkCommand(env), renderCommand(env), configureCommand(env), envCommand(env), whyCommand(env), infoCommand(env), pullCommand(env), execCommand(env), knownHostsCommand(env),
-		planCommand(env), diffCommand(env), showRenderingCommand(env), applyCommand(env), deployCommand(env), removeCommand(env), redeployCommand(env), buildCommand(env), labelsCommand(env), serveCommand(env), tryCommand(env), cleanCommand(env),
-		statusCommand(env), treeCommand(env), historyCommand(env), eventsCommand(env), logsCommand(env), doctorCommand(env), imagesCommand(env), syncCommand(env), approveCommand(env), retryCommand(env), adoptCommand(env),
-		contextCommand(env), settingsCommand(env), manCommand(), rollbackCommand(env), holdCommand(env), releaseCommand(env), suspendCommand(env), resumeCommand(env), healthcheckCommand(env),
-		versionCommand(),
-	)
-	completeValues(root)
 	return root
 }
 

@@ -157,7 +157,7 @@ func (s *serveFlags) tryWithin(ctx context.Context, limit time.Duration, args []
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	child := exec.CommandContext(limited, program, append([]string{"try"}, args...)...)
+	child := exec.CommandContext(limited, program, append([]string{tryName}, args...)...)
 	child.Env = append(slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "GOMEMLIMIT=") || strings.HasPrefix(entry, collection)
 	}), collection+firstCollection)
@@ -232,11 +232,14 @@ func (s *serveFlags) notRead(why string) error {
 		Hint: "if it is sound, raise --read-memory; it is tried again when everything is verified"}
 }
 
+// tryName is the name of the command of the child process.
+const tryName = "try"
+
 // tryCommand returns the command of the child process.
 func tryCommand(env map[string]string) *cobra.Command {
 	s := &serveFlags{}
 	cmd := &cobra.Command{
-		Use: "try", Short: "Read one revision and say nothing of it", Hidden: true, Args: noArgs,
+		Use: tryName, Short: "Read one revision and say nothing of it", Hidden: true, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.prepare(cmd, env); err != nil {
 				return err
