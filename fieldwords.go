@@ -102,8 +102,25 @@ func objectWords(field FieldChange, all []FieldChange) (words, of string) {
 			return name.Name() + otherContent, name.Path
 		}
 	}
+	return networkWords(field, all)
+}
+
+// networkWords says that a service joins or leaves a network: "network back: new".
+func networkWords(field FieldChange, all []FieldChange) (words, of string) {
+	rest, found := strings.CutPrefix(field.Path, networksPath)
+	key, _, _ := strings.Cut(rest, "]")
+	at := slices.IndexFunc(all, func(f FieldChange) bool { return f.Path == networksPath+key+"].Target" })
+	switch {
+	case !found || at < 0:
+	case all[at].Before == noValue:
+		return "network " + key + ": new", all[at].Path
+	case all[at].After == noValue:
+		return "network " + key + ": removed", all[at].Path
+	}
 	return "", ""
 }
+
+const networksPath = "TaskTemplate.Networks["
 
 // snakeCase returns the name of a field of Go as compose files write it:
 // "failure_action" for "FailureAction". What is in brackets stays as it is.

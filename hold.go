@@ -82,18 +82,26 @@ func (h Hold) key() string {
 }
 
 // holdsInWords returns holds as text for people. What several of them have in common is
-// said once, and below it what would be done.
+// said once, and below it what would be done; of those that say the same about several
+// stacks, it is said which.
 func holdsInWords(holds []Hold) string {
-	common := map[string][]Hold{}
+	common, stacks := map[string][]Hold{}, map[string][]string{}
 	for _, hold := range holds {
 		common[hold.Because] = append(common[hold.Because], hold)
+		stacks[hold.String()] = append(stacks[hold.String()], hold.Stack)
 	}
 	var text strings.Builder
 	said := map[string]bool{}
 	for _, hold := range holds {
 		switch of := common[hold.Because]; {
 		case hold.Because == "" || len(of) == 1:
-			fmt.Fprintln(&text, hold)
+			line := hold.String()
+			if alike := stacks[line]; len(alike) == 1 {
+				fmt.Fprintln(&text, line)
+			} else if !said[line] {
+				fmt.Fprintf(&text, "%s (stacks %s)\n", line, strings.Join(alike, ", "))
+			}
+			said[line] = true
 		case !said[hold.Because]:
 			said[hold.Because] = true
 			fmt.Fprintf(&text, "hold %s:\n", hold.Because)

@@ -28,6 +28,10 @@ func TestHoldsInWords(t *testing.T) {
 	if got := held.InWords(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
+	missing := Plan{Held: []Hold{{Kind: KindNetwork, Stack: "a", Name: "proxy", Reason: "does not exist"}, {Kind: KindNetwork, Stack: "b", Name: "proxy", Reason: "does not exist"}}}
+	if got, want := missing.InWords(), "hold network proxy: does not exist (stacks a, b)\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	want = "hold service a: frozen; it would be updated: x\nhold stack crm: failed\nhold service b: frozen; it would be created: new\n"
 	if got := held.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

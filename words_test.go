@@ -63,3 +63,19 @@ func TestChangesInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestNetworkWords(t *testing.T) {
+	network := func(field, before, after string) kargo.FieldChange {
+		return kargo.FieldChange{Path: "TaskTemplate.Networks[back]." + field, Before: before, After: after}
+	}
+	for want, fields := range map[string][]kargo.FieldChange{
+		"network back: new":                             {network("Aliases", "(none)", `["web"]`), network("Target", "(none)", `"back"`)},
+		"network back: removed":                         {network("Aliases", `["web"]`, "(none)"), network("Target", `"back"`, "(none)")},
+		`network back Aliases: ["web"] → ["web","www"]`: {network("Aliases", `["web"]`, `["web","www"]`)},
+	} {
+		change := kargo.Change{Action: kargo.Update, Kind: kargo.KindService, Fields: fields}
+		if got := strings.Join(change.Words(), "; "); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -21,3 +21,6 @@ var NextPoll = nextPoll
 func StatusOf(stacks []kargo.Stack, seen kargo.Cluster, remaining kargo.Plan) []kargo.StackStatus {
 	return stackStatuses(stacks, plan.NewIndex(seen), restOf(remaining), kargo.Memory{}, kargo.Mask{})
 }
+
+// WithWords is withWords.
+var WithWords = withWords

@@ -19,10 +19,23 @@ const logLines = 10
 func (r rollouts) fail(ctx context.Context, stack kargo.Stack, judgement plan.Judgement) {
 	reason := judgement.Reason
 	tasks := r.failedTasks(ctx, stack, r.memory.Rollouts[stack.Name].Since)
-	if len(tasks) > 0 && !strings.Contains(reason, lastWords(stack, tasks[0])) {
-		reason += ": " + lastWords(stack, tasks[0]) // Swarm itself names the task only
+	if len(tasks) > 0 {
+		reason = withWords(reason, tasks[0].Said(), lastWords(stack, tasks[0]))
 	}
 	r.quarantine(stack, reason, judgement.Cause, r.words(ctx, stack, tasks))
+}
+
+// withWords returns a reason with the words about the task that failed last, once. The
+// reason may end with what the task said, which the words begin with; Swarm itself names
+// the task only.
+func withWords(reason, said, words string) string {
+	if strings.Contains(reason, words) {
+		return reason
+	}
+	if before, ends := strings.CutSuffix(reason, said); ends && said != "" && strings.HasPrefix(words, said) {
+		return before + words
+	}
+	return reason + ": " + words
 }
 
 // refused quarantines the rendering that a change belongs to, if Docker refuses the

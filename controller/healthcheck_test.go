@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kargo"
+	"kargo/controller"
 )
 
 // A task that is unhealthy ends with 0 where its program does so when it is told to
@@ -40,4 +41,19 @@ func TestAnUnhealthyTaskSaysWhichTestFailed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a task said is in the reason once, also where its health check is said after it.
+func TestReasonSaysOnce(t *testing.T) {
+	said := "task: non-zero exit (137): dockerexec: unhealthy container"
+	words := said + `; its health check "curl" counts as failed after 3 failures in a row`
+	for reason, want := range map[string]string{
+		"web: rollback completed: " + said: "web: rollback completed: " + words,
+		"web: update paused":               "web: update paused: " + words,
+		"web: 3 tasks failed: " + words:    "web: 3 tasks failed: " + words,
+	} {
+		if got := controller.WithWords(reason, said, words); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }

@@ -38,8 +38,11 @@ SARIF is the form in which forges read what checks find.`,
 			}
 			printOpened(cmd.ErrOrStderr(), desired.Workspace)
 			errs, warnings := count(desired.Problems)
-			say(cmd.ErrOrStderr(), "%s, %s; environment read as %s",
-				plural(errs, "error"), plural(warnings, "warning"), desired.Workspace.Reader)
+			read := ""
+			if desired.Workspace.Reader != "" {
+				read = "; environment read as " + desired.Workspace.Reader
+			}
+			say(cmd.ErrOrStderr(), "%s, %s%s", plural(errs, "error"), plural(warnings, "warning"), read)
 			return said(desired.Problems)
 		},
 	}

@@ -25,10 +25,12 @@ type variableDocument struct {
 func envCommand(env map[string]string) *cobra.Command {
 	s := &workspaceFlags{}
 	var output output
+	var all bool
 	cmd := &cobra.Command{
 		Use: "env [VARIABLE…]", Short: "Print the variables of a workspace, and where each value comes from", GroupID: "workspace",
 		Long: `Env prints every variable that the stacks and templates of a workspace can read,
-with its value and the place of its last assignment. Digests stand for the values
+with its value and the place of its last assignment; the text leaves the defaults of
+the catalogue out unless --all is given. Digests stand for the values
 of secret variables; within one call, equal digests mean equal values. Env prints
 to standard error which reader the files needed: dotenv, bash (both are part of
 Kargo), or bash-process, for files that run programs (--allow-hooks).`,
@@ -50,8 +52,18 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 			if err != nil {
 				return err
 			}
+			shown := documents
+			if output == outputText && len(names) == 0 && !all {
+				shown = slices.DeleteFunc(slices.Clone(documents), func(v variableDocument) bool { return v.Layer == kargo.OriginDefault })
+			}
 			say(cmd.ErrOrStderr(), "environment read by %s", desired.Workspace.Reader)
-			return output.show(cmd, documents, func(out screen) error { printVariables(out, documents, output == outputWide); return nil }, func() []string {
+			return output.show(cmd, documents, func(out screen) error {
+				printVariables(out, shown, output == outputWide)
+				if left := len(documents) - len(shown); left > 0 {
+					say(cmd.ErrOrStderr(), "%s of the catalogue: kargo env --all", plural(left, "default"))
+				}
+				return nil
+			}, func() []string {
 				var names []string
 				for _, document := range documents {
 					names = append(names, document.Name)
@@ -62,6 +74,7 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 	}
 	s.flags(cmd.Flags())
 	output.flag(cmd, kinds{names: "variables", wide: "layers"})
+	cmd.Flags().BoolVar(&all, "all", false, "print the defaults of the catalogue, too")
 	return cmd
 }
 

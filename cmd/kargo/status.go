@@ -185,6 +185,11 @@ func printTrouble(out screen, status kargo.Status) {
 		out.line("data directory: %s", status.HistoryTrouble)
 	}
 	if status.Problems.Err() != nil {
+		for _, away := range []struct{ what, why string }{{"the repository cannot be read", status.GitTrouble}, {"the Swarm cannot be reached", status.SwarmTrouble}} {
+			if away.why != "" {
+				out.line("\n%s: %s", out.paint(red, away.what), firstLine(away.why))
+			}
+		}
 		out.line("\n%s %s is refused; what is in force stays so:", out.paint(red, "revision"), orNone(status.Head))
 	} else {
 		if status.Head.ID() != status.Applied.ID() {

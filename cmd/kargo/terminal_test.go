@@ -26,6 +26,7 @@ var sameWidth = []struct {
 	pattern *regexp.Regexp
 	plain   string
 }{
+	{regexp.MustCompile(`(?m)^[a-z0-9-]+/[a-z0-9-]+  [a-z ]+  \d+/\d+.*\n`), ""}, // what services do while a command waits
 	{regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`), "2026-11-26 09:30:00"},
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-11-26T09:30:00Z"},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s|m[0-9.]+s) ago`), "N ago"},
