@@ -23,6 +23,16 @@ func TestControllerMemory(t *testing.T) {
 	}
 }
 
+// With 100 stacks some 12 MiB are alive, with 1,000 some 80: there, twice as much would be
+// too much.
+func TestTheCollectorIsSeldomWhileLittleIsAlive(t *testing.T) {
+	for alive, want := range map[uint64]int{0: 200, 12 << 20: 200, 24 << 20: 100, 80 << 20: 100} {
+		if got := collectionFor(alive); got != want {
+			t.Errorf("%d MiB alive: %d %%, want %d", alive>>20, got, want)
+		}
+	}
+}
+
 // Memory is given back once work has ended, once a minute at most, and not without work.
 func TestIdleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

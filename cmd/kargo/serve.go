@@ -195,6 +195,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 		return err
 	}
 	limitMemory(int64(reading)<<20, log)
+	collectBySize()
 	client, err := s.docker(env)
 	if err != nil {
 		return err
