@@ -169,6 +169,8 @@ func who(r *http.Request) kargo.Person {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil || !known {
 		host = "local socket" // only there a request without a token comes this far
+		name, _, _ := r.BasicAuth()
+		sender.Name = shortName(name)
 	}
 	return kargo.Person{Name: sender.Name, From: host}
 }

@@ -121,6 +121,8 @@ func TestLocalHandlerNeedsNoToken(t *testing.T) {
 	wantText(t, "asked", controller.askedFor(), "nudge: sync")
 	send(t, s.LocalHandler(), request{"POST", "/api/v1/approve", nil, `{"plan": "5ebe2294ecd0"}`})
 	wantText(t, "asked", controller.askedFor(), "approve: 5ebe2294ecd0 by local socket")
+	send(t, s.LocalHandler(), request{"POST", "/api/v1/approve", map[string]string{"Authorization": "Basic YWRhOg=="}, `{"plan": "5ebe2294ecd0"}`}) // ada, without a token
+	wantText(t, "asked", controller.askedFor(), "approve: 5ebe2294ecd0 by ada (local socket)")
 	response, _ = send(t, s.LocalHandler(), request{"POST", "/hooks/github", nil, "{}"})
 	wantStatus(t, response, http.StatusUnauthorized) // webhooks stay signed
 }

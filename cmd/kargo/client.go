@@ -27,6 +27,8 @@ type client struct {
 	http  *http.Client
 	base  string
 	token string
+	// person is who the user of the command says to be.
+	person string
 }
 
 // errNoController reports that nothing serves the data directory.
@@ -60,7 +62,7 @@ func (r *remoteFlags) prepare(cmd *cobra.Command, env map[string]string) error {
 // same data directory.
 func (s *clientFlags) client(data dataDir) (*client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	c := &client{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: strings.TrimSuffix(s.url, "/")}
+	c := &client{person: s.person, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: strings.TrimSuffix(s.url, "/")}
 	// A redirection must not carry the token to another host.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if c.base != "" {
@@ -121,6 +123,17 @@ func (r *remoteFlags) ask(cmd *cobra.Command, env map[string]string, method, pat
 	return controller.call(cmd.Context(), method, path, body, answer)
 }
 
+// identify adds the token to a request, and who the person says to be: the history names
+// the person, and nothing proves the name.
+func (c *client) identify(request *http.Request) {
+	switch {
+	case c.person != "" && !strings.Contains(c.person, ":"):
+		request.SetBasicAuth(c.person, c.token)
+	case c.token != "":
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+}
+
 // call sends one request and decodes the response. Its error is the
 // controller's own where the controller returned one.
 func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
@@ -137,9 +150,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
+	c.identify(request)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoController, err)

@@ -94,6 +94,7 @@ func (c contextsFile) named(name string) (contextOfUser, error) {
 // neither --url nor --data say it. --context names one; "" in the place of the current
 // one.
 func (c *clientFlags) useContext(cmd *cobra.Command, env map[string]string) error {
+	c.person = cmp.Or(env["SUDO_USER"], env["USER"], env["LOGNAME"])
 	if c.url != "" {
 		return nil
 	}

@@ -23,9 +23,7 @@ func stream[T any](ctx context.Context, c *client, path string, each func(T) err
 	if err != nil {
 		return err
 	}
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
+	c.identify(request)
 	response, err := c.http.Do(request)
 	switch {
 	case ctx.Err() != nil:

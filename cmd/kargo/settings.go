@@ -47,6 +47,8 @@ type clientFlags struct {
 	url      string
 	apiToken secretSource
 	context  string
+	// person is who the user of the command says to be; it is no setting.
+	person string
 }
 
 func (c *clientFlags) flags(flags *pflag.FlagSet) {

@@ -135,7 +135,7 @@ func scriptShows(ts *testscript.TestScript, width int, code string, command []st
 	cmd := exec.Command(program, command[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "TERM=xterm")
-	for _, name := range []string{"HOME", "DOCKER_HOST", "NO_COLOR", "KARGO_HOOK_USER"} {
+	for _, name := range []string{"HOME", "DOCKER_HOST", "NO_COLOR", "KARGO_HOOK_USER", "USER", "LOGNAME", "SUDO_USER"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	show := onTerminal
