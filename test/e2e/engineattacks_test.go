@@ -74,7 +74,7 @@ var engineAttacks = []engineAttack{
 	}},
 	{name: "a name of somebody else's service", service: "networks: {back: {aliases: [VICTIM_db]}}", rule: "aliases", reached: (*siege).answers},
 	{name: "the name of a service on a network of its own", called: "cache", rule: "aliases", held: true, reached: func(s *siege, _ string) bool {
-		return strings.HasPrefix(s.says(s.victim.service("dbs", "app"), "get", "http://cache/"), "version="+s.key+" ")
+		return strings.HasPrefix(s.says(s.victim.service("dbs", "api"), "get", "http://cache/"), "version="+s.key+" ")
 	}},
 	{name: "its name as a hostname", service: "hostname: VICTIM_db", rule: "aliases", reached: (*siege).answers},
 	{name: "a network of somebody else's", service: "networks: [n]", network: "{external: true, name: VICTIM_own}", rule: "external-networks", reached: meetsTheVictim},
@@ -188,13 +188,23 @@ func TestS41_LiveValuesOnAnEngine(t *testing.T) {
 		return strings.HasSuffix(s.inspect(service).Config.Image, ":2") && readsTheNode(s, service)
 	})
 
-	// What was sent under the laxer policy is put right under the stricter one.
+	// What was sent under the laxer policy is put right under the stricter one, and Swarm does
+	// not go back to it when that fails.
 	s.thief.stop()
 	s.restrict()
 	s.thief.start()
-	s.thief.repo.commit(ignoring("kargo/testserver:2", "/Spec/Labels/*"))
+	failing := ignoring("kargo/testserver:2", "/Spec/Labels/*").service("app", replicas(1), networks("back"), command("exit 1"))
+	s.thief.repo.commit(failing.file("deploy/app.yml", strings.Replace(failing.files["deploy/app.yml"],
+		"{monitor: 500ms}", "{monitor: 5s, failure_action: rollback}", 1)))
 	s.thief.sync()
-	until(t, "the mount is taken away", func() bool { return len(s.services()[service].Spec.TaskTemplate.ContainerSpec.Mounts) == 0 })
+	until(t, "the failing program has come to stay", func() bool {
+		is := s.thief.inspect(service)
+		return slices.Equal(is.Spec.TaskTemplate.ContainerSpec.Args, []string{"exit", "1"}) && len(s.thief.tasks("web", "app", hasFailed)) > 0 &&
+			is.PreviousSpec != nil && len(is.PreviousSpec.TaskTemplate.ContainerSpec.Mounts) == 0
+	})
+	if mounts := s.thief.inspect(service).Spec.TaskTemplate.ContainerSpec.Mounts; len(mounts) > 0 {
+		t.Errorf("the service has the mounts %v", mounts)
+	}
 }
 
 // siege is a real engine with two instances: a victim with a database, and a thief whose
@@ -233,7 +243,7 @@ func besieged(t *testing.T) *siege {
 
 	s.victim.begin(s.victim.workspace().stack("dbs", "db").file("configs/page", "theirs\n").file("configs/password", "theirs\n").file("deploy/db.yml", `
 services:
-  app: &plain
+  api: &plain
     image: kargo/testserver:1
     networks: [own, back]
     stop_grace_period: 1s
@@ -573,3 +583,6 @@ func meetsTheVictim(s *siege, service string) bool {
 func printsFile(file, content string) func(*siege, string) bool {
 	return func(s *siege, service string) bool { return s.says(service, "print", file) == content }
 }
+
+// hasFailed is a task that ended by itself, with an error.
+func hasFailed(task kargo.Task) bool { return task.Err != "" }
