@@ -59,7 +59,7 @@ func hostnameOf(service kargo.Service) string {
 }
 
 // ownHostname is one that begins with a name that no workspace chooses freely.
-var ownHostname = regexp.MustCompile(`^\{\{\s*\.(?:Service|Task|Node)\.`)
+var ownHostname = regexp.MustCompile(`^\{\{\s*\.(?:Service\.(?:ID|Name)|Task\.(?:ID|Name)|Node\.(?:ID|Hostname))\s*\}\}`)
 
 // isOwnHostname reports whether a hostname is a name of the service itself, or of its
 // node.

@@ -211,6 +211,12 @@ func (j *Judge) crossings(change kargo.Change) (all []finding) {
 		if c.kind == claimsHost {
 			key = "host " + c.value
 		}
+		if c.kind == claimsHost && c.value == anyHost && !strings.HasPrefix(strings.ToLower(c.label), "traefik.udp.") {
+			if host, other := j.hostOfOthers(); other != "" {
+				all = append(all, finding{service: change.Name, rule: ruleRoutes, value: anyHost, what: fmt.Sprintf(
+					"claims requests to any host name by the label %s, so also those to %s, which %s has", c.label, host, other)})
+			}
+		}
 		if other := j.routes[key]; other != "" && other != change.Name && (c.kind == claimsName || c.kind == claimsHost) {
 			name := key[strings.LastIndex(key, " ")+1:]
 			all = append(all, finding{service: change.Name, rule: ruleRoutes, value: name, what: fmt.Sprintf(
@@ -218,6 +224,16 @@ func (j *Judge) crossings(change kargo.Change) (all []finding) {
 		}
 	})
 	return all
+}
+
+// hostOfOthers returns the first host name that somebody else's service has, and the service.
+func (j *Judge) hostOfOthers() (host, service string) {
+	for _, key := range slices.Sorted(maps.Keys(j.routes)) {
+		if host, ok := strings.CutPrefix(key, "host "); ok {
+			return host, j.routes[key]
+		}
+	}
+	return "", ""
 }
 
 // hostsOfOldRule returns the hosts of a rule of Traefik 1.7: "Host:a,b;PathPrefix:/x".

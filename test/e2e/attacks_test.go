@@ -85,6 +85,7 @@ var attacks = []attack{
 	{name: "a service that is called like others", env: "WEB_STACK=kargo-dbs_mongodb\n", files: map[string]string{
 		"deploy/kargo-dbs_mongodb.yml": "services: {kargo-dbs_mongodb: {image: 'a:1', networks: [n]}}\nnetworks: {n: {external: true, name: kargo-back}}\n"}, rule: "aliases"},
 	{name: "a hostname for others", service: "hostname: kargo-dbs_mongodb\n    networks: [n]", top: "networks: {n: {external: true, name: kargo-back}}", rule: "aliases"},
+	{name: "a hostname that begins with a number", service: "hostname: '{{.Task.Slot}}password'\n    networks: [n]", top: "networks: {n: {external: true, name: kargo-back}}", rule: "aliases"},
 	{name: "a socket as a log", service: "logging: {driver: syslog, options: {syslog-address: 'unix:///run/docker.sock'}}", rule: "log-options"},
 	{name: "a plugin as a log", service: "logging: {driver: evil/log}", rule: "log-drivers"},
 	{name: "managers", service: ", placement: {constraints: ['node.role  !=  Worker']}", rule: "placement"},
