@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,13 +18,19 @@ func TestTheHistorySaysHowLongThePhasesTook(t *testing.T) {
 			time.Sleep(time.Second)
 			return write(ws)
 		}
+		var mutex sync.Mutex // the reader works beside the rounds
 		measured := map[string]time.Duration{}
-		w.parts.Effects.Measure = func(phase, _ string, took time.Duration) { measured[phase] += took }
+		w.parts.Effects.Measure = func(phase, _ string, took time.Duration) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			measured[phase] += took
+		}
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.pass(3 * time.Minute) // with rounds that ask git and find nothing
 		w.repo.commit("c2", app("app:2", "web")...)
 		w.pass(2 * time.Minute)
+		w.stop()
 		for i, deployment := range w.records.deployments {
 			if len(deployment.Phases) == 0 || deployment.Phases[0] != (kargo.Phase{Name: "write", Took: time.Second}) {
 				t.Errorf("deployment %d: %v", i+1, deployment.Phases)
