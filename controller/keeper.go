@@ -59,6 +59,8 @@ type keeper struct {
 	role      lease.Role
 	// outdated: another controller led since this one remembers anything.
 	outdated bool
+	// late: what this controller sent may have reached Swarm after another one began.
+	late     bool
 	failure  error    // why the lease was not kept the last time; nil if it was
 	nudges   []string // for the leader, not written yet
 	answered uint64   // nudges of standbys that a round was run for
@@ -230,9 +232,13 @@ func (k *keeper) settle(foreign bool) {
 	holder := k.candidate.Seen()
 	switch role {
 	case lease.Leader:
+		k.late = false // nobody wrote meanwhile
 		k.outdated, k.answered, k.shared = foreign, holder.Nudge, holder.Shared
 		k.parts.Log.Info("this controller leads", "epoch", holder.Epoch, "instance", k.parts.Behavior.Instance)
 	case lease.Standby:
+		if k.late {
+			k.late, k.nudges = false, []string{lateWrite}
+		}
 		k.parts.Log.Info("this controller stands by", "leader", holder.Name, "instance", k.parts.Behavior.Instance)
 	case lease.Unknown:
 	}
@@ -311,6 +317,26 @@ func (k *keeper) mayWrite() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.alone() || !k.outdated && k.candidate.MayWrite(k.now())
+}
+
+// lateWrite is the trigger of the round for which a former leader asks that may have
+// written late. The new one looks at everything.
+const lateWrite = "a former leader may have written late"
+
+// noteLate notes that what was sent may arrive late, if this controller may not write
+// any more.
+func (k *keeper) noteLate() {
+	if k.mayWrite() {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.role == lease.Standby { // it is told already that it stands by
+		k.nudges = []string{lateWrite}
+		k.wakeUp()
+		return
+	}
+	k.late = true
 }
 
 // lapsed says why nothing may be written.
@@ -450,6 +476,7 @@ func (f fenced) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Chan
 	held, end := f.keeper.whileHeld(ctx)
 	defer end()
 	err := f.Swarm.Apply(held, ofEpoch(plan, f.keeper.epoch()), done)
+	f.keeper.noteLate()
 	if err != nil && errors.Is(context.Cause(held), errLapsed) {
 		return f.keeper.lapsed()
 	}

@@ -154,7 +154,7 @@ func TestADeployThatFailsSaysSoAndEndsTheRun(t *testing.T) {
 	w := s.workspace().stack("dbs", "redis").stack("web", "site").
 		service("redis", replicas(1), command("serve -crash-after 100ms -crash-code 7")).service("site", replicas(1))
 	p := s.person(w)
-	p.want(4, `(?s)stack dbs failed: .*exit code.* 7.*not deployed: web`, "deploy", "all")
+	p.want(4, `(?s)stack dbs failed: .*non-zero exit \(7\).*not deployed: web`, "deploy", "all")
 	if _, exists := s.services()[s.service("web", "site")]; exists {
 		t.Error("the stack after the failed one was deployed all the same")
 	}
