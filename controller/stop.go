@@ -199,7 +199,7 @@ func (d decisions) target(stack, to string) (kargo.KeptRendering, error) {
 		return kargo.KeptRendering{}, err
 	}
 	if stop := d.memory.Stops[stack]; stop.WentBack() && to == "" {
-		return kargo.KeptRendering{}, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("stack %s %s already", stack, stop),
+		return kargo.KeptRendering{}, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("stack %s is back already: it %s", stack, stop),
 			Hint: "to go back further, name a deployment or a commit; to end it: kargo release " + stack}
 	}
 	runs := d.memory.Rollouts[stack].Digest

@@ -74,7 +74,7 @@ until "kargo release", or until --for has passed.`,
 			if err := oneStack(args); err != nil {
 				return err
 			}
-			return o.send(cmd, env, "hold", o.order(args), args[0]+" is held; to end it: kargo release "+args[0])
+			return o.send(cmd, env, "hold", o.order(args), ofStacks(args[0], "is", "are")+" held; to end it: kargo release "+args[0])
 		},
 	}, true, env, true)
 }
@@ -90,9 +90,17 @@ the newest revision says.`,
 			if err := oneStack(args); err != nil {
 				return err
 			}
-			return o.send(cmd, env, "release", o.order(args), args[0]+" is released")
+			return o.send(cmd, env, "release", o.order(args), ofStacks(args[0], "is", "are")+" released")
 		},
 	}, false, env, true)
+}
+
+// ofStacks returns the begin of a sentence about a stack, or about all.
+func ofStacks(stack, one, all string) string {
+	if stack == allStacks {
+		return "all stacks " + all
+	}
+	return stack + " " + one
 }
 
 func suspendCommand(env map[string]string) *cobra.Command {
@@ -146,7 +154,7 @@ last 10 renderings of a stack that came up are kept.`,
 				if err := output.onlyText("yes"); err != nil {
 					return err
 				}
-				return o.send(cmd, env, "rollback", order, args[0]+" goes back, and stays there; to end it: kargo release "+args[0])
+				return o.send(cmd, env, "rollback", order, ofStacks(args[0], "goes back, and stays", "go back, and stay")+" there; to end it: kargo release "+args[0])
 			}
 			order.Plan = true
 			var preview kargo.Preview
