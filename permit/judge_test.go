@@ -152,6 +152,9 @@ func TestS41_WhatTheCatalogueWasGrantedHoldsForItsProgramOnly(t *testing.T) {
 		"another command":     {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"sh"} }, true},
 		"another environment": {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=2"} }, true},
 		"writable":            {func(s *swarm.ServiceSpec) { socketMount(s); s.TaskTemplate.ContainerSpec.Mounts[0].ReadOnly = false }, true},
+		"with more than was granted": {func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.ContainerSpec.Sysctls = map[string]string{"net.core.somaxconn": "1024"}
+		}, true},
 		"with another health check": {func(s *swarm.ServiceSpec) {
 			s.TaskTemplate.ContainerSpec.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "sh"}}
 		}, true},

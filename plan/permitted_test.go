@@ -40,6 +40,20 @@ func TestS41_ARefusedChangeHoldsItsStack(t *testing.T) {
 	}
 }
 
+// A refused change that belongs to no stack is held alone.
+func TestS41_ARefusedChangeOfANodeIsHeld(t *testing.T) {
+	opts := options()
+	opts.Labels = []kargo.NodeLabels{variable("N1_LABELS", "zone", "a"), variable("N2_LABELS", "rack", "7")}
+	opts.Refuses = func(_ kargo.Stack, change kargo.Change) []string {
+		if change.Node != nil && change.Node.Labels["zone"] != "" {
+			return []string{"sets the label zone of a node"}
+		}
+		return nil
+	}
+	p := plan.Make(nil, kargo.Cluster{Nodes: []kargo.LiveNode{node("n1"), node("n2")}}, opts)
+	check(t, p, "update node n2: labels: rack: (none) -> \"7\"\nhold node n1: sets the label zone of a node\n")
+}
+
 // What is left to others is judged like what is written: the live value of an
 // ignored field is part of what is sent.
 func TestS41_ACopiedLiveValueIsJudged(t *testing.T) {
