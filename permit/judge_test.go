@@ -308,6 +308,17 @@ func TestS41_NetworksAndNodesAreJudged(t *testing.T) {
 	}
 }
 
+// A template may take as many values as a person writes, and no more.
+func TestS41_ATemplateTakesAFewValuesOnly(t *testing.T) {
+	stack := web(nil)
+	for count, refused := range map[int]bool{100: false, 1000: true} {
+		config := kargo.Config{Name: "kargo-web_c", Driver: "golang", Data: []byte(strings.Repeat(`{{env "A"}}`, count))}
+		if got := refusals(t, "", kargo.Cluster{}, stack, kargo.CreateConfig("web", config, "new")); strings.Contains(got, "rule templates") != refused {
+			t.Errorf("%d values: %q", count, got)
+		}
+	}
+}
+
 // What a service claims in Traefik is compared with what the services of others have:
 // routers, services and middlewares by their names, and hosts.
 func TestS42_RoutesOfOthersAreNotClaimed(t *testing.T) {
