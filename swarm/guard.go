@@ -23,6 +23,8 @@ func ofCaller(ctx context.Context) context.Context {
 type guarded struct{ http.RoundTripper }
 
 // RoundTrip sends a request.
+//
+//nolint:contextcheck // the caller's context is asked, and the request's own is used
 func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	caller, known := r.Context().Value(callersContext{}).(context.Context)
 	if !known {
