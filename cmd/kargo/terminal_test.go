@@ -31,6 +31,9 @@ var sameWidth = []struct {
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-11-26T09:30:00Z"},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s|m[0-9.]+s) ago`), "N ago"},
 	{regexp.MustCompile(`\btook [0-9.]+(µs|ms|s|m[0-9.]+s)`), "took 1s"},
+	{regexp.MustCompile(`\bfor \dm\ds( +)`), "for 9s  $1"}, // on a busy machine
+	{regexp.MustCompile(`\bfor \dm\d\ds( +)`), "for 9s   $1"},
+	{regexp.MustCompile(`\bfor \dm\d+s`), "for 9s"},
 	{regexp.MustCompile(`\bfor \d(s +)`), "for 9$1"},
 	{regexp.MustCompile(`\bfor \d\d(s +) `), "for 9$1  "},
 	{regexp.MustCompile(`\bfor \d+s`), "for 9s"},
