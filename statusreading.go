@@ -73,7 +73,7 @@ func (s Status) Sentence() string {
 	if s.Problems.Err() != nil {
 		parts = append(parts, "revision "+s.Head.Short()+" is refused")
 	} else if s.Fault != "" {
-		parts = append(parts, s.cannot())
+		parts = append(parts, s.Trouble())
 	}
 	if !s.Ready() {
 		return strings.Join(append(parts, "no revision is in force yet"), "; ")
@@ -99,8 +99,9 @@ func (s Status) Sentence() string {
 	return strings.Join(parts, "; ")
 }
 
-// cannot says what keeps the controller from its work.
-func (s Status) cannot() string {
+// Trouble says, in a few words, what keeps the controller from its work; Message says
+// more. It is "" where nothing does.
+func (s Status) Trouble() string {
 	switch {
 	case s.SwarmTrouble != "" && s.GitTrouble != "":
 		return "neither the Swarm nor the repository can be reached"
@@ -108,6 +109,14 @@ func (s Status) cannot() string {
 		return "the Swarm cannot be reached"
 	case s.GitTrouble != "":
 		return "the repository cannot be read"
+	}
+	switch s.Fault {
+	case "":
+		return ""
+	case Conflict.String():
+		return "a change is in conflict with the Swarm, and is tried again"
+	case Invalid.String():
+		return "a change or a value is refused"
 	}
 	return "the controller cannot work (" + s.Fault + ")"
 }

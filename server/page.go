@@ -46,6 +46,7 @@ var pageFuncs = template.FuncMap{
 	"textLines":     textLines,
 	"taskTone":      taskTone,
 	"timestamp":     timestamp,
+	"title":         title,
 	"tone":          tone,
 }
 
