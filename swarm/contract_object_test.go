@@ -245,11 +245,11 @@ var objectContracts = []contract{
 		if err := b.api.ServiceRemove(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		left := b.tasks(t, id)
+		// A busy engine may have failed to attach the first tasks, which are history.
+		left := slices.DeleteFunc(b.tasks(t, id), func(task dockerswarm.Task) bool { return task.Status.State != dockerswarm.TaskStateRunning })
 		if len(left) != 1 {
-			t.Fatalf("%d tasks are left, not one", len(left))
+			t.Fatalf("%d running tasks are left, not one", len(left))
 		}
-		same(t, "task", string(left[0].Status.State), "running")
 		b.until(t, "they are meant to go", func() bool {
 			return !slices.ContainsFunc(b.tasks(t, id), func(task dockerswarm.Task) bool { return task.DesiredState != dockerswarm.TaskStateRemove })
 		})
