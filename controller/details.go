@@ -253,13 +253,7 @@ func (g *logReading) follow(ctx context.Context, now people) error {
 	defer group.Wait()
 	options := g.options
 	for {
-		for _, task := range now.tasks {
-			if g.started[task.ID] {
-				continue
-			}
-			g.started[task.ID] = true
-			group.Go(func() { _ = g.read(ctx, now, task, options, g.each) }) // one that has ended may be gone
-		}
+		g.begin(ctx, &group, now, options)
 		options = kargo.LogOptions{Follow: true} // of a new task, all is new
 		sleep(ctx, logLooks)
 		if ctx.Err() != nil {
@@ -268,5 +262,16 @@ func (g *logReading) follow(ctx context.Context, now people) error {
 		if next, err := g.look(); err == nil {
 			now = next
 		}
+	}
+}
+
+// begin reads the logs of the tasks that are not read yet, each in a goroutine of its own.
+func (g *logReading) begin(ctx context.Context, group *sync.WaitGroup, now people, options kargo.LogOptions) {
+	for _, task := range now.tasks {
+		if g.started[task.ID] {
+			continue
+		}
+		g.started[task.ID] = true
+		group.Go(func() { _ = g.read(ctx, now, task, options, g.each) }) // one that has ended may be gone
 	}
 }
