@@ -9,7 +9,7 @@ import (
 // The context of a caller may know from a clock that a write must not be sent any more,
 // without a timer that has run: the process may have been stopped meanwhile. Contexts
 // that are made of it do not ask it. So its Err is asked once more just before the last
-// byte of a request goes to the kernel.
+// bytes of a request go to the kernel.
 
 // callersContext is the key of the context that a call was made with.
 type callersContext struct{}
@@ -40,28 +40,35 @@ func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 		return g.RoundTripper.RoundTrip(r)
 	}
 	request := r.Clone(r.Context())
-	request.Body = guardedBody{r.Body, caller}
+	request.Body = &guardedBody{r.Body, caller, r.ContentLength}
 	if r.GetBody != nil {
 		request.GetBody = func() (io.ReadCloser, error) {
 			body, err := r.GetBody()
-			return guardedBody{body, caller}, err
+			return &guardedBody{body, caller, r.ContentLength}, err
 		}
 	}
 	return g.RoundTripper.RoundTrip(request)
 }
 
-// guardedBody is the body of a request. Its last reading, which finds the end, comes
-// before the last bytes are sent: an error there leaves the request cut off, and Docker
-// does nothing.
+// guardedBody is the body of a request. What is read of it is sent at once. An error
+// before its last bytes leaves the request cut off, and Docker does nothing. After them
+// the request is whole, so that nobody is asked any more.
 type guardedBody struct {
 	io.ReadCloser
 	caller context.Context
+	left   int64 // bytes that were not read yet; below 0 if that is not known
 }
 
 // Read reads a part of the body.
-func (b guardedBody) Read(data []byte) (int, error) {
-	if err := b.caller.Err(); err != nil {
-		return 0, err
+func (b *guardedBody) Read(data []byte) (int, error) {
+	if b.left != 0 {
+		if err := b.caller.Err(); err != nil {
+			return 0, err
+		}
 	}
-	return b.ReadCloser.Read(data)
+	n, err := b.ReadCloser.Read(data)
+	if b.left > 0 {
+		b.left -= int64(n)
+	}
+	return n, err
 }
