@@ -63,8 +63,8 @@ type Change struct {
 	// Repairs is set where the change puts right what somebody else did, also
 	// where nothing says when.
 	Repairs bool `json:"repairs,omitempty"`
-	// Fields are what an update of a service or a node changes, one by one; the reason has the same in one
-	// line. Back reports that it returns to what ran before.
+	// Fields are what an update of a service or a node changes, one by one; the reason
+	// has the same in one line. Back reports that it returns to what ran before.
 	Fields []FieldChange `json:"fields,omitempty"`
 	Back   bool          `json:"back,omitempty"`
 	// ID and Version are those of the object that was looked at. Swarm refuses

@@ -60,8 +60,11 @@ func (r *Reconciler) noteRefusal(head kargo.Revision, problems kargo.Problems, t
 		return err
 	}
 	r.memory.RefusedHead = head.ID()
+	if err := r.parts.Store.Record(note, r.memory.Memory); err != nil {
+		return err
+	}
 	r.notify(note)
-	return r.parts.Store.Record(note, r.memory.Memory)
+	return nil
 }
 
 // noteSettings records that the operator's settings are others than at the last

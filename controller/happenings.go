@@ -88,7 +88,7 @@ func wordOf(d kargo.Deployment) string {
 	return string(d.Kind)
 }
 
-// movedLine says what happened to which stacks: "shop and crm changed, mail held".
+// movedLine says what happened to which stacks: "shop crm changed, mail held".
 func movedLine(results []kargo.StackResult) string {
 	var parts []string
 	for _, verdict := range verdicts {

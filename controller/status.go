@@ -204,11 +204,11 @@ func holdOperation(hold kargo.Hold) kargo.Operation {
 	return kargo.OperationHeld
 }
 
-// stackLine counts the verdicts on the stacks and names those that moved:
-// "changed: web; removed: old; unchanged: 3".
 // verdicts are those of stacks that moved, or were to move.
 var verdicts = []kargo.Verdict{kargo.VerdictAdded, kargo.VerdictChanged, kargo.VerdictRemoved, kargo.VerdictCorrected, kargo.VerdictHeld}
 
+// stackLine counts the verdicts on the stacks and names those that moved:
+// "changed: web; removed: old; unchanged: 3".
 func stackLine(results []kargo.StackResult) string {
 	names := map[kargo.Verdict][]string{}
 	for _, result := range results {

@@ -12,9 +12,6 @@ import (
 	"kargo/plan"
 )
 
-// everyStack is the name by which a person means all stacks.
-const everyStack = "all"
-
 // Hold keeps a stack, or "all", from any change until it is released or the stop
 // ends. The drift of a held stack is not corrected. The error is Invalid if there
 // is no such stack.
@@ -124,7 +121,7 @@ func (d decisions) named(stack string) ([]string, error) {
 	slices.Sort(known)
 	known = slices.Compact(known)
 	switch {
-	case stack == everyStack:
+	case stack == kargo.AllStacks:
 		return known, nil
 	case slices.Contains(known, stack):
 		return []string{stack}, nil
@@ -180,7 +177,7 @@ func (d decisions) targets(stack string, names []string, to kargo.BackTo) (map[s
 		switch {
 		case err == nil:
 			targets[name] = target
-		case stack == everyStack && start == "" && kargo.FaultOf(err) == kargo.Invalid:
+		case stack == kargo.AllStacks && start == "" && kargo.FaultOf(err) == kargo.Invalid:
 			none = err
 		default:
 			return nil, err
@@ -282,7 +279,7 @@ func (d decisions) release(stack string, by kargo.Person, why string) error {
 // stopped returns the stopped stacks that a person names: one, or all. The workspace may
 // not have them any more.
 func (d decisions) stopped(stack string) []string {
-	if stack == everyStack {
+	if stack == kargo.AllStacks {
 		return slices.Sorted(maps.Keys(d.memory.Stops))
 	}
 	if _, stopped := d.memory.Stops[stack]; stopped {
@@ -339,8 +336,11 @@ func (d decisions) noteOrder(kind kargo.EntryKind, by kargo.Person, text string)
 		return err
 	}
 	d.parts.Log.Info(string(kind), "by", by.String(), "what", text)
+	if err := d.parts.Store.Record(note, d.memory.Memory); err != nil {
+		return err // and then it is taken back
+	}
 	d.notify(note)
-	return d.parts.Store.Record(note, d.memory.Memory)
+	return nil
 }
 
 // readKept reads the renderings that stacks went back to.

@@ -119,7 +119,7 @@ func (s *Server) renderingsOf(order Order) (kargo.BackTo, error) {
 	}
 	digests := map[string]string{}
 	for _, stack := range deployment.Stacks {
-		if stack.Digest != "" && (order.Stack == "all" || stack.Name == order.Stack) {
+		if stack.Digest != "" && (order.Stack == kargo.AllStacks || stack.Name == order.Stack) {
 			digests[stack.Name] = stack.Digest
 		}
 	}

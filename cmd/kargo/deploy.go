@@ -14,9 +14,6 @@ import (
 	"kargo"
 )
 
-// allStacks is the argument that names every stack.
-const allStacks = "all"
-
 // stackFlags are those of the commands that work on stacks a person names.
 type stackFlags struct {
 	operationFlags
@@ -91,9 +88,9 @@ workspace first, and removes nothing if it is not valid.`,
 func stackArgument(cmd *cobra.Command, args []string, most int) (string, error) {
 	switch {
 	case len(args) == 0:
-		return "", usagef("which stack? give its name, or %q; see `kargo info`", allStacks)
+		return "", usagef("which stack? give its name, or %q; see `kargo info`", kargo.AllStacks)
 	case len(args) > most:
-		return "", usagef("kargo %s takes one stack, or %q, got %q", cmd.Name(), allStacks, args)
+		return "", usagef("kargo %s takes one stack, or %q, got %q", cmd.Name(), kargo.AllStacks, args)
 	}
 	return args[0], nil
 }
@@ -125,7 +122,7 @@ func (s *operationFlags) onStacks(cmd *cobra.Command, env map[string]string, nam
 		return err
 	}
 	named := []string{name}
-	if name == allStacks {
+	if name == kargo.AllStacks {
 		named = nil
 	}
 	o, err := s.operate(cmd, env, source, address, named...)

@@ -133,7 +133,7 @@ func printLabels(out screen, nodes []nodeLabels) {
 
 // applyLabels runs rounds that change labels and no stack.
 func (s *operationFlags) applyLabels(cmd *cobra.Command, env map[string]string) error {
-	return s.onStacks(cmd, env, allStacks, func(o *operation, _ []string) error {
+	return s.onStacks(cmd, env, kargo.AllStacks, func(o *operation, _ []string) error {
 		o.reconciler.Select()
 		changes, err := o.rounds(cmd.Context(), "labels", time.Minute)
 		if err == nil && changes == 0 {

@@ -67,17 +67,22 @@ func collectBySize() {
 	}
 	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	present := 100
-	var afterEach func(struct{})
-	afterEach = func(struct{}) {
+	var afterEach func()
+	afterEach = func() {
 		metrics.Read(alive)
 		if next := collectionFor(alive[0].Value.Uint64()); next != present {
 			present = next
 			debug.SetGCPercent(next)
 		}
-		// What nobody uses is gone after the next time.
-		runtime.AddCleanup(new([64]byte), afterEach, struct{}{})
+		afterCollection(afterEach)
 	}
-	afterEach(struct{}{})
+	afterEach()
+}
+
+// afterCollection calls a function once the garbage collector has worked next.
+func afterCollection(do func()) {
+	nobodyUses := new([64]byte) // so it is gone then
+	runtime.AddCleanup(nobodyUses, func(do func()) { do() }, do)
 }
 
 // collectionFor returns by how many percent what is alive may grow until the garbage

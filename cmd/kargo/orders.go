@@ -97,7 +97,7 @@ the newest revision says.`,
 
 // ofStacks returns the begin of a sentence about a stack, or about all.
 func ofStacks(stack, one, all string) string {
-	if stack == allStacks {
+	if stack == kargo.AllStacks {
 		return "all stacks " + all
 	}
 	return stack + " " + one
@@ -182,7 +182,7 @@ last 10 renderings of a stack that came up are kept.`,
 
 // planAbout returns what a plan has about a stack, for people; all of it for "all".
 func planAbout(next kargo.Plan, stack string) kargo.Plan {
-	if stack == allStacks {
+	if stack == kargo.AllStacks {
 		return next
 	}
 	return kargo.Plan{

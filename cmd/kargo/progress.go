@@ -74,7 +74,7 @@ func failedSince(before kargo.Status, named string) func(kargo.Status) error {
 			was := earlier[now.Name]
 			sameFailure := now.Failure != nil && was.Failure != nil && now.Failure.Revision == was.Failure.Revision
 			stillDegraded := now.Failure == nil && was.Failure == nil && now.Health == kargo.HealthDegraded && was.Health == kargo.HealthDegraded
-			return now.Name != named && named != allStacks && (sameFailure || stillDegraded)
+			return now.Name != named && named != kargo.AllStacks && (sameFailure || stillDegraded)
 		})
 		return failed(status)
 	}

@@ -100,7 +100,7 @@ func (s *operationFlags) stacksToRemove(cmd *cobra.Command, o *operation, name s
 			protected[stack] = protected[stack] || labels[kargo.LabelProtect] == "true"
 		}
 	}
-	if name != allStacks {
+	if name != kargo.AllStacks {
 		if !known[name] {
 			return nil, &kargo.Error{Fault: kargo.Invalid, Err: fmt.Errorf("there is no stack %q", name),
 				Hint: spelling.DidYouMean(name, slices.Collect(maps.Keys(known)))}

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -334,6 +333,5 @@ const (
 
 // collectAsUsual has the garbage collector work as often as usual after its first time.
 func collectAsUsual() {
-	nobodyUses := new([64]byte) // so it is gone after the first time
-	runtime.AddCleanup(nobodyUses, func(percent int) { debug.SetGCPercent(percent) }, 100)
+	afterCollection(func() { debug.SetGCPercent(100) })
 }
