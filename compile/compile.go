@@ -55,11 +55,13 @@ type Compiler struct {
 	Shell kargo.Shell
 	// renderings are those of the last revision; nil renders everything.
 	renderings *render.Cache
+	// reviews are what the policy found in these; nil examines everything.
+	reviews *permit.Memory
 }
 
 // KeepRenderings makes the compiler keep how it rendered the last revision, and render
 // of the next one only the stacks whose input differs. The result is the same.
-func (c *Compiler) KeepRenderings() { c.renderings = &render.Cache{} }
+func (c *Compiler) KeepRenderings() { c.renderings, c.reviews = &render.Cache{}, &permit.Memory{} }
 
 // Known says of each stack from what it was rendered.
 type Known = render.Known
@@ -186,7 +188,7 @@ func (c Compiler) read(ctx context.Context, tree kargo.Tree, stacks ...string) (
 // stacks what it permits.
 func (c Compiler) judge(desired Desired) kargo.Problems {
 	in := c.judged(desired)
-	granted, problems := permit.Review(c.Policy, in)
+	granted, problems := c.reviews.Review(c.Policy, in)
 	for i := range desired.Stacks {
 		desired.Stacks[i].Permitted = c.Policy.Digest()
 		for j, service := range desired.Stacks[i].Services {

@@ -36,9 +36,11 @@ var choices = map[string][]string{
 		"services: {app: {image: 'app:${APP_TAG}', env_file: ../configs/app.env}}\n",
 		"services:\n  app:\n    image: app:2\n    volumes: [../configs/app:/etc/app:ro, ../scripts:/scripts]\n    depends_on: [missing]\n",
 		"services: {app: {image: app:3, deploy: {labels: {traefik.port: '80', traefik.backend: '${LEVEL}'}}}}\n",
+		"services: {app: {image: app:4, deploy: {labels: {traefik.http.services.app.loadbalancer.server.port: '80'}}}}\n",
 	},
-	"deploy/app-more.yml":  {"services: {app: {command: '${LEVEL:?needed}'}}\n", "services: {app: {user: '1', restart: always}}\n", "-"},
-	"deploy/other.yml":     {"services: {other: {image: other, ports: ['${PORT:-80}:80']}}\n", "services: {other: {image: 'other:${REDIS_TAG}', ports: ['81:80'], configs: [c]}}\nconfigs: {c: {file: ../configs/app.env}}\n"},
+	"deploy/app-more.yml": {"services: {app: {command: '${LEVEL:?needed}'}}\n", "services: {app: {user: '1', restart: always}}\n", "-"},
+	"deploy/other.yml": {"services: {other: {image: other, ports: ['${PORT:-80}:80']}}\n", "services: {other: {image: 'other:${REDIS_TAG}', ports: ['81:80'], configs: [c]}}\nconfigs: {c: {file: ../configs/app.env}}\n",
+		"services: {other: {image: other, deploy: {labels: {traefik.http.routers.o.service: app@swarm, traefik.http.middlewares.o.forwardauth.address: 'http://kargo-apps_app/'}}}}\n"},
 	"configs/app.env":      {"A=1\nLEVEL\n", "A=${LEVEL}\n", "-"},
 	"configs/app/one":      {"one\n", "two\n", "", "-"},
 	"configs/app/two":      {"two ${REDIS_TG}\n", "-"},
@@ -57,7 +59,7 @@ var choices = map[string][]string{
 var variables = map[string][]string{
 	"STACKS": {"'dbs apps'", "'apps dbs'", "'dbs apps more'"}, "DBS_STACK": {"redis", "'redis agent'"}, "APPS_STACK": {"app", "'app agent'"}, "MORE_STACK": {"other"},
 	"APP_EXTENSION": {"app-more", "-"}, "APP_TAG": {"1", "2", "-"}, "LEVEL": {"info", "'a b'", "", "-"}, "OWN": {"x", "-"}, "PORT": {"80", "81", "-"},
-	"REDIS_TAG": {"7", "-"}, "PLAIN": {"mine", "'two words'", "-"}, "APP_CONSTRAINTS": {"node.labels.a==1", "-"}, "REDIS_BINDS": {"keep", "-"},
+	"REDIS_TAG": {"7", "-"}, "PLAIN": {"mine", "'two words'", "-"}, "APP_CONSTRAINTS": {"node.labels.a==1", "-"}, "REDIS_BINDS": {"keep", "-"}, "APP_BINDS": {"keep", "-"},
 	"DBS_NAME": {"data", "-"}, "KARGO_STACK_PREFIX": {"team-", "-"}, "DOCKER_FRONT_NETWORK": {"edge", "-"}, "KARGO_CATALOGUE": {"1", "-"}, "APPS_NEEDS": {"dbs", "-"},
 	"KARGO_SECRETS": {"LEVEL", "-"}, "DBS_ADOPT": {"true", "-"}, "APP_EXTENSON": {"x", "-"}, "MORE_STAK": {"x", "-"},
 }

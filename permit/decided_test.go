@@ -103,7 +103,7 @@ func TestS41_JudgedFieldsAreJudged(t *testing.T) {
 		}
 		stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "kargo-web_app", Spec: spec}}}
 		refused := map[string]bool{}
-		for _, found := range append((&examiner{stack: &stack}).stackFindings(), wholeFindings([]kargo.Stack{stack})...) {
+		for _, found := range append(examinerOf(&stack).stackFindings(), wholeFindings([]*examined{{amounts: amountsOf(&stack)}})...) {
 			if !restricted.permits(found) {
 				refused[found.rule] = true
 			}
@@ -185,4 +185,10 @@ func set(value reflect.Value, path []string, whole string) bool {
 		return false
 	}
 	return true
+}
+
+// examinerOf examines a stack that stands alone.
+func examinerOf(stack *kargo.Stack) *examiner {
+	in := Input{Stacks: []kargo.Stack{*stack}}
+	return &examiner{in: in, stack: stack, around: surroundingsOf(in, func(int) []string { return routesOf(stack) })}
 }

@@ -17,10 +17,10 @@ import (
 // Judge has the last word on the changes of one plan, beside the objects that
 // exist. It changes nothing, and several may use it at once.
 type Judge struct {
-	policy   Policy
-	in       Input
-	rendered paths
-	configs  liveLabels
+	policy  Policy
+	in      Input
+	around  *surroundings
+	configs liveLabels
 	// networks has the networks that exist, by name.
 	networks map[string]kargo.LiveNetwork
 	// names has, by network and name in lower case, the services of others that answer
@@ -33,7 +33,6 @@ type Judge struct {
 	own func() map[string]map[string]bool
 	// routes has what services of others have in Traefik.
 	routes map[string]string
-	routed map[string]bool // the services that the workspace has in Traefik
 	// namespaces are those of objects that are not this instance's.
 	namespaces map[string]bool
 	nodes      map[string]kargo.LiveNode // by id
@@ -45,8 +44,8 @@ type Judge struct {
 // NewJudge returns the judge of the changes that a plan makes to what was seen.
 func NewJudge(policy Policy, in Input, live kargo.Cluster) *Judge {
 	j := &Judge{
-		policy: policy, in: in, rendered: withFolders(in.Files), configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
-		names: map[[2]string]string{}, beside: map[string]map[string]bool{}, routes: map[string]string{}, routed: routed(in.Stacks), nodes: map[string]kargo.LiveNode{},
+		policy: policy, in: in, around: surroundingsOf(in, func(stack int) []string { return routesOf(&in.Stacks[stack]) }), configs: liveLabels{}, networks: map[string]kargo.LiveNetwork{},
+		names: map[[2]string]string{}, beside: map[string]map[string]bool{}, routes: map[string]string{}, nodes: map[string]kargo.LiveNode{},
 	}
 	j.own = sync.OnceValue(func() map[string]map[string]bool { return ownNames(in.Stacks) }) // few plans need it
 	foreign := map[string]bool{}
@@ -159,7 +158,7 @@ func ownNames(stacks []kargo.Stack) map[string]map[string]bool {
 // is the zero stack for what belongs to none. Removals are never refused.
 func (j *Judge) Refuses(stack kargo.Stack, change kargo.Change) []string {
 	var found []finding
-	e := &examiner{in: j.in, stack: &stack, rendered: j.rendered, configs: j.configs, routed: j.routed}
+	e := &examiner{in: j.in, stack: &stack, around: j.around, configs: j.configs}
 	switch {
 	case change.Service != nil:
 		found = j.serviceFindings(e, change)

@@ -63,7 +63,7 @@ func (e *examiner) hostPath(source string, readOnly bool, say say, at ...string)
 // below the root may be a link that a container left there.
 func (e *examiner) isRendered(source string) bool {
 	inside, ok := strings.CutPrefix(source, path.Clean(e.in.Root)+"/")
-	return ok && e.in.Root != "" && e.rendered[inside]
+	return ok && e.in.Root != "" && e.ask(asksForFile, inside)
 }
 
 // placeholder is what Swarm replaces in the texts of a task by a value that no

@@ -44,7 +44,7 @@ const sharedByAll = "all stacks"
 // names refuses names that belong to another stack, or to Docker: whoever makes
 // a network "kargo-dbs_default" can receive the services of stack dbs.
 func (c *check) names() {
-	owners := map[string]string{} // of services and of what a stack makes, by kind and name
+	owners := map[kargo.ObjectKey]string{} // of services and of what a stack makes
 	for _, stack := range c.in.Stacks {
 		for _, service := range stack.Services {
 			c.claim(owners, stack, kargo.KindService, service.Name)
@@ -56,7 +56,7 @@ func (c *check) names() {
 		}
 		for _, network := range stack.Networks {
 			switch {
-			case network.External, network.Shared && owners[string(kargo.KindNetwork)+" "+network.Name] == sharedByAll:
+			case network.External, network.Shared && owners[kargo.ObjectKey{Kind: kargo.KindNetwork, Name: network.Name}] == sharedByAll:
 			case slices.Contains(dockerNetworks, network.Name):
 				c.foreign(stack, kargo.KindNetwork, network.Name, "is Docker's own")
 			case network.Shared && inStackForm(network.Name):
@@ -65,7 +65,7 @@ func (c *check) names() {
 				c.claim(owners, stack, kargo.KindNetwork, network.Name)
 			}
 			if network.Shared {
-				owners[string(kargo.KindNetwork)+" "+network.Name] = sharedByAll // every stack lists them
+				owners[kargo.ObjectKey{Kind: kargo.KindNetwork, Name: network.Name}] = sharedByAll // every stack lists them
 			}
 		}
 	}
@@ -73,8 +73,8 @@ func (c *check) names() {
 
 // claim notes that a stack makes an object. It refuses a name that another stack
 // uses, too, or that has the form of another stack's names.
-func (c *check) claim(owners map[string]string, stack kargo.Stack, kind kargo.Kind, name string) {
-	key := string(kind) + " " + name
+func (c *check) claim(owners map[kargo.ObjectKey]string, stack kargo.Stack, kind kargo.Kind, name string) {
+	key := kargo.ObjectKey{Kind: kind, Name: name}
 	switch owner, taken := owners[key]; {
 	case taken && owner != stack.Name:
 		c.foreign(stack, kind, name, fmt.Sprintf("is one of stack %q, too", owner))

@@ -8,6 +8,9 @@
 // on what is sent, after fields were left to others, objects were taken over or an
 // earlier rendering stands in. Both look through the same examiner.
 //
+// A [Memory] keeps what was found in each stack, so that of the next revision only the
+// stacks are examined that were rendered anew.
+//
 // A [Policy] starts as one of three ([New]) and may have rules on top ([Policy.Set])
 // and exceptions for single services ([Policy.Except]). [Origins] say in which file
 // a property is, for the message, and whether the workspace set it at all: the
@@ -48,6 +51,9 @@ type Origins interface {
 	// Excluded reports whether the catalogue says of a service of its own that
 	// it is not for the policy of that name.
 	Excluded(service, policy string) bool
+	// Rendering identifies how a stack was rendered: two equal values mean equal stacks.
+	// It is nil if that is not known.
+	Rendering(stack kargo.Stack) any
 }
 
 // Input is what is judged.
@@ -77,35 +83,22 @@ type Input struct {
 
 // Check returns what the policy does not permit, in order of place. What the
 // policy only warns of is a warning.
-func Check(policy Policy, in Input) kargo.Problems { return problemsOf(policy, in, findingsOf(in)) }
+func Check(policy Policy, in Input) kargo.Problems {
+	_, problems := Review(policy, in)
+	return problems
+}
 
 // Review returns the same as Check, and what the catalogue may do that the policy does
 // not permit others: for each service, by its name in Swarm, findings as text. Whoever
 // sends the rendering later, without its origins, knows from it what was permitted.
 func Review(policy Policy, in Input) (granted map[string][]string, problems kargo.Problems) {
-	all := findingsOf(in)
-	granted = map[string][]string{}
-	for _, found := range all {
-		if !policy.permits(found) && policy.isCatalogues(found, in.Origins) {
-			granted[found.service] = append(granted[found.service], found.key())
-		}
-	}
-	return granted, problemsOf(policy, in, all)
+	var nothing *Memory
+	return nothing.Review(policy, in)
 }
 
-// findingsOf returns what all stacks ask for, in order.
-func findingsOf(in Input) (all []finding) {
-	rendered, routed := withFolders(in.Files), routed(in.Stacks)
-	for i := range in.Stacks {
-		e := &examiner{in: in, stack: &in.Stacks[i], rendered: rendered, routed: routed}
-		all = append(all, e.stackFindings()...)
-	}
-	return all
-}
-
-// problemsOf returns what the policy does not permit of what was found, and of names,
-// networks, labels and numbers.
-func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
+// review judges what was examined: it returns what the catalogue is granted, and what the
+// policy does not permit of the stacks, and of names, networks, labels and numbers.
+func review(policy Policy, in Input, all []*examined) (granted map[string][]string, problems kargo.Problems) {
 	c := &check{policy: policy, in: in, namespaces: map[string]bool{}}
 	for _, stack := range in.Stacks {
 		c.namespaces[stack.Namespace()] = true
@@ -113,8 +106,15 @@ func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 	c.names()
 	c.shared()
 	c.nodes()
-	for _, found := range all {
-		c.find(found)
+	granted = map[string][]string{}
+	for _, stack := range all {
+		for _, found := range stack.refused {
+			if policy.isCatalogues(found, in.Origins) {
+				granted[found.service] = append(granted[found.service], found.key())
+			} else {
+				c.report(found, c.placeOfFinding(found))
+			}
+		}
 	}
 	for _, rule := range in.Images {
 		image(rule.Image, func(name, value, what string, _ ...string) {
@@ -123,60 +123,75 @@ func problemsOf(policy Policy, in Input, all []finding) kargo.Problems {
 			}
 		})
 	}
-	for _, found := range wholeFindings(in.Stacks) {
+	for _, found := range wholeFindings(all) {
 		if !policy.permits(found) {
 			c.report(found, kargo.Place{File: kargo.FileEnv})
 		}
 	}
-	return c.problems.Sort()
+	return granted, c.problems.Sort()
+}
+
+// amounts are how much the stacks ask for of what all share.
+type amounts struct {
+	tasks            uint64
+	cpus, memory     float64 // that are reserved of the nodes; memory in bytes
+	networks, stored int     // the latter in bytes, by the managers
+}
+
+// amountsOf returns what one stack asks for. Tasks that run on every node count once.
+func amountsOf(stack *kargo.Stack) (a amounts) {
+	for _, made := range stack.Networks {
+		if !made.External && !made.Shared {
+			a.networks++
+		}
+	}
+	for _, made := range stack.Configs {
+		if !made.External {
+			a.stored += len(made.Data)
+		}
+	}
+	for _, service := range stack.Services {
+		count, all := tasks(service.Spec.Mode), tasksInAll(service.Spec.Mode)
+		a.tasks += all
+		if size := textBytes(service.Spec); size > usualTextBytes {
+			a.stored += size * int(1+min(all, 1<<20)) // each task has the spec
+		}
+		if resources := service.Spec.TaskTemplate.Resources; resources != nil && resources.Reservations != nil {
+			a.cpus += float64(count) * float64(max(0, resources.Reservations.NanoCPUs)) / 1e9
+			a.memory += float64(count) * float64(max(0, resources.Reservations.MemoryBytes))
+		}
+	}
+	return a
 }
 
 // wholeFindings returns what the workspace as a whole asks for: how many tasks it may
 // have, what these reserve of the nodes, and what it makes of that which all share: the
-// subnets of the Swarm, and the store of the managers. Tasks that run on every node
-// count once.
-func wholeFindings(stacks []kargo.Stack) []finding {
-	all, cpus, memory := uint64(0), 0.0, 0.0
-	networks, stored := 0, 0
+// subnets of the Swarm, and the store of the managers.
+func wholeFindings(stacks []*examined) []finding {
+	var sum amounts
 	for _, stack := range stacks {
-		for _, made := range stack.Networks {
-			if !made.External && !made.Shared {
-				networks++
-			}
-		}
-		for _, made := range stack.Configs {
-			if !made.External {
-				stored += len(made.Data)
-			}
-		}
-		for _, service := range stack.Services {
-			count := tasks(service.Spec.Mode)
-			all += tasksInAll(service.Spec.Mode)
-			if size := textBytes(service.Spec); size > usualTextBytes {
-				stored += size * int(1+min(tasksInAll(service.Spec.Mode), 1<<20)) // each task has the spec
-			}
-			if resources := service.Spec.TaskTemplate.Resources; resources != nil && resources.Reservations != nil {
-				cpus += float64(count) * float64(max(0, resources.Reservations.NanoCPUs)) / 1e9
-				memory += float64(count) * float64(max(0, resources.Reservations.MemoryBytes))
-			}
-		}
+		sum.tasks += stack.amounts.tasks
+		sum.cpus += stack.amounts.cpus
+		sum.memory += stack.amounts.memory
+		sum.networks += stack.amounts.networks
+		sum.stored += stack.amounts.stored
 	}
 	const subject = "the workspace"
-	found := []finding{{subject: subject, rule: "tasks", value: strconv.FormatUint(all, 10), what: fmt.Sprintf("has %d tasks", all)}}
-	if networks > 0 {
-		found = append(found, finding{subject: subject, rule: ruleNetworks, value: strconv.Itoa(networks), what: fmt.Sprintf("makes %d networks", networks)})
+	found := []finding{{subject: subject, rule: "tasks", value: strconv.FormatUint(sum.tasks, 10), what: fmt.Sprintf("has %d tasks", sum.tasks)}}
+	if sum.networks > 0 {
+		found = append(found, finding{subject: subject, rule: ruleNetworks, value: strconv.Itoa(sum.networks), what: fmt.Sprintf("makes %d networks", sum.networks)})
 	}
-	if stored > 0 {
-		found = append(found, finding{subject: subject, rule: ruleStored, value: strconv.Itoa(stored),
-			what: "stores " + units.BytesSize(float64(stored)) + " on the managers: configs, secrets, and for each task the texts of its service"})
+	if sum.stored > 0 {
+		found = append(found, finding{subject: subject, rule: ruleStored, value: strconv.Itoa(sum.stored),
+			what: "stores " + units.BytesSize(float64(sum.stored)) + " on the managers: configs, secrets, and for each task the texts of its service"})
 	}
-	if cpus > 0 {
-		found = append(found, finding{subject: subject, rule: ruleReservations, value: "cpus:" + strconv.FormatFloat(cpus, 'f', -1, 64),
-			what: fmt.Sprintf("reserves %g CPUs for its tasks", cpus)})
+	if sum.cpus > 0 {
+		found = append(found, finding{subject: subject, rule: ruleReservations, value: "cpus:" + strconv.FormatFloat(sum.cpus, 'f', -1, 64),
+			what: fmt.Sprintf("reserves %g CPUs for its tasks", sum.cpus)})
 	}
-	if memory > 0 {
-		found = append(found, finding{subject: subject, rule: ruleReservations, value: "memory:" + strconv.FormatFloat(memory, 'f', 0, 64),
-			what: "reserves " + units.BytesSize(memory) + " of memory for its tasks"})
+	if sum.memory > 0 {
+		found = append(found, finding{subject: subject, rule: ruleReservations, value: "memory:" + strconv.FormatFloat(sum.memory, 'f', 0, 64),
+			what: "reserves " + units.BytesSize(sum.memory) + " of memory for its tasks"})
 	}
 	return found
 }
@@ -235,39 +250,24 @@ func (f finding) key() string { return f.rule + " " + f.value + " " + f.what }
 
 // examiner finds what a stack asks for, whatever the policy says to it.
 type examiner struct {
-	in       Input
-	stack    *kargo.Stack
-	rendered paths // of the merged configuration
-	configs  liveLabels
-	routed   map[string]bool // the services that the workspace has in Traefik
+	in      Input
+	around  *surroundings
+	stack   *kargo.Stack
+	configs liveLabels
+	asked   []answered // about the surroundings, so far
 }
 
-// paths are those of files, and of the folders above them.
-type paths map[string]bool
+// ask returns an answer about the workspace as a whole, and notes that it was asked for.
+func (e *examiner) ask(about topic, name string) bool {
+	q := question{about, name}
+	answer := e.around.answer(q)
+	e.asked = append(e.asked, answered{q, answer})
+	return answer
+}
 
 // liveLabels are the labels of the configs and secrets that exist; nil where that is
 // not known.
 type liveLabels map[kargo.ObjectKey]map[string]string
-
-// withFolders returns the paths of files and of the folders above them.
-func withFolders(files []string) paths {
-	all := make(paths, len(files))
-	for _, name := range files {
-		for at := len(name); at > 0 && !all[name[:at]]; at = lastSlash(name[:at]) {
-			all[name[:at]] = true
-		}
-	}
-	return all
-}
-
-func lastSlash(name string) int {
-	for i := len(name) - 1; i > 0; i-- {
-		if name[i] == '/' {
-			return i
-		}
-	}
-	return 0
-}
 
 // stackFindings returns all that a stack asks for.
 func (e *examiner) stackFindings() []finding {
@@ -355,16 +355,12 @@ type check struct {
 	problems   kargo.Problems
 }
 
-// find judges one privilege.
-func (c *check) find(f finding) {
-	if c.policy.permits(f) || c.policy.isCatalogues(f, c.in.Origins) {
-		return
+// placeOfFinding returns the line that asks for a privilege.
+func (c *check) placeOfFinding(f finding) kargo.Place {
+	if c.in.Origins == nil || f.service == "" {
+		return kargo.Place{}
 	}
-	place := kargo.Place{}
-	if c.in.Origins != nil && f.service != "" {
-		place = c.in.Origins.Place(f.service, f.property...)
-	}
-	c.report(f, place)
+	return c.in.Origins.Place(f.service, f.property...)
 }
 
 // report adds the problem that a finding is.

@@ -38,11 +38,8 @@ const anyHost = "any"
 
 // claimsOf returns what labels ask of Traefik, in the order of the labels.
 func claimsOf(labels map[string]string) (all []claim) {
-	for _, label := range slices.Sorted(maps.Keys(labels)) {
+	for _, label := range traefiks(labels) {
 		name := strings.ToLower(label) // Traefik does not tell them apart
-		if !strings.HasPrefix(name, "traefik.") {
-			continue
-		}
 		add := func(kind claimKind, values ...string) {
 			for _, value := range values {
 				all = append(all, claim{kind, value, label})
@@ -87,6 +84,17 @@ func claimsOf(labels map[string]string) (all []claim) {
 	return all
 }
 
+// traefiks returns the labels that Traefik reads, in order.
+func traefiks(labels map[string]string) (all []string) {
+	for label := range labels {
+		if label != "" && label[0]|0x20 == 't' && strings.HasPrefix(strings.ToLower(label), "traefik.") { // most are others'
+			all = append(all, label)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // labelled are the claims of the labels of a service and of its containers, with the
 // property of the compose file that holds each.
 func labelled(service kargo.Service, found func(c claim, property ...string)) {
@@ -111,7 +119,7 @@ func (e *examiner) routes(service kargo.Service, say say) {
 			}
 			say(ruleHosts, c.value, what, property...)
 		case claimsService:
-			if !e.routed[ownProvider(c.value)] {
+			if !e.ask(asksForRoute, ownProvider(c.value)) {
 				name := c.value[strings.LastIndex(c.value, " ")+1:]
 				say(ruleRoutes, name, fmt.Sprintf("sends requests to %q, which is no service of this workspace in Traefik", name), property...)
 			}
@@ -138,11 +146,7 @@ func (e *examiner) isOwnAddress(text string) bool {
 	if end := strings.IndexAny(host, ":/?#"); end >= 0 {
 		host = host[:end]
 	}
-	return slices.ContainsFunc(e.in.Stacks, func(stack kargo.Stack) bool {
-		return slices.ContainsFunc(stack.Services, func(service kargo.Service) bool {
-			return host == service.Name
-		})
-	})
+	return e.ask(asksForService, host)
 }
 
 // certified returns the hosts that Traefik asks for certificates of: a list, some of them
@@ -164,22 +168,19 @@ func ownProvider(name string) string {
 	return name
 }
 
-// routed returns the services that the stacks have in Traefik: those that labels name,
-// and one for each service of Swarm.
-func routed(stacks []kargo.Stack) map[string]bool {
-	all := map[string]bool{}
-	for _, stack := range stacks {
-		for _, service := range stack.Services {
-			asks := false
-			labelled(service, func(c claim, _ ...string) {
-				asks = true
-				if c.kind == claimsName {
-					all[c.value] = true
-				}
-			})
-			if asks {
-				all[usualRoute(service.Name)] = true
+// routesOf returns the services that a stack has in Traefik: those that labels name, and
+// one for each service of Swarm.
+func routesOf(stack *kargo.Stack) (all []string) {
+	for _, service := range stack.Services {
+		asks := false
+		labelled(service, func(c claim, _ ...string) {
+			asks = true
+			if c.kind == claimsName && (len(all) == 0 || all[len(all)-1] != c.value) { // most labels are about the same as the one before
+				all = append(all, c.value)
 			}
+		})
+		if asks {
+			all = append(all, usualRoute(service.Name))
 		}
 	}
 	return all

@@ -83,6 +83,16 @@ func (p *Provenance) Untouched(service string) bool {
 	return s != nil && s.files.Untouched(name)
 }
 
+// Rendering identifies how a stack was rendered: two equal values mean equal stacks,
+// apart from what depends on other stacks. It is nil if there is no such stack.
+func (p *Provenance) Rendering(stack kargo.Stack) any {
+	at, known := p.positions[stack.Namespace()]
+	if !known || p.stacks[at].name != stack.Name {
+		return nil
+	}
+	return p.stacks[at].reads
+}
+
 // keyOf returns the key under which the stack's files know a network, config or
 // secret; the name itself where they know none.
 func (s *rendering) keyOf(section, swarmName string) string {

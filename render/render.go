@@ -182,6 +182,7 @@ func (r *renderer) anew(own view.View, name string) *rendered {
 	}
 	done.reads = own.Reads()
 	if done.rendering != nil {
+		done.rendering.reads = done.reads
 		done.rendering = done.rendering.in(own.Unrecorded()) // what is asked later is asked by several at once
 		done.rendering.files.Release()
 	}
@@ -233,6 +234,7 @@ type rendering struct {
 	swarm     *swarmcheck.Swarm
 	objects   *objects
 	jobs      jobs
+	reads     *view.Reads // what the rendering depends on; stays the same when it is taken over
 	// unordered are dependencies, of a service on another, that are not kept:
 	// they are part of a cycle.
 	unordered map[[2]string]bool
