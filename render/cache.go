@@ -71,10 +71,9 @@ func (c *Cache) keep(r *renderer) {
 func (r *renderer) takeOver(own view.View, name string) *rendered {
 	before := r.cache.has(name)
 	if before == nil || before.rendering == nil || before.report.Errors() > 0 ||
-		!before.reads.SameIn(own, !before.report.IsEmpty()) || r.reader.Exceeded() || !r.reader.TakeOver(before.rendering.files.Size()) {
+		!before.reads.SameIn(own) || r.reader.Exceeded() || !r.reader.TakeOver(before.rendering.files.Size()) {
 		return nil
 	}
-	before.reads.Rebind(own)
 	same := *before
 	same.rendering = before.rendering.in(own)
 	return &same

@@ -34,7 +34,7 @@ func (c *Cache) Known() []Known {
 		if done.rendering == nil || done.report.Errors() > 0 {
 			continue
 		}
-		if asked, bounded := done.reads.Questions(!done.report.IsEmpty()); bounded {
+		if asked, bounded := done.reads.Questions(); bounded {
 			if done.answers == nil { // else it was taken over, for the answers are the same
 				done.answers = digests.Of(done.rendering.ws, asked)
 			}

@@ -27,20 +27,42 @@ func (m *mentions) update(files map[string]kargo.File) {
 		m.files, m.counts = map[string][]byte{}, map[string]*mentionCount{}
 	}
 	for name, before := range m.files {
-		if now, exists := files[name]; !exists || !bytes.Equal(before, now.Data) {
+		if _, exists := files[name]; !exists {
 			m.count(name, before, -1)
 			delete(m.files, name)
 		}
 	}
 	for name, file := range files {
-		if _, scanned := m.files[name]; !scanned {
-			m.count(name, file.Data, 1)
+		before := m.files[name]
+		if len(before) == len(file.Data) && (len(before) == 0 || &before[0] == &file.Data[0]) {
+			continue // the same bytes in memory
 		}
+		was, is := differing(before, file.Data)
+		m.count(name, was, -1)
+		m.count(name, is, 1)
 		m.files[name] = file.Data
 	}
 }
 
-// count adds the mentions in a file to the counts, or takes them away.
+// differing returns the lines of two texts without the first and the last ones that are
+// equal.
+func differing(before, now []byte) ([]byte, []byte) {
+	first, shorter := 0, min(len(before), len(now))
+	for at := 0; at < shorter && before[at] == now[at]; at++ {
+		if before[at] == '\n' {
+			first = at + 1
+		}
+	}
+	last := 0 // of the equal bytes at the end, those from the beginning of a line on
+	for at := 1; at <= shorter-first && before[len(before)-at] == now[len(now)-at]; at++ {
+		if before[len(before)-at] == '\n' {
+			last = at - 1
+		}
+	}
+	return before[first : len(before)-last], now[first : len(now)-last]
+}
+
+// count adds the mentions in lines of a file to the counts, or takes them away.
 func (m *mentions) count(file string, data []byte, change int) {
 	if path.Base(file) == kargo.FileEnv {
 		data = withoutAssigned(data)

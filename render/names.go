@@ -1,7 +1,6 @@
 package render
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -50,7 +49,7 @@ func (k knownNames) of(variable kargo.ServiceVariable) []string {
 // resemble one that is read: a misspelled name would have no effect and no
 // message.
 func checkNames(ws *view.Workspace, report *compose.Report, exist knownNames, files *mentions) {
-	check := unread{report: report, exist: exist, files: files, read: exist.readVariables()}
+	check := unread{report: report, exist: exist, files: files, read: exist.reading()}
 	files.update(ws.Files)
 	check.variables(ws.Lines)
 	for _, directory := range ws.Directories {
@@ -63,23 +62,27 @@ type unread struct {
 	report *compose.Report
 	exist  knownNames
 	files  *mentions
-	read   map[string]bool // by Kargo itself
-	known  []string        // what a misspelled name can stand for; nil before it is needed
+	read   reading  // by Kargo itself
+	known  []string // what a misspelled name can stand for; nil before it is needed
 }
 
 func (u *unread) variables(assigned map[string]kargo.Place) {
 	report, exist := u.report, u.exist
-	for _, variable := range slices.Sorted(maps.Keys(assigned)) {
-		at := assigned[variable]
-		if at.File == kargo.FileEnvDefault || u.read[variable] || u.files.mention(variable) {
-			continue
+	var found []string // few
+	for variable, at := range assigned {
+		if at.File != kargo.FileEnvDefault && !u.read.has(variable) && !u.files.mention(variable) {
+			found = append(found, variable)
 		}
+	}
+	slices.Sort(found)
+	for _, variable := range found {
+		at := assigned[variable]
 		if now, former := formerVariables[variable]; former {
 			report.Warn(at, now, "nothing reads %s", variable)
 			continue
 		}
 		if u.known == nil {
-			u.known = u.files.known(u.read)
+			u.known = u.files.known(exist.readVariables())
 		}
 		if near := spelling.Nearest(variable, u.known, 2); near != "" {
 			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
@@ -116,7 +119,49 @@ func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix 
 	report.Warn(at, hint, "%s %s", variable, what)
 }
 
-// readVariables returns the variables that Kargo itself reads.
+// reading tells which variables Kargo itself reads: those of its own, and those that
+// begin with a name and end with a suffix. It has no list of all of them, which would be
+// long.
+type reading struct {
+	own                       map[string]bool
+	stacks, entries, services map[string]bool // what variables begin with
+}
+
+func (k knownNames) reading() reading {
+	return reading{own: asSet(ownVariables()), stacks: envNames(k.stacks), entries: envNames(k.entries), services: envNames(k.services)}
+}
+
+func envNames(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[kargo.EnvName(name)] = true
+	}
+	return set
+}
+
+// has reports whether Kargo itself reads a variable.
+func (r reading) has(variable string) bool {
+	if r.own[variable] {
+		return true
+	}
+	for _, known := range kargo.StackVariables {
+		if stack, ends := strings.CutSuffix(variable, string(known.Suffix)); ends && r.stacks[stack] {
+			return true
+		}
+	}
+	for _, known := range kargo.ServiceVariables {
+		names := r.services
+		if known.Entry {
+			names = r.entries
+		}
+		if name, ends := strings.CutSuffix(variable, string(known.Suffix)); ends && names[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// readVariables returns all variables that Kargo itself reads.
 func (k knownNames) readVariables() map[string]bool {
 	read := asSet(ownVariables())
 	for _, variable := range kargo.StackVariables {

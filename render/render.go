@@ -180,7 +180,7 @@ func (r *renderer) anew(own view.View, name string) *rendered {
 	if done.rendering != nil {
 		checkDeadline(done.rendering, done.stack)
 	}
-	done.reads = own.Reads()
+	done.reads = own.Reads(!done.report.IsEmpty())
 	if done.rendering != nil {
 		done.rendering.reads = done.reads
 		done.rendering = done.rendering.in(own.Unrecorded()) // what is asked later is asked by several at once

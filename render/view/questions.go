@@ -18,12 +18,10 @@ type Questions struct {
 }
 
 // Questions returns what was read. It returns false if that is too much to compare.
-func (r *Reads) Questions(withProblems bool) (Questions, bool) {
-	asked := Questions{Variables: names(r.variables), Files: names(r.files), Folders: names(r.folders)}
-	if withProblems {
-		asked.Places, asked.Hidden = names(r.places), names(r.hidden)
-	}
-	return asked, !r.unbounded
+func (r *Reads) Questions() (Questions, bool) {
+	return Questions{
+		Variables: names(r.variables), Files: names(r.files), Folders: names(r.folders), Places: names(r.places), Hidden: names(r.hidden),
+	}, !r.unbounded
 }
 
 func names[Answer any](reads []read[Answer]) []string {

@@ -27,7 +27,7 @@ type Reads struct {
 	files     []read[file]
 	folders   []read[[]string]
 	lists     []read[[]kargo.ComposeFile]
-	// places and hidden count only if there were problems: only these depend on them.
+	// places and hidden are empty if there were no problems: only these depend on them.
 	places    []read[kargo.Place]
 	hidden    []read[bool]
 	unbounded bool
@@ -48,48 +48,45 @@ func sorted[Answer any](answers map[string]Answer) []read[Answer] {
 	return all
 }
 
-// Reads returns what was read of a view that records.
-func (v View) Reads() *Reads {
+// Reads returns what was read of a view that records. Places count only if they went
+// into problems.
+func (v View) Reads(withProblems bool) *Reads {
 	r := v.reads
 	reads := &Reads{
-		variables: sorted(r.variables), files: sorted(r.files), folders: sorted(r.folders), lists: sorted(r.lists),
-		places: sorted(r.places), hidden: sorted(r.hidden), unbounded: r.unbounded,
+		variables: sorted(r.variables), files: sorted(r.files), folders: sorted(r.folders), lists: sorted(r.lists), unbounded: r.unbounded,
+	}
+	if withProblems {
+		reads.places, reads.hidden = sorted(r.places), sorted(r.hidden)
 	}
 	reads.directory, reads.isOne = v.Directory()
 	return reads
 }
 
-// SameIn reports whether another view answers all that was read in the same way.
-// Places count only if they went into problems.
-func (r *Reads) SameIn(v View, withProblems bool) bool {
+// SameIn reports whether another view answers all that was read in the same way. The
+// answers of that view replace those that they are equal to, so nothing of the earlier
+// workspace stays in memory.
+func (r *Reads) SameIn(v View) bool {
 	directory, isOne := v.Directory()
 	if r.unbounded || isOne != r.isOne || directory.Path != r.directory.Path || !slices.Equal(directory.Files, r.directory.Files) {
 		return false
 	}
+	r.directory = directory
 	return same(r.variables, v.peek, func(a, b variable) bool { return a == b }) &&
 		same(r.files, v.peekFile, file.same) &&
 		same(r.folders, v.under, slices.Equal[[]string]) &&
 		same(r.lists, v.hooked, slices.Equal[[]kargo.ComposeFile]) &&
-		(!withProblems || same(r.places, v.placeOf, func(a, b kargo.Place) bool { return a == b }) &&
-			same(r.hidden, v.hides, func(a, b bool) bool { return a == b }))
+		same(r.places, v.placeOf, func(a, b kargo.Place) bool { return a == b }) &&
+		same(r.hidden, v.hides, func(a, b bool) bool { return a == b })
 }
 
+// same asks everything again, and takes the answers as long as they are equal.
 func same[Answer any](reads []read[Answer], ask func(string) Answer, equal func(a, b Answer) bool) bool {
-	return !slices.ContainsFunc(reads, func(r read[Answer]) bool { return !equal(r.answer, ask(r.name)) })
-}
-
-// Rebind takes the answers of another view, in which they are the same. So nothing of
-// the earlier workspace stays in memory.
-func (r *Reads) Rebind(v View) {
-	r.directory, _ = v.Directory()
-	again(r.variables, v.peek)
-	again(r.files, v.peekFile)
-	again(r.lists, v.hooked)
-	again(r.places, v.placeOf)
-}
-
-func again[Answer any](reads []read[Answer], ask func(string) Answer) {
 	for i := range reads {
-		reads[i].answer = ask(reads[i].name)
+		answer := ask(reads[i].name)
+		if !equal(reads[i].answer, answer) {
+			return false
+		}
+		reads[i].answer = answer
 	}
+	return true
 }

@@ -189,7 +189,9 @@ func (v View) file(name string) file {
 
 func (v View) peekFile(name string) (read file) {
 	read.File, read.exists = v.ws.Files[name]
-	read.layer = v.ws.Layer(name)
+	if read.layer = read.Origin; read.Origin == kargo.OriginRendered {
+		read.layer = v.ws.Layer(name)
+	}
 	return read
 }
 
