@@ -22,6 +22,7 @@ import (
 	"github.com/moby/swarmkit/v2/api"
 	"github.com/moby/swarmkit/v2/manager/constraint"
 	"github.com/moby/swarmkit/v2/manager/controlapi"
+	"github.com/moby/swarmkit/v2/manager/state"
 	"github.com/moby/swarmkit/v2/manager/state/store"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -40,9 +41,26 @@ type Swarm struct {
 
 // New returns a Swarm to ask. The caller closes it.
 func New() *Swarm {
-	memory := store.NewMemoryStore(nil)
+	memory := store.NewMemoryStore(empty{})
 	return &Swarm{store: memory, api: controlapi.NewServer(memory, nil, nil, anyDriver{}, nil)}
 }
+
+// empty is the log of a Swarm that stays empty: what was accepted is not stored.
+type empty struct{}
+
+var errAccepted = errors.New("accepted")
+
+// ProposeValue implements state.Proposer.
+func (empty) ProposeValue(context.Context, []api.StoreAction, func()) error { return errAccepted }
+
+// GetVersion implements state.Proposer.
+func (empty) GetVersion() *api.Version { return &api.Version{} }
+
+// ChangesBetween implements state.Proposer.
+func (empty) ChangesBetween(api.Version, api.Version) ([]state.Change, error) { return nil, nil }
+
+// absent is the id of a service that does not exist.
+const absent = "absent"
 
 // Close ends what New started.
 func (s *Swarm) Close() error { return s.store.Close() }
@@ -63,9 +81,10 @@ func (s *Swarm) Service(spec swarm.ServiceSpec) error {
 	if err != nil {
 		return err
 	}
-	created, err := s.api.CreateService(noContext, &api.CreateServiceRequest{Spec: &converted})
-	if err == nil {
-		_, err = s.api.RemoveService(noContext, &api.RemoveServiceRequest{ServiceID: created.Service.ID})
+	// An update is validated as a creation is. Only then Swarm looks for the service.
+	_, err = s.api.UpdateService(noContext, &api.UpdateServiceRequest{ServiceID: absent, ServiceVersion: &api.Version{}, Spec: &converted})
+	if status.Code(err) == codes.NotFound {
+		return nil
 	}
 	return refusal(err)
 }
@@ -121,9 +140,9 @@ func (s *Swarm) Network(n kargo.Network) error {
 			Driver: n.Driver, IPAM: n.IPAM, Internal: n.Internal, Attachable: n.Attachable, Options: n.Options, Labels: n.Labels,
 		},
 	})
-	created, err := s.api.CreateNetwork(noContext, &api.CreateNetworkRequest{Spec: &spec})
-	if err == nil {
-		_, err = s.api.RemoveNetwork(noContext, &api.RemoveNetworkRequest{NetworkID: created.Network.ID})
+	_, err := s.api.CreateNetwork(noContext, &api.CreateNetworkRequest{Spec: &spec})
+	if errors.Is(err, errAccepted) {
+		return nil
 	}
 	return refusal(err)
 }
