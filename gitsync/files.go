@@ -117,6 +117,7 @@ func (t *tree) readBlob(n *node) ([]byte, error) {
 	}
 	data, err := t.unpack(n)
 	if err != nil {
+		reportDamage(n.objects, err)
 		return nil, err
 	}
 	t.contents.keep(n.hash, bytes.Clone(data))

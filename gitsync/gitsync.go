@@ -3,11 +3,13 @@
 //
 // [Repository.Head] is one poll: it lists the remote's refs and downloads nothing.
 // If the commit is new, [Repository.Fetch] downloads it: bare, without history and
-// tags, into a directory of its own. The directory gets its name by a rename when
-// it is complete. There is no work tree. So nothing of the repository is ever
-// written as a file, a link or a hook, and no state between two fetches can be
-// broken by a forced push. A commit on disk is read from there, also while the
-// remote cannot be reached.
+// tags, into a directory of its own. Only objects are downloaded that the commit
+// used last does not have; the others are links to its packs. The directory gets its
+// name by a rename when it is complete. There is no work tree. So nothing of the
+// repository is ever written as a file, a link or a hook. Each directory is complete
+// by itself, so a forced push breaks none. If what is new cannot be had alone, or
+// what is on disk is damaged, the commit is downloaded as a whole. A commit on disk
+// is read from there, also while the remote cannot be reached.
 //
 // [Repository.Commit] pushes a change of files, [Pull] updates a person's clone.
 //
@@ -195,6 +197,7 @@ func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) (kargo.Rev
 		var tree *tree
 		mayBeDamage := errors.Is(err, errLost)
 		if err == nil {
+			objects = discardOnDamage(objects, func() { _, _ = r.origin.discard(found.commit) })
 			revision, tree, err = r.readCommit(ctx, objects, found)
 			// Only an error without a known reason may be damage on disk.
 			mayBeDamage = !errors.As(err, new(*kargo.Error))

@@ -26,12 +26,18 @@ type request struct {
 	haves   []plumbing.Hash // these and their ancestors are on disk
 	depth   int             // number of commits; 0 means all
 	filter  packp.Filter    // which objects are left out; empty means none
+	base    *base           // is on disk without history; nil means nothing is
 }
 
 func (r request) encode() (*packp.UploadPackRequest, error) {
 	request := packp.NewUploadPackRequestFromCapabilities(r.offered)
 	request.Wants, request.Haves = []plumbing.Hash{r.want}, r.haves
-	if len(r.haves) > 0 { // go-git cannot decode the answers to haves; see wire
+	if r.base != nil {
+		request.Haves, request.Shallows = append(request.Haves, r.base.commit), r.base.shallows
+	} else {
+		request.Capabilities.Delete(capability.ThinPack)
+	}
+	if len(request.Haves) > 0 { // go-git cannot decode the answers to haves; see wire
 		request.Capabilities.Delete(capability.MultiACK)
 		request.Capabilities.Delete(capability.MultiACKDetailed)
 	}

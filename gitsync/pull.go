@@ -173,9 +173,10 @@ func (p *pull) fetch(ctx context.Context, session session, offered *capability.L
 	}
 	request := packp.NewUploadPackRequestFromCapabilities(offered)
 	request.Wants = []plumbing.Hash{found.want}
-	// go-git cannot negotiate with these.
+	// go-git cannot negotiate with these, nor store a thin pack.
 	request.Capabilities.Delete(capability.MultiACK)
 	request.Capabilities.Delete(capability.MultiACKDetailed)
+	request.Capabilities.Delete(capability.ThinPack)
 	if offered.Supports(capability.NoProgress) {
 		if err := request.Capabilities.Set(capability.NoProgress); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kargo"
 	"kargo/gitsync/wire"
 
 	"github.com/go-git/go-git/v5"
@@ -17,7 +18,7 @@ import (
 )
 
 // snapshots is an upstream of which each fetched commit is kept in a directory of
-// its own, without history.
+// its own, without history. What the one before it has is not fetched again.
 type snapshots struct {
 	upstream
 	store *store
@@ -80,16 +81,28 @@ func storedIn(storage *filesystem.Storage, commit plumbing.Hash) (storer.Encoded
 }
 
 // discard removes a commit that was damaged by a full disk or a power cut. It is
-// fetched again and not repaired.
+// fetched again, as a whole, and not repaired: other commits share its packs.
 func (s snapshots) discard(commit plumbing.Hash) (bool, error) {
-	return true, s.store.remove(commit.String())
+	return true, errors.Join(s.store.distrust(), s.store.remove(commit.String()))
 }
 
 func (s snapshots) protect(commits []string) { s.store.protect(commits) }
 
 // download fetches the commit that the ref is at now, unless it is on disk, and
-// returns its hash.
+// returns its hash. It is fetched as a whole if what is new cannot be had alone.
 func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
+	if base := s.base(); base != nil {
+		commit, err := s.downloadOn(ctx, base)
+		if !errors.Is(err, errIncrement) || ctx.Err() != nil {
+			return commit, err
+		}
+	}
+	return s.downloadOn(ctx, nil)
+}
+
+// downloadOn is download on top of a commit, or of nothing. An error is errIncrement if
+// the commit may be had as a whole.
+func (s snapshots) downloadOn(ctx context.Context, base *base) (plumbing.Hash, error) {
 	var found target
 	err := s.remote.Fetch(ctx, func(session *wire.Session) error {
 		var offered *capability.List
@@ -100,20 +113,34 @@ func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
 		if s.has(found.commit, found) {
 			return nil
 		}
-		return s.store.add(found.commit.String(), func(dir string) error {
-			return s.downloadInto(ctx, dir, session, offered, found)
+		wanted := request{offered: offered, want: found.want, depth: 1, base: base}
+		if !offered.Supports(capability.Shallow) || !offered.Supports(capability.ThinPack) {
+			wanted.base = nil
+		}
+		err = s.store.add(found.commit.String(), func(dir string) error {
+			return s.downloadInto(ctx, dir, session, wanted, found)
 		})
+		if err != nil || wanted.base != nil {
+			return err
+		}
+		return s.store.trust()
 	})
 	return found.commit, err
 }
 
 // downloadInto makes dir a bare repository that holds the target without history.
-func (s snapshots) downloadInto(ctx context.Context, dir string, session session, offered *capability.List, found target) error {
-	storage, err := s.receive(ctx, dir, session, request{offered: offered, want: found.want, depth: 1})
-	if err != nil {
-		return err
+func (s snapshots) downloadInto(ctx context.Context, dir string, session session, wanted request, found target) error {
+	storage, err := s.receive(ctx, dir, session, wanted)
+	if err == nil && wanted.base != nil {
+		err = checkComplete(storage, found.commit, wanted.base, s.limits)
 	}
-	return nameTarget(storage, found)
+	if err == nil {
+		err = nameTarget(storage, found)
+	}
+	if err != nil && wanted.base != nil && kargo.FaultOf(err) != kargo.Invalid { // the whole would be too large, too
+		return fmt.Errorf("%w: %w", errIncrement, err)
+	}
+	return err
 }
 
 // receive makes dir a bare repository with what a request brings.
@@ -126,6 +153,11 @@ func (s snapshots) receive(ctx context.Context, dir string, session session, wan
 	if err := checkPack(pack, s.limits, false); err != nil {
 		return nil, err
 	}
+	if base := wanted.base; base != nil {
+		if err := errors.Join(completePack(pack, base.objects), linkPacks(base.packs, filepath.Join(dir, "objects", "pack"))); err != nil {
+			return nil, err
+		}
+	}
 	storage := openStorage(dir)
 	if _, err := git.Init(storage, nil); err != nil {
 		return nil, err
@@ -133,7 +165,8 @@ func (s snapshots) receive(ctx context.Context, dir string, session session, wan
 	if err := storePack(storage, pack); err != nil {
 		return nil, err
 	}
-	return storage, errors.Join(os.Remove(pack), storage.SetShallow(shallows))
+	// Open it again to see all packs.
+	return openStorage(dir), errors.Join(os.Remove(pack), storage.SetShallow(shallows))
 }
 
 // nameTarget records what the commit was called, so that `git log` works in the

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type sshServer struct {
 	config  *ssh.ServerConfig
 	address string // host:port
 	hostKey ssh.PublicKey
+	sent    atomic.Int64 // bytes
 }
 
 func newSSHServer(t *testing.T, root string, client ssh.PublicKey, host ssh.Signer) *sshServer {
@@ -94,12 +96,23 @@ func (s *sshServer) run(channel ssh.Channel, line string) {
 		status[3] = 1
 	} else {
 		command := exec.Command("git", strings.TrimPrefix(service, "git-"), filepath.Join(s.root, path))
-		command.Stdin, command.Stdout, command.Stderr = channel, channel, channel.Stderr()
+		command.Stdin, command.Stdout, command.Stderr = channel, countedChannel{channel, &s.sent}, channel.Stderr()
 		if command.Run() != nil {
 			status[3] = 128
 		}
 	}
 	_, _ = channel.SendRequest("exit-status", false, status)
+}
+
+// countedChannel counts the bytes that a server sends.
+type countedChannel struct {
+	ssh.Channel
+	sent *atomic.Int64
+}
+
+func (c countedChannel) Write(data []byte) (int, error) {
+	c.sent.Add(int64(len(data)))
+	return c.Channel.Write(data)
 }
 
 func (s *sshServer) url() string { return "ssh://git@" + s.address + "/team/workspace.git" }

@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -120,37 +122,86 @@ func (s *store) touch(commit string) {
 	_ = os.Chtimes(s.path(commit), now, now)
 }
 
+// kept is a commit in a store.
+type kept struct {
+	commit string
+	used   time.Time
+}
+
+// commits returns all commits, the one used last first.
+func (s *store) commits() ([]kept, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var commits []kept
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || !entry.IsDir() || !plumbing.IsHash(entry.Name()) {
+			continue
+		}
+		commits = append(commits, kept{entry.Name(), info.ModTime()})
+	}
+	slices.SortFunc(commits, func(a, b kept) int {
+		return cmp.Or(b.used.Compare(a.used), strings.Compare(a.commit, b.commit))
+	})
+	return commits, nil
+}
+
+// newest returns the commit that was used last, and whether there is one.
+func (s *store) newest() (commit string, known bool) {
+	commits, err := s.commits()
+	if err != nil || len(commits) == 0 {
+		return "", false
+	}
+	return commits[0].commit, true
+}
+
 // prune removes all commits except the ones used last, the protected ones and
 // current.
 func (s *store) prune(current string) error {
-	entries, err := os.ReadDir(s.dir)
+	commits, err := s.commits()
 	if err != nil {
 		return err
 	}
-	type candidate struct {
-		commit string
-		used   time.Time
-	}
-	var candidates []candidate
-	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil || !entry.IsDir() || !plumbing.IsHash(entry.Name()) || entry.Name() == current {
+	commits = slices.DeleteFunc(commits, func(k kept) bool { return k.commit == current })
+	for i, old := range commits {
+		if i < s.keep-1 || s.isProtected(old.commit) {
 			continue
 		}
-		candidates = append(candidates, candidate{entry.Name(), info.ModTime()})
-	}
-	slices.SortFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(b.used.Compare(a.used), strings.Compare(a.commit, b.commit))
-	})
-	for i, candidate := range candidates {
-		if i < s.keep-1 || s.isProtected(candidate.commit) {
-			continue
-		}
-		if err := s.remove(candidate.commit); err != nil {
+		if err := s.remove(old.commit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// distrustedName is the name of a file in the directory of a store; see distrust.
+const distrustedName = "distrusted"
+
+// distrust has the next commit fetched as a whole, also by another process: what is on the
+// disk may be damaged.
+func (s *store) distrust() error {
+	err := os.WriteFile(filepath.Join(s.dir, distrustedName), nil, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // there is no directory, and nothing in it
+	}
+	return err
+}
+
+// trust ends distrust: a commit was fetched as a whole.
+func (s *store) trust() error {
+	err := os.Remove(filepath.Join(s.dir, distrustedName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// distrusted reports whether what is on the disk may be damaged.
+func (s *store) distrusted() bool {
+	_, err := os.Stat(filepath.Join(s.dir, distrustedName))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // removeUnfinished removes what an interrupted fetch has left. What cannot be removed
@@ -178,6 +229,30 @@ func syncFile(path string) error {
 		return err
 	}
 	return errors.Join(file.Sync(), file.Close())
+}
+
+// discardable is the objects of a commit that can be fetched again.
+type discardable struct {
+	storer.EncodedObjectStorer
+	discard func()
+}
+
+// discardOnDamage returns objects that are discarded once if one of them turns out to be
+// damaged. The commit is fetched again then.
+func discardOnDamage(objects storer.EncodedObjectStorer, discard func()) storer.EncodedObjectStorer {
+	return &discardable{objects, sync.OnceFunc(discard)}
+}
+
+// reportDamage discards the objects of a commit after an error, unless the error is about the
+// machine.
+func reportDamage(objects storer.EncodedObjectStorer, err error) {
+	var machine syscall.Errno
+	if errors.As(err, &machine) && !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if found, can := objects.(*discardable); can {
+		found.discard()
+	}
 }
 
 // openStorage opens the objects of a bare repository. They are read when they are

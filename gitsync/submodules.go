@@ -155,7 +155,7 @@ func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodul
 	if err := decoded.Decode(encoded(plumbing.CommitObject, data)); err != nil {
 		return nil, err
 	}
-	return &submodule{objects, decoded.TreeHash}, nil
+	return &submodule{discardOnDamage(objects, func() { _, _ = r.origin.discard(hash) }), decoded.TreeHash}, nil
 }
 
 // notFetched returns the error of a submodule inside the workspace's folders

@@ -15,17 +15,8 @@ package wire
 import (
 	"context"
 
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
-
-// go-git hides multi_ack by default, because it cannot negotiate with it. Azure
-// DevOps and CodeCommit refuse a client that does not support it. A fetch into an
-// empty repository does not negotiate, and all other requests leave it out, so it
-// is safe to announce. The variable is go-git's and of the whole process.
-func init() {
-	transport.UnsupportedCapabilities = []capability.Capability{capability.ThinPack}
-}
 
 // Remote is a repository on another host, with the means to reach it. It is safe
 // for concurrent use.

@@ -48,18 +48,18 @@ func (r Ref) Commit() plumbing.Hash {
 // Refs reads the list of refs, calls visit with each, and returns what the remote
 // supports. It keeps no ref: a list may be longer than the memory. A remote without
 // refs is [transport.ErrEmptyRemoteRepository].
+//
+// go-git hides multi_ack, because it cannot negotiate with it, and thin packs, because
+// it cannot store them. Here they are returned. Azure DevOps and CodeCommit refuse a
+// client that does not support multi_ack. A fetch into an empty repository does not
+// negotiate, so it may announce it; each other request must leave it out.
 func (s *Session) Refs(ctx context.Context, visit func(Ref)) (*capability.List, error) {
 	answer, err := s.carrier.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Close()
-	capabilities, err := readRefs(answer, visit)
-	if err != nil {
-		return nil, err
-	}
-	transport.FilterUnsupportedCapabilities(capabilities)
-	return capabilities, nil
+	return readRefs(answer, visit)
 }
 
 // UploadPack requests a pack. The caller closes the response.
