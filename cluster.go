@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,33 @@ type LiveService struct {
 	// Lost has the tasks that Swarm still calls running, by the name of their node,
 	// which is down. Running does not count them.
 	Lost map[string]uint64
+}
+
+// ShortOfTasks reports whether fewer tasks run, or have completed, than should.
+func (s LiveService) ShortOfTasks() bool {
+	if job := s.Spec.Mode.ReplicatedJob; job != nil {
+		return job.TotalCompletions != nil && s.Completed < *job.TotalCompletions
+	}
+	return s.Running < s.Desired
+}
+
+// References returns the names of the networks, configs and secrets that a spec has
+// names of. Swarm keeps each of them as long as a service's spec has it.
+func References(spec swarm.ServiceSpec) []string {
+	var names []string
+	//nolint:staticcheck // services of old clients have networks in the spec itself
+	for _, attachment := range slices.Concat(spec.TaskTemplate.Networks, spec.Networks) {
+		names = append(names, attachment.Target)
+	}
+	if container := spec.TaskTemplate.ContainerSpec; container != nil {
+		for _, config := range container.Configs {
+			names = append(names, config.ConfigName)
+		}
+		for _, secret := range container.Secrets {
+			names = append(names, secret.SecretName)
+		}
+	}
+	return names
 }
 
 // LiveNetwork is a network that exists.

@@ -67,15 +67,66 @@ func TestOnlyTheChangedStackMoves(t *testing.T) {
 		w.start()
 		w.repo.commit("c2", overriding("app:2", app("app:1", "web", "dbs"))...)
 		w.nudge("webhook github")
-		w.wantCalls("observe",
+		w.wantCalls("services",
 			`update service kargo-web_web: TaskTemplate.ContainerSpec.Image: "app:1" -> "app:2"`,
-			"services", "services", "tasks")
+			"services kargo-web_web", "services kargo-web_web", "tasks")
 		w.wantHistory(
 			"1 c1 by start: succeeded, 5 changes, web added, dbs added",
 			"2 c2 by webhook github: succeeded, 1 changes, web changed, dbs unchanged")
 		if stacks := w.loop.Status().Stacks; stacks[0].Revision != "c2" || stacks[1].Revision != "c1" {
 			t.Errorf("last revisions of the stacks: %s, %s", stacks[0].Revision, stacks[1].Revision)
 		}
+	})
+}
+
+// What is not read again when a commit comes, and what must be.
+func TestACommitMayNeedMoreThanTheServices(t *testing.T) {
+	before := append(app("app:1", "web", "dbs"), "deploy/dbs.yml=services: {dbs: {image: 'app:1', networks: [own]}}\nnetworks: {own: {}}\n")
+	steps := map[string]struct {
+		files []string
+		short bool // of tasks: that makes no event
+		want  []string
+	}{
+		"it only updates services":    {overriding("app:2", before), false, []string{"services"}},
+		"a service is short of tasks": {overriding("app:2", before), true, []string{"services", "complete"}},
+		"a service is new":            {append(app("app:1", "web", "dbs", "new"), before[2:]...), false, []string{"services", "complete"}},
+		"a stack leaves":              {app("app:1", "web"), false, []string{"services", "complete"}},
+		"a network is new": {append(before, "deploy/web.yml=services: {web: {image: 'app:1', networks: [own]}}\nnetworks: {own: {}}\n"), false,
+			[]string{"observe"}},
+	}
+	for name, step := range steps {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(w *world) {
+				w.repo.commit("c1", before...)
+				w.start()
+				if step.short {
+					service := w.swarm.services["kargo-web_web"]
+					service.Running = 0
+					w.swarm.services[service.Name] = service
+				}
+				w.repo.commit("c2", step.files...)
+				w.nudge("webhook github")
+				made := slices.IndexFunc(w.swarm.calls, func(call string) bool { return strings.Contains(call, ": ") })
+				if got := w.swarm.calls[:max(made, 0)]; !slices.Equal(got, step.want) {
+					t.Errorf("before the first change: %q, want %q; all: %q", got, step.want, w.swarm.calls)
+				}
+			})
+		})
+	}
+}
+
+// Soon after a look, an event of a network has everything looked at, as services do not
+// show it.
+func TestEventsOfWhatServicesDoNotShow(t *testing.T) {
+	run(t, func(w *world) {
+		w.repo.commit("c1", append(app("app:1", "web"), "deploy/web.yml=services: {web: {image: 'app:1', networks: [own]}}\nnetworks: {own: {}}\n")...)
+		w.start()
+		w.event("network update kargo-web_own")
+		w.wantCalls("observe")
+		w.event("network update kargo-web_own")
+		w.wantCalls("observe")
+		w.event("service update kargo-web_web")
+		w.wantCalls("services")
 	})
 }
 

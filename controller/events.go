@@ -16,7 +16,7 @@ type interest struct {
 	ignored      sync.Map
 	nodesMoved   atomic.Bool // there was an event of a node
 	nodesChanged atomic.Bool // the same, for failed renderings
-	appeared     atomic.Bool // something was created that only a controller names so
+	beyond       atomic.Bool // there was an event that the services alone do not show
 	// names are those of everything that Kargo wants or owns, by Change.Key, as
 	// of the last look; nil before it.
 	names atomic.Pointer[map[kargo.ObjectKey]bool]
@@ -39,20 +39,23 @@ func (i *interest) concerns(event kargo.Event) bool {
 	}
 	names := i.names.Load()
 	if names == nil || event.Kind == kargo.KindNode || (*names)[event.Key()] {
+		if event.Kind != kargo.KindNode && event.Kind != kargo.KindService {
+			i.beyond.Store(true)
+		}
 		return true
 	}
 	// What a former leader had sent may arrive late: nobody wants it any more.
 	late := event.Action == "create" && strings.HasPrefix(event.Name, kargo.StackPrefix)
 	if late {
-		i.appeared.Store(true)
+		i.beyond.Store(true)
 	}
 	return late
 }
 
 // depth returns how much must be looked at because of the events since the last call:
-// services alone do not show what was created that nobody wants.
+// services alone do not show other objects, and not what was created that nobody wants.
 func (i *interest) depth() depth {
-	if i.appeared.Swap(false) {
+	if i.beyond.Swap(false) {
 		return lookEverywhere
 	}
 	return lookServices
@@ -67,6 +70,18 @@ func (i *interest) takeNodesChanged() bool { return i.nodesChanged.Swap(false) }
 
 // ignore makes the loop ignore events of an object that is about to be changed.
 func (i *interest) ignore(change kargo.Change) { i.ignored.Store(change.Key(), true) }
+
+// moving returns the names of the services that are being changed.
+func (i *interest) moving() []string {
+	var names []string
+	i.ignored.Range(func(key, _ any) bool {
+		if object := key.(kargo.ObjectKey); object.Kind == kargo.KindService {
+			names = append(names, object.Name)
+		}
+		return true
+	})
+	return names
+}
 
 // ignoreNothing ends that: nothing moves any more.
 func (i *interest) ignoreNothing() { i.ignored.Clear() }

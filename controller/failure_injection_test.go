@@ -64,7 +64,7 @@ func (f *faults) meet(effect string) error {
 // function.
 var effects = []string{
 	"Source.Head", "Source.Fetch", "Source.CheckAfter", "Source.Commits",
-	"Swarm.Observe", "Swarm.Services", "Swarm.Nodes", "Swarm.Apply", "Swarm.Tasks", "Swarm.MarkOutdated", "Swarm.Images",
+	"Swarm.Observe", "Swarm.Services", "Swarm.Complete", "Swarm.Nodes", "Swarm.Apply", "Swarm.Tasks", "Swarm.MarkOutdated", "Swarm.Images",
 	"Swarm.Volumes", "Swarm.LogTail",
 	"Store.Begin", "Store.Sending", "Store.Made", "Store.Record", "Store.Keep", "Store.Rendering",
 	"Store.Attempt", "Store.Survived", "Store.Approved",
@@ -258,11 +258,18 @@ func (s faultySwarm) Observe(ctx context.Context) (kargo.Cluster, error) {
 	return s.Swarm.Observe(ctx)
 }
 
-func (s faultySwarm) Services(ctx context.Context) ([]kargo.LiveService, error) {
+func (s faultySwarm) Services(ctx context.Context, only ...string) ([]kargo.LiveService, error) {
 	if err := s.meet("Swarm.Services"); err != nil {
 		return nil, err
 	}
-	return s.Swarm.Services(ctx)
+	return s.Swarm.Services(ctx, only...)
+}
+
+func (s faultySwarm) Complete(ctx context.Context, services []kargo.LiveService) (kargo.Cluster, error) {
+	if err := s.meet("Swarm.Complete"); err != nil {
+		return kargo.Cluster{}, err
+	}
+	return s.Swarm.Complete(ctx, services)
 }
 
 func (s faultySwarm) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
@@ -348,7 +355,7 @@ func TestEachEffectMayFail(t *testing.T) {
 				}
 				m.parts.Compiler.Policy = policy // then volumes matter, too
 				f := m.mayFail()
-				m.repo.commit("c0", withEverything(fine)...)
+				m.repo.commit("c0", withEverything(fine, 0)...)
 				f.plan(effect, 1)
 				m.begin()
 				for _, next := range []rendering{fine, crashes, sick, newer} {
@@ -360,7 +367,7 @@ func TestEachEffectMayFail(t *testing.T) {
 					f.plan(effect, 2)
 					m.pushes++
 					m.last = next
-					m.repo.commit(fmt.Sprint("c", m.pushes), withEverything(next)...)
+					m.repo.commit(fmt.Sprint("c", m.pushes), withEverything(next, m.pushes)...)
 					m.loop.Nudge("webhook test")
 					m.live(300)
 				}
@@ -379,10 +386,15 @@ func TestEachEffectMayFail(t *testing.T) {
 }
 
 // withEverything are the files of a rendering of which one service has a volume and a
-// health check.
-func withEverything(r rendering) []string {
+// health check. With each push, another one gets another label, which moves no task, and a
+// third one comes or goes.
+func withEverything(r rendering, push int) []string {
 	files := r.files()
 	for i := range files {
+		files[i] = strings.Replace(files[i], "{db: {", fmt.Sprintf("{db: {deploy: {labels: {push: '%d'}}, ", push), 1)
+		if push%2 == 0 {
+			files[i] = strings.Replace(files[i], "services: {db: ", "services: {guest: {image: 'app:1'}, db: ", 1)
+		}
 		files[i] = strings.Replace(files[i], "  two: {", "  two: {volumes: ['data:/data'], healthcheck: {test: [CMD, check]}, ", 1)
 		files[i] = strings.Replace(files[i], "\nconfigs: {page", "\nvolumes: {data: {}}\nconfigs: {page", 1)
 	}

@@ -149,10 +149,20 @@ func (c *cluster) Observe(context.Context) (kargo.Cluster, error) {
 	return seen, c.outage()
 }
 
-func (c *cluster) Services(context.Context) ([]kargo.LiveService, error) {
+func (c *cluster) Services(_ context.Context, only ...string) ([]kargo.LiveService, error) {
 	c.hand()
-	c.calls = append(c.calls, "services")
-	return c.list(), c.outage()
+	c.calls = append(c.calls, strings.Join(append([]string{"services"}, only...), " "))
+	return slices.DeleteFunc(c.list(), func(s kargo.LiveService) bool { return len(only) > 0 && !slices.Contains(only, s.Name) }), c.outage()
+}
+
+func (c *cluster) Complete(_ context.Context, services []kargo.LiveService) (kargo.Cluster, error) {
+	c.hand()
+	c.calls = append(c.calls, "complete")
+	seen := kargo.Cluster{Services: services, Networks: c.networks, TasksKnown: true}
+	if c.observeTasks {
+		seen.Tasks = c.tasks
+	}
+	return seen, c.outage()
 }
 
 func (c *cluster) Nodes(context.Context) ([]kargo.LiveNode, error) {
@@ -279,7 +289,7 @@ func (c *cluster) LogTail(context.Context, string, int) ([]string, error) {
 // writes are the calls that changed something.
 func (c *cluster) writes() []string {
 	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool {
-		return call == "observe" || call == "services" || call == "tasks" || call == "nodes"
+		return call == "observe" || call == "complete" || call == "services" || strings.HasPrefix(call, "services ") || call == "tasks" || call == "nodes"
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"kargo"
@@ -20,6 +21,9 @@ type sight struct {
 	// look last found the stack as it is wanted.
 	verified       time.Time
 	verifiedStacks map[string]time.Time
+	// current is when it was last known what there is besides services: a full look read
+	// it, or no event had come since then.
+	current time.Time
 	// placing are the nodes by which the last full look was judged; nil if they were
 	// not read.
 	placing []kargo.LiveNode
@@ -64,30 +68,34 @@ func (r *Reconciler) lookAndPlan(ctx context.Context, this *round) (goOn bool, e
 // look sees what runs, with as few calls as possible, and plans. Where only a
 // rollout may have moved, the services are enough; as soon as the plan has
 // anything to say, and now and then during a long rollout, everything is read.
-func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
+// Where only a commit has come, the services are enough if it changes nothing else.
+func (r *Reconciler) look(ctx context.Context) (next kargo.Plan, err error) {
 	nodesMoved := r.interest.takeNodesMoved() && len(r.view.labels) > 0
 	if nodesMoved || r.selection.removing {
 		r.work.lookAt(lookEverywhere)
 	}
-	if light := r.work.look < lookEverywhere && !r.work.fresh && time.Since(r.sight.verified) < longestLight; light {
-		if err := r.sight.lookAtServices(ctx); err != nil {
-			return kargo.Plan{}, err
-		}
-		r.rollouts().discount(r.sight.unseen)
-		r.rollouts().judge(ctx)
-		next, err := r.makePlan()
-		if err != nil || next.Empty() && !passing(next) {
-			r.warn(ctx, &next)
-			return next, err
+	enough, first := false, r.servicesFirst()
+	switch {
+	case first:
+		next, enough, err = r.planUpdates(ctx)
+	case r.work.look < lookEverywhere && !r.work.fresh && time.Since(r.sight.current) < longestLight:
+		next, enough, err = r.lookAtRollout(ctx)
+	}
+	if enough || err != nil {
+		return next, err
+	}
+	observe := r.parts.Swarm.Observe
+	if first {
+		observe = func(ctx context.Context) (kargo.Cluster, error) {
+			return r.parts.Swarm.Complete(ctx, r.sight.cluster.Services)
 		}
 	}
-	if err := r.sight.lookAtEverything(ctx, len(r.view.labels) > 0, r.selection.removing); err != nil {
+	if err := r.sight.lookAtEverything(ctx, observe, len(r.view.labels) > 0, r.selection.removing); err != nil {
 		return kargo.Plan{}, err
 	}
 	r.rollouts().discount(r.sight.unseen)
 	r.rollouts().judge(ctx)
-	next, err := r.planResolved(ctx)
-	if err != nil {
+	if next, err = r.planResolved(ctx); err != nil {
 		return next, err
 	}
 	r.warn(ctx, &next)
@@ -96,21 +104,135 @@ func (r *Reconciler) look(ctx context.Context) (kargo.Plan, error) {
 	return next, nil
 }
 
-// lookAtServices reads the services only, with one call.
-func (s *sight) lookAtServices(ctx context.Context) error {
-	services, err := measured(s.parts, "observe", func() ([]kargo.LiveService, error) { return s.parts.Swarm.Services(ctx) })
+// lookAtRollout looks at the services that a rollout may have moved, and plans. It
+// reports whether that is enough: the plan has nothing to say.
+func (r *Reconciler) lookAtRollout(ctx context.Context) (next kargo.Plan, enough bool, err error) {
+	if err := r.sight.lookAtServices(ctx, r.moving()...); err != nil {
+		return kargo.Plan{}, false, err
+	}
+	r.rollouts().discount(r.sight.unseen)
+	r.rollouts().judge(ctx)
+	if next, err = r.makePlan(); err != nil || !next.Empty() || passing(next) {
+		return next, false, err
+	}
+	r.warn(ctx, &next)
+	return next, true, nil
+}
+
+// mostMoving is up to how many services a look asks for by their ids. More would make a
+// long address, and almost as long an answer as all.
+const mostMoving = 50
+
+// moving returns the names of the services to look at, or none if all are to be looked at.
+// Others have events, and are not expected to change.
+func (r *Reconciler) moving() []string {
+	if r.work.look > lookMoving {
+		return nil
+	}
+	names := r.interest.moving()
+	for _, stack := range r.view.stacks {
+		if underway(r.memory.Rollouts[stack.Name]) {
+			for _, service := range stack.Services {
+				names = append(names, service.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) > mostMoving {
+		return nil
+	}
+	return names
+}
+
+// servicesFirst reports whether a look may begin with the services alone: a commit is all
+// that happened since everything was read, and it needs no object that was not there.
+func (r *Reconciler) servicesFirst() bool {
+	return r.watches && r.work.fresh && r.work.look == lookNowhere && r.selection.isAll() && !r.pace.unsettled() &&
+		!r.sight.verified.IsZero() && r.sight.unlabelled && len(r.view.labels) == 0 && !needsObjects(r.view.stacks, r.sight.cluster)
+}
+
+// needsObjects reports whether stacks want networks, configs or secrets that were not
+// there at the last look.
+func needsObjects(stacks []kargo.Stack, seen kargo.Cluster) bool {
+	there := map[kargo.ObjectKey]bool{}
+	for _, network := range seen.Networks {
+		there[kargo.ObjectKey{Kind: kargo.KindNetwork, Name: network.Name}] = true
+	}
+	for _, config := range seen.Configs {
+		there[kargo.ObjectKey{Kind: config.Kind(), Name: config.Name}] = true
+	}
+	return slices.ContainsFunc(stacks, func(stack kargo.Stack) bool {
+		return slices.ContainsFunc(stack.Networks, func(n kargo.Network) bool {
+			return !there[kargo.ObjectKey{Kind: kargo.KindNetwork, Name: n.Name}]
+		}) || slices.ContainsFunc(stack.Configs, func(c kargo.Config) bool {
+			return !there[kargo.ObjectKey{Kind: c.Kind(), Name: c.Name}]
+		})
+	})
+}
+
+// planUpdates looks at the services alone, and plans. It reports whether that is enough:
+// the plan only updates services, with networks, configs and secrets that they have
+// already. Swarm keeps these as long as a service has them, so it does not matter that
+// they were read earlier.
+func (r *Reconciler) planUpdates(ctx context.Context) (next kargo.Plan, enough bool, err error) {
+	if err := r.sight.lookAtServices(ctx); err != nil {
+		return kargo.Plan{}, false, err
+	}
+	if slices.ContainsFunc(r.sight.cluster.Services, kargo.LiveService.ShortOfTasks) {
+		return kargo.Plan{}, false, nil // what their tasks say belongs to a look
+	}
+	r.sight.placing = nil
+	r.rollouts().discount(r.sight.unseen)
+	r.rollouts().judge(ctx)
+	if next, err = r.planResolved(ctx); err != nil || passing(next) || !onlyUpdates(next, r.sight.cluster.Services) {
+		return next, false, err
+	}
+	r.sight.current = r.sight.looked
+	r.warn(ctx, &next)
+	return next, true, nil
+}
+
+// onlyUpdates reports whether a plan only updates services, and refers to nothing that
+// these do not refer to already.
+func onlyUpdates(next kargo.Plan, services []kargo.LiveService) bool {
+	has := map[string][]string{}
+	for _, service := range services {
+		has[service.ID] = kargo.References(service.Spec)
+	}
+	return !slices.ContainsFunc(next.Changes, func(change kargo.Change) bool {
+		return change.Kind != kargo.KindService || change.Action != kargo.Update || slices.ContainsFunc(kargo.References(*change.Service),
+			func(name string) bool { return !slices.Contains(has[change.ID], name) })
+	})
+}
+
+// lookAtServices reads the services only, with one call: those of the names, or all if
+// there are none.
+func (s *sight) lookAtServices(ctx context.Context, only ...string) error {
+	services, err := measured(s.parts, "observe", func() ([]kargo.LiveService, error) { return s.parts.Swarm.Services(ctx, only...) })
 	if err != nil {
 		return fmt.Errorf("look at services: %w", err)
+	}
+	if len(only) > 0 {
+		services = replaced(s.cluster.Services, only, services)
 	}
 	s.cluster.Services, s.cluster.Tasks, s.cluster.TasksKnown = services, nil, false
 	s.see(time.Now())
 	return nil
 }
 
-// lookAtEverything reads all objects. If stacks are removed, it also reads all
-// tasks, because the services are removed before their tasks.
-func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing bool) error {
-	cluster, err := measured(s.parts, "observe", func() (kargo.Cluster, error) { return s.parts.Swarm.Observe(ctx) })
+// replaced returns services with those of some names replaced by what was read of these.
+func replaced(services []kargo.LiveService, names []string, read []kargo.LiveService) []kargo.LiveService {
+	others := slices.DeleteFunc(slices.Clone(services), func(s kargo.LiveService) bool {
+		_, named := slices.BinarySearch(names, s.Name)
+		return named
+	})
+	return slices.SortedFunc(slices.Values(append(others, read...)), func(a, b kargo.LiveService) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// lookAtEverything reads all objects with observe. If stacks are removed, it also reads
+// all tasks, because the services are removed before their tasks.
+func (s *sight) lookAtEverything(ctx context.Context, observe func(context.Context) (kargo.Cluster, error), labelsWanted, removing bool) error {
+	cluster, err := measured(s.parts, "observe", func() (kargo.Cluster, error) { return observe(ctx) })
 	if err != nil {
 		return fmt.Errorf("look at swarm: %w", err)
 	}
@@ -127,6 +249,7 @@ func (s *sight) lookAtEverything(ctx context.Context, labelsWanted, removing boo
 		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, kargo.Task.Ended), true
 	}
 	s.cluster, s.placing, s.verified = cluster, cluster.Nodes, time.Now()
+	s.current = s.verified
 	s.see(s.verified)
 	return nil
 }

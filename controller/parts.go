@@ -33,9 +33,12 @@ type Source interface {
 type Swarm interface {
 	// Observe reads all objects.
 	Observe(ctx context.Context) (kargo.Cluster, error)
-	// Services reads the services only, with one call. That is enough to see
-	// whether anything changed and how a rollout proceeds.
-	Services(ctx context.Context) ([]kargo.LiveService, error)
+	// Services reads the services only, with one call: those of the names, or all if
+	// there are none. That is enough to see whether anything changed and how a rollout
+	// proceeds.
+	Services(ctx context.Context, only ...string) ([]kargo.LiveService, error)
+	// Complete returns what Observe does, with the services that were just read.
+	Complete(ctx context.Context, services []kargo.LiveService) (kargo.Cluster, error)
 	// Nodes returns the nodes with their labels.
 	Nodes(ctx context.Context) ([]kargo.LiveNode, error)
 	// Apply carries out a plan and calls done after each change. It decides
@@ -44,7 +47,7 @@ type Swarm interface {
 	// Tasks returns all tasks of the services, the newest first.
 	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
 	// MarkOutdated marks those of the tasks of services that Swarm has still to replace,
-	// because they are not of the services' present specs.
+	// because they are not of the services' present specs. Others stay as they are.
 	MarkOutdated(ctx context.Context, tasks []kargo.Task, services ...string) error
 	// Images asks registries for the digests of image tags.
 	Images(ctx context.Context, names ...string) (map[string]kargo.Image, error)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/docker/docker/api/types/swarm"
+
 	"kargo"
 	"kargo/plan"
 )
@@ -193,8 +195,10 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 	if seen.Tasks, err = r.parts.Swarm.Tasks(ctx, services...); err != nil {
 		return false, err
 	}
-	if err := r.parts.Swarm.MarkOutdated(ctx, seen.Tasks, services...); err != nil {
-		return false, err
+	if unsure := r.mayHaveOutdated(services); len(unsure) > 0 {
+		if err := r.parts.Swarm.MarkOutdated(ctx, seen.Tasks, unsure...); err != nil {
+			return false, err
+		}
 	}
 	decided = true
 	index := plan.NewIndex(seen)
@@ -215,6 +219,22 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 		decided = false
 	}
 	return decided, nil
+}
+
+// mayHaveOutdated returns those of some services that may have tasks of an earlier spec. A
+// service that nobody has updated has none. Swarm forgets the state of an update when the
+// next one is sent, and calls an update completed when all tasks are of the present spec.
+func (r rollouts) mayHaveOutdated(services []string) (unsure []string) {
+	index := plan.NewIndex(*r.cluster)
+	for _, name := range services {
+		service, exists := index.Service(name)
+		created := service.Update == nil && service.Previous == nil
+		completed := service.Update != nil && service.Update.State == swarm.UpdateStateCompleted
+		if !exists || !created && !completed {
+			unsure = append(unsure, name)
+		}
+	}
+	return unsure
 }
 
 // candidates returns the stacks whose rendering may be good now, whatever other

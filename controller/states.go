@@ -192,7 +192,7 @@ func (i inspector) contents(states []state) map[string]func() string {
 
 // differencesFromLive compares what runs with a state.
 func (i inspector) differencesFromLive(ctx context.Context, to state) ([]kargo.Change, error) {
-	if err := i.sight.lookAtEverything(ctx, false, false); err != nil {
+	if err := i.sight.lookAtEverything(ctx, i.parts.Swarm.Observe, false, false); err != nil {
 		return nil, err
 	}
 	changes := plan.Differences(compile.WithTags(to.stacks, i.memory.Resolved.Latest), i.sight.cluster, plan.Options{

@@ -68,6 +68,7 @@ type depth int
 
 const (
 	lookNowhere depth = iota
+	lookMoving // at the services that are being changed
 	lookServices
 	lookEverywhere
 )
@@ -195,7 +196,7 @@ func (r *Reconciler) untilDue(now time.Time) time.Duration {
 func (r *Reconciler) expire(now time.Time) (trigger string) {
 	trigger = "retry"
 	if r.pace.unsettled() && !now.Before(r.pace.rollout) {
-		r.work.lookAt(lookServices)
+		r.work.lookAt(lookMoving)
 		trigger = "rollout"
 	}
 	if try := r.rollouts().nextTry(); !try.IsZero() && !now.Before(try) {

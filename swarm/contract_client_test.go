@@ -13,6 +13,7 @@ import (
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/swarm"
 )
 
 // observe looks, and keeps what belongs to the case.
@@ -196,11 +197,71 @@ var clientContracts = []contract{
 		same(t, "before", outdated(), "running outdated false")
 		b.apply(t, updateOf(b.service(t), func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1"} }))
 		b.updated(t, "one", dockerswarm.UpdateStateCompleted)
+		if got := outdated(); strings.Contains(got, "running outdated true") {
+			t.Errorf("the update is called completed, and %s", got)
+		}
 		b.until(t, "the task is replaced", func() bool { return outdated() == "running outdated false, shutdown outdated true" })
 		b.apply(t, updateOf(b.service(t), func(s *dockerswarm.ServiceSpec) {
 			s.TaskTemplate.Placement = &dockerswarm.Placement{Constraints: []string{"node.role == manager"}}
 		}))
 		same(t, "with constraints that the node meets", outdated(), "running outdated false, shutdown outdated true")
+	}},
+	{"only the tasks of named services are marked", func(t *testing.T, b *bed) {
+		b.apply(t, serviceChange(b.spec("one")))
+		b.running(t, "one", 1)
+		tasks := []kargo.Task{{ID: "a", Service: b.name("one")}, {ID: "b", Service: b.name("two")}}
+		if err := b.client.MarkOutdated(t.Context(), tasks, b.name("one")); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "outdated", fmt.Sprint(tasks[0].Outdated, tasks[1].Outdated), "true false")
+	}},
+	{"services are read by name", func(t *testing.T, b *bed) {
+		b.apply(t, serviceChange(b.spec("one")), serviceChange(b.spec("one-more")), serviceChange(b.spec("two")))
+		b.running(t, "one", 1)
+		named := func(client *swarm.Client, names ...string) string {
+			for i := range names {
+				names[i] = b.name(names[i])
+			}
+			services, err := client.Services(t.Context(), names...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var found []string
+			for _, service := range services {
+				found = append(found, fmt.Sprintf("%s %t", strings.TrimPrefix(service.Name, b.prefix), service.Running > 0))
+			}
+			return strings.Join(found, ", ")
+		}
+		same(t, "one that was created", named(b.client, "one"), "one true")
+		same(t, "not known", named(b.client, "one", "three"), "one true")
+		same(t, "by another client", named(swarm.New(b.api), "one"), "one true")
+		b.apply(t, removal(kargo.KindService, b.inspect(t, "one").ID, b.name("one")))
+		same(t, "removed", named(b.client, "one"), "")
+	}},
+	{"services that were read need not be read again", func(t *testing.T, b *bed) {
+		b.apply(t, b.everything()...)
+		b.running(t, "one", 1)
+		services, err := b.client.Services(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		completed, err := b.client.Complete(t.Context(), services)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine := func(name string) bool { return strings.HasPrefix(name, b.prefix) }
+		var names []string
+		for _, service := range completed.Services {
+			names = append(names, service.Name)
+		}
+		for _, network := range completed.Networks {
+			names = append(names, network.Name)
+		}
+		for _, config := range completed.Configs {
+			names = append(names, config.Name)
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return !mine(name) })
+		same(t, "objects", strings.ReplaceAll(strings.Join(names, " "), b.prefix, ""), "one net config secret")
 	}},
 	{"a service goes first, its tasks and the rest later", func(t *testing.T, b *bed) {
 		b.apply(t, b.everything()...)

@@ -38,46 +38,62 @@ func (c *Client) Observe(ctx context.Context) (kargo.Cluster, error) {
 	if err != nil {
 		return kargo.Cluster{}, err
 	}
-	var cluster kargo.Cluster
-	if cluster.Networks, err = c.observeNetworks(ctx); err != nil {
+	nodes := nodeLook{client: c}
+	return nodes.observe(ctx, func() ([]kargo.LiveService, error) { return nodes.translateServices(ctx, services) })
+}
+
+// Complete reads what [Client.Observe] reads besides the services, which Services has
+// just read: the result is that of Observe. It makes one call less.
+func (c *Client) Complete(ctx context.Context, services []kargo.LiveService) (kargo.Cluster, error) {
+	return (&nodeLook{client: c}).observe(ctx, func() ([]kargo.LiveService, error) { return services, nil })
+}
+
+// observe reads all but the services, which are translated once the networks are known.
+func (l *nodeLook) observe(ctx context.Context, services func() ([]kargo.LiveService, error)) (cluster kargo.Cluster, err error) {
+	if cluster.Networks, err = l.client.observeNetworks(ctx); err != nil {
 		return kargo.Cluster{}, err
 	}
-	configs, err := c.observeConfigs(ctx)
+	configs, err := l.client.observeConfigs(ctx)
 	if err != nil {
 		return kargo.Cluster{}, err
 	}
-	secrets, err := c.observeSecrets(ctx)
+	secrets, err := l.client.observeSecrets(ctx)
 	if err != nil {
 		return kargo.Cluster{}, err
 	}
 	cluster.Configs = append(configs, secrets...)
 	slices.SortStableFunc(cluster.Configs, func(a, b kargo.LiveConfig) int { return strings.Compare(a.Name, b.Name) })
-	nodes := nodeLook{client: c}
-	if cluster.Services, err = nodes.translateServices(ctx, services); err != nil {
+	if cluster.Services, err = services(); err != nil {
 		return kargo.Cluster{}, err
 	}
-	if err := nodes.observeTasks(ctx, &cluster); err != nil {
+	if err := l.observeTasks(ctx, &cluster); err != nil {
 		return kargo.Cluster{}, err
 	}
-	cluster.Nodes = nodes.nodes
+	cluster.Nodes = l.nodes
 	return cluster, nil
 }
 
-// Services reads the services only, sorted by name and with the same content as in
-// Observe. It makes one call, and one more for each network that it meets for the
-// first time. It reads nodes as Observe does.
-func (c *Client) Services(ctx context.Context) ([]kargo.LiveService, error) {
-	services, err := c.listServices(ctx)
+// Services reads services only, those of the names, or all if there are none: sorted by
+// name and with the same content as in Observe. It makes one call, and one more for each
+// network that it meets for the first time. It reads nodes as Observe does.
+func (c *Client) Services(ctx context.Context, only ...string) ([]kargo.LiveService, error) {
+	services, err := c.listServices(ctx, only...)
 	if err != nil {
 		return nil, err
 	}
 	return (&nodeLook{client: c}).translateServices(ctx, services)
 }
 
-// listServices reads all services and notes their names.
-func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
+// listServices reads the services of the names, or all if there are none, and notes the
+// names of all that it reads.
+func (c *Client) listServices(ctx context.Context, only ...string) ([]swarm.Service, error) {
+	ids, known := c.names.idsOf(only)
+	filter := filters.NewArgs()
+	for _, id := range ids { // by a name, Docker finds all that begin with it
+		filter.Add("id", id)
+	}
 	services, err := call(ctx, c, "ServiceList", func(ctx context.Context) ([]swarm.Service, error) {
-		return c.api.ServiceList(ctx, swarm.ServiceListOptions{Status: true})
+		return c.api.ServiceList(ctx, swarm.ServiceListOptions{Status: true, Filters: filter})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
@@ -93,7 +109,13 @@ func (c *Client) listServices(ctx context.Context) ([]swarm.Service, error) {
 		}
 		named[service.ID] = service.Spec.Name
 	}
+	if len(ids) > 0 {
+		return services, nil
+	}
 	c.names.replace(serviceNames, named)
+	if !known {
+		services = slices.DeleteFunc(services, func(s swarm.Service) bool { return !slices.Contains(only, s.Spec.Name) })
+	}
 	return services, nil
 }
 
@@ -232,7 +254,7 @@ func (l *nodeLook) observeTasks(ctx context.Context, cluster *kargo.Cluster) err
 	short := map[string]bool{}
 	only := filters.NewArgs()
 	for _, service := range cluster.Services {
-		if shortOfTasks(service) {
+		if service.ShortOfTasks() {
 			short[service.Name] = true
 			only.Add("service", service.ID)
 		}
@@ -292,9 +314,9 @@ func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, e
 	return tasks, c.nameNodes(ctx, tasks)
 }
 
-// MarkOutdated marks those of the tasks of services that Swarm has still to replace. It
-// makes one call: only Swarm can tell, because it keeps a task whose node meets changed
-// constraints.
+// MarkOutdated marks those of the tasks of services that Swarm has still to replace, and
+// leaves tasks of other services as they are. It makes one call: only Swarm can tell,
+// because it keeps a task whose node meets changed constraints.
 func (c *Client) MarkOutdated(ctx context.Context, tasks []kargo.Task, services ...string) error {
 	only := filters.NewArgs(filters.Arg("_up-to-date", "true"))
 	for _, service := range services {
@@ -309,7 +331,9 @@ func (c *Client) MarkOutdated(ctx context.Context, tasks []kargo.Task, services 
 		upToDate[task.ID] = true
 	}
 	for i, task := range tasks {
-		tasks[i].Outdated = !upToDate[task.ID]
+		if slices.Contains(services, task.Service) {
+			tasks[i].Outdated = !upToDate[task.ID]
+		}
 	}
 	return nil
 }
@@ -380,14 +404,6 @@ func (c *Client) LogTail(ctx context.Context, task string, lines int) ([]string,
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), nil
 }
 
-// shortOfTasks reports whether fewer tasks run, or have completed, than should.
-func shortOfTasks(service kargo.LiveService) bool {
-	if job := service.Spec.Mode.ReplicatedJob; job != nil {
-		return job.TotalCompletions != nil && service.Completed < *job.TotalCompletions
-	}
-	return service.Running < service.Desired
-}
-
 // hasLeftovers reports whether a stack of Kargo has a network, config or secret that
 // no service uses, in its spec or in the one that a rollback returns to. All tasks
 // must be read to know whether such an object can be removed.
@@ -398,7 +414,7 @@ func hasLeftovers(cluster kargo.Cluster) bool {
 			if spec == nil {
 				continue
 			}
-			for _, name := range mentioned(spec) {
+			for _, name := range kargo.References(*spec) {
 				used[name] = true
 			}
 		}
@@ -408,23 +424,6 @@ func hasLeftovers(cluster kargo.Cluster) bool {
 	}
 	return slices.ContainsFunc(cluster.Networks, func(n kargo.LiveNetwork) bool { return leftover(n.Name, n.Labels) }) ||
 		slices.ContainsFunc(cluster.Configs, func(c kargo.LiveConfig) bool { return leftover(c.Name, c.Labels) })
-}
-
-// mentioned returns the names of the networks, configs and secrets of a spec.
-func mentioned(spec *swarm.ServiceSpec) []string {
-	var names []string
-	for _, attachment := range slices.Concat(spec.TaskTemplate.Networks, deprecatedNetworks(spec)) {
-		names = append(names, attachment.Target)
-	}
-	if container := spec.TaskTemplate.ContainerSpec; container != nil {
-		for _, config := range container.Configs {
-			names = append(names, config.ConfigName)
-		}
-		for _, secret := range container.Secrets {
-			names = append(names, secret.SecretName)
-		}
-	}
-	return names
 }
 
 // notable returns the tasks that have not ended, and the failed ones of the

@@ -33,7 +33,7 @@ func (c *Client) RunningStack(ctx context.Context, name string) (kargo.Stack, er
 			continue
 		}
 		stack.Services = append(stack.Services, kargo.Service{Name: service.Name, Spec: service.Spec})
-		for _, mentioned := range mentioned(&service.Spec) {
+		for _, mentioned := range kargo.References(service.Spec) {
 			used[mentioned] = true
 		}
 	}

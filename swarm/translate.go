@@ -64,6 +64,30 @@ func (n *names) replace(of table, entries map[string]string) {
 	*of(n) = maps.Clone(entries)
 }
 
+// idsOf returns the ids of services, and whether those of all the names are known. If one
+// is not, it returns none.
+func (n *names) idsOf(services []string) (ids []string, known bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	missing := map[string]bool{}
+	for _, name := range services {
+		missing[name] = true
+	}
+	for id, name := range n.services {
+		if missing[name] {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		delete(missing, n.services[id])
+	}
+	if len(missing) > 0 {
+		return nil, false
+	}
+	slices.Sort(ids)
+	return ids, true
+}
+
 // name returns the name of an id, or the id itself.
 func (n *names) name(of table, id string) string {
 	if name, ok := n.get(of, id); ok {

@@ -65,8 +65,8 @@ func TestOneVariableMovesOneServiceOfForty(t *testing.T) {
 			t.Errorf("writes are %q, want one update", got)
 		}
 		// While the task starts the services are looked at again and again.
-		if got := slices.Compact(s.docker.callsSince(mark)); len(got) > 9 {
-			t.Errorf("%d kinds of calls of Docker, want at most 9: %q", len(got), got)
+		if got := slices.Compact(s.docker.callsSince(mark)); len(got) > 6 {
+			t.Errorf("%d kinds of calls of Docker, want at most 6: %q", len(got), got)
 		}
 		wantReason := `TaskTemplate.ContainerSpec.Env[GREETING]: "hello" -> "good evening"`
 		if len(second.Changes) != 1 || second.Changes[0].Reason != wantReason {
