@@ -221,8 +221,8 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 	return decided, nil
 }
 
-// mayHaveOutdated returns those of some services that may have tasks of an earlier spec. A
-// service that nobody has updated has none. Swarm forgets the state of an update when the
+// mayHaveOutdated returns those of some services that may have tasks of an earlier spec,
+// and should have tasks. A service that nobody has updated has none. Swarm forgets the state of an update when the
 // next one is sent, and calls an update completed when all tasks are of the present spec.
 func (r rollouts) mayHaveOutdated(services []string) (unsure []string) {
 	index := plan.NewIndex(*r.cluster)
@@ -230,7 +230,7 @@ func (r rollouts) mayHaveOutdated(services []string) (unsure []string) {
 		service, exists := index.Service(name)
 		created := service.Update == nil && service.Previous == nil
 		completed := service.Update != nil && service.Update.State == swarm.UpdateStateCompleted
-		if !exists || !created && !completed {
+		if !exists || service.Desired > 0 && !created && !completed {
 			unsure = append(unsure, name)
 		}
 	}

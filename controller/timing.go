@@ -68,7 +68,7 @@ type depth int
 
 const (
 	lookNowhere depth = iota
-	lookMoving // at the services that are being changed
+	lookMoving        // at the services that are being changed
 	lookServices
 	lookEverywhere
 )

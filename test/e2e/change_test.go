@@ -65,8 +65,8 @@ func TestOneVariableMovesOneServiceOfForty(t *testing.T) {
 			t.Errorf("writes are %q, want one update", got)
 		}
 		// While the task starts the services are looked at again and again.
-		if got := slices.Compact(s.docker.callsSince(mark)); len(got) > 6 {
-			t.Errorf("%d kinds of calls of Docker, want at most 6: %q", len(got), got)
+		if got := slices.Compact(s.docker.callsSince(mark)); len(got) > 7 {
+			t.Errorf("%d kinds of calls of Docker, want at most 7: %q", len(got), got)
 		}
 		wantReason := `TaskTemplate.ContainerSpec.Env[GREETING]: "hello" -> "good evening"`
 		if len(second.Changes) != 1 || second.Changes[0].Reason != wantReason {
@@ -76,6 +76,32 @@ func TestOneVariableMovesOneServiceOfForty(t *testing.T) {
 		nothingMoves(t, s, "a second round", func() { s.awaitRound(s.sync) })
 		nothingMoves(t, s, "a commit of a README", func() { s.deploy(w.file("README.md", "# Platform\n")) })
 	})
+}
+
+// Nobody asks for a look: the commit alone says what may have moved.
+func TestOneVariableMakesFewCalls(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, "--interval", "1s")
+	w := s.workspace().stack("web", "site").service("site", config("/etc/site.conf", "configs/site"), environment("GREETING=${GREETING}")).file("configs/site", "one\n")
+	s.begin(w.set("GREETING", "hello"))
+	for _, step := range []struct {
+		what   string
+		change func() *workspace
+		want   []string
+	}{
+		{"a variable", func() *workspace { return w.set("GREETING", "good evening") }, []string{
+			"GET /services", "POST /services/{id}/update", "GET /services", "GET /tasks"}},
+		{"a config file", func() *workspace { return w.file("configs/site", "two\n") }, []string{
+			"GET /services", "GET /networks", "GET /configs", "GET /secrets", "POST /configs/create", "POST /services/{id}/update",
+			"GET /services", "GET /networks", "GET /configs", "GET /secrets", "GET /tasks"}},
+	} {
+		mark := s.docker.mark()
+		commit := s.repo.commit(step.change())
+		s.awaitDeployment(commit)
+		if got := s.docker.callsSince(mark); !slices.Equal(got, step.want) {
+			t.Errorf("%s: Docker was asked %q, want %q", step.what, got, step.want)
+		}
+	}
 }
 
 // nothingMoves does something and checks that nothing was written.
