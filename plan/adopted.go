@@ -129,21 +129,40 @@ func (m maker) withSameContent(desired, live swarm.ServiceSpec, stack kargo.Stac
 	if wanted == nil || running == nil || len(wanted.Configs) == 0 && service.Files == "" {
 		return desired
 	}
-	container := *wanted // the desired spec belongs to the caller
-	container.Configs = slices.Clone(wanted.Configs)
-	for i, reference := range container.Configs {
-		if name := m.sameContent(reference, running.Configs, stack, renew); name != "" {
-			renamed := *reference
-			renamed.ConfigName = name
-			container.Configs[i] = &renamed
-		}
+	configs := m.withLiveNames(wanted.Configs, running.Configs, stack, renew)
+	label := running.Labels[kargo.LabelFiles]
+	keepsLabel := !renew && label != "" && label != wanted.Labels[kargo.LabelFiles] && strings.HasPrefix(service.Files, label)
+	if configs == nil && !keepsLabel {
+		return desired // as it is for most services
 	}
-	if label := running.Labels[kargo.LabelFiles]; !renew && label != "" && strings.HasPrefix(service.Files, label) {
+	container := *wanted // the desired spec belongs to the caller
+	if configs != nil {
+		container.Configs = configs
+	}
+	if keepsLabel {
 		container.Labels = maps.Clone(wanted.Labels)
 		container.Labels[kargo.LabelFiles] = label
 	}
 	desired.TaskTemplate.ContainerSpec = &container
 	return desired
+}
+
+// withLiveNames returns the references with the names that sameContent finds; nil if it
+// finds none.
+func (m maker) withLiveNames(wanted, running []*swarm.ConfigReference, stack kargo.Stack, renew bool) (all []*swarm.ConfigReference) {
+	for i, reference := range wanted {
+		name := m.sameContent(reference, running, stack, renew)
+		if name == "" {
+			continue
+		}
+		if all == nil {
+			all = slices.Clone(wanted)
+		}
+		renamed := *reference
+		renamed.ConfigName = name
+		all[i] = &renamed
+	}
+	return all
 }
 
 // sameContent returns the name of the config that is mounted at the same place
@@ -152,6 +171,12 @@ func (m maker) sameContent(wanted *swarm.ConfigReference, running []*swarm.Confi
 	i := slices.IndexFunc(stack.Configs, func(c kargo.Config) bool { return !c.Secret && c.Name == wanted.ConfigName })
 	if i < 0 || stack.Configs[i].External {
 		return ""
+	}
+	isThere := func(r *swarm.ConfigReference) bool {
+		return r.ConfigName == wanted.ConfigName && reflect.DeepEqual(r.File, wanted.File)
+	}
+	if slices.ContainsFunc(running, isThere) {
+		return "" // the wanted name is the live one: its content need not be hashed
 	}
 	digest := kargo.ContentDigest(stack.Configs[i].Driver, stack.Configs[i].Data)
 	for _, reference := range running {

@@ -6,9 +6,9 @@ import "kargo"
 // hold, unchanged and skipped. The functions below make one.
 type decision struct {
 	outcome outcome
-	change  kargo.Change // where the outcome is change
-	hold    kargo.Hold   // where the outcome is hold
-	why     string       // for readers of the code and of a debugger, where it is skipped
+	change  *kargo.Change // where the outcome is change
+	hold    *kargo.Hold   // where the outcome is hold
+	why     string        // for readers of the code and of a debugger, where it is skipped
 }
 
 type outcome int
@@ -24,9 +24,9 @@ const (
 	outcomeChange
 )
 
-func toChange(c kargo.Change) decision { return decision{outcome: outcomeChange, change: c} }
+func toChange(c kargo.Change) decision { return decision{outcome: outcomeChange, change: &c} }
 
-func toHold(h kargo.Hold) decision { return decision{outcome: outcomeHold, hold: h} }
+func toHold(h kargo.Hold) decision { return decision{outcome: outcomeHold, hold: &h} }
 
 func asItShouldBe() decision { return decision{outcome: outcomeUnchanged} }
 
@@ -39,7 +39,7 @@ func (all decisions) changes() []kargo.Change {
 	var changes []kargo.Change
 	for _, d := range all {
 		if d.outcome == outcomeChange {
-			changes = append(changes, d.change)
+			changes = append(changes, *d.change)
 		}
 	}
 	return changes
@@ -49,7 +49,7 @@ func (all decisions) holds() []kargo.Hold {
 	var holds []kargo.Hold
 	for _, d := range all {
 		if d.outcome == outcomeHold {
-			holds = append(holds, d.hold)
+			holds = append(holds, *d.hold)
 		}
 	}
 	return holds

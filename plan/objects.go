@@ -154,22 +154,33 @@ func (m maker) sharedNetworks() []kargo.Change {
 }
 
 func (m maker) createNetwork(stack string, network kargo.Network, reason string) kargo.Change {
-	digest := m.networkDigests(network)[0]
+	digest := m.networkDigest(network)
 	network.Labels = m.objectLabels(network.Labels, stack)
 	network.Labels[kargo.LabelDigest] = digest
 	return kargo.CreateNetwork(stack, network, reason)
 }
 
-// networkDigests returns the digests of what is fixed when a network is created: the
-// keyed one, and the one without a key that an earlier version wrote into the label of
-// the network, which Swarm cannot change.
-func (m maker) networkDigests(network kargo.Network) []string {
+// networkDigest identifies what is fixed when a network is created.
+func (m maker) networkDigest(network kargo.Network) string {
+	return kargo.KeyedDigest(m.Keys.Objects, string(encoded(network)))[:12]
+}
+
+// hasDigest reports whether the label of a network is its digest: the keyed one, or the
+// one without a key that an earlier version wrote, which Swarm cannot change.
+func (m maker) hasDigest(network kargo.Network, label string) bool {
+	if label == m.networkDigest(network) {
+		return true
+	}
+	earlier := sha256.Sum256(encoded(network))
+	return label == hex.EncodeToString(earlier[:])[:12]
+}
+
+func encoded(network kargo.Network) []byte {
 	data, err := json.Marshal(network)
 	if err != nil {
 		panic("plan: encode network " + network.Name + ": " + err.Error())
 	}
-	earlier := sha256.Sum256(data)
-	return []string{kargo.KeyedDigest(m.Keys.Objects, string(data))[:12], hex.EncodeToString(earlier[:])[:12]}
+	return data
 }
 
 // neededBy returns the creations of the configs and secrets that changing services

@@ -92,10 +92,10 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 		standIns: in.Holds, frozen: in.Frozen,
 		images: opts.Memory.images(opts.Revision), positions: opts.Memory.positions(opts.Order),
 		index:    NewIndex(live),
-		networks: map[string]kargo.LiveNetwork{},
-		configs:  map[kargo.ObjectKey]kargo.LiveConfig{},
-		wanted:   map[string]bool{},
-		stackAt:  map[string]int{},
+		networks: make(map[string]kargo.LiveNetwork, len(live.Networks)),
+		configs:  make(map[kargo.ObjectKey]kargo.LiveConfig, len(live.Configs)),
+		wanted:   make(map[string]bool, len(live.Services)),
+		stackAt:  make(map[string]int, len(in.Stacks)),
 	}
 	for _, network := range live.Networks {
 		if swarmWide := m.networks[network.Name]; !network.Local || swarmWide.ID == "" {

@@ -193,6 +193,9 @@ func (t portTraffic) publish(service string, ports []publishedPort) {
 // yet: it follows in the next round. Of services that exchange ports, the first one
 // is changed in two steps: now without the port that is not free, later with it.
 func (m maker) inTurn(changes []kargo.Change) (now []kargo.Change, holds []kargo.Hold) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
 	traffic := m.portTraffic(changes)
 	for _, change := range changes {
 		blockers := traffic.blockers(change)

@@ -83,7 +83,7 @@ func (w *world) carryOut(p kargo.Plan) {
 // are enough: one for services, one for what they leave behind.
 func (w *world) converge(desired []kargo.Stack) {
 	w.Helper()
-	for range 5 {
+	for range 8 { // five services that exchange their ports in a circle take five rounds, and one more finds nothing
 		p := w.make(desired, "")
 		if slices.ContainsFunc(p.Held, func(h kargo.Hold) bool { return h.Until == kargo.UntilApproved }) {
 			p = w.make(desired, p.ID())

@@ -103,5 +103,5 @@ func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 func (m maker) differs(network kargo.Network) bool {
 	live, exists := m.networks[network.Name]
 	return exists && !network.Shared && !network.External && m.owns(live.Labels) &&
-		!slices.Contains(m.networkDigests(network), live.Labels[kargo.LabelDigest])
+		!m.hasDigest(network, live.Labels[kargo.LabelDigest])
 }

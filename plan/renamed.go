@@ -29,11 +29,14 @@ type renamed struct {
 // name: those that have another one now, and those that seem to be one that is
 // no longer wanted.
 func (m maker) renames() map[string]renamed {
-	running := m.ownNamespaces()
+	names, running := m.ownNamespaceNames(), map[string][]kargo.LiveService(nil)
 	found := map[string]renamed{}
 	for _, stack := range m.desired {
-		if _, runs := running[stack.Namespace()]; runs {
+		if names[stack.Namespace()] {
 			continue
+		}
+		if running == nil { // most plans are of stacks that all run
+			running = m.ownNamespaces()
 		}
 		for _, from := range slices.Sorted(maps.Keys(running)) {
 			services := running[from]
@@ -46,6 +49,18 @@ func (m maker) renames() map[string]renamed {
 		}
 	}
 	return found
+}
+
+// ownNamespaceNames returns the names in Swarm of the stacks of this instance that have
+// services.
+func (m maker) ownNamespaceNames() map[string]bool {
+	own := make(map[string]bool, len(m.desired))
+	for i := range m.live.Services {
+		if labels := m.live.Services[i].Spec.Labels; m.owns(labels) && labels[kargo.LabelStack] != "" {
+			own[kargo.NamespaceOf(labels)] = true
+		}
+	}
+	return own
 }
 
 // ownNamespaces returns the services of this instance by their stack's name in

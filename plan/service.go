@@ -25,7 +25,7 @@ type servicePlan struct {
 
 // stackServices decides on each service of a stack, in the order of their needs.
 func (m maker) stackServices(stack kargo.Stack) servicePlan {
-	var p servicePlan
+	p := servicePlan{decisions: make(decisions, 0, len(stack.Services))}
 	moving := map[string]bool{} // has a change or a hold
 	for _, service := range needsFirst(stack.Services) {
 		d := m.service(stack, service)
@@ -40,7 +40,9 @@ func (m maker) stackServices(stack kargo.Stack) servicePlan {
 		if d.outcome == outcomeUnchanged {
 			p.unchanged = append(p.unchanged, service.Name)
 		}
-		moving[service.Name] = d.outcome == outcomeChange || d.outcome == outcomeHold
+		if d.outcome == outcomeChange || d.outcome == outcomeHold {
+			moving[service.Name] = true
+		}
 		p.decisions = append(p.decisions, d)
 	}
 	return p
@@ -49,6 +51,9 @@ func (m maker) stackServices(stack kargo.Stack) servicePlan {
 // needsFirst sorts services so that each comes after those it needs, and keeps
 // the order of names otherwise. Circles were refused when rendering.
 func needsFirst(services []kargo.Service) []kargo.Service {
+	if !slices.ContainsFunc(services, func(s kargo.Service) bool { return len(s.Needs) > 0 }) {
+		return services
+	}
 	byName := map[string]kargo.Service{}
 	for _, service := range services {
 		byName[service.Name] = service

@@ -27,7 +27,7 @@ type StandIns struct {
 // far as they can be read. A stack without one is frozen.
 func StandIn(desired []kargo.Stack, memory Memory) StandIns {
 	s := StandIns{
-		Holds: map[string]kargo.Hold{}, Frozen: map[string]string{}, Unusable: map[string]string{},
+		Stacks: make([]kargo.Stack, 0, len(desired)), Holds: map[string]kargo.Hold{}, Frozen: map[string]string{}, Unusable: map[string]string{},
 	}
 	for _, stack := range desired {
 		stack.Options.Adopt = stack.Options.Adopt || memory.Adopted[stack.Name]
