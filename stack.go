@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/docker/docker/api/types/network"
@@ -93,10 +94,10 @@ func (s Stack) KeepDigest() Stack {
 }
 
 // KeepDigestOf is KeepDigest, and takes over what another stack keeps, if both have the
-// same contents in memory: one is a copy of the other.
+// same contents in memory, apart from their needs: one is a copy of the other.
 func (s Stack) KeepDigestOf(other Stack) Stack {
 	if other.digest == nil || !bytes.Equal(s.Key, other.Key) || !sameSlice(s.Services, other.Services) ||
-		!sameSlice(s.Networks, other.Networks) || !sameSlice(s.Configs, other.Configs) || !sameSlice(s.Needs, other.Needs) {
+		!sameSlice(s.Networks, other.Networks) || !sameSlice(s.Configs, other.Configs) || !slices.Equal(s.Needs, other.Needs) {
 		return s.KeepDigest()
 	}
 	s.digest = other.digest

@@ -57,11 +57,15 @@ type Compiler struct {
 	renderings *render.Cache
 	// reviews are what the policy found in these; nil examines everything.
 	reviews *permit.Memory
+	// keyed are these with the digests that they show; nil keeps none.
+	keyed *keyed
 }
 
 // KeepRenderings makes the compiler keep how it rendered the last revision, and render
 // of the next one only the stacks whose input differs. The result is the same.
-func (c *Compiler) KeepRenderings() { c.renderings, c.reviews = &render.Cache{}, &permit.Memory{} }
+func (c *Compiler) KeepRenderings() {
+	c.renderings, c.reviews, c.keyed = &render.Cache{}, &permit.Memory{}, &keyed{}
+}
 
 // Known says of each stack from what it was rendered.
 type Known = render.Known
@@ -132,7 +136,7 @@ func (c Compiler) Compile(ctx context.Context, tree kargo.Tree, stacks ...string
 	if desired.Keys, err = c.Keys(ctx); err != nil {
 		return desired, fmt.Errorf("look at swarm: %w", err)
 	}
-	desired.Stacks = render.WithKey(desired.Stacks, desired.Keys.Objects)
+	desired.Stacks = c.keyed.withKey(desired.Stacks, desired.Provenance, desired.Keys.Objects)
 	for i := range desired.Stacks {
 		desired.Stacks[i].Key = desired.Keys.Specs
 	}
@@ -202,7 +206,7 @@ func (c Compiler) judge(desired Desired) kargo.Problems {
 func (c Compiler) judged(desired Desired) permit.Input {
 	in := permit.Input{
 		Stacks: desired.Stacks, Labels: desired.Labels, Root: c.Root,
-		Files: slices.Collect(maps.Keys(desired.Workspace.Files)), Images: desired.Workspace.Images, Satisfies: c.Satisfies,
+		Files: maps.Keys(desired.Workspace.Files), Images: desired.Workspace.Images, Satisfies: c.Satisfies,
 	}
 	if desired.Provenance != nil {
 		in.Origins = desired.Provenance

@@ -1,6 +1,7 @@
 package compile_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -124,6 +125,9 @@ func TestKeptRenderingsAreTheSame(t *testing.T) {
 	plain := compile.Compiler{
 		Defaults: catalogue, Catalogue: "2", Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
 		Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace", Policy: policy,
+		Keys: func(context.Context) (kargo.Keys, error) {
+			return kargo.Keys{Objects: []byte("of objects"), Specs: []byte("of specs")}, nil
+		},
 	}
 	takenOver := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -209,6 +213,27 @@ func TestOnlyWhatChangedIsRendered(t *testing.T) {
 		if err != nil || desired.Problems.Err() != nil || compiler.RenderedAnew() != step.want {
 			t.Errorf("%s: %d stacks were rendered, and not %d: %v %v", step.what, compiler.RenderedAnew(), step.want, err, desired.Problems)
 		}
+	}
+}
+
+// A stack that is taken over shares its services with the revision before, so that nobody
+// needs to compare them.
+func TestKeptStacksShareTheirServices(t *testing.T) {
+	files, compiler := big(3), bigCompiler(t)
+	compiler.Keys = func(context.Context) (kargo.Keys, error) { return kargo.Keys{Objects: []byte("key")}, nil }
+	compiler.KeepRenderings()
+	var before []kargo.Stack
+	for _, value := range []string{"1", "2"} {
+		desired, err := compiler.Compile(t.Context(), kargo.Tree{User: kargo.Files{FS: changed(files, value)}})
+		if err != nil || desired.Problems.Err() != nil {
+			t.Fatal(err, desired.Problems)
+		}
+		for i, stack := range desired.Stacks {
+			if before != nil && (&stack.Services[0] == &before[i].Services[0]) == (stack.Name == "s0001") {
+				t.Errorf("stack %s shares its services: %t", stack.Name, stack.Name == "s0001")
+			}
+		}
+		before = desired.Stacks
 	}
 }
 

@@ -24,7 +24,7 @@ func judged(t *testing.T, ws kargo.Workspace) []string {
 	}
 	var said []string
 	for _, problem := range permit.Check(policy, permit.Input{
-		Stacks: stacks, Origins: provenance, Root: ws.Root, Files: slices.Collect(maps.Keys(ws.Files)), Shared: shared(ws),
+		Stacks: stacks, Origins: provenance, Root: ws.Root, Files: maps.Keys(ws.Files), Shared: shared(ws),
 	}) {
 		said = append(said, problem.String())
 	}

@@ -27,7 +27,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		stacks, provenance, _ := render.Trace(ws)
-		in := permit.Input{Stacks: stacks, Origins: provenance, Root: "/srv/.kargo", Files: slices.Collect(maps.Keys(ws.Files)), Shared: shared(ws)}
+		in := permit.Input{Stacks: stacks, Origins: provenance, Root: "/srv/.kargo", Files: maps.Keys(ws.Files), Shared: shared(ws)}
 		refused := map[string]kargo.Problems{}
 		for _, name := range policies {
 			refused[name] = permit.Check(policy(t, name, ""), in)

@@ -53,7 +53,7 @@ var back = kargo.LiveNetwork{ID: "n1", Name: "kargo-back", Driver: "overlay", La
 func refusals(t *testing.T, rules string, live kargo.Cluster, stack kargo.Stack, change kargo.Change) string {
 	t.Helper()
 	judge := permit.NewJudge(policy(t, permit.Restricted, rules), permit.Input{
-		Instance: "mine", Stacks: []kargo.Stack{stack}, Root: "/srv/.kargo", Files: []string{"configs/app/app.conf"},
+		Instance: "mine", Stacks: []kargo.Stack{stack}, Root: "/srv/.kargo", Files: slices.Values([]string{"configs/app/app.conf"}),
 		Shared: []permit.SharedNetwork{{Role: "back", Variable: "DOCKER_BACK_NETWORK", Name: "kargo-back"}},
 	}, live)
 	return strings.Join(judge.Refuses(stack, change), "\n")

@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"iter"
 	"slices"
 	"sync"
 
@@ -161,9 +162,12 @@ func (s *surroundings) differs(asked []answered) bool {
 }
 
 // withFolders returns the paths of files and of the folders above them.
-func withFolders(files []string) map[string]bool {
-	all := make(map[string]bool, len(files))
-	for _, name := range files {
+func withFolders(files iter.Seq[string]) map[string]bool {
+	all := map[string]bool{}
+	if files == nil {
+		return all
+	}
+	for name := range files {
 		for at := len(name); at > 0 && !all[name[:at]]; at = lastSlash(name[:at]) {
 			all[name[:at]] = true
 		}

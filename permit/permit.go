@@ -23,6 +23,7 @@ package permit
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -70,7 +71,7 @@ type Input struct {
 	// paths below it of what Kargo writes there. A workspace may bind these, to
 	// read them.
 	Root  string
-	Files []string
+	Files iter.Seq[string]
 	// Shared are the networks that join the stacks.
 	Shared []SharedNetwork
 	// Images are the rules by which tags of images are looked up.

@@ -2,7 +2,6 @@ package permit_test
 
 import (
 	"maps"
-	"slices"
 
 	"kargo"
 	"strings"
@@ -62,7 +61,7 @@ func rendered(t *testing.T, archive *txtar.Archive) permit.Input {
 	if problems.Err() != nil {
 		t.Fatal(problems)
 	}
-	return permit.Input{Stacks: stacks, Origins: provenance, Root: root, Files: slices.Collect(maps.Keys(ws.Files)), Shared: shared(ws)}
+	return permit.Input{Stacks: stacks, Origins: provenance, Root: root, Files: maps.Keys(ws.Files), Shared: shared(ws)}
 }
 
 // shared are the networks that join the stacks.
