@@ -8,7 +8,8 @@
 // are left out: no secret is written to a disk.
 //
 // A [Writer] does the same again and again. It remembers what it wrote, so that it reads
-// no file that nobody has touched.
+// no file that nobody has touched, and it keeps the tree before, so that it writes only
+// what differs.
 package dotkargo
 
 import (
@@ -38,23 +39,24 @@ const (
 // directories. If it does already, nothing is written.
 func Write(dir string, workspace kargo.Workspace) error { return NewWriter(dir).write(workspace) }
 
-// replace replaces the whole tree by one with the wanted files. What fill leaves is
-// removed if it fails.
-func replace(dir string, fill func(next string) error) error {
+// makeNext makes an empty directory beside dir, for a tree that replaces it.
+func makeNext(dir string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return err
+		return "", err
 	}
-	next, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".new-")
-	if err != nil {
-		return err
-	}
-	if err := fill(next); err != nil {
+	return os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".new-")
+}
+
+// replace replaces the whole tree by the one in next, once fill has completed it. Then next
+// is the old tree, without its state. It is removed if that fails.
+func replace(dir, next string, fill func() error) error {
+	if err := fill(); err != nil {
 		return errors.Join(err, os.RemoveAll(next))
 	}
 	if err := swap(next, dir); err != nil {
 		return errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
 	}
-	return recoverState(dir) // next is now the old tree, with its state
+	return keepStates(next, dir)
 }
 
 // seed writes files of the workspace that belong to a state directory, each only if
@@ -215,19 +217,30 @@ func swap(next, dir string) error {
 }
 
 // recoverState moves the state directories out of trees that a switch, or a process
-// killed during one, left behind, and removes those trees.
-func recoverState(dir string) error {
+// killed during one, left behind, and removes those trees. It leaves the spare tree alone.
+func recoverState(dir, spare string) error {
 	leftovers, err := filepath.Glob(dir + ".new-*")
 	if err != nil {
 		return err
 	}
 	for _, leftover := range leftovers {
-		for _, name := range kargo.StateFolders {
-			if err := keepState(filepath.Join(leftover, name), filepath.Join(dir, name)); err != nil {
-				return err
-			}
+		if leftover == spare {
+			continue
+		}
+		if err := keepStates(leftover, dir); err != nil {
+			return err
 		}
 		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepStates moves what the state directories of one tree have into those of another one.
+func keepStates(from, to string) error {
+	for _, name := range kargo.StateFolders {
+		if err := keepState(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
 			return err
 		}
 	}
@@ -322,6 +335,9 @@ func checkFolder[T any](folder *os.File, name string, wanted tree[T], check func
 	}
 	if files > 0 {
 		found++
+	}
+	if found == 0 { // nothing makes an empty folder
+		return 0, errDiffers
 	}
 	return found, nil
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,11 +75,16 @@ func write(t *testing.T, dir string, ws kargo.Workspace) {
 
 func check(t *testing.T, dir, want string) {
 	t.Helper()
-	if got := tree(t, dir); got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
+	wantText(t, dir, want)
 	if leftovers, _ := filepath.Glob(dir + ".*"); len(leftovers) > 0 {
 		t.Errorf("left behind: %s", leftovers)
+	}
+}
+
+func wantText(t *testing.T, dir, want string) {
+	t.Helper()
+	if got := tree(t, dir); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 
@@ -131,6 +138,17 @@ func TestWriteRepairsModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, dir, ws)
+	check(t, dir, "0700 .\n0600 .env A=1\n0700 acme\n0700 logs\n")
+}
+
+// A folder that is left without files goes, also if somebody else removed its last file.
+func TestWriteRemovesEmptyFolders(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	write(t, dir, workspace(".env=A=1", "configs/x/one=1"))
+	if err := os.Remove(filepath.Join(dir, "configs", "x", "one")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, workspace(".env=A=1"))
 	check(t, dir, "0700 .\n0600 .env A=1\n0700 acme\n0700 logs\n")
 }
 
@@ -235,6 +253,7 @@ func TestWriteKeepsWhatDidNotChange(t *testing.T) {
 func TestWriterIsTheSameAsWrite(t *testing.T) {
 	names := []string{".env", "deploy/a.yml", "deploy/b.yml", "configs/x/one", "configs/y"}
 	contents := []string{"one", "two", "longer than both"}
+	const state = "acme/acme.json"
 	rapid.Check(t, func(t *rapid.T) {
 		base, err := os.MkdirTemp("", "dotkargo")
 		if err != nil {
@@ -242,7 +261,15 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 		}
 		defer os.RemoveAll(base)
 		dir := filepath.Join(base, "data", ".kargo")
-		writer, ws := dotkargo.NewWriter(dir), workspace(".env=A=1")
+		writer, ws := dotkargo.NewWriter(dir), workspace(".env=A=1", "acme/acme.json=first")
+		grown := "first"
+		spare := func() string {
+			trees, _ := filepath.Glob(dir + ".*")
+			if len(trees) > 1 {
+				t.Fatalf("left behind: %s", trees)
+			}
+			return strings.Join(trees, "")
+		}
 		file := rapid.SampledFrom(names)
 		content := rapid.Map(rapid.SampledFrom(contents), func(text string) []byte { return []byte(text) })
 		meddle := map[string]func(){
@@ -255,29 +282,45 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 			},
 			"adds":  func() { _ = os.WriteFile(filepath.Join(dir, "deploy", "stray"), nil, 0o600) },
 			"opens": func() { _ = os.Chmod(filepath.Join(dir, file.Draw(t, "opened")), 0o644) },
+			"edits what was before": func() {
+				_ = os.WriteFile(filepath.Join(spare(), file.Draw(t, "edited")), content.Draw(t, "by hand"), 0o600)
+			},
+			"removes what was before": func() { _ = os.RemoveAll(filepath.Join(spare(), "deploy")) },
+			"adds to what was before": func() { _ = os.WriteFile(filepath.Join(spare(), state), []byte("stray"), 0o600) },
+			"restarts":                func() { writer = dotkargo.NewWriter(dir) },
+			"writes state": func() {
+				grown += "+"
+				_ = os.WriteFile(filepath.Join(dir, state), []byte(grown), 0o600)
+			},
 		}
-		for range rapid.IntRange(1, 6).Draw(t, "writes") {
-			for range rapid.IntRange(0, 2).Draw(t, "changes") {
+		for i := range rapid.IntRange(1, 10).Draw(t, "writes") {
+			for range rapid.IntRange(0, 3).Draw(t, "changes") {
 				if name := file.Draw(t, "file"); rapid.Bool().Draw(t, "exists") {
 					ws.Files[name] = kargo.File{Data: content.Draw(t, "content")}
 				} else {
 					delete(ws.Files, name)
 				}
 			}
-			meddle[rapid.SampledFrom([]string{"nobody", "nobody", "edits", "removes", "adds", "opens"}).Draw(t, "who")]()
+			if written := i > 0; written {
+				meddle[rapid.SampledFrom(slices.Sorted(maps.Keys(meddle))).Draw(t, "who")]()
+			}
 			if err := writer.Write(ws); err != nil {
 				t.Fatal(err)
 			}
 			fresh := filepath.Join(base, "fresh")
-			if err := errors.Join(os.RemoveAll(fresh), dotkargo.Write(fresh, ws)); err != nil {
+			if err := errors.Join(os.RemoveAll(fresh), dotkargo.Write(fresh, ws), os.WriteFile(filepath.Join(fresh, state), []byte(grown), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := treeOf(t, dir), treeOf(t, fresh); got != want {
 				t.Fatalf("got\n%swant\n%s", got, want)
 			}
-			if leftovers, _ := filepath.Glob(dir + ".*"); len(leftovers) > 0 {
-				t.Fatalf("left behind: %s", leftovers)
-			}
+			spare()
+		}
+		if err := dotkargo.NewWriter(dir).Write(ws); err != nil {
+			t.Fatal(err)
+		}
+		if left := spare(); left != "" {
+			t.Fatal("another process left ", left)
 		}
 	})
 }
@@ -305,5 +348,52 @@ func TestWriterReplacesOneFile(t *testing.T) {
 			t.Errorf("%v: replaced as a whole %v, %v", test.ws.Files, !test.replaced, err)
 		}
 	}
-	check(t, dir, "0700 .\n0700 acme\n0700 deploy\n0600 deploy/a.yml 1\n0600 deploy/b.yml 2\n0700 logs\n")
+	const want = "0700 .\n0700 acme\n0700 deploy\n0600 deploy/a.yml 1\n0600 deploy/b.yml 2\n0700 logs\n"
+	wantText(t, dir, want)
+	if err := dotkargo.NewWriter(dir).Write(workspace("deploy/a.yml=1", "deploy/b.yml=2")); err != nil {
+		t.Fatal(err)
+	}
+	check(t, dir, want) // nothing is left of the other Writer
+}
+
+// Where several files differ, the tree before becomes the next one, and only what differs
+// in it is written. Whoever has an unchanged file open still has the one in the tree.
+func TestWriterMakesTheNextTreeOfTheOneBefore(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	writer := dotkargo.NewWriter(dir)
+	write := func(files ...string) {
+		t.Helper()
+		if err := writer.Write(workspace(files...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	numbers := func(names ...string) (inodes []uint64) {
+		t.Helper()
+		for _, name := range names {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			inodes = append(inodes, info.Sys().(*syscall.Stat_t).Ino)
+		}
+		return inodes
+	}
+	write("a=1", "b=1", "same=s", "gone/x=x")
+	write("a=2", "b=2", "same=s", "gone/x=x")
+	first, file := numbers("."), numbers("same")
+	write("a=3", "b=3", "same=s", "new/y=y")
+	second := numbers(".")
+	write("a=4", "b=4", "same=s", "new/y=y")
+	if first[0] == second[0] || numbers(".")[0] != first[0] || numbers("same")[0] != file[0] {
+		t.Errorf("directories %v, %v, %v; file %v, %v", first, second, numbers("."), file, numbers("same"))
+	}
+	wantText(t, dir, "0700 .\n0600 a 4\n0700 acme\n0600 b 4\n0700 logs\n0700 new\n0600 new/y y\n0600 same s\n")
+	// One file alone is replaced in its place, and the other tree does not become wrong.
+	write("a=5", "b=4", "same=s", "new/y=y")
+	write("a=6", "b=6", "same=t", "new/y=y")
+	write("a=7", "b=7", "same=t", "new/y=y")
+	wantText(t, dir, "0700 .\n0600 a 7\n0700 acme\n0600 b 7\n0700 logs\n0700 new\n0600 new/y y\n0600 same t\n")
+	if numbers(".")[0] != first[0] {
+		t.Error("a tree was made anew")
+	}
 }

@@ -20,12 +20,16 @@ import (
 // It remembers what it wrote, and how the system described each file then. Where that
 // description is still the same, nobody has changed the file, and it is not read again.
 // Otherwise everything is read, as by [Write].
+//
+// It keeps the tree before the present one, as a directory beside it: the next tree is
+// mostly the same. A new Writer removes it.
 type Writer struct {
 	dir string
 
 	mu sync.Mutex
 	// written is nil if it is not known what the directory holds.
 	written tree[*writtenFile]
+	spare   *spare // nil if there is none
 }
 
 // NewWriter returns a Writer to dir. It does nothing yet.
@@ -36,7 +40,7 @@ func (w *Writer) Write(workspace kargo.Workspace) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.write(workspace); err != nil {
-		w.written = nil
+		w.written, w.spare = nil, nil // the next call removes the spare tree
 		return err
 	}
 	if w.written == nil {
@@ -47,7 +51,7 @@ func (w *Writer) Write(workspace kargo.Workspace) error {
 
 // write writes a workspace. Then w.written is right, or nil.
 func (w *Writer) write(workspace kargo.Workspace) error {
-	if err := recoverState(w.dir); err != nil {
+	if err := recoverState(w.dir, w.spare.path()); err != nil {
 		return fmt.Errorf("clean up beside %s: %w", w.dir, err)
 	}
 	wanted := onDisk(workspace)
@@ -56,6 +60,10 @@ func (w *Writer) write(workspace kargo.Workspace) error {
 	}
 	if err := w.update(wanted); err != nil {
 		return err
+	}
+	share(w.written, wanted)
+	if w.spare != nil {
+		share(w.spare.files, wanted)
 	}
 	return seed(w.dir, workspace)
 }
@@ -68,14 +76,39 @@ func (w *Writer) update(wanted tree[[]byte]) error {
 		return nil
 	case known != nil && differing == 1:
 		return w.replaceFile(folder, name, wanted[folder][name])
+	case known != nil && w.spare != nil && holds(w.spare.dir, w.spare.files, untouched):
+		return w.exchange(wanted)
 	}
-	w.written = nil
-	return replace(w.dir, func(next string) error {
+	return w.replaceAll(wanted)
+}
+
+// replaceAll writes a whole tree. The one before becomes the spare tree if it is known.
+func (w *Writer) replaceAll(wanted tree[[]byte]) error {
+	known, spare := w.written, w.spare.path()
+	w.written, w.spare = nil, nil
+	if err := os.RemoveAll(spare); err != nil {
+		return err
+	}
+	next, err := makeNext(w.dir)
+	if err != nil {
+		return err
+	}
+	err = replace(w.dir, next, func() error {
 		return fill(next, w.dir, wanted, func(folder, name string) bool {
 			was, exists := known[folder][name]
 			return exists && bytes.Equal(was.data, wanted[folder][name])
 		})
 	})
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		w.spare = newSpare(next, known)
+	}
+	if w.spare == nil {
+		return os.RemoveAll(next)
+	}
+	return nil
 }
 
 // differences returns one of the files in which two trees differ, and how many such files
@@ -119,6 +152,7 @@ func (w *Writer) replaceFile(folder, name string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(next.Name()))
 	}
+	w.spare.unlinked(folder, name)
 	now := describe(w.dir, tree[[]byte]{folder: {name: data}})
 	if now == nil {
 		w.written = nil
@@ -151,6 +185,18 @@ type writtenFile struct {
 	changed       unix.Timespec
 	// settled is set if the last change was long enough ago: a later one has another time.
 	settled bool
+}
+
+// share makes files that are as wanted refer to the same bytes, so that those of an earlier
+// workspace can go.
+func share(known tree[*writtenFile], wanted tree[[]byte]) {
+	for folder, files := range known {
+		for name, file := range files {
+			if data := wanted[folder][name]; bytes.Equal(file.data, data) {
+				file.data = data
+			}
+		}
+	}
 }
 
 // oneTick is longer than the system's clock for files needs to move on.
