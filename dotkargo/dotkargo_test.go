@@ -263,12 +263,11 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 		dir := filepath.Join(base, "data", ".kargo")
 		writer, ws := dotkargo.NewWriter(dir), workspace(".env=A=1", "acme/acme.json=first")
 		grown := "first"
-		spare := func() string {
-			trees, _ := filepath.Glob(dir + ".*")
-			if len(trees) > 1 {
+		before := func() (trees []string) {
+			if trees, _ = filepath.Glob(dir + ".*"); len(trees) > 1 {
 				t.Fatalf("left behind: %s", trees)
 			}
-			return strings.Join(trees, "")
+			return trees
 		}
 		file := rapid.SampledFrom(names)
 		content := rapid.Map(rapid.SampledFrom(contents), func(text string) []byte { return []byte(text) })
@@ -283,11 +282,21 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 			"adds":  func() { _ = os.WriteFile(filepath.Join(dir, "deploy", "stray"), nil, 0o600) },
 			"opens": func() { _ = os.Chmod(filepath.Join(dir, file.Draw(t, "opened")), 0o644) },
 			"edits what was before": func() {
-				_ = os.WriteFile(filepath.Join(spare(), file.Draw(t, "edited")), content.Draw(t, "by hand"), 0o600)
+				for _, spare := range before() {
+					_ = os.WriteFile(filepath.Join(spare, file.Draw(t, "edited")), content.Draw(t, "by hand"), 0o600)
+				}
 			},
-			"removes what was before": func() { _ = os.RemoveAll(filepath.Join(spare(), "deploy")) },
-			"adds to what was before": func() { _ = os.WriteFile(filepath.Join(spare(), state), []byte("stray"), 0o600) },
-			"restarts":                func() { writer = dotkargo.NewWriter(dir) },
+			"removes what was before": func() {
+				for _, spare := range before() {
+					_ = os.RemoveAll(filepath.Join(spare, "deploy"))
+				}
+			},
+			"adds to what was before": func() {
+				for _, spare := range before() {
+					_ = os.WriteFile(filepath.Join(spare, state), []byte("stray"), 0o600)
+				}
+			},
+			"restarts": func() { writer = dotkargo.NewWriter(dir) },
 			"writes state": func() {
 				grown += "+"
 				_ = os.WriteFile(filepath.Join(dir, state), []byte(grown), 0o600)
@@ -314,12 +323,12 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 			if got, want := treeOf(t, dir), treeOf(t, fresh); got != want {
 				t.Fatalf("got\n%swant\n%s", got, want)
 			}
-			spare()
+			before()
 		}
 		if err := dotkargo.NewWriter(dir).Write(ws); err != nil {
 			t.Fatal(err)
 		}
-		if left := spare(); left != "" {
+		if left := before(); len(left) > 0 {
 			t.Fatal("another process left ", left)
 		}
 	})
