@@ -70,11 +70,11 @@ func (c *Cache) keep(r *renderer) {
 // same again. Errors are never taken over.
 func (r *renderer) takeOver(own view.View, name string) *rendered {
 	before := r.cache.has(name)
-	if before == nil || before.rendering == nil || before.report.Errors() > 0 ||
-		!before.reads.SameIn(own) || r.reader.Exceeded() || !r.reader.TakeOver(before.rendering.files.Size()) {
+	if before == nil || before.source == nil || before.report.Errors() > 0 ||
+		!before.reads.SameIn(own) || r.reader.Exceeded() || !r.reader.TakeOver(before.source.size) {
 		return nil
 	}
 	same := *before
-	same.rendering = before.rendering.in(own)
+	same.source = before.source.in(own)
 	return &same
 }

@@ -31,16 +31,16 @@ func (c *Cache) Known() []Known {
 	var all []Known
 	digests := &view.Digests{} // all stacks are of one workspace
 	for name, done := range c.stacks {
-		if done.rendering == nil || done.report.Errors() > 0 {
+		if done.source == nil || done.report.Errors() > 0 {
 			continue
 		}
 		if asked, bounded := done.reads.Questions(); bounded {
 			if done.answers == nil { // else it was taken over, for the answers are the same
-				done.answers = digests.Of(done.rendering.ws, asked)
+				done.answers = digests.Of(done.source.ws, asked)
 			}
 			all = append(all, Known{
 				Stack: name, Asked: asked, Digest: done.answers,
-				Size: done.rendering.files.Size(), Entries: done.entries, Services: done.services,
+				Size: done.source.size, Entries: done.entries, Services: done.services,
 			})
 		}
 	}

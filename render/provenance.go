@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/render/compose"
 	"kargo/render/view"
 )
 
@@ -12,25 +13,25 @@ import (
 // rendering and does not change, so several may read it at once.
 type Provenance struct {
 	ws     *view.Workspace
-	stacks []*rendering // those whose files could be read
+	stacks []*source // those whose files could be read
 	// positions has the position of each in stacks, by its name in Swarm.
 	positions map[string]int
 }
 
-func (p *Provenance) add(s *rendering) {
+func (p *Provenance) add(s *source) {
 	p.positions[s.namespace] = len(p.stacks)
 	p.stacks = append(p.stacks, s)
 }
 
 // find returns the stack of a service that is named as in Swarm, and the name
 // of the service in its compose files.
-func (p *Provenance) find(swarmName string) (s *rendering, service string) {
+func (p *Provenance) find(swarmName string) (s *source, service string) {
 	first := len(p.stacks)
 	for end, char := range swarmName {
 		if char != '_' {
 			continue
 		}
-		if at, known := p.positions[swarmName[:end]]; known && at < first && p.stacks[at].files.Defines(swarmName[end+1:]) {
+		if at, known := p.positions[swarmName[:end]]; known && at < first && p.stacks[at].defines(swarmName[end+1:]) {
 			first, s, service = at, p.stacks[at], swarmName[end+1:]
 		}
 	}
@@ -47,22 +48,23 @@ func (p *Provenance) Place(service string, property ...string) kargo.Place {
 	if s == nil {
 		return kargo.Place{}
 	}
+	files := s.files()
 	if len(property) == 2 {
 		switch section := property[0]; section {
 		case "volumes":
-			return s.files.VolumePlace(name, property[1])
+			return files.VolumePlace(name, property[1])
 		case "networks":
 			for _, network := range sharedNetworks {
 				if s.ws.IsAssigned(network.variable) && s.ws.Value(network.variable) == property[1] {
 					return s.ws.PlaceOf(network.variable)
 				}
 			}
-			return s.files.Place("services", name, section, s.keyOf(section, property[1]))
+			return files.Place("services", name, section, s.keyOf(section, property[1]))
 		case "configs", "secrets":
-			return s.files.Place("services", name, section, s.keyOf(section, property[1]))
+			return files.Place("services", name, section, s.keyOf(section, property[1]))
 		}
 	}
-	return s.files.Place(append([]string{"services", name}, property...)...)
+	return files.Place(append([]string{"services", name}, property...)...)
 }
 
 // VariablePlace returns the line of a variable's last assignment, or the file
@@ -73,14 +75,14 @@ func (p *Provenance) VariablePlace(variable string) kargo.Place { return p.ws.Pl
 // service is not for a policy of that name.
 func (p *Provenance) Excluded(service, policy string) bool {
 	s, name := p.find(service)
-	return s != nil && s.files.Excluded(name, policy)
+	return s != nil && s.files().Excluded(name, policy)
 }
 
 // Untouched reports whether the workspace has no hand in any input of a service of
 // the catalogue, except for what the catalogue declares harmless.
 func (p *Provenance) Untouched(service string) bool {
 	s, name := p.find(service)
-	return s != nil && s.files.Untouched(name)
+	return s != nil && s.files().Untouched(name)
 }
 
 // Rendering identifies how a stack was rendered: two equal values mean equal stacks,
@@ -95,18 +97,24 @@ func (p *Provenance) Rendering(stack kargo.Stack) any {
 
 // keyOf returns the key under which the stack's files know a network, config or
 // secret; the name itself where they know none.
-func (s *rendering) keyOf(section, swarmName string) string {
+func (s *source) keyOf(section, swarmName string) string {
 	if section == "networks" {
-		for key, network := range s.files.Config.Networks {
-			if swarmName == network.Name || network.Name == "" && swarmName == s.nameOf(key) {
-				return key
-			}
-		}
-		return swarmName
+		return networkKey(s.files(), s.namespace, swarmName)
 	}
-	for key, made := range s.objects.made {
-		if key.section() == section && made.Name == swarmName {
+	for key, name := range s.made {
+		if key.section() == section && name == swarmName {
 			return key.key
+		}
+	}
+	return swarmName
+}
+
+// networkKey returns the key under which compose files know a network; its name in Swarm
+// where they know none.
+func networkKey(files *compose.Configuration, namespace, swarmName string) string {
+	for key, network := range files.Config.Networks {
+		if swarmName == network.Name || network.Name == "" && swarmName == namespace+"_"+key {
+			return key
 		}
 	}
 	return swarmName
@@ -119,20 +127,24 @@ func (s *rendering) keyOf(section, swarmName string) string {
 // arguments are those of Place.
 func (p *Provenance) Default(service string, property ...string) bool {
 	s, name := p.find(service)
-	if s == nil || !s.files.IsDefaultProgram(name) {
+	if s == nil {
+		return false
+	}
+	files := s.files()
+	if !files.IsDefaultProgram(name) {
 		return false
 	}
 	paths := [][]string{append([]string{"services", name}, property...)}
 	if len(property) == 2 {
 		switch property[0] {
 		case "volumes":
-			paths = s.files.VolumePaths(name, property[1])
+			paths = files.VolumePaths(name, property[1])
 		case "networks", "configs", "secrets":
 			key := s.keyOf(property[0], property[1])
 			paths = [][]string{{"services", name, property[0], key}, {property[0], key}}
 		}
 	}
-	return !slices.ContainsFunc(paths, func(path []string) bool { return s.files.SetByWorkspace(path...) })
+	return !slices.ContainsFunc(paths, func(path []string) bool { return files.SetByWorkspace(path...) })
 }
 
 // Why returns where the values come from that a person names: a stack ("dbs"),
@@ -145,7 +157,10 @@ func (p *Provenance) Why(what string, deep bool) []kargo.Trail {
 	var trails []kargo.Trail
 	for _, s := range p.stacks {
 		for _, path := range s.pathsFor(what) {
-			if trail, ok := s.files.Trail(path, deep); ok {
+			if !s.mayHave(path) {
+				continue
+			}
+			if trail, ok := s.glance().Trail(path, deep); ok {
 				trails = append(trails, trail)
 				break
 			}
@@ -156,7 +171,7 @@ func (p *Provenance) Why(what string, deep bool) []kargo.Trail {
 
 // pathsFor returns the dotted paths that a name may mean in one stack, the
 // likeliest first.
-func (s *rendering) pathsFor(what string) []string {
+func (s *source) pathsFor(what string) []string {
 	if rest, ok := cutName(what, s.namespace+"_", ""); ok {
 		return []string{"services." + rest}
 	}

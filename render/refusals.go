@@ -261,7 +261,7 @@ func refuseNetworks(s *rendering, all []kargo.Network) {
 		if network.External {
 			continue
 		}
-		at := s.files.Place("networks", s.keyOf("networks", network.Name))
+		at := s.files.Place("networks", networkKey(s.files, s.namespace, network.Name))
 		for _, shared := range sharedNetworks {
 			if network.Shared && s.ws.Value(shared.variable) == network.Name {
 				at = s.ws.PlaceOf(shared.variable)

@@ -99,10 +99,10 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 		if done.leftOut {
 			leftOut++
 		}
-		if done.rendering == nil {
+		if done.source == nil {
 			continue
 		}
-		origins.add(done.rendering)
+		origins.add(done.source)
 		if done.report.Errors() == 0 {
 			stacks = append(stacks, done.finished(needs[name], unaccepted(ws)))
 		}
@@ -135,8 +135,8 @@ type renderer struct {
 type rendered struct {
 	stack  kargo.Stack // without what depends on other stacks
 	report *compose.Report
-	// rendering is nil where the stack's files could not be read.
-	rendering *rendering
+	// source is nil where the stack's files could not be read.
+	source *source
 	// entries are those of <STACK>_STACK, services those of the compose files.
 	entries, services []string
 	usesCatalogue     bool
@@ -175,39 +175,38 @@ func (r *renderer) stack(name string) *rendered {
 // anew renders one stack.
 func (r *renderer) anew(own view.View, name string) *rendered {
 	done := &rendered{report: &compose.Report{}}
-	r.read(own, name, done)
+	s := r.read(own, name, done)
 	done.stack.Options = options(own, done.report, name)
-	if done.rendering != nil {
-		checkDeadline(done.rendering, done.stack)
+	if s != nil {
+		checkDeadline(s, done.stack)
 	}
 	done.reads = own.Reads(!done.report.IsEmpty())
-	if done.rendering != nil {
-		done.rendering.reads = done.reads
-		done.rendering = done.rendering.in(own.Unrecorded()) // what is asked later is asked by several at once
-		done.rendering.files.Release()
+	if s != nil {
+		done.source = sourceOf(s, done.services, done.reads)
 	}
 	return done
 }
 
-// read reads the files of a stack, and renders them if that is possible.
-func (r *renderer) read(own view.View, name string, done *rendered) {
+// read reads the files of a stack, and renders them if that is possible; else it
+// returns nil.
+func (r *renderer) read(own view.View, name string, done *rendered) *rendering {
 	if _, isDirectory := own.Directory(); !isDirectory {
 		if done.entries = stackEntries(r.ws, own, done.report, name); len(done.entries) == 0 {
-			return
+			return nil
 		}
 	}
 	files := r.reader.Read(own, done.report, name, own.ComposeFiles(name))
 	if files == nil {
-		return
+		return nil
 	}
 	for _, service := range files.Config.Services {
 		done.services = append(done.services, service.Name)
 	}
-	r.render(own, name, files, done)
+	return r.render(own, name, files, done)
 }
 
 // render converts the configuration of one stack.
-func (r *renderer) render(own view.View, name string, files *compose.Configuration, done *rendered) {
+func (r *renderer) render(own view.View, name string, files *compose.Configuration, done *rendered) *rendering {
 	stack := kargo.Stack{Name: name, SwarmName: swarmName(own, name)}
 	s := &rendering{ws: own, report: done.report, swarm: r.swarm, name: name, namespace: stack.Namespace(), files: files, unordered: map[[2]string]bool{}}
 	s.objects = newObjects(s)
@@ -221,10 +220,11 @@ func (r *renderer) render(own view.View, name string, files *compose.Configurati
 		refuseNetworks(s, stack.Networks)
 	}
 	done.usesCatalogue = files.UsesCatalogue()
-	done.stack, done.rendering = stack, s
+	done.stack = stack
+	return s
 }
 
-// rendering is the rendering of one stack.
+// rendering is the rendering of one stack, while it goes on.
 type rendering struct {
 	ws        view.View
 	report    *compose.Report
@@ -234,20 +234,9 @@ type rendering struct {
 	swarm     *swarmcheck.Swarm
 	objects   *objects
 	jobs      jobs
-	reads     *view.Reads // what the rendering depends on; stays the same when it is taken over
 	// unordered are dependencies, of a service on another, that are not kept:
 	// they are part of a cycle.
 	unordered map[[2]string]bool
-}
-
-// in returns the same rendering in another view, in which all that was read for it is
-// the same.
-func (s *rendering) in(own view.View) *rendering {
-	moved, made := *s, *s.objects
-	moved.ws, moved.files, moved.objects = own, s.files.In(own), &made
-	made.files = moved.files
-	moved.swarm = nil // it answers only while a stack is rendered
-	return &moved
 }
 
 // nameOf returns the name in Swarm of a service of the stack's compose files.

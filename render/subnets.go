@@ -10,7 +10,7 @@ import (
 func checkSubnets(report *compose.Report, origins *Provenance, stacks []kargo.Stack) {
 	type network struct {
 		kargo.Network
-		at kargo.Place
+		stack kargo.Stack
 	}
 	var before []network
 	for _, stack := range stacks {
@@ -19,15 +19,14 @@ func checkSubnets(report *compose.Report, origins *Provenance, stacks []kargo.St
 			if len(subnets) == 0 || wanted.External {
 				continue
 			}
-			at := origins.networkPlace(stack, wanted.Name)
 			for _, other := range before {
 				own, taken, overlap := kargo.Overlapping(subnets, other.Subnets())
 				if overlap && other.Name != wanted.Name {
-					report.Fail(at, "give one of them another subnet", "network %s: its subnet %s overlaps with %s of network %s (%s)",
-						wanted.Name, own, taken, other.Name, other.at)
+					report.Fail(origins.networkPlace(stack, wanted.Name), "give one of them another subnet", "network %s: its subnet %s overlaps with %s of network %s (%s)",
+						wanted.Name, own, taken, other.Name, origins.networkPlace(other.stack, other.Name))
 				}
 			}
-			before = append(before, network{wanted, at})
+			before = append(before, network{wanted, stack})
 		}
 	}
 }
@@ -39,5 +38,5 @@ func (p *Provenance) networkPlace(stack kargo.Stack, network string) kargo.Place
 		return kargo.Place{}
 	}
 	s := p.stacks[at]
-	return s.files.Place("networks", s.keyOf("networks", network), "ipam", "config")
+	return s.files().Place("networks", s.keyOf("networks", network), "ipam", "config")
 }

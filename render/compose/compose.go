@@ -76,6 +76,18 @@ func (r *Reader) Read(ws view.View, report *Report, stack string, files []kargo.
 	}
 }
 
+// Again reads a stack once more that was read without an error, in the same view or in
+// another one in which everything that was read has the same answers.
+func Again(ws view.View, stack string) *Configuration {
+	r := Reader{}
+	r.ValidateTogether() // the files are valid
+	files := r.Read(ws, &Report{}, stack, ws.ComposeFiles(stack))
+	if files == nil {
+		panic("render: stack " + stack + " cannot be read again") // the same input has the same result
+	}
+	return files
+}
+
 // reading is the reading of one stack: what the stages hand on.
 type reading struct {
 	ws     view.View

@@ -41,16 +41,6 @@ func (c *Configuration) In(ws view.View) *Configuration {
 	return &moved
 }
 
-// Release lets go of what only the rendering of the stack uses often. The places of
-// values are still known, but it takes longer to find them.
-func (c *Configuration) Release() {
-	for _, f := range c.Files {
-		if !f.Generated() {
-			f.nodes.release()
-		}
-	}
-}
-
 // Condition returns what a service waits for at another one that it depends on.
 func (c *Configuration) Condition(service, other string) kargo.NeedCondition {
 	return cmp.Or(c.conditions[dependency{service, other}], kargo.NeedStarted)
@@ -61,11 +51,6 @@ func (c *Configuration) Condition(service, other string) kargo.NeedCondition {
 func (c *Configuration) IsShort(service, other string) bool {
 	_, long := c.conditions[dependency{service, other}]
 	return !long
-}
-
-// Defines reports whether any file has a service of that name.
-func (c *Configuration) Defines(service string) bool {
-	return slices.ContainsFunc(c.Files, func(f *File) bool { return f.Defines(service) })
 }
 
 // Substituted returns a text of a compose file with its variables replaced, and

@@ -22,16 +22,16 @@ type File struct {
 	Path  string // "deploy/redis.yml"
 	Entry string // the entry of <STACK>_STACK that it was read for
 
-	nodes *nodes // nil where the file stands for a variable
-	dict  map[string]any
-	tags  []tag
+	root *yaml.Node // nil where the file stands for a variable
+	dict map[string]any
+	tags []tag
 	// readsDefaults is set where the file reads a variable that has the
 	// catalogue's value.
 	readsDefaults bool
 }
 
 // Generated reports whether the file stands for a variable and is on no disk.
-func (f *File) Generated() bool { return f.nodes == nil }
+func (f *File) Generated() bool { return f.root == nil }
 
 // ServiceNames returns the services of the file in order of name.
 func (f *File) ServiceNames() []string { return slices.Sorted(maps.Keys(f.section("services"))) }
@@ -54,10 +54,10 @@ func (f *File) section(name string) map[string]any {
 // At returns the place of a path in the file, or of the nearest part of it that
 // the file has.
 func (f *File) At(path ...string) kargo.Place {
-	if f.nodes == nil {
+	if f.root == nil {
 		return kargo.Place{File: f.Path}
 	}
-	return kargo.Place{File: f.Path, Line: lineOf(f.nodes.root(), path)}
+	return kargo.Place{File: f.Path, Line: lineOf(f.root, path)}
 }
 
 // has reports whether the file still has a path, after tags took some away.
@@ -86,10 +86,10 @@ func (f *File) has(path ...string) bool {
 // node returns the value at a path of the file as it was written, or nil if
 // there is none.
 func (f *File) node(path ...string) *yaml.Node {
-	if f.nodes == nil {
+	if f.root == nil {
 		return nil
 	}
-	node := f.nodes.root()
+	node := f.root
 	for _, key := range path {
 		if node == nil {
 			return nil
@@ -134,7 +134,7 @@ func parse(report *Report, path, entry string, data []byte) *File {
 			"a second document begins here and is ignored")
 	}
 	root := document.Content[0]
-	f.nodes = &nodes{data: data, held: root}
+	f.root = root
 	tagged := takeTags(root)
 	warnOfTags(report, path, root)
 	if key, value := oddMerge(root); key != nil {

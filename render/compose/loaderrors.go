@@ -71,7 +71,7 @@ func pathOf(f *File, dotted string) []string {
 	if dotted == "(root)" || f.Generated() {
 		return nil
 	}
-	return splitPath(f.nodes.root(), dotted)
+	return splitPath(f.root, dotted)
 }
 
 // blameForbidden reports properties that have another name in Swarm.

@@ -87,7 +87,7 @@ func placeTags(report *Report, f *File, tagged map[*yaml.Node]string) []tag {
 			}
 		}
 	}
-	visit(f.nodes.root(), nil)
+	visit(f.root, nil)
 	return tags
 }
 

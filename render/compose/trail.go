@@ -52,7 +52,7 @@ func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []strin
 		if f.Generated() {
 			continue
 		}
-		path := splitPath(f.nodes.root(), dotted)
+		path := splitPath(f.root, dotted)
 		node := f.node(path...)
 		if node == nil || len(path) == 0 {
 			continue

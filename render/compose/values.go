@@ -19,7 +19,7 @@ func checkValues(s *reading) {
 	for _, f := range s.files {
 		if !f.Generated() {
 			check := valueCheck{report: s.report, file: f, env: s.ws.Lookup}
-			check.mapping(f.nodes.root(), "")
+			check.mapping(f.root, "")
 		}
 	}
 }

@@ -30,7 +30,7 @@ func checkVariables(s *reading) {
 	for _, f := range s.files {
 		if !f.Generated() {
 			check := variableCheck{ws: s.ws, report: s.report, file: f}
-			check.node(f.nodes.root(), f.dict)
+			check.node(f.root, f.dict)
 		}
 	}
 }
