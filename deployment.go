@@ -43,9 +43,12 @@ type Deployment struct {
 	Changes  []Change  `json:"changes"`
 	// UnderWay is the change that was sent last and whose answer was not
 	// recorded. After the deployment has ended there is none.
-	UnderWay *Change       `json:"underWay,omitempty"`
-	Held     []Hold        `json:"held,omitempty"`
-	Stacks   []StackResult `json:"stacks"`
+	UnderWay *Change `json:"underWay,omitempty"`
+	// Announced are the changes that were about to be sent, and may have been, when the
+	// process ended. After the deployment has ended there are none.
+	Announced []Change      `json:"announced,omitempty"`
+	Held      []Hold        `json:"held,omitempty"`
+	Stacks    []StackResult `json:"stacks"`
 	// Hooks are the scripts of the workspace that ran for it.
 	Hooks []HookRun `json:"hooks,omitempty"`
 	// Phases are how long each phase of its rounds took in all, the longest first. Some

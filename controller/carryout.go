@@ -100,6 +100,8 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 	sent := map[string]bool{}
 	defer func() { r.rollouts().startClocks(sent, next) }()
 	r.record.lasting = nil
+	announced := announcements{}
+	r.announce(announced, next.Changes)
 	r.noteUnderWay(first(next.Changes))
 	_, err = measured(r.parts, "apply", func() (struct{}, error) {
 		rest := next.Changes
@@ -107,6 +109,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 			// Changes before it were left out: a change of their stack failed.
 			rest = rest[1+slices.IndexFunc(rest, func(c kargo.Change) bool { return c.Key() == change.Key() }):]
 			following := first(rest)
+			r.announce(announced, rest)
 			if err != nil {
 				failed = append(failed, change)
 				r.noteFailed(change, err)
@@ -169,19 +172,50 @@ func (r *Reconciler) noteUnderWay(change *kargo.Change) {
 	}
 }
 
-// resolveUnderWay decides whether a change was made that was under way when an
-// earlier process ended. It was made if the plan does not want it again.
-func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
-	open := r.record.open
-	if open == nil || open.UnderWay == nil || open.Revision.ID() != next.Revision.ID() {
+// mostAnnounced is how many changes are announced together. After a loss of power it is
+// decided of as many whether they were made.
+const mostAnnounced = 20
+
+// announcements are the changes that were announced.
+type announcements map[kargo.ObjectKey]bool
+
+// announce records the creations with which the rest of a plan begins, before the first of
+// them is sent, unless that was done. An update or a removal is recorded by itself: what
+// is remembered of it cannot be told from what there is.
+func (r *Reconciler) announce(announced announcements, rest []kargo.Change) {
+	end := slices.IndexFunc(rest, func(c kargo.Change) bool { return c.Action != kargo.Create })
+	if end < 0 {
+		end = len(rest)
+	}
+	if end = min(end, mostAnnounced); end < 2 || announced[rest[0].Key()] {
 		return
 	}
-	change := *open.UnderWay
-	open.UnderWay = nil
-	again := slices.ContainsFunc(next.Changes, func(c kargo.Change) bool { return c.Key() == change.Key() })
-	held := slices.ContainsFunc(next.Held, func(h kargo.Hold) bool { return h.Kind == change.Kind && h.Name == change.Name })
-	if !again && !held {
-		r.noteSent(change, nil)
+	for _, change := range rest[:end] {
+		announced[change.Key()] = true
+	}
+	if err := r.parts.Store.Announce(r.record.open.Number, rest[:end]); err != nil {
+		r.parts.Log.Error("changes not announced", "first", rest[0].String(), "error", err)
+	}
+}
+
+// resolveUnderWay decides which of the changes were made that were under way or announced
+// when an earlier process ended: those that the plan does not want again.
+func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
+	open := r.record.open
+	if open == nil || open.Revision.ID() != next.Revision.ID() {
+		return
+	}
+	left := open.Announced
+	if under := open.UnderWay; under != nil && !slices.ContainsFunc(left, func(c kargo.Change) bool { return c.Key() == under.Key() }) {
+		left = append([]kargo.Change{*under}, left...)
+	}
+	open.UnderWay, open.Announced = nil, nil
+	for _, change := range left {
+		again := slices.ContainsFunc(next.Changes, func(c kargo.Change) bool { return c.Key() == change.Key() })
+		held := slices.ContainsFunc(next.Held, func(h kargo.Hold) bool { return h.Kind == change.Kind && h.Name == change.Name })
+		if !again && !held {
+			r.noteSent(change, nil)
+		}
 	}
 }
 

@@ -613,6 +613,38 @@ func TestAFailedWriteOfTheMergedConfigurationStopsTheRound(t *testing.T) {
 	})
 }
 
+// The power fails while changes are made that were announced: what was recorded of them
+// since then is lost. The next process finds out which were made.
+func TestPowerFailsAmongAnnouncedChanges(t *testing.T) {
+	run(t, func(w *world) {
+		failed := false
+		w.swarm.fail = func(change kargo.Change) error {
+			if change.Name != "kargo-web_web" || failed {
+				return nil
+			}
+			failed = true
+			w.left = w.records.copy()
+			lost := &w.left.deployments[0]
+			if len(lost.Changes) != 3 || len(lost.Announced) != 1 {
+				w.t.Errorf("made are %v, announced %v", lost.Changes, lost.Announced)
+			}
+			lost.Announced, lost.Changes, lost.UnderWay = append(lost.Changes, lost.Announced...), nil, nil
+			return kargo.Errorf(kargo.Unavailable, "connection lost")
+		}
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.stop()
+		*w.records = *w.left
+		delete(w.swarm.services, "kargo-web_web")
+		w.forget()
+		w.start()
+		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
+		if d := w.records.deployments[0]; d.Announced != nil || d.Changes[3].Name != "kargo-web_web" {
+			t.Errorf("made are %v, announced still %v", d.Changes, d.Announced)
+		}
+	})
+}
+
 // TestKilledWhileDockerWorksOnAChange ends the process between a change and its
 // answer. The next one finds out whether it was made, and says so in the history.
 func TestKilledWhileDockerWorksOnAChange(t *testing.T) {

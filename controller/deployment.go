@@ -316,7 +316,7 @@ func keptByPerson(d kargo.Deployment) bool {
 // cannot be recorded.
 func (r *Reconciler) finish(failure error) error {
 	ended := *r.record.clone().open
-	ended.UnderWay = nil
+	ended.UnderWay, ended.Announced = nil, nil
 	for i, stack := range ended.Stacks {
 		ended.Stacks[i].Failure = r.memory.Rollouts[stack.Name].Failed
 	}

@@ -66,7 +66,7 @@ var effects = []string{
 	"Source.Head", "Source.Fetch", "Source.CheckAfter", "Source.Commits",
 	"Swarm.Observe", "Swarm.Services", "Swarm.Complete", "Swarm.Nodes", "Swarm.Apply", "Swarm.Tasks", "Swarm.MarkOutdated", "Swarm.Images",
 	"Swarm.Volumes", "Swarm.LogTail",
-	"Store.Begin", "Store.Sending", "Store.Made", "Store.Record", "Store.Keep", "Store.Rendering",
+	"Store.Begin", "Store.Announce", "Store.Sending", "Store.Made", "Store.Record", "Store.Keep", "Store.Rendering",
 	"Store.Attempt", "Store.Survived", "Store.Approved",
 	"Compiler.Keys", "Effects.Try", "Effects.Write",
 }
@@ -148,6 +148,13 @@ func (s faultyStore) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 		return d, err
 	}
 	return s.records.Begin(d)
+}
+
+func (s faultyStore) Announce(deployment uint64, changes []kargo.Change) error {
+	if err := s.meet("Store.Announce"); err != nil {
+		return err
+	}
+	return s.records.Announce(deployment, changes)
 }
 
 func (s faultyStore) Sending(deployment uint64, next kargo.Change) error {

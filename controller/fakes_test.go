@@ -353,6 +353,11 @@ func (r *records) copy() *records {
 	return &left
 }
 
+func (r *records) Announce(number uint64, changes []kargo.Change) error {
+	r.deployments[number-1].Announced = slices.Clone(changes)
+	return nil
+}
+
 func (r *records) Sending(number uint64, next kargo.Change) error {
 	r.deployments[number-1].UnderWay = &next
 	return nil
@@ -361,6 +366,7 @@ func (r *records) Sending(number uint64, next kargo.Change) error {
 func (r *records) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error {
 	d := &r.deployments[number-1]
 	d.Changes, d.UnderWay = append(slices.Clone(d.Changes), change), next
+	d.Announced = slices.DeleteFunc(slices.Clone(d.Announced), func(c kargo.Change) bool { return c.Key() == change.Key() })
 	if r.memory.Sent == nil {
 		r.memory.Sent = kargo.Sent{}
 	}

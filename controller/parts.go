@@ -71,6 +71,9 @@ type Watcher interface {
 type Recorder interface {
 	// Begin records a new deployment and returns it with its number.
 	Begin(kargo.Deployment) (kargo.Deployment, error)
+	// Announce records changes of a deployment that are about to be sent, one after the
+	// other, so that it costs less to record each of them.
+	Announce(deployment uint64, changes []kargo.Change) error
 	// Sending records which change of a deployment is under way.
 	Sending(deployment uint64, next kargo.Change) error
 	// Made records that a change was made, what is remembered of its service
@@ -300,6 +303,7 @@ func (s readOnly) RevisionNamed(start string) (kargo.RevisionID, error) {
 }
 
 func (readOnly) Begin(d kargo.Deployment) (kargo.Deployment, error) { return d, nil }
+func (readOnly) Announce(uint64, []kargo.Change) error              { return nil }
 func (readOnly) Sending(uint64, kargo.Change) error                 { return nil }
 func (readOnly) Record(kargo.Deployment, kargo.Memory) error        { return nil }
 func (readOnly) Made(uint64, kargo.Change, *kargo.SentSpec, *kargo.Change) error {

@@ -216,6 +216,47 @@ func TestTheChangeUnderWaySurvives(t *testing.T) {
 	}
 }
 
+// TestAnnouncedChangesSurvive ends the process in the middle of changes that were
+// announced.
+func TestAnnouncedChangesSurvive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.journal")
+	store := open(t, path)
+	d := begin(t, store, "aaa")
+	var changes []kargo.Change
+	for _, name := range []string{"kargo-web_app", "kargo-web_db", "kargo-web_cache", "kargo-web_mail"} {
+		changes = append(changes, kargo.Change{Action: kargo.Create, Kind: kargo.KindService, Name: name, Reason: "new"})
+	}
+	must(t, store.Announce(d.Number, changes))
+	must(t, store.Sending(d.Number, changes[0]))
+	must(t, store.Made(d.Number, changes[0], &kargo.SentSpec{Digest: "d0"}, &changes[1]))
+	must(t, store.Made(d.Number, changes[1], &kargo.SentSpec{Digest: "d1"}, &changes[2]))
+	killed := filepath.Join(t.TempDir(), "history.journal") // what a kill -9 leaves
+	content, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(killed, content, 0o600))
+
+	check := func(what string, store *history.Store) {
+		t.Helper()
+		left, err := store.Unfinished()
+		must(t, err)
+		if len(left.Changes) != 2 || left.UnderWay == nil || left.UnderWay.Name != "kargo-web_cache" {
+			t.Errorf("%s: left are %v, under way is %v", what, left.Changes, left.UnderWay)
+		}
+		if len(left.Announced) != 2 || left.Announced[1].Name != "kargo-web_mail" {
+			t.Errorf("%s: announced are %v", what, left.Announced)
+		}
+		memory, err := store.Memory()
+		must(t, err)
+		if memory.Sent["kargo-web_db"].Digest != "d1" {
+			t.Errorf("%s: sent: %v", what, memory.Sent)
+		}
+	}
+	check("in the process", store)
+	check("killed", open(t, killed))
+	must(t, store.Close())
+	check("closed", open(t, path))
+}
+
 // TestOneChangeIsOneSmallEntry counts the bytes that a change costs: they do not
 // grow with the deployment or with what is remembered.
 func TestOneChangeIsOneSmallEntry(t *testing.T) {

@@ -3,6 +3,7 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"kargo"
 )
@@ -14,6 +15,8 @@ type made struct {
 	Change *kargo.Change `json:"change,omitempty"`
 	// Next is the change that was under way from then on.
 	Next *kargo.Change `json:"next,omitempty"`
+	// Announced are changes that were about to be sent. It stands alone.
+	Announced []kargo.Change `json:"announced,omitempty"`
 }
 
 // Begin records a new deployment and returns it with its number.
@@ -33,7 +36,9 @@ func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 // Made records that a change of a deployment was made. It is one small entry,
 // however large the deployment is. sent is what is remembered of a service from
 // now on; nil forgets it. next is the change that is under way from now on, or
-// nil: it is known of if the process ends before it is reported.
+// nil: it is known of if the process ends before it is reported. Where next was
+// announced, the entry outlives the process at once, and a loss of power as soon as
+// another entry is recorded that is not of this kind.
 func (s *Store) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, next *kargo.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,14 +50,31 @@ func (s *Store) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, n
 		}
 		e.Set = values{sentPrefix + change.Name: value}
 	}
-	return s.record(e)
+	return s.write(e, next == nil || !s.announced[next.Key()])
 }
 
-// Sending records which change of a deployment is under way from now on.
+// Announce records changes of a deployment that are about to be sent, one after the
+// other. So they are known of whatever happens, and each of them needs to be recorded
+// durably only once.
+func (s *Store) Announce(number uint64, changes []kargo.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.record(entry{Made: &made{Number: number, Announced: changes}}); err != nil {
+		return err
+	}
+	s.announced = map[kargo.ObjectKey]bool{}
+	for _, change := range changes {
+		s.announced[change.Key()] = true
+	}
+	return nil
+}
+
+// Sending records which change of a deployment is under way from now on. As with Made, a
+// change that was announced is known of already.
 func (s *Store) Sending(number uint64, next kargo.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.record(entry{Made: &made{Number: number, Next: &next}})
+	return s.write(entry{Made: &made{Number: number, Next: &next}}, !s.announced[next.Key()])
 }
 
 // Record records how far a deployment has come, and with it, in one entry, what
@@ -121,10 +143,20 @@ func (s *Store) assemble(number uint64) (*kargo.Deployment, error) {
 			deployment = read.Deployment
 			continue
 		}
-		if read.Made.Change != nil {
-			deployment.Changes = append(deployment.Changes, *read.Made.Change)
-		}
-		deployment.UnderWay = read.Made.Next
+		advance(deployment, *read.Made)
 	}
 	return deployment, nil
+}
+
+// advance brings a deployment forward by what was made for it.
+func advance(d *kargo.Deployment, by made) {
+	if by.Announced != nil {
+		d.Announced = by.Announced
+		return
+	}
+	if by.Change != nil {
+		d.Changes = append(d.Changes, *by.Change)
+		d.Announced = slices.DeleteFunc(d.Announced, func(c kargo.Change) bool { return c.Key() == by.Change.Key() })
+	}
+	d.UnderWay = by.Next
 }

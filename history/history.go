@@ -43,10 +43,11 @@ type Store struct {
 	values    values
 	index     index
 	retention Retention
-	written   int64  // bytes of the file when it was last rewritten
-	forgotten int64  // bytes of deployments that were forgotten since
-	saved     int64  // bytes of the file that the saved index covers
-	damage    string // what happened to the file, in words; empty if nothing did
+	written   int64                    // bytes of the file when it was last rewritten
+	forgotten int64                    // bytes of deployments that were forgotten since
+	saved     int64                    // bytes of the file that the saved index covers
+	damage    string                   // what happened to the file, in words; empty if nothing did
+	announced map[kargo.ObjectKey]bool // see Announce
 }
 
 // index says where each deployment stands in the journal: as a whole, and then
@@ -191,7 +192,7 @@ func (s *Store) Trouble() string {
 	if s.journal.trouble != nil {
 		s.renew()
 		if s.journal.inPlace() == nil {
-			s.journal.trouble = s.journal.flush()
+			s.journal.trouble = s.journal.flush(true)
 		}
 	}
 	var words []string
@@ -213,16 +214,19 @@ func (s *Store) Close() error {
 	return wrap("close history", err)
 }
 
-// record appends one entry, and a deployment's part of it to what is known. The
-// caller has the lock.
-func (s *Store) record(e entry) error {
+// record appends one entry, which is durable when it returns, and a deployment's part of
+// it to what is known. The caller has the lock.
+func (s *Store) record(e entry) error { return s.write(e, true) }
+
+// write does the same. An entry that is not durable is lost with the power.
+func (s *Store) write(e entry, durable bool) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("record in history: %w", err)
 	}
 	s.values.add(e.Set)
 	s.renew()
-	at, kept := s.journal.append(data)
+	at, kept := s.journal.append(data, durable)
 	switch {
 	case !kept:
 	case e.Deployment != nil:

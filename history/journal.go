@@ -32,6 +32,7 @@ type journal struct {
 	sum      uint32 // the checksum of everything before end
 	torn     bool   // something that is no whole entry stands behind end
 	pending  []byte // the entries behind end
+	written  int    // how much of pending is in the file, and may be lost with the power
 	overflow bool   // an entry found no room in pending
 	trouble  error  // of the last attempt to write; nil if it succeeded
 }
@@ -223,10 +224,14 @@ func (j *journal) read(at location) ([]byte, error) {
 	return decode(line)
 }
 
-// append adds an entry, and writes it if the disk takes it. It reports false
-// where there is no room for it in memory either.
-func (j *journal) append(data []byte) (at location, kept bool) {
+// append adds an entry, and writes it if the disk takes it. One that need not be durable
+// is lost with the power, until a later one is written that must be; it is not lost with
+// the process. append reports false where there is no room for it in memory either.
+func (j *journal) append(data []byte, durable bool) (at location, kept bool) {
 	line := encode(data)
+	if j.written > 0 && len(j.pending)+len(line) > maxPending && j.inPlace() == nil {
+		j.trouble = j.flush(true)
+	}
 	if len(j.pending) > 0 && len(j.pending)+len(line) > maxPending {
 		j.overflow = true
 		return location{}, false
@@ -234,13 +239,14 @@ func (j *journal) append(data []byte) (at location, kept bool) {
 	at = location{j.end + int64(len(j.pending)), len(line)}
 	j.pending = append(j.pending, line...)
 	if j.inPlace() == nil { // else the file has to be rewritten first
-		j.trouble = j.flush()
+		j.trouble = j.flush(durable)
 	}
 	return at, true
 }
 
-// flush writes what is pending to the file, which is in its place.
-func (j *journal) flush() error {
+// flush writes what is pending to the file, which is in its place. It stays pending until
+// it is durable.
+func (j *journal) flush(durable bool) error {
 	if !j.writable {
 		file, err := os.OpenFile(j.path, os.O_RDWR, 0)
 		if err != nil {
@@ -255,17 +261,22 @@ func (j *journal) flush() error {
 		}
 		j.torn = false
 	}
-	_, err := j.file.WriteAt(j.pending, j.end)
-	if err == nil {
+	_, err := j.file.WriteAt(j.pending[j.written:], j.end+int64(j.written))
+	if err == nil && durable {
 		err = j.file.Sync()
 	}
 	if err != nil {
+		j.written = 0
 		j.torn = j.file.Truncate(j.end) != nil // half an entry would be taken for damage
 		return err
 	}
+	if !durable {
+		j.written = len(j.pending)
+		return nil
+	}
 	j.end += int64(len(j.pending))
 	j.sum = crc32.Update(j.sum, checksums, j.pending)
-	j.pending = nil
+	j.pending, j.written = nil, 0
 	return nil
 }
 
@@ -326,6 +337,7 @@ func (j *journal) rewrite(aside string, fill func(add func(data []byte) (locatio
 		j.file.Close()
 	}
 	j.file, j.writable, j.torn, j.end, j.sum, j.pending, j.overflow, j.trouble = file, true, false, end, sum, nil, false, nil
+	j.written = 0
 	return nil
 }
 
@@ -342,7 +354,7 @@ func syncDirectory(path string) {
 func (j *journal) close() error {
 	var err error
 	if len(j.pending) > 0 && j.inPlace() == nil {
-		err = j.flush()
+		err = j.flush(true)
 	}
 	if j.file != nil {
 		err = errors.Join(err, j.file.Close())
