@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"sync"
 
 	"kargo"
 	"kargo/merge"
@@ -237,7 +238,10 @@ func (Compiler) Satisfies(node kargo.LiveNode, constraints []string) bool {
 // of what a revision desires and of what was seen of Swarm: why an instance must not
 // send a change.
 func (c Compiler) Refuses(instance string, desired Desired, live kargo.Cluster) func(kargo.Stack, kargo.Change) []string {
-	in := c.judged(desired)
-	in.Instance = instance
-	return permit.NewJudge(c.Policy, in, live).Refuses
+	judge := sync.OnceValue(func() *permit.Judge { // most plans have no change
+		in := c.judged(desired)
+		in.Instance = instance
+		return permit.NewJudge(c.Policy, in, live)
+	})
+	return func(stack kargo.Stack, change kargo.Change) []string { return judge().Refuses(stack, change) }
 }

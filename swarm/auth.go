@@ -61,8 +61,9 @@ func (c *Client) Credentials(key []byte) func(image string) (kargo.Credential, e
 		found kargo.Credential
 		err   error
 	}
-	known := map[string]answer{} // by registry
-	return func(image string) (kargo.Credential, error) {
+	known := map[string]answer{}   // by registry
+	byImage := map[string]answer{} // many services have the same image, and a name takes long to parse
+	ask := func(image string) (kargo.Credential, error) {
 		named, err := reference.ParseNormalizedNamed(image)
 		if err != nil {
 			return kargo.Credential{Digest: kargo.NoCredential}, nil // the daemon says it better
@@ -72,6 +73,14 @@ func (c *Client) Credentials(key []byte) func(image string) (kargo.Credential, e
 		if !asked {
 			got.found, got.err = c.credentialOf(domain, key)
 			known[domain] = got
+		}
+		return got.found, got.err
+	}
+	return func(image string) (kargo.Credential, error) {
+		got, asked := byImage[image]
+		if !asked {
+			got.found, got.err = ask(image)
+			byImage[image] = got
 		}
 		return got.found, got.err
 	}

@@ -3,6 +3,8 @@ package view
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"hash"
 )
 
@@ -10,11 +12,58 @@ import (
 // the answers they tell another process what does not differ there, and tell it no
 // value.
 type Questions struct {
-	Variables []string `json:"variables,omitempty"`
-	Files     []string `json:"files,omitempty"`
-	Folders   []string `json:"folders,omitempty"`
-	Places    []string `json:"places,omitempty"` // only if there were problems
-	Hidden    []string `json:"hidden,omitempty"` // only if there were problems
+	Variables, Files, Folders []string
+	Places, Hidden            []string // only if there were problems
+}
+
+func (q *Questions) lists() []*[]string {
+	return []*[]string{&q.Variables, &q.Files, &q.Folders, &q.Places, &q.Hidden}
+}
+
+// MarshalJSON implements json.Marshaler. The text has, for each list, its length, and for
+// each name its length and the name. Thousands of stacks have some dozens of names each,
+// and lists of texts in JSON take many times as long to read.
+func (q Questions) MarshalJSON() ([]byte, error) {
+	var data []byte
+	for _, list := range q.lists() {
+		data = binary.AppendUvarint(data, uint64(len(*list)))
+		for _, name := range *list {
+			data = append(binary.AppendUvarint(data, uint64(len(name))), name...)
+		}
+	}
+	return json.Marshal(data)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (q *Questions) UnmarshalJSON(text []byte) error {
+	var data []byte
+	if err := json.Unmarshal(text, &data); err != nil {
+		return err
+	}
+	rest := string(data) // all names share it
+	number := func() (int, error) {
+		n, size := binary.Uvarint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
+		if size <= 0 || n > uint64(len(rest)-size) { // what is counted has a byte each, at least
+			return 0, errors.New("the questions of a stack are cut off")
+		}
+		rest = rest[size:]
+		return int(n), nil
+	}
+	for _, list := range q.lists() {
+		count, err := number()
+		if err != nil {
+			return err
+		}
+		*list = make([]string, count)
+		for i := range *list {
+			length, err := number()
+			if err != nil {
+				return err
+			}
+			(*list)[i], rest = rest[:length], rest[length:]
+		}
+	}
+	return nil
 }
 
 // Questions returns what was read. It returns false if that is too much to compare.
