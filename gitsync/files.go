@@ -200,41 +200,48 @@ func (d *openDirectory) ReadDir(count int) ([]fs.DirEntry, error) {
 	return entries, d.node.refused
 }
 
-// asked records what was read of a tree and what it was: by name, and by name and a
-// slash for the list of a directory.
+// asked records what was read of a tree and what it was: of each name what it is, and
+// of directories the list.
 type asked struct {
-	mu      sync.Mutex
-	answers map[string]string
+	mu         sync.Mutex
+	identities map[string]identity
+	listings   map[string]string
 }
 
 func (a *asked) note(name string, n *node, list bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.answers == nil {
-		a.answers = map[string]string{}
+	if a.identities == nil {
+		a.identities, a.listings = map[string]identity{}, map[string]string{}
 	}
-	a.answers[name] = n.identity()
+	a.identities[name] = n.identity()
 	if list {
-		a.answers[name+"/"] = n.listing()
+		a.listings[name] = n.listing()
 	}
 }
 
 // identity identifies what a node is. All directories are the same, whatever is in
 // them.
-func (n *node) identity() string {
+type identity struct {
+	exists bool
+	mode   fs.FileMode
+	hash   plumbing.Hash // of a file
+}
+
+func (n *node) identity() identity {
 	switch {
 	case n == nil:
-		return "none"
+		return identity{}
 	case n.IsDir():
-		return n.mode.String()
+		return identity{exists: true, mode: n.mode}
 	}
-	return fmt.Sprint(n.mode, " ", n.hash)
+	return identity{exists: true, mode: n.mode, hash: n.hash}
 }
 
 // listing returns what a list of a directory shows.
 func (n *node) listing() string {
 	if n == nil || !n.IsDir() {
-		return n.identity()
+		return "" // its identity says so
 	}
 	var text strings.Builder
 	for _, child := range n.children {
@@ -253,13 +260,13 @@ func (t *tree) answersAs(earlier fs.FS) bool {
 	}
 	before.asked.mu.Lock()
 	defer before.asked.mu.Unlock()
-	for question, answer := range before.asked.answers {
-		name, list := strings.CutSuffix(question, "/")
-		n := t.nodes[name]
-		if list && n.listing() != answer || !list && n.identity() != answer {
+	for name, is := range before.asked.identities {
+		if n := t.nodes[name]; n.identity() != is || n != nil && n.refused != nil {
 			return false
 		}
-		if n != nil && n.refused != nil {
+	}
+	for name, listing := range before.asked.listings {
+		if t.nodes[name].listing() != listing {
 			return false
 		}
 	}

@@ -105,12 +105,12 @@ func rank(layers []layer, name string) int {
 // stack directories.
 func readLayer(l layer, places []string, files map[string]kargo.File) (kargo.Problems, error) {
 	var problems kargo.Problems
-	add := func(source, target string) error {
+	add := func(source, target string, stat func() (fs.FileInfo, error)) error {
 		data, err := fs.ReadFile(l.files.FS, source)
 		if err != nil {
 			return err
 		}
-		info, err := fs.Stat(l.files.FS, source)
+		info, err := stat()
 		if err != nil {
 			return err
 		}
@@ -139,14 +139,15 @@ func readLayer(l layer, places []string, files map[string]kargo.File) (kargo.Pro
 				problems = append(problems, found...)
 				return nil
 			}
-			err = add(name, name)
+			err = add(name, name, entry.Info)
 		}
 		problem, err := blame(name, err)
 		problems = append(problems, problem...)
 		return err
 	}
 	for source, target := range l.top {
-		if err := add(source, target); !errors.Is(err, fs.ErrNotExist) {
+		stat := func() (fs.FileInfo, error) { return fs.Stat(l.files.FS, source) }
+		if err := add(source, target, stat); !errors.Is(err, fs.ErrNotExist) {
 			problem, err := blame(source, err)
 			if err != nil {
 				return nil, err

@@ -101,6 +101,16 @@ func tried(text string) string {
 	return text
 }
 
+// templates returns the texts that are templates, without costly ones.
+func templates(texts []string) (all []string) {
+	for _, text := range texts {
+		if isTemplate(text) && !costly.MatchString(text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
 // withoutReferences returns a spec without configs and secrets, and without
 // costly templates.
 func withoutReferences(spec swarm.ServiceSpec) swarm.ServiceSpec {
@@ -110,7 +120,7 @@ func withoutReferences(spec swarm.ServiceSpec) swarm.ServiceSpec {
 	container := *spec.TaskTemplate.ContainerSpec
 	container.Configs, container.Secrets = nil, nil
 	container.Hostname = tried(container.Hostname)
-	container.Env = slices.DeleteFunc(slices.Clone(container.Env), costly.MatchString)
+	container.Env = templates(container.Env) // others expand to themselves
 	container.Mounts = slices.DeleteFunc(slices.Clone(container.Mounts), func(m mount.Mount) bool {
 		return costly.MatchString(fmt.Sprint(m, m.VolumeOptions, driverOf(m)))
 	})
