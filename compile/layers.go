@@ -208,8 +208,8 @@ func (l Layers) commits(id kargo.RevisionID) (commits []string, ok bool) {
 }
 
 // Remembered returns what each repository remembers, in order, for the same layers in
-// another process: the sizes of all files, or the contents of those that were read. It is
-// empty for a repository that remembers nothing.
+// another process: the directories and the sizes of all files, or the contents of those that
+// were read. It is empty for a repository that remembers nothing.
 func (l Layers) Remembered(contents bool) [][]byte {
 	var all [][]byte
 	for _, repository := range l.repositories() {
@@ -222,8 +222,8 @@ func (l Layers) Remembered(contents bool) [][]byte {
 	return all
 }
 
-// Remember takes what the same layers remember in another process: sizes before the first
-// Fetch, contents after it.
+// Remember takes what the same layers remember in another process: directories and sizes
+// before the first Fetch, contents after it.
 func (l Layers) Remember(all [][]byte, contents bool) error {
 	for i, repository := range l.repositories() {
 		if rememberer, can := repository.(Rememberer); can && i < len(all) {

@@ -88,6 +88,34 @@ func TestWhatAnotherProcessRemembersIsNotReadAgain(t *testing.T) {
 	read(there, two, map[string]string{"a": "second", "b": "same"})
 }
 
+// A directory that the commit before had is not read again, by no process.
+func TestDirectoriesAreNotReadAgain(t *testing.T) {
+	o := newOrigin(t)
+	one := o.commit("one", "configs/a", "a", "configs/deep/b", "b")
+	two := o.commit("two", "configs/deep/b", "c", "README.md", "new")
+	here, there := open(t, gitsync.Options{URL: o.work}), open(t, gitsync.Options{URL: o.work})
+	if _, _, err := here.Fetch(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	if err := there.Remember(here.Remembered(false), false); err != nil {
+		t.Fatal(err)
+	}
+	same := o.git(o.work, "rev-parse", two+":deploy")
+	if err := os.Remove(filepath.Join(o.work, ".git", "objects", same[:2], same[2:])); err != nil {
+		t.Fatal(err)
+	}
+	for name, repository := range map[string]*gitsync.Repository{"the same process": here, "another process": there} {
+		_, files, err := repository.Fetch(t.Context(), two)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantText(t, name, listing(t, files.FS), ".env: STACKS=redis\nREADME.md: new\nconfigs/a: a\nconfigs/deep/b: c\ndeploy/redis.yml: services: {}\n")
+	}
+	if _, _, err := open(t, gitsync.Options{URL: o.work}).Fetch(t.Context(), two); err == nil {
+		t.Error("a process that knows nothing found a directory that is gone")
+	}
+}
+
 func TestWhatIsRememberedMayBeCutOff(t *testing.T) {
 	o := newOrigin(t)
 	commit := o.commit("one", "a", "first")
@@ -101,7 +129,7 @@ func TestWhatIsRememberedMayBeCutOff(t *testing.T) {
 	}
 	for _, contents := range []bool{false, true} {
 		whole := here.Remembered(contents)
-		for _, length := range []int{1, 20, len(whole) - 1} {
+		for _, length := range []int{1, 20, len(whole) / 2, len(whole) - 1} {
 			if err := open(t, gitsync.Options{URL: o.work}).Remember(whole[:length], contents); err == nil {
 				t.Errorf("%d bytes of %d are taken for all", length, len(whole))
 			}

@@ -99,12 +99,12 @@ func (t *tree) read(directory *node, at string, depth int) error {
 	if depth > t.limits.Depth {
 		return tooMuch("directories nested deeper than %d", t.limits.Depth)
 	}
-	listing, err := readListing(directory.objects, directory.hash, at)
+	entries, err := t.entries(directory, at)
 	if err != nil {
 		return err
 	}
 	folded := map[string]string{}
-	for _, entry := range listing.Entries {
+	for _, entry := range entries {
 		if err := checkName(entry.Name, folded); err != nil {
 			directory.refused = refusal(path.Join(at, kargo.PrintableLine(entry.Name)), err)
 			continue
@@ -115,6 +115,19 @@ func (t *tree) read(directory *node, at string, depth int) error {
 	}
 	slices.SortFunc(directory.children, func(a, b *node) int { return strings.Compare(a.name, b.name) })
 	return nil
+}
+
+// entries returns the entries of a directory. It is read unless the commit before had it.
+func (t *tree) entries(directory *node, at string) ([]object.TreeEntry, error) {
+	if entries, known := t.contents.takeOverDirectory(t.before, directory.hash); known {
+		return entries, nil
+	}
+	listing, err := readListing(directory.objects, directory.hash, at)
+	if err != nil {
+		return nil, err
+	}
+	t.contents.keepDirectory(directory.hash, listing.Entries)
+	return listing.Entries, nil
 }
 
 // add adds one entry of a directory.

@@ -69,8 +69,9 @@ func usualMemoryToRead(cgroup fs.FS) int {
 type trialStart struct {
 	Revision kargo.RevisionID   `json:"revision"`
 	Protect  []kargo.RevisionID `json:"protect"`
-	// Sizes are those of the files that the controller has read; see compile.Layers.
-	Sizes [][]byte `json:"sizes"`
+	// Listings are the directories that the controller has read, and the sizes of files;
+	// see compile.Layers.
+	Listings [][]byte `json:"listings"`
 }
 
 const fetched = "fetched"
@@ -280,7 +281,7 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 	compiler.Hooks = func(_ context.Context, ws kargo.Workspace, _ ...string) (kargo.Workspace, kargo.Problems, error) {
 		return ws, nil, nil
 	}
-	if err := source.Remember(told.Sizes, false); err != nil {
+	if err := source.Remember(told.Listings, false); err != nil {
 		return err
 	}
 	source.Protect(append(told.Protect, told.Revision)...)
