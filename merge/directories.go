@@ -213,11 +213,11 @@ type directories struct {
 // readDirectories adds the stack directories to a workspace. A directory that
 // does not say which its compose files are is a problem: to leave it out would
 // remove what runs.
-func readDirectories(ws *kargo.Workspace, places []string) kargo.Problems {
+func readDirectories(ws *kargo.Workspace, places, paths []string) kargo.Problems {
 	read, _ := readLayout(ws.Files[settingsFile].Data)
 	d := directories{ws: ws, places: places, layout: read, found: map[string]kargo.StackDirectory{}}
 	top := map[string][]string{} // files directly in each directory
-	for _, name := range sortedPaths(ws.Files) {
+	for _, name := range paths {
 		if directory := d.directoryOf(name); directory != "" {
 			inside := strings.TrimPrefix(name, directory+"/")
 			top[directory] = append(top[directory], inside)
@@ -357,8 +357,8 @@ func checkCoveredLayout(l layer) kargo.Problems {
 
 // hasDirectories reports whether a merged configuration has any stack
 // directory, sound or not.
-func hasDirectories(ws kargo.Workspace, places []string) bool {
+func hasDirectories(ws kargo.Workspace, places, paths []string) bool {
 	ws.Env = kargo.Environment{}
-	problems := readDirectories(&ws, places)
+	problems := readDirectories(&ws, places, paths)
 	return len(ws.Directories)+len(problems) > 0
 }

@@ -77,7 +77,7 @@ func mergeLayers(layers []layer) (files map[string]kargo.File, places []string, 
 		}
 	}
 	slices.Sort(places)
-	return files, slices.Compact(places), append(problems, checkFolders(files)...), nil
+	return files, slices.Compact(places), problems, nil
 }
 
 // named puts the name of a shared layer before the paths of its problems: the
@@ -206,9 +206,9 @@ func checkPath(name string) kargo.Problems {
 
 // checkFolders finds paths that are a file in one layer and a folder in the
 // other: such a tree cannot be written.
-func checkFolders(files map[string]kargo.File) kargo.Problems {
+func checkFolders(files map[string]kargo.File, paths []string) kargo.Problems {
 	var problems kargo.Problems
-	for _, name := range sortedPaths(files) {
+	for _, name := range paths {
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if other, ok := files[dir]; ok {
 				problems = append(problems, kargo.Problem{

@@ -63,7 +63,9 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 		return ws, nil, err
 	}
 	ws.Files = files
-	if _, ok := files[envUser]; !ok && (problems.Err() != nil || !hasDirectories(ws, places)) {
+	paths := sortedPaths(files)
+	problems = append(problems, checkFolders(files, paths)...)
+	if _, ok := files[envUser]; !ok && (problems.Err() != nil || !hasDirectories(ws, places, paths)) {
 		return ws, append(problems, missingEnv(problems)...).Sort(), nil
 	}
 
@@ -76,13 +78,13 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 	problems = append(problems, env.problems...)
 	if env.problems.Err() == nil {
 		// Without an environment these would only repeat that it is wrong.
-		problems = append(problems, readDirectories(&ws, places)...)
+		problems = append(problems, readDirectories(&ws, places, paths)...)
 		problems = append(problems, checkStacks(ws)...)
 		problems = append(problems, checkPrometheus(ws)...)
 		problems = append(problems, readSettings(&ws, in.User.FS)...)
 		problems = append(problems, checkSecrets(ws)...)
 		problems = append(problems, checkStackReferences(ws)...)
-		problems = append(problems, renderTemplates(ws, in.layers())...)
+		problems = append(problems, renderTemplates(ws, in.layers(), paths)...)
 		problems = append(problems, renderComposeTemplates(ws)...)
 	}
 	return ws, problems.Sort(), nil

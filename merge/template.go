@@ -31,11 +31,11 @@ var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A
 // If a plain file of that name exists, it counts where its layer is higher than
 // the template's: a user's template counts more than any plain file, a default
 // template less than a user's own file (workspace contract, section 16, item 1).
-func renderTemplates(ws kargo.Workspace, layers []layer) kargo.Problems {
+func renderTemplates(ws kargo.Workspace, layers []layer, paths []string) kargo.Problems {
 	var problems kargo.Problems
 	secret := secretVariables(ws)
 	size := 0
-	for _, source := range sortedPaths(ws.Files) {
+	for _, source := range paths {
 		target, isTemplate := strings.CutSuffix(source, templateSuffix)
 		if !isTemplate || !strings.HasPrefix(source, "configs/") || path.Base(source) == templateSuffix {
 			continue

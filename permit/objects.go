@@ -44,7 +44,7 @@ const sharedByAll = "all stacks"
 // names refuses names that belong to another stack, or to Docker: whoever makes
 // a network "kargo-dbs_default" can receive the services of stack dbs.
 func (c *check) names() {
-	owners := map[kargo.ObjectKey]string{} // of services and of what a stack makes
+	owners := make(map[kargo.ObjectKey]string, 4*len(c.in.Stacks)) // of services and of what a stack makes
 	for _, stack := range c.in.Stacks {
 		for _, service := range stack.Services {
 			c.claim(owners, stack, kargo.KindService, service.Name)

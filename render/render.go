@@ -90,8 +90,7 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	needs := stackNeeds(ws, report, all)
 
 	exist := knownNames{stacks: ws.StackNames()}
-	var stacks []kargo.Stack
-	leftOut := 0
+	stacks, leftOut := make([]kargo.Stack, 0, len(all)), 0
 	for _, name := range chosen(ws, report, all, names) {
 		done := r.stack(name)
 		report.Append(done.report)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash"
+	"slices"
 )
 
 // Questions are what a stack read of its view, without the answers. With the digest of
@@ -54,7 +55,7 @@ func (q *Questions) UnmarshalJSON(text []byte) error {
 		if err != nil {
 			return err
 		}
-		*list = make([]string, count)
+		*list = slices.Grow([]string(nil), count)[:count]
 		for i := range *list {
 			length, err := number()
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 // off is an error.
 func TestQuestionsTravel(t *testing.T) {
 	asked := view.Questions{
-		Variables: []string{"", "A", "\xff//\n"}, Files: []string{"configs/a b"}, Folders: []string{}, Places: []string{}, Hidden: []string{"PASSWORD"},
+		Variables: []string{"", "A", "\xff//\n"}, Files: []string{"configs/a b"}, Hidden: []string{"PASSWORD"},
 	}
 	text, err := json.Marshal(asked)
 	if err != nil {
