@@ -218,8 +218,8 @@ type File struct {
 	// part, or was made of what was. It must not be written to a disk; see
 	// OnDisk.
 	Secret bool
-	// Opened is how a secret file got its Data.
-	Opened Opened
+	// Opened is how a secret file got its Data; nil if it was plain, as most are.
+	Opened *Opened
 }
 
 // Workspace is the merged configuration: the files of one Revision, laid over

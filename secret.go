@@ -26,5 +26,14 @@ func (f File) OnDisk() ([]byte, bool) {
 	if !f.Secret {
 		return f.Data, true
 	}
-	return f.Opened.Sealed, f.Opened.Sealed != nil
+	sealed := f.HowOpened().Sealed
+	return sealed, sealed != nil
+}
+
+// HowOpened returns how a secret file got its Data; zero if it was plain.
+func (f File) HowOpened() Opened {
+	if f.Opened == nil {
+		return Opened{}
+	}
+	return *f.Opened
 }

@@ -81,7 +81,7 @@ func readHere(ctx context.Context, in Input, files map[string]kargo.File) (envir
 			continue
 		}
 		if file.Secret {
-			env.secrecy.learn(l.env, file.Opened)
+			env.secrecy.learn(l.env, file.HowOpened())
 		}
 		src, problems := parse(l.env, file.Data)
 		src.from = l

@@ -115,7 +115,9 @@ func readLayer(l layer, places []string, files map[string]kargo.File) (kargo.Pro
 			return err
 		}
 		file := kargo.File{Data: data, Origin: l.name, Source: source, Executable: info.Mode()&0o111 != 0}
-		file.Opened, file.Secret = l.files.OpenedFrom(source)
+		if opened, secret := l.files.OpenedFrom(source); secret {
+			file.Opened, file.Secret = &opened, true
+		}
 		if below, ok := files[target]; ok {
 			file.Over = append(slices.Clone(below.Over), below.Origin)
 		}

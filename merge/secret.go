@@ -48,8 +48,8 @@ func keepSecrets(ws *kargo.Workspace, env environment) {
 	ws.SecretNames = slices.Sorted(maps.Keys(env.secrecy.secret))
 	values := slices.Clone(env.secrecy.values)
 	for _, file := range ws.Files {
-		values = append(values, file.Opened.Values...)
-		ws.External = ws.External || file.Opened.External
+		values = append(values, file.HowOpened().Values...)
+		ws.External = ws.External || file.HowOpened().External
 	}
 	ws.External = ws.External || env.secrecy.external
 	slices.Sort(values)

@@ -31,7 +31,7 @@ func readStackEnv(ws kargo.Workspace, stack *kargo.StackDirectory) kargo.Problem
 		values: kargo.Environment{}, lines: map[string]kargo.Place{}, assignments: map[string][]kargo.Place{},
 	}}
 	if file.Secret {
-		r.env.secrecy.learn(name, file.Opened)
+		r.env.secrecy.learn(name, file.HowOpened())
 	}
 	for r.text != "" && !r.env.full {
 		r.statement()

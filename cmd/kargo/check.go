@@ -107,7 +107,7 @@ func isNotice(problem kargo.Problem) bool { return problem.Warning && problem.Ru
 // printOpened prints which files were encrypted, and how they were decrypted.
 func printOpened(out io.Writer, workspace kargo.Workspace) {
 	for _, name := range slices.Sorted(maps.Keys(workspace.Files)) {
-		if with := workspace.Files[name].Opened.With; with != "" {
+		if with := workspace.Files[name].HowOpened().With; with != "" {
 			say(out, "%s: %s", name, with)
 		}
 	}
