@@ -191,7 +191,6 @@ require (
 	github.com/theupdateframework/notary v0.7.0 // indirect
 	github.com/tjfoc/gmsm v1.4.1 // indirect
 	github.com/vbatts/tar-split v0.12.1 // indirect
-	github.com/weppos/publicsuffix-go v0.15.1-0.20210511084619-b1f36a2d6c0b // indirect
 	github.com/xanzy/ssh-agent v0.3.3 // indirect
 	github.com/xeipuuv/gojsonpointer v0.0.0-20190905194746-02993c407bfb // indirect
 	github.com/xeipuuv/gojsonreference v0.0.0-20180127040603-bd5ef7bd5415 // indirect
@@ -237,3 +236,9 @@ require (
 )
 
 replace github.com/docker/cli => github.com/docker/cli v28.5.2+incompatible
+
+// Stubs; see ARCHITECTURE.md.
+replace (
+	github.com/zmap/zcrypto => ./stubs/zcrypto
+	github.com/zmap/zlint/v3 => ./stubs/zlint
+)

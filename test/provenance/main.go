@@ -106,6 +106,9 @@ func newStatement(name, sum, commit, version string, info *debug.BuildInfo) (s s
 		if module.Replace != nil {
 			module = module.Replace
 		}
+		if strings.HasPrefix(module.Path, "./") { // a folder of the source
+			continue
+		}
 		definition.ResolvedDependencies = append(definition.ResolvedDependencies,
 			resource{URI: "pkg:golang/" + module.Path + "@" + module.Version, Digest: digests{"goModuleH1": strings.TrimPrefix(module.Sum, "h1:")}})
 	}

@@ -21,6 +21,7 @@ func TestS48_Statement(t *testing.T) {
 		Deps: []*debug.Module{
 			{Path: "example.com/a", Version: "v1.0.0", Sum: "h1:aa="},
 			{Path: "example.com/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.com/c", Version: "v2.0.0", Sum: "h1:cc="}},
+			{Path: "example.com/d", Version: "v1.0.0", Replace: &debug.Module{Path: "./stubs/d", Version: "(devel)"}},
 		},
 	})
 	text, err := json.Marshal(got)
