@@ -3,6 +3,7 @@ package plan_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -37,7 +38,11 @@ type world struct {
 func newWorld(t *rapid.T) *world {
 	engine := swarmtest.New(swarmtest.AutoSettle)
 	api := engine.Client()
-	return &world{T: t, engine: engine, api: api, client: swarm.New(api), sent: kargo.Sent{}}
+	client, err := swarm.Open(swarm.Options{Transport: engine.Transport()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{T: t, engine: engine, api: api, client: client, sent: kargo.Sent{}}
 }
 
 func (w *world) observe() kargo.Cluster {
@@ -46,7 +51,33 @@ func (w *world) observe() kargo.Cluster {
 	if err != nil {
 		w.Fatal(err)
 	}
+	fresh, err := swarm.New(w.api).Observe(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	if known, now := w.text(cluster.Services), w.text(fresh.Services); known != now {
+		w.Errorf("a client that knows services sees\n%s\nand another one\n%s", known, now)
+	}
 	return cluster
+}
+
+// text returns services that were seen as text, without the times of updates: each client has a clock
+// of its own.
+func (w *world) text(services []kargo.LiveService) string {
+	w.Helper()
+	services = slices.Clone(services)
+	for i, service := range services {
+		if service.Update != nil {
+			update := *service.Update
+			update.StartedAt = nil
+			services[i].Update = &update
+		}
+	}
+	text, err := json.Marshal(services)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return string(text)
 }
 
 // make is the plan for what is seen now.

@@ -96,6 +96,7 @@ type Client struct {
 	names       names
 	clock       *clock
 	down        downNodes
+	known       knownServices
 	credentials func() ([]byte, error)
 
 	mu    sync.Mutex
@@ -130,7 +131,7 @@ func Open(opts Options) (*Client, error) {
 		connection.Transport = several
 	}
 	client := New(api)
-	connection.Transport = guarded{listening{connection.Transport, client.clock}}
+	connection.Transport = capturing{guarded{listening{connection.Transport, client.clock}}}
 	client.credentials = opts.Credentials
 	if opts.Timeout > 0 {
 		client.timeout = opts.Timeout

@@ -78,8 +78,11 @@ func memoryBed(options ...swarmtest.Option) *bed {
 	// On a real engine there is no registry at all.
 	engine.Image("kargo/testserver:1", swarmtest.Behaviour{Unlisted: true})
 	engine.Image("kargo/exits:3", swarmtest.Behaviour{Exits: true, ExitCode: 3})
-	api := engine.Client()
-	return &bed{api: api, client: swarm.New(api), prefix: "case-", image: "kargo/testserver:1", engine: engine}
+	client, err := swarm.Open(swarm.Options{Transport: engine.Transport()})
+	if err != nil {
+		panic(err)
+	}
+	return &bed{api: engine.Client(), client: client, prefix: "case-", image: "kargo/testserver:1", engine: engine}
 }
 
 func dockerBed(t *testing.T, host, image, prefix string) *bed {

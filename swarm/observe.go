@@ -86,15 +86,13 @@ func (c *Client) Services(ctx context.Context, only ...string) ([]kargo.LiveServ
 
 // listServices reads the services of the names, or all if there are none, and notes the
 // names of all that it reads.
-func (c *Client) listServices(ctx context.Context, only ...string) ([]swarm.Service, error) {
+func (c *Client) listServices(ctx context.Context, only ...string) ([]listed, error) {
 	ids, known := c.names.idsOf(only)
 	filter := filters.NewArgs()
 	for _, id := range ids { // by a name, Docker finds all that begin with it
 		filter.Add("id", id)
 	}
-	services, err := call(ctx, c, "ServiceList", func(ctx context.Context) ([]swarm.Service, error) {
-		return c.api.ServiceList(ctx, swarm.ServiceListOptions{Status: true, Filters: filter})
-	})
+	services, err := call(ctx, c, "ServiceList", func(ctx context.Context) ([]listed, error) { return c.fetchServices(ctx, filter) })
 	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
 	}
@@ -103,37 +101,53 @@ func (c *Client) listServices(ctx context.Context, only ...string) ([]swarm.Serv
 		if service.ServiceStatus == nil {
 			return nil, &kargo.Error{
 				Fault: kargo.Unavailable,
-				Err:   fmt.Errorf("list services: Docker does not count the tasks of service %s", service.Spec.Name),
+				Err:   fmt.Errorf("list services: Docker does not count the tasks of service %s", service.name()),
 				Hint:  tooOld,
 			}
 		}
-		named[service.ID] = service.Spec.Name
+		named[service.id()] = service.name()
 	}
 	if len(ids) > 0 {
 		return services, nil
 	}
 	c.names.replace(serviceNames, named)
+	c.known.forget(named)
 	if !known {
-		services = slices.DeleteFunc(services, func(s swarm.Service) bool { return !slices.Contains(only, s.Spec.Name) })
+		services = slices.DeleteFunc(services, func(s listed) bool { return !slices.Contains(only, s.name()) })
 	}
 	return services, nil
 }
 
-func (l *nodeLook) translateServices(ctx context.Context, services []swarm.Service) ([]kargo.LiveService, error) {
-	c := l.client
+func (l *nodeLook) translateServices(ctx context.Context, services []listed) ([]kargo.LiveService, error) {
 	live, now := make([]kargo.LiveService, 0, len(services)), time.Now()
 	for _, service := range services {
-		if err := c.learnNetworks(ctx, &service.Spec); err != nil {
+		known, err := l.client.translated(ctx, service)
+		if err != nil {
 			return nil, err
 		}
-		if err := c.learnNetworks(ctx, service.PreviousSpec); err != nil {
-			return nil, err
-		}
-		service.UpdateStatus = c.clock.update(service.ID, service.UpdateStatus, now)
-		live = append(live, c.names.liveService(service))
+		known.live.Update = l.client.clock.update(known.live.ID, known.update, now)
+		live = append(live, counted(known.live, service.Service))
 	}
 	slices.SortFunc(live, func(a, b kargo.LiveService) int { return strings.Compare(a.Name, b.Name) })
 	return live, l.countOutLost(ctx, live)
+}
+
+// translated returns a service that was read, without what is counted.
+func (c *Client) translated(ctx context.Context, service listed) (knownService, error) {
+	if service.known != nil {
+		return *service.known, nil
+	}
+	if err := c.learnNetworks(ctx, &service.Spec); err != nil {
+		return knownService{}, err
+	}
+	if err := c.learnNetworks(ctx, service.PreviousSpec); err != nil {
+		return knownService{}, err
+	}
+	known := knownService{c.names.liveService(service.Service), service.UpdateStatus}
+	if service.digest != (serviceDigest{}) {
+		c.known.keep(service.digest, known)
+	}
+	return known, nil
 }
 
 // learnNetworks asks for the names of the networks of a spec that are not known: they

@@ -96,15 +96,15 @@ func (n *names) name(of table, id string) string {
 	return id
 }
 
-// liveService translates a service of Docker's. The networks that it uses must be in
-// the table already.
+// liveService translates a service of Docker's, without its update, whose times are of
+// another clock, and without what is counted. The networks that it uses must be in the
+// table already.
 func (n *names) liveService(service swarm.Service) kargo.LiveService {
 	live := kargo.LiveService{
 		ID:      service.ID,
 		Name:    service.Spec.Name,
 		Version: service.Version.Index,
 		Spec:    service.Spec,
-		Update:  service.UpdateStatus,
 		Updated: service.UpdatedAt,
 	}
 	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
@@ -118,6 +118,11 @@ func (n *names) liveService(service swarm.Service) kargo.LiveService {
 		n.translateSpec(previous)
 		live.Previous = previous
 	}
+	return live
+}
+
+// counted returns a service with what Docker counts of it.
+func counted(live kargo.LiveService, service swarm.Service) kargo.LiveService {
 	if status := service.ServiceStatus; status != nil {
 		live.Running, live.Desired, live.Completed = status.RunningTasks, status.DesiredTasks, status.CompletedTasks
 	}

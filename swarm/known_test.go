@@ -1,0 +1,102 @@
+package swarm_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	dockerswarm "github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+	"kargo/swarm"
+)
+
+// A service that has not changed is the same value in the next look, whatever is counted of
+// it, and another one as soon as anything of it changes.
+func TestServicesThatAreKnown(t *testing.T) {
+	b := memoryBed()
+	spec := b.spec("one")
+	spec.Labels = map[string]string{"odd": `,"ServiceStatus":{"RunningTasks":9}}`}
+	b.apply(t, serviceChange(spec))
+	created := b.service(t)
+	b.running(t, "one", 1)
+	running := b.service(t)
+	if running.Spec.TaskTemplate.ContainerSpec != b.service(t).Spec.TaskTemplate.ContainerSpec {
+		t.Error("a service that has not changed was decoded again")
+	}
+	if created.Running != 0 || running.Running != 1 {
+		t.Errorf("%d tasks run after the creation, %d later", created.Running, running.Running)
+	}
+	same(t, "label", running.Spec.Labels["odd"], spec.Labels["odd"])
+
+	b.apply(t, updateOf(running, func(s *dockerswarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1"} }))
+	updated := b.service(t)
+	same(t, "before", strings.Join(running.Spec.TaskTemplate.ContainerSpec.Env, " "), "")
+	same(t, "after", strings.Join(updated.Spec.TaskTemplate.ContainerSpec.Env, " "), "A=1")
+	same(t, "previous", strings.Join(updated.Previous.TaskTemplate.ContainerSpec.Env, " "), "")
+
+	id := updated.ID
+	b.apply(t, removal(kargo.KindService, id, b.name("one")))
+	b.apply(t, serviceChange(spec))
+	if again := b.service(t); again.ID == id || len(again.Spec.TaskTemplate.ContainerSpec.Env) > 0 {
+		t.Errorf("a service that was made again is the former one: %+v", again)
+	}
+}
+
+// rewriting is a connection that replaces a text in answers.
+type rewriting struct {
+	http.RoundTripper
+	old, new string
+}
+
+func (r rewriting) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := r.RoundTripper.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte(r.old), []byte(r.new))))
+	return response, err
+}
+
+// A later version of Docker may write more behind the counts. Then nothing is known of a
+// service without decoding it.
+func TestServicesOfALaterDocker(t *testing.T) {
+	b := memoryBed()
+	b.apply(t, serviceChange(b.spec("one")))
+	client, err := swarm.Open(swarm.Options{Transport: rewriting{b.engine.Transport(), `"ServiceStatus":{`, `"ServiceStatus":{"Later":true,`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() kargo.LiveService {
+		t.Helper()
+		services, err := client.Services(t.Context())
+		if err != nil || len(services) != 1 {
+			t.Fatalf("%d services, %v", len(services), err)
+		}
+		return services[0]
+	}
+	first := look()
+	if second := look(); first.Spec.TaskTemplate.ContainerSpec == second.Spec.TaskTemplate.ContainerSpec || second.Name != b.name("one") {
+		t.Errorf("a service was not decoded again: %+v", second)
+	}
+}
+
+// An answer that breaks off is an error, and the next one is whole.
+func TestServicesThatBreakOff(t *testing.T) {
+	b := memoryBed()
+	b.apply(t, serviceChange(b.spec("one")))
+	for _, broken := range []string{`"Spec":{`, `}]`} {
+		client, err := swarm.Open(swarm.Options{Transport: rewriting{b.engine.Transport(), broken, ""}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if services, err := client.Services(t.Context()); err == nil {
+			t.Errorf("an answer without %s has %d services", broken, len(services))
+		}
+	}
+	same(t, "whole", b.service(t).Name, b.name("one"))
+}
