@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"hash"
 	"slices"
 )
 
@@ -86,72 +85,75 @@ func names[Answer any](reads []read[Answer]) []string {
 type Digests struct {
 	// files has the digest of each file so far: many stacks read the same ones.
 	files map[string][sha256.Size]byte
+	text  text // of the last digest, for its memory
 }
 
 // Of returns a digest of the answers of a view.
 func (d *Digests) Of(v View, asked Questions) []byte {
-	w := digest{sha256.New()}
+	t := d.text[:0]
 	directory, isOne := v.Directory()
-	w.flags(isOne)
-	w.texts(directory.Path)
-	w.texts(directory.Files...)
+	t.flags(isOne)
+	t.words(directory.Path)
+	t.words(directory.Files...)
 	for _, name := range asked.Variables {
 		answer := v.peek(name)
-		w.flags(answer.set, answer.assigned, answer.fromCatalogue)
-		w.texts(answer.value)
+		t.flags(answer.set, answer.assigned, answer.fromCatalogue)
+		t.words(answer.value)
 	}
 	for _, name := range asked.Files {
 		sum := d.file(v, name)
-		w.Write(sum[:])
+		t = append(t, sum[:]...)
 	}
 	for _, name := range asked.Folders {
-		w.texts(v.under(name)...)
+		t.words(v.under(name)...)
 	}
 	for _, name := range asked.Places {
-		w.texts(v.placeOf(name).String())
+		t.words(v.placeOf(name).String())
 	}
 	for _, name := range asked.Hidden {
-		w.flags(v.hides(name))
+		t.flags(v.hides(name))
 	}
-	return w.Sum(nil)
+	d.text = t
+	sum := sha256.Sum256(t)
+	return sum[:]
 }
 
 func (d *Digests) file(v View, name string) [sha256.Size]byte {
 	if sum, known := d.files[name]; known {
 		return sum
 	}
-	answer, w := v.peekFile(name), digest{sha256.New()}
-	w.flags(answer.exists, answer.Executable, answer.Secret)
-	w.texts(answer.layer, answer.Origin, answer.Source)
-	w.Write(answer.Data)
+	answer := v.peekFile(name)
+	content := sha256.Sum256(answer.Data)
+	var t text
+	t.flags(answer.exists, answer.Executable, answer.Secret)
+	t.words(answer.layer, answer.Origin, answer.Source)
 	if d.files == nil {
 		d.files = map[string][sha256.Size]byte{}
 	}
-	d.files[name] = [sha256.Size]byte(w.Sum(nil))
+	d.files[name] = sha256.Sum256(append(t, content[:]...))
 	return d.files[name]
 }
 
-// digest hashes values so that different ones never look the same.
-type digest struct{ hash.Hash }
+// text is what a digest is made of. Different values never look the same in it. A stack
+// has some dozens of small values, and to hash each by itself takes much longer.
+type text []byte
 
-func (d digest) flags(flags ...bool) {
+func (t *text) flags(flags ...bool) {
 	for _, flag := range flags {
 		if flag {
-			d.Write([]byte{1})
+			*t = append(*t, 1)
 		} else {
-			d.Write([]byte{0})
+			*t = append(*t, 0)
 		}
 	}
 }
 
-func (d digest) texts(texts ...string) {
-	d.length(len(texts))
-	for _, text := range texts {
-		d.length(len(text))
-		d.Write([]byte(text))
+func (t *text) words(words ...string) {
+	t.length(len(words))
+	for _, word := range words {
+		t.length(len(word))
+		*t = append(*t, word...)
 	}
 }
 
-func (d digest) length(length int) {
-	d.Write(binary.LittleEndian.AppendUint64(nil, uint64(length)))
-}
+func (t *text) length(length int) { *t = binary.LittleEndian.AppendUint64(*t, uint64(length)) }
