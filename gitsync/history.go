@@ -58,7 +58,7 @@ func (h history) get(ctx context.Context, commit plumbing.Hash, seen target) (st
 }
 
 func (h history) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
-	return storedIn(openStorage(h.path), commit)
+	return storedIn(openToRead(h.path), commit)
 }
 
 func (h history) comesAfter(_ context.Context, commit *object.Commit, ancestor plumbing.Hash) answer {
@@ -78,7 +78,7 @@ func openHistory(path string) (*filesystem.Storage, error) {
 			return nil, err
 		}
 	}
-	storage := openStorage(path)
+	storage := openToRead(path)
 	if _, err := git.Init(storage, nil); err != nil && !errors.Is(err, git.ErrRepositoryAlreadyExists) {
 		return nil, err
 	}

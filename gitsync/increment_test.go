@@ -245,6 +245,40 @@ func TestFetchOnTopOfAnotherCommit(t *testing.T) {
 	expect("a server that knows nothing that is here", 1000)
 }
 
+// A pack is not opened for each object: what is open is read, also if its directory was
+// removed meanwhile.
+func TestPacksStayOpenWhileFilesAreRead(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	o.withFiles(20)
+	packed := filepath.Join(t.TempDir(), "packed.git")
+	o.git(o.root, "clone", "--quiet", "--bare", "--no-hardlinks", o.bare, packed)
+	o.git(packed, "gc", "--quiet")
+	for _, history := range []bool{false, true} {
+		_, sent, dir := follow(t, o)
+		for _, opts := range []gitsync.Options{{URL: serve(t, sent), Dir: dir, History: history}, {URL: packed}} {
+			_, files := sync(t, open(t, opts))
+			if _, err := fs.ReadFile(files, "README.md"); err != nil {
+				t.Fatal(err)
+			}
+			packs, err := filepath.Glob(filepath.Join(dir, "*", "objects", "pack"))
+			if opts.Dir == "" {
+				packs, err = []string{filepath.Join(packed, "objects", "pack")}, nil
+			}
+			if err != nil || len(packs) != 1 {
+				t.Fatal(packs, err)
+			}
+			if err := os.Rename(packs[0], packs[0]+".moved"); err != nil {
+				t.Fatal(err)
+			}
+			wantFiles(t, o, files)
+			if err := os.Rename(packs[0]+".moved", packs[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // withoutHaves takes from a request what says what is here.
 func withoutHaves(question []byte) []byte {
 	var kept []byte

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/server"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // local is a repository on this machine, which is read in place. Changes that are
@@ -65,7 +66,16 @@ func (l local) get(_ context.Context, commit plumbing.Hash, _ target) (storer.En
 		// The ref has moved on: no tag of this commit is known.
 		found.commit, found.want = commit, commit
 	}
-	return repository.Storer, found, nil
+	return keepOpen(repository), found, nil
+}
+
+// keepOpen returns the objects of a repository, to read many of them; see openToRead.
+func keepOpen(repository *git.Repository) storer.EncodedObjectStorer {
+	storage, isOnDisk := repository.Storer.(*filesystem.Storage)
+	if !isOnDisk {
+		return repository.Storer
+	}
+	return filesystem.NewStorageWithOptions(storage.Filesystem(), newCache(), filesystem.Options{MaxOpenDescriptors: mostOpenPacks})
 }
 
 // stored refuses a branch that is checked out, as git does: the files of whoever

@@ -64,7 +64,7 @@ func namedAnew(storage *filesystem.Storage, commit plumbing.Hash, seen target) b
 }
 
 func (s snapshots) stored(commit plumbing.Hash) (storer.EncodedObjectStorer, target, error) {
-	return storedIn(openStorage(s.store.path(commit.String())), commit)
+	return storedIn(openToRead(s.store.path(commit.String())), commit)
 }
 
 // errLost is the error of a commit that should be on disk.

@@ -258,10 +258,22 @@ func reportDamage(objects storer.EncodedObjectStorer, err error) {
 // openStorage opens the objects of a bare repository. They are read when they are
 // needed; only small ones are kept in memory.
 func openStorage(dir string) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(osfs.New(dir), newCache(), filesystem.Options{ExclusiveAccess: true})
+}
+
+// openToRead opens the objects of a bare repository, to read many of them. Packs stay open
+// meanwhile: to open one takes many times as long as to read a small object. They are
+// closed when nobody uses the objects any more.
+func openToRead(dir string) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(osfs.New(dir), newCache(), filesystem.Options{ExclusiveAccess: true, MaxOpenDescriptors: mostOpenPacks})
+}
+
+// mostOpenPacks is how many packs of one repository stay open.
+const mostOpenPacks = 8
+
+func newCache() cache.Object {
 	const memory = 8 << 20
-	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(memory), filesystem.Options{
-		ExclusiveAccess: true,
-	})
+	return cache.NewObjectLRU(memory)
 }
 
 // holds reports whether an object is there. Storage.HasEncodedObject does not see
