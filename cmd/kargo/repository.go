@@ -33,7 +33,7 @@ func (r *repositoryFlags) flags(flags *pflag.FlagSet) {
 	r.signatures.flags(flags)
 	flags.DurationVar(&r.timeout, "git-timeout", 2*time.Minute, "time limit of one fetch")
 	flags.StringArrayVar(&r.submodules, "submodule-hosts", nil, "`host`, or host:port, from which submodules may be fetched; can be repeated")
-	flags.IntVar(&r.depth, "depth", 1, "`number` of commits to fetch: 1, or 0 to keep the whole history and fetch only new commits")
+	flags.IntVar(&r.depth, "depth", oneCommit, "`number` of commits to fetch: 1, or 0 to keep the whole history and fetch only new commits")
 	limits := gitsync.DefaultLimits()
 	flags.IntVar(&r.limits.Files, "max-files", limits.Files, "largest `number` of files and directories in a commit")
 	flags.Int64Var(&r.limits.Bytes, "max-bytes", limits.Bytes, "largest `number` of bytes of all files of a commit, and of its download")
@@ -48,6 +48,15 @@ func (r *repositoryFlags) options(dir string) gitsync.Options {
 		AuthorName: r.author.Name, AuthorEmail: r.author.Address,
 		Timeout: r.timeout, Limits: r.limits, SubmoduleHosts: r.submodules, History: r.depth == 0,
 	}
+}
+
+// oneCommit is the depth at which no history is kept.
+const oneCommit = 1
+
+// optionsOfLayers returns the options for layers below a workspace that is a plain
+// directory: there are no settings of a repository.
+func optionsOfLayers() gitsync.Options {
+	return (&repositoryFlags{depth: oneCommit}).options("")
 }
 
 // signatureFlags say whose signature a revision needs.

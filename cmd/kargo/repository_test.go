@@ -1,7 +1,11 @@
 package main
 
 import (
+	"io"
+	"net/http/cgi"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,5 +76,39 @@ func TestS08LFSPointerAsAConfig(t *testing.T) {
 		"(commit the file itself: `git lfs untrack`, then add it again)"
 	if code != 2 || stdout != "" || !strings.Contains(stderr, want) {
 		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// A command reads layers without their history, as the controller does by default.
+func TestLayersOfADirectoryAreFetchedWithoutHistory(t *testing.T) {
+	git := func(in string, args ...string) string {
+		t.Helper()
+		command := exec.Command("git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.org"}, args...)...)
+		command.Dir, command.Env = in, append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	base := workspaceIn(t, "deploy/web.yml=services: {web: {image: nginx}}\n", ".env=WEB_STACK=web\n")
+	git(base, "init", "--quiet", "--initial-branch=main")
+	git(base, "add", "--all")
+	git(base, "commit", "--quiet", "--message", "one")
+	git(base, "commit", "--quiet", "--allow-empty", "--message", "two")
+	server := httptest.NewServer(&cgi.Handler{
+		Path: git(base, "--exec-path") + "/git-http-backend", Stderr: io.Discard,
+		Env: []string{"GIT_PROJECT_ROOT=" + base, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"},
+	})
+	t.Cleanup(server.Close)
+	dir := workspaceIn(t, ".env=STACKS=web\n")
+	code, stdout, stderr := kargoIn(t, dir, "render", "--layer", "base="+server.URL+"/.git#main", "-o", "name")
+	if code != 0 || stdout != "kargo-web\n" {
+		t.Fatalf("exit %d, %q, %s", code, stdout, stderr)
+	}
+	store := filepath.Join(dir, ".kargo-state", "layers", "base")
+	entries, err := os.ReadDir(store)
+	if err != nil || len(entries) != 1 || entries[0].Name() != git(base, "rev-parse", "HEAD") {
+		t.Errorf("the layer is kept in %v, %v", entries, err)
 	}
 }

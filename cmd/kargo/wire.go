@@ -84,7 +84,7 @@ func (s *sourceFlags) repository() (source compile.Layers, address string, err e
 	if s.repo == "" {
 		return compile.Layers{}, "", usagef("which repository? give --repo or KARGO_REPO")
 	}
-	if s.depth != 0 && s.depth != 1 {
+	if s.depth != 0 && s.depth != oneCommit {
 		return compile.Layers{}, "", usagef("--depth takes 1 or 0, not %d", s.depth)
 	}
 	if err := s.makeState(); err != nil {
@@ -125,7 +125,7 @@ func (s *workspaceFlags) findWorkspace() error {
 // read returns the workspace of a local directory, rendered. The result has its
 // problems; the caller decides what they mean.
 func (s *workspaceFlags) read(ctx context.Context, stacks ...string) (compile.Desired, error) {
-	return s.readWith(ctx, (&repositoryFlags{}).options(""), stacks...)
+	return s.readWith(ctx, optionsOfLayers(), stacks...)
 }
 
 // readWith is read with the options of the workspace repository, which may be
