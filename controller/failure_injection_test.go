@@ -178,11 +178,11 @@ func (s faultyStore) Record(d kargo.Deployment, memory kargo.Memory) error {
 	return s.records.Record(d, memory)
 }
 
-func (s faultyStore) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
+func (s faultyStore) Keep(renderings ...kargo.KeptRendering) error {
 	if err := s.meet("Store.Keep"); err != nil {
 		return err
 	}
-	return s.records.Keep(stack, revision)
+	return s.records.Keep(renderings...)
 }
 
 func (s faultyStore) Rendering(stack, digest string) (*kargo.Stack, error) {

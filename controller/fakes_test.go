@@ -376,9 +376,11 @@ func (r *records) Made(number uint64, change kargo.Change, sent *kargo.SentSpec,
 	return nil
 }
 
-func (r *records) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
-	kept := kargo.KeptRendering{Stack: stack, Revision: revision, Digest: stack.Digest(), Kept: time.Now()}
-	r.kept = append([]kargo.KeptRendering{kept}, r.kept...)
+func (r *records) Keep(renderings ...kargo.KeptRendering) error {
+	for _, kept := range renderings {
+		kept.Digest, kept.Kept = kept.Stack.Digest(), time.Now()
+		r.kept = append([]kargo.KeptRendering{kept}, r.kept...)
+	}
 	return nil
 }
 

@@ -95,9 +95,9 @@ type Deployments interface {
 
 // Renderings stores the renderings of each stack that came up and stayed up.
 type Renderings interface {
-	// Keep keeps a rendering that its stack can go back to, Kept returns them, the
-	// newest first.
-	Keep(stack kargo.Stack, revision kargo.RevisionID) error
+	// Keep keeps renderings, of which the stack and the revision are set, that their stacks
+	// can go back to. Kept returns those of a stack, the newest first.
+	Keep(renderings ...kargo.KeptRendering) error
 	Kept(stack string) ([]kargo.KeptRendering, error)
 	// Rendering returns the one with a digest, or nil if it is not kept.
 	Rendering(stack, digest string) (*kargo.Stack, error)
@@ -316,7 +316,7 @@ func (s readOnly) Kept(stack string) ([]kargo.KeptRendering, error) {
 	return s.Store.Kept(stack)
 }
 
-func (readOnly) Keep(kargo.Stack, kargo.RevisionID) error    { return nil }
+func (readOnly) Keep(...kargo.KeptRendering) error           { return nil }
 func (readOnly) Attempt(string) (int, error)                 { return 1, nil }
 func (readOnly) Survived(string) error                       { return nil }
 func (readOnly) Approve(plan, by string, at time.Time) error { return nil }

@@ -202,13 +202,12 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 	}
 	decided = true
 	index := plan.NewIndex(seen)
+	var good []kargo.Stack
 	for _, stack := range candidates {
 		judgement := plan.Judge(stack, index, r.memory.Rollouts[stack.Name], time.Now())
 		switch judgement.Health {
 		case kargo.HealthHealthy:
-			if err := r.keepGood(stack, index); err != nil {
-				return false, err
-			}
+			good = append(good, stack)
 			continue
 		case kargo.HealthDegraded:
 			r.fail(ctx, stack, judgement)
@@ -218,7 +217,7 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 		}
 		decided = false
 	}
-	return decided, nil
+	return decided, r.keepGood(good, index)
 }
 
 // mayHaveOutdated returns those of some services that may have tasks of an earlier spec,
@@ -279,6 +278,7 @@ func (r rollouts) keepWhatRan() error {
 	if r.view == nil {
 		return nil
 	}
+	var good []kargo.Stack
 	index := plan.NewIndex(*r.cluster)
 	for _, stack := range r.view.stacks {
 		rollout := r.memory.Rollouts[stack.Name]
@@ -286,27 +286,34 @@ func (r rollouts) keepWhatRan() error {
 			continue
 		}
 		if health, _ := plan.StackHealth(stack, index); health == kargo.HealthHealthy {
-			if err := r.keepGood(stack, index); err != nil {
-				return err
-			}
+			good = append(good, stack)
 		}
 	}
-	return nil
+	return r.keepGood(good, index)
 }
 
-// keepGood remembers a rendering that came up and stayed up, with the images
-// that it runs.
-func (r rollouts) keepGood(stack kargo.Stack, index plan.Index) error {
-	rollout := r.memory.Rollouts[stack.Name]
-	rollout.Good, rollout.GoodRevision = rollout.Digest, rollout.Revision
-	stack.Services = slices.Clone(stack.Services)
-	for i := range stack.Services {
-		running, _ := index.Service(stack.Services[i].Name)
-		stack.Services[i].Pinned = running.Image
+// keepGood remembers renderings that came up and stayed up, with the images that they
+// run.
+func (r rollouts) keepGood(stacks []kargo.Stack, index plan.Index) error {
+	if len(stacks) == 0 {
+		return nil
 	}
-	if err := r.parts.Store.Keep(stack, rollout.GoodRevision); err != nil {
-		return fmt.Errorf("keep rendering of stack %s: %w", stack.Name, err)
+	var renderings []kargo.KeptRendering
+	for _, stack := range stacks {
+		stack.Services = slices.Clone(stack.Services)
+		for i := range stack.Services {
+			running, _ := index.Service(stack.Services[i].Name)
+			stack.Services[i].Pinned = running.Image
+		}
+		renderings = append(renderings, kargo.KeptRendering{Stack: stack, Revision: r.memory.Rollouts[stack.Name].Revision})
 	}
-	r.memory.Rollouts[stack.Name] = rollout
+	if err := r.parts.Store.Keep(renderings...); err != nil {
+		return fmt.Errorf("keep the renderings of %d stacks that came up, such as %s: %w", len(stacks), stacks[0].Name, err)
+	}
+	for _, stack := range stacks {
+		rollout := r.memory.Rollouts[stack.Name]
+		rollout.Good, rollout.GoodRevision = rollout.Digest, rollout.Revision
+		r.memory.Rollouts[stack.Name] = rollout
+	}
 	return nil
 }

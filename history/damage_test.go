@@ -323,8 +323,8 @@ func TestDamagedRenderings(t *testing.T) {
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			store, good := sealedStore(t)
-			must(t, store.Keep(one, "c1"))
-			must(t, store.Keep(two, "c2"))
+			must(t, store.Keep(kargo.KeptRendering{Stack: one, Revision: "c1"}))
+			must(t, store.Keep(kargo.KeptRendering{Stack: two, Revision: "c2"}))
 			test.damage(t, good, filepath.Join(good, "kept-web", two.Digest()+".sealed"))
 			kept, err := store.Kept("web")
 			if err != nil || len(kept) != test.left {
@@ -333,7 +333,7 @@ func TestDamagedRenderings(t *testing.T) {
 			if gone, err := store.Rendering("web", two.Digest()); gone != nil || err != nil {
 				t.Errorf("the damaged one is %v, %v", gone, err)
 			}
-			must(t, store.Keep(two, "c3"))
+			must(t, store.Keep(kargo.KeptRendering{Stack: two, Revision: "c3"}))
 			if again, err := store.Rendering("web", two.Digest()); again == nil || err != nil {
 				t.Errorf("it cannot be kept again: %v", err)
 			}
@@ -344,6 +344,41 @@ func TestDamagedRenderings(t *testing.T) {
 	}
 }
 
+// TestManyRenderingsAtOnce keeps what came up in one round. One stack cannot be written.
+func TestManyRenderingsAtOnce(t *testing.T) {
+	store, good := sealedStore(t)
+	var renderings []kargo.KeptRendering
+	for i := range 250 {
+		stack := kargo.Stack{Name: fmt.Sprintf("s%03d", i), Services: []kargo.Service{{Name: "app"}}}
+		renderings = append(renderings, kargo.KeptRendering{Stack: stack, Revision: "c1"})
+	}
+	blocked := filepath.Join(good, "kept-s120", renderings[120].Stack.Digest()+".sealed.new")
+	must(t, os.MkdirAll(blocked, 0o700)) // a directory is in place of the file
+	must(t, store.Keep(renderings...))
+	there := func() (count int) {
+		for _, kept := range renderings {
+			found, err := store.Rendering(kept.Stack.Name, kept.Stack.Digest())
+			must(t, err)
+			if found != nil {
+				count++
+			}
+		}
+		return count
+	}
+	if count := there(); count != 250 || store.Trouble() == "" {
+		t.Errorf("%d of 250 can be read, trouble is %q", count, store.Trouble())
+	}
+	must(t, os.Remove(blocked))
+	if said := store.Trouble(); said != "" {
+		t.Error(said)
+	}
+	files, err := filepath.Glob(filepath.Join(good, "kept-*", "*"))
+	must(t, err)
+	if count := there(); count != 250 || len(files) != 250 {
+		t.Errorf("%d of 250 can be read, %d files are there", count, len(files))
+	}
+}
+
 // TestRenderingsOnADiskThatTakesNothing: what came up is kept all the same, and is
 // written once there is room.
 func TestRenderingsOnADiskThatTakesNothing(t *testing.T) {
@@ -351,7 +386,7 @@ func TestRenderingsOnADiskThatTakesNothing(t *testing.T) {
 	stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "one"}}}
 	file := filepath.Join(good, "kept-web", stack.Digest()+".sealed")
 	must(t, os.MkdirAll(filepath.Join(file+".new", "in the way"), 0o700)) // nothing can be written
-	must(t, store.Keep(stack, "c1"))
+	must(t, store.Keep(kargo.KeptRendering{Stack: stack, Revision: "c1"}))
 	if said := store.Trouble(); !strings.HasPrefix(said, "renderings that came up cannot be written and are kept in memory: ") {
 		t.Errorf("it says %q", said)
 	}

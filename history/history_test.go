@@ -201,7 +201,7 @@ func TestARendering(t *testing.T) {
 			Mode: swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &replicas}},
 		}}},
 	}
-	if err := store.Keep(stack, "c1"); err != nil {
+	if err := store.Keep(kargo.KeptRendering{Stack: stack, Revision: "c1"}); err != nil {
 		t.Fatal(err)
 	}
 	good, err := store.Rendering(stack.Name, stack.Digest())
@@ -223,7 +223,7 @@ func TestS16_RenderingsAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	store := open(t, filepath.Join(dir, "history.journal"))
 	stack := kargo.Stack{Name: "web", Configs: []kargo.Config{{Name: "s", Secret: true, Data: []byte("planted-secret")}}}
-	if err := store.Keep(stack, "c1"); err == nil {
+	if err := store.Keep(kargo.KeptRendering{Stack: stack, Revision: "c1"}); err == nil {
 		t.Fatal("it is kept without a key")
 	}
 	key := bytes.Repeat([]byte{1}, 32)
@@ -235,7 +235,7 @@ func TestS16_RenderingsAreSealed(t *testing.T) {
 	if err := store.Seal(func() ([]byte, error) { return key, away }); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Keep(stack, "c1"); err != nil {
+	if err := store.Keep(kargo.KeptRendering{Stack: stack, Revision: "c1"}); err != nil {
 		t.Fatal(err)
 	}
 	digest := stack.Digest()
@@ -306,7 +306,7 @@ func TestKeptRenderings(t *testing.T) {
 	for i := range 12 {
 		stack := kargo.Stack{Name: "web", Services: []kargo.Service{{Name: "web_app", Pinned: string(rune('a' + i))}}}
 		stack.Services[0].Spec.Name = string(rune('a' + i))
-		if err := store.Keep(stack, kargo.RevisionID("c"+string(rune('a'+i)))); err != nil {
+		if err := store.Keep(kargo.KeptRendering{Stack: stack, Revision: kargo.RevisionID("c" + string(rune('a'+i)))}); err != nil {
 			t.Fatal(err)
 		}
 	}

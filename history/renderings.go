@@ -68,39 +68,67 @@ func (r *Renderings) Seal(key func() ([]byte, error)) error {
 	return wrap("remove renderings of an earlier version", err)
 }
 
-// Keep keeps a rendering that came up and stayed up, so that the stack can go back
-// to it. The oldest of many is forgotten. An error means that there is no key, or no
-// room in memory for what the disk does not take.
-func (r *Renderings) Keep(stack kargo.Stack, revision kargo.RevisionID) error {
-	kept := kargo.KeptRendering{Stack: stack, Revision: revision, Digest: stack.Digest(), Kept: time.Now().UTC()}
-	if err := r.add(kept); err != nil {
-		return wrap("keep rendering", err)
+// mostTogether is how many files are written together.
+const mostTogether = 100
+
+// Keep keeps renderings that came up and stayed up, so that their stacks can go back to
+// them. The stack and the revision of each must be set. The oldest of many of a stack is
+// forgotten. An error means that there is no key, or no room in memory for what the disk
+// does not take.
+func (r *Renderings) Keep(renderings ...kargo.KeptRendering) error {
+	for some := range slices.Chunk(renderings, mostTogether) {
+		if err := r.add(some); err != nil {
+			return wrap("keep rendering", err)
+		}
 	}
-	if len(r.KeptDigests(stack.Name)) <= mostKept {
-		return nil
+	for _, kept := range renderings {
+		if err := r.forgetOldest(kept.Stack.Name); err != nil {
+			return wrap("keep rendering", err)
+		}
 	}
-	all, err := r.Kept(stack.Name)
-	for _, old := range all[min(len(all), mostKept):] {
-		r.remove(r.path(stack.Name, old.Digest))
-	}
-	return wrap("keep rendering", err)
+	return nil
 }
 
-// add writes a rendering, or keeps it in memory where the disk does not take it.
-func (r *Renderings) add(kept kargo.KeptRendering) error {
-	data, err := json.Marshal(kept)
-	if err != nil {
-		return err
+// forgetOldest forgets the oldest renderings of a stack that has too many.
+func (r *Renderings) forgetOldest(stack string) error {
+	if len(r.KeptDigests(stack)) <= mostKept {
+		return nil
 	}
+	all, err := r.Kept(stack)
+	for _, old := range all[min(len(all), mostKept):] {
+		r.remove(r.path(stack, old.Digest))
+	}
+	return err
+}
+
+// add writes renderings, or keeps them in memory where the disk does not take them.
+func (r *Renderings) add(renderings []kargo.KeptRendering) error {
 	seal, err := r.seal()
 	if err != nil {
 		return err
 	}
-	sealed := seal.Seal(nil, nil, data, []byte(kept.Stack.Name))
-	sealed = binary.BigEndian.AppendUint32(sealed, crc32.Checksum(sealed, checksums))
+	for _, kept := range renderings {
+		kept.Digest, kept.Kept = kept.Stack.Digest(), time.Now().UTC()
+		data, err := json.Marshal(kept)
+		if err != nil {
+			return err
+		}
+		sealed := seal.Seal(nil, nil, data, []byte(kept.Stack.Name))
+		sealed = binary.BigEndian.AppendUint32(sealed, crc32.Checksum(sealed, checksums))
+		if err := r.await(r.path(kept.Stack.Name, kept.Digest), sealed); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	path := r.path(kept.Stack.Name, kept.Digest)
+	r.flush()
+	return nil
+}
+
+// await keeps a file in memory until it is written.
+func (r *Renderings) await(path string, sealed []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.forget(path)
 	if r.failure != nil && r.size+len(sealed) > maxPending {
 		return r.failure
@@ -110,7 +138,6 @@ func (r *Renderings) add(kept kargo.KeptRendering) error {
 	}
 	r.pending[path] = sealed
 	r.size += len(sealed)
-	r.flush()
 	return nil
 }
 
@@ -123,25 +150,61 @@ func (r *Renderings) forget(path string) {
 // flush writes what is not written yet, up to the first failure.
 func (r *Renderings) flush() {
 	r.failure = nil
-	for _, path := range slices.Sorted(maps.Keys(r.pending)) {
-		if r.failure = r.write(path, r.pending[path]); r.failure != nil {
+	for paths := range slices.Chunk(slices.Sorted(maps.Keys(r.pending)), mostTogether) {
+		if r.failure = r.write(paths); r.failure != nil {
 			return
 		}
-		r.forget(path)
+		for _, path := range paths {
+			r.forget(path)
+		}
 	}
 }
 
-func (r *Renderings) write(path string, data []byte) error {
-	for _, dir := range []string{r.dir, filepath.Dir(path)} {
-		if err := r.makeDirectory(dir); err != nil {
+// write writes files that are whole after a crash. All are written before any is made
+// durable: then the first takes most of the others along, and these cost little.
+func (r *Renderings) write(paths []string) (err error) {
+	var files []*os.File
+	defer func() {
+		for _, file := range files {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	for _, path := range paths {
+		file, err := r.create(path + ".new")
+		if err != nil {
+			return err
+		}
+		files = append(files, file)
+		if _, err := file.Write(r.pending[path]); err != nil {
+			return errors.Join(err, os.Remove(file.Name()))
+		}
+	}
+	for _, file := range files {
+		if err := file.Sync(); err != nil {
+			return errors.Join(err, os.Remove(file.Name()))
+		}
+	}
+	for _, path := range paths {
+		if err := os.Rename(path+".new", path); err != nil {
 			return err
 		}
 	}
-	next := path + ".new"
-	if err := writeDurably(next, data); err != nil {
-		return errors.Join(err, os.Remove(next))
+	return nil
+}
+
+// create creates a file, and the directories that it needs where they are not there.
+func (r *Renderings) create(path string) (*os.File, error) {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	file, err := os.OpenFile(path, flags, 0o600)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return file, err
 	}
-	return os.Rename(next, path)
+	for _, dir := range []string{r.dir, filepath.Dir(path)} {
+		if err := r.makeDirectory(dir); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, flags, 0o600)
 }
 
 // makeDirectory makes a directory. A file in its place is set aside.
@@ -188,19 +251,6 @@ func (r *Renderings) trouble() (words []string) {
 		words = append(words, "renderings that came up cannot be written and are kept in memory: "+r.failure.Error())
 	}
 	return words
-}
-
-// writeDurably writes a file that is whole after a crash once it was renamed.
-func writeDurably(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
 }
 
 // Rendering returns the rendering of a stack with a digest, or nil if it is not

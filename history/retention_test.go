@@ -104,7 +104,7 @@ func TestRetentionKeepsWhatIsNeeded(t *testing.T) {
 	store := open(t, path)
 	must(t, store.Seal(func() ([]byte, error) { return bytes.Repeat([]byte("k"), 32), nil }))
 	good := kargo.Stack{Name: "shop", Services: []kargo.Service{{Name: "shop_web", Pinned: "shop@sha256:1"}}}
-	must(t, store.Keep(good, "good"))
+	must(t, store.Keep(kargo.KeptRendering{Stack: good, Revision: "good"}))
 	record(t, store,
 		daysAgo(99, "old"),
 		daysAgo(98, "crm-in-force", changed("crm", "c1")),
