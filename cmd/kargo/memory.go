@@ -55,9 +55,12 @@ func limitMemory(reading int64, log *slog.Logger) {
 	}
 }
 
-// smallHeap is up to which size in bytes of what is alive the garbage collector works half
+// Up to these sizes in bytes of what is alive the garbage collector works a third and half
 // as often as usual. Then it takes 24 MiB more at most, which are given back after work.
-const smallHeap = 24 << 20
+const (
+	smallestHeap = 12 << 20
+	smallHeap    = 24 << 20
+)
 
 // collectBySize has the garbage collector work as often as suits the size of what is alive,
 // from now on. Whoever sets GOGC decides instead.
@@ -88,7 +91,10 @@ func afterCollection(do func()) {
 // collectionFor returns by how many percent what is alive may grow until the garbage
 // collector works again.
 func collectionFor(alive uint64) int {
-	if alive < smallHeap {
+	switch {
+	case alive < smallestHeap:
+		return 300
+	case alive < smallHeap:
 		return 200
 	}
 	return 100
