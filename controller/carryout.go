@@ -183,18 +183,21 @@ type announcements map[kargo.ObjectKey]bool
 // them is sent, unless that was done. An update or a removal is recorded by itself: what
 // is remembered of it cannot be told from what there is.
 func (r *Reconciler) announce(announced announcements, rest []kargo.Change) {
-	end := slices.IndexFunc(rest, func(c kargo.Change) bool { return c.Action != kargo.Create })
-	if end < 0 {
-		end = len(rest)
-	}
-	if end = min(end, mostAnnounced); end < 2 || announced[rest[0].Key()] {
+	if len(rest) == 0 || announced[rest[0].Key()] {
 		return
 	}
-	for _, change := range rest[:end] {
+	group := rest[:min(len(rest), mostAnnounced)]
+	if end := slices.IndexFunc(group, func(c kargo.Change) bool { return c.Action != kargo.Create }); end >= 0 {
+		group = group[:end]
+	}
+	if len(group) < 2 {
+		return
+	}
+	for _, change := range group {
 		announced[change.Key()] = true
 	}
-	if err := r.parts.Store.Announce(r.record.open.Number, rest[:end]); err != nil {
-		r.parts.Log.Error("changes not announced", "first", rest[0].String(), "error", err)
+	if err := r.parts.Store.Announce(r.record.open.Number, group); err != nil {
+		r.parts.Log.Error("changes not announced", "first", group[0].String(), "error", err)
 	}
 }
 

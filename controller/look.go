@@ -195,13 +195,14 @@ func (r *Reconciler) planUpdates(ctx context.Context) (next kargo.Plan, enough b
 // onlyUpdates reports whether a plan only updates services, and refers to nothing that
 // these do not refer to already.
 func onlyUpdates(next kargo.Plan, services []kargo.LiveService) bool {
-	has := map[string][]string{}
-	for _, service := range services {
-		has[service.ID] = kargo.References(service.Spec)
-	}
+	index := plan.NewIndex(kargo.Cluster{Services: services})
 	return !slices.ContainsFunc(next.Changes, func(change kargo.Change) bool {
-		return change.Kind != kargo.KindService || change.Action != kargo.Update || slices.ContainsFunc(kargo.References(*change.Service),
-			func(name string) bool { return !slices.Contains(has[change.ID], name) })
+		if change.Kind != kargo.KindService || change.Action != kargo.Update {
+			return true
+		}
+		running, _ := index.Service(change.Name)
+		has := kargo.References(running.Spec)
+		return slices.ContainsFunc(kargo.References(*change.Service), func(name string) bool { return !slices.Contains(has, name) })
 	})
 }
 

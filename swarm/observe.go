@@ -344,8 +344,12 @@ func (c *Client) MarkOutdated(ctx context.Context, tasks []kargo.Task, services 
 	for _, task := range current {
 		upToDate[task.ID] = true
 	}
+	named := map[string]bool{}
+	for _, service := range services {
+		named[service] = true
+	}
 	for i, task := range tasks {
-		if slices.Contains(services, task.Service) {
+		if named[task.Service] {
 			tasks[i].Outdated = !upToDate[task.ID]
 		}
 	}
