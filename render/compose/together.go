@@ -28,7 +28,7 @@ type together struct {
 }
 
 // filesTogether bounds the size of a document.
-const filesTogether = 100
+const filesTogether = 300
 
 // add adds a file whose variables are replaced. It returns false for a file that
 // must be validated by itself.
