@@ -72,6 +72,7 @@ type matrix struct {
 	*world
 	engine *swarmtest.Engine
 	api    *dockerclient.Client
+	client *swarm.Client // the controller's
 	pushes int
 	last   rendering    // pushed last
 	runs   *rendering   // came up last
@@ -91,8 +92,8 @@ func newMatrix(t *testing.T, options ...swarmtest.Option) *matrix {
 		m.engine.Image(image, behaviour)
 	}
 	m.api = m.engine.Client()
-	client := m.connect()
-	m.parts.Swarm, m.parts.Watcher = client, client
+	m.client = m.connect()
+	m.parts.Swarm, m.parts.Watcher = m.client, m.client
 	m.create("foreign", dockerswarm.ServiceSpec{Annotations: dockerswarm.Annotations{Name: "other_foreign",
 		Labels: map[string]string{kargo.LabelNamespace: "other"}},
 		TaskTemplate: dockerswarm.TaskSpec{ContainerSpec: &dockerswarm.ContainerSpec{Image: "app:1"}}})
@@ -276,7 +277,31 @@ func inMatrix(t *testing.T, script func(m *matrix), options ...swarmtest.Option)
 		m := newMatrix(t, options...)
 		script(m)
 		m.stop()
+		m.knowsServices()
 	})
+}
+
+// knowsServices checks that nobody has changed what the controller's client knows of
+// services: another client sees the same.
+func (m *matrix) knowsServices() {
+	m.t.Helper()
+	see := func(client *swarm.Client) string {
+		services, err := client.Services(m.t.Context())
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for i := range services {
+			services[i].Update = nil // its times are of the client's own clock
+		}
+		text, err := json.Marshal(services)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return string(text)
+	}
+	if known, fresh := see(m.client), see(swarm.New(m.api)); known != fresh {
+		m.t.Errorf("the controller knows\n%s\nand there is\n%s", known, fresh)
+	}
 }
 
 // failures are the ways in which a second version may not come up: what is

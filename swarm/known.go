@@ -142,7 +142,7 @@ func (k *knownServices) forget(all map[string]string) {
 // service instead.
 func (c *Client) fetchServices(ctx context.Context, filter filters.Args) ([]listed, error) {
 	answer := &capture{path: "/services"}
-	services, err := c.api.ServiceList(context.WithValue(ctx, capture{}, answer), swarm.ServiceListOptions{Status: true, Filters: filter})
+	services, err := c.api.ServiceList(context.WithValue(ctx, captureOf{}, answer), swarm.ServiceListOptions{Status: true, Filters: filter})
 	if answer.body != nil {
 		defer answer.body.Close()
 	}
@@ -159,7 +159,10 @@ func (c *Client) fetchServices(ctx context.Context, filter filters.Args) ([]list
 	return list, nil
 }
 
-// capture takes the body of the answer to a request, in a context under its own zero value.
+// captureOf is the key of the capture in the context of a request.
+type captureOf struct{}
+
+// capture takes the body of the answer to a request.
 type capture struct {
 	path string // how the request's path ends
 	body io.ReadCloser
@@ -172,7 +175,7 @@ type capturing struct{ http.RoundTripper }
 // RoundTrip sends a request.
 func (c capturing) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.RoundTripper.RoundTrip(r)
-	wanted, _ := r.Context().Value(capture{}).(*capture)
+	wanted, _ := r.Context().Value(captureOf{}).(*capture)
 	if err != nil || wanted == nil || response.StatusCode != http.StatusOK || !strings.HasSuffix(r.URL.Path, wanted.path) {
 		return response, err
 	}
