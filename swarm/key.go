@@ -42,19 +42,23 @@ const keyLength = 32 // bytes
 //
 // If keep is set, Key writes to Swarm what it does not have yet.
 func (c *Client) Key(ctx context.Context, instance string, keep bool) ([]byte, error) {
-	key, kept, err := c.findKey(ctx, instance)
-	if err != nil || kept || !keep {
-		return key, err
+	found, err := c.findKey(ctx, instance)
+	if err != nil || found.kept || !keep {
+		return found.key, err
 	}
-	if err := c.SealKey(ctx, instance, key); err != nil {
+	written, err := c.keepKey(ctx, instance, found)
+	if err != nil {
 		return nil, err
 	}
-	// Another controller may have been faster: the key that Swarm has counts.
-	key, kept, err = c.findKey(ctx, instance)
-	if err == nil && !kept {
+	if written {
+		return found.key, nil
+	}
+	// Another controller was faster: the key that Swarm has counts.
+	found, err = c.findKey(ctx, instance)
+	if err == nil && !found.kept {
 		err = kargo.Errorf(kargo.Conflict, "the key of the instance, config %s, was removed or replaced", configOf(sealedKey, instance))
 	}
-	return key, err
+	return found.key, err
 }
 
 // Purposes of the configs that hold keys. An earlier version kept the key as the
@@ -64,53 +68,58 @@ const (
 	plainKey  = "key"
 )
 
-// findKey returns the key of an instance, and whether it is kept in Swarm as it should
-// be.
-func (c *Client) findKey(ctx context.Context, instance string) (key []byte, kept bool, err error) {
-	token, err := c.managerToken(ctx)
-	if err != nil {
-		return nil, false, err
+// foundKey is the key of an instance, and where it was looked for.
+type foundKey struct {
+	token         string       // of managers, with which it is sealed
+	sealed, plain swarm.Config // of the purposes above; without an id where there is none
+	key           []byte
+	kept          bool // in Swarm as it should be
+}
+
+func (c *Client) findKey(ctx context.Context, instance string) (found foundKey, err error) {
+	if found.token, err = c.managerToken(ctx); err != nil {
+		return found, err
 	}
-	config, err := c.keyConfig(ctx, sealedKey, instance)
-	if err != nil {
-		return nil, false, err
+	if found.sealed, err = c.keyConfig(ctx, sealedKey, instance); err != nil {
+		return found, err
 	}
-	if config.ID != "" {
-		if key, err := openKey(token, instance, config.Spec.Labels[labelSealed]); err == nil {
-			return key, true, nil
+	if found.sealed.ID != "" {
+		if key, err := openKey(found.token, instance, found.sealed.Spec.Labels[labelSealed]); err == nil {
+			found.key, found.kept = key, true
+			return found, nil
 		}
 	}
-	plain, err := c.keyConfig(ctx, plainKey, instance)
-	if err != nil {
-		return nil, false, err
+	if found.plain, err = c.keyConfig(ctx, plainKey, instance); err != nil {
+		return found, err
 	}
-	if key, ok := decodeKey(plain.Spec.Data); ok && config.ID == "" {
-		return key, false, nil
+	if key, ok := decodeKey(found.plain.Spec.Data); ok && found.sealed.ID == "" {
+		found.key = key
+		return found, nil
 	}
-	key, err = derive(token, "first key", instance)
-	return key, false, err
+	found.key, err = derive(found.token, "first key", instance)
+	return found, err
 }
 
 // SealKey writes a key of an instance to Swarm, sealed with the present join token. It
 // replaces one that cannot be opened, and one that an earlier version kept in plain.
 // A key that can be opened stays.
 func (c *Client) SealKey(ctx context.Context, instance string, key []byte) error {
-	token, err := c.managerToken(ctx)
-	if err != nil {
+	found, err := c.findKey(ctx, instance)
+	if err != nil || found.kept {
 		return err
 	}
-	config, err := c.keyConfig(ctx, sealedKey, instance)
+	found.key = key
+	_, err = c.keepKey(ctx, instance, found)
+	return err
+}
+
+// keepKey writes a key to Swarm that was found elsewhere, or not at all, and removes the
+// config in which an earlier version kept it. It reports false if another controller wrote
+// one since then.
+func (c *Client) keepKey(ctx context.Context, instance string, found foundKey) (written bool, err error) {
+	sealed, err := sealKey(found.token, instance, found.key)
 	if err != nil {
-		return err
-	}
-	if config.ID != "" {
-		if _, err := openKey(token, instance, config.Spec.Labels[labelSealed]); err == nil {
-			return nil
-		}
-	}
-	sealed, err := sealKey(token, instance, key)
-	if err != nil {
-		return err
+		return false, err
 	}
 	spec := swarm.ConfigSpec{
 		Annotations: swarm.Annotations{
@@ -118,16 +127,15 @@ func (c *Client) SealKey(ctx context.Context, instance string, key []byte) error
 		},
 		Data: []byte("a label has the key of the instance, sealed\n"), // Swarm wants some
 	}
-	if err := c.writeKey(ctx, config, spec); err != nil {
-		return fmt.Errorf("keep the key of the instance: %w", err)
+	if written, err = c.writeKey(ctx, found.sealed, spec); err != nil {
+		return false, fmt.Errorf("keep the key of the instance: %w", err)
 	}
-	return c.removePlainKey(ctx, instance)
+	return written, c.removePlainKey(ctx, found.plain)
 }
 
-// writeKey creates the config of a key, or replaces its labels. Another controller that
-// did so at the same time is no error.
-func (c *Client) writeKey(ctx context.Context, before swarm.Config, spec swarm.ConfigSpec) error {
-	var err error
+// writeKey creates the config of a key, or replaces its labels. It reports false if another
+// controller did so at the same time.
+func (c *Client) writeKey(ctx context.Context, before swarm.Config, spec swarm.ConfigSpec) (written bool, err error) {
 	if before.ID == "" {
 		_, err = call(ctx, c, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
 			return c.api.ConfigCreate(ctx, spec)
@@ -138,18 +146,18 @@ func (c *Client) writeKey(ctx context.Context, before swarm.Config, spec swarm.C
 		})
 	}
 	if err != nil && kargo.FaultOf(err) == kargo.Conflict {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
-// removePlainKey removes the config in which an earlier version kept the key.
-func (c *Client) removePlainKey(ctx context.Context, instance string) error {
-	plain, err := c.keyConfig(ctx, plainKey, instance)
-	if err != nil || plain.ID == "" {
-		return err
+// removePlainKey removes the config in which an earlier version kept the key, if there is
+// one.
+func (c *Client) removePlainKey(ctx context.Context, plain swarm.Config) error {
+	if plain.ID == "" {
+		return nil
 	}
-	err = c.write(ctx, "ConfigRemove", func(ctx context.Context) error { return c.api.ConfigRemove(ctx, plain.ID) })
+	err := c.write(ctx, "ConfigRemove", func(ctx context.Context) error { return c.api.ConfigRemove(ctx, plain.ID) })
 	if err != nil && !isNotFound(err) {
 		return fmt.Errorf("remove the plain key of an earlier version: %w", err)
 	}

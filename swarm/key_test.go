@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +142,47 @@ func TestKeyAndAnotherJoinToken(t *testing.T) {
 	}
 	if kept := mustKey(t, b, "two", true); !bytes.Equal(kept, shown) || !bytes.Equal(kept, mustKey(t, b, "two", false)) {
 		t.Error("a plan shows another key than the one that is kept then")
+	}
+}
+
+func TestAKeyIsMadeWithFewCalls(t *testing.T) {
+	b := memoryBed()
+	mustKey(t, b, "one", true)
+	same(t, "calls", fmt.Sprint(b.client.Calls()), "map[ConfigCreate:1 ConfigInspect:2 SwarmInspect:1]")
+}
+
+// before is a connection that does something before the first request to create a config.
+type before struct {
+	http.RoundTripper
+	do func()
+}
+
+func (b *before) RoundTrip(r *http.Request) (*http.Response, error) {
+	if do := b.do; do != nil && strings.HasSuffix(r.URL.Path, "/configs/create") {
+		b.do = nil
+		do()
+	}
+	return b.RoundTripper.RoundTrip(r)
+}
+
+// Two controllers make the key of an instance at the same time, and the join token is
+// rotated between them: both have the key that is kept.
+func TestTwoControllersMakeAKey(t *testing.T) {
+	b := memoryBed()
+	var first []byte
+	slower, err := swarm.Open(swarm.Options{Transport: &before{b.engine.Transport(), func() {
+		b.engine.RotateJoinToken()
+		first = mustKey(t, b, "one", true)
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := slower.Key(t.Context(), "one", true)
+	if err != nil || first == nil || !bytes.Equal(first, second) {
+		t.Errorf("one has %x, and the other %x, %v", first, second, err)
+	}
+	if keys := keysIn(t, b, "one"); len(keys) != 1 {
+		t.Errorf("%d configs have the key", len(keys))
 	}
 }
 
