@@ -16,7 +16,7 @@ var linear = map[string][]string{
 	"plan":       {"BenchmarkMake/nothing_changed", "BenchmarkMake/one_service_changed", "BenchmarkMake/all_wait", "BenchmarkStackHealth", "BenchmarkJudge"},
 	"controller": {"BenchmarkStatus/all_wait", "BenchmarkStatus/nothing_to_do"},
 	"server":     {"BenchmarkOverview", "BenchmarkStatus"},
-	"dotkargo":   {"BenchmarkWrite/nothing_differs", "BenchmarkWrite/one_file_differs"},
+	"dotkargo":   {"BenchmarkWrite/nothing_differs", "BenchmarkWrite/one_file_differs", "BenchmarkWrite/two_files_differ"},
 	"gitsync":    {"BenchmarkFetch"},
 }
 
