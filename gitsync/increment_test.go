@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kargo"
 	"kargo/gitsync"
@@ -354,6 +355,33 @@ func TestServersThatSendWhatTheyLike(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that never answers to what it is told costs one attempt.
+func TestServerThatIsSilentIfSomethingIsHere(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	o.withFiles(20)
+	sent := &packsSent{handler: gitHandler(t, o.root)}
+	ended := make(chan struct{})
+	sent.answer = func(_ http.ResponseWriter, question []byte) bool {
+		silent := bytes.Contains(question, []byte("have "))
+		if silent {
+			<-ended
+		}
+		return silent
+	}
+	repository := open(t, gitsync.Options{URL: serve(t, sent), Ref: "main", Timeout: 3 * time.Second})
+	t.Cleanup(func() { close(ended) }) // before the server is closed, which waits for its answers
+	sync(t, repository)
+	o.commit("next", "README.md", "two\n")
+	o.push("main")
+	_, _, err := repository.Fetch(deadline(t), head(t, repository))
+	if kargo.FaultOf(err) != kargo.Unavailable {
+		t.Errorf("a fetch without an answer: %v", err)
+	}
+	_, files := sync(t, repository)
+	wantFiles(t, o, files)
 }
 
 func withoutDone(question []byte) []byte { return bytes.TrimSuffix(question, []byte("0009done\n")) }

@@ -89,12 +89,16 @@ func (s snapshots) discard(commit plumbing.Hash) (bool, error) {
 func (s snapshots) protect(commits []string) { s.store.protect(commits) }
 
 // download fetches the commit that the ref is at now, unless it is on disk, and
-// returns its hash. It is fetched as a whole if what is new cannot be had alone.
+// returns its hash. It is fetched as a whole if what is new cannot be had alone. If that
+// took all the time, the next attempt does so.
 func (s snapshots) download(ctx context.Context) (plumbing.Hash, error) {
 	if base := s.base(); base != nil {
 		commit, err := s.downloadOn(ctx, base)
-		if !errors.Is(err, errIncrement) || ctx.Err() != nil {
+		switch {
+		case !errors.Is(err, errIncrement):
 			return commit, err
+		case ctx.Err() != nil:
+			return commit, errors.Join(err, s.store.distrust())
 		}
 	}
 	return s.downloadOn(ctx, nil)

@@ -180,7 +180,7 @@ func (s *store) prune(current string) error {
 const distrustedName = "distrusted"
 
 // distrust has the next commit fetched as a whole, also by another process: what is on the
-// disk may be damaged.
+// disk may be damaged, or a server may not answer to what it is told of it.
 func (s *store) distrust() error {
 	err := os.WriteFile(filepath.Join(s.dir, distrustedName), nil, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -198,7 +198,7 @@ func (s *store) trust() error {
 	return err
 }
 
-// distrusted reports whether what is on the disk may be damaged.
+// distrusted reports whether the next commit is to be fetched as a whole.
 func (s *store) distrusted() bool {
 	_, err := os.Stat(filepath.Join(s.dir, distrustedName))
 	return !errors.Is(err, fs.ErrNotExist)
