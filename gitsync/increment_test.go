@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	gosync "sync" // sync is one poll here
 	"testing"
 	"time"
 
@@ -24,11 +25,20 @@ import (
 // packsSent remembers the answers of a server that have packs.
 type packsSent struct {
 	handler http.Handler
+
+	mu gosync.Mutex // for what follows
 	// change may change a request for a pack; nil changes none.
 	change func(question []byte) []byte
 	// answer may answer a request for a pack in the server's place.
 	answer  func(w http.ResponseWriter, question []byte) bool
 	answers [][]byte
+}
+
+// set changes how requests are answered from now on.
+func (p *packsSent) set(change func(*packsSent)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(p)
 }
 
 func (p *packsSent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -49,17 +59,20 @@ func (p *packsSent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Content-Encoding")
 	}
 	asksForPack := r.Method == http.MethodPost
-	if asksForPack && p.answer != nil && p.answer(w, question) {
+	p.mu.Lock()
+	answer, change := p.answer, p.change
+	p.mu.Unlock()
+	if asksForPack && answer != nil && answer(w, question) {
 		return
 	}
-	if asksForPack && p.change != nil {
-		question = p.change(question)
+	if asksForPack && change != nil {
+		question = change(question)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(question)), int64(len(question))
 	recorder := httptest.NewRecorder()
 	p.handler.ServeHTTP(recorder, r)
 	if asksForPack && bytes.Contains(recorder.Body.Bytes(), packStart) {
-		p.answers = append(p.answers, recorder.Body.Bytes())
+		p.set(func(p *packsSent) { p.answers = append(p.answers, recorder.Body.Bytes()) })
 	}
 	for name, values := range recorder.Header() {
 		w.Header()[name] = values
@@ -74,6 +87,8 @@ var packStart = []byte("PACK\x00\x00\x00\x02")
 // last returns the number of objects and the bytes of the last answer.
 func (p *packsSent) last(t *testing.T) (objects, bytesSent int) {
 	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if len(p.answers) == 0 {
 		t.Fatal("no pack was sent")
 	}
@@ -344,15 +359,17 @@ func TestServersThatSendWhatTheyLike(t *testing.T) {
 			o.withFiles(50)
 			repository, sent, _ := follow(t, o)
 			sync(t, repository)
-			c.set(t, o, sent)
+			sent.set(func(p *packsSent) { c.set(t, o, p) })
 			o.commit("next", "configs/d1/f0001", "other\n")
 			o.push("main")
 			revision, files := sync(t, repository)
 			wantText(t, "commit", revision.Commit, o.head())
 			wantFiles(t, o, files)
-			if len(sent.answers) != c.requests {
-				t.Errorf("%d answers with packs, want %d", len(sent.answers), c.requests)
-			}
+			sent.set(func(p *packsSent) {
+				if len(p.answers) != c.requests {
+					t.Errorf("%d answers with packs, want %d", len(p.answers), c.requests)
+				}
+			})
 		})
 	}
 }
