@@ -6,7 +6,9 @@ import (
 	"crypto/sha1"
 	"encoding/binary"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -58,4 +60,62 @@ func packed(kind plumbing.ObjectType, reference, data []byte) []byte {
 	compressed.Write(data)
 	compressed.Close()
 	return object.Bytes()
+}
+
+// git takes a thin pack with what it refers to for a pack, and without it not. One that is
+// cut off is an error, wherever it ends.
+func TestCompletePackIsAPack(t *testing.T) {
+	dir := t.TempDir()
+	git := func(input string, args ...string) ([]byte, error) {
+		command := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.org"}, args...)...)
+		command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+		command.Stdin = strings.NewReader(input)
+		return command.Output()
+	}
+	must := func(out []byte, err error) []byte {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	must(git("", "init", "--quiet"))
+	for _, last := range []string{"one", "two"} {
+		text := strings.Repeat("a line that both have, so that a delta is small\n", 100) + last + "\n"
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		must(git("", "add", "file"))
+		must(git("", "commit", "--quiet", "--message", last))
+	}
+	thin := must(git("HEAD\n^HEAD~1\n", "pack-objects", "--thin", "--stdout", "--revs", "--quiet"))
+	empty, pack := filepath.Join(t.TempDir(), "empty.git"), filepath.Join(t.TempDir(), "thin.pack")
+	must(git("", "init", "--quiet", "--bare", empty))
+	accepted := func() bool {
+		_, err := git("", "--git-dir", empty, "index-pack", pack)
+		return err == nil
+	}
+	if err := os.WriteFile(pack, thin, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if accepted() {
+		t.Fatal("the pack is complete already")
+	}
+	objects := openStorage(filepath.Join(dir, ".git"))
+	if err := completePack(pack, objects); err != nil || !accepted() {
+		t.Errorf("git does not take the completed pack: %v", err)
+	}
+	for length := range len(thin) {
+		cut := filepath.Join(t.TempDir(), "cut.pack")
+		if err := os.WriteFile(cut, thin[:length], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := completePack(cut, objects)
+		if err == nil {
+			err = storePack(openStorage(t.TempDir()), cut)
+		}
+		if err == nil {
+			t.Fatalf("%d of %d bytes are taken for a pack", length, len(thin))
+		}
+	}
 }
