@@ -82,7 +82,7 @@ func (s *Store) Sending(number uint64, next kargo.Change) error {
 func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	set, err := s.values.changed(memory)
+	set, err := s.changed(memory)
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ type Store struct {
 	saved     int64                    // bytes of the file that the saved index covers
 	damage    string                   // what happened to the file, in words; empty if nothing did
 	announced map[kargo.ObjectKey]bool // see Announce
+	sent      map[string]sentText      // what was recorded last, by service
 }
 
 // index says where each deployment stands in the journal: as a whole, and then
@@ -112,7 +113,7 @@ type entry struct {
 func Open(path string) (*Store, error) {
 	s := &Store{
 		Renderings: Renderings{dir: filepath.Join(filepath.Dir(path), "good")},
-		values:     values{}, index: newIndex(),
+		values:     values{}, index: newIndex(), sent: map[string]sentText{},
 	}
 	saved := readIndex(path + indexSuffix)
 	journal, damaged, err := openJournal(path, reading{known: saved.Covers, use: s.take, begin: func(known bool) {

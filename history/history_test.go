@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -293,6 +295,61 @@ func TestUnfinishedBeforeNotes(t *testing.T) {
 	unfinished, err := store.Unfinished()
 	if err != nil || unfinished == nil || unfinished.Number != begun.Number {
 		t.Errorf("unfinished is %+v, error %v", unfinished, err)
+	}
+}
+
+// What is remembered of services is recorded as it is now, whatever was recorded of them
+// before and how.
+func TestWhatWasSentIsRecordedAsItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.journal")
+	store := open(t, path)
+	d := begin(t, store, "aaa")
+	one, two := kargo.SentSpec{Digest: "1", Reason: "new"}, kargo.SentSpec{Digest: "2", Reason: "A: 1 -> 2"}
+	seen := one
+	seen.Seen = true
+	change := kargo.Change{Action: kargo.Update, Kind: kargo.KindService, Name: "a"}
+	record := func(sent kargo.Sent) { must(t, store.Record(d, kargo.Memory{Sent: sent})) }
+	made := func(sent *kargo.SentSpec) { must(t, store.Made(d.Number, change, sent, nil)) }
+	for i, step := range []struct {
+		do   func()
+		want kargo.Sent
+	}{
+		{func() { record(kargo.Sent{"a": one, "b": one}) }, kargo.Sent{"a": one, "b": one}},
+		{func() { record(kargo.Sent{"a": one, "b": one}) }, kargo.Sent{"a": one, "b": one}},
+		{func() { made(&two) }, kargo.Sent{"a": two, "b": one}},
+		{func() { record(kargo.Sent{"a": one, "b": seen}) }, kargo.Sent{"a": one, "b": seen}},
+		{func() { made(nil) }, kargo.Sent{"b": seen}},
+		{func() { record(kargo.Sent{"a": one}) }, kargo.Sent{"a": one}},
+		{func() { record(kargo.Sent{}) }, kargo.Sent{}},
+		{func() { record(kargo.Sent{"a": one}) }, kargo.Sent{"a": one}},
+		{func() { must(t, store.Close()); store = open(t, path); record(kargo.Sent{"a": two}) }, kargo.Sent{"a": two}},
+	} {
+		step.do()
+		memory, err := store.Memory()
+		must(t, err)
+		if !maps.Equal(memory.Sent, step.want) {
+			t.Errorf("step %d: recorded is %v, want %v", i, memory.Sent, step.want)
+		}
+	}
+	must(t, store.Close())
+	memory, err := open(t, path).Memory()
+	must(t, err)
+	if !maps.Equal(memory.Sent, kargo.Sent{"a": two}) {
+		t.Errorf("read again: %v", memory.Sent)
+	}
+}
+
+// What did not change since it was last recorded is not encoded again.
+func TestWhatWasSentIsEncodedOnce(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "history.journal"))
+	d := begin(t, store, "aaa")
+	memory := kargo.Memory{Sent: kargo.Sent{}}
+	for i := range 1000 {
+		memory.Sent[fmt.Sprintf("kargo-stack%04d_application", i)] = kargo.SentSpec{Digest: "d", Reason: "new"}
+	}
+	must(t, store.Record(d, memory))
+	if allocated := testing.AllocsPerRun(5, func() { must(t, store.Record(d, memory)) }); allocated > 1500 {
+		t.Errorf("%.0f allocations for 1,000 services that are as they were", allocated)
 	}
 }
 

@@ -77,9 +77,10 @@ func decodeAll[V any](known values, prefix string, into map[string]V) error {
 	return nil
 }
 
-// changed returns those values of the memory that differ.
-func (v values) changed(memory kargo.Memory) (values, error) {
-	set := values{}
+// changed returns those values of the memory that differ from what is recorded. The
+// caller has the lock.
+func (s *Store) changed(memory kargo.Memory) (values, error) {
+	v, set := s.values, values{}
 	err := errors.Join(
 		v.compare(set, appliedKey, memory.Applied),
 		v.compare(set, resolvedKey, memory.Resolved),
@@ -89,7 +90,7 @@ func (v values) changed(memory kargo.Memory) (values, error) {
 		v.compare(set, suspendedKey, memory.Suspended),
 		v.compare(set, frozenKey, memory.Frozen),
 		v.compare(set, liftedKey, memory.FreezeLifted),
-		compareAll(v, set, sentPrefix, memory.Sent),
+		s.compareSent(set, memory.Sent),
 		compareAll(v, set, rolloutsPrefix, memory.Rollouts))
 	return set, err
 }
@@ -106,6 +107,40 @@ func (v values) compare(set values, key string, value any) error {
 	return nil
 }
 
+// sentText is what is remembered of a service, and the same as JSON.
+type sentText struct {
+	sent kargo.SentSpec
+	text json.RawMessage
+}
+
+// compareSent does the same with what is remembered of each service. There are many, and
+// hardly any differ, so that a value is encoded only if it is another one than last time.
+func (s *Store) compareSent(set values, wanted kargo.Sent) error {
+	for name, sent := range wanted {
+		key := sentPrefix + name
+		recorded := s.values[key]
+		if last := s.sent[name]; last.sent == sent && last.text != nil && bytes.Equal(last.text, recorded) {
+			continue
+		}
+		if err := s.values.compare(set, key, sent); err != nil {
+			return err
+		}
+		text := recorded
+		if differs, ok := set[key]; ok {
+			text = differs
+		}
+		s.sent[name] = sentText{sent, text}
+	}
+	s.values.removeOthers(set, sentPrefix, func(name string) bool {
+		_, stays := wanted[name]
+		if !stays {
+			delete(s.sent, name)
+		}
+		return stays
+	})
+	return nil
+}
+
 // compareAll does the same with each value of a map, and removes those that are
 // not in it any more.
 func compareAll[V any](known, set values, prefix string, wanted map[string]V) error {
@@ -114,14 +149,17 @@ func compareAll[V any](known, set values, prefix string, wanted map[string]V) er
 			return err
 		}
 	}
-	for key := range known {
-		if name, found := strings.CutPrefix(key, prefix); found {
-			if _, stays := wanted[name]; !stays {
-				set[key] = json.RawMessage("null")
-			}
+	known.removeOthers(set, prefix, func(name string) bool { _, stays := wanted[name]; return stays })
+	return nil
+}
+
+// removeOthers removes the values whose keys begin with a prefix, unless they stay.
+func (v values) removeOthers(set values, prefix string, stays func(name string) bool) {
+	for key := range v {
+		if name, found := strings.CutPrefix(key, prefix); found && !stays(name) {
+			set[key] = json.RawMessage("null")
 		}
 	}
-	return nil
 }
 
 // approval of one plan by a person.
