@@ -2,6 +2,7 @@ package swarm_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -99,4 +100,56 @@ func TestServicesThatBreakOff(t *testing.T) {
 		}
 	}
 	same(t, "whole", b.service(t).Name, b.name("one"))
+}
+
+// addressed is a connection that notes the longest address of a request.
+type addressed struct {
+	http.RoundTripper
+	longest int
+}
+
+func (a *addressed) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.longest = max(a.longest, len(r.URL.RequestURI()))
+	return a.RoundTripper.RoundTrip(r)
+}
+
+// However many services are asked for, the addresses of requests stay as short as proxies
+// allow, and the answers are the same.
+func TestAddressesStayShort(t *testing.T) {
+	b := memoryBed()
+	connection := &addressed{RoundTripper: b.engine.Transport()}
+	client, err := swarm.Open(swarm.Options{Transport: connection})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i := range 250 {
+		name := fmt.Sprintf("a-stack-with-a-name-of-some-length-%03d_application", i)
+		names = append(names, b.name(name))
+		b.apply(t, serviceChange(b.spec(name)))
+	}
+	b.apply(t, serviceChange(b.spec("other")))
+	b.running(t, "other", 1)
+	if cluster, err := client.Observe(t.Context()); err != nil || len(cluster.Services) != 251 {
+		t.Fatalf("%d services, %v", len(cluster.Services), err)
+	}
+	for _, wanted := range []int{100, 101, 250} {
+		tasks, err := client.Tasks(t.Context(), names[:wanted]...)
+		if err == nil {
+			err = client.MarkOutdated(t.Context(), tasks, names[:wanted]...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := map[string]bool{}
+		for _, task := range tasks {
+			of[task.Service] = true
+		}
+		if len(of) != wanted || of[b.name("other")] {
+			t.Errorf("asked for the tasks of %d services, got those of %d", wanted, len(of))
+		}
+	}
+	if connection.longest > 12<<10 {
+		t.Errorf("the longest address has %d bytes", connection.longest)
+	}
 }

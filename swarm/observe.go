@@ -266,20 +266,20 @@ func (c *Client) observeSecrets(ctx context.Context) ([]kargo.LiveConfig, error)
 // observeTasks reads the tasks where they can matter, see Observe.
 func (l *nodeLook) observeTasks(ctx context.Context, cluster *kargo.Cluster) error {
 	short := map[string]bool{}
-	only := filters.NewArgs()
+	var ids []string
 	for _, service := range cluster.Services {
 		if service.ShortOfTasks() {
 			short[service.Name] = true
-			only.Add("service", service.ID)
+			ids = append(ids, service.ID)
 		}
 	}
 	leftovers := hasLeftovers(*cluster)
 	if leftovers {
-		only = filters.NewArgs() // tasks of a service that is gone have no filter
+		ids = nil // tasks of a service that is gone have no filter
 	} else if len(short) == 0 {
 		return nil
 	}
-	tasks, err := l.listTasks(ctx, only)
+	tasks, err := l.listTasks(ctx, ofServices(ids))
 	if isNotFound(err) {
 		// One of the services was removed after it was listed.
 		tasks, err = l.listTasks(ctx, filters.NewArgs())
@@ -287,8 +287,41 @@ func (l *nodeLook) observeTasks(ctx context.Context, cluster *kargo.Cluster) err
 	if err != nil {
 		return err
 	}
+	if !leftovers {
+		tasks = tasksOf(tasks, short)
+	}
 	cluster.Tasks, cluster.TasksKnown = notable(tasks, short), leftovers
 	return nil
+}
+
+// mostFiltered is by how many services a request filters. More would make its address
+// longer than proxies allow, which often take 8 or 16 KB.
+const mostFiltered = 100
+
+// ofServices returns a filter for the tasks of services, by names or ids. If these are too
+// many it passes all tasks.
+func ofServices(services []string) filters.Args {
+	only := filters.NewArgs()
+	if len(services) <= mostFiltered {
+		for _, service := range services {
+			only.Add("service", service)
+		}
+	}
+	return only
+}
+
+// tasksOf returns those of some tasks that are of services.
+func tasksOf(tasks []kargo.Task, services map[string]bool) []kargo.Task {
+	return slices.DeleteFunc(tasks, func(task kargo.Task) bool { return !services[task.Service] })
+}
+
+// setOf returns names as a set.
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
 }
 
 // listTasks returns tasks, the newest first.
@@ -317,13 +350,12 @@ func (l *nodeLook) listTasks(ctx context.Context, only filters.Args) ([]kargo.Ta
 // tasks of all services if none is named. It makes one call, and one more where it
 // does not know the name of a node on which a task failed, or a task is to be removed.
 func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {
-	only := filters.NewArgs()
-	for _, service := range services {
-		only.Add("service", service)
-	}
-	tasks, err := c.listTasks(ctx, only)
+	tasks, err := c.listTasks(ctx, ofServices(services))
 	if err != nil {
 		return nil, err
+	}
+	if len(services) > mostFiltered {
+		tasks = tasksOf(tasks, setOf(services))
 	}
 	return tasks, c.nameNodes(ctx, tasks)
 }
@@ -332,10 +364,8 @@ func (c *Client) Tasks(ctx context.Context, services ...string) ([]kargo.Task, e
 // leaves tasks of other services as they are. It makes one call: only Swarm can tell,
 // because it keeps a task whose node meets changed constraints.
 func (c *Client) MarkOutdated(ctx context.Context, tasks []kargo.Task, services ...string) error {
-	only := filters.NewArgs(filters.Arg("_up-to-date", "true"))
-	for _, service := range services {
-		only.Add("service", service)
-	}
+	only := ofServices(services)
+	only.Add("_up-to-date", "true")
 	current, err := c.listTasks(ctx, only)
 	if err != nil {
 		return err
@@ -344,10 +374,7 @@ func (c *Client) MarkOutdated(ctx context.Context, tasks []kargo.Task, services 
 	for _, task := range current {
 		upToDate[task.ID] = true
 	}
-	named := map[string]bool{}
-	for _, service := range services {
-		named[service] = true
-	}
+	named := setOf(services)
 	for i, task := range tasks {
 		if named[task.Service] {
 			tasks[i].Outdated = !upToDate[task.ID]
