@@ -71,7 +71,7 @@ type trialStart struct {
 	Protect  []kargo.RevisionID `json:"protect"`
 	// Listings are the directories that the controller has read, and the sizes of files;
 	// see compile.Layers.
-	Listings [][]byte `json:"listings"`
+	Listings behind `json:"listings"`
 }
 
 const fetched = "fetched"
@@ -79,45 +79,68 @@ const fetched = "fetched"
 // trialRest says what was survived before: from what the controller rendered the stacks of
 // the last revision, and the contents of files that are the same in both.
 type trialRest struct {
-	Known []compile.Known `json:"known"`
-	// Contents are written behind the text, as they are, and their lengths in it.
-	Contents [][]byte `json:"-"`
-	Lengths  []int    `json:"lengths"`
+	Known    []compile.Known `json:"known"`
+	Contents behind          `json:"contents"`
 }
 
-// write writes it for read.
-func (t trialRest) write(out io.Writer) error {
-	for _, contents := range t.Contents {
-		t.Lengths = append(t.Lengths, len(contents))
+// behind are bytes that stand behind a message as they are: it has their lengths. As JSON
+// they would take many times as long.
+type behind [][]byte
+
+// MarshalJSON implements json.Marshaler.
+func (b behind) MarshalJSON() ([]byte, error) {
+	lengths := make([]int, len(b))
+	for i, part := range b {
+		lengths[i] = len(part)
 	}
-	if err := json.NewEncoder(out).Encode(t); err != nil {
+	return json.Marshal(lengths)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It makes room for the bytes.
+func (b *behind) UnmarshalJSON(text []byte) error {
+	var lengths []int
+	if err := json.Unmarshal(text, &lengths); err != nil {
 		return err
 	}
-	for _, contents := range t.Contents {
-		if _, err := out.Write(contents); err != nil {
+	*b = make(behind, len(lengths))
+	for i, length := range lengths {
+		(*b)[i] = make([]byte, length)
+	}
+	return nil
+}
+
+// writeMessage writes a message as a line, and then the bytes that stand behind it.
+func writeMessage(out io.Writer, message any, bytes behind) error {
+	if err := json.NewEncoder(out).Encode(message); err != nil {
+		return err
+	}
+	for _, part := range bytes {
+		if _, err := out.Write(part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readRest reads a trialRest. The error is io.EOF if the input ends before it.
-func readRest(decoder *json.Decoder, in io.Reader) (t trialRest, err error) {
-	if err := decoder.Decode(&t); err != nil {
-		return t, err
+// readMessage reads a message, whose bytes are those given. The error is io.EOF if the input
+// ends before it.
+func readMessage(in *bufio.Reader, message any, bytes *behind) error {
+	line, err := in.ReadBytes('\n')
+	if errors.Is(err, io.EOF) && len(line) > 0 {
+		return io.ErrUnexpectedEOF
 	}
-	rest := bufio.NewReader(io.MultiReader(decoder.Buffered(), in))
-	if _, err := rest.Discard(len("\n")); err != nil { // the end of the text
-		return t, err
+	if err != nil {
+		return err
 	}
-	for _, length := range t.Lengths {
-		contents := make([]byte, length)
-		if _, err := io.ReadFull(rest, contents); err != nil {
-			return t, err
+	if err := json.Unmarshal(line, message); err != nil {
+		return err
+	}
+	for _, part := range *bytes {
+		if _, err := io.ReadFull(in, part); err != nil {
+			return io.ErrUnexpectedEOF
 		}
-		t.Contents = append(t.Contents, contents)
 	}
-	return t, nil
+	return nil
 }
 
 // sameFlags returns the settings of one command as arguments for another. They
@@ -202,13 +225,15 @@ func converse(ctx context.Context, child *exec.Cmd, source compile.Layers, trial
 		}
 	}()
 	// A child that has ended reads nothing more. How it ended is the answer then.
-	if json.NewEncoder(input).Encode(trialStart{trial.Revision, trial.Protect, source.Remembered(false)}) == nil {
+	start := trialStart{trial.Revision, trial.Protect, source.Remembered(false)}
+	if writeMessage(input, start, start.Listings) == nil {
 		line, _ := bufio.NewReader(io.LimitReader(output, int64(len(fetched)+1))).ReadString('\n')
 		if line == fetched+"\n" {
 			var compileIt bool
 			var known []compile.Known
 			if compileIt, known, errFetched = trial.Fetched(ctx); compileIt {
-				_ = trialRest{Known: known, Contents: source.Remembered(true)}.write(input)
+				rest := trialRest{known, source.Remembered(true)}
+				_ = writeMessage(input, rest, rest.Contents)
 			}
 		}
 	}
@@ -256,8 +281,8 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 		return err
 	}
 	var told trialStart
-	decoder := json.NewDecoder(in)
-	if err := decoder.Decode(&told); err != nil {
+	messages := bufio.NewReader(in)
+	if err := readMessage(messages, &told, &told.Listings); err != nil {
 		return fmt.Errorf("read what to try: %w", err)
 	}
 	memory, err := s.memoryToRead()
@@ -292,7 +317,8 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 	if _, err := fmt.Fprintln(out, fetched); err != nil {
 		return err
 	}
-	rest, err := readRest(decoder, in)
+	var rest trialRest
+	err = readMessage(messages, &rest, &rest.Contents)
 	if errors.Is(err, io.EOF) {
 		return nil // the same files were read before
 	}

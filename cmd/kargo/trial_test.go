@@ -94,26 +94,35 @@ func TestUsualMemoryToRead(t *testing.T) {
 	}
 }
 
-// The contents are bytes, and stand behind the text.
+// Bytes stand behind the messages as they are, and nothing is lost between two messages.
 func TestWhatIsKnownArrivesWhole(t *testing.T) {
-	sent := trialRest{Known: []compile.Known{{Stack: "dbs", Digest: []byte{0, '\n', 255}}}, Contents: [][]byte{{'\n', '{', 0}, nil, bytes.Repeat([]byte("}"), 1<<20)}}
+	start := trialStart{Revision: "c1", Listings: behind{{'\n'}, nil, bytes.Repeat([]byte{'"'}, 1<<17)}}
+	rest := trialRest{Known: []compile.Known{{Stack: "dbs", Digest: []byte{0, '\n', 255}}}, Contents: behind{{'\n', '{', 0}, nil, bytes.Repeat([]byte("}"), 1<<20)}}
 	var pipe bytes.Buffer
-	if err := errors.Join(json.NewEncoder(&pipe).Encode(trialStart{Revision: "c1"}), sent.write(&pipe)); err != nil {
+	if err := errors.Join(writeMessage(&pipe, start, start.Listings), writeMessage(&pipe, rest, rest.Contents)); err != nil {
 		t.Fatal(err)
 	}
-	var start trialStart
-	decoder := json.NewDecoder(&pipe)
-	if err := decoder.Decode(&start); err != nil || start.Revision != "c1" {
-		t.Fatal(start, err)
+	whole := bytes.Clone(pipe.Bytes())
+	messages := bufio.NewReader(&pipe)
+	var gotStart trialStart
+	if err := readMessage(messages, &gotStart, &gotStart.Listings); err != nil || gotStart.Revision != "c1" || !slices.EqualFunc(gotStart.Listings, start.Listings, bytes.Equal) {
+		t.Fatal(gotStart.Revision, err)
 	}
-	got, err := readRest(decoder, &pipe)
+	var got trialRest
+	err := readMessage(messages, &got, &got.Contents)
 	known, errKnown := json.Marshal(got.Known) // a list that is nil arrives as an empty one
-	want, errWant := json.Marshal(sent.Known)
-	if err = errors.Join(err, errKnown, errWant); err != nil || !bytes.Equal(known, want) || !slices.EqualFunc(got.Contents, sent.Contents, bytes.Equal) {
-		t.Errorf("%d contents of %v, %v", len(got.Contents), got.Lengths, err)
+	want, errWant := json.Marshal(rest.Known)
+	if err = errors.Join(err, errKnown, errWant); err != nil || !bytes.Equal(known, want) || !slices.EqualFunc(got.Contents, rest.Contents, bytes.Equal) {
+		t.Errorf("%d contents, %v", len(got.Contents), err)
 	}
-	if _, err := readRest(json.NewDecoder(&pipe), &pipe); !errors.Is(err, io.EOF) {
+	if err := readMessage(messages, &got, &got.Contents); !errors.Is(err, io.EOF) {
 		t.Errorf("after all: %v", err)
+	}
+	for _, length := range []int{5, 1 << 16} {
+		cut := bufio.NewReader(bytes.NewReader(whole[:length]))
+		if err := readMessage(cut, &gotStart, &gotStart.Listings); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a message that is cut off after %d bytes: %v", length, err)
+		}
 	}
 }
 
