@@ -76,6 +76,9 @@ type LiveService struct {
 	ID      string
 	Name    string
 	Version uint64 // changes with every update; a write names it (compare-and-swap)
+	// Digest is that of what Docker wrote of the service, without what is counted: equal
+	// digests mean equal specs. It is zero if that is not known.
+	Digest [sha256.Size]byte `json:"-"`
 	// Spec has names in place of ids, and in ContainerSpec.Image the image as it
 	// was wanted. Image is the one that runs, with its digest.
 	Spec  swarm.ServiceSpec

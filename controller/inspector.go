@@ -17,7 +17,7 @@ func (r *Reconciler) inspector() inspector {
 	copied := *r
 	copied.parts = r.parts.withoutEffects()
 	copied.board, copied.interest = newBoard(copied.parts), &interest{}
-	copied.notify = func(kargo.Deployment) {}
+	copied.notify, copied.compared = func(kargo.Deployment) {}, nil
 	copied.memory = r.memory.Clone()
 	copied.sight, copied.source = r.sight.clone(copied.parts), r.source
 	copied.source.reader, copied.source.ahead = newReader(copied.parts), false

@@ -348,6 +348,7 @@ func (r *Reconciler) planOptions() plan.Options {
 		Mask:        r.view.mask(),
 		Keys:        r.view.keys(),
 		Memory:      r.memory,
+		Comparisons: r.compared,
 	}
 }
 

@@ -37,7 +37,9 @@ type Reconciler struct {
 	asked     asked
 	phases    *phases // of the rounds since the last deployment ended
 	// watches: it works by itself, so that the workspace's freeze windows hold it.
-	watches  bool
+	watches bool
+	// compared are the comparisons of earlier plans; nil in an inspector.
+	compared *plan.Comparisons
 	onlyPlan string // the ID of the only plan that may be carried out next; "" for any
 }
 
@@ -46,8 +48,8 @@ func NewReconciler(parts Parts) *Reconciler {
 	phases := &phases{}
 	parts = phases.counting(parts)
 	r := &Reconciler{
-		phases: phases,
-		parts:  parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
+		phases: phases, compared: &plan.Comparisons{},
+		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
 		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
 		source: source{reader: newReader(parts), begun: begunIn(parts)}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
 	}

@@ -125,17 +125,25 @@ func missed(service kargo.LiveService, tasks []kargo.Task) bool {
 	return neverRan(newest) && momentary.MatchString(newest.Err)
 }
 
+// goesOn returns why a service that is as it should be is sent again, and with which
+// counter of forced updates; "" if it is not.
+func (m maker) goesOn(live kargo.LiveService) (why string, forced uint64) {
+	tasks, forced := m.index.tasks[live.Name], live.Spec.TaskTemplate.ForceUpdate
+	switch {
+	case stopped(live) && endingOf(live, ofUpdate(live, tasks)) == interrupted:
+		return "its update was interrupted, and no task had failed: it goes on", forced
+	case missed(live, tasks):
+		return "its task never ran, because of its node, and Swarm starts no other: it is sent again", forced + 1
+	}
+	return "", forced
+}
+
 // goOn sends a service again whose update Swarm paused although no task failed: the
 // spec is as it should be, and some tasks are still of the one before. It also sends
 // one again whose task missed its only chance.
 func (m maker) goOn(c comparison) (d decision, decided bool) {
-	tasks, forced, why := m.index.tasks[c.live.Name], c.live.Spec.TaskTemplate.ForceUpdate, ""
-	switch {
-	case stopped(c.live) && endingOf(c.live, ofUpdate(c.live, tasks)) == interrupted:
-		why = "its update was interrupted, and no task had failed: it goes on"
-	case missed(c.live, tasks):
-		why, forced = "its task never ran, because of its node, and Swarm starts no other: it is sent again", forced+1
-	default:
+	why, forced := m.goesOn(c.live)
+	if why == "" {
 		return decision{}, false
 	}
 	if reason := m.Memory.Drifts[c.live.Name].reason(m.Now); reason != "" {

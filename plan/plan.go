@@ -41,6 +41,9 @@ type Options struct {
 	Refuses func(kargo.Stack, kargo.Change) []string
 	// Memory is what earlier rounds left.
 	Memory Memory
+	// Comparisons has those of earlier plans; nil if all are to be made. The plan is the
+	// same.
+	Comparisons *Comparisons
 }
 
 // Make returns the plan that turns the live objects into the desired stacks, which
@@ -54,6 +57,7 @@ type Options struct {
 // the answers into opts.Memory.Resolved, and call Make again before the plan is
 // carried out.
 func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
+	opts.Comparisons.next()
 	m := newMaker(StandIn(desired, opts.Memory), live, opts)
 	plan := m.make()
 	if approved := opts.Memory.Approved; approved != "" && approved == plan.ID() {

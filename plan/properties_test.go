@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,8 @@ type world struct {
 	api    *dockerclient.Client
 	client *swarm.Client
 	sent   kargo.Sent
+	// compared are the comparisons of earlier plans.
+	compared plan.Comparisons
 }
 
 func newWorld(t *rapid.T) *world {
@@ -89,7 +92,12 @@ func (w *world) make(desired []kargo.Stack, approved string) kargo.Plan {
 func (w *world) makeFor(desired []kargo.Stack, cluster kargo.Cluster, approved string) kargo.Plan {
 	opts := options()
 	opts.Memory.Sent, opts.Memory.Approved = w.sent, approved
-	return plan.Make(desired, cluster, opts)
+	p := plan.Make(desired, cluster, opts)
+	opts.Comparisons = &w.compared
+	if known := plan.Make(desired, cluster, opts); !reflect.DeepEqual(known, p) {
+		w.Fatalf("with earlier comparisons the plan is\n%s%v\nand without\n%s%v", known, known.Unchanged, p, p.Unchanged)
+	}
+	return p
 }
 
 // carryOut applies a plan and remembers what was sent, as the loop does.

@@ -179,8 +179,14 @@ func (m maker) service(stack kargo.Stack, service kargo.Service) decision {
 	if !exists {
 		return m.missingService(stack, service)
 	}
+	if m.Comparisons.areSame(stack, live) && !m.renews(live) {
+		if why, _ := m.goesOn(live); why == "" {
+			return asItShouldBe()
+		}
+	}
 	c := m.compare(stack, service, live)
 	if len(c.different) == 0 {
+		m.Comparisons.note(c)
 		if d, decided := m.goOn(c); decided {
 			return d
 		}

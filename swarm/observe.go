@@ -145,6 +145,7 @@ func (c *Client) translated(ctx context.Context, service listed) (knownService, 
 	}
 	known := knownService{c.names.liveService(service.Service), service.UpdateStatus}
 	if service.digest != (serviceDigest{}) {
+		known.live.Digest = service.digest
 		c.known.keep(service.digest, known)
 	}
 	return known, nil
