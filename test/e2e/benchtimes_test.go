@@ -131,38 +131,50 @@ type creation struct {
 // only sends the same requests, one after another, to the daemon that replayed returns.
 func firstDeploymentTime(b *testing.B, s *scene, stacks int, replayed func() *daemon) (before, creating, alone time.Duration) {
 	commit := s.repo.commit(benchWorkspace(s, stacks))
-	var mu sync.Mutex
-	var creations []creation
+	var made creations
 	began := time.Now()
-	var first, last time.Time
-	s.docker.meddle(func(answer http.ResponseWriter, r *http.Request, docker http.Handler) {
-		if isOfLease(r) || !strings.HasSuffix(r.URL.Path, "/create") {
-			docker.ServeHTTP(answer, r)
-			return
-		}
-		asked := time.Now()
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		answered := httptest.NewRecorder()
-		docker.ServeHTTP(answered, r)
-		var made struct{ ID string }
-		_ = json.Unmarshal(answered.Body.Bytes(), &made) // without an id it was refused
-		mu.Lock()
-		if len(creations) == 0 {
-			first = asked
-		}
-		if !ofInstance.Match(body) {
-			creations, last = append(creations, creation{r.URL.Path, made.ID, body}), time.Now()
-		}
-		mu.Unlock()
-		answer.Header().Set("Content-Type", "application/json")
-		answer.WriteHeader(answered.Code)
-		_, _ = answer.Write(answered.Body.Bytes())
-	})
+	s.docker.meddle(made.record)
 	s.start()
 	s.awaitDeployment(commit)
 	s.docker.meddle(nil)
-	return first.Sub(began), last.Sub(first), replay(b, replayed(), creations)
+	to := replayed()
+	var again creations // so that each request takes the same way
+	to.meddle(again.record)
+	defer to.meddle(nil)
+	return made.first.Sub(began), made.last.Sub(made.first), replay(b, to, made.all)
+}
+
+// creations are the requests that made objects, in order.
+type creations struct {
+	mu          sync.Mutex
+	all         []creation
+	first, last time.Time // when the first was asked for, and the last answered
+}
+
+// record hands a request on, and records it if it makes an object.
+func (c *creations) record(answer http.ResponseWriter, r *http.Request, docker http.Handler) {
+	if isOfLease(r) || !strings.HasSuffix(r.URL.Path, "/create") {
+		docker.ServeHTTP(answer, r)
+		return
+	}
+	asked := time.Now()
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answered := httptest.NewRecorder()
+	docker.ServeHTTP(answered, r)
+	var made struct{ ID string }
+	_ = json.Unmarshal(answered.Body.Bytes(), &made) // without an id it was refused
+	c.mu.Lock()
+	if len(c.all) == 0 {
+		c.first = asked
+	}
+	if !ofInstance.Match(body) {
+		c.all, c.last = append(c.all, creation{r.URL.Path, made.ID, body}), time.Now()
+	}
+	c.mu.Unlock()
+	answer.Header().Set("Content-Type", "application/json")
+	answer.WriteHeader(answered.Code)
+	_, _ = answer.Write(answered.Body.Bytes())
 }
 
 // ofInstance matches the creation of what a controller keeps for itself, long before the
