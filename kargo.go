@@ -275,7 +275,11 @@ func (w Workspace) Mask(key []byte) Mask {
 // Layer returns the name of the layer that a file of the merged configuration
 // came from. For a rendered file it is the layer of its template.
 func (w Workspace) Layer(name string) string {
-	file := w.Files[name]
+	return w.LayerOf(w.Files[name])
+}
+
+// LayerOf returns the same for a file of the workspace.
+func (w Workspace) LayerOf(file File) string {
 	if file.Origin == OriginRendered {
 		return w.Files[file.Source].Origin
 	}

@@ -221,8 +221,9 @@ func (r rollouts) prove(ctx context.Context, next kargo.Plan) (decided bool, err
 }
 
 // mayHaveOutdated returns those of some services that may have tasks of an earlier spec,
-// and should have tasks. A service that nobody has updated has none. Swarm forgets the state of an update when the
-// next one is sent, and calls an update completed when all tasks are of the present spec.
+// and should have tasks. A service that nobody has updated has none. Swarm forgets the
+// state of an update when the next one is sent, and calls an update completed when all
+// tasks are of the present spec.
 func (r rollouts) mayHaveOutdated(services []string) (unsure []string) {
 	index := plan.NewIndex(*r.cluster)
 	for _, name := range services {

@@ -55,12 +55,21 @@ func (m maker) renames() map[string]renamed {
 // services.
 func (m maker) ownNamespaceNames() map[string]bool {
 	own := make(map[string]bool, len(m.desired))
-	for i := range m.live.Services {
-		if labels := m.live.Services[i].Spec.Labels; m.owns(labels) && labels[kargo.LabelStack] != "" {
-			own[kargo.NamespaceOf(labels)] = true
+	for _, service := range m.live.Services {
+		if namespace := m.ownNamespace(service); namespace != "" {
+			own[namespace] = true
 		}
 	}
 	return own
+}
+
+// ownNamespace returns the name in Swarm of a service's stack, or "" if the service is not
+// one of a stack of this instance.
+func (m maker) ownNamespace(service kargo.LiveService) string {
+	if labels := service.Spec.Labels; m.owns(labels) && labels[kargo.LabelStack] != "" {
+		return kargo.NamespaceOf(labels)
+	}
+	return ""
 }
 
 // ownNamespaces returns the services of this instance by their stack's name in
@@ -68,8 +77,7 @@ func (m maker) ownNamespaceNames() map[string]bool {
 func (m maker) ownNamespaces() map[string][]kargo.LiveService {
 	own := map[string][]kargo.LiveService{}
 	for _, service := range m.live.Services {
-		if labels := service.Spec.Labels; m.owns(labels) && labels[kargo.LabelStack] != "" {
-			namespace := kargo.NamespaceOf(labels)
+		if namespace := m.ownNamespace(service); namespace != "" {
 			own[namespace] = append(own[namespace], service)
 		}
 	}

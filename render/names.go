@@ -1,6 +1,7 @@
 package render
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,7 +83,7 @@ func (u *unread) variables(assigned map[string]kargo.Place) {
 			continue
 		}
 		if u.known == nil {
-			u.known = u.files.known(exist.readVariables())
+			u.known = u.files.known(u.read.all())
 		}
 		if near := spelling.Nearest(variable, u.known, 2); near != "" {
 			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
@@ -120,15 +121,33 @@ func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix 
 }
 
 // reading tells which variables Kargo itself reads: those of its own, and those that
-// begin with a name and end with a suffix. It has no list of all of them, which would be
+// begin with a name and end with a suffix. Of the latter it has no list, which would be
 // long.
 type reading struct {
-	own                       map[string]bool
-	stacks, entries, services map[string]bool // what variables begin with
+	own      map[string]bool
+	families []family
+}
+
+// family are the variables of stacks or services that have one suffix.
+type family struct {
+	suffix kargo.Suffix
+	names  map[string]bool // what the variables begin with
 }
 
 func (k knownNames) reading() reading {
-	return reading{own: asSet(ownVariables()), stacks: envNames(k.stacks), entries: envNames(k.entries), services: envNames(k.services)}
+	r := reading{own: asSet(ownVariables())}
+	stacks, entries, services := envNames(k.stacks), envNames(k.entries), envNames(k.services)
+	for _, variable := range kargo.StackVariables {
+		r.families = append(r.families, family{variable.Suffix, stacks})
+	}
+	for _, variable := range kargo.ServiceVariables {
+		names := services
+		if variable.Entry {
+			names = entries
+		}
+		r.families = append(r.families, family{variable.Suffix, names})
+	}
+	return r
 }
 
 func envNames(names []string) map[string]bool {
@@ -141,40 +160,21 @@ func envNames(names []string) map[string]bool {
 
 // has reports whether Kargo itself reads a variable.
 func (r reading) has(variable string) bool {
-	if r.own[variable] {
-		return true
-	}
-	for _, known := range kargo.StackVariables {
-		if stack, ends := strings.CutSuffix(variable, string(known.Suffix)); ends && r.stacks[stack] {
-			return true
-		}
-	}
-	for _, known := range kargo.ServiceVariables {
-		names := r.services
-		if known.Entry {
-			names = r.entries
-		}
-		if name, ends := strings.CutSuffix(variable, string(known.Suffix)); ends && names[name] {
-			return true
-		}
-	}
-	return false
+	return r.own[variable] || slices.ContainsFunc(r.families, func(f family) bool {
+		name, ends := strings.CutSuffix(variable, string(f.suffix))
+		return ends && f.names[name]
+	})
 }
 
-// readVariables returns all variables that Kargo itself reads.
-func (k knownNames) readVariables() map[string]bool {
-	read := asSet(ownVariables())
-	for _, variable := range kargo.StackVariables {
-		for _, stack := range k.stacks {
-			read[variable.Suffix.Of(stack)] = true
+// all returns all variables that Kargo itself reads.
+func (r reading) all() map[string]bool {
+	all := maps.Clone(r.own)
+	for _, f := range r.families {
+		for name := range f.names {
+			all[name+string(f.suffix)] = true
 		}
 	}
-	for _, variable := range kargo.ServiceVariables {
-		for _, service := range k.of(variable) {
-			read[variable.Suffix.Of(service)] = true
-		}
-	}
-	return read
+	return all
 }
 
 func asSet(names []string) map[string]bool {

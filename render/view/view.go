@@ -189,9 +189,7 @@ func (v View) file(name string) file {
 
 func (v View) peekFile(name string) (read file) {
 	read.File, read.exists = v.ws.Files[name]
-	if read.layer = read.Origin; read.Origin == kargo.OriginRendered {
-		read.layer = v.ws.Layer(name)
-	}
+	read.layer = v.ws.LayerOf(read.File)
 	return read
 }
 
