@@ -34,12 +34,13 @@ test: ## all tests, on real engines and a real browser; installs what is missing
 	test/bed/run --engine newest -- go test -run '^TestContractOnDocker$$' ./swarm
 	KARGO_TEST_CHAOS=quick test/bed/run -- go test -run '^TestChaosOnDocker$$' ./test/e2e
 
-# It takes about a quarter of an hour for each engine.
+# It takes about a quarter of an hour for each engine. Some tests count calls, which others' objects
+# on the same engine would add to, so one package runs after the other.
 engines: ## all tests of Docker, on each engine that Kargo is tested with, or on ENGINES="28.5 29" (root, Debian)
 	test/bed/install
 	for version in $(or $(ENGINES),$$(test/bed/engine all)); do \
 		echo "engine $$version"; \
-		test/bed/run --engine $$version --git --registry --vip -- go test -count=1 -timeout 30m ./swarm ./test/e2e || exit 1; \
+		test/bed/run --engine $$version --git --registry --vip -- go test -p 1 -count=1 -timeout 30m ./swarm ./test/e2e || exit 1; \
 	done
 
 # On real engines it takes about a quarter of an hour.
