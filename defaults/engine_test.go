@@ -14,6 +14,7 @@ import (
 	"kargo/defaults"
 	"kargo/merge"
 	"kargo/render"
+	"kargo/swarm/swarmtest"
 )
 
 // TestEngineTakesEveryService hands every service to a real engine, with no
@@ -68,6 +69,7 @@ func newEngine(t *testing.T) engine {
 	if docker == "" {
 		t.Fatal("KARGO_TEST_DOCKER is not set: run `test/bed/run -- go test ./defaults`, or add -short")
 	}
+	swarmtest.ShareEngine(t, docker)
 	root := t.TempDir()
 	e := engine{filepath.Join(root, "kargo"), docker, filepath.Join(root, "workspace"), filepath.Join(root, "data")}
 	e.run(t, "go", "build", "-o", e.kargo, "kargo/cmd/kargo")

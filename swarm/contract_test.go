@@ -57,6 +57,7 @@ func TestContractOnDocker(t *testing.T) {
 	for i, c := range slices.Concat(contracts(), directContracts) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			swarmtest.ShareEngine(t, host)
 			c.check(t, dockerBed(t, host, image, fmt.Sprintf("case%d-", i)))
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kargo"
+	"kargo/swarm/swarmtest"
 )
 
 // eachSwarm runs a test on the Swarm in memory and on the real engine.
@@ -20,11 +21,15 @@ func eachSwarm(t *testing.T, test func(t *testing.T, s *scene)) {
 	})
 }
 
-// eachQuietSwarm is eachSwarm with the real engine for this test alone. A controller
-// looks again after the events of others, so that calls can only be counted there.
+// eachQuietSwarm is eachSwarm with the real engine for this test alone: it is not
+// parallel, and the tests of other packages wait. A controller looks again after the
+// events of others, so that calls can only be counted there.
 func eachQuietSwarm(t *testing.T, test func(t *testing.T, s *scene)) {
 	t.Run("in memory", func(t *testing.T) { test(t, inMemory(t)) })
-	t.Run("on Docker", func(t *testing.T) { test(t, onDocker(t)) })
+	t.Run("on Docker", func(t *testing.T) {
+		swarmtest.EngineAlone(t, testBed(t, "KARGO_TEST_DOCKER"))
+		test(t, onDocker(t))
+	})
 }
 
 // twentyStacks has two services a stack. One service of one stack reads a
