@@ -124,7 +124,7 @@ func (h history) addPack(ctx context.Context, path string, storage *filesystem.S
 	if _, err := requestPack(ctx, incoming, session, request{offered: offered, want: found.want, haves: haves}); err != nil {
 		return err
 	}
-	if err := checkPack(incoming, h.limits, true); err != nil {
+	if _, err := checkPack(incoming, h.limits, true); err != nil {
 		return errors.Join(err, os.Remove(incoming))
 	}
 	if err := errors.Join(storePack(storage, incoming), os.Remove(incoming)); err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -46,9 +47,10 @@ type base struct {
 	commit  plumbing.Hash
 	packs   string // the directory of its packs
 	objects *filesystem.Storage
-	// shallows are the commits at which its history is cut off. Otherwise the remote
-	// would leave out what only earlier commits have.
+	// shallows is the commit, if its history is cut off there. Otherwise the remote would
+	// leave out what only earlier commits have.
 	shallows []plumbing.Hash
+	unpacked unpacked // all of its packs
 }
 
 // base returns the commit on top of which the next one is fetched: the one that was used
@@ -63,11 +65,52 @@ func (s snapshots) base() *base {
 	if tooManyPacks(found.packs) || !holds(found.objects, found.commit) {
 		return nil
 	}
-	var err error
-	if found.shallows, err = found.objects.Shallow(); err != nil {
+	shallows, err := found.objects.Shallow()
+	if err != nil {
 		return nil
 	}
+	if slices.Contains(shallows, found.commit) {
+		found.shallows = []plumbing.Hash{found.commit}
+	}
+	if found.unpacked, err = readUnpacked(dir); err != nil {
+		return nil // an earlier version fetched it, or it is damaged
+	}
 	return found
+}
+
+// errManyBytes is the error of a commit that may have more than the limits allow. Packs
+// may have objects that it does not need, so only the whole commit tells.
+var errManyBytes = errors.New("all packs together have more than a commit may have")
+
+// with returns what the packs of the base and another one unpack to. What was fetched at
+// once is bounded by the limits, so the same must hold of what came bit by bit.
+func (b *base) with(pack unpacked, limits Limits) (unpacked, error) {
+	all := unpacked{b.unpacked.objects + pack.objects, b.unpacked.bytes + pack.bytes}
+	if all.within(limits) != nil {
+		return all, errManyBytes
+	}
+	return all, nil
+}
+
+// unpackedName is the file in the directory of a commit that says what its packs unpack
+// to.
+const unpackedName = "unpacked"
+
+// write writes it beside the packs.
+func (u unpacked) write(dir string) error {
+	return os.WriteFile(filepath.Join(dir, unpackedName), fmt.Appendf(nil, "%d %d\n", u.objects, u.bytes), 0o600)
+}
+
+// readUnpacked reads what the packs of a commit unpack to.
+func readUnpacked(dir string) (u unpacked, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, unpackedName))
+	if err != nil {
+		return unpacked{}, err
+	}
+	if _, err := fmt.Sscanf(string(data), "%d %d\n", &u.objects, &u.bytes); err != nil || u.objects < 0 || u.bytes < 0 {
+		return unpacked{}, fmt.Errorf("%s does not hold two numbers: %w", unpackedName, err)
+	}
+	return u, nil
 }
 
 // tooManyPacks reports whether a directory of packs should not get another one. The

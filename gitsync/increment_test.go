@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -548,4 +549,143 @@ func diskOf(t *testing.T, dir string) (bytes int) {
 		t.Fatal(err)
 	}
 	return bytes
+}
+
+// What is bounded of a commit does not depend on how much of it came at once: a commit is
+// refused on top of another one if it is refused as a whole, also if most of it lies outside
+// of the directory that is read.
+func TestLimitsOfCommitsThatComeBitByBit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		limits gitsync.Limits
+		refuse int // the first commit that is too much
+	}{
+		{"files", gitsync.Limits{Files: 20}, 4},
+		{"bytes", gitsync.Limits{Bytes: 7000}, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := newOrigin(t)
+			opts := gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Dir: t.TempDir(), Ref: "main", Path: "deploy", Limits: c.limits}
+			said := func(opts gitsync.Options) string {
+				repository := open(t, opts)
+				revision, files, err := repository.Fetch(deadline(t), head(t, repository))
+				if err != nil {
+					return kargo.FaultOf(err).String() + ": " + err.Error()
+				}
+				return revision.Commit + "\n" + listing(t, files.FS)
+			}
+			refused := 0
+			for i := 1; i <= 6; i++ {
+				for j := range 10 {
+					o.commit("more", fmt.Sprintf("elsewhere/%d-%d", i, j), strings.Repeat(fmt.Sprintf("%d %d, ", i, j), 40))
+				}
+				o.push("main")
+				alone := opts
+				alone.Dir = t.TempDir()
+				got, want := said(opts), said(alone)
+				wantText(t, fmt.Sprintf("commit %d", i), got, want)
+				if refused == 0 && strings.HasPrefix(got, kargo.Invalid.String()) {
+					refused = i
+				}
+			}
+			if refused != c.refuse {
+				t.Errorf("commit %d was refused first, want %d", refused, c.refuse)
+			}
+			o.git(o.work, "rm", "--quiet", "-r", "elsewhere")
+			o.commit("less")
+			o.push("main")
+			if got := said(opts); !strings.HasPrefix(got, o.head()) {
+				t.Errorf("after that: %s", got)
+			}
+		})
+	}
+}
+
+// A repository says where its history ends, also if a tag brought nothing but itself. The
+// next commit is fetched on top of it.
+func TestNewTagOfACommitThatIsHere(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	o.withFiles(30)
+	first := o.head()
+	o.commit("other", "configs/d1/f0001", "other\n")
+	o.push("main")
+	_, sent, dir := follow(t, o)
+	opts := gitsync.Options{URL: serve(t, sent), Dir: dir, Ref: "main"}
+	sync(t, open(t, opts))
+	tagged := func(name string, most int) {
+		t.Helper()
+		o.git(o.work, "tag", "--annotate", "--message", "a release", name)
+		o.push("main", name)
+		opts.Ref = name
+		revision, files := sync(t, open(t, opts))
+		wantText(t, "commit of "+name, revision.Commit, o.head())
+		wantFiles(t, o, files)
+		own := filepath.Join(dir, o.head())
+		wantText(t, "history of "+name, o.git(own, "rev-list", name), o.head())
+		o.git(own, "fsck", "--connectivity-only")
+		if objects, _ := sent.last(t); objects > most {
+			t.Errorf("%s: %d objects, want %d at most", name, objects, most)
+		}
+	}
+	tagged("v1", 1)
+	tagged("v2", 1)
+	o.git(o.work, "checkout", "--quiet", first, "--", "configs")
+	o.commit("as it was")
+	tagged("v3", 6)
+}
+
+// The size of a file is read without its content. If it is damaged, the file is not taken
+// for one that is too large.
+func TestDamagedSizesHeal(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	o.withFiles(8)
+	repository, sent, dir := follow(t, o)
+	sync(t, repository)
+	pack := func() string {
+		t.Helper()
+		packs, err := filepath.Glob(filepath.Join(dir, o.head(), "objects", "pack", "*.pack"))
+		if err != nil || len(packs) != 1 {
+			t.Fatal(packs, err)
+		}
+		return packs[0]
+	}
+	whole, err := os.ReadFile(pack())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compressed := []byte{0x78, 0x9c} // follows the size of an object
+	objects := 0
+	for at := 1; at < len(whole); at++ {
+		if !bytes.HasPrefix(whole[at:], compressed) {
+			continue
+		}
+		objects++
+		damaged, err := os.ReadFile(pack()) // it was fetched again
+		if err != nil || !bytes.HasPrefix(damaged[at:], compressed) {
+			t.Fatal("another pack", err)
+		}
+		damaged[at-1] ^= 0x80 // the size goes on in the next byte
+		if err := errors.Join(os.Chmod(pack(), 0o600), os.WriteFile(pack(), damaged, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		again := open(t, gitsync.Options{URL: serve(t, sent), Dir: dir, Ref: "main", Limits: gitsync.Limits{File: 2000}})
+		_, files, err := again.Fetch(deadline(t), head(t, again))
+		if err == nil {
+			err = walk(files.FS)
+		}
+		if err != nil {
+			if kargo.FaultOf(err) != kargo.Unavailable {
+				t.Fatalf("object %d is taken for %v", objects, err)
+			}
+			_, files.FS = sync(t, again)
+		}
+		wantFiles(t, o, files.FS)
+	}
+	if objects < 12 {
+		t.Errorf("%d objects were damaged, want more", objects)
+	}
 }

@@ -96,37 +96,54 @@ func storePack(storage *filesystem.Storage, path string) error {
 	return packfile.UpdateObjectStorage(storage, file)
 }
 
+// unpacked is what packs unpack to.
+type unpacked struct {
+	objects int64
+	bytes   int64
+}
+
+// within returns an error if there is more of it than a commit may have.
+func (u unpacked) within(limits Limits) error {
+	// The root, the commit and tags are objects, too.
+	const others = 16
+	switch {
+	case u.objects > int64(limits.Files)+others:
+		return tooMuch("%d files and directories, the limit is %d", u.objects, limits.Files)
+	case u.bytes > limits.Bytes:
+		return tooMuch("more than %d bytes", limits.Bytes)
+	}
+	return nil
+}
+
 // checkPack refuses a pack that would unpack to more than the limits. go-git holds
 // every object of a pack in memory once, and a few kilobytes can unpack to
 // gigabytes, so this comes first. With history, only the size of each object is
-// bounded: not all of its files exist at once.
-func checkPack(path string, limits Limits, history bool) error {
+// bounded: not all of its files exist at once. It returns what the pack unpacks to.
+func checkPack(path string, limits Limits, history bool) (unpacked, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return err
+		return unpacked{}, err
 	}
 	defer file.Close()
 	scanner := packfile.NewScanner(file)
 	_, count, err := scanner.Header()
 	if err != nil {
-		return err
+		return unpacked{}, err
 	}
-	// The root, the commit and tags are objects, too.
-	const others = 16
-	if !history && int64(count) > int64(limits.Files)+others {
-		return tooMuch("%d files and directories, the limit is %d", count, limits.Files)
+	all := unpacked{objects: int64(count)}
+	if !history {
+		err = all.within(limits)
 	}
-	var total int64
-	for range count {
-		size, err := objectSize(scanner, limits.File)
-		if err != nil {
-			return err
+	for i := 0; i < int(count) && err == nil; i++ {
+		var size int64
+		if size, err = objectSize(scanner, limits.File); err != nil {
+			break
 		}
-		if total += size; !history && total > limits.Bytes {
-			return tooMuch("more than %d bytes", limits.Bytes)
+		if all.bytes += size; !history {
+			err = all.within(limits)
 		}
 	}
-	return nil
+	return all, err
 }
 
 // objectSize returns the unpacked size of the next object of the scanner.

@@ -42,7 +42,7 @@ func TestCheckPackSeesWhatADeltaMakes(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if err := checkPack(path, Limits{File: 1 << 20}.withDefaults(), false); err != nil {
+		if _, err := checkPack(path, Limits{File: 1 << 20}.withDefaults(), false); err != nil {
 			got = kargo.Explain(err)
 		}
 		if got != c.want {

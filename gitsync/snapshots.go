@@ -154,10 +154,15 @@ func (s snapshots) receive(ctx context.Context, dir string, session session, wan
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPack(pack, s.limits, false); err != nil {
+	all, err := checkPack(pack, s.limits, false)
+	if err != nil {
 		return nil, err
 	}
 	if base := wanted.base; base != nil {
+		if all, err = base.with(all, s.limits); err != nil {
+			return nil, err
+		}
+		shallows = append(shallows, base.shallows...) // the remote repeats none
 		if err := errors.Join(completePack(pack, base.objects), linkPacks(base.packs, filepath.Join(dir, "objects", "pack"))); err != nil {
 			return nil, err
 		}
@@ -170,7 +175,7 @@ func (s snapshots) receive(ctx context.Context, dir string, session session, wan
 		return nil, err
 	}
 	// Open it again to see all packs.
-	return openStorage(dir), errors.Join(os.Remove(pack), storage.SetShallow(shallows))
+	return openStorage(dir), errors.Join(os.Remove(pack), storage.SetShallow(shallows), all.write(dir))
 }
 
 // nameTarget records what the commit was called, so that `git log` works in the

@@ -143,11 +143,13 @@ func (s *submodules) repository(address string, commit plumbing.Hash) (*Reposito
 
 // content fetches a commit, unless it is on disk, and returns what it holds.
 func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodule, error) {
-	objects, _, err := r.origin.get(ctx, hash, target{})
-	if err != nil {
-		return nil, err
+	objects, data, err := r.commitOf(ctx, hash)
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(*kargo.Error)) { // it may be damaged
+		if again, discardErr := r.origin.discard(hash); !again || discardErr != nil {
+			return nil, errors.Join(err, discardErr)
+		}
+		objects, data, err = r.commitOf(ctx, hash)
 	}
-	data, err := readObject(objects, plumbing.CommitObject, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +158,16 @@ func (r *Repository) content(ctx context.Context, hash plumbing.Hash) (*submodul
 		return nil, err
 	}
 	return &submodule{discardOnDamage(objects, func() { _, _ = r.origin.discard(hash) }), decoded.TreeHash}, nil
+}
+
+// commitOf fetches a commit, unless it is on disk, and returns it as it is encoded.
+func (r *Repository) commitOf(ctx context.Context, hash plumbing.Hash) (storer.EncodedObjectStorer, []byte, error) {
+	objects, _, err := r.origin.get(ctx, hash, target{})
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := readObject(objects, plumbing.CommitObject, hash)
+	return objects, data, err
 }
 
 // notFetched returns the error of a submodule inside the workspace's folders

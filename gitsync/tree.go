@@ -124,6 +124,7 @@ func (t *tree) entries(directory *node, at string) ([]object.TreeEntry, error) {
 	}
 	listing, err := readListing(directory.objects, directory.hash, at)
 	if err != nil {
+		reportDamage(directory.objects, err) // which may be those of a submodule
 		return nil, err
 	}
 	t.contents.keepDirectory(directory.hash, listing.Entries)
@@ -176,7 +177,8 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 	size, known := t.contents.takeOver(t.before, entry.Hash)
 	if !known {
 		var err error
-		if size, err = n.objects.EncodedObjectSize(entry.Hash); err != nil {
+		if size, err = t.readSize(n); err != nil {
+			reportDamage(n.objects, err)
 			return nil, fmt.Errorf("read the size of %s: %w", where, err)
 		}
 		t.contents.keepSize(entry.Hash, size)
@@ -185,6 +187,21 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 		n.refused = refusal(where, fmt.Errorf("the file has %d bytes, the limit is %d", size, t.limits.File))
 	}
 	return n, nil
+}
+
+// readSize returns the size of a file. It is not compared with the hash. But no file is
+// fetched that is larger than the limit. So a size above it is read again, with the
+// content: it may be damaged, and a file that is refused is never read.
+func (t *tree) readSize(n *node) (int64, error) {
+	size, err := n.objects.EncodedObjectSize(n.hash)
+	if _, fetched := n.objects.(*discardable); err != nil || !fetched || size <= t.limits.File {
+		return size, err
+	}
+	data, err := readObject(n.objects, plumbing.BlobObject, n.hash)
+	if err == nil && int64(len(data)) != size {
+		err = fmt.Errorf("the size of blob %s is damaged on disk", n.hash)
+	}
+	return size, err
 }
 
 // submodule turns a gitlink into a directory. If its content is not available, the
