@@ -147,6 +147,7 @@ func (w writer) createNetwork(ctx context.Context, change kargo.Change) error {
 }
 
 func (w writer) createConfig(ctx context.Context, change kargo.Change) error {
+	w.listedConfigs.drop()
 	wanted := *change.Config
 	created, err := call(ctx, w.Client, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
 		return w.api.ConfigCreate(ctx, swarm.ConfigSpec{
@@ -198,6 +199,7 @@ func (w writer) removeService(ctx context.Context, change kargo.Change) error {
 }
 
 func (w writer) removeConfig(ctx context.Context, change kargo.Change) error {
+	w.listedConfigs.drop()
 	return w.removeByID(ctx, "ConfigRemove", w.api.ConfigRemove, change.ID)
 }
 

@@ -82,6 +82,9 @@ type Options struct {
 	// Transport answers the requests in place of a connection to Host, as that of a
 	// Swarm in memory does; nil for a connection.
 	Transport http.RoundTripper
+	// Token: the process will call [Client.Key] soon, and nothing hides the join token
+	// of managers. Then the first call asks for the token, which saves a call.
+	Token bool
 	// Timeout is the deadline of each call, so that a silent daemon does not block
 	// the loop. 0 means DefaultTimeout. Watch has none.
 	Timeout time.Duration
@@ -91,13 +94,15 @@ type Options struct {
 // for concurrent use. It has a method for each of the operations above, and many small
 // ones, because they share the connection and the table of names.
 type Client struct {
-	api         *dockerclient.Client
-	timeout     time.Duration
-	names       names
-	clock       *clock
-	down        downNodes
-	known       knownServices
-	credentials func() ([]byte, error)
+	api           *dockerclient.Client
+	timeout       time.Duration
+	names         names
+	clock         *clock
+	down          downNodes
+	known         knownServices
+	listedConfigs listedConfigs
+	credentials   func() ([]byte, error)
+	greeting      *greeting // nil if the first call does not ask for the token
 
 	mu    sync.Mutex
 	calls map[string]uint64
@@ -131,7 +136,12 @@ func Open(opts Options) (*Client, error) {
 		connection.Transport = several
 	}
 	client := New(api)
-	connection.Transport = capturing{guarded{listening{connection.Transport, client.clock}}}
+	connection.Transport = listening{connection.Transport, client.clock}
+	if opts.Token {
+		client.greeting = &greeting{RoundTripper: connection.Transport}
+		connection.Transport = client.greeting
+	}
+	connection.Transport = capturing{guarded{connection.Transport}}
 	client.credentials = opts.Credentials
 	if opts.Timeout > 0 {
 		client.timeout = opts.Timeout

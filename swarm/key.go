@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/swarm"
@@ -42,7 +43,11 @@ const keyLength = 32 // bytes
 //
 // If keep is set, Key writes to Swarm what it does not have yet.
 func (c *Client) Key(ctx context.Context, instance string, keep bool) ([]byte, error) {
-	found, err := c.findKey(ctx, instance)
+	find := c.inspectConfig
+	if keep {
+		find = c.amongAllConfigs() // whoever keeps the key looks at everything next
+	}
+	found, err := c.findKey(ctx, instance, find)
 	if err != nil || found.kept || !keep {
 		return found.key, err
 	}
@@ -54,7 +59,7 @@ func (c *Client) Key(ctx context.Context, instance string, keep bool) ([]byte, e
 		return found.key, nil
 	}
 	// Another controller was faster: the key that Swarm has counts.
-	found, err = c.findKey(ctx, instance)
+	found, err = c.findKey(ctx, instance, c.inspectConfig)
 	if err == nil && !found.kept {
 		err = kargo.Errorf(kargo.Conflict, "the key of the instance, config %s, was removed or replaced", configOf(sealedKey, instance))
 	}
@@ -76,20 +81,35 @@ type foundKey struct {
 	kept          bool // in Swarm as it should be
 }
 
-func (c *Client) findKey(ctx context.Context, instance string) (found foundKey, err error) {
-	if found.token, err = c.managerToken(ctx); err != nil {
+// findKey looks for the key of an instance. find returns the config of a name, without an
+// id if there is none.
+func (c *Client) findKey(ctx context.Context, instance string, find func(ctx context.Context, name string) (swarm.Config, error)) (found foundKey, err error) {
+	greeted, err := c.greetedToken(ctx)
+	if found.token = greeted; greeted == "" && err == nil {
+		found.token, err = c.managerToken(ctx)
+	}
+	if err != nil {
 		return found, err
 	}
-	if found.sealed, err = c.keyConfig(ctx, sealedKey, instance); err != nil {
+	config := func(purpose string) (swarm.Config, error) {
+		config, err := find(ctx, configOf(purpose, instance))
+		if err != nil {
+			return swarm.Config{}, fmt.Errorf("read the key of the instance: %w", err)
+		}
+		return config, nil
+	}
+	if found.sealed, err = config(sealedKey); err != nil {
 		return found, err
 	}
-	if found.sealed.ID != "" {
-		if key, err := openKey(found.token, instance, found.sealed.Spec.Labels[labelSealed]); err == nil {
-			found.key, found.kept = key, true
-			return found, nil
+	if found.open(instance) {
+		return found, nil
+	}
+	if greeted != "" { // it may have been rotated since then
+		if found.token, err = c.managerToken(ctx); err != nil || found.open(instance) {
+			return found, err
 		}
 	}
-	if found.plain, err = c.keyConfig(ctx, plainKey, instance); err != nil {
+	if found.plain, err = config(plainKey); err != nil {
 		return found, err
 	}
 	if key, ok := decodeKey(found.plain.Spec.Data); ok && found.sealed.ID == "" {
@@ -100,11 +120,23 @@ func (c *Client) findKey(ctx context.Context, instance string) (found foundKey, 
 	return found, err
 }
 
+// open reports whether the token opens the sealed key, and notes the key.
+func (f *foundKey) open(instance string) bool {
+	if f.sealed.ID == "" {
+		return false
+	}
+	key, err := openKey(f.token, instance, f.sealed.Spec.Labels[labelSealed])
+	if err == nil {
+		f.key, f.kept = key, true
+	}
+	return err == nil
+}
+
 // SealKey writes a key of an instance to Swarm, sealed with the present join token. It
 // replaces one that cannot be opened, and one that an earlier version kept in plain.
 // A key that can be opened stays.
 func (c *Client) SealKey(ctx context.Context, instance string, key []byte) error {
-	found, err := c.findKey(ctx, instance)
+	found, err := c.findKey(ctx, instance, c.inspectConfig)
 	if err != nil || found.kept {
 		return err
 	}
@@ -117,6 +149,7 @@ func (c *Client) SealKey(ctx context.Context, instance string, key []byte) error
 // config in which an earlier version kept it. It reports false if another controller wrote
 // one since then.
 func (c *Client) keepKey(ctx context.Context, instance string, found foundKey) (written bool, err error) {
+	c.listedConfigs.drop()
 	sealed, err := sealKey(found.token, instance, found.key)
 	if err != nil {
 		return false, err
@@ -164,6 +197,17 @@ func (c *Client) removePlainKey(ctx context.Context, plain swarm.Config) error {
 	return nil
 }
 
+// greetedToken returns the token that came with the greeting; "" if none did.
+func (c *Client) greetedToken(ctx context.Context) (string, error) {
+	if c.greeting == nil {
+		return "", nil
+	}
+	if err := c.agreeOnVersion(ctx); err != nil {
+		return "", fmt.Errorf("read the join token of managers, which seals the key of the instance: %w", err)
+	}
+	return c.greeting.take(time.Now()), nil
+}
+
 // managerToken returns the token with which a node joins the Swarm as a manager.
 func (c *Client) managerToken(ctx context.Context) (string, error) {
 	found, err := call(ctx, c, "SwarmInspect", func(ctx context.Context) (swarm.Swarm, error) {
@@ -182,19 +226,15 @@ func (c *Client) managerToken(ctx context.Context) (string, error) {
 	return found.JoinTokens.Manager, nil
 }
 
-// keyConfig returns a config of an instance; without an id if there is none.
-func (c *Client) keyConfig(ctx context.Context, purpose, instance string) (swarm.Config, error) {
-	config, err := call(ctx, c, "ConfigInspect", func(ctx context.Context) (swarm.Config, error) {
-		config, _, err := c.api.ConfigInspectWithRaw(ctx, configOf(purpose, instance))
+// inspectConfig returns the config of a name; without an id if there is none.
+func (c *Client) inspectConfig(ctx context.Context, name string) (swarm.Config, error) {
+	return call(ctx, c, "ConfigInspect", func(ctx context.Context) (swarm.Config, error) {
+		config, _, err := c.api.ConfigInspectWithRaw(ctx, name)
 		if errdefs.IsNotFound(err) {
 			return swarm.Config{}, nil
 		}
 		return config, err
 	})
-	if err != nil {
-		return swarm.Config{}, fmt.Errorf("read the key of the instance: %w", err)
-	}
-	return config, nil
 }
 
 // sealKey returns a key as the label of its config has it: AES-256-GCM with a random

@@ -17,6 +17,7 @@ import (
 
 	"kargo"
 	"kargo/swarm"
+	"kargo/swarm/swarmtest"
 )
 
 // directContracts need calls that docs/docker-proxy.cfg does not allow: GET /swarm and
@@ -148,7 +149,115 @@ func TestKeyAndAnotherJoinToken(t *testing.T) {
 func TestAKeyIsMadeWithFewCalls(t *testing.T) {
 	b := memoryBed()
 	mustKey(t, b, "one", true)
-	same(t, "calls", fmt.Sprint(b.client.Calls()), "map[ConfigCreate:1 ConfigInspect:2 SwarmInspect:1]")
+	same(t, "calls", fmt.Sprint(b.client.Calls()), "map[ConfigCreate:1 ConfigList:1 SwarmInspect:1]")
+}
+
+// A controller that starts reads the configs for the key, and looks at everything then.
+func TestKeyAndLookReadTheConfigsOnce(t *testing.T) {
+	made := memoryBed()
+	mustKey(t, made, "one", true)
+	for _, row := range []struct {
+		what  string
+		keep  bool
+		first func(t *testing.T, b *bed) // before the look
+		calls string
+		want  []string
+	}{
+		{"a controller starts", true, func(*testing.T, *bed) {}, "map[ConfigList:1 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]",
+			[]string{"kargo-sealed-key-one"}},
+		{"a second look", true, func(t *testing.T, b *bed) {
+			if _, err := b.client.Observe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}, "map[ConfigList:2 NetworkList:2 NodeList:1 SecretList:2 ServiceList:2 SwarmInspect:1]", []string{"kargo-sealed-key-one"}},
+		{"a config was made", true, func(t *testing.T, b *bed) {
+			create := kargo.CreateConfig("web", kargo.Config{Name: "web_site", Data: []byte("one")}, "")
+			if err := b.client.Apply(t.Context(), kargo.Plan{Changes: []kargo.Change{create}}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}, "map[ConfigCreate:1 ConfigList:2 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]", []string{"kargo-sealed-key-one", "web_site"}},
+		{"a command that changes nothing", false, func(*testing.T, *bed) {}, "map[ConfigInspect:1 ConfigList:1 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]",
+			[]string{"kargo-sealed-key-one", "web_site"}},
+	} {
+		client := swarm.New(made.api)
+		b := &bed{client: client, api: made.api, engine: made.engine}
+		mustKey(t, b, "one", row.keep)
+		row.first(t, b)
+		cluster, err := client.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, config := range cluster.Configs {
+			names = append(names, config.Name)
+		}
+		same(t, row.what+": configs", fmt.Sprint(names), fmt.Sprint(row.want))
+		same(t, row.what+": calls", fmt.Sprint(client.Calls()), row.calls)
+	}
+}
+
+// greeted returns a client whose first call asks for the join token, and the requests that
+// it makes.
+func greeted(t *testing.T, engine *swarmtest.Engine) (*swarm.Client, *requests) {
+	t.Helper()
+	seen := &requests{RoundTripper: engine.Transport()}
+	client, err := swarm.Open(swarm.Options{Transport: seen, Token: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, seen
+}
+
+// requests is a connection that notes what it is asked.
+type requests struct {
+	http.RoundTripper
+	seen []string
+}
+
+func (r *requests) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.seen = append(r.seen, request.Method+" "+request.URL.Path)
+	return r.RoundTripper.RoundTrip(request)
+}
+
+// The request for the join token tells the version of Docker's API, too. The token counts
+// only if it opens the key.
+func TestTheFirstCallAsksForTheToken(t *testing.T) {
+	b := memoryBed()
+	key := mustKey(t, b, "one", true)
+	for _, row := range []struct {
+		what    string
+		prepare func(client *swarm.Client)
+		want    string
+	}{
+		{"the token opens the key", func(*swarm.Client) {}, "GET /swarm, GET /v1.41/configs"},
+		{"it was rotated since, and the key sealed again", func(client *swarm.Client) {
+			if _, err := client.Nodes(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.engine.RotateJoinToken()
+			if err := b.client.SealKey(t.Context(), "one", key); err != nil {
+				t.Fatal(err)
+			}
+		}, "GET /swarm, GET /v1.41/nodes, GET /v1.41/configs, GET /v1.41/swarm"},
+		{"a proxy hides it at first", func(*swarm.Client) {
+			hidden := true
+			b.engine.Fail(func(r *http.Request) (int, string) {
+				if !hidden || r.URL.Path != "/swarm" {
+					return 0, ""
+				}
+				hidden = false
+				return http.StatusForbidden, "no"
+			})
+		}, "GET /swarm, HEAD /_ping, GET /v1.41/swarm, GET /v1.41/configs"},
+	} {
+		client, asked := greeted(t, b.engine)
+		row.prepare(client)
+		again, err := client.Key(t.Context(), "one", true)
+		if err != nil || !bytes.Equal(again, key) {
+			t.Errorf("%s: the key is %x, %v, want %x", row.what, again, err, key)
+		}
+		same(t, row.what, strings.Join(asked.seen, ", "), row.want)
+	}
 }
 
 // before is a connection that does something before the first request to create a config.

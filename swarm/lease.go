@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
 
@@ -28,9 +27,12 @@ const (
 
 // Lease returns the lease of an instance. It has version 0 if there is none.
 func (c *Client) Lease(ctx context.Context, instance string) (kargo.Lease, error) {
-	config, err := c.leaseConfig(ctx, instance)
-	if err != nil || config.ID == "" {
-		return kargo.Lease{}, err
+	config, err := c.inspectConfig(ctx, configOf("lease", instance))
+	if err != nil {
+		return kargo.Lease{}, fmt.Errorf("read the lease of the instance: %w", err)
+	}
+	if config.ID == "" {
+		return kargo.Lease{}, nil
 	}
 	labels := config.Spec.Labels
 	number := func(label string) uint64 {
@@ -98,19 +100,4 @@ func (c *Client) ServiceOf(ctx context.Context, container string) (string, error
 		return c.names.name(serviceNames, task.Service), nil
 	}
 	return "", nil
-}
-
-// leaseConfig returns the config of the lease; without an id if there is none.
-func (c *Client) leaseConfig(ctx context.Context, instance string) (swarm.Config, error) {
-	config, err := call(ctx, c, "ConfigInspect", func(ctx context.Context) (swarm.Config, error) {
-		config, _, err := c.api.ConfigInspectWithRaw(ctx, configOf("lease", instance))
-		if errdefs.IsNotFound(err) {
-			return swarm.Config{}, nil
-		}
-		return config, err
-	})
-	if err != nil {
-		return swarm.Config{}, fmt.Errorf("read the lease of the instance: %w", err)
-	}
-	return config, nil
 }

@@ -38,6 +38,9 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 			if nodeCameOrWent(message) {
 				c.down.doubt()
 			}
+			if message.Type == events.ConfigEventType {
+				c.listedConfigs.drop()
+			}
 			stirred(event(message))
 		case err := <-broken:
 			if ctx.Err() != nil {

@@ -158,9 +158,20 @@ func (s *workspaceFlags) readHead(ctx context.Context, source controller.Source,
 	return compiler.Compile(ctx, tree, stacks...)
 }
 
-// docker returns the client of the Swarm that --docker-host or Docker's own variables
-// name.
+// docker returns the client of a command that works on the Swarm.
+func (s *swarmFlags) docker(env map[string]string) (*swarm.Client, error) {
+	options := s.registryFlags.options(env)
+	options.Token = !s.ownKey.given() // else Swarm keeps the key, sealed with the token
+	return swarm.Open(options)
+}
+
+// docker returns a client of the Swarm.
 func (s *registryFlags) docker(env map[string]string) (*swarm.Client, error) {
+	return swarm.Open(s.options(env))
+}
+
+// options say how to reach the Swarm that --docker-host or Docker's own variables name.
+func (s *registryFlags) options(env map[string]string) swarm.Options {
 	options := swarm.Options{
 		Hosts: s.dockerHosts, TLSVerify: env["DOCKER_TLS_VERIFY"] != "", Credentials: s.registryCredentials(env),
 	}
@@ -170,7 +181,7 @@ func (s *registryFlags) docker(env map[string]string) (*swarm.Client, error) {
 	if options.TLSVerify || env["DOCKER_CERT_PATH"] != "" {
 		options.CertPath = env["DOCKER_CERT_PATH"]
 	}
-	return swarm.Open(options)
+	return options
 }
 
 // registryCredentials returns a function that reads the named file, or the one that

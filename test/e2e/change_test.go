@@ -109,6 +109,27 @@ func TestOneVariableMakesFewCalls(t *testing.T) {
 	}
 }
 
+// A restart that finds everything as it was left asks for the join token, which tells the
+// version of the API, too; listens to events; and looks at everything. The configs have the
+// key. The nodes say whether one of them is down.
+func TestRestartMakesFewCalls(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, "--interval", "1s")
+	s.begin(s.workspace().stack("web", "site").service("site", config("/etc/site.conf", "configs/site")).file("configs/site", "one\n"))
+	s.stop()
+	mark := s.docker.mark()
+	s.start()
+	until(t, "the controller has looked", func() bool { return slices.Contains(s.docker.callsSince(mark), "GET /nodes") })
+	before := s.status().Rounds
+	until(t, "one more round has run", func() bool { return s.status().Rounds > before })
+	calls := s.docker.callsSince(mark)
+	slices.Sort(calls)
+	want := []string{"GET /configs", "GET /events", "GET /networks", "GET /nodes", "GET /secrets", "GET /services", "GET /swarm"}
+	if !slices.Equal(calls, want) {
+		t.Errorf("Docker was asked %q, want %q", calls, want)
+	}
+}
+
 // nothingMoves does something and checks that nothing was written.
 func nothingMoves(t *testing.T, s *scene, what string, do func()) {
 	t.Helper()

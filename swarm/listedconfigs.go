@@ -1,0 +1,69 @@
+package swarm
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"kargo"
+)
+
+// listedLong is for how long a list of configs counts as a part of a look. The calls of a
+// look are not of one moment either. What is missed meanwhile does no harm: Swarm removes
+// no config that a service has, and refuses to create one that exists.
+const listedLong = 10 * time.Second
+
+// listedConfigs has the configs that were read for the key of the instance, until the
+// first look takes them. So a controller that starts asks for them once. It may be used
+// from any goroutine.
+type listedConfigs struct {
+	mu      sync.Mutex
+	configs []kargo.LiveConfig
+	at      time.Time // when they were asked for; zero if there are none
+}
+
+// keep keeps a list that was asked for at a time.
+func (l *listedConfigs) keep(configs []kargo.LiveConfig, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.configs, l.at = configs, at
+}
+
+// take returns the list, once, if it is fresh.
+func (l *listedConfigs) take(now time.Time) (configs []kargo.LiveConfig, fresh bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	configs, fresh = l.configs, !l.at.IsZero() && now.Sub(l.at) < listedLong
+	l.configs, l.at = nil, time.Time{}
+	return configs, fresh
+}
+
+// drop forgets the list: a config was changed.
+func (l *listedConfigs) drop() { l.keep(nil, time.Time{}) }
+
+// amongAllConfigs returns a function that returns the config of a name; without an id if
+// there is none. The function reads all configs, once, and keeps what the next look needs
+// of them.
+func (c *Client) amongAllConfigs() func(ctx context.Context, name string) (swarm.Config, error) {
+	var all []swarm.Config
+	read := false
+	return func(ctx context.Context, name string) (swarm.Config, error) {
+		if !read {
+			asked := time.Now()
+			configs, live, err := c.listConfigs(ctx)
+			if err != nil {
+				return swarm.Config{}, err
+			}
+			c.listedConfigs.keep(live, asked)
+			all, read = configs, true
+		}
+		at := slices.IndexFunc(all, func(config swarm.Config) bool { return config.Spec.Name == name })
+		if at < 0 {
+			return swarm.Config{}, nil
+		}
+		return all[at], nil
+	}
+}
