@@ -197,7 +197,9 @@ func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) (kargo.Rev
 		var tree *tree
 		mayBeDamage := errors.Is(err, errLost)
 		if err == nil {
-			objects = discardOnDamage(objects, func() { _, _ = r.origin.discard(found.commit) })
+			if !r.address.IsLocal() {
+				objects = discardOnDamage(objects, func() { _, _ = r.origin.discard(found.commit) })
+			}
 			revision, tree, err = r.readCommit(ctx, objects, found)
 			// Only an error without a known reason may be damage on disk.
 			mayBeDamage = !errors.As(err, new(*kargo.Error))

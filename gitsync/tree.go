@@ -190,8 +190,9 @@ func (t *tree) newNode(entry object.TreeEntry, where string, directory *node) (*
 }
 
 // readSize returns the size of a file. It is not compared with the hash. But no file is
-// fetched that is larger than the limit. So a size above it is read again, with the
-// content: it may be damaged, and a file that is refused is never read.
+// fetched that is larger than the limit; only a local repository may have one. So a size
+// above it is read again, with the content: it may be damaged, and a file that is refused
+// is never read.
 func (t *tree) readSize(n *node) (int64, error) {
 	size, err := n.objects.EncodedObjectSize(n.hash)
 	if _, fetched := n.objects.(*discardable); err != nil || !fetched || size <= t.limits.File {
