@@ -201,8 +201,8 @@ func (r *Reconciler) announce(announced announcements, rest []kargo.Change) {
 	}
 }
 
-// resolveUnderWay decides which of the changes were made that were under way or announced
-// when an earlier process ended: those that the plan does not want again.
+// resolveUnderWay notes which of the changes were made that were under way or announced
+// when an earlier process ended.
 func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
 	open := r.record.open
 	if open == nil || open.Revision.ID() != next.Revision.ID() {
@@ -214,12 +214,19 @@ func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
 	}
 	open.UnderWay, open.Announced = nil, nil
 	for _, change := range left {
-		again := slices.ContainsFunc(next.Changes, func(c kargo.Change) bool { return c.Key() == change.Key() })
-		held := slices.ContainsFunc(next.Held, func(h kargo.Hold) bool { return h.Kind == change.Kind && h.Name == change.Name })
-		if !again && !held {
+		if r.wasMade(change, next) {
 			r.noteSent(change, nil)
 		}
 	}
+}
+
+// wasMade decides whether a change was made that may have been sent: the plan does not want
+// it again. What was created must be there, too: if anything holds a stack, the plan says
+// nothing of the stack's other changes.
+func (r *Reconciler) wasMade(change kargo.Change, next kargo.Plan) bool {
+	again := slices.ContainsFunc(next.Changes, func(c kargo.Change) bool { return c.Key() == change.Key() })
+	held := slices.ContainsFunc(next.Held, func(h kargo.Hold) bool { return h.Kind == change.Kind && h.Name == change.Name })
+	return !again && !held && (change.Action != kargo.Create || r.sight.has(change.Key()))
 }
 
 // first returns the first of some changes, or nil.

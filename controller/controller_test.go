@@ -719,3 +719,29 @@ func TestEventsAreAskedForLessOftenWhileDockerIsAway(t *testing.T) {
 		}
 	})
 }
+
+// The power fails among announced creations, of which none was sent. If anything holds the
+// stack then, the plan says nothing of its other changes: they were not made for that.
+func TestPowerFailsBeforeAnnouncedChangesOfAHeldStack(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.fail = func(kargo.Change) error {
+			if w.left == nil {
+				w.left = w.records.copy()
+			}
+			return kargo.Errorf(kargo.Unavailable, "connection lost")
+		}
+		w.repo.commit("c1", "deploy/web.yml=services: {one: {image: one}, two: {image: two}}\n", ".env=STACKS=web\nWEB_STACK=web\n")
+		w.start()
+		w.stop()
+		if announced := w.left.deployments[0].Announced; len(announced) < 3 {
+			t.Fatalf("announced are %v", announced)
+		}
+		*w.records = *w.left
+		w.swarm.services["kargo-web_two"] = kargo.LiveService{ID: "1", Name: "kargo-web_two"} // somebody else's
+		w.forget()
+		w.start()
+		if d := w.records.deployments[0]; len(d.Changes) > 3 || slices.ContainsFunc(d.Changes, func(c kargo.Change) bool { return c.Kind == kargo.KindService }) {
+			t.Errorf("made are %v, held %v", d.Changes, d.Held)
+		}
+	})
+}

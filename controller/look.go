@@ -221,6 +221,22 @@ func (s *sight) lookAtServices(ctx context.Context, only ...string) error {
 	return nil
 }
 
+// has reports whether an object of this instance was there at the last look. Objects other
+// than services were, if the last look at everything showed them.
+func (s *sight) has(key kargo.ObjectKey) bool {
+	owns := func(labels map[string]string) bool { return labels[kargo.LabelInstance] == s.parts.Behavior.Instance }
+	switch key.Kind {
+	case kargo.KindService:
+		return slices.ContainsFunc(s.cluster.Services, func(l kargo.LiveService) bool { return l.Name == key.Name && owns(l.Spec.Labels) })
+	case kargo.KindNetwork:
+		return slices.ContainsFunc(s.cluster.Networks, func(l kargo.LiveNetwork) bool { return l.Name == key.Name && owns(l.Labels) })
+	case kargo.KindConfig, kargo.KindSecret:
+		return slices.ContainsFunc(s.cluster.Configs, func(l kargo.LiveConfig) bool { return l.Key() == key && owns(l.Labels) })
+	case kargo.KindNode:
+	}
+	return false
+}
+
 // replaced returns services with those of some names replaced by what was read of these.
 func replaced(services []kargo.LiveService, names []string, read []kargo.LiveService) []kargo.LiveService {
 	others := slices.DeleteFunc(slices.Clone(services), func(s kargo.LiveService) bool {

@@ -27,7 +27,7 @@ func (s *Store) Begin(d kargo.Deployment) (kargo.Deployment, error) {
 	if err := s.record(entry{Deployment: &d}); err != nil {
 		return d, err
 	}
-	s.index.newest = d.Number
+	s.index.newest, s.announced = d.Number, nil
 	s.forget()
 	s.shrink()
 	return d, nil
@@ -50,7 +50,15 @@ func (s *Store) Made(number uint64, change kargo.Change, sent *kargo.SentSpec, n
 		}
 		e.Set = values{sentPrefix + change.Name: value}
 	}
-	return s.write(e, next == nil || !s.announced[next.Key()])
+	err := s.write(e, next == nil || !s.isAnnounced(*next))
+	delete(s.announced, change.Key())
+	return err
+}
+
+// isAnnounced reports whether a change was announced for the deployment that goes on, and
+// not made since then. Only creations are: an object may be updated soon after it.
+func (s *Store) isAnnounced(change kargo.Change) bool {
+	return change.Action == kargo.Create && s.announced[change.Key()]
 }
 
 // Announce records changes of a deployment that are about to be sent, one after the
@@ -74,7 +82,7 @@ func (s *Store) Announce(number uint64, changes []kargo.Change) error {
 func (s *Store) Sending(number uint64, next kargo.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.write(entry{Made: &made{Number: number, Next: &next}}, !s.announced[next.Key()])
+	return s.write(entry{Made: &made{Number: number, Next: &next}}, !s.isAnnounced(next))
 }
 
 // Record records how far a deployment has come, and with it, in one entry, what
@@ -86,6 +94,7 @@ func (s *Store) Record(d kargo.Deployment, memory kargo.Memory) error {
 	if err != nil {
 		return err
 	}
+	s.announced = nil // the entry has what is known of the deployment
 	return s.record(entry{Deployment: &d, Set: set})
 }
 

@@ -158,3 +158,43 @@ func TestWhatIsNotDurableIsWrittenAgain(t *testing.T) {
 		t.Errorf("on the disk are %v", left.Changes)
 	}
 }
+
+// An object that was created is updated, in the same deployment or in a later one, or its
+// creation is tried again: no announcement covers that any more.
+func TestPowerFailsAfterAnnouncedChanges(t *testing.T) {
+	update := kargo.Change{Action: kargo.Update, Kind: kargo.KindService, Name: "a"}
+	for name, test := range map[string]struct {
+		before func(*Store, kargo.Deployment) error
+		sent   kargo.Change
+	}{
+		"an update in the same round": {func(*Store, kargo.Deployment) error { return nil }, update},
+		"a creation again, as it was removed": {func(s *Store, d kargo.Deployment) error {
+			return s.Made(d.Number, creations("a")[0], nil, &creations("b")[0])
+		}, creations("a")[0]},
+		"a creation again, in the next round": {func(s *Store, d kargo.Deployment) error { return s.Record(d, kargo.Memory{}) }, creations("a")[0]},
+		"a creation in the next deployment": {func(s *Store, d kargo.Deployment) error {
+			d.Outcome = kargo.OutcomeSucceeded
+			if err := s.Record(d, kargo.Memory{}); err != nil {
+				return err
+			}
+			_, err := s.Begin(kargo.Deployment{Revision: kargo.Revision{Commit: "bbb"}})
+			return err
+		}, creations("b")[0]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, file, d := withPower(t)
+			defer store.Close()
+			err := errors.Join(store.Announce(d.Number, creations("a", "b")), test.before(store, d))
+			left, err2 := store.Unfinished()
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Sending(left.Number, test.sent); err != nil {
+				t.Fatal(err)
+			}
+			if under := reopened(t, file.durable).UnderWay; under == nil || under.Key() != test.sent.Key() || under.Action != test.sent.Action {
+				t.Errorf("%v was sent, and %v is known", test.sent, under)
+			}
+		})
+	}
+}

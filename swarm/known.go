@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -62,11 +63,17 @@ func (l listed) name() string {
 // counts begins what Docker writes of a service's tasks, at the end of the service.
 var counts = []byte(`,"ServiceStatus":{`)
 
-// read reads a list of services, as Docker writes it.
+// read reads a list of services, as Docker writes it. One that is cut off is an error: a
+// proxy may end it in good order where Docker ended.
 func (k *knownServices) read(answer io.Reader) ([]listed, error) {
 	decoder := json.NewDecoder(answer)
-	if _, err := decoder.Token(); err != nil {
-		return nil, err
+	switch begin, err := decoder.Token(); {
+	case err != nil:
+		return nil, fmt.Errorf("read the list: %w", err)
+	case begin == nil: // null
+		return nil, nil
+	case begin != json.Delim('['):
+		return nil, fmt.Errorf("read the list: it begins with %v", begin)
 	}
 	var services []listed
 	var data json.RawMessage // the same memory for all
@@ -79,6 +86,9 @@ func (k *knownServices) read(answer io.Reader) ([]listed, error) {
 			return nil, err
 		}
 		services = append(services, service)
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, fmt.Errorf("read the end of the list: %w", err)
 	}
 	_, err := io.Copy(io.Discard, answer) // so that the connection can be used again
 	return services, err

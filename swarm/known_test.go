@@ -153,3 +153,54 @@ func TestAddressesStayShort(t *testing.T) {
 		t.Errorf("the longest address has %d bytes", connection.longest)
 	}
 }
+
+// cutting is a connection whose answers about services end early, and in good order: as
+// those of a proxy whose connection to Docker broke.
+type cutting struct {
+	http.RoundTripper
+	keep func(body []byte) []byte
+}
+
+func (c cutting) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := c.RoundTripper.RoundTrip(request)
+	if err != nil || !strings.HasSuffix(request.URL.Path, "/services") {
+		return response, err
+	}
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(c.keep(body)))
+	return response, err
+}
+
+// A list of services that is cut off is no list of fewer services.
+func TestServicesThatAreCutOff(t *testing.T) {
+	b := memoryBed()
+	b.apply(t, serviceChange(b.spec("one")))
+	b.apply(t, serviceChange(b.spec("two")))
+	var kept int
+	client, err := swarm.Open(swarm.Options{Transport: cutting{b.engine.Transport(), func(body []byte) []byte {
+		body = bytes.TrimRight(body, "\n")
+		kept = min(kept, len(body))
+		return body[:kept]
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length := 0; ; length++ {
+		kept = length
+		services, err := client.Services(t.Context())
+		if err != nil && kargo.FaultOf(err) != kargo.Unavailable {
+			t.Fatalf("%d bytes: %s: %v", length, kargo.FaultOf(err), err)
+		}
+		if err == nil && len(services) != 2 {
+			t.Fatalf("%d bytes are taken for %d services", length, len(services))
+		}
+		if kept == length {
+			continue
+		}
+		if err != nil { // it was the whole answer
+			t.Error(err)
+		}
+		return
+	}
+}
