@@ -139,7 +139,8 @@ type StackStatus struct {
 	Operation Operation `json:"operation,omitempty"`
 	Message   string    `json:"message,omitempty"`
 	Digest    string    `json:"digest"`
-	// LastVerified is when a full look last found the stack to be as wanted.
+	// LastVerified is when a full look, or the one after everything was created, last found
+	// the stack to be as wanted.
 	LastVerified time.Time `json:"lastVerified,omitzero"`
 	// Failure is why the wanted rendering is not in force, if it is not.
 	Failure *Failure `json:"failure,omitempty"`

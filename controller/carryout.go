@@ -68,11 +68,23 @@ func (r *Reconciler) carryOutOnce(ctx context.Context, trigger string, next karg
 	remaining.Changes = failed
 	r.noteRemaining(remaining)
 	r.pace.lookAgain(time.Now())
-	if next.Count("", kargo.KindService) != len(next.Changes) {
+	switch {
+	case next.Count("", kargo.KindService) == len(next.Changes):
+	case r.watches && err == nil && len(failed) == 0 && onlyCreates(next):
+		after = lookServices // what else was created is known, and events tell what became of it
+	default:
 		after = lookEverywhere // what the services alone do not show must be read again
 	}
 	r.record.open.Outcome = kargo.OutcomeProgressing
 	return after, errors.Join(err, r.keepRecord())
+}
+
+// onlyCreates reports whether a plan only creates and updates services, and creates
+// networks, configs and secrets for them.
+func onlyCreates(next kargo.Plan) bool {
+	return !slices.ContainsFunc(next.Changes, func(change kargo.Change) bool {
+		return change.Action != kargo.Create && (change.Kind != kargo.KindService || change.Action != kargo.Update)
+	})
 }
 
 // finishRound ends a round with nothing to change: what was sent has arrived,
@@ -98,7 +110,11 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 		r.interest.ignore(change)
 	}
 	sent := map[string]bool{}
-	defer func() { r.rollouts().startClocks(sent, next) }()
+	var made []kargo.Change
+	defer func() {
+		r.rollouts().startClocks(sent, next)
+		r.sight.add(made)
+	}()
 	r.record.lasting = nil
 	announced := announcements{}
 	r.announce(announced, next.Changes)
@@ -117,6 +133,7 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 				return
 			}
 			sent[change.Stack] = true
+			made = append(made, change)
 			r.noteSent(change, following)
 		})
 	})

@@ -130,6 +130,61 @@ func TestEventsOfWhatServicesDoNotShow(t *testing.T) {
 	})
 }
 
+// Once all that was created has come up, the services are enough: what else was created is
+// known. As long as a service does not run, everything is looked at: Swarm may not allocate
+// its network.
+func TestLooksAfterACreation(t *testing.T) {
+	first := []string{
+		"observe", "nodes", "create network kargo-back: shared by stacks", "create network kargo-docker-socket: shared by stacks",
+		"create network kargo-front: shared by stacks", "create network kargo-web_own: new", "create service kargo-web_web: new",
+	}
+	for what, row := range map[string]struct {
+		settling bool
+		want     []string
+	}{
+		"it is up at once":    {false, []string{"services", "services kargo-web_web", "tasks"}},
+		"it comes up, slowly": {true, []string{"services", "complete", "services kargo-web_web"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			run(t, func(w *world) {
+				w.swarm.settling = row.settling
+				w.repo.commit("c1", append(app("app:1", "web"), "deploy/web.yml=services: {web: {image: 'app:1', networks: [own]}}\nnetworks: {own: {}}\n")...)
+				w.start()
+				want := slices.Concat(first, row.want)
+				if got := w.swarm.calls[:min(len(w.swarm.calls), len(want))]; !slices.Equal(got, want) {
+					t.Errorf("calls: %q, want %q", got, want)
+				}
+				if stack := w.loop.Status().Stacks[0]; stack.InSync && stack.LastVerified.IsZero() {
+					t.Error("nobody knows when the stack was verified")
+				}
+			})
+		})
+	}
+}
+
+// While a service comes up, events of what was created for it say nothing new, but that
+// it was removed.
+func TestEventsOfWhatIsCreated(t *testing.T) {
+	run(t, func(w *world) {
+		w.swarm.settling = true
+		w.repo.commit("c1", append(app("app:1", "web"), "deploy/web.yml=services: {web: {image: 'app:1', networks: [own]}}\nnetworks: {own: {}}\n")...)
+		w.start()
+		during := func(event string) []string {
+			w.forget()
+			w.events <- eventOf(event)
+			w.rest(time.Second)
+			return slices.DeleteFunc(slices.Clone(w.swarm.calls), func(call string) bool { return call != "observe" })
+		}
+		for event, want := range map[string]int{
+			"network create kargo-web_own": 0, "network update kargo-web_own": 0, "network remove kargo-web_own": 1,
+		} {
+			if got := during(event); len(got) != want {
+				t.Errorf("%s: everything was looked at %d times, want %d", event, len(got), want)
+			}
+		}
+	})
+}
+
 func TestACommitThatMovesNothingMakesNoCall(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web")...)

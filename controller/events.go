@@ -11,8 +11,8 @@ import (
 // interest says which events of Swarm mean that something is to be done. Rounds
 // write it, and the goroutine that reads events asks it.
 type interest struct {
-	// ignored are the objects that a rollout is moving, by Change.Key. They are
-	// looked at anyway. Empty while nothing moves.
+	// ignored are the objects that a rollout is moving, by Change.Key, with what is done
+	// to them, a kargo.Action. Services are looked at anyway. Empty while nothing moves.
 	ignored      sync.Map
 	nodesMoved   atomic.Bool // there was an event of a node
 	nodesChanged atomic.Bool // the same, for failed renderings
@@ -34,7 +34,7 @@ func (i *interest) concerns(event kargo.Event) bool {
 		i.nodesMoved.Store(true)
 		i.nodesChanged.Store(true)
 	}
-	if _, moving := i.ignored.Load(event.Key()); moving {
+	if action, moving := i.ignored.Load(event.Key()); moving && ownDoing(event, action.(kargo.Action)) {
 		return false
 	}
 	names := i.names.Load()
@@ -50,6 +50,16 @@ func (i *interest) concerns(event kargo.Event) bool {
 		i.beyond.Store(true)
 	}
 	return late
+}
+
+// ownDoing reports whether an event of an object may come from what is done to the object.
+// Of a network, config or secret that is created, nobody else may do more than that. Swarm
+// itself updates a network once, when it allocates it.
+func ownDoing(event kargo.Event, action kargo.Action) bool {
+	if action != kargo.Create || event.Kind == kargo.KindService {
+		return true
+	}
+	return event.Action == "create" || event.Kind == kargo.KindNetwork && event.Action == "update"
 }
 
 // depth returns how much must be looked at because of the events since the last call:
@@ -69,7 +79,7 @@ func (i *interest) takeNodesMoved() bool { return i.nodesMoved.Swap(false) }
 func (i *interest) takeNodesChanged() bool { return i.nodesChanged.Swap(false) }
 
 // ignore makes the loop ignore events of an object that is about to be changed.
-func (i *interest) ignore(change kargo.Change) { i.ignored.Store(change.Key(), true) }
+func (i *interest) ignore(change kargo.Change) { i.ignored.Store(change.Key(), change.Action) }
 
 // moving returns the names of the services that are being changed.
 func (i *interest) moving() []string {

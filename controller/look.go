@@ -1,12 +1,15 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
 	"kargo/compile"
@@ -18,12 +21,15 @@ type sight struct {
 	parts   Parts
 	cluster kargo.Cluster
 	// verified is when everything was last looked at, and by stack, when such a
-	// look last found the stack as it is wanted.
+	// look, or the one after everything was created, last found the stack as it is wanted.
 	verified       time.Time
 	verifiedStacks map[string]time.Time
 	// current is when it was last known what there is besides services: a full look read
 	// it, or no event had come since then.
 	current time.Time
+	// created: the networks, configs and secrets that this process has created since
+	// then are known by what was sent, and no look has read them.
+	created bool
 	// placing are the nodes by which the last full look was judged; nil if they were
 	// not read.
 	placing []kargo.LiveNode
@@ -68,24 +74,26 @@ func (r *Reconciler) lookAndPlan(ctx context.Context, this *round) (goOn bool, e
 // look sees what runs, with as few calls as possible, and plans. Where only a
 // rollout may have moved, the services are enough; as soon as the plan has
 // anything to say, and now and then during a long rollout, everything is read.
-// Where only a commit has come, the services are enough if it changes nothing else.
+// Where only a commit has come, the services are enough if it changes nothing else. They
+// are enough, too, once all that was created has come up.
 func (r *Reconciler) look(ctx context.Context) (next kargo.Plan, err error) {
 	nodesMoved := r.interest.takeNodesMoved() && len(r.view.labels) > 0
 	if nodesMoved || r.selection.removing {
 		r.work.lookAt(lookEverywhere)
 	}
-	enough, first := false, r.servicesFirst()
+	enough, first, rest := false, r.servicesFirst(), false
 	switch {
 	case first:
 		next, enough, err = r.planUpdates(ctx)
 	case r.work.look < lookEverywhere && !r.work.fresh && time.Since(r.sight.current) < longestLight:
+		rest = r.sight.created && r.work.look == lookServices
 		next, enough, err = r.lookAtRollout(ctx)
 	}
 	if enough || err != nil {
 		return next, err
 	}
 	observe := r.parts.Swarm.Observe
-	if first {
+	if first || rest { // all services were just read
 		observe = func(ctx context.Context) (kargo.Cluster, error) {
 			return r.parts.Swarm.Complete(ctx, r.sight.cluster.Services)
 		}
@@ -100,7 +108,7 @@ func (r *Reconciler) look(ctx context.Context) (next kargo.Plan, err error) {
 	}
 	r.warn(ctx, &next)
 	r.work.look = min(r.work.look, lookServices)
-	r.sight.noteVerified(r.view.stacks, next)
+	r.sight.noteVerified(r.view.stacks, next, r.sight.verified)
 	return next, nil
 }
 
@@ -110,13 +118,25 @@ func (r *Reconciler) lookAtRollout(ctx context.Context) (next kargo.Plan, enough
 	if err := r.sight.lookAtServices(ctx, r.moving()...); err != nil {
 		return kargo.Plan{}, false, err
 	}
+	if r.sight.created && slices.ContainsFunc(r.sight.cluster.Services, comingUp) {
+		return kargo.Plan{}, false, nil // such as on a network that Swarm does not allocate
+	}
 	r.rollouts().discount(r.sight.unseen)
 	r.rollouts().judge(ctx)
 	if next, err = r.makePlan(); err != nil || !next.Empty() || passing(next) {
 		return next, false, err
 	}
 	r.warn(ctx, &next)
+	if r.sight.created {
+		r.sight.created = false
+		r.sight.noteVerified(r.view.stacks, next, r.sight.looked)
+	}
 	return next, true, nil
+}
+
+// comingUp reports whether a service does not run yet as it should.
+func comingUp(service kargo.LiveService) bool {
+	return service.ShortOfTasks() || service.Update != nil && service.Update.State == swarm.UpdateStateUpdating
 }
 
 // mostMoving is up to how many services a look asks for by their ids. More would make a
@@ -265,7 +285,7 @@ func (s *sight) lookAtEverything(ctx context.Context, observe func(context.Conte
 		}
 		cluster.Tasks, cluster.TasksKnown = slices.DeleteFunc(tasks, kargo.Task.Ended), true
 	}
-	s.cluster, s.placing, s.verified = cluster, cluster.Nodes, time.Now()
+	s.cluster, s.placing, s.verified, s.created = cluster, cluster.Nodes, time.Now(), false
 	s.current = s.verified
 	s.see(s.verified)
 	return nil
@@ -314,13 +334,38 @@ func (r *Reconciler) warn(ctx context.Context, next *kargo.Plan) {
 	next.Warnings = plan.Unplaceable(waiting, r.sight.placing, r.view.mask(), r.parts.Compiler.Satisfies)
 }
 
-// noteVerified keeps when a full look found each stack as it is wanted.
-func (s *sight) noteVerified(stacks []kargo.Stack, next kargo.Plan) {
+// add adds the networks, configs and secrets that changes have created to what was seen.
+func (s *sight) add(changes []kargo.Change) {
+	var networks []kargo.LiveNetwork
+	var configs []kargo.LiveConfig
+	for _, change := range changes {
+		switch {
+		case change.Action != kargo.Create:
+		case change.Network != nil:
+			networks = append(networks, kargo.LiveNetwork{
+				Name: change.Name, Driver: cmp.Or(change.Network.Driver, "overlay"), Attachable: change.Network.Attachable,
+				Internal: change.Network.Internal, Subnets: change.Network.Subnets(), Labels: change.Network.Labels, Created: time.Now(),
+			})
+		case change.Config != nil:
+			config := kargo.LiveConfig{Name: change.Name, Secret: change.Config.Secret, Labels: change.Config.Labels}
+			if !config.Secret {
+				config.Digest = kargo.ContentDigest(change.Config.Driver, change.Config.Data)
+			}
+			configs = append(configs, config)
+		}
+	}
+	s.created = s.created || len(networks)+len(configs) > 0
+	s.cluster.Networks = slices.SortedStableFunc(slices.Values(slices.Concat(s.cluster.Networks, networks)), func(a, b kargo.LiveNetwork) int { return strings.Compare(a.Name, b.Name) })
+	s.cluster.Configs = slices.SortedStableFunc(slices.Values(slices.Concat(s.cluster.Configs, configs)), func(a, b kargo.LiveConfig) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// noteVerified keeps when each stack was last found as it is wanted.
+func (s *sight) noteVerified(stacks []kargo.Stack, next kargo.Plan, at time.Time) {
 	verified, remaining := map[string]time.Time{}, restOf(next)
 	for _, stack := range stacks {
 		verified[stack.Name] = s.verifiedStacks[stack.Name]
 		if remaining.inSync(stack.Name) {
-			verified[stack.Name] = s.verified
+			verified[stack.Name] = at
 		}
 	}
 	s.verifiedStacks = verified

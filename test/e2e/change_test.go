@@ -98,7 +98,7 @@ func TestOneVariableMakesFewCalls(t *testing.T) {
 			"GET /services", "POST /services/{id}/update", "GET /services", "GET /tasks"}},
 		{"a config file", func() *workspace { return w.file("configs/site", "two\n") }, []string{
 			"GET /services", "GET /networks", "GET /configs", "GET /secrets", "POST /configs/create", "POST /services/{id}/update",
-			"GET /services", "GET /networks", "GET /configs", "GET /secrets", "GET /tasks"}},
+			"GET /services", "GET /tasks"}},
 	} {
 		mark := s.docker.mark()
 		commit := s.repo.commit(step.change())
@@ -106,6 +106,21 @@ func TestOneVariableMakesFewCalls(t *testing.T) {
 		if got := s.docker.callsSince(mark); !slices.Equal(got, step.want) {
 			t.Errorf("%s: Docker was asked %q, want %q", step.what, got, step.want)
 		}
+	}
+}
+
+// A first deployment looks at everything before it creates anything. What it has created
+// it knows, so it looks at the services afterwards, and once at their tasks.
+func TestFirstDeploymentMakesFewCalls(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, "--interval", "1s")
+	s.begin(s.workspace().stack("web", "site").service("site", config("/etc/site.conf", "configs/site")).file("configs/site", "one\n"))
+	reads := slices.DeleteFunc(s.docker.callsSince(0), isWrite)
+	slices.Sort(reads)
+	want := []string{"GET /configs", "GET /distribution/kargo/testserver:1/json", "GET /events", "GET /networks", "GET /nodes", "GET /secrets",
+		"GET /services", "GET /services", "GET /swarm", "GET /tasks"}
+	if !slices.Equal(reads, want) {
+		t.Errorf("Docker was asked %q, want %q", reads, want)
 	}
 }
 
