@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -404,5 +405,80 @@ func TestWriterMakesTheNextTreeOfTheOneBefore(t *testing.T) {
 	wantText(t, dir, "0700 .\n0600 a 7\n0700 acme\n0600 b 7\n0700 logs\n0700 new\n0600 new/y y\n0600 same t\n")
 	if numbers(".")[0] != first[0] {
 		t.Error("a tree was made anew")
+	}
+}
+
+// later returns when the file system's clock has moved on so far that the Writer relies on
+// it.
+func later(t *testing.T, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, "clock")
+	for start := (time.Time{}); ; {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start.IsZero() {
+			start = info.ModTime()
+		}
+		if info.ModTime().Sub(start) > 100*time.Millisecond {
+			return
+		}
+	}
+}
+
+// Somebody changes a file of the tree before: as a container does that has it bound to
+// write, and has not been replaced yet. What is of the same size and old by now does not
+// come back with the tree.
+func TestWriterTakesNothingOverThatSomebodyWrote(t *testing.T) {
+	for name, next := range map[string][]string{
+		"that file is replaced":            {"a=3", "b=2", "same=s"},
+		"another file is replaced":         {"a=2", "b=3", "same=s"},
+		"that file goes":                   {"b=3", "same=s"},
+		"the tree becomes the next one":    {"a=3", "b=3", "same=s"},
+		"the same file is in another tree": {"a=2", "b=2", "same=s", "new=n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := t.TempDir()
+			dir := filepath.Join(base, ".kargo")
+			writer := dotkargo.NewWriter(dir)
+			write := func(files ...string) {
+				t.Helper()
+				if err := writer.Write(workspace(files...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			spare := func() string {
+				t.Helper()
+				found, err := filepath.Glob(dir + ".*")
+				if err != nil || len(found) != 1 {
+					t.Fatal(found, err)
+				}
+				return found[0]
+			}
+			write("a=1", "b=1", "same=s")
+			later(t, base)
+			write("a=2", "b=2", "same=s")
+			bound, err := os.OpenFile(filepath.Join(spare(), "a"), os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer bound.Close()
+			if _, err := bound.WriteString("X"); err != nil {
+				t.Fatal(err)
+			}
+			later(t, base)
+			write(next...)
+			later(t, base)
+			write("a=1", "b=4", "same=s")
+			wantText(t, dir, "0700 .\n0600 a 1\n0700 acme\n0600 b 4\n0700 logs\n0600 same s\n")
+			write("a=5", "b=5", "same=s")
+			write("a=1", "b=6", "same=s")
+			wantText(t, dir, "0700 .\n0600 a 1\n0700 acme\n0600 b 6\n0700 logs\n0600 same s\n")
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,15 +21,15 @@ type spare struct {
 }
 
 // newSpare returns the tree in a directory as a spare one, or nil if it does not hold what
-// is known.
-func newSpare(dir string, known tree[*writtenFile]) *spare {
+// is known, and was compared since some time.
+func newSpare(dir string, known tree[*writtenFile], since time.Time) *spare {
 	contents := tree[[]byte]{}
 	for folder, files := range known {
 		for name, file := range files {
 			contents.set(folder, name, file.data)
 		}
 	}
-	files := describe(dir, contents)
+	files := describe(dir, contents, since)
 	if files == nil {
 		return nil
 	}
@@ -57,7 +58,8 @@ func (s *spare) unlinked(folder, name string) {
 
 // describeAgain describes a file again after another tree got or lost a link to it, which
 // changes its description. If that fails, the description is wrong, as if somebody had
-// changed the file.
+// changed the file. Somebody may have done so meanwhile, so the file is read when it is
+// looked at next.
 func describeAgain(root *os.Root, files tree[*writtenFile], folder, name string) {
 	was, exists := files[folder][name]
 	if !exists {
@@ -68,7 +70,7 @@ func describeAgain(root *os.Root, files tree[*writtenFile], folder, name string)
 		return
 	}
 	defer opened.Close()
-	if now, err := describeFile(opened, name, was.data); err == nil {
+	if now, err := describeFile(opened, name, was.data, time.Time{}); err == nil {
 		files.set(folder, name, now)
 	}
 }
@@ -194,7 +196,7 @@ func (r renewal) renewFile(into, from *os.File, folder, name string, data []byte
 	if err := place(into, from, name, data, true); err != nil {
 		return err
 	}
-	now, err := describeFile(into, name, data)
+	now, err := describeFile(into, name, data, time.Time{})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ type Writer struct {
 	dir string
 
 	mu sync.Mutex
+	// began is when the last call of Write began: what was changed before was compared then.
+	began time.Time
 	// written is nil if it is not known what the directory holds.
 	written tree[*writtenFile]
 	spare   *spare // nil if there is none
@@ -39,12 +41,13 @@ func NewWriter(dir string) *Writer { return &Writer{dir: dir} }
 func (w *Writer) Write(workspace kargo.Workspace) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.began = time.Now()
 	if err := w.write(workspace); err != nil {
 		w.written, w.spare = nil, nil // the next call removes the spare tree
 		return err
 	}
 	if w.written == nil {
-		w.written = describe(w.dir, onDisk(workspace))
+		w.written = describe(w.dir, onDisk(workspace), w.began)
 	}
 	return nil
 }
@@ -103,7 +106,7 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 		return err
 	}
 	if known != nil {
-		w.spare = newSpare(next, known)
+		w.spare = newSpare(next, known, w.began)
 	}
 	if w.spare == nil {
 		return os.RemoveAll(next)
@@ -153,7 +156,7 @@ func (w *Writer) replaceFile(folder, name string, data []byte) error {
 		return errors.Join(err, os.Remove(next.Name()))
 	}
 	w.spare.unlinked(folder, name)
-	now := describe(w.dir, tree[[]byte]{folder: {name: data}})
+	now := describe(w.dir, tree[[]byte]{folder: {name: data}}, w.began)
 	if now == nil {
 		w.written = nil
 		return nil
@@ -183,7 +186,8 @@ type writtenFile struct {
 	data          []byte
 	device, inode uint64
 	changed       unix.Timespec
-	// settled is set if the last change was long enough ago: a later one has another time.
+	// settled is set if the last change was long enough before the content was compared: a
+	// later one has another time.
 	settled bool
 }
 
@@ -205,7 +209,7 @@ const oneTick = 50 * time.Millisecond
 // untouched returns an error unless a file is as it was written. It reads the file only if
 // the system's description cannot tell.
 func untouched(folder *os.File, name string, was *writtenFile) error {
-	now, err := describeFile(folder, name, was.data)
+	now, err := describeFile(folder, name, was.data, time.Now())
 	if err != nil {
 		return err
 	}
@@ -220,8 +224,9 @@ func untouched(folder *os.File, name string, was *writtenFile) error {
 }
 
 // describe returns how the system describes the files of a tree, or nil if they cannot be
-// the ones that were written.
-func describe(dir string, written tree[[]byte]) tree[*writtenFile] {
+// the ones that were written. Those that were not changed since some time have been
+// compared after it; others are read when they are looked at next.
+func describe(dir string, written tree[[]byte], since time.Time) tree[*writtenFile] {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil
@@ -234,7 +239,7 @@ func describe(dir string, written tree[[]byte]) tree[*writtenFile] {
 			return nil
 		}
 		for base, data := range files {
-			file, failed := describeFile(folder, base, data)
+			file, failed := describeFile(folder, base, data, since)
 			described.set(name, base, file)
 			err = errors.Join(err, failed)
 		}
@@ -245,9 +250,9 @@ func describe(dir string, written tree[[]byte]) tree[*writtenFile] {
 	return described
 }
 
-// describeFile returns how the system describes a file. The error says that it cannot be
-// the one that was written.
-func describeFile(folder *os.File, name string, data []byte) (*writtenFile, error) {
+// describeFile returns how the system describes a file, whose content was compared, or is,
+// after some time. The error says that it cannot be the one that was written.
+func describeFile(folder *os.File, name string, data []byte, since time.Time) (*writtenFile, error) {
 	var stat unix.Stat_t
 	if err := unix.Fstatat(int(folder.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return nil, err
@@ -255,6 +260,6 @@ func describeFile(folder *os.File, name string, data []byte) (*writtenFile, erro
 	if stat.Mode != unix.S_IFREG|0o600 || stat.Size != int64(len(data)) {
 		return nil, errDiffers
 	}
-	settled := time.Since(time.Unix(stat.Ctim.Unix())) > oneTick
+	settled := since.Sub(time.Unix(stat.Ctim.Unix())) > oneTick
 	return &writtenFile{data: data, device: stat.Dev, inode: stat.Ino, changed: stat.Ctim, settled: settled}, nil
 }
