@@ -16,7 +16,7 @@ import (
 // nothingToAdopt returns why a stack that is to be taken over is not created where
 // Swarm has nothing of it, or "": an empty twin would run beside what was meant.
 func (m maker) nothingToAdopt(stack kargo.Stack) string {
-	if !stack.Options.Adopt || m.namespaces[stack.Namespace()] {
+	if !stack.Options.Adopt || m.namespaces()[stack.Namespace()] {
 		return ""
 	}
 	for _, service := range stack.Services {
@@ -27,8 +27,8 @@ func (m maker) nothingToAdopt(stack kargo.Stack) string {
 		}
 	}
 	reason := "it is to be taken over, and Swarm has nothing of a stack " + stack.Namespace()
-	other := spelling.Nearest(stack.Namespace(), slices.Sorted(maps.Keys(m.namespaces)), 2)
-	if m.namespaces[stack.Name] {
+	other := spelling.Nearest(stack.Namespace(), slices.Sorted(maps.Keys(m.namespaces())), 2)
+	if m.namespaces()[stack.Name] {
 		other = stack.Name
 	}
 	if other != "" {

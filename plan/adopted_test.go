@@ -68,6 +68,7 @@ func TestAdoptedStackKeepsItsSecretsAndNetworks(t *testing.T) {
 	p := plan.Make([]kargo.Stack{adopting(first)}, there, options())
 	check(t, p, `update service shop_web: Labels.kargo.instance: (none) -> "test"; Labels.kargo.kept: (none) -> "shop_pw=shop_pw-1"; Labels.kargo.stack: (none) -> "shop"`+"\n")
 
+	there.Services = nil // the update replaces the one there was
 	there = withChange(there, p.Changes[0])
 	check(t, plan.Make([]kargo.Stack{first}, there, options()), "nothing to do\n")
 

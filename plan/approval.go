@@ -28,16 +28,16 @@ func (m maker) untilApproved(stack kargo.Stack, p stackPlan) stackPlan {
 // remove: by stack name, the reason why these stay.
 func (m maker) unapprovedRemovals() map[string]string {
 	held := map[string]string{}
-	for _, service := range m.live.Services {
-		at, wanted := m.stackAt[service.Spec.Labels[kargo.LabelStack]]
-		if !wanted || !m.owns(service.Spec.Labels) || m.wanted[service.Name] {
+	for _, service := range m.unwanted() {
+		at, wanted := m.stackAt[service.stack]
+		if !wanted {
 			continue
 		}
-		stack, from := m.desired[at], kargo.NamespaceOf(service.Spec.Labels)
+		stack := m.desired[at]
 		switch {
 		case stack.NeedsApproval == "":
-		case from != stack.Namespace(): // the stack is new under its name, so its changes say why
-			held[stack.Name] = "the services of " + from + " would be removed; this waits for the same approval"
+		case service.namespace != stack.Namespace(): // the stack is new under its name, so its changes say why
+			held[stack.Name] = "the services of " + service.namespace + " would be removed; this waits for the same approval"
 		default:
 			held[stack.Name] = "services would be removed, but " + stack.NeedsApproval
 		}

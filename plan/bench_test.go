@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -80,10 +81,59 @@ func withChange(there kargo.Cluster, change kargo.Change) kargo.Cluster {
 	return there
 }
 
+// withAnotherInstance adds the same again, as stacks of other names of another instance.
+func withAnotherInstance(there kargo.Cluster) kargo.Cluster {
+	theirs := func(labels map[string]string) map[string]string {
+		labels = maps.Clone(labels)
+		labels[kargo.LabelInstance] = "other"
+		return labels
+	}
+	for _, service := range there.Services {
+		service.Name, service.Spec.Labels = "other-"+service.Name, theirs(service.Spec.Labels)
+		service.Spec.TaskTemplate.ContainerSpec = nil
+		there.Services = append(there.Services, service)
+	}
+	for _, network := range there.Networks {
+		there.Networks = append(there.Networks, kargo.LiveNetwork{Name: "other-" + network.Name, Driver: "overlay", Labels: theirs(network.Labels)})
+	}
+	for _, config := range there.Configs {
+		there.Configs = append(there.Configs, kargo.LiveConfig{Name: "other-" + config.Name, Labels: theirs(config.Labels)})
+	}
+	return there
+}
+
 func BenchmarkMake(b *testing.B) {
 	for _, stacks := range sizes {
 		b.Run(fmt.Sprintf("nothing changed/%d stacks", stacks), func(b *testing.B) {
 			desired, there := bigSwarm(stacks)
+			b.ReportAllocs()
+			for b.Loop() {
+				if next := plan.Make(desired, there, options()); !next.Empty() || len(next.Held) > 0 {
+					b.Fatal(next)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("nothing changed since the last plan/%d stacks", stacks), func(b *testing.B) {
+			desired, there := bigSwarm(stacks)
+			for i := range there.Services {
+				there.Services[i].Digest[0], there.Services[i].Digest[1] = byte(i), byte(i>>8)
+			}
+			for i := range desired {
+				desired[i] = desired[i].KeepDigest()
+			}
+			opts := options()
+			opts.Comparisons = &plan.Comparisons{}
+			plan.Make(desired, there, opts)
+			b.ReportAllocs()
+			for b.Loop() {
+				if next := plan.Make(desired, there, opts); !next.Empty() || len(next.Held) > 0 {
+					b.Fatal(next)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("beside as many of another instance/%d stacks", stacks), func(b *testing.B) {
+			desired, there := bigSwarm(stacks)
+			there = withAnotherInstance(there)
 			b.ReportAllocs()
 			for b.Loop() {
 				if next := plan.Make(desired, there, options()); !next.Empty() || len(next.Held) > 0 {

@@ -28,10 +28,8 @@ func Differences(desired []kargo.Stack, live kargo.Cluster, opts Options) []karg
 			}
 		}
 	}
-	for _, service := range live.Services {
-		if m.owns(service.Spec.Labels) && !m.wanted[service.Name] {
-			changes = append(changes, kargo.RemoveService(service.Spec.Labels[kargo.LabelStack], service, notWanted))
-		}
+	for _, service := range m.unwanted() {
+		changes = append(changes, kargo.RemoveService(service.stack, *service.LiveService, notWanted))
 	}
 	return changes
 }

@@ -26,18 +26,13 @@ func (m maker) heldRemovals() map[string]string {
 		return nil
 	}
 	live, gone, held := map[string]bool{}, map[string]bool{}, map[string]string{}
-	for _, service := range m.live.Services {
-		if !m.owns(service.Spec.Labels) {
-			continue
-		}
-		stack := service.Spec.Labels[kargo.LabelStack]
-		live[stack] = true
-		if m.wanted[service.Name] {
-			continue // another stack of the workspace has it now
-		}
-		gone[stack] = true
-		if service.Spec.Labels[kargo.LabelProtect] == "true" {
-			held[stack] = "its removal waits for approval: the stack is protected"
+	for _, service := range m.owned {
+		live[service.stack] = true
+	}
+	for _, service := range m.unwanted() { // others may be those of another stack of the workspace now
+		gone[service.stack] = true
+		if service.protected {
+			held[service.stack] = "its removal waits for approval: the stack is protected"
 		}
 	}
 	for _, stack := range m.desired {

@@ -34,7 +34,7 @@ func (m maker) objects(stack kargo.Stack) (o stackObjects) {
 func (m maker) obstacles(stack kargo.Stack, o stackObjects) []kargo.Hold {
 	var holds []kargo.Hold
 	for _, service := range stack.Services {
-		if live, exists := m.index.Service(service.Name); exists {
+		if live, taken := m.taken[service.Name]; taken {
 			if reason, until := m.notOurs(stack, live.Spec.Labels); reason != "" && !m.damaged(stack, live) {
 				holds = append(holds, serviceHold(stack, service.Name, until, reason))
 			}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"kargo"
@@ -13,6 +14,7 @@ func (m maker) permitted(changes []kargo.Change) (now []kargo.Change, holds []ka
 	if m.Refuses == nil {
 		return changes, nil
 	}
+	var allowed []kargo.Change
 	refused := map[string]bool{}
 	for _, change := range changes {
 		if reasons := m.refusals(change); len(reasons) > 0 {
@@ -21,13 +23,13 @@ func (m maker) permitted(changes []kargo.Change) (now []kargo.Change, holds []ka
 				Kind: change.Kind, Stack: change.Stack, Name: change.Name, Until: kargo.UntilRevision,
 				Reason: m.Mask.Text(strings.Join(reasons, "; ")),
 			})
+		} else {
+			allowed = append(allowed, change)
 		}
 	}
-	for _, change := range changes {
-		if len(m.refusals(change)) == 0 && (!refused[change.Stack] || change.Action == kargo.Remove) {
-			now = append(now, change)
-		}
-	}
+	now = slices.DeleteFunc(allowed, func(change kargo.Change) bool {
+		return refused[change.Stack] && change.Action != kargo.Remove
+	})
 	return now, holds
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"kargo"
@@ -78,7 +79,9 @@ type maker struct {
 	images    map[string]kargo.Image
 	positions map[string]int
 	live      kargo.Cluster
-	others    kargo.Cluster // what is not this instance's
+	owned     []ownedService               // the services of this instance
+	taken     map[string]kargo.LiveService // services of wanted names that are not this instance's
+	others    strangers                    // what else is not this instance's
 	index     Index
 	networks  map[string]kargo.LiveNetwork
 	configs   map[kargo.ObjectKey]kargo.LiveConfig
@@ -87,7 +90,7 @@ type maker struct {
 	// renamedAway says, by the name of a stack that is no longer wanted, why it
 	// stays: a wanted one seems to be the same.
 	renamedAway map[string]string
-	namespaces  map[string]bool // names of stacks that Swarm has anything of
+	namespaces  func() map[string]bool // names of stacks that Swarm has anything of
 }
 
 func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
@@ -115,8 +118,9 @@ func newMaker(in StandIns, live kargo.Cluster, opts Options) maker {
 			m.wanted[service.Name] = true
 		}
 	}
-	m.others = m.notOwned(live)
-	m.renamedAway, m.namespaces = m.holdRenames(), namespacesIn(live)
+	m.byOwner()
+	m.renamedAway = m.holdRenames()
+	m.namespaces = sync.OnceValue(func() map[string]bool { return namespacesIn(live) })
 	return m
 }
 

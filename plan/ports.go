@@ -98,9 +98,9 @@ func (m maker) portTraffic(changes []kargo.Change) portTraffic {
 	}
 	for _, live := range m.live.Services {
 		traffic.publish(live.Name, publishedPorts(live.Spec))
-		if m.owns(live.Spec.Labels) {
-			traffic.wanted[live.Name] = nil // unless it is desired, below
-		}
+	}
+	for _, live := range m.owned {
+		traffic.wanted[live.Name] = nil // unless it is desired, below
 	}
 	for _, stack := range m.desired {
 		for _, service := range stack.Services {

@@ -19,12 +19,10 @@ const notWanted = "no longer in the workspace"
 func (m maker) serviceRemovals() ([]kargo.Change, []kargo.Hold) {
 	held := m.heldRemovals()
 	var changes []kargo.Change
-	for _, service := range m.live.Services {
-		stack := service.Spec.Labels[kargo.LabelStack]
-		if !m.owns(service.Spec.Labels) || !m.concerns(stack) || m.wanted[service.Name] || held[stack] != "" {
-			continue
+	for _, service := range m.unwanted() {
+		if m.concerns(service.stack) && held[service.stack] == "" {
+			changes = append(changes, kargo.RemoveService(service.stack, *service.LiveService, m.whyRemoved(service.stack)))
 		}
-		changes = append(changes, kargo.RemoveService(stack, service, m.whyRemoved(stack)))
 	}
 	slices.SortFunc(changes, func(a, b kargo.Change) int {
 		return cmp.Or(

@@ -29,7 +29,13 @@ type renamed struct {
 // name: those that have another one now, and those that seem to be one that is
 // no longer wanted.
 func (m maker) renames() map[string]renamed {
-	names, running := m.ownNamespaceNames(), map[string][]kargo.LiveService(nil)
+	names := make(map[string]bool, len(m.desired))
+	for _, service := range m.owned {
+		if service.stack != "" {
+			names[service.namespace] = true
+		}
+	}
+	var running map[string][]ownedService
 	found := map[string]renamed{}
 	for _, stack := range m.desired {
 		if names[stack.Namespace()] {
@@ -40,7 +46,7 @@ func (m maker) renames() map[string]renamed {
 		}
 		for _, from := range slices.Sorted(maps.Keys(running)) {
 			services := running[from]
-			old := services[0].Spec.Labels[kargo.LabelStack]
+			old := services[0].stack
 			_, wanted := m.stackAt[old]
 			if old == stack.Name || !wanted && m.Only == nil && looksLike(stack, from, services) {
 				found[stack.Name] = renamed{from: from, stack: old, volumes: volumesOf(from, liveSpecs(services))}
@@ -51,34 +57,13 @@ func (m maker) renames() map[string]renamed {
 	return found
 }
 
-// ownNamespaceNames returns the names in Swarm of the stacks of this instance that have
-// services.
-func (m maker) ownNamespaceNames() map[string]bool {
-	own := make(map[string]bool, len(m.desired))
-	for _, service := range m.live.Services {
-		if namespace := m.ownNamespace(service); namespace != "" {
-			own[namespace] = true
-		}
-	}
-	return own
-}
-
-// ownNamespace returns the name in Swarm of a service's stack, or "" if the service is not
-// one of a stack of this instance.
-func (m maker) ownNamespace(service kargo.LiveService) string {
-	if labels := service.Spec.Labels; m.owns(labels) && labels[kargo.LabelStack] != "" {
-		return kargo.NamespaceOf(labels)
-	}
-	return ""
-}
-
-// ownNamespaces returns the services of this instance by their stack's name in
-// Swarm.
-func (m maker) ownNamespaces() map[string][]kargo.LiveService {
-	own := map[string][]kargo.LiveService{}
-	for _, service := range m.live.Services {
-		if namespace := m.ownNamespace(service); namespace != "" {
-			own[namespace] = append(own[namespace], service)
+// ownNamespaces returns the services of the stacks of this instance by their stack's
+// name in Swarm.
+func (m maker) ownNamespaces() map[string][]ownedService {
+	own := map[string][]ownedService{}
+	for _, service := range m.owned {
+		if service.stack != "" {
+			own[service.namespace] = append(own[service.namespace], service)
 		}
 	}
 	return own
@@ -86,7 +71,7 @@ func (m maker) ownNamespaces() map[string][]kargo.LiveService {
 
 // looksLike reports whether a stack that does not run has the services of one
 // that does, and volumes like its.
-func looksLike(stack kargo.Stack, from string, services []kargo.LiveService) bool {
+func looksLike(stack kargo.Stack, from string, services []ownedService) bool {
 	var wanted, live []string
 	var specs []swarm.ServiceSpec
 	for _, service := range stack.Services {
@@ -107,7 +92,7 @@ func looksLike(stack kargo.Stack, from string, services []kargo.LiveService) boo
 	})
 }
 
-func liveSpecs(services []kargo.LiveService) []swarm.ServiceSpec {
+func liveSpecs(services []ownedService) []swarm.ServiceSpec {
 	specs := make([]swarm.ServiceSpec, 0, len(services))
 	for _, service := range services {
 		specs = append(specs, service.Spec)

@@ -23,10 +23,11 @@ func (m maker) strangers(stack kargo.Stack) []kargo.Hold {
 				Reason: "lies in the namespace of the stack, " + reason})
 		}
 	}
-	for _, service := range m.others.Services {
-		if m.wanted[service.Name] {
-			continue
-		}
+	near := m.others[stack.Namespace()]
+	if near == nil {
+		return nil
+	}
+	for _, service := range near.Services {
 		if inNamespace(stack, service.Name, service.Spec.Labels) {
 			add(kargo.KindService, service.Name, service.Spec.Labels)
 		} else if volume := volumeOf(stack, service); volume != "" {
@@ -34,13 +35,13 @@ func (m maker) strangers(stack kargo.Stack) []kargo.Hold {
 				Reason: fmt.Sprintf("mounts the volume %s, which has the form of the stack's own, and is not Kargo's", volume)})
 		}
 	}
-	for _, network := range m.others.Networks {
+	for _, network := range near.Networks {
 		declared := slices.ContainsFunc(stack.Networks, func(n kargo.Network) bool { return n.Name == network.Name })
 		if !network.Local && !declared && inNamespace(stack, network.Name, network.Labels) {
 			add(kargo.KindNetwork, network.Name, network.Labels)
 		}
 	}
-	for _, config := range m.others.Configs {
+	for _, config := range near.Configs {
 		declared := slices.ContainsFunc(stack.Configs, func(c kargo.Config) bool { return c.Key() == config.Key() })
 		if config.Labels[kargo.LabelInstance] != "" && !declared && inNamespace(stack, config.Name, config.Labels) {
 			add(config.Kind(), config.Name, config.Labels)
@@ -49,29 +50,75 @@ func (m maker) strangers(stack kargo.Stack) []kargo.Hold {
 	return holds
 }
 
-// notOwned returns the services, networks and configs of a look that are not this
-// instance's. They are few, and each stack looks at all of them.
-func (m maker) notOwned(live kargo.Cluster) (others kargo.Cluster) {
-	for _, service := range live.Services {
-		if !m.owns(service.Spec.Labels) {
-			others.Services = append(others.Services, service)
-		}
+// strangers has what is not this instance's, by the namespaces of stacks that it may
+// concern: a stack need not look at all that others have in the Swarm. It has a key for
+// each stack.
+type strangers map[string]*kargo.Cluster
+
+func newStrangers(stacks []kargo.Stack) strangers {
+	s := make(strangers, len(stacks))
+	for _, stack := range stacks {
+		s[stack.Namespace()] = nil // most have nothing of others
 	}
-	for _, network := range live.Networks {
-		if !m.owns(network.Labels) {
-			others.Networks = append(others.Networks, network)
-		}
-	}
-	for _, config := range live.Configs {
-		if !m.owns(config.Labels) {
-			others.Configs = append(others.Configs, config)
-		}
-	}
-	return others
+	return s
 }
 
-// inNamespace reports whether an object belongs to the namespace of a stack: by
-// Docker's own label, and where it has none, by its name.
+func (s strangers) addService(service kargo.LiveService) {
+	names := []string{nameInNamespace(service.Name, service.Spec.Labels)}
+	if container := service.Spec.TaskTemplate.ContainerSpec; container != nil {
+		for _, m := range container.Mounts {
+			if m.Type == mount.TypeVolume {
+				names = append(names, m.Source)
+			}
+		}
+	}
+	for _, near := range s.near(names...) {
+		near.Services = append(near.Services, service)
+	}
+}
+
+func (s strangers) addNetwork(network kargo.LiveNetwork) {
+	for _, near := range s.near(nameInNamespace(network.Name, network.Labels)) {
+		near.Networks = append(near.Networks, network)
+	}
+}
+
+func (s strangers) addConfig(config kargo.LiveConfig) {
+	for _, near := range s.near(nameInNamespace(config.Name, config.Labels)) {
+		near.Configs = append(near.Configs, config)
+	}
+}
+
+// near returns what is known of each namespace that one of the names may begin with.
+func (s strangers) near(names ...string) (found []*kargo.Cluster) {
+	for _, name := range names {
+		for i, char := range name {
+			if char != '_' {
+				continue
+			}
+			near, wanted := s[name[:i]]
+			if near == nil && wanted {
+				near = &kargo.Cluster{}
+				s[name[:i]] = near
+			}
+			if wanted && !slices.Contains(found, near) {
+				found = append(found, near)
+			}
+		}
+	}
+	return found
+}
+
+// nameInNamespace returns a name that begins with the namespace of an object and "_": by
+// Docker's own label, and where it has none, by the object's name.
+func nameInNamespace(name string, labels map[string]string) string {
+	if namespace := labels[kargo.LabelNamespace]; namespace != "" {
+		return namespace + "_"
+	}
+	return name
+}
+
+// inNamespace reports whether an object belongs to the namespace of a stack.
 func inNamespace(stack kargo.Stack, name string, labels map[string]string) bool {
 	if namespace := labels[kargo.LabelNamespace]; namespace != "" {
 		return namespace == stack.Namespace()

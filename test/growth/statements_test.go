@@ -13,7 +13,7 @@ import (
 
 // linear are benchmarks, by package. Each has sizes of 100 and of 1,000 stacks.
 var linear = map[string][]string{
-	"plan":       {"BenchmarkMake/nothing_changed", "BenchmarkMake/one_service_changed", "BenchmarkMake/all_wait", "BenchmarkStackHealth", "BenchmarkJudge"},
+	"plan":       {"BenchmarkMake/nothing_changed", "BenchmarkMake/nothing_changed_since_the_last_plan", "BenchmarkMake/beside_as_many_of_another_instance", "BenchmarkMake/one_service_changed", "BenchmarkMake/all_wait", "BenchmarkStackHealth", "BenchmarkJudge"},
 	"controller": {"BenchmarkStatus/all_wait", "BenchmarkStatus/nothing_to_do"},
 	"server":     {"BenchmarkOverview", "BenchmarkStatus"},
 	"dotkargo":   {"BenchmarkWrite/nothing_differs", "BenchmarkWrite/one_file_differs", "BenchmarkWrite/two_files_differ"},
