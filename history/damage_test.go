@@ -368,6 +368,14 @@ func TestManyRenderingsAtOnce(t *testing.T) {
 	if count := there(); count != 250 || store.Trouble() == "" {
 		t.Errorf("%d of 250 can be read, trouble is %q", count, store.Trouble())
 	}
+	// Those before it are durable, and nothing that is half written fills the disk.
+	written, err := filepath.Glob(filepath.Join(good, "kept-*", "*.sealed"))
+	must(t, err)
+	others, err := filepath.Glob(filepath.Join(good, "kept-*", "*.new"))
+	must(t, err)
+	if len(written) != 120 || len(others) != 1 {
+		t.Errorf("%d files are there, and %s", len(written), others)
+	}
 	must(t, os.Remove(blocked))
 	if said := store.Trouble(); said != "" {
 		t.Error(said)

@@ -151,45 +151,52 @@ func (r *Renderings) forget(path string) {
 func (r *Renderings) flush() {
 	r.failure = nil
 	for paths := range slices.Chunk(slices.Sorted(maps.Keys(r.pending)), mostTogether) {
-		if r.failure = r.write(paths); r.failure != nil {
-			return
-		}
-		for _, path := range paths {
+		var written int
+		written, r.failure = r.write(paths)
+		for _, path := range paths[:written] {
 			r.forget(path)
+		}
+		if r.failure != nil {
+			return
 		}
 	}
 }
 
-// write writes files that are whole after a crash. All are written before any is made
-// durable: then the first takes most of the others along, and these cost little.
-func (r *Renderings) write(paths []string) (err error) {
+// newSuffix ends the name of a file until it is durable.
+const newSuffix = ".new"
+
+// write writes files that are whole after a crash, and returns how many: all before the
+// first failure. All are written before any is made durable: then the first takes most of
+// the others along, and these cost little. Nothing else is left, for the disk may be full.
+func (r *Renderings) write(paths []string) (written int, err error) {
 	var files []*os.File
-	defer func() {
-		for _, file := range files {
-			err = errors.Join(err, file.Close())
-		}
-	}()
 	for _, path := range paths {
-		file, err := r.create(path + ".new")
-		if err != nil {
-			return err
+		var file *os.File
+		if file, err = r.create(path + newSuffix); err != nil {
+			break
+		}
+		if _, err = file.Write(r.pending[path]); err != nil {
+			err = errors.Join(err, file.Close(), os.Remove(file.Name()))
+			break
 		}
 		files = append(files, file)
-		if _, err := file.Write(r.pending[path]); err != nil {
-			return errors.Join(err, os.Remove(file.Name()))
+	}
+	var failed error
+	for i, file := range files {
+		if failed == nil {
+			failed = file.Sync()
+		}
+		failed = errors.Join(failed, file.Close())
+		if failed == nil {
+			failed = os.Rename(file.Name(), paths[i])
+		}
+		if failed == nil {
+			written++
+		} else {
+			failed = errors.Join(failed, os.Remove(file.Name()))
 		}
 	}
-	for _, file := range files {
-		if err := file.Sync(); err != nil {
-			return errors.Join(err, os.Remove(file.Name()))
-		}
-	}
-	for _, path := range paths {
-		if err := os.Rename(path+".new", path); err != nil {
-			return err
-		}
-	}
-	return nil
+	return written, errors.Join(failed, err)
 }
 
 // create creates a file, and the directories that it needs where they are not there.
