@@ -118,19 +118,16 @@ func TestKeptRenderingsAreTheSame(t *testing.T) {
 	for name, content := range smallCatalogue {
 		catalogue[name] = &fstest.MapFile{Data: []byte(content)}
 	}
-	policy, err := permit.New("restricted")
-	if err != nil {
-		t.Fatal(err)
-	}
 	plain := compile.Compiler{
 		Defaults: catalogue, Catalogue: "2", Secrets: secrets.Options{}.Open, Hooks: hooks.Refuse,
-		Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace", Policy: policy,
-		Keys: func(context.Context) (kargo.Keys, error) {
-			return kargo.Keys{Objects: []byte("of objects"), Specs: []byte("of specs")}, nil
-		},
+		Root: "/var/lib/kargo/.kargo", Workspace: "/var/lib/kargo/workspace", Policy: policyNamed(t, "restricted"),
 	}
 	takenOver := 0
 	rapid.Check(t, func(t *rapid.T) {
+		plain := plain
+		plain.Keys = func(context.Context) (kargo.Keys, error) {
+			return kargo.Keys{Objects: []byte("of objects"), Specs: []byte("of specs")}, nil
+		}
 		keeps := plain
 		keeps.KeepRenderings()
 		repository := edited{files: map[string]string{}, env: map[string]string{}}
@@ -155,6 +152,23 @@ func TestKeptRenderingsAreTheSame(t *testing.T) {
 				t.Fatalf("a trial renders %d stacks, and the compiler %d", trial, keeps.RenderedAnew())
 			}
 			takenOver += len(got.Stacks) - keeps.RenderedAnew()
+			switch rapid.IntRange(0, 7).Draw(t, "between") {
+			case 0: // somebody looks at one stack
+				named := rapid.SampledFrom([]string{"apps", "dbs", "shop"}).Draw(t, "stack")
+				want, _ := plain.Compile(t.Context(), tree, named)
+				if got, _ := keeps.Compile(t.Context(), tree, named); described(t, got) != described(t, want) {
+					t.Fatalf("stack %s alone:\n%s\nand want:\n%s", named, described(t, got), described(t, want))
+				}
+			case 1:
+				plain.Policy = policyNamed(t, rapid.SampledFrom([]string{"restricted", "baseline", "open"}).Draw(t, "policy"))
+				keeps.Policy = plain.Policy
+			case 2:
+				key := rapid.SampledFrom([]string{"of objects", "other"}).Draw(t, "key")
+				plain.Keys = func(context.Context) (kargo.Keys, error) {
+					return kargo.Keys{Objects: []byte(key), Specs: []byte("of specs")}, nil
+				}
+				keeps.Keys = plain.Keys
+			}
 			for range rapid.IntRange(1, 2).Draw(t, "edits") {
 				repository.edit(t)
 			}
@@ -163,6 +177,15 @@ func TestKeptRenderingsAreTheSame(t *testing.T) {
 	if takenOver == 0 {
 		t.Error("no stack was taken over: this tests nothing")
 	}
+}
+
+// policyNamed returns one of the policies that each may begin with.
+func policyNamed(t rapid.TB, name string) permit.Policy {
+	policy, err := permit.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
 }
 
 // tried returns how many stacks a trial in another process renders.

@@ -91,7 +91,14 @@ func (w *world) make(desired []kargo.Stack, approved string) kargo.Plan {
 
 func (w *world) makeFor(desired []kargo.Stack, cluster kargo.Cluster, approved string) kargo.Plan {
 	opts := options()
-	opts.Memory.Sent, opts.Memory.Approved = w.sent, approved
+	opts.Memory.Approved = approved
+	return w.makeWith(desired, cluster, opts)
+}
+
+// makeWith makes a plan with what was sent, with earlier comparisons and without.
+func (w *world) makeWith(desired []kargo.Stack, cluster kargo.Cluster, opts plan.Options) kargo.Plan {
+	w.Helper()
+	opts.Memory.Sent = w.sent
 	p := plan.Make(desired, cluster, opts)
 	opts.Comparisons = &w.compared
 	if known := plan.Make(desired, cluster, opts); !reflect.DeepEqual(known, p) {
@@ -406,4 +413,97 @@ func TestPreviousSpecIsNeverTheSpec(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever people do to services by hand, and whichever options and keys the stacks have
+// then, a plan is the same with what earlier ones compared: makeWith compares them.
+func TestComparisonsDoNotMatter(t *testing.T) {
+	same := 0
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		opts := options()
+		desired := someStacks(t, "at first")
+		w.converge(desired)
+		ignored := [][]string{nil, {"/Spec/Mode/Replicated/Replicas"}, {"/Spec/TaskTemplate/ContainerSpec/Env", "/Spec/Labels"}, {"/Spec/TaskTemplate/ContainerSpec"}, {"/Spec/TaskTemplate/ContainerSpec/Configs"}}
+		for i := range rapid.IntRange(2, 8).Draw(t, "steps") {
+			at := func(what string) string { return fmt.Sprint("step ", i, ": ", what) }
+			stack := &desired[rapid.IntRange(0, len(desired)-1).Draw(t, at("stack"))]
+			service := stack.Services[rapid.IntRange(0, len(stack.Services)-1).Draw(t, at("service"))].Name
+			switch rapid.SampledFrom([]string{"options", "options", "commit", "key", "credential", "instance", "edit", "edit", "edit", "remove", "carry out", "carry out"}).Draw(t, at("what")) {
+			case "options":
+				stack.Options.Protect = rapid.Bool().Draw(t, at("protected"))
+				stack.Options.Ignore = rapid.SampledFrom(ignored).Draw(t, at("ignored"))
+				stack.Options.Drift = rapid.SampledFrom([]kargo.DriftMode{kargo.DriftEnforce, kargo.DriftWarn, kargo.DriftOff}).Draw(t, at("drift"))
+			case "commit":
+				desired = someStacks(t, at("commit"))
+			case "key":
+				for j := range desired {
+					desired[j].Key = []byte(rapid.SampledFrom([]string{"one", "two"}).Draw(t, at("key")))
+				}
+			case "credential":
+				digest := rapid.SampledFrom([]string{"one", "two"}).Draw(t, at("credential"))
+				opts.Credentials = map[string]kargo.Credential{service: {Digest: digest, Registry: "example.org"}}
+				if sent, known := w.sent[service]; known {
+					sent.Credential = "one"
+					w.sent[service] = sent
+				}
+			case "instance":
+				opts.Instance = rapid.SampledFrom([]string{"test", "test", "another"}).Draw(t, at("instance"))
+			case "edit":
+				w.edit(service, at("by hand"))
+			case "remove":
+				if err := w.api.ServiceRemove(w.Context(), service); err != nil && !strings.Contains(err.Error(), "not found") {
+					t.Fatal(err)
+				}
+				if rapid.Bool().Draw(t, at("made again")) {
+					if _, err := w.api.ServiceCreate(w.Context(), spec(service, "app:1"), dockerswarm.ServiceCreateOptions{}); err != nil && !strings.Contains(err.Error(), "conflict") {
+						t.Fatal(err)
+					}
+				}
+			case "carry out":
+				if opts.Instance == "test" {
+					_ = w.client.Apply(w.Context(), w.makeWith(desired, w.observe(), opts), func(change kargo.Change, err error) {
+						if err == nil && change.Kind == kargo.KindService {
+							w.sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason, Seen: rapid.Bool().Draw(t, at("seen"))}
+						}
+					})
+				}
+			}
+			same += len(w.makeWith(desired, w.observe(), opts).Unchanged)
+		}
+	})
+	if same == 0 {
+		t.Error("nothing was ever as it should be: this tests nothing")
+	}
+}
+
+// edit changes a service by hand, if it exists.
+func (w *world) edit(name, label string) {
+	w.Helper()
+	live, _, err := w.api.ServiceInspectWithRaw(w.Context(), name, dockerswarm.ServiceInspectOptions{})
+	if err != nil {
+		return
+	}
+	container := live.Spec.TaskTemplate.ContainerSpec
+	switch rapid.SampledFrom([]string{"scale", "label", "env", "image", "force", "config", "owner"}).Draw(w.T, label) {
+	case "scale":
+		replicas := uint64(rapid.IntRange(0, 2).Draw(w.T, label+": replicas"))
+		live.Spec.Mode = dockerswarm.ServiceMode{Replicated: &dockerswarm.ReplicatedService{Replicas: &replicas}}
+	case "label":
+		live.Spec.Labels = maps.Clone(live.Spec.Labels)
+		live.Spec.Labels[rapid.SampledFrom([]string{"by.hand", kargo.LabelProtect, kargo.LabelKept, kargo.LabelRevision}).Draw(w.T, label+": label")] = "true"
+	case "env":
+		container.Env = append(slices.Clone(container.Env), "BY=hand")
+	case "image":
+		container.Image += "@sha256:" + strings.Repeat("a", 64)
+	case "force":
+		live.Spec.TaskTemplate.ForceUpdate++
+	case "config":
+		container.Configs = nil
+	case "owner":
+		live.Spec.Labels = map[string]string{}
+	}
+	if _, err := w.api.ServiceUpdate(w.Context(), live.ID, live.Version, live.Spec, dockerswarm.ServiceUpdateOptions{}); err != nil {
+		w.Logf("%s: %v", label, err)
+	}
 }
