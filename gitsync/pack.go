@@ -2,7 +2,9 @@ package gitsync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -120,6 +122,39 @@ func (u unpacked) within(limits Limits) error {
 // gigabytes, so this comes first. With history, only the size of each object is
 // bounded: not all of its files exist at once. It returns what the pack unpacks to.
 func checkPack(path string, limits Limits, history bool) (unpacked, error) {
+	all, err := unpackedBy(path, limits, history)
+	if err != nil && kargo.FaultOf(err) == kargo.Invalid { // and not because of a byte that arrived as another one
+		err = cmp.Or(checkSum(path), err)
+	}
+	return all, err
+}
+
+// checkSum compares a pack with the checksum at its end.
+func checkSum(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	sum, end := sha1.New(), make([]byte, packTrailer)
+	if _, err := io.CopyN(sum, file, info.Size()-packTrailer); err != nil {
+		return fmt.Errorf("read the checksum of the pack: %w", err)
+	}
+	if _, err := io.ReadFull(file, end); err != nil {
+		return fmt.Errorf("read the checksum of the pack: %w", err)
+	}
+	if !bytes.Equal(sum.Sum(nil), end) {
+		return errors.New("the pack was damaged on its way: its checksum is another one")
+	}
+	return nil
+}
+
+// unpackedBy returns what a pack unpacks to, up to where that is too much.
+func unpackedBy(path string, limits Limits, history bool) (unpacked, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return unpacked{}, err

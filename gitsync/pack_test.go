@@ -51,6 +51,26 @@ func TestCheckPackSeesWhatADeltaMakes(t *testing.T) {
 	}
 }
 
+// A pack that arrives damaged says nothing about the commit: it is asked for again.
+func TestDamagedPackIsNotTooLarge(t *testing.T) {
+	var pack bytes.Buffer
+	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x01")
+	pack.Write(packed(plumbing.BlobObject, nil, []byte("a file")))
+	sum := sha1.Sum(pack.Bytes())
+	pack.Write(sum[:])
+	path := filepath.Join(t.TempDir(), "pack")
+	for bit := range 8 * pack.Len() {
+		data := bytes.Clone(pack.Bytes())
+		data[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := checkPack(path, Limits{Files: 1, File: 6}.withDefaults(), false); err != nil && kargo.FaultOf(err) == kargo.Invalid {
+			t.Errorf("bit %d: %s", bit, kargo.Explain(err))
+		}
+	}
+}
+
 // packed returns one object of a pack, shorter than 16 bytes.
 func packed(kind plumbing.ObjectType, reference, data []byte) []byte {
 	var object bytes.Buffer
