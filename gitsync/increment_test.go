@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -688,4 +689,99 @@ func TestDamagedSizesHeal(t *testing.T) {
 	if objects < 12 {
 		t.Errorf("%d objects were damaged, want more", objects)
 	}
+}
+
+// Whichever way a branch goes, and whatever its files become, a repository that has seen
+// earlier commits reads what one reads that has seen none: modes, sizes, contents, errors.
+func TestAnyWayABranchGoes(t *testing.T) {
+	t.Parallel()
+	const steps = 25
+	seed := uint64(time.Now().UnixNano())
+	t.Log("seed ", seed) // names and contents depend on it alone
+	random := rand.New(rand.NewPCG(seed, 0))
+	o := newOrigin(t)
+	o.withFiles(20)
+	opts := gitsync.Options{URL: serve(t, gitHandler(t, o.root)), Dir: t.TempDir(), Ref: "main", Keep: 2, Limits: gitsync.Limits{File: 5000}}
+	paths := []string{"deploy", "deploy/a", "deploy/a/b", "deploy/a/b/c", "configs/d1", "configs/d2", "configs/d2/f0002", ".env", "README.md", "scripts/run"}
+	texts := []string{"", "one\n", "two\n", strings.Repeat("a line of a long file\n", 100), strings.Repeat("a line of a long file\n", 100) + "end\n", strings.Repeat("too long\n", 1000)}
+	pick := func(from []string) string { return from[random.IntN(len(from))] }
+	commits := []string{o.head()}
+	change := func() {
+		path := pick(paths)
+		o.git(o.work, "rm", "-r", "-f", "--cached", "--quiet", "--ignore-unmatch", "--", path) // a folder, or a file
+		for at := filepath.Dir(path); at != "."; at = filepath.Dir(at) {
+			o.git(o.work, "update-index", "--force-remove", "--", at) // in the place of its folders
+		}
+		kind := pick([]string{"100644", "100644", "100755", "120000", "160000", "gone", "tree", "tree"})
+		switch kind {
+		case "gone":
+		case "tree":
+			if from := strings.Fields(o.git(o.work, "ls-tree", "-rd", "--format=%(objectname)", pick(commits))); len(from) > 0 {
+				o.git(o.work, "read-tree", "--prefix="+path+"/", pick(from))
+			}
+		case "160000":
+			o.git(o.work, "update-index", "--add", "--cacheinfo", kind+","+pick(commits)+","+path)
+		default:
+			blob := filepath.Join(t.TempDir(), "blob")
+			if err := os.WriteFile(blob, []byte(pick(texts)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o.git(o.work, "update-index", "--add", "--cacheinfo", kind+","+o.git(o.work, "hash-object", "-w", blob)+","+path)
+		}
+	}
+	follower := open(t, opts)
+	for step := range steps {
+		switch random.IntN(8) {
+		case 0: // back, or to another branch
+			o.git(o.work, "update-ref", "refs/heads/main", pick(commits))
+			o.git(o.work, "read-tree", "main")
+		case 1: // no history
+			o.git(o.work, "update-ref", "refs/heads/main", o.git(o.work, "commit-tree", "-m", fmt.Sprint(step), o.git(o.work, "write-tree")))
+		case 2:
+			o.git(o.work, "commit", "--quiet", "--allow-empty", "--message", fmt.Sprint("empty ", step))
+		default:
+			for range 1 + random.IntN(3) {
+				change()
+			}
+			o.git(o.work, "commit", "--quiet", "--allow-empty", "--message", fmt.Sprint("step ", step))
+		}
+		commits = append(commits, o.head())
+		if random.IntN(6) == 0 {
+			o.git(o.bare, "update-ref", "-d", "refs/heads/main")
+			o.git(o.bare, "gc", "--quiet", "--prune=now")
+		}
+		o.push("main")
+		if random.IntN(5) == 0 {
+			follower = open(t, opts)
+		}
+		alone := opts
+		alone.Dir = t.TempDir()
+		if got, want := described(t, follower), described(t, open(t, alone)); got != want {
+			t.Fatalf("step %d, commit %s:\n%s\nwant\n%s", step, o.head(), got, want)
+		}
+	}
+}
+
+// described is all that can be read of the head of a repository.
+func described(t *testing.T, repository *gitsync.Repository) string {
+	t.Helper()
+	revision, files, err := repository.Fetch(deadline(t), head(t, repository))
+	text := fmt.Sprintln(revision.Commit, kargo.FaultOf(err), err)
+	if err != nil {
+		return text
+	}
+	err = fs.WalkDir(files.FS, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			text += fmt.Sprintln(path, err)
+			return nil
+		}
+		info, err := entry.Info()
+		text += fmt.Sprintln(path, info.Mode(), info.Size(), err)
+		if !entry.IsDir() {
+			data, err := fs.ReadFile(files.FS, path)
+			text += fmt.Sprintf("%.80q… %d %v\n", data, len(data), err)
+		}
+		return nil
+	})
+	return text + fmt.Sprintln(err)
 }
