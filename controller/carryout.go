@@ -116,27 +116,22 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 		r.sight.add(made)
 	}()
 	r.record.lasting = nil
-	announced := announcements{}
-	r.announce(announced, next.Changes)
-	r.noteUnderWay(first(next.Changes))
+	going := underWay{r: r}
 	_, err = measured(r.parts, "apply", func() (struct{}, error) {
-		rest := next.Changes
-		return struct{}{}, r.parts.Swarm.Apply(ctx, next, func(change kargo.Change, err error) {
-			// Changes before it were left out: a change of their stack failed.
-			rest = rest[1+slices.IndexFunc(rest, func(c kargo.Change) bool { return c.Key() == change.Key() }):]
-			following := first(rest)
-			r.announce(announced, rest)
+		return struct{}{}, r.parts.Swarm.Apply(ctx, next, going.sending, func(change kargo.Change, err error) {
 			if err != nil {
 				failed = append(failed, change)
 				r.noteFailed(change, err)
-				r.noteUnderWay(following)
+				going.answered(change, r.noteUnderWay)
 				return
 			}
 			sent[change.Stack] = true
 			made = append(made, change)
-			r.noteSent(change, following)
+			remembered := r.noteSent(change)
+			going.answered(change, func(following *kargo.Change) { r.noteMade(change, remembered, following) })
 		})
 	})
+	going.end()
 	r.record.open.UnderWay = nil
 	for _, hold := range next.Held {
 		r.parts.Log.Info(hold.String())
@@ -145,6 +140,51 @@ func (r *Reconciler) apply(ctx context.Context, next kargo.Plan) (failed []kargo
 		r.parts.Log.Warn(warning.String())
 	}
 	return failed, err
+}
+
+// underWay are the changes that were sent and are not answered yet. What became of a change
+// is recorded together with the change that is under way then: one entry of the history,
+// before that one is sent.
+type underWay struct {
+	r     *Reconciler
+	group []kargo.Change // the rest of what was sent last
+	// record records what became of the last change of a group; nil if that is done.
+	record func(following *kargo.Change)
+}
+
+// sending notes the changes that are sent next. Several of them are creations, and are
+// announced. An update or a removal is recorded by itself: what is remembered of it
+// cannot be told from what there is.
+func (u *underWay) sending(group []kargo.Change) {
+	if len(group) > 1 {
+		if err := u.r.parts.Store.Announce(u.r.record.open.Number, group); err != nil {
+			u.r.parts.Log.Error("changes not announced", "first", group[0].String(), "error", err)
+		}
+	}
+	record := u.record
+	if record == nil {
+		record = u.r.noteUnderWay
+	}
+	record(&group[0])
+	u.group, u.record = group, nil
+}
+
+// answered notes that it is known what became of a change, and has it recorded.
+func (u *underWay) answered(change kargo.Change, record func(following *kargo.Change)) {
+	// Changes before it were left out: a change of their stack failed.
+	u.group = u.group[1+slices.IndexFunc(u.group, func(c kargo.Change) bool { return c.Key() == change.Key() }):]
+	if len(u.group) == 0 {
+		u.record = record
+		return
+	}
+	record(&u.group[0])
+}
+
+// end records what became of the last change.
+func (u *underWay) end() {
+	if u.record != nil {
+		u.record(nil)
+	}
 }
 
 // noteFailed notes a change that failed. If Docker refuses what a rendering asks for,
@@ -158,22 +198,27 @@ func (r *Reconciler) noteFailed(change kargo.Change, err error) {
 	}
 }
 
-// noteSent notes a change that was made, and the one that is under way now. It
-// is recorded at once: the process may be killed before the next change.
-func (r *Reconciler) noteSent(change kargo.Change, following *kargo.Change) {
+// noteSent notes a change that was made. It returns what is remembered of its service.
+func (r *Reconciler) noteSent(change kargo.Change) (remembered *kargo.SentSpec) {
 	if words := change.Words(); len(change.Fields) > 0 {
 		r.parts.Log.Info(change.String(), "words", strings.Join(words, "; "))
 	} else {
 		r.parts.Log.Info(change.String())
 	}
 	open := r.record.open
-	open.Changes, open.UnderWay = append(open.Changes, change.ForPeople()), following
+	open.Changes = append(open.Changes, change.ForPeople())
 	r.remember(change)
-	var remembered *kargo.SentSpec
 	if sent, known := r.memory.Sent[change.Name]; known {
 		remembered = &sent
 	}
-	if err := r.parts.Store.Made(open.Number, change, remembered, following); err != nil {
+	return remembered
+}
+
+// noteMade records a change that was made, and the one that is under way now. It is
+// recorded at once: the process may be killed before the next change.
+func (r *Reconciler) noteMade(change kargo.Change, remembered *kargo.SentSpec, following *kargo.Change) {
+	r.record.open.UnderWay = following
+	if err := r.parts.Store.Made(r.record.open.Number, change, remembered, following); err != nil {
 		r.parts.Log.Error("change not recorded", "change", change.String(), "error", err)
 	}
 }
@@ -186,35 +231,6 @@ func (r *Reconciler) noteUnderWay(change *kargo.Change) {
 	}
 	if err := r.parts.Store.Sending(r.record.open.Number, *change); err != nil {
 		r.parts.Log.Error("change not recorded", "change", change.String(), "error", err)
-	}
-}
-
-// mostAnnounced is how many changes are announced together. After a loss of power it is
-// decided of as many whether they were made.
-const mostAnnounced = 20
-
-// announcements are the changes that were announced.
-type announcements map[kargo.ObjectKey]bool
-
-// announce records the creations with which the rest of a plan begins, before the first of
-// them is sent, unless that was done. An update or a removal is recorded by itself: what
-// is remembered of it cannot be told from what there is.
-func (r *Reconciler) announce(announced announcements, rest []kargo.Change) {
-	if len(rest) == 0 || announced[rest[0].Key()] {
-		return
-	}
-	group := rest[:min(len(rest), mostAnnounced)]
-	if end := slices.IndexFunc(group, func(c kargo.Change) bool { return c.Action != kargo.Create }); end >= 0 {
-		group = group[:end]
-	}
-	if len(group) < 2 {
-		return
-	}
-	for _, change := range group {
-		announced[change.Key()] = true
-	}
-	if err := r.parts.Store.Announce(r.record.open.Number, group); err != nil {
-		r.parts.Log.Error("changes not announced", "first", group[0].String(), "error", err)
 	}
 }
 
@@ -232,7 +248,7 @@ func (r *Reconciler) resolveUnderWay(next kargo.Plan) {
 	open.UnderWay, open.Announced = nil, nil
 	for _, change := range left {
 		if r.wasMade(change, next) {
-			r.noteSent(change, nil)
+			r.noteMade(change, r.noteSent(change), nil)
 		}
 	}
 }
@@ -244,14 +260,6 @@ func (r *Reconciler) wasMade(change kargo.Change, next kargo.Plan) bool {
 	again := slices.ContainsFunc(next.Changes, func(c kargo.Change) bool { return c.Key() == change.Key() })
 	held := slices.ContainsFunc(next.Held, func(h kargo.Hold) bool { return h.Kind == change.Kind && h.Name == change.Name })
 	return !again && !held && (change.Action != kargo.Create || r.sight.has(change.Key()))
-}
-
-// first returns the first of some changes, or nil.
-func first(changes []kargo.Change) *kargo.Change {
-	if len(changes) == 0 {
-		return nil
-	}
-	return &changes[0]
 }
 
 // remember keeps what was sent: the one thing that Swarm cannot tell.

@@ -286,14 +286,14 @@ func (s faultySwarm) Nodes(ctx context.Context) ([]kargo.LiveNode, error) {
 	return s.Swarm.Nodes(ctx)
 }
 
-func (s faultySwarm) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+func (s faultySwarm) Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error {
 	if len(plan.Changes) > 0 {
 		if err := s.meet("Swarm.Apply"); err != nil {
 			done(plan.Changes[0], err)
 			return err
 		}
 	}
-	return s.Swarm.Apply(ctx, plan, done)
+	return s.Swarm.Apply(ctx, plan, sending, done)
 }
 
 func (s faultySwarm) Tasks(ctx context.Context, services ...string) ([]kargo.Task, error) {

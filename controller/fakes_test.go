@@ -191,8 +191,19 @@ func (c *cluster) list() []kargo.LiveService {
 // Probes returns those of the test.
 func (c *cluster) Probes(context.Context, string) ([]kargo.Probe, error) { return c.probes, nil }
 
-func (c *cluster) Apply(_ context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
-	for _, change := range plan.Changes {
+func (c *cluster) Apply(_ context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error {
+	creates := func(change kargo.Change) bool { return change.Action == kargo.Create }
+	for i, change := range plan.Changes {
+		switch {
+		case !creates(change):
+			sending(plan.Changes[i : i+1])
+		case i == 0 || !creates(plan.Changes[i-1]): // all that follow each other
+			group := plan.Changes[i:]
+			if end := slices.IndexFunc(group, func(c kargo.Change) bool { return !creates(c) }); end >= 0 {
+				group = group[:end]
+			}
+			sending(group)
+		}
 		if c.fail != nil {
 			if err := c.fail(change); err != nil {
 				done(change, err)

@@ -466,7 +466,7 @@ type fenced struct {
 }
 
 // Apply stops before the next change when the lease may be another's.
-func (f fenced) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+func (f fenced) Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error {
 	if len(plan.Changes) == 0 {
 		return nil
 	}
@@ -475,7 +475,7 @@ func (f fenced) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Chan
 	}
 	held, end := f.keeper.whileHeld(ctx)
 	defer end()
-	err := f.Swarm.Apply(held, ofEpoch(plan, f.keeper.epoch()), done)
+	err := f.Swarm.Apply(held, ofEpoch(plan, f.keeper.epoch()), sending, done)
 	f.keeper.noteLate()
 	if err != nil && errors.Is(context.Cause(held), errLapsed) {
 		return f.keeper.lapsed()

@@ -72,9 +72,9 @@ func (l *link) Observe(ctx context.Context) (kargo.Cluster, error) {
 	return l.Client.Observe(ctx)
 }
 
-func (l *link) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+func (l *link) Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error {
 	l.plans.Add(1)
-	return l.Client.Apply(ctx, plan, func(change kargo.Change, err error) {
+	return l.Client.Apply(ctx, plan, sending, func(change kargo.Change, err error) {
 		if holder := l.holder(); err == nil && holder != "" && holder != l.name {
 			l.mu.Lock()
 			l.without = append(l.without, fmt.Sprintf("%s wrote %s while %s had the lease", l.name, change, holder))

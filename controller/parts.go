@@ -41,9 +41,10 @@ type Swarm interface {
 	Complete(ctx context.Context, services []kargo.LiveService) (kargo.Cluster, error)
 	// Nodes returns the nodes with their labels.
 	Nodes(ctx context.Context) ([]kargo.LiveNode, error)
-	// Apply carries out a plan and calls done after each change. It decides
-	// nothing.
-	Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error
+	// Apply carries out a plan. It calls sending with the changes that are sent next,
+	// one or several side by side, and done after each change, in the order of the plan.
+	// It decides nothing.
+	Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error
 	// Tasks returns all tasks of the services, the newest first.
 	Tasks(ctx context.Context, services ...string) ([]kargo.Task, error)
 	// MarkOutdated marks those of the tasks of services that Swarm has still to replace,
@@ -72,7 +73,7 @@ type Recorder interface {
 	// Begin records a new deployment and returns it with its number.
 	Begin(kargo.Deployment) (kargo.Deployment, error)
 	// Announce records changes of a deployment that are about to be sent, one after the
-	// other, so that it costs less to record each of them.
+	// other or side by side, so that it costs less to record each of them.
 	Announce(deployment uint64, changes []kargo.Change) error
 	// Sending records which change of a deployment is under way.
 	Sending(deployment uint64, next kargo.Change) error

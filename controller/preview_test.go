@@ -20,9 +20,9 @@ type witness struct {
 	plans []string
 }
 
-func (w *witness) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
+func (w *witness) Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error {
 	w.plans = append(w.plans, plan.String())
-	return w.Swarm.Apply(ctx, plan, done)
+	return w.Swarm.Apply(ctx, plan, sending, done)
 }
 
 // What a preview says is what the next round does, whatever happened before:

@@ -92,7 +92,7 @@ func (n *tenant) round(t *rapid.T, ctx context.Context, files fstest.MapFS) int 
 		Keys: desired.Keys, Memory: n.memory(t, desired.Stacks),
 	})
 	done := 0
-	_ = n.client.Apply(ctx, next, func(_ kargo.Change, err error) { // what Swarm refuses harms nobody
+	_ = n.client.Apply(ctx, next, nil, func(_ kargo.Change, err error) { // what Swarm refuses harms nobody
 		if err == nil {
 			done++
 		}

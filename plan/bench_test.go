@@ -252,7 +252,7 @@ func BenchmarkLook(b *testing.B) {
 			}
 			return plan.Make(desired, there, options())
 		}
-		if err := client.Apply(b.Context(), look(), func(kargo.Change, error) {}); err != nil {
+		if err := client.Apply(b.Context(), look(), nil, func(kargo.Change, error) {}); err != nil {
 			b.Fatal(err)
 		}
 		b.Run(fmt.Sprintf("%d stacks", stacks), func(b *testing.B) {

@@ -24,7 +24,7 @@ func TestNetworkInUseIsHeld(t *testing.T) {
 		opts.Memory.Session = plan.NewSession()
 		tries := 0
 		for range 5 {
-			err := w.client.Apply(rt.Context(), plan.Make(after, w.observe(), opts), func(change kargo.Change, err error) {
+			err := w.client.Apply(rt.Context(), plan.Make(after, w.observe(), opts), nil, func(change kargo.Change, err error) {
 				if err != nil {
 					tries++
 					opts.Memory.NoteFailure(change, err)

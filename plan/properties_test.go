@@ -110,7 +110,7 @@ func (w *world) makeWith(desired []kargo.Stack, cluster kargo.Cluster, opts plan
 // carryOut applies a plan and remembers what was sent, as the loop does.
 func (w *world) carryOut(p kargo.Plan) {
 	w.Helper()
-	err := w.client.Apply(w.Context(), p, func(change kargo.Change, err error) {
+	err := w.client.Apply(w.Context(), p, nil, func(change kargo.Change, err error) {
 		switch {
 		case err != nil || change.Kind != kargo.KindService:
 		case change.Action == kargo.Remove:
@@ -462,7 +462,7 @@ func TestComparisonsDoNotMatter(t *testing.T) {
 				}
 			case "carry out":
 				if opts.Instance == "test" {
-					_ = w.client.Apply(w.Context(), w.makeWith(desired, w.observe(), opts), func(change kargo.Change, err error) {
+					_ = w.client.Apply(w.Context(), w.makeWith(desired, w.observe(), opts), nil, func(change kargo.Change, err error) {
 						if err == nil && change.Kind == kargo.KindService {
 							w.sent[change.Name] = kargo.SentSpec{Digest: change.Digest, Reason: change.Reason, Seen: rapid.Bool().Draw(t, at("seen"))}
 						}

@@ -16,47 +16,59 @@ import (
 	"kargo"
 )
 
-// Apply carries out the changes of a plan in order, one write for each, and calls
-// done after each; done may be nil. It decides nothing, repeats nothing and waits
-// for nothing.
+// Apply carries out the changes of a plan, one write for each. It decides nothing,
+// repeats nothing and waits for nothing.
 //
-// After an error it skips the later changes of the same stack, without a call of
-// done, because they may need the one that failed. It goes on with other stacks.
-// It also goes on after an object without a stack, such as a shared network, and
-// after the removal of an object that is in use. The removal of an object that is
-// gone already succeeds.
+// Changes are sent in order, one after the other. Only creations that follow each other
+// are sent side by side if they are of several stacks, a few at once. sending is called
+// with the changes that are sent next, before the first of them is sent. done is called
+// after each change, in the order of the plan. Both are called by the caller's goroutine,
+// and may be nil.
 //
-// Apply returns at once when Docker is out of reach or ctx ends. The error joins
-// those of all changes, and kargo.FaultOf returns the fault that matters most to
-// the loop.
-func (c *Client) Apply(ctx context.Context, plan kargo.Plan, done func(kargo.Change, error)) error {
-	failed := map[string]bool{}
+// After an error Apply skips the later changes of the same stack, without a call of done,
+// because they may need the one that failed. It goes on with other stacks. It also goes
+// on after an object without a stack, such as a shared network, and after the removal of
+// an object that is in use. The removal of an object that is gone already succeeds.
+//
+// When Docker is out of reach or ctx ends, Apply sends nothing more, and returns once
+// what is under way is answered. The error joins those of all changes, and kargo.FaultOf
+// returns the fault that matters most to the loop.
+func (c *Client) Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.Change), done func(kargo.Change, error)) error {
+	failed, stopped := map[string]bool{}, false
 	var errs []error
-	for _, change := range plan.Changes {
-		if failed[change.Stack] {
-			continue
-		}
+	for group, rest := nextGroup(plan.Changes, failed); len(group) > 0 && !stopped; group, rest = nextGroup(rest, failed) {
 		if err := ctx.Err(); err != nil {
-			errs = append(errs, fmt.Errorf("stop before %s %s %s: %w", change.Action, change.Kind, change.Name, classify(err)))
+			errs = append(errs, stoppedBefore(group[0], classify(err)))
 			break
 		}
-		err := writer{c}.carryOut(ctx, change)
-		if err != nil {
-			err = fmt.Errorf("%s %s %s: %w", change.Action, change.Kind, change.Name, err)
-			errs = append(errs, err)
+		if sending != nil {
+			sending(group)
 		}
-		if done != nil {
-			done(change, err)
-		}
-		if err == nil {
-			continue
-		}
-		if isOutOfReach(err) {
-			break
-		}
-		failed[change.Stack] = change.Stack != "" && !stillInUse(change, err)
+		writer{c}.sendTogether(ctx, group, func(o outcome) {
+			change, err := group[o.index], o.err
+			switch {
+			case !o.sent && err != nil && !stopped:
+				errs, stopped = append(errs, stoppedBefore(change, err)), true
+				return
+			case !o.sent:
+				return
+			case err != nil:
+				err = fmt.Errorf("%s %s %s: %w", change.Action, change.Kind, change.Name, err)
+				errs = append(errs, err)
+				stopped = stopped || isOutOfReach(err)
+				failed[change.Stack] = change.Stack != "" && !stillInUse(change, err)
+			}
+			if done != nil {
+				done(change, err)
+			}
+		})
 	}
 	return errors.Join(errs...)
+}
+
+// stoppedBefore returns the error of a change that was not sent any more.
+func stoppedBefore(change kargo.Change, cause error) error {
+	return fmt.Errorf("stop before %s %s %s: %w", change.Action, change.Kind, change.Name, cause)
 }
 
 // stillInUse reports whether Swarm refuses a removal only for now: tasks or a

@@ -152,7 +152,11 @@ func Open(opts Options) (*Client, error) {
 // dial returns a client of Docker's library for one manager, and its connection. The
 // network is not used.
 func (o Options) dial(host string) (*dockerclient.Client, *http.Client, error) {
-	connection := &http.Client{Transport: &http.Transport{MaxIdleConns: 6, IdleConnTimeout: 30 * time.Second}, CheckRedirect: dockerclient.CheckRedirect}
+	connection := &http.Client{
+		// Enough for creations side by side, and for those who ask meanwhile.
+		Transport:     &http.Transport{MaxIdleConns: 6, MaxIdleConnsPerHost: 6, IdleConnTimeout: 30 * time.Second},
+		CheckRedirect: dockerclient.CheckRedirect,
+	}
 	settings := []dockerclient.Opt{dockerclient.WithHTTPClient(connection)}
 	if o.CertPath != "" {
 		settings = append(settings, dockerclient.WithTLSClientConfig(

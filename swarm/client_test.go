@@ -157,8 +157,10 @@ func TestApplyStopsWhenDockerIsOutOfReach(t *testing.T) {
 	})
 	changes := b.everything()
 	for i := range changes {
-		changes[i].Stack = fmt.Sprint(i)
+		changes[i].Stack = "web"
 	}
+	update := &changes[len(changes)-1]
+	update.Action, update.ID, update.Stack = kargo.Update, "someid", "other"
 	same(t, "apply", b.apply(t, changes...), "create network net: ok\ncreate config config: ok\n"+
 		"create secret secret: unavailable: create secret secret: The swarm does not have a leader\n= unavailable")
 }
@@ -196,7 +198,7 @@ func TestApplyStopsBeforeTheNextCall(t *testing.T) {
 	b := memoryBed()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := 0
-	err := b.client.Apply(ctx, kargo.Plan{Changes: b.everything()}, func(kargo.Change, error) {
+	err := b.client.Apply(ctx, kargo.Plan{Changes: b.everything()}, nil, func(kargo.Change, error) {
 		done++
 		cancel()
 	})

@@ -48,7 +48,7 @@ func (b *bed) service(t *testing.T) kargo.LiveService {
 func (b *bed) apply(t *testing.T, changes ...kargo.Change) string {
 	t.Helper()
 	var lines []string
-	err := b.client.Apply(t.Context(), kargo.Plan{Changes: changes}, func(change kargo.Change, err error) {
+	err := b.client.Apply(t.Context(), kargo.Plan{Changes: changes}, nil, func(change kargo.Change, err error) {
 		outcome := "ok"
 		if err != nil {
 			outcome = kargo.FaultOf(err).String() + ": " + err.Error()

@@ -47,7 +47,7 @@ func TestNothingIsWrittenOnceTheContextHasEnded(t *testing.T) {
 				if _, err := client.Services(t.Context()); err != nil { // the version is agreed on
 					t.Fatal(err)
 				}
-				err = client.Apply(lapsing{t.Context(), &left}, kargo.Plan{Changes: []kargo.Change{change}}, nil)
+				err = client.Apply(lapsing{t.Context(), &left}, kargo.Plan{Changes: []kargo.Change{change}}, nil, nil)
 				server.Close()
 				if err == nil {
 					break
@@ -57,8 +57,8 @@ func TestNothingIsWrittenOnceTheContextHasEnded(t *testing.T) {
 					t.Errorf("after %v Docker wrote %q", err, writes)
 				}
 			}
-			if refused != 4 {
-				t.Errorf("the context was asked %d times, want 4: by the plan, by the call, before the request, and before its body", refused)
+			if refused != 5 {
+				t.Errorf("the context was asked %d times, want 5: by the plan, by its group, by the call, before the request, and before its body", refused)
 			}
 		})
 	}

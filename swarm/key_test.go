@@ -172,7 +172,7 @@ func TestKeyAndLookReadTheConfigsOnce(t *testing.T) {
 		}, "map[ConfigList:2 NetworkList:2 NodeList:1 SecretList:2 ServiceList:2 SwarmInspect:1]", []string{"kargo-sealed-key-one"}},
 		{"a config was made", true, func(t *testing.T, b *bed) {
 			create := kargo.CreateConfig("web", kargo.Config{Name: "web_site", Data: []byte("one")}, "")
-			if err := b.client.Apply(t.Context(), kargo.Plan{Changes: []kargo.Change{create}}, nil); err != nil {
+			if err := b.client.Apply(t.Context(), kargo.Plan{Changes: []kargo.Change{create}}, nil, nil); err != nil {
 				t.Fatal(err)
 			}
 		}, "map[ConfigCreate:1 ConfigList:2 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]", []string{"kargo-sealed-key-one", "web_site"}},

@@ -69,7 +69,7 @@ func (m *twoManagers) want(t *testing.T, what, network, want string) {
 	m.got = nil
 	m.mu.Unlock()
 	change := kargo.Change{Kind: kargo.KindNetwork, Action: kargo.Create, Name: network, Stack: "web", Network: &kargo.Network{Name: network}}
-	err := m.client.Apply(t.Context(), kargo.Plan{Changes: []kargo.Change{change}}, func(kargo.Change, error) {})
+	err := m.client.Apply(t.Context(), kargo.Plan{Changes: []kargo.Change{change}}, nil, func(kargo.Change, error) {})
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	said := "ok"

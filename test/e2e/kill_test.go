@@ -3,9 +3,11 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -151,11 +153,18 @@ func TestKilledAfterEveryWriteInTurn(t *testing.T) {
 	})
 }
 
-// killedAfterOneWrite starts a controller and kills it after its first write.
-// It returns false once nothing is left to write and everything has settled.
+// killedAfterOneWrite starts a controller and kills it after its first write. Others that
+// were sent beside it do not reach Swarm. It returns false once nothing is left to write and everything has settled.
 func (s *scene) killedAfterOneWrite(commit string) bool {
 	s.t.Helper()
-	s.docker.meddle(killAt(1, true, s.kill))
+	kill := killAt(1, true, s.kill)
+	var writes atomic.Int64
+	s.docker.meddle(func(w http.ResponseWriter, r *http.Request, swarm http.Handler) {
+		if isWrite(describe(r)) && !isOfLease(r) && writes.Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		kill(w, r, swarm)
+	})
 	defer s.docker.meddle(nil)
 	s.launch()
 	_, exited := s.process()
