@@ -164,6 +164,63 @@ func BenchmarkMake(b *testing.B) {
 	}
 }
 
+// bigStack is one stack with so many services, each of which needs the one before it to be
+// healthy.
+func bigStack(services int) kargo.Stack {
+	s := stack("big")
+	for i := range services {
+		one := typicalService(s, i)
+		if i > 0 {
+			one.Needs = []kargo.Need{{Service: s.Services[i-1].Name, Condition: kargo.NeedHealthy}}
+		}
+		s.Services = append(s.Services, one)
+	}
+	s.Networks = []kargo.Network{{Name: s.Namespace() + "_default", Driver: "overlay"}}
+	s.Configs = []kargo.Config{{Name: s.Namespace() + "_conf-1", Data: []byte("content")}}
+	return s
+}
+
+func BenchmarkMakeOneStack(b *testing.B) {
+	for _, services := range []int{100, 1000} {
+		desired := []kargo.Stack{bigStack(services)}
+		b.Run(fmt.Sprintf("nothing runs/%d services", services), func(b *testing.B) {
+			for b.Loop() {
+				if next := plan.Make(desired, kargo.Cluster{TasksKnown: true}, options()); len(next.Changes) == 0 {
+					b.Fatal(next)
+				}
+			}
+		})
+		alone := desired[0]
+		alone.Services = slices.Clone(alone.Services)
+		for i := range alone.Services {
+			alone.Services[i].Needs = nil
+		}
+		there := kargo.Cluster{TasksKnown: true}
+		for _, change := range plan.Make([]kargo.Stack{alone}, there, options()).Changes {
+			there = withChange(there, change)
+		}
+		b.Run(fmt.Sprintf("nothing changed/%d services", services), func(b *testing.B) {
+			for b.Loop() {
+				if next := plan.Make(desired, there, options()); !next.Empty() || len(next.Held) > 0 {
+					b.Fatal(next)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("all change/%d services", services), func(b *testing.B) {
+			changed := alone
+			changed.Services = slices.Clone(alone.Services)
+			for i, one := range changed.Services {
+				changed.Services[i] = service(one.Name, "app:2", uses(alone.Configs[0].Name))
+			}
+			for b.Loop() {
+				if next := plan.Make([]kargo.Stack{changed}, there, options()); len(next.Changes) != services {
+					b.Fatal(next)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkDiff(b *testing.B) {
 	desired, there := bigSwarm(1)
 	b.ReportAllocs()

@@ -74,6 +74,47 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
+// bigStack is a workspace of one stack, with a compose file for each service, which has
+// one object of each kind and depends on the service before it.
+func bigStack(services int) kargo.Workspace {
+	env, files := kargo.Environment{"STACKS": "big", "SHARED": "shared value"}, map[string]string{}
+	for i := range services {
+		name := fmt.Sprintf("app%04d", i)
+		file := strings.ReplaceAll(typicalFile+bigStackObjects, "NAME", name)
+		if i > 0 {
+			file = strings.Replace(file, "    command:", fmt.Sprintf("    depends_on: [app%04d]\n    command:", i-1), 1)
+		}
+		files["deploy/"+name+".yml"] = strings.Replace(file, "networks: [default]", "networks: [net-"+name+"]\n    secrets: [secret-"+name+"]", 1)
+		files["configs/"+name+".conf"] = "listen 80; # " + name
+		env["BIG_STACK"] += name + " "
+	}
+	for name, value := range env {
+		files[".env"] += fmt.Sprintf("%s=%q\n", name, value)
+	}
+	return tree(env, files)
+}
+
+const bigStackObjects = `networks:
+  net-NAME:
+secrets:
+  secret-NAME: {file: ../configs/NAME.conf}
+`
+
+func BenchmarkRenderOneStack(b *testing.B) {
+	for _, services := range []int{100, 1000} {
+		ws := bigStack(services)
+		b.Run(fmt.Sprintf("%d services", services), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				rendered, problems := render.Render(ws)
+				if len(rendered) != 1 || len(rendered[0].Services) != services || problems.Err() != nil {
+					b.Fatal(len(rendered), problems)
+				}
+			}
+		})
+	}
+}
+
 // What a rendering costs must grow with the number of stacks and no faster.
 func TestCostGrowsWithTheStacks(t *testing.T) {
 	growth.Check(t, 50, func(stacks int) func() {

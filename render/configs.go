@@ -38,14 +38,15 @@ type objects struct {
 	stack     string
 	namespace string
 	made      map[objectKey]kargo.Config
-	names     map[kargo.ObjectKey]bool // of what was made
-	broken    map[objectKey]bool       // could not be made, which was reported
+	templates map[objectKey]kargo.Config // of made, those that Swarm expands for each task
+	names     map[kargo.ObjectKey]bool   // of what was made
+	broken    map[objectKey]bool         // could not be made, which was reported
 }
 
 func newObjects(s *rendering) *objects {
 	return &objects{
 		report: s.report, files: s.files, stack: s.name, namespace: s.namespace,
-		made: map[objectKey]kargo.Config{}, names: map[kargo.ObjectKey]bool{}, broken: map[objectKey]bool{},
+		made: map[objectKey]kargo.Config{}, templates: map[objectKey]kargo.Config{}, names: map[kargo.ObjectKey]bool{}, broken: map[objectKey]bool{},
 	}
 }
 
@@ -78,12 +79,15 @@ func (o *objects) once(key objectKey, create func() (kargo.Config, bool)) (kargo
 		return made, ok
 	}
 	object, ok := create()
-	if ok {
-		o.made[key] = object
-	} else {
+	if !ok {
 		o.broken[key] = true
+		return object, false
 	}
-	return object, ok
+	o.made[key] = object
+	if object.Driver != "" && !object.External {
+		o.templates[key] = object
+	}
+	return object, true
 }
 
 // used returns the objects that services named, in order of name.
@@ -112,9 +116,9 @@ func (o *objects) get(service string, key objectKey) (kargo.Config, bool) {
 func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 	var declared types.FileObjectConfig
 	var exists bool
-	names := slices.Sorted(maps.Keys(o.files.Config.Configs))
+	names := maps.Keys(o.files.Config.Configs)
 	if key.secret {
-		names = slices.Sorted(maps.Keys(o.files.Config.Secrets))
+		names = maps.Keys(o.files.Config.Secrets)
 		var secret types.SecretConfig
 		secret, exists = o.files.Config.Secrets[key.key]
 		declared = types.FileObjectConfig(secret)
@@ -126,7 +130,7 @@ func (o *objects) make(service string, key objectKey) (kargo.Config, bool) {
 	at := o.files.Place(key.section(), key.key)
 	switch {
 	case !exists:
-		o.report.Fail(o.files.Place("services", service, key.section(), key.key), declareIt(key.key, names),
+		o.report.Fail(o.files.Place("services", service, key.section(), key.key), declareIt(key.key, slices.Sorted(names)),
 			"services.%s.%s: no file of stack %q declares %q", service, key.section(), o.stack, key.key)
 		return kargo.Config{}, false
 	case declared.External.External:

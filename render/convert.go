@@ -103,16 +103,16 @@ func specOf(s *rendering, service types.ServiceConfig) (swarm.ServiceSpec, bool)
 // of which the converter would report the first only.
 func reportUndeclared(s *rendering, service types.ServiceConfig) bool {
 	before := s.report.Errors()
-	networks, volumes := slices.Sorted(maps.Keys(s.files.Config.Networks)), slices.Sorted(maps.Keys(s.files.Config.Volumes))
+	networks, volumes := s.files.Config.Networks, s.files.Config.Volumes
 	for _, network := range slices.Sorted(maps.Keys(service.Networks)) {
-		if network != "default" && !slices.Contains(networks, network) {
-			s.report.Fail(s.files.Place("services", service.Name, "networks", network), declareIt(network, networks),
+		if _, declared := networks[network]; !declared && network != "default" {
+			s.report.Fail(s.files.Place("services", service.Name, "networks", network), declareIt(network, slices.Sorted(maps.Keys(networks))),
 				"services.%s: undefined network %q", service.Name, network)
 		}
 	}
 	for _, volume := range service.Volumes {
-		if volume.Type == "volume" && volume.Source != "" && !slices.Contains(volumes, volume.Source) {
-			s.report.Fail(s.files.VolumePlace(service.Name, volume.Target), declareIt(volume.Source, volumes),
+		if _, declared := volumes[volume.Source]; !declared && volume.Type == "volume" && volume.Source != "" {
+			s.report.Fail(s.files.VolumePlace(service.Name, volume.Target), declareIt(volume.Source, slices.Sorted(maps.Keys(volumes))),
 				"services.%s: undefined volume %q", service.Name, volume.Source)
 		}
 	}

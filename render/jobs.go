@@ -98,7 +98,7 @@ func (j jobs) needs(s *rendering, service string) []kargo.Need {
 func needsOf(s *rendering, j jobs, service types.ServiceConfig) []kargo.Need {
 	needs := j.needs(s, service.Name)
 	for _, other := range slices.Compact(slices.Sorted(slices.Values(service.DependsOn))) {
-		inStack := slices.ContainsFunc(s.files.Config.Services, func(service types.ServiceConfig) bool { return service.Name == other })
+		_, inStack := slices.BinarySearchFunc(s.files.Config.Services, other, func(s types.ServiceConfig, name string) int { return strings.Compare(s.Name, name) })
 		if inStack && !s.unordered[[2]string{service.Name, other}] {
 			needs = append(needs, kargo.Need{Service: s.nameOf(other), Condition: s.files.Condition(service.Name, other)})
 		}

@@ -230,8 +230,8 @@ func checkLogDriver(s *rendering, service string, spec swarm.ServiceSpec) {
 // checkPayloads refuses configs and secrets that are templates which cannot be
 // expanded for the service.
 func checkPayloads(s *rendering, service string, spec swarm.ServiceSpec) {
-	for key, object := range s.objects.made {
-		if object.Driver == "" || object.External || !uses(spec.TaskTemplate.ContainerSpec, object) {
+	for key, object := range s.objects.templates {
+		if !uses(spec.TaskTemplate.ContainerSpec, object) {
 			continue
 		}
 		if err := swarmcheck.Payload(object.Driver, object.Data, spec); err != nil {
@@ -261,18 +261,23 @@ func refuseNetworks(s *rendering, all []kargo.Network) {
 		if network.External {
 			continue
 		}
-		at := s.files.Place("networks", networkKey(s.files, s.namespace, network.Name))
-		for _, shared := range sharedNetworks {
-			if network.Shared && s.ws.Value(shared.variable) == network.Name {
-				at = s.ws.PlaceOf(shared.variable)
-			}
-		}
 		switch err := s.swarm.Network(network); {
 		case err != nil:
-			s.report.Fail(at, "", "network %s: %s", network.Name, err)
+			s.report.Fail(placeOfNetwork(s, network), "", "network %s: %s", network.Name, err)
 		case slices.Contains(localDrivers, network.Driver):
-			s.report.Fail(at, "use overlay, or declare a network that exists with external: true",
+			s.report.Fail(placeOfNetwork(s, network), "use overlay, or declare a network that exists with external: true",
 				"network %s: the driver %s makes networks of one node only", network.Name, network.Driver)
 		}
 	}
+}
+
+// placeOfNetwork returns where a network is declared, or the variable that names it for
+// all stacks.
+func placeOfNetwork(s *rendering, network kargo.Network) kargo.Place {
+	for _, shared := range sharedNetworks {
+		if network.Shared && s.ws.Value(shared.variable) == network.Name {
+			return s.ws.PlaceOf(shared.variable)
+		}
+	}
+	return s.files.Place("networks", networkKey(s.files, s.namespace, network.Name))
 }

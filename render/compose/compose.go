@@ -69,8 +69,12 @@ func (r *Reader) Read(ws view.View, report *Report, stack string, files []kargo.
 			return nil
 		}
 	}
+	having := map[string]map[string][]*File{}
+	for _, section := range []string{"services", "networks", "volumes", "configs", "secrets"} {
+		having[section] = byKey(s.files, section)
+	}
 	return &Configuration{
-		Config: s.config, Files: s.files, Tree: s.tree,
+		Config: s.config, Files: s.files, Tree: s.tree, having: having,
 		ws: ws, stack: stack, conditions: s.conditions,
 		size: Size{Services: r.budget.Services - sizeBefore.Services, Bytes: r.budget.Bytes - sizeBefore.Bytes},
 	}

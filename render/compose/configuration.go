@@ -24,6 +24,8 @@ type Configuration struct {
 	// Tree is the merged configuration, for files that the stack refers to.
 	Tree *Tree
 
+	// having has, by section and key, the files that have the key.
+	having     map[string]map[string][]*File
 	ws         view.View
 	stack      string
 	conditions map[dependency]kargo.NeedCondition
@@ -61,28 +63,51 @@ func (c *Configuration) Substituted(text string) string { return substitute(text
 // highest file that has it, for that one counts; or the place of the nearest
 // part of the path that any file has.
 func (c *Configuration) Place(path ...string) kargo.Place {
+	for ; len(path) > 1; path = path[:len(path)-1] {
+		if at, found := highest(c.filesOf(path[0], path[1]), path); found {
+			return at
+		}
+	}
 	return placeIn(c.Files, path...)
 }
 
+// filesOf returns the files that have a key of a section, such as a service.
+func (c *Configuration) filesOf(section, key string) []*File {
+	if keys, indexed := c.having[section]; indexed {
+		return keys[key]
+	}
+	return c.Files
+}
+
 func placeIn(files []*File, path ...string) kargo.Place {
+	for ; len(path) > 0; path = path[:len(path)-1] {
+		if at, found := highest(files, path); found {
+			return at
+		}
+	}
+	if at, found := highest(files, nil); found {
+		return at
+	}
+	if len(files) > 0 {
+		return kargo.Place{File: pathlib.Dir(files[0].Path)}
+	}
+	return kargo.Place{File: "deploy"}
+}
+
+// highest returns the place of a path in the highest file that has it.
+func highest(files []*File, path []string) (at kargo.Place, found bool) {
 	for _, f := range slices.Backward(files) {
 		if !f.Generated() && f.has(path...) {
-			return f.At(path...)
+			return f.At(path...), true
 		}
 	}
-	if len(path) == 0 {
-		if len(files) > 0 {
-			return kargo.Place{File: pathlib.Dir(files[0].Path)}
-		}
-		return kargo.Place{File: "deploy"}
-	}
-	return placeIn(files, path[:len(path)-1]...)
+	return kargo.Place{}, false
 }
 
 // VolumePlace returns the place where a service mounts a volume, named by its
 // source or target; or the place of the service's volumes.
 func (c *Configuration) VolumePlace(service, volume string) kargo.Place {
-	for _, f := range slices.Backward(c.Files) {
+	for _, f := range slices.Backward(c.filesOf("services", service)) {
 		for i, entry := range volumesOf(f, service) {
 			if c.mounts(entry, volume) {
 				return f.At("services", service, "volumes", strconv.Itoa(i))
@@ -110,7 +135,7 @@ func (c *Configuration) mounts(entry any, volume string) bool {
 // explicitly. Saying nothing is no declaration: hardly any workspace writes
 // "ro" behind a configuration file.
 func (c *Configuration) SaysWritable(service, target string) bool {
-	for _, f := range slices.Backward(c.Files) {
+	for _, f := range slices.Backward(c.filesOf("services", service)) {
 		for _, entry := range volumesOf(f, service) {
 			if !c.mounts(entry, target) {
 				continue

@@ -20,13 +20,7 @@ const (
 // renamed to that: so a later file overrides an earlier one whichever family
 // each uses, and any version of Traefik reads the result.
 func joinFamilies(s *reading) {
-	byService := map[string][]*File{}
-	for _, f := range s.files {
-		for _, service := range f.ServiceNames() {
-			byService[service] = append(byService[service], f)
-		}
-	}
-	for service, files := range byService {
+	for service, files := range byKey(s.files, "services") {
 		hasSwarm := func(f *File) bool { return len(familyLabels(s, f, service, swarmFamily)) > 0 }
 		wroteSwarm := func(f *File) bool {
 			return slices.ContainsFunc(familyLabels(s, f, service, swarmFamily), func(label string) bool { return isWritten(f, service, label) })

@@ -36,6 +36,19 @@ func (f *File) Generated() bool { return f.root == nil }
 // ServiceNames returns the services of the file in order of name.
 func (f *File) ServiceNames() []string { return slices.Sorted(maps.Keys(f.section("services"))) }
 
+// byKey returns the files that have each key of a section, lowest first. A stack may have
+// more than a thousand files with a service each, and to ask all of them about each
+// service takes long.
+func byKey(files []*File, section string) map[string][]*File {
+	having := map[string][]*File{}
+	for _, f := range files {
+		for key := range f.section(section) {
+			having[key] = append(having[key], f)
+		}
+	}
+	return having
+}
+
 // Defines reports whether the file has a service of that name.
 func (f *File) Defines(service string) bool { return f.section("services")[service] != nil }
 

@@ -4,13 +4,13 @@ package compose
 // loader would append word by word. It also lets a later file switch a health
 // check off and on again (workspace contract, section 16, item 16).
 func settleHealthchecks(s *reading) {
-	for i, f := range s.files {
-		for _, name := range f.ServiceNames() {
+	for name, files := range byKey(s.files, "services") {
+		for i, f := range files {
 			check, _ := f.Service(name)["healthcheck"].(map[string]any)
 			test, hasTest := check["test"]
 			_, saysDisable := check["disable"]
 			hasTest = hasTest && !isEmpty(test)
-			for _, below := range s.files[:i] {
+			for _, below := range files[:i] {
 				earlier, _ := below.Service(name)["healthcheck"].(map[string]any)
 				if hasTest || isTrue(check["disable"], s.ws.Lookup) {
 					delete(earlier, "test")

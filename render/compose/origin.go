@@ -102,7 +102,7 @@ func (c *Configuration) isOwn(variable string) bool {
 // service mounts something at a target, and the path of the volume it names.
 func (c *Configuration) VolumePaths(service, target string) [][]string {
 	var paths [][]string
-	for _, f := range c.Files {
+	for _, f := range c.filesOf("services", service) {
 		for i, entry := range volumesOf(f, service) {
 			if !c.mounts(entry, target) {
 				continue

@@ -21,14 +21,14 @@ import (
 // with old labels overrides a default service with new ones. Within one file a
 // label of version 3 counts more than the translation of an old one.
 func translateRoutes(s *reading) {
-	routes := map[string]*traefik.Route{}
+	files, routes := byKey(s.files, "services"), map[string]*traefik.Route{}
 	for _, f := range s.files {
 		if f.Generated() {
 			continue
 		}
 		for _, service := range f.ServiceNames() {
 			if routes[service] == nil {
-				routes[service] = traefik.NewRoute(routeName(s, service))
+				routes[service] = traefik.NewRoute(routeName(s, files[service], service))
 			}
 			translateLabels(s, f, service, routes[service])
 		}
@@ -40,9 +40,9 @@ var unfit = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
 
 // routeName returns the name of a service's router: the one that its files give
 // it in labels of version 3, else the old backend, else the service.
-func routeName(s *reading, service string) string {
+func routeName(s *reading, files []*File, service string) string {
 	name, backend := "", ""
-	for _, f := range s.files {
+	for _, f := range files {
 		labels := deployLabels(f, service, s.ws.Lookup)
 		for _, label := range slices.Sorted(maps.Keys(labels)) {
 			if rest, ok := strings.CutPrefix(label, "traefik.http.routers."); ok && name == "" {

@@ -37,15 +37,21 @@ func readDirectory(s *reading, directory view.Directory) {
 // each entry its constraints.
 func readEntries(s *reading) {
 	warnOfSharedExtensions(s)
-	own := map[string][]*File{}
+	own, defining, last := map[string][]*File{}, map[string][]*File{}, map[string]int{}
+	for i, file := range s.listed {
+		last[file.Entry] = i
+	}
 	for i, file := range s.listed {
 		if f := readFile(s, file); f != nil {
 			own[file.Entry] = append(own[file.Entry], f)
+			for _, service := range f.ServiceNames() {
+				defining[service] = append(defining[service], f)
+			}
 		}
-		if slices.ContainsFunc(s.listed[i+1:], func(later kargo.ComposeFile) bool { return later.Entry == file.Entry }) {
+		if i < last[file.Entry] {
 			continue
 		}
-		checkOverlap(s, file.Entry, own[file.Entry])
+		checkOverlap(s, own[file.Entry], defining)
 		if f := constraintFile(s, file.Entry, own[file.Entry]); f != nil {
 			s.files = append(s.files, f)
 		}
@@ -119,12 +125,13 @@ func fileHint(ws view.View, file string) string {
 }
 
 // checkOverlap warns of services that the files of two entries define: Docker
-// merges the definitions, which is seldom meant.
-func checkOverlap(s *reading, entry string, own []*File) {
+// merges the definitions, which is seldom meant. The files that define each service so
+// far are those of defining.
+func checkOverlap(s *reading, own []*File, defining map[string][]*File) {
 	for _, f := range own {
 		for _, name := range f.ServiceNames() {
-			for _, earlier := range s.files {
-				if earlier.Entry != entry && !earlier.Generated() && earlier.Defines(name) {
+			for _, earlier := range defining[name] {
+				if earlier.Entry != f.Entry && earlier.Defines(name) {
 					s.report.Warn(f.At("services", name), "", "%q is defined in %s too; the two are merged", name, earlier.Path)
 					break
 				}

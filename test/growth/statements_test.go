@@ -11,9 +11,12 @@ import (
 	"testing"
 )
 
-// linear are benchmarks, by package. Each has sizes of 100 and of 1,000 stacks.
+// linear are benchmarks, by package. Each has sizes of 100 and of 1,000 stacks, or of as
+// many services in one stack.
 var linear = map[string][]string{
-	"plan":       {"BenchmarkMake/nothing_changed", "BenchmarkMake/nothing_changed_since_the_last_plan", "BenchmarkMake/beside_as_many_of_another_instance", "BenchmarkMake/one_service_changed", "BenchmarkMake/all_wait", "BenchmarkStackHealth", "BenchmarkJudge"},
+	"render": {"BenchmarkRenderOneStack"},
+	"plan": {"BenchmarkMake/nothing_changed", "BenchmarkMake/nothing_changed_since_the_last_plan", "BenchmarkMake/beside_as_many_of_another_instance", "BenchmarkMake/one_service_changed", "BenchmarkMake/all_wait", "BenchmarkStackHealth", "BenchmarkJudge",
+		"BenchmarkMakeOneStack/nothing_runs", "BenchmarkMakeOneStack/nothing_changed", "BenchmarkMakeOneStack/all_change"},
 	"controller": {"BenchmarkStatus/all_wait", "BenchmarkStatus/nothing_to_do"},
 	"server":     {"BenchmarkOverview", "BenchmarkStatus"},
 	"dotkargo":   {"BenchmarkWrite/nothing_differs", "BenchmarkWrite/one_file_differs", "BenchmarkWrite/two_files_differ"},
@@ -35,14 +38,14 @@ func TestStatementsGrowWithTheStacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			program := filepath.Join(t.TempDir(), "counted")
-			build := exec.Command("go", "test", "-c", "-covermode=atomic", "-coverpkg=kargo,kargo/plan,kargo/"+name, "-o", program, "kargo/"+name)
+			build := exec.Command("go", "test", "-c", "-covermode=atomic", "-coverpkg=kargo,kargo/plan,kargo/"+name+"/...", "-o", program, "kargo/"+name)
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("build the tests of %s: %v\n%s", name, err, out)
 			}
 			for _, benchmark := range benchmarks {
 				few, many := statements(t, program, name, benchmark, 100), statements(t, program, name, benchmark, 1000)
 				if few == 0 || many > mostStatements*few {
-					t.Errorf("%s: 100 stacks take %.0f statements, and 1,000 take %.0f, which is %.1f times as many", benchmark, few, many, many/few)
+					t.Errorf("%s: a size of 100 takes %.0f statements, and 1,000 takes %.0f, which is %.1f times as many", benchmark, few, many, many/few)
 				}
 			}
 		})
@@ -53,7 +56,7 @@ func TestStatementsGrowWithTheStacks(t *testing.T) {
 func statements(t *testing.T, program, dir, benchmark string, stacks int) (sum float64) {
 	t.Helper()
 	profile := filepath.Join(t.TempDir(), "profile")
-	pattern := fmt.Sprintf("^%s$/^%d_stacks$", strings.ReplaceAll(benchmark, "/", "$/^"), stacks)
+	pattern := fmt.Sprintf("^%s$/^%d_(stacks|services)$", strings.ReplaceAll(benchmark, "/", "$/^"), stacks)
 	run := exec.Command(program, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime=1x", "-test.short", "-test.coverprofile="+profile)
 	run.Dir = filepath.Join("..", "..", dir)
 	out, err := run.CombinedOutput()
