@@ -59,14 +59,19 @@ func replace(dir, next string, fill func() error) error {
 	return keepStates(next, dir)
 }
 
-// seed writes files of the workspace that belong to a state directory, each only if
-// it does not exist yet: acme.json is only the initial content.
+// seed makes the state directories, and writes files of the workspace that belong to one,
+// each only if it does not exist yet: acme.json is only the initial content.
 func seed(dir string, workspace kargo.Workspace) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	for _, name := range kargo.StateFolders { // somebody may have removed one
+		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
 	for name, file := range workspace.Files {
 		if !kargo.IsState(name) {
 			continue
@@ -258,8 +263,14 @@ func keepState(from, to string) error {
 		return err
 	}
 	// Exchanging the directories themselves keeps bind mounts of "acme" or "logs"
-	// valid.
-	if present, err := os.ReadDir(to); err == nil && len(present) == 0 {
+	// valid. A process that was killed in between has left none.
+	switch present, err := os.ReadDir(to); {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return err
+		}
+		return os.Rename(from, to)
+	case err == nil && len(present) == 0:
 		if err := os.Remove(to); err != nil {
 			return err
 		}

@@ -190,21 +190,29 @@ func TestWriteKeepsState(t *testing.T) {
 	check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n0600 logs/access line\n")
 }
 
-// A process killed between the switch and the cleaning leaves the old tree behind,
-// with the state in it.
+// A process killed between the switch and the cleaning leaves the old tree behind, with the
+// state in it: it may have removed the new tree's empty folder for it, or moved the present
+// tree away where the file system cannot exchange two.
 func TestWriteAfterAKill(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), ".kargo")
-	ws := workspace(".env=A=2")
-	write(t, dir, ws)
-	old := dir + ".new-123"
-	if err := os.MkdirAll(filepath.Join(old, "acme"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, missing := range []string{"", "acme", "logs", "."} {
+		dir := filepath.Join(t.TempDir(), ".kargo")
+		ws := workspace(".env=A=2")
+		write(t, dir, ws)
+		old := dir + ".new-123"
+		if err := os.MkdirAll(filepath.Join(old, "acme"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(old, "acme", "acme.json"), []byte("grown"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if missing != "" {
+			if err := os.RemoveAll(filepath.Join(dir, missing)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, dir, ws)
+		check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n")
 	}
-	if err := os.WriteFile(filepath.Join(old, "acme", "acme.json"), []byte("grown"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, ws)
-	check(t, dir, "0700 .\n0600 .env A=2\n0700 acme\n0600 acme/acme.json grown\n0700 logs\n")
 }
 
 // A file that did not change is not written again, also if others changed. What
