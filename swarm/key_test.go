@@ -176,8 +176,14 @@ func TestKeyAndLookReadTheConfigsOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "map[ConfigCreate:1 ConfigList:2 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]", []string{"kargo-sealed-key-one", "web_site"}},
+		{"the lease was written", true, func(t *testing.T, b *bed) {
+			if _, err := b.client.WriteLease(t.Context(), "one", kargo.Lease{Holder: "me", Service: "kargo_kargo"}); err != nil {
+				t.Fatal(err)
+			}
+		}, "map[ConfigCreate:1 ConfigInspect:1 ConfigList:1 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]",
+			[]string{"kargo-lease-one of kargo_kargo", "kargo-sealed-key-one", "web_site"}},
 		{"a command that changes nothing", false, func(*testing.T, *bed) {}, "map[ConfigInspect:1 ConfigList:1 NetworkList:1 NodeList:1 SecretList:1 ServiceList:1 SwarmInspect:1]",
-			[]string{"kargo-sealed-key-one", "web_site"}},
+			[]string{"kargo-lease-one of kargo_kargo", "kargo-sealed-key-one", "web_site"}},
 	} {
 		client := swarm.New(made.api)
 		b := &bed{client: client, api: made.api, engine: made.engine}
@@ -189,10 +195,51 @@ func TestKeyAndLookReadTheConfigsOnce(t *testing.T) {
 		}
 		var names []string
 		for _, config := range cluster.Configs {
+			if service := config.Labels[kargo.LabelLeaseService]; service != "" {
+				config.Name += " of " + service
+			}
 			names = append(names, config.Name)
 		}
 		same(t, row.what+": configs", fmt.Sprint(names), fmt.Sprint(row.want))
 		same(t, row.what+": calls", fmt.Sprint(client.Calls()), row.calls)
+	}
+}
+
+// Events of configs say that the list for the key is outdated; those of leases, which are
+// written all the time, do not.
+func TestEventsOfConfigsBetweenKeyAndLook(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		lists uint64
+	}{{"kargo-lease-other", 1}, {"web_site", 2}} {
+		b := memoryBed()
+		mustKey(t, b, "one", true)
+		client := swarm.New(b.api)
+		stirred := make(chan string, 100)
+		go func() { _ = client.Watch(t.Context(), func(event kargo.Event) { stirred <- event.Name }) }()
+		b.listening(t, stirred)
+		create := func(name string) { // and waits for its event, which comes after all earlier ones
+			spec := dockerswarm.ConfigSpec{Annotations: dockerswarm.Annotations{Name: name}, Data: []byte("one")}
+			if _, err := b.api.ConfigCreate(t.Context(), spec); err != nil {
+				t.Fatal(err)
+			}
+			for heard := range stirred {
+				if heard == name {
+					return
+				}
+			}
+		}
+		create("before")
+		if _, err := client.Key(t.Context(), "one", true); err != nil {
+			t.Fatal(err)
+		}
+		create(row.name)
+		if _, err := client.Observe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := client.Calls()["ConfigList"]; got != row.lists {
+			t.Errorf("after an event of %s the configs were listed %d times, want %d", row.name, got, row.lists)
+		}
 	}
 }
 

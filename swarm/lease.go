@@ -34,6 +34,7 @@ func (c *Client) Lease(ctx context.Context, instance string) (kargo.Lease, error
 	if config.ID == "" {
 		return kargo.Lease{}, nil
 	}
+	c.listedConfigs.put(liveConfig(config)) // a plan reads of it which service the controller runs in
 	labels := config.Spec.Labels
 	number := func(label string) uint64 {
 		value, _ := strconv.ParseUint(labels[label], 10, 64) // what somebody wrote by hand counts as 0

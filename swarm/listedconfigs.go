@@ -41,6 +41,17 @@ func (l *listedConfigs) take(now time.Time) (configs []kargo.LiveConfig, fresh b
 	return configs, fresh
 }
 
+// put puts a config into the list, if there is one, in place of that of its name.
+func (l *listedConfigs) put(config kargo.LiveConfig) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at.IsZero() {
+		return
+	}
+	others := slices.DeleteFunc(l.configs, func(c kargo.LiveConfig) bool { return c.Name == config.Name })
+	l.configs = append(others, config)
+}
+
 // drop forgets the list: a config was changed.
 func (l *listedConfigs) drop() { l.keep(nil, time.Time{}) }
 

@@ -247,11 +247,16 @@ func (c *Client) listConfigs(ctx context.Context) ([]swarm.Config, []kargo.LiveC
 	}
 	live := make([]kargo.LiveConfig, 0, len(configs))
 	for _, config := range configs {
-		found := kargo.LiveConfig{ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels}
-		found.Digest = kargo.ContentDigest(templateDriver(config.Spec), config.Spec.Data)
-		live = append(live, found)
+		live = append(live, liveConfig(config))
 	}
 	return configs, live, nil
+}
+
+func liveConfig(config swarm.Config) kargo.LiveConfig {
+	return kargo.LiveConfig{
+		ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels,
+		Digest: kargo.ContentDigest(templateDriver(config.Spec), config.Spec.Data),
+	}
 }
 
 func templateDriver(spec swarm.ConfigSpec) string {

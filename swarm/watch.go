@@ -3,6 +3,7 @@ package swarm
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -38,7 +39,7 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 			if nodeCameOrWent(message) {
 				c.down.doubt()
 			}
-			if message.Type == events.ConfigEventType {
+			if configMoved(message) {
 				c.listedConfigs.drop()
 			}
 			stirred(event(message))
@@ -56,6 +57,12 @@ func (c *Client) Watch(ctx context.Context, stirred func(kargo.Event)) error {
 func nodeCameOrWent(message events.Message) bool {
 	_, otherState := message.Actor.Attributes["state.new"]
 	return message.Type == events.NodeEventType && (message.Action != events.ActionUpdate || otherState)
+}
+
+// configMoved reports whether an event is of a config that plans are about. Leases are
+// written all the time.
+func configMoved(message events.Message) bool {
+	return message.Type == events.ConfigEventType && !strings.HasPrefix(event(message).Name, kargo.LeaseConfig)
 }
 
 func (c *Client) agreeOnVersion(ctx context.Context) error {
