@@ -490,3 +490,65 @@ func TestWriterTakesNothingOverThatSomebodyWrote(t *testing.T) {
 		})
 	}
 }
+
+// A container keeps the folder that it has bound, whatever becomes of the tree. A folder of
+// which no file changed is the same one in each tree, also for another process.
+func TestUnchangedFoldersStay(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".kargo")
+	writer := dotkargo.NewWriter(dir)
+	number := func(name string) uint64 {
+		t.Helper()
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Ino
+	}
+	const unchanged = "configs/x/conf=x configs/x/below/more=m configs/other/y=y "
+	tree := func(files string) kargo.Workspace { return workspace(strings.Fields(unchanged + files)...) }
+	write := func(ws kargo.Workspace) {
+		t.Helper()
+		if err := writer.Write(ws); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(tree("a=1 b=1 configs/z/c=1"))
+	folders := map[string]uint64{}
+	for _, name := range []string{"configs/x", "configs/x/below", "configs/other"} {
+		folders[name] = number(name)
+	}
+	for _, step := range []struct{ what, files string }{
+		{"two files", "a=2 b=2 configs/z/c=1"},
+		{"two files again", "a=3 b=3 configs/z/c=1"},
+		{"a folder beside them", "a=3 b=4 configs/z/c=2"},
+		{"folders come and go", "a=5 b=5 configs/new/c=2"},
+		{"everything else goes", "a=5"},
+		{"a restart", "a=6 b=6 configs/z/c=1"},
+		{"and another change", "a=7 b=7 configs/z/c=2"},
+		{"a restart", "a=7 b=7 configs/z/c=2"},
+		{"a change of one file", "a=7 b=7 configs/z/c=3"},
+		{"and of two", "a=8 b=8 configs/z/c=3"},
+	} {
+		if step.what == "a restart" {
+			writer = dotkargo.NewWriter(dir)
+		}
+		write(tree(step.files))
+		for name, want := range folders {
+			if got := number(name); got != want {
+				t.Errorf("%s: %s is another folder", step.what, name)
+			}
+		}
+		fresh := filepath.Join(t.TempDir(), ".kargo")
+		if err := dotkargo.Write(fresh, tree(step.files)); err != nil {
+			t.Fatal(err)
+		}
+		wantText(t, dir, treeOf(t, fresh))
+	}
+	// What changed in a folder is another one's: a reader sees the old tree or the new one.
+	if err := writer.Write(workspace("configs/x/conf=other", "configs/x/below/more=m", "a=9")); err != nil {
+		t.Fatal(err)
+	}
+	if number("configs/x") == folders["configs/x"] || number("configs/x/below") != folders["configs/x/below"] {
+		t.Error("a folder that changed was kept, or one that did not was not")
+	}
+}

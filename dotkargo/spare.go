@@ -80,10 +80,12 @@ func describeAgain(root *os.Root, files tree[*writtenFile], folder, name string)
 func (w *Writer) exchange(wanted tree[[]byte]) error {
 	present, next := w.written, w.spare
 	w.written, w.spare = nil, nil
+	unchanged := unchangedFolders(present, wanted)
 	err := replace(w.dir, next.dir, func() error { return next.become(wanted, w.dir, present) })
 	if err != nil {
 		return err
 	}
+	swapBelow(next.files, present, keepFolders(next.dir, w.dir, unchanged))
 	w.written, w.spare = next.files, &spare{next.dir, present}
 	return nil
 }

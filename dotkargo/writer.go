@@ -89,6 +89,10 @@ func (w *Writer) update(wanted tree[[]byte]) error {
 func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 	known, spare := w.written, w.spare.path()
 	w.written, w.spare = nil, nil
+	before := known
+	if before == nil {
+		before = compared(w.dir, wanted)
+	}
 	if err := os.RemoveAll(spare); err != nil {
 		return err
 	}
@@ -105,6 +109,7 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 	if err != nil {
 		return err
 	}
+	keepFolders(next, w.dir, unchangedFolders(before, wanted))
 	if known != nil {
 		w.spare = newSpare(next, known, w.began)
 	}
