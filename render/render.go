@@ -41,34 +41,36 @@ func Trace(ws kargo.Workspace, names ...string) ([]kargo.Stack, *Provenance, kar
 }
 
 func trace(ws kargo.Workspace, names []string, cache *Cache) ([]kargo.Stack, *Provenance, kargo.Problems) {
-	if stacks, origins, problems, valid := together(ws, names, cache); valid {
-		return stacks, origins, problems
+	fast := newRenderer(ws, cache)
+	if stacks, origins, valid := fast.together(names); valid {
+		return stacks, origins, fast.report.Problems()
 	}
-	return each(ws, names, cache)
+	slow := newRenderer(ws, cache)
+	slow.reader.Trust(fast.reader)
+	return slow.each(names)
 }
 
 // together validates all compose files together, which is fast. It reports whether
 // all are valid; the rest of the result counts only then.
-func together(ws kargo.Workspace, names []string, cache *Cache) (stacks []kargo.Stack, origins *Provenance, problems kargo.Problems, valid bool) {
+func (r *renderer) together(names []string) (stacks []kargo.Stack, origins *Provenance, valid bool) {
 	defer func() {
 		if recover() != nil { // Docker's converter relies on what the schema refuses
 			valid = false
 		}
 	}()
-	r := newRenderer(ws, cache)
 	r.reader.ValidateTogether()
 	stacks, origins = r.all(names)
 	if valid = r.reader.Valid(); valid {
-		cache.keep(r)
+		r.cache.keep(r)
 	}
-	return stacks, origins, r.report.Problems(), valid
+	return stacks, origins, valid
 }
 
-// each validates every compose file by itself. So it can say which is wrong, and why.
-func each(ws kargo.Workspace, names []string, cache *Cache) ([]kargo.Stack, *Provenance, kargo.Problems) {
-	r := newRenderer(ws, cache)
+// each validates every compose file by itself, but for those that are known to be valid.
+// So it can say which is wrong, and why.
+func (r *renderer) each(names []string) ([]kargo.Stack, *Provenance, kargo.Problems) {
 	stacks, origins := r.all(names)
-	cache.keep(r)
+	r.cache.keep(r)
 	return stacks, origins, r.report.Problems()
 }
 

@@ -165,3 +165,14 @@ func prune(value any) any {
 	}
 	return value
 }
+
+func TestTooManyMountsOfAService(t *testing.T) {
+	volumes := strings.Repeat("      - data:/data\n", 1001)
+	ws := tree(kargo.Environment{"STACKS": "web", "WEB_STACK": "site"}, map[string]string{
+		"deploy/site.yml": "services:\n  site:\n    image: app\n    volumes:\n" + volumes + "volumes:\n  data:\n",
+	})
+	_, problems := render.Render(ws)
+	if got, want := golden.Lines(problems), "deploy/site.yml:4: services.site.volumes: 1001 entries; the limit is 1000\n"; got != want {
+		t.Errorf("the problems are\n%swant\n%s", got, want)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -45,5 +46,20 @@ func sameEitherWay(t interface{ Fatalf(string, ...any) }, ws kargo.Workspace) {
 	}
 	if together, each := describe(render.Trace(ws)), describe(render.Each(ws, nil)); together != each {
 		t.Fatalf("together:\n%s\neach by itself:\n%s", together, each)
+	}
+}
+
+// The search for the files that are not valid finds all of them, and no other.
+func TestInvalidFilesAmongManyAreFound(t *testing.T) {
+	ws := bigWorkspace(40)
+	for _, broken := range []string{"s0000-db", "s0017-web", "s0039-web"} {
+		file := ws.Files["deploy/"+broken+".yml"]
+		file.Data = []byte(strings.Replace(string(file.Data), "    command:", "    hostname: 12\n    command:", 1))
+		ws.Files["deploy/"+broken+".yml"] = file
+	}
+	sameEitherWay(t, ws)
+	stacks, problems := render.Render(ws)
+	if len(stacks) != 37 || len(problems) != 3 {
+		t.Errorf("%d stacks and these problems:\n%s", len(stacks), golden.Lines(problems))
 	}
 }

@@ -2,8 +2,6 @@
 // effects and knows nothing of Kargo.
 package spelling
 
-import "slices"
-
 // DidYouMean returns a hint with the candidate that is nearest to an unknown
 // name, as "did you mean redis?". It is empty where none is near.
 func DidYouMean(name string, candidates []string) string {
@@ -16,14 +14,16 @@ func DidYouMean(name string, candidates []string) string {
 
 // Nearest returns the candidate with the smallest edit distance to a name: how
 // many letters must be inserted, deleted or replaced. It is empty where more
-// than letters, or as many as the name has, would be needed.
+// than letters, or as many as the name has, would be needed. Of candidates that are
+// equally near, it is the first in the order of the alphabet.
 func Nearest(name string, candidates []string, letters int) string {
-	best, nearest := "", min(len(name), 1+letters)
-	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
-		if difference := len(candidate) - len(name); difference >= nearest || -difference >= nearest {
+	best, nearest := "", min(len(name)-1, letters)
+	for _, candidate := range candidates {
+		if difference := len(candidate) - len(name); difference > nearest || -difference > nearest {
 			continue // as many letters are missing at least
 		}
-		if distance := editDistance(name, candidate); distance < nearest {
+		distance := editDistance(name, candidate)
+		if distance < nearest || distance == nearest && (best == "" || candidate < best) {
 			best, nearest = candidate, distance
 		}
 	}

@@ -22,3 +22,15 @@ func TestDidYouMean(t *testing.T) {
 		}
 	}
 }
+
+// The order of the candidates makes no difference.
+func TestNearestOfEquals(t *testing.T) {
+	for _, candidates := range [][]string{{"redis1", "redis2", "redis"}, {"redis2", "redis1"}} {
+		if got := spelling.Nearest("redis3", candidates[:2], 2); got != "redis1" {
+			t.Errorf("of %q the nearest is %q, want redis1", candidates[:2], got)
+		}
+	}
+	if got := spelling.Nearest("redis3", []string{"redis2", "redis1", "redis3"}, 2); got != "redis3" {
+		t.Errorf("the nearest is %q, want the name itself", got)
+	}
+}

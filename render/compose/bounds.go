@@ -17,6 +17,7 @@ import (
 const (
 	MaxServices = 10_000   // of all stacks together
 	maxPorts    = 1000     // of one service, ranges written out
+	maxMounts   = 1000     // of one service: each is compared with all others
 	maxFile     = 1 << 20  // bytes of one compose file
 	maxValues   = 20_000   // of one compose file, aliases written out
 	maxExpanded = 32 << 20 // bytes of all stacks' files, with variables replaced
@@ -34,6 +35,8 @@ type budget struct {
 	// exceeded is set where there was too much, which is reported once: nothing
 	// more is read.
 	exceeded bool
+	// explained is how many errors of Docker's loader were explained.
+	explained int
 }
 
 // take counts a stack whose size is known. It returns false, and counts nothing, if
@@ -77,6 +80,7 @@ func checkBounds(s *reading) {
 		for _, name := range f.ServiceNames() {
 			services[name] = true
 			checkPortCount(s, f, name)
+			checkMountCount(s, f, name)
 		}
 		if countValues(f.dict, 0) > maxValues {
 			s.report.Fail(whole, "", "holds more than %d values", maxValues)
@@ -181,6 +185,14 @@ func checkPortCount(s *reading, f *File, service string) {
 		if count > maxPorts {
 			s.report.Fail(f.At("services", service, section), "", "services.%s.%s: %d ports; the limit is %d", service, section, count, maxPorts)
 			return
+		}
+	}
+}
+
+func checkMountCount(s *reading, f *File, service string) {
+	for _, section := range []string{"volumes", "configs", "secrets"} {
+		if entries, _ := f.Service(service)[section].([]any); len(entries) > maxMounts {
+			s.report.Fail(f.At("services", service, section), "", "services.%s.%s: %d entries; the limit is %d", service, section, len(entries), maxMounts)
 		}
 	}
 }

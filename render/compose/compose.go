@@ -25,12 +25,20 @@ import (
 type Reader struct {
 	budget   budget
 	together *together
+	valid    map[fileOf]bool
 }
 
 // ValidateTogether makes the reader validate many files at once, which is much
-// faster. What it reads then counts only if Valid returns true; which file is
-// wrong, only a reader that validates each by itself can tell.
-func (r *Reader) ValidateTogether() { r.together = &together{document: map[string]any{}} }
+// faster. What it reads then counts only if Valid returns true. What is wrong, only a
+// reader that validates each by itself can tell.
+func (r *Reader) ValidateTogether() { r.together = &together{valid: map[fileOf]bool{}} }
+
+// Trust makes the reader validate only files that another one, which has validated many
+// together, did not find valid. Both must read the same workspace.
+func (r *Reader) Trust(other *Reader) {
+	other.together.validate()
+	r.valid = other.together.valid
+}
 
 // Valid reports whether the files read so far are valid, except for those whose
 // errors were reported.
@@ -39,7 +47,7 @@ func (r *Reader) Valid() bool {
 		return true
 	}
 	r.together.validate()
-	return !r.together.invalid
+	return r.together.invalid == 0
 }
 
 // Exceeded reports whether a stack made the workspace too large. No stack is read
@@ -60,7 +68,7 @@ func (r *Reader) Read(ws view.View, report *Report, stack string, files []kargo.
 	}
 	s := &reading{
 		ws: ws, report: report, budget: &r.budget, stack: stack, listed: files,
-		together: r.together, tree: newTree(ws, report), conditions: map[dependency]kargo.NeedCondition{},
+		together: r.together, valid: r.valid, tree: newTree(ws, report), conditions: map[dependency]kargo.NeedCondition{},
 	}
 	before, sizeBefore := report.Errors(), r.budget.Size
 	for _, stage := range stages {
@@ -100,8 +108,9 @@ type reading struct {
 	stack  string
 	listed []kargo.ComposeFile
 	tree   *Tree
-	// together is nil where each file is validated by itself.
+	// together is nil where each file is validated by itself, but for those of valid.
 	together *together
+	valid    map[fileOf]bool
 
 	files      []*File // lowest first
 	conditions map[dependency]kargo.NeedCondition

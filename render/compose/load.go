@@ -66,11 +66,11 @@ func refuseHome(s *reading, f *File, service string) {
 // load loads each file alone, for only so can an error be attributed to its
 // file, and merges the results into one configuration.
 func load(s *reading) {
-	l := loading{directory: s.tree.Directory(), lookup: s.ws.Lookup, report: s.report, together: s.together}
+	l := loading{directory: s.tree.Directory(), lookup: s.ws.Lookup, report: s.report, budget: s.budget, together: s.together, valid: s.valid}
 	before := s.report.Errors()
 	loaded := make([]*types.Config, 0, len(s.files))
-	for _, f := range s.files {
-		loaded = append(loaded, l.alone(f))
+	for i, f := range s.files {
+		loaded = append(loaded, l.alone(fileOf{s.stack, i}, f))
 	}
 	if s.report.Errors() > before {
 		return
@@ -88,7 +88,9 @@ type loading struct {
 	directory string           // where relative paths start
 	lookup    template.Mapping // a variable of the stack
 	report    *Report
-	together  *together // nil where each file is validated by itself
+	budget    *budget
+	together  *together       // nil where each file is validated by itself
+	valid     map[fileOf]bool // files that need no validation
 }
 
 // objects loads the merged declarations of networks, volumes, configs and
@@ -111,16 +113,16 @@ func (l loading) objects(files []*File, merged map[string]any) *types.Config {
 	return nil
 }
 
-// maxErrors of one file are reported at once; the rest at the next try.
-const maxErrors = 50
+const (
+	maxErrors    = 50  // of one file are reported at once; the rest at the next try
+	maxExplained = 200 // of all files; then each has its first error reported
+)
 
 // alone loads one file; nil where it has errors. The loader stops at its first
 // error, so the offending part is removed and the rest is tried again.
-func (l loading) alone(f *File) *types.Config {
-	if l.together != nil {
-		if config := l.unvalidated(f); config != nil {
-			return config
-		}
+func (l loading) alone(file fileOf, f *File) *types.Config {
+	if config := l.unvalidated(file, f); config != nil {
+		return config
 	}
 	dict := copyValue(f.dict).(map[string]any)
 	for range maxErrors {
@@ -128,7 +130,9 @@ func (l loading) alone(f *File) *types.Config {
 		if err == nil {
 			return config
 		}
-		if !cut(dict, l.blame(f, dict, err)) {
+		path := l.blame(f, dict, err)
+		l.budget.explained++
+		if l.budget.explained >= maxExplained || !cut(dict, path) {
 			return nil
 		}
 	}
