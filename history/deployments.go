@@ -62,8 +62,8 @@ func (s *Store) isAnnounced(change kargo.Change) bool {
 }
 
 // Announce records changes of a deployment that are about to be sent, one after the
-// other or side by side. So they are known of whatever happens, and each of them needs to be recorded
-// durably only once.
+// other or side by side. So they are known of whatever happens, and each of them needs to
+// be recorded durably only once.
 func (s *Store) Announce(number uint64, changes []kargo.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
