@@ -51,3 +51,33 @@ func (s *scene) printed(stack, service string, files ...string) string {
 	container := strings.TrimSpace(docker("ps", "-q", "-f", "label=com.docker.swarm.service.name="+s.service(stack, service)))
 	return docker(append([]string{"exec", container, "/testserver", "print"}, files...)...)
 }
+
+// A folder of the merged configuration stays in the container that binds it while none of
+// its files changes: also when others change, and when the controller starts again. The
+// service is not updated then, so nothing else would bring the folder back.
+func TestBoundFolderStaysInTheContainer(t *testing.T) {
+	t.Parallel()
+	s := onDocker(t)
+	w := s.workspace().stack("web", "site").service("site", replicas(1), networks("back")).
+		set("SITE_BINDS", "keep").set("SITE_EXTENSION", "site-files").
+		file("deploy/site-files.yml", "services:\n  site:\n    volumes:\n      - ./../configs/site:/etc/site\n").
+		file("configs/site/page.html", "page\n")
+	change := func(to string) *workspace { return w.file("configs/other/a", to).file("configs/other/b", to) }
+	s.start()
+	s.deploy(change("1"))
+	before := s.services()
+	for _, to := range []string{"2", "again", "3", "4", "again", "5"} {
+		if to == "again" {
+			s.stop()
+			s.start()
+			continue
+		}
+		s.deploy(change(to))
+		if got := s.printed("web", "site", "/etc/site/page.html"); got != "page\n" {
+			t.Errorf("after change %s the container has %q", to, got)
+		}
+	}
+	if names := moved(before, s.services()); len(names) > 0 {
+		t.Errorf("%q moved", names)
+	}
+}
