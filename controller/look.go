@@ -354,7 +354,10 @@ func (s *sight) add(changes []kargo.Change) {
 			configs = append(configs, config)
 		}
 	}
-	s.created = s.created || len(networks)+len(configs) > 0
+	if len(networks)+len(configs) == 0 {
+		return
+	}
+	s.created = true
 	s.cluster.Networks = slices.SortedStableFunc(slices.Values(slices.Concat(s.cluster.Networks, networks)), func(a, b kargo.LiveNetwork) int { return strings.Compare(a.Name, b.Name) })
 	s.cluster.Configs = slices.SortedStableFunc(slices.Values(slices.Concat(s.cluster.Configs, configs)), func(a, b kargo.LiveConfig) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -72,8 +72,9 @@ func volumeDrivers(spec swarm.ServiceSpec) map[string]string {
 	return drivers
 }
 
-// recreateNetworks decides on the networks whose options differ and that are recreated: their services are removed first, then the networks, and
-// the next rounds create both again. It returns nothing for other stacks.
+// recreateNetworks decides on the networks whose options differ and that are recreated:
+// their services are removed first, then the networks, and the next rounds create both
+// again. It returns nothing for other stacks.
 func (m maker) recreateNetworks(stack kargo.Stack) (all decisions) {
 	for _, network := range stack.Networks {
 		if !m.toRecreate(stack, network) {

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -77,4 +78,53 @@ func (c *Client) amongAllConfigs() func(ctx context.Context, name string) (swarm
 		}
 		return all[at], nil
 	}
+}
+
+// observeConfigs returns the configs, see listConfigs. It takes a list that was just read
+// for the key of the instance.
+func (c *Client) observeConfigs(ctx context.Context) ([]kargo.LiveConfig, error) {
+	listed, fresh := c.listedConfigs.take(time.Now())
+	if !fresh {
+		_, live, err := c.listConfigs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		listed = live
+	}
+	ids := map[string]string{}
+	for _, config := range listed {
+		ids[config.Name] = config.ID
+	}
+	c.names.replace(configIDs, ids)
+	return listed, nil
+}
+
+// listConfigs returns the configs as Docker has them, and as they are kept. What is kept
+// has no contents, which Docker always sends: a digest of them is enough.
+func (c *Client) listConfigs(ctx context.Context) ([]swarm.Config, []kargo.LiveConfig, error) {
+	configs, err := call(ctx, c, "ConfigList", func(ctx context.Context) ([]swarm.Config, error) {
+		return c.api.ConfigList(ctx, swarm.ConfigListOptions{})
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list configs: %w", err)
+	}
+	live := make([]kargo.LiveConfig, 0, len(configs))
+	for _, config := range configs {
+		live = append(live, liveConfig(config))
+	}
+	return configs, live, nil
+}
+
+func liveConfig(config swarm.Config) kargo.LiveConfig {
+	return kargo.LiveConfig{
+		ID: config.ID, Name: config.Spec.Name, Version: config.Version.Index, Labels: config.Spec.Labels,
+		Digest: kargo.ContentDigest(templateDriver(config.Spec), config.Spec.Data),
+	}
+}
+
+func templateDriver(spec swarm.ConfigSpec) string {
+	if spec.Templating == nil {
+		return ""
+	}
+	return spec.Templating.Name
 }
