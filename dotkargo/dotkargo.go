@@ -56,7 +56,13 @@ func replace(dir, next string, fill func() error) error {
 	if err := swap(next, dir); err != nil {
 		return errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
 	}
-	return keepStates(next, dir)
+	return takeOver(next, dir)
+}
+
+// takeOver moves what stays from the tree before to the present one: the state, and the
+// folders that the present one lists.
+func takeOver(old, dir string) error {
+	return errors.Join(keepFolders(old, dir), keepStates(old, dir))
 }
 
 // seed makes the state directories, and writes files of the workspace that belong to one,
@@ -221,7 +227,7 @@ func swap(next, dir string) error {
 	return err
 }
 
-// recoverState moves the state directories out of trees that a switch, or a process
+// recoverState moves what stays out of trees that a switch, or a process
 // killed during one, left behind, and removes those trees. It leaves the spare tree alone.
 func recoverState(dir, spare string) error {
 	leftovers, err := filepath.Glob(dir + ".new-*")
@@ -232,14 +238,14 @@ func recoverState(dir, spare string) error {
 		if leftover == spare {
 			continue
 		}
-		if err := keepStates(leftover, dir); err != nil {
+		if err := takeOver(leftover, dir); err != nil {
 			return err
 		}
 		if err := os.RemoveAll(leftover); err != nil {
 			return err
 		}
 	}
-	return nil
+	return removeKept(dir)
 }
 
 // keepStates moves what the state directories of one tree have into those of another one.
@@ -287,15 +293,15 @@ func keepState(from, to string) error {
 	return nil
 }
 
-// holds reports whether dir holds a tree and nothing else, apart from its state. check
-// returns an error if a file is not as it should be.
-func holds[T any](dir string, wanted tree[T], check func(folder *os.File, name string, wanted T) error) bool {
+// holds reports whether dir holds a tree and nothing else that Kargo wrote, apart from its
+// state. check returns an error if a file is not as it should be.
+func holds[T any](dir string, wanted tree[T], ours *manifest, check func(folder *os.File, name string, wanted T) error) bool {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return false
 	}
 	defer folder.Close()
-	found, err := checkFolder(folder, ".", wanted, check)
+	found, err := checkFolder(folder, ".", wanted, ours, check)
 	return err == nil && found == len(wanted)
 }
 
@@ -303,12 +309,12 @@ var errDiffers = errors.New("differs")
 
 // checkFolder compares a folder and all below it with what they should hold. It returns
 // how many folders of the tree it found.
-func checkFolder[T any](folder *os.File, name string, wanted tree[T], check func(folder *os.File, name string, wanted T) error) (found int, err error) {
+func checkFolder[T any](folder *os.File, name string, wanted tree[T], ours *manifest, check func(folder *os.File, name string, wanted T) error) (found int, err error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(folder.Fd()), &stat); err != nil {
 		return 0, err
 	}
-	if stat.Mode != unix.S_IFDIR|0o700 {
+	if stat.Mode != unix.S_IFDIR|0o700 && (ours == nil || !mayHoldOthers(name)) {
 		return 0, errDiffers
 	}
 	if slices.Contains(kargo.StateFolders, name) {
@@ -321,11 +327,14 @@ func checkFolder[T any](folder *os.File, name string, wanted tree[T], check func
 	files := 0
 	for _, entry := range entries {
 		if entry.IsDir() {
+			if inIt := path.Join(name, entry.Name()); mayHoldOthers(inIt) && !ours.hasFolder(inIt) && wanted[inIt] == nil {
+				continue
+			}
 			below, err := openIn(folder, entry.Name(), unix.O_RDONLY|unix.O_DIRECTORY)
 			if err != nil {
 				return 0, err
 			}
-			inIt, err := checkFolder(below, path.Join(name, entry.Name()), wanted, check)
+			inIt, err := checkFolder(below, path.Join(name, entry.Name()), wanted, ours, check)
 			if err = errors.Join(err, below.Close()); err != nil {
 				return 0, err
 			}
@@ -334,6 +343,9 @@ func checkFolder[T any](folder *os.File, name string, wanted tree[T], check func
 		}
 		file, expected := wanted[name][entry.Name()]
 		if !expected {
+			if isOwnFile(name, entry.Name()) || mayHoldOthers(name) && !ours.hasFile(name, entry.Name()) {
+				continue
+			}
 			return 0, errDiffers
 		}
 		if err := check(folder, entry.Name(), file); err != nil {

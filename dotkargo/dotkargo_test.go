@@ -46,6 +46,9 @@ func treeOf(t rapid.TB, dir string) string {
 			return err
 		}
 		relative, _ := filepath.Rel(dir, path)
+		if relative == ".written" {
+			return nil // the list of what Kargo wrote
+		}
 		fmt.Fprintf(&text, "%04o %s", info.Mode().Perm(), relative)
 		if !entry.IsDir() {
 			data, err := os.ReadFile(path)
@@ -258,7 +261,8 @@ func TestWriteKeepsWhatDidNotChange(t *testing.T) {
 }
 
 // Whatever was written before, and whoever has changed the directory meanwhile: what a
-// Writer leaves is what one call of Write makes.
+// Writer leaves is what one call of Write makes, and the files that others wrote into
+// folders that containers may have bound.
 func TestWriterIsTheSameAsWrite(t *testing.T) {
 	names := []string{".env", "deploy/a.yml", "deploy/b.yml", "configs/x/one", "configs/y"}
 	contents := []string{"one", "two", "longer than both"}
@@ -272,6 +276,7 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 		dir := filepath.Join(base, "data", ".kargo")
 		writer, ws := dotkargo.NewWriter(dir), workspace(".env=A=1", "acme/acme.json=first")
 		grown := "first"
+		written := map[string]bool{}
 		before := func() (trees []string) {
 			if trees, _ = filepath.Glob(dir + ".*"); len(trees) > 1 {
 				t.Fatalf("left behind: %s", trees)
@@ -319,15 +324,33 @@ func TestWriterIsTheSameAsWrite(t *testing.T) {
 					delete(ws.Files, name)
 				}
 			}
-			if written := i > 0; written {
+			theirs := map[string]os.FileInfo{} // what the workspace did not have, and has not now
+			if i > 0 {
 				meddle[rapid.SampledFrom(slices.Sorted(maps.Keys(meddle))).Draw(t, "who")]()
+				for _, name := range names {
+					info, err := os.Lstat(filepath.Join(dir, name))
+					if _, exists := ws.Files[name]; err == nil && !written[name] && !exists && strings.HasPrefix(name, "configs/") {
+						theirs[name] = info
+					}
+				}
 			}
 			if err := writer.Write(ws); err != nil {
 				t.Fatal(err)
 			}
+			written = map[string]bool{}
+			for name := range ws.Files {
+				written[name] = true
+			}
 			fresh := filepath.Join(base, "fresh")
 			if err := errors.Join(os.RemoveAll(fresh), dotkargo.Write(fresh, ws), os.WriteFile(filepath.Join(fresh, state), []byte(grown), 0o600)); err != nil {
 				t.Fatal(err)
+			}
+			for name, info := range theirs {
+				data, err := os.ReadFile(filepath.Join(dir, name))
+				file := filepath.Join(fresh, name)
+				if err := errors.Join(err, os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, data, 0o600), os.Chmod(file, info.Mode())); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if got, want := treeOf(t, dir), treeOf(t, fresh); got != want {
 				t.Fatalf("got\n%swant\n%s", got, want)
@@ -550,5 +573,93 @@ func TestUnchangedFoldersStay(t *testing.T) {
 	}
 	if number("configs/x") == folders["configs/x"] || number("configs/x/below") != folders["configs/x/below"] {
 		t.Error("a folder that changed was kept, or one that did not was not")
+	}
+}
+
+// What a container writes into a folder that it has bound stays there, as long as it is no
+// file of the workspace. Kargo removes what it wrote itself, and nothing else.
+func TestFilesOfContainersStay(t *testing.T) {
+	for _, test := range []struct {
+		name, first, then, file string
+		restart, ours           bool // whether the file is Kargo's own
+	}{
+		{name: "nothing changes", file: "configs/x/db/1"},
+		{name: "a file elsewhere", then: "a=2", file: "configs/x/plugin"},
+		{name: "two files elsewhere", then: "a=2 b=2", file: "configs/x/plugin"},
+		{name: "two files elsewhere, and a restart", then: "a=2 b=2", file: "configs/x/plugin", restart: true},
+		{name: "a file of the folder", then: "configs/x/conf=2", file: "configs/x/plugin"},
+		{name: "two files of the folder", then: "configs/x/conf=2 configs/x/more=2", file: "configs/x/plugin"},
+		{name: "two files of the folder, and a restart", then: "configs/x/conf=2 configs/x/more=2", file: "configs/x/plugin", restart: true},
+		{name: "a folder below", then: "configs/x/new/one=1 configs/x/new/two=2", file: "configs/x/db/1"},
+		{name: "a folder of a container becomes one of the workspace", then: "configs/x/db/2=2 a=2", file: "configs/x/db/1"},
+		{name: "the folder leaves the workspace", then: "configs/x/conf=- a=2", file: "configs/x/plugin"},
+		{name: "the folder leaves the workspace, and a restart", then: "configs/x/conf=- a=2", file: "configs/x/plugin", restart: true},
+		{name: "a folder of the workspace's top", then: "a=2 b=2", file: "data/x/1"},
+		{name: "a stack directory", first: "stacks/web/site/conf=1", then: "stacks/web/site/conf=2 a=2", file: "stacks/web/site/db"},
+		{name: "a file of the workspace goes", first: "configs/x/gone=1", then: "configs/x/gone=- a=2", file: "configs/x/gone", ours: true},
+		{name: "a file of the workspace is changed by a container", then: "a=2", file: "configs/x/conf", ours: true},
+		{name: "a file becomes one of the workspace", then: "configs/x/plugin=1", file: "configs/x/plugin", ours: true},
+		{name: "a folder becomes a file of the workspace", then: "configs/x/db=1", file: "configs/x/db/1", ours: true},
+		{name: "a file becomes a folder of the workspace", then: "configs/x/db/1=1 a=2", file: "configs/x/db", ours: true},
+		{name: "the folder becomes a file of the workspace", then: "configs/x/conf=- configs/x=1", file: "configs/x/plugin", ours: true},
+		{name: "a script", then: "a=2 b=2", file: "scripts/stray", ours: true},
+		{name: "a compose file", then: "a=2", file: "deploy/stray", ours: true},
+		{name: "a file at the top", then: "a=2", file: "stray", ours: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), ".kargo")
+			files := map[string]string{"a": "1", "b": "1", "configs/x/conf": "1", "deploy/a.yml": "1", "scripts/s.sh": "1"}
+			writer := dotkargo.NewWriter(dir)
+			write := func(change string) {
+				t.Helper()
+				for _, file := range strings.Fields(change) {
+					name, data, _ := strings.Cut(file, "=")
+					files[name] = data
+					if data == "-" {
+						delete(files, name)
+					}
+				}
+				ws := workspace()
+				for name, data := range files {
+					ws.Files[name] = kargo.File{Data: []byte(data)}
+				}
+				if err := writer.Write(ws); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(test.first)
+			write("a=0 b=0")
+			file := filepath.Join(dir, test.file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("theirs"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			folder, err := os.Stat(filepath.Dir(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.restart {
+				writer = dotkargo.NewWriter(dir)
+			}
+			write(test.then)
+			for _, after := range []string{"", "a=5", "a=6 b=6", "restart", "a=7 b=7"} {
+				if after == "restart" {
+					writer, after = dotkargo.NewWriter(dir), ""
+				}
+				write(after)
+				data, err := os.ReadFile(file)
+				if want, isOurs := files[test.file]; test.ours && (isOurs && string(data) != want || !isOurs && err == nil) || !test.ours && string(data) != "theirs" {
+					t.Fatalf("%q: %s has %q, %v", after, test.file, data, err)
+				}
+				if now, err := os.Stat(filepath.Dir(file)); !test.ours && (err != nil || !os.SameFile(folder, now)) {
+					t.Errorf("%q: the folder is another one, %v", after, err)
+				}
+			}
+			for name, data := range files {
+				if got, err := os.ReadFile(filepath.Join(dir, name)); string(got) != data {
+					t.Errorf("%s has %q, %v, want %q", name, got, err, data)
+				}
+			}
+		})
 	}
 }

@@ -2,7 +2,9 @@ package dotkargo
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -80,14 +82,42 @@ func describeAgain(root *os.Root, files tree[*writtenFile], folder, name string)
 func (w *Writer) exchange(wanted tree[[]byte]) error {
 	present, next := w.written, w.spare
 	w.written, w.spare = nil, nil
-	unchanged := unchangedFolders(present, wanted)
-	err := replace(w.dir, next.dir, func() error { return next.become(wanted, w.dir, present) })
+	kept, err := w.foldersToKeep(present, wanted, true)
 	if err != nil {
 		return err
 	}
-	swapBelow(next.files, present, keepFolders(next.dir, w.dir, unchanged))
-	w.written, w.spare = next.files, &spare{next.dir, present}
+	err = replace(w.dir, next.dir, func() error {
+		return errors.Join(next.become(wanted, w.dir, present), w.note(next.dir, wanted, kept))
+	})
+	if err != nil {
+		return err
+	}
+	if err := removeKept(w.dir); err != nil {
+		return err
+	}
+	swapBelow(next.files, present, kept)
+	if w.describeRenewed(w.dir, next.files, kept, wanted) && w.describeRenewed(next.dir, present, kept, wanted) {
+		w.written, w.spare = next.files, &spare{next.dir, present}
+	}
 	return nil
+}
+
+// describeRenewed describes the folders of a tree again that were kept and have changed. It
+// reports whether they are as they were written.
+func (w *Writer) describeRenewed(dir string, known tree[*writtenFile], kept []keptFolder, wanted tree[[]byte]) bool {
+	changed := tree[[]byte]{}
+	renewed(changed, kept, wanted, func(data []byte) []byte { return data })
+	now := describe(dir, changed, w.began)
+	if now == nil {
+		return false
+	}
+	for _, keep := range kept {
+		for _, folder := range keep.Changed {
+			delete(known, folder)
+		}
+	}
+	maps.Copy(known, now)
+	return true
 }
 
 // become makes the spare tree hold the wanted files, and empty state directories. A file

@@ -32,6 +32,8 @@ type Writer struct {
 	// written is nil if it is not known what the directory holds.
 	written tree[*writtenFile]
 	spare   *spare // nil if there is none
+	// ours lists what Kargo wrote into the directory.
+	ours *manifest
 }
 
 // NewWriter returns a Writer to dir. It does nothing yet.
@@ -58,11 +60,20 @@ func (w *Writer) write(workspace kargo.Workspace) error {
 		return fmt.Errorf("clean up beside %s: %w", w.dir, err)
 	}
 	wanted := onDisk(workspace)
-	if w.written != nil && !holds(w.dir, w.written, untouched) {
+	if w.written == nil {
+		w.ours = readManifest(w.dir)
+	}
+	if w.written != nil && !holds(w.dir, w.written, w.ours, untouched) {
 		w.written = nil
 	}
 	if err := w.update(wanted); err != nil {
 		return err
+	}
+	if !w.ours.lists(wanted) {
+		w.ours = manifestOf(wanted)
+		if err := w.ours.write(w.dir); err != nil {
+			return err
+		}
 	}
 	share(w.written, wanted)
 	if w.spare != nil {
@@ -75,11 +86,11 @@ func (w *Writer) write(workspace kargo.Workspace) error {
 func (w *Writer) update(wanted tree[[]byte]) error {
 	known := w.written
 	switch folder, name, differing := differences(known, wanted); {
-	case known == nil && holds(w.dir, wanted, checkFile), known != nil && differing == 0:
+	case known == nil && holds(w.dir, wanted, w.ours, checkFile), known != nil && differing == 0:
 		return nil
-	case known != nil && differing == 1:
+	case known != nil && differing == 1 && w.mayReplace(folder, name):
 		return w.replaceFile(folder, name, wanted[folder][name])
-	case known != nil && w.spare != nil && holds(w.spare.dir, w.spare.files, untouched):
+	case known != nil && w.spare != nil && holds(w.spare.dir, w.spare.files, nil, untouched):
 		return w.exchange(wanted)
 	}
 	return w.replaceAll(wanted)
@@ -91,9 +102,13 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 	w.written, w.spare = nil, nil
 	before := known
 	if before == nil {
-		before = compared(w.dir, wanted)
+		before = compared(w.dir, wanted, w.ours)
 	}
 	if err := os.RemoveAll(spare); err != nil {
+		return err
+	}
+	kept, err := w.foldersToKeep(before, wanted, known != nil)
+	if err != nil {
 		return err
 	}
 	next, err := makeNext(w.dir)
@@ -101,22 +116,50 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 		return err
 	}
 	err = replace(w.dir, next, func() error {
-		return fill(next, w.dir, wanted, func(folder, name string) bool {
+		filled := fill(next, w.dir, wanted, func(folder, name string) bool {
 			was, exists := known[folder][name]
 			return exists && bytes.Equal(was.data, wanted[folder][name])
 		})
+		return errors.Join(filled, w.note(next, wanted, kept))
 	})
 	if err != nil {
 		return err
 	}
-	keepFolders(next, w.dir, unchangedFolders(before, wanted))
+	if err := removeKept(w.dir); err != nil {
+		return err
+	}
 	if known != nil {
+		renewed(known, kept, wanted, func(data []byte) *writtenFile { return &writtenFile{data: data} })
 		w.spare = newSpare(next, known, w.began)
 	}
 	if w.spare == nil {
 		return os.RemoveAll(next)
 	}
 	return nil
+}
+
+// note notes in a tree, before it becomes the present one, what Kargo wrote into it and what
+// it has to take over.
+func (w *Writer) note(next string, wanted tree[[]byte], kept []keptFolder) error {
+	w.ours = manifestOf(wanted)
+	return errors.Join(w.ours.write(next), writeKept(next, kept))
+}
+
+// mayReplace reports whether a file can be put in its place alone. A new one must be listed
+// before, so that a process killed in between does not leave it as somebody else's, and
+// somebody else may have a folder there.
+func (w *Writer) mayReplace(folder, name string) bool {
+	if w.ours == nil {
+		return false
+	}
+	if w.ours.hasFile(folder, name) {
+		return true
+	}
+	if _, err := os.Lstat(filepath.Join(w.dir, filepath.FromSlash(folder), name)); err == nil {
+		return false
+	}
+	w.ours.add(folder, name)
+	return w.ours.write(w.dir) == nil
 }
 
 // differences returns one of the files in which two trees differ, and how many such files

@@ -66,6 +66,41 @@ func TestMergedConfigurationIsWritten(t *testing.T) {
 	})
 }
 
+// A container writes into a folder that it has bound. Commits and starts of the controller
+// leave that alone, and remove what they wrote themselves.
+func TestFilesOfContainersStay(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	w := s.workspace().stack("web", "site").service("site").file("configs/site/conf", "1\n").file("configs/site/gone", "g\n")
+	s.begin(w)
+	folder := filepath.Join(s.data, ".kargo", "configs", "site")
+	before, err := os.Stat(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "theirs"), []byte("data\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"2\n", "again", "3\n", "4\n"} {
+		if to == "again" {
+			s.stop()
+			s.start()
+			continue
+		}
+		delete(w.files, "configs/site/gone")
+		s.deploy(w.file("configs/site/conf", to).file("configs/other", to))
+		bound, err := os.Stat(folder)
+		if err != nil || !os.SameFile(before, bound) {
+			t.Errorf("after %s the folder is another one: %v", to, err)
+		}
+		for name, want := range map[string]string{"theirs": "data\n", "conf": to, "gone": ""} {
+			if data, _ := os.ReadFile(filepath.Join(folder, name)); string(data) != want {
+				t.Errorf("after %s, %s has %q, want %q", to, name, data, want)
+			}
+		}
+	}
+}
+
 // Every commit writes one number into two files. Whoever opens the directory
 // finds the same in both.
 func TestMergedConfigurationIsSwitchedAsAWhole(t *testing.T) {
