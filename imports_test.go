@@ -20,8 +20,9 @@ import (
 // program, the others it may import. Arrows go down only; siblings do not know
 // each other.
 var mayImport = map[string][]string{
-	"":                  {"spelling"},
+	"":                  {"pattern", "spelling"},
 	"spelling":          {},
+	"pattern":           {},
 	"defaults":          {},
 	"docs":              {},
 	"secrets":           {""},
@@ -68,11 +69,11 @@ var mayImport = map[string][]string{
 }
 
 // everywhere are the packages that any other may import.
-var everywhere = []string{"spelling"}
+var everywhere = []string{"pattern", "spelling"}
 
 // pure packages have no effects: their results depend on their arguments only.
 // So a plan is reproducible, and a test needs no set-up.
-var pure = []string{"", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "render/view", "permit", "compile", "plan", "lease", "schedule"}
+var pure = []string{"", "pattern", "spelling", "dockerauth", "merge", "recipe", "draft", "render", "render/compose", "render/swarmcheck", "render/traefik", "render/view", "permit", "compile", "plan", "lease", "schedule"}
 
 // effects are the packages that a pure one must not import.
 var effects = []string{

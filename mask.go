@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"kargo/pattern"
 )
 
 // DefaultSecretNames are the patterns (as of path.Match, upper case) of
@@ -47,17 +49,17 @@ const shortestSecret = 4
 
 // urlPassword finds the password in addresses: scheme://user:password@host.
 // The user's name may be missing.
-var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
+var urlPassword = pattern.Lazy(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:)([^\s/"']+)@`)
 
 // urlUser finds a user without a password in the address of a web site: mostly a token.
-var urlUser = regexp.MustCompile(`(https?://)([^\s/:@"'?#]+)@`)
+var urlUser = pattern.Lazy(`(https?://)([^\s/:@"'?#]+)@`)
 
 // namedValue finds values that have a name in a text: in the query of an address, as a
 // flag of a command, and as a variable before a command.
-var namedValue = regexp.MustCompile(`([?&;]|(?:^|[\s"'\[(])(?:--?)?)([A-Za-z][A-Za-z0-9_.-]*)(=["']?)([^\s"'&#,;\])]+)`)
+var namedValue = pattern.Lazy(`([?&;]|(?:^|[\s"'\[(])(?:--?)?)([A-Za-z][A-Za-z0-9_.-]*)(=["']?)([^\s"'&#,;\])]+)`)
 
 // authorization finds the credential in a header of HTTP.
-var authorization = regexp.MustCompile(`(?i)(authorization:\s*(?:basic|bearer|token)\s+)([^\s"']+)`)
+var authorization = pattern.Lazy(`(?i)(authorization:\s*(?:basic|bearer|token)\s+)([^\s"']+)`)
 
 // plainWords are values that are no secrets, whatever variable has them. To hide them
 // in every text would make the text unreadable.
@@ -92,7 +94,7 @@ func (m Mask) With(env Environment) Mask {
 		if m.secretName(name) {
 			values = append(values, value)
 		}
-		for _, match := range urlPassword.FindAllStringSubmatch(value, -1) {
+		for _, match := range urlPassword().FindAllStringSubmatch(value, -1) {
 			values = append(values, match[2])
 		}
 	}
@@ -160,12 +162,12 @@ func (m Mask) Text(text string) string {
 		}
 	}
 	if strings.Contains(text, "=") {
-		text = namedValue.ReplaceAllStringFunc(text, m.namedValue)
+		text = namedValue().ReplaceAllStringFunc(text, m.namedValue)
 	}
-	text = m.second(authorization, text, "")
+	text = m.second(authorization(), text, "")
 	if strings.Contains(text, "://") {
-		text = m.second(urlPassword, text, "@")
-		text = m.second(urlUser, text, "@")
+		text = m.second(urlPassword(), text, "@")
+		text = m.second(urlUser(), text, "@")
 	}
 	return text
 }
@@ -185,7 +187,7 @@ func (m Mask) second(pattern *regexp.Regexp, text, after string) string {
 // namedValue returns a match of namedValue, with the value hidden where its name is
 // that of a secret.
 func (m Mask) namedValue(match string) string {
-	parts := namedValue.FindStringSubmatch(match)
+	parts := namedValue().FindStringSubmatch(match)
 	if !isSecretName(EnvName(parts[2])) || strings.HasPrefix(parts[4], hidden) {
 		return match
 	}

@@ -1,8 +1,9 @@
 package kargo
 
 import (
-	"regexp"
 	"strings"
+
+	"kargo/pattern"
 )
 
 // The content of a file can hold passwords that no variable has. They have names there,
@@ -13,23 +14,23 @@ var (
 	// lineValue finds a value without quotes that is the rest of a line: of YAML, of
 	// properties, of an environment file. What begins with one of the signs that it
 	// leaves out is found by quotedValue, or is no text.
-	lineValue = regexp.MustCompile(`^(\s*(?:- +|export +|set +)?["']?)([A-Za-z_][\w.-]*)(["']?\s*(?:=>|:=|=|:)\s*)([^\s"'{\[|>&*!<,;].*)$`)
+	lineValue = pattern.Lazy(`^(\s*(?:- +|export +|set +)?["']?)([A-Za-z_][\w.-]*)(["']?\s*(?:=>|:=|=|:)\s*)([^\s"'{\[|>&*!<,;].*)$`)
 	// namedText finds a name and a text or word behind it, anywhere in a line.
-	namedText = regexp.MustCompile(`(["']?)([A-Za-z_][\w.-]*)(["']?\s*(?:=>|:=|=|:)\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"'&,;<>{}\[\]()|]+)`)
+	namedText = pattern.Lazy(`(["']?)([A-Za-z_][\w.-]*)(["']?\s*(?:=>|:=|=|:)\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"'&,;<>{}\[\]()|]+)`)
 	// directive finds the value of those that have no sign between name and value: of
 	// Redis, of netrc files, and of SQL.
-	directive = regexp.MustCompile(`(?i)((?:^|[\s;(])(?:[\w.]+[-_.])?(?:requirepass|masterauth|auth-pass\s+\S+|password|passwd|secret|token|api[-_]?key|psk|passphrase|identified\s+by)\s+)("[^"]*"|'[^']*'|[^\s"'=:;,()]+)`)
+	directive = pattern.Lazy(`(?i)((?:^|[\s;(])(?:[\w.]+[-_.])?(?:requirepass|masterauth|auth-pass\s+\S+|password|passwd|secret|token|api[-_]?key|psk|passphrase|identified\s+by)\s+)("[^"]*"|'[^']*'|[^\s"'=:;,()]+)`)
 	// credential finds that of a header of HTTP, which a proxy adds.
-	credential = regexp.MustCompile(`(?i)(authorization["'\s:=,]+(?:basic|bearer|token|apikey)\s+)([^\s"']+)`)
+	credential = pattern.Lazy(`(?i)(authorization["'\s:=,]+(?:basic|bearer|token|apikey)\s+)([^\s"']+)`)
 	// element finds the text of an element of XML; its attributes may have the name.
-	element = regexp.MustCompile(`<([\w.:-]+)([^<>]*)>([^<>]+)</`)
+	element = pattern.Lazy(`<([\w.:-]+)([^<>]*)>([^<>]+)</`)
 	// attributeName finds the name that an attribute of XML gives.
-	attributeName = regexp.MustCompile(`(?i)\b(?:name|key|id)\s*=\s*["']([^"']+)["']`)
+	attributeName = pattern.Lazy(`(?i)\b(?:name|key|id)\s*=\s*["']([^"']+)["']`)
 	// passwordHash finds the hash of a password, as crypt(3) writes it. It can be tried.
-	passwordHash = regexp.MustCompile(`(\$(?:apr1|1|2[abxy]?|5|6|7|y|argon2\w*|pbkdf2[\w-]*)\$|\{S?SHA\d*\})([^\s"',;]+)`)
+	passwordHash = pattern.Lazy(`(\$(?:apr1|1|2[abxy]?|5|6|7|y|argon2\w*|pbkdf2[\w-]*)\$|\{S?SHA\d*\})([^\s"',;]+)`)
 	// blockName finds a name whose value is on the lines that follow.
-	blockName = regexp.MustCompile(`^(\s*(?:- +)?)["']?([A-Za-z_][\w.-]*)["']?\s*[:=]\s*([|>][\w+-]*|"""|''')?\s*$`)
-	listItem  = regexp.MustCompile(`^(\s*- +)(.+)$`)
+	blockName = pattern.Lazy(`^(\s*(?:- +)?)["']?([A-Za-z_][\w.-]*)["']?\s*[:=]\s*([|>][\w+-]*|"""|''')?\s*$`)
+	listItem  = pattern.Lazy(`^(\s*- +)(.+)$`)
 )
 
 // File returns the content of a file as it may be shown: a text in which, beside what
@@ -66,24 +67,24 @@ func (f *fileMask) line(text string) string {
 		f.block = func(line string) bool { return !strings.Contains(line, "-----END ") }
 		return text
 	}
-	if parts := blockName.FindStringSubmatch(text); parts != nil && f.isSecret(parts[2]) {
+	if parts := blockName().FindStringSubmatch(text); parts != nil && f.isSecret(parts[2]) {
 		f.block = blockOf(len(parts[1]), parts[3])
 		return text
 	}
 	f.named--
-	if parts := lineValue.FindStringSubmatch(text); parts != nil && f.hidesValueOf(parts[2], parts[4]) {
+	if parts := lineValue().FindStringSubmatch(text); parts != nil && f.hidesValueOf(parts[2], parts[4]) {
 		value := strings.TrimRight(parts[4], ",; \t")
 		return parts[1] + parts[2] + parts[3] + f.once(value) + parts[4][len(value):]
 	}
 	if strings.Contains(text, "<") {
-		text = element.ReplaceAllStringFunc(text, f.element)
+		text = element().ReplaceAllStringFunc(text, f.element)
 	}
 	if strings.ContainsAny(text, "=:") {
-		text = namedText.ReplaceAllStringFunc(text, f.namedText)
+		text = namedText().ReplaceAllStringFunc(text, f.namedText)
 	}
-	text = f.second(passwordHash, f.second(credential, text, ""), "")
-	return directive.ReplaceAllStringFunc(text, func(match string) string {
-		parts := directive.FindStringSubmatch(match)
+	text = f.second(passwordHash(), f.second(credential(), text, ""), "")
+	return directive().ReplaceAllStringFunc(text, func(match string) string {
+		parts := directive().FindStringSubmatch(match)
 		return parts[1] + f.quoted(parts[2])
 	})
 }
@@ -95,7 +96,7 @@ func blockOf(indent int, marker string) func(string) bool {
 	case `"""`, `'''`:
 		return func(line string) bool { return !strings.Contains(line, marker) }
 	case "":
-		return func(line string) bool { return listItem.MatchString(line) && depth(line) >= indent }
+		return func(line string) bool { return listItem().MatchString(line) && depth(line) >= indent }
 	}
 	return func(line string) bool { return strings.TrimSpace(line) == "" || depth(line) > indent }
 }
@@ -106,7 +107,7 @@ func depth(line string) int { return len(line) - len(strings.TrimLeft(line, " \t
 // whole hides all of a line but what stands at its left.
 func (f *fileMask) whole(text string) string {
 	trimmed := strings.TrimLeft(text, " \t")
-	if parts := listItem.FindStringSubmatch(text); parts != nil {
+	if parts := listItem().FindStringSubmatch(text); parts != nil {
 		return parts[1] + f.once(parts[2])
 	}
 	return text[:len(text)-len(trimmed)] + f.once(trimmed)
@@ -133,7 +134,7 @@ func (f *fileMask) hidesValueOf(name, value string) bool {
 }
 
 func (f *fileMask) namedText(match string) string {
-	parts := namedText.FindStringSubmatch(match)
+	parts := namedText().FindStringSubmatch(match)
 	if !f.hidesValueOf(parts[2], parts[4]) {
 		return match
 	}
@@ -141,9 +142,9 @@ func (f *fileMask) namedText(match string) string {
 }
 
 func (f *fileMask) element(match string) string {
-	parts := element.FindStringSubmatch(match)
+	parts := element().FindStringSubmatch(match)
 	secret := f.isSecret(parts[1])
-	for _, name := range attributeName.FindAllStringSubmatch(parts[2], -1) {
+	for _, name := range attributeName().FindAllStringSubmatch(parts[2], -1) {
 		secret = secret || f.isSecret(name[1])
 	}
 	if !secret {

@@ -2,11 +2,11 @@ package kargo
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"kargo/pattern"
 	"kargo/spelling"
 )
 
@@ -129,10 +129,10 @@ var ServiceVariables = []ServiceVariable{
 
 // swarmName is what the name of a stack in Swarm may be: it is the start of the
 // names of its services.
-var swarmName = regexp.MustCompile(`^[a-zA-Z0-9]+([-_]*[a-zA-Z0-9]+)*$`)
+var swarmName = pattern.Lazy(`^[a-zA-Z0-9]+([-_]*[a-zA-Z0-9]+)*$`)
 
 // IsSwarmName reports whether a stack can have a name in Swarm.
-func IsSwarmName(name string) bool { return swarmName.MatchString(name) }
+func IsSwarmName(name string) bool { return swarmName().MatchString(name) }
 
 func checkSwarmName(value string) error {
 	if !IsSwarmName(value) {

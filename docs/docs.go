@@ -4,8 +4,9 @@ package docs
 
 import (
 	_ "embed" // the guide
-	"regexp"
 	"strings"
+
+	"kargo/pattern"
 )
 
 //go:embed catalogue.md
@@ -35,10 +36,10 @@ type Guide struct {
 }
 
 var (
-	summaryRow  = regexp.MustCompile(`^\| \[([^\]]+)\]\(#[^)]*\) \| ([^|]*) \|`)
-	variableRow = regexp.MustCompile("^\\| `([A-Z0-9_]+)` \\| (required|empty|`[^`]*`) \\| (.*) \\|$")
-	blankLines  = regexp.MustCompile(`\n{3,}`) // where a table was
-	sentence    = regexp.MustCompile(`Needs: (.*?)(?: Offers: .*)?$`)
+	summaryRow  = pattern.Lazy(`^\| \[([^\]]+)\]\(#[^)]*\) \| ([^|]*) \|`)
+	variableRow = pattern.Lazy("^\\| `([A-Z0-9_]+)` \\| (required|empty|`[^`]*`) \\| (.*) \\|$")
+	blankLines  = pattern.Lazy(`\n{3,}`) // where a table was
+	sentence    = pattern.Lazy(`Needs: (.*?)(?: Offers: .*)?$`)
 )
 
 // Catalogue reads the guide.
@@ -63,7 +64,7 @@ func parse(text string) Guide {
 		case strings.HasPrefix(line, "| variable |"):
 			ofVariables = true
 		case ofVariables && strings.HasPrefix(line, "|"):
-			if row := variableRow.FindStringSubmatch(line); row != nil {
+			if row := variableRow().FindStringSubmatch(line); row != nil {
 				guide.Variables = append(guide.Variables, variable(row))
 			}
 		case service != nil:
@@ -72,7 +73,7 @@ func parse(text string) Guide {
 		default:
 			ofVariables = false
 			groupText += line + "\n"
-			if row := summaryRow.FindStringSubmatch(line); row != nil {
+			if row := summaryRow().FindStringSubmatch(line); row != nil {
 				summaries[row[1]] = row[2]
 			}
 		}
@@ -94,7 +95,7 @@ func variable(row []string) Variable {
 // of its group.
 func (s *Service) complete(summaries map[string]string) {
 	s.Summary = summaries[s.Name]
-	s.Text = blankLines.ReplaceAllString(strings.TrimSpace(s.Text), "\n\n")
+	s.Text = blankLines().ReplaceAllString(strings.TrimSpace(s.Text), "\n\n")
 	if own := needs(s.Text); own != "" {
 		s.Needs = own
 	}
@@ -103,7 +104,7 @@ func (s *Service) complete(summaries map[string]string) {
 // needs returns what a text names as needed, as in "Needs: a node. Offers: …".
 func needs(text string) string {
 	for _, paragraph := range strings.Split(text, "\n\n") {
-		if match := sentence.FindStringSubmatch(oneLine(paragraph)); match != nil {
+		if match := sentence().FindStringSubmatch(oneLine(paragraph)); match != nil {
 			return match[1]
 		}
 	}

@@ -9,9 +9,10 @@ package draft
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"kargo/pattern"
 )
 
 // Draft is the files of a workspace, and what they lack.
@@ -38,11 +39,11 @@ func (d *Draft) lose(format string, args ...any) {
 	}
 }
 
-var notInNames = regexp.MustCompile(`[^a-zA-Z0-9_-]+`)
+var notInNames = pattern.Lazy(`[^a-zA-Z0-9_-]+`)
 
 // nameOf turns a file's or folder's name into the name of a stack.
 func nameOf(name string) string {
-	name = strings.Trim(notInNames.ReplaceAllString(name, "-"), "-_")
+	name = strings.Trim(notInNames().ReplaceAllString(name, "-"), "-_")
 	if name == "" || name == "all" {
 		return "stack"
 	}

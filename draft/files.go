@@ -5,13 +5,13 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Limits of what is taken along with a compose file: more than this is data, and
@@ -56,7 +56,7 @@ func FromFiles(files fs.FS, folder, only string) (Draft, error) {
 	return *d.Draft, d.err
 }
 
-var hasServices = regexp.MustCompile(`(?m)^services\s*:`)
+var hasServices = pattern.Lazy(`(?m)^services\s*:`)
 
 // findStacks returns the compose files that make a stack, in order.
 func findStacks(files fs.FS) ([]string, error) {
@@ -72,7 +72,7 @@ func findStacks(files fs.FS) ([]string, error) {
 		case kargo.IsComposeFile(entry.Name()):
 			byDirectory[path.Dir(name)] = append(byDirectory[path.Dir(name)], entry.Name())
 		case path.Dir(name) == "." && (path.Ext(name) == ".yml" || path.Ext(name) == ".yaml"):
-			if data, err := fs.ReadFile(files, name); err == nil && hasServices.Match(data) {
+			if data, err := fs.ReadFile(files, name); err == nil && hasServices().Match(data) {
 				found = append(found, name)
 			}
 		}

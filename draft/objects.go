@@ -18,7 +18,7 @@ func (w writing) keyOf(name string) string {
 	if key, own := strings.CutPrefix(name, w.stack.Namespace()+"_"); own && key != "" {
 		return key
 	}
-	return notInKeys.ReplaceAllString(name, "-")
+	return notInKeys().ReplaceAllString(name, "-")
 }
 
 // attachments returns the networks of a service; nil if it has the default network

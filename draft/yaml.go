@@ -3,15 +3,16 @@ package draft
 import (
 	"bytes"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"kargo/pattern"
 )
 
 // notInKeys are the characters that a key of a compose file cannot have.
-var notInKeys = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+var notInKeys = pattern.Lazy(`[^a-zA-Z0-9._-]+`)
 
 // mapping is a mapping of a compose file that keeps its order.
 type mapping []field

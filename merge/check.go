@@ -2,13 +2,13 @@ package merge
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 const hintData = "environment files are data and run no programs, unless the operator allows it: --allow-hooks"
@@ -26,8 +26,8 @@ var printing = []string{":", "true", "false", "echo", "printf", "expr"}
 // takes from the machine. Either would make the environment depend on more than
 // its files. Those of the machine are permitted once a file assigned them.
 var (
-	dynamic = regexp.MustCompile(`^(?:\$|!|-|0|_|PWD|OLDPWD|PPID|S?RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME|LINENO|DIRSTACK|IFS|OPTIND|BASH.*)$`)
-	machine = regexp.MustCompile(`^(?:HOME|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE)$`)
+	dynamic = pattern.Lazy(`^(?:\$|!|-|0|_|PWD|OLDPWD|PPID|S?RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME|LINENO|DIRSTACK|IFS|OPTIND|BASH.*)$`)
+	machine = pattern.Lazy(`^(?:HOME|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE)$`)
 )
 
 // forbidden returns what an environment file may not do. It is called before
@@ -125,14 +125,14 @@ func (c *checker) call(call *syntax.CallExpr, commands []string) {
 			fmt.Sprintf(`a value with blanks needs quotes: %s="…"`, assign.Name.Value))
 	case !slices.Contains(commands, name):
 		c.report(call, fmt.Sprintf("would run the program %q", name), hintData)
-	case name == "printf" && (len(call.Args) < 2 || wideFormat.MatchString(wordText(call.Args[1]))):
+	case name == "printf" && (len(call.Args) < 2 || wideFormat().MatchString(wordText(call.Args[1]))):
 		c.report(call, "printf with a wide or computed field is not allowed in an environment file", hintData)
 	}
 }
 
 // wideFormat is a printf format that can print a long text from a short one, or
 // that is computed. A leading dash is an option, such as -v.
-var wideFormat = regexp.MustCompile(`%[^a-zA-Z%]*[*0-9]|\$|^-`)
+var wideFormat = pattern.Lazy(`%[^a-zA-Z%]*[*0-9]|\$|^-`)
 
 // declaration checks export, declare, typeset and readonly.
 func (c *checker) declaration(decl *syntax.DeclClause) {
@@ -163,7 +163,7 @@ func (c *checker) assign(assign *syntax.Assign) {
 		c.report(assign, fmt.Sprintf("%q cannot be the name of a variable", assign.Name.Value), "")
 		return
 	}
-	if dynamic.MatchString(assign.Name.Value) {
+	if dynamic().MatchString(assign.Name.Value) {
 		c.report(assign, assign.Name.Value+" is a variable of the shell itself", "choose another name")
 	}
 	if assign.Value == nil {
@@ -189,7 +189,7 @@ func (c *checker) words(node syntax.Node) {
 		case *syntax.ParamExp:
 			c.parameter(node)
 		case *syntax.Lit:
-			if braceRange.MatchString(node.Value) {
+			if braceRange().MatchString(node.Value) {
 				c.report(node, "braces with a range are not allowed in an environment file", "put the value in quotes")
 			}
 		case *syntax.UnaryArithm:
@@ -206,7 +206,7 @@ func (c *checker) words(node syntax.Node) {
 }
 
 // braceRange is what bash can expand to a million words.
-var braceRange = regexp.MustCompile(`\{[^{}]*\.\.[^{}]*\}`)
+var braceRange = pattern.Lazy(`\{[^{}]*\.\.[^{}]*\}`)
 
 func assigning(op syntax.BinAritOperator) bool {
 	return op >= syntax.AddAssgn && op <= syntax.ShrAssgn || op == syntax.Assgn
@@ -220,7 +220,7 @@ func (c *checker) parameter(exp *syntax.ParamExp) {
 		c.report(exp, "is not understood", "")
 	case exp.Excl:
 		c.report(exp, "names a variable by the value of another, which is not allowed in an environment file", "")
-	case dynamic.MatchString(exp.Param.Value), machine.MatchString(exp.Param.Value) && !c.assigned[exp.Param.Value]:
+	case dynamic().MatchString(exp.Param.Value), machine().MatchString(exp.Param.Value) && !c.assigned[exp.Param.Value]:
 		c.report(exp, fmt.Sprintf("reads %s, which belongs to the machine and not to the workspace", exp.Param.Value),
 			"put a plain dollar in single quotes")
 	}
@@ -272,7 +272,7 @@ func wordText(word *syntax.Word) string {
 }
 
 // hashStart is how the password hashes of htpasswd and crypt begin.
-var hashStart = regexp.MustCompile(`^\$(?:apr1|2[aby]|[156])\$`)
+var hashStart = pattern.Lazy(`^\$(?:apr1|2[aby]|[156])\$`)
 
 // mangledHashes warns of password hashes whose dollars bash takes for variables:
 // what is left is no hash, and no login works.
@@ -284,7 +284,7 @@ func mangledHashes(src source) kargo.Problems {
 			return true
 		}
 		syntax.Walk(assign.Value, func(node syntax.Node) bool {
-			if exp, ok := node.(*syntax.ParamExp); ok && hashStart.MatchString(src.text[exp.Pos().Offset():]) {
+			if exp, ok := node.(*syntax.ParamExp); ok && hashStart().MatchString(src.text[exp.Pos().Offset():]) {
 				problems = append(problems, kargo.Problem{
 					Where: kargo.Place{File: src.name, Line: int(exp.Pos().Line())}, Warning: true,
 					Message: fmt.Sprintf("%s looks like a password hash whose dollars are taken for variables", assign.Name.Value),

@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 	"kargo/spelling"
 )
 
@@ -188,18 +188,18 @@ func looksLikeStack(files fs.FS, directory string) bool {
 			return true
 		}
 		data, err := fs.ReadFile(files, path.Join(directory, entry.Name()))
-		return err == nil && isYAML(entry.Name()) && hasServices.Match(data)
+		return err == nil && isYAML(entry.Name()) && hasServices().Match(data)
 	})
 }
 
 // hasServices finds the section that every compose file has.
-var hasServices = regexp.MustCompile(`(?m)^services\s*:`)
+var hasServices = pattern.Lazy(`(?m)^services\s*:`)
 
 func isYAML(name string) bool { return path.Ext(name) == ".yml" || path.Ext(name) == ".yaml" }
 
 // directoryName is what the name of a stack directory may be: it is the start of
 // names in Swarm.
-var directoryName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+var directoryName = pattern.Lazy(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 
 // directories finds the stack directories of a merged configuration.
 type directories struct {
@@ -280,7 +280,7 @@ func (d *directories) add(directory string, files []string) {
 	case stack.Name == kargo.AllStacks:
 		d.fail(at, "rename the directory", "%q means every stack and cannot be the name of one", stack.Name)
 		return
-	case !directoryName.MatchString(stack.Name):
+	case !directoryName().MatchString(stack.Name):
 		d.fail(at, "rename the directory", "%q cannot be the name of a stack: letters, digits, -, _ and dots", stack.Name)
 		return
 	case taken:
@@ -320,7 +320,7 @@ func (d *directories) composeFiles(stack kargo.StackDirectory, files []string) [
 		}
 	}
 	for _, file := range files {
-		if isYAML(file) && !strings.Contains(file, "/") && hasServices.Match(d.ws.Files[path.Join(stack.Path, file)].Data) {
+		if isYAML(file) && !strings.Contains(file, "/") && hasServices().Match(d.ws.Files[path.Join(stack.Path, file)].Data) {
 			alike = append(alike, file)
 		}
 	}

@@ -2,16 +2,16 @@ package merge
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/joho/godotenv"
 	"mvdan.cc/sh/v3/syntax"
 
 	"kargo"
+	"kargo/pattern"
 )
 
-var plainReference = regexp.MustCompile(`^\$(?:[A-Z_][A-Z0-9_]*|\{[A-Z_][A-Z0-9_]*\})$`)
+var plainReference = pattern.Lazy(`^\$(?:[A-Z_][A-Z0-9_]*|\{[A-Z_][A-Z0-9_]*\})$`)
 
 // assignment is one NAME=value as its file has it.
 type assignment struct {
@@ -123,7 +123,7 @@ func (src source) plainParts(a *assignment, parts []syntax.WordPart, known map[s
 		case *syntax.ParamExp:
 			text := src.text[part.Pos().Offset():part.End().Offset()]
 			name := strings.Trim(text, "${}")
-			if !plainReference.MatchString(text) || !known[name] {
+			if !plainReference().MatchString(text) || !known[name] {
 				return false
 			}
 			a.refs[name]++

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // layer is one tree of the merged configuration.
@@ -38,14 +38,14 @@ func (in Input) layers() []layer {
 }
 
 // layerName is short enough for messages and safe in the name of a file.
-var layerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var layerName = pattern.Lazy(`^[a-z][a-z0-9-]{0,31}$`)
 
 // CheckLayerName returns what is wrong with the name of a shared layer, or nil.
 // The name becomes part of a file's name, ".env.NAME", and must differ from
 // Kargo's own origins.
 func CheckLayerName(name string) error {
 	switch {
-	case !layerName.MatchString(name):
+	case !layerName().MatchString(name):
 		return fmt.Errorf("%q cannot be the name of a layer: small letters, digits and dashes, 32 at most", name)
 	case slices.Contains([]string{kargo.OriginDefault, kargo.OriginUser, kargo.OriginRendered, kargo.OriginHook}, name):
 		return fmt.Errorf("%q cannot be the name of a layer: it is one of Kargo's own", name)

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // secrecy knows which parts of the environment were encrypted in the repository,
@@ -58,14 +58,14 @@ func keepSecrets(ws *kargo.Workspace, env environment) {
 
 // unresolved is how a reference begins that should have been replaced by its
 // value.
-var unresolved = regexp.MustCompile(`\bref\+(?:file|env|vault):`)
+var unresolved = pattern.Lazy(`\bref\+(?:file|env|vault):`)
 
 // checkSecrets finds references that nothing resolves, malformed patterns, and a
 // secret file that would have to be on a disk.
 func checkSecrets(ws kargo.Workspace) kargo.Problems {
 	var problems kargo.Problems
 	for _, name := range slices.Sorted(maps.Keys(ws.Env)) {
-		if !unresolved.MatchString(ws.Env[name]) {
+		if !unresolved().MatchString(ws.Env[name]) {
 			continue
 		}
 		problem := kargo.Problem{
@@ -117,7 +117,7 @@ const shortestPart = 4
 
 // readsSecret reports whether a template reads one of the variables.
 func readsSecret(template []byte, secret map[string]bool) bool {
-	for _, match := range reference.FindAllSubmatch(template, -1) {
+	for _, match := range reference().FindAllSubmatch(template, -1) {
 		if secret[string(match[1])] || secret[string(match[2])] {
 			return true
 		}

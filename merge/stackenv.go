@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // The .env of a stack directory is written for Docker Compose: a value ends with
@@ -52,14 +52,14 @@ type stackEnvReader struct {
 
 // assignmentStart is how a line assigns a variable; without "=" it passes on a
 // variable from outside.
-var assignmentStart = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(=[ \t]*|$)`)
+var assignmentStart = pattern.Lazy(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(=[ \t]*|$)`)
 
 // statement reads one line, or several where a quoted value has more.
 func (r *stackEnvReader) statement() {
 	line, rest, _ := strings.Cut(r.text, "\n")
 	at := r.line
 	trimmed := strings.TrimSpace(line)
-	match := assignmentStart.FindStringSubmatch(trimmed)
+	match := assignmentStart().FindStringSubmatch(trimmed)
 	switch {
 	case trimmed == "" || trimmed[0] == '#' || match != nil && match[2] == "":
 		r.skip(rest)
@@ -77,7 +77,7 @@ func (r *stackEnvReader) statement() {
 		r.quoted(name, value, at)
 	default:
 		written := line[strings.Index(line, "=")+1:] // with the blanks before it
-		if comment := inlineComment.FindStringIndex(written); comment != nil {
+		if comment := inlineComment().FindStringIndex(written); comment != nil {
 			written = written[:comment[0]]
 		}
 		r.assign(name, r.expand(strings.TrimSpace(written), at), at)
@@ -86,7 +86,7 @@ func (r *stackEnvReader) statement() {
 }
 
 // inlineComment is the start of a comment behind a value without quotes.
-var inlineComment = regexp.MustCompile(`[ \t]#`)
+var inlineComment = pattern.Lazy(`[ \t]#`)
 
 // skip goes on with the rest of the text.
 func (r *stackEnvReader) skip(rest string) {
@@ -129,17 +129,17 @@ func (r *stackEnvReader) assign(name, value string, at int) { r.env.assign(name,
 
 // stackReference is what is replaced in a value: $$, $NAME, ${NAME}, and ${NAME}
 // with a default, an alternative or a demand.
-var stackReference = regexp.MustCompile(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([^}]*))?\})`)
+var stackReference = pattern.Lazy(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([^}]*))?\})`)
 
 // expand replaces the variables of a value; the dollars of a password hash are
 // none. It stops where the value becomes too long: assign reports that.
 func (r *stackEnvReader) expand(value string, at int) string {
-	if hashStart.MatchString(value) {
+	if hashStart().MatchString(value) {
 		return value
 	}
 	var out strings.Builder
 	end := 0
-	for _, match := range stackReference.FindAllStringSubmatchIndex(value, -1) {
+	for _, match := range stackReference().FindAllStringSubmatchIndex(value, -1) {
 		group := func(i int) string {
 			if match[2*i] < 0 {
 				return ""
@@ -203,7 +203,7 @@ func checkStackReferences(ws kargo.Workspace) kargo.Problems {
 	var problems kargo.Problems
 	for _, directory := range ws.Directories {
 		for _, name := range slices.Sorted(maps.Keys(directory.Env)) {
-			if unresolved.MatchString(directory.Env[name]) {
+			if unresolved().MatchString(directory.Env[name]) {
 				problems = append(problems, kargo.Problem{Where: directory.Lines[name], Message: name + " holds a reference that is not resolved here",
 					Hint: "set the variable in the .env of the workspace, which every stack directory sees"})
 			}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // reference is the only syntax of a template: there are no default values and no
 // escapes. Everything else that begins with a dollar is plain text.
-var reference = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})`)
+var reference = pattern.Lazy(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})`)
 
 // renderTemplates adds the rendering of every configs/**/*.tpl to the merged
 // configuration, under the name without the suffix.
@@ -81,12 +81,12 @@ var composeTemplates = []string{"deploy/mongors.yml.tpl", "deploy/mongors-export
 // reader replaces the others. It becomes part of names only.
 const composeVariable = "MONGORS_NAME"
 
-var composeName = regexp.MustCompile(`^[a-zA-Z0-9_-]{0,32}$`)
+var composeName = pattern.Lazy(`^[a-zA-Z0-9_-]{0,32}$`)
 
 // renderComposeTemplates adds the compose files of composeTemplates, unless the
 // user has a plain one.
 func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
-	if name := ws.Env[composeVariable]; !composeName.MatchString(name) {
+	if name := ws.Env[composeVariable]; !composeName().MatchString(name) {
 		problem := kargo.Problem{Message: fmt.Sprintf("%s is %q, which cannot be part of a service's name", composeVariable, name)}
 		problem.Where = ws.Lines[composeVariable]
 		return kargo.Problems{problem}
@@ -97,7 +97,7 @@ func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
 		if _, plain := ws.Files[target]; !exists || plain {
 			continue
 		}
-		data := reference.ReplaceAllFunc(template.Data, func(match []byte) []byte {
+		data := reference().ReplaceAllFunc(template.Data, func(match []byte) []byte {
 			if strings.Trim(string(match), "${}") != composeVariable {
 				return match
 			}
@@ -111,7 +111,7 @@ func renderComposeTemplates(ws kargo.Workspace) kargo.Problems {
 // expandedSize returns how many bytes expandTemplate would make.
 func expandedSize(template []byte, env kargo.Environment) int {
 	size := len(template)
-	for _, match := range reference.FindAllIndex(template, -1) {
+	for _, match := range reference().FindAllIndex(template, -1) {
 		size += len(env[string(bytes.Trim(template[match[0]:match[1]], "${}"))])
 	}
 	return size
@@ -123,7 +123,7 @@ func expandTemplate(name string, template []byte, env kargo.Environment) ([]byte
 	var problems kargo.Problems
 	var out bytes.Buffer
 	end, line := 0, 1
-	for _, match := range reference.FindAllSubmatchIndex(template, -1) {
+	for _, match := range reference().FindAllSubmatchIndex(template, -1) {
 		start, group := match[0], 2
 		if match[2] < 0 {
 			group = 4

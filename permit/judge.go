@@ -215,7 +215,7 @@ func (j *Judge) volumeLike(name string) string {
 	case !strings.Contains(name, "{{"):
 		return ""
 	}
-	pattern := placeholder.ReplaceAllString(name, "*")
+	pattern := placeholder().ReplaceAllString(name, "*")
 	for _, existing := range slices.Sorted(maps.Keys(j.volumes)) {
 		if wildcard(pattern, existing) {
 			return existing

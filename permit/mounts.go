@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	units "github.com/docker/go-units"
 
 	"github.com/docker/docker/api/types/mount"
+
+	"kargo/pattern"
 )
 
 // mount judges one mount.
@@ -68,7 +69,7 @@ func (e *examiner) isRendered(source string) bool {
 
 // placeholder is what Swarm replaces in the texts of a task by a value that no
 // workspace chooses freely. A service's name has no slash and no dot.
-var placeholder = regexp.MustCompile(`\{\{\s*\.(?:Service\.(?:ID|Name)|Node\.(?:ID|Hostname|Platform\.(?:OS|Architecture))|Task\.(?:ID|Name|Slot))\s*\}\}`)
+var placeholder = pattern.Lazy(`\{\{\s*\.(?:Service\.(?:ID|Name)|Node\.(?:ID|Hostname|Platform\.(?:OS|Architecture))|Task\.(?:ID|Name|Slot))\s*\}\}`)
 
 // computed stands for a text that only Swarm completes: no pattern except "*"
 // permits it.
@@ -76,7 +77,7 @@ const computed = "{{…}}"
 
 // isComputed reports whether Swarm completes a text with more than placeholders.
 func isComputed(text string) bool {
-	return strings.Contains(placeholder.ReplaceAllString(text, ""), "{{")
+	return strings.Contains(placeholder().ReplaceAllString(text, ""), "{{")
 }
 
 // template judges a text that Swarm completes on the node.

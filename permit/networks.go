@@ -3,11 +3,11 @@ package permit
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // dockerNetworks are Docker's own. The first is the node's network itself.
@@ -59,12 +59,12 @@ func hostnameOf(service kargo.Service) string {
 }
 
 // ownHostname is one that begins with a name that no workspace chooses freely.
-var ownHostname = regexp.MustCompile(`^\{\{\s*\.(?:Service\.(?:ID|Name)|Task\.(?:ID|Name)|Node\.(?:ID|Hostname))\s*\}\}`)
+var ownHostname = pattern.Lazy(`^\{\{\s*\.(?:Service\.(?:ID|Name)|Task\.(?:ID|Name)|Node\.(?:ID|Hostname))\s*\}\}`)
 
 // isOwnHostname reports whether a hostname is a name of the service itself, or of its
 // node.
 func (e *examiner) isOwnHostname(hostname, service string) bool {
-	return hostname == service || hostname == strings.TrimPrefix(service, e.stack.Namespace()+"_") && !inStackForm(hostname) || ownHostname.MatchString(hostname)
+	return hostname == service || hostname == strings.TrimPrefix(service, e.stack.Namespace()+"_") && !inStackForm(hostname) || ownHostname().MatchString(hostname)
 }
 
 func (e *examiner) isSocketNetwork(name string) bool {

@@ -1,13 +1,13 @@
 package plan
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Only what the software did counts against a rendering. What happened to a task is
@@ -15,37 +15,37 @@ import (
 var (
 	// takenDown is what Swarm says of a task that it stopped because its node left or
 	// does not fit any more.
-	takenDown = regexp.MustCompile(`no longer meets constraints|constraint enforcer|node is (down|drained)`)
+	takenDown = pattern.Lazy(`no longer meets constraints|constraint enforcer|node is (down|drained)`)
 	// beforeTheProgram is what a task says that failed before its program began.
-	beforeTheProgram = regexp.MustCompile(`no space left on device|remount dir as readonly|Pool overlaps|network sandbox join failed|driver failed programming|` +
+	beforeTheProgram = pattern.Lazy(`no space left on device|remount dir as readonly|Pool overlaps|network sandbox join failed|driver failed programming|` +
 		`could not find network|No such container|context (canceled|deadline exceeded)|failed to allocate|ttrpc: closed|` +
 		`cannot allocate memory|resource temporarily unavailable|too many open files|device or resource busy|input/output error`)
 	// momentary is what a task says that failed because its node had not yet freed the
 	// addresses of a network that was removed, or was too busy to mount its secrets.
 	// Swarm starts another one.
-	momentary = regexp.MustCompile(`Pool overlaps|remount dir as readonly`)
+	momentary = pattern.Lazy(`Pool overlaps|remount dir as readonly`)
 	// ofAnImage is what a task says whose image its node cannot get.
-	ofAnImage = regexp.MustCompile(`(?i)no such image|pull|manifest|resolve reference|registry|dial tcp|no such host|TLS|unauthorized`)
+	ofAnImage = pattern.Lazy(`(?i)no such image|pull|manifest|resolve reference|registry|dial tcp|no such host|TLS|unauthorized`)
 	// namedTask finds the task that an update or a rollback ended for.
-	namedTask = regexp.MustCompile(`\btask ([a-z0-9]+)$`)
+	namedTask = pattern.Lazy(`\btask ([a-z0-9]+)$`)
 )
 
 // failedByItself reports whether the software of a task failed: its program ended
 // with an error, was unhealthy, or ended although it should run without end.
 func failedByItself(service kargo.LiveService, task kargo.Task) bool {
 	return task.State == string(swarm.TaskStateComplete) && !mayFinish(service) ||
-		task.State == string(swarm.TaskStateFailed) && !beforeTheProgram.MatchString(task.Err)
+		task.State == string(swarm.TaskStateFailed) && !beforeTheProgram().MatchString(task.Err)
 }
 
 // neverRan reports whether a task ended, or waits with an error, before its program
 // began.
 func neverRan(task kargo.Task) bool {
-	return task.State == string(swarm.TaskStateRejected) && !takenDown.MatchString(task.Err+task.Message) || cannotStart(task) ||
-		task.State == string(swarm.TaskStateFailed) && beforeTheProgram.MatchString(task.Err)
+	return task.State == string(swarm.TaskStateRejected) && !takenDown().MatchString(task.Err+task.Message) || cannotStart(task) ||
+		task.State == string(swarm.TaskStateFailed) && beforeTheProgram().MatchString(task.Err)
 }
 
 // blocked reports whether a task never ran for a reason that may last.
-func blocked(task kargo.Task) bool { return neverRan(task) && !momentary.MatchString(task.Err) }
+func blocked(task kargo.Task) bool { return neverRan(task) && !momentary().MatchString(task.Err) }
 
 // causeOf returns what keeps the newest of some tasks that never ran from running.
 func causeOf(tasks []kargo.Task) kargo.Cause {
@@ -58,7 +58,7 @@ func causeOf(tasks []kargo.Task) kargo.Cause {
 	switch words := newest.Err + newest.Message; {
 	case strings.Contains(words, "no suitable node"):
 		return kargo.CauseNode
-	case ofAnImage.MatchString(words):
+	case ofAnImage().MatchString(words):
 		return kargo.CauseImage
 	}
 	return kargo.CauseHost
@@ -82,7 +82,7 @@ const (
 func endingOf(service kargo.LiveService, tasks []kargo.Task) ending {
 	failed := func(task kargo.Task) bool { return failedByItself(service, task) }
 	named := slices.IndexFunc(tasks, func(task kargo.Task) bool {
-		found := namedTask.FindStringSubmatch(service.Update.Message)
+		found := namedTask().FindStringSubmatch(service.Update.Message)
 		return found != nil && found[1] == task.ID
 	})
 	switch {
@@ -122,7 +122,7 @@ func missed(service kargo.LiveService, tasks []kargo.Task) bool {
 		return false
 	}
 	newest := slices.MaxFunc(tasks, func(a, b kargo.Task) int { return a.Time.Compare(b.Time) })
-	return neverRan(newest) && momentary.MatchString(newest.Err)
+	return neverRan(newest) && momentary().MatchString(newest.Err)
 }
 
 // goesOn returns why a service that is as it should be is sent again, and with which

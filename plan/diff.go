@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Diff returns how the live spec must change to become the desired one, one line
@@ -301,10 +301,10 @@ func showBoth(path string, was, is any, mask kargo.Mask) (before, after string) 
 }
 
 // digests matches what masks put in place of secrets.
-var digests = regexp.MustCompile(`\*\*\*[0-9a-f]{8}`)
+var digests = pattern.Lazy(`\*\*\*[0-9a-f]{8}`)
 
 // skeleton returns a masked text without the digests of its secrets.
-func skeleton(text string) string { return digests.ReplaceAllString(text, "***") }
+func skeleton(text string) string { return digests().ReplaceAllString(text, "***") }
 
 // showCommon returns a list as text, with digests in place of the entries that the
 // other list lacks.

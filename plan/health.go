@@ -137,7 +137,7 @@ func finished(service kargo.LiveService, tasks []kargo.Task) uint64 {
 // failed as well if its service should run without end: this is how Swarm reports
 // tasks that it stopped because they were unhealthy.
 func hasFailed(service kargo.LiveService, task kargo.Task) bool {
-	return task.State == "failed" || task.State == "rejected" && !takenDown.MatchString(task.Err+task.Message) ||
+	return task.State == "failed" || task.State == "rejected" && !takenDown().MatchString(task.Err+task.Message) ||
 		task.State == "complete" && !mayFinish(service)
 }
 

@@ -182,7 +182,7 @@ func judgeTasks(service kargo.LiveService, tasks []kargo.Task, now time.Time) (j
 	}
 	byItself := countFailures(service, tasks, failedByItself)
 	all := countFailures(service, tasks, func(service kargo.LiveService, task kargo.Task) bool {
-		return hasFailed(service, task) && !momentary.MatchString(task.Err)
+		return hasFailed(service, task) && !momentary().MatchString(task.Err)
 	})
 	if tooMany(byItself) || tooMany(all) {
 		cause := kargo.CauseSoftware

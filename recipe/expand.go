@@ -3,24 +3,24 @@ package recipe
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // reference is a variable as compose files write it: $NAME, ${NAME},
 // ${NAME:-default}, ${NAME:?message}; $$ is a dollar.
-var reference = regexp.MustCompile(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}|)`)
+var reference = pattern.Lazy(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}|)`)
 
 // expand replaces the variables of a value. Unlike in a compose file, an empty
 // variable is an error: an image needs a name and a version.
 func (r *reader) expand(node *yaml.Node) string {
 	var text strings.Builder
 	end := 0
-	for _, match := range reference.FindAllStringSubmatchIndex(node.Value, -1) {
+	for _, match := range reference().FindAllStringSubmatchIndex(node.Value, -1) {
 		group := func(i int) string {
 			if match[2*i] < 0 {
 				return ""
@@ -57,7 +57,7 @@ func Foreign(workspace kargo.Workspace, name string) string {
 	}
 	nodes := append([]*yaml.Node{&document.Image}, document.Image.Content...)
 	for _, node := range nodes {
-		for _, match := range reference.FindAllStringSubmatch(node.Value, -1) {
+		for _, match := range reference().FindAllStringSubmatch(node.Value, -1) {
 			name := cmp.Or(match[2], match[3])
 			if strings.HasSuffix(name, "_IMAGE") && workspace.Lines[name].File == kargo.FileEnvDefault {
 				return name

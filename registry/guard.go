@@ -6,11 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"sync"
 	"time"
 
 	"kargo"
+	"kargo/pattern"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -89,12 +89,12 @@ func (g *guard) check(request *http.Request) error {
 	return nil
 }
 
-var realm = regexp.MustCompile(`(?i)realm="([^"]*)"`)
+var realm = pattern.Lazy(`(?i)realm="([^"]*)"`)
 
 // learn records the token service that the registry names.
 func (g *guard) learn(challenges []string) {
 	for _, challenge := range challenges {
-		for _, match := range realm.FindAllStringSubmatch(challenge, -1) {
+		for _, match := range realm().FindAllStringSubmatch(challenge, -1) {
 			if address, err := url.Parse(match[1]); err == nil && address.Host != "" {
 				g.mu.Lock()
 				g.realms[address.Host] = true

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 	"kargo/spelling"
 )
 
@@ -220,12 +220,12 @@ func (o *objects) ofBoundFile(service string, file boundFile, key objectKey) (ka
 }
 
 // unfit are the characters that the name of a config cannot have.
-var unfit = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+var unfit = pattern.Lazy(`[^a-zA-Z0-9._-]+`)
 
 func (o *objects) makeBound(service string, file boundFile, key objectKey) (kargo.Config, bool) {
 	at := o.files.VolumePlace(service, file.volume)
 	declared := types.FileObjectConfig{
-		Name: o.namespace + "_" + unfit.ReplaceAllString(strings.TrimPrefix(file.name, "configs/"), "-"),
+		Name: o.namespace + "_" + unfit().ReplaceAllString(strings.TrimPrefix(file.name, "configs/"), "-"),
 	}
 	data := o.files.Tree.Get(file.name).Data
 	if len(data) == 0 {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // What Swarm accepts as a config or secret.
@@ -28,7 +28,7 @@ const (
 	noDigest = "000000000000"
 )
 
-var configName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
+var configName = pattern.Lazy(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
 
 // objects are the configs and secrets of one stack. Each is made when a service
 // first names it: what no service names is not created.
@@ -193,7 +193,7 @@ func (o *objects) nameOf(key objectKey, declared types.FileObjectConfig) (name, 
 	for n := 1; o.names[object.Key()]; n++ {
 		object.Name = fmt.Sprintf("%s-%0*x", base, digestLength, n)
 	}
-	if !configName.MatchString(object.Name) {
+	if !configName().MatchString(object.Name) {
 		return "", "", fmt.Errorf("%q cannot be its name in Swarm: letters, digits, dots, - and _ only", base)
 	}
 	o.names[object.Key()] = true

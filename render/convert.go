@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 	"kargo/spelling"
 )
 
@@ -21,7 +22,7 @@ import (
 const apiVersion = "1.41"
 
 // serviceName is what Swarm accepts as a service's name, besides its length.
-var serviceName = regexp.MustCompile(`^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$`)
+var serviceName = pattern.Lazy(`^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$`)
 
 const maxServiceName = 63
 
@@ -48,19 +49,19 @@ func services(s *rendering) []kargo.Service {
 
 // capitals matches an image whose first part has capital letters and is no address of a
 // registry. Newer engines take it for one, older ones refuse it.
-var capitals = regexp.MustCompile(`^[^/.:@]*[A-Z][^/.:@]*/`)
+var capitals = pattern.Lazy(`^[^/.:@]*[A-Z][^/.:@]*/`)
 
 // checkService refuses what Swarm would refuse in the middle of a deployment.
 func checkService(s *rendering, service types.ServiceConfig) {
 	at := s.files.Place("services", service.Name)
-	if name := s.nameOf(service.Name); !serviceName.MatchString(name) || len(name) > maxServiceName {
+	if name := s.nameOf(service.Name); !serviceName().MatchString(name) || len(name) > maxServiceName {
 		s.report.Fail(at, "a name has at most 63 letters, digits, - and _", "%s cannot be the name of a Swarm service", name)
 	}
 	if service.Image == "" {
 		s.report.Fail(at, nearService(s.files.Config, service.Name), "services.%s has no image", service.Name)
 	} else if _, err := reference.ParseAnyReference(service.Image); err != nil {
 		s.report.Fail(s.files.Place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
-	} else if capitals.MatchString(service.Image) {
+	} else if capitals().MatchString(service.Image) {
 		s.report.Fail(s.files.Place("services", service.Name, "image"), "names of images are written in lower case; a registry has a dot or a port",
 			"services.%s.image: %q: Swarm takes the first part for a registry, or refuses its capital letters", service.Name, service.Image)
 	}
@@ -127,17 +128,17 @@ func declareIt(name string, declared []string) string {
 // conversionErrors are errors of the converter, and the property that each is
 // about, with a hint.
 var conversionErrors = []struct {
-	pattern  *regexp.Regexp
+	pattern  func() *regexp.Regexp
 	property []string
 	hint     string
 }{
-	{regexp.MustCompile(`volume|bind|tmpfs|npipe|cluster|image options`), []string{"volumes"}, ""},
-	{regexp.MustCompile(`^test and disable`), []string{"healthcheck"}, ""},
-	{regexp.MustCompile(`replicas can only`), []string{"deploy", "replicas"}, "remove replicas: a global service has a task on every node"},
-	{regexp.MustCompile(`^Unknown mode`), []string{"deploy", "mode"}, "replicated, global, replicated-job or global-job"},
-	{regexp.MustCompile(`credential spec`), []string{"credential_spec"}, ""},
-	{regexp.MustCompile(`restart policy`), []string{"restart"}, ""},
-	{regexp.MustCompile(`(?i)cpu|rational|precise`), []string{"deploy", "resources"}, `write cpus as a number such as "0.5", with nine decimals at most`},
+	{pattern.Lazy(`volume|bind|tmpfs|npipe|cluster|image options`), []string{"volumes"}, ""},
+	{pattern.Lazy(`^test and disable`), []string{"healthcheck"}, ""},
+	{pattern.Lazy(`replicas can only`), []string{"deploy", "replicas"}, "remove replicas: a global service has a task on every node"},
+	{pattern.Lazy(`^Unknown mode`), []string{"deploy", "mode"}, "replicated, global, replicated-job or global-job"},
+	{pattern.Lazy(`credential spec`), []string{"credential_spec"}, ""},
+	{pattern.Lazy(`restart policy`), []string{"restart"}, ""},
+	{pattern.Lazy(`(?i)cpu|rational|precise`), []string{"deploy", "resources"}, `write cpus as a number such as "0.5", with nine decimals at most`},
 }
 
 // blameConversion reports an error of the converter at the property that it is
@@ -145,7 +146,7 @@ var conversionErrors = []struct {
 func blameConversion(s *rendering, service string, err error) {
 	path, hint := []string{"services", service}, ""
 	for _, known := range conversionErrors {
-		if known.pattern.MatchString(err.Error()) {
+		if known.pattern().MatchString(err.Error()) {
 			path, hint = append(path, known.property...), known.hint
 			break
 		}

@@ -3,7 +3,6 @@ package render
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // The least resources of a service that Swarm accepts.
@@ -50,7 +50,7 @@ func checkResources(s *rendering, service, kind string, memory, cpus int64) {
 }
 
 // shellSyntax is what only a shell understands.
-var shellSyntax = regexp.MustCompile(`\|\||&&|[|;<>]|\$\(|\$\{?[A-Za-z_]|\x60`)
+var shellSyntax = pattern.Lazy(`\|\||&&|[|;<>]|\$\(|\$\{?[A-Za-z_]|\x60`)
 
 // checkTest warns of a health check that runs something else than was written,
 // or nothing.
@@ -89,7 +89,7 @@ func checkTest(s *rendering, service string, spec swarm.ServiceSpec) {
 // The text of a script for a shell that CMD runs may have all of it.
 func isShell(word string) bool {
 	return slices.Contains([]string{"||", "&&", "|", ";", ">", "<", ">>", "2>&1"}, word) ||
-		!strings.Contains(word, " ") && !strings.Contains(word, "://") && shellSyntax.MatchString(word)
+		!strings.Contains(word, " ") && !strings.Contains(word, "://") && shellSyntax().MatchString(word)
 }
 
 // checkMonitor warns of an update whose failure comes too late to count: a task
@@ -190,12 +190,12 @@ func checkPorts(report *compose.Report, origins *Provenance, stacks []kargo.Stac
 
 // passwordHash is how a hash begins that htpasswd makes and Traefik
 // understands.
-var passwordHash = regexp.MustCompile(`^(?:\$apr1\$|\$2[abxy]?\$|\{SHA\})`)
+var passwordHash = pattern.Lazy(`^(?:\$apr1\$|\$2[abxy]?\$|\{SHA\})`)
 
 // checkHash warns of a basic authentication that refuses everybody.
 func checkHash(ws *view.Workspace, report *compose.Report) {
 	const variable = "AUTH_PASSWORD"
-	if value := ws.Env[variable]; value != "" && !passwordHash.MatchString(value) {
+	if value := ws.Env[variable]; value != "" && !passwordHash().MatchString(value) {
 		report.Warn(ws.PlaceOf(variable), "write what `htpasswd -nB USER` prints after the colon, in single quotes",
 			"%s is not a password hash that Traefik knows (bcrypt, MD5 or SHA1)", variable)
 	}

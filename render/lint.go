@@ -3,12 +3,12 @@ package render
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/compose/types"
 
+	"kargo/pattern"
 	"kargo/render/compose"
 	"kargo/spelling"
 )
@@ -55,7 +55,7 @@ func lintService(s *rendering, file *compose.File, name string) {
 }
 
 // hostAddress is the address of a node in front of a published port.
-var hostAddress = regexp.MustCompile(`^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):`)
+var hostAddress = pattern.Lazy(`^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):`)
 
 // lintPorts warns of addresses in front of ports. Swarm ignores them and opens
 // the port to everybody.
@@ -63,7 +63,7 @@ func lintPorts(s *rendering, file *compose.File, name string) {
 	ports, _ := file.Service(name)["ports"].([]any)
 	for i, port := range ports {
 		text, _ := port.(string)
-		if text = s.files.Substituted(text); hostAddress.MatchString(text) {
+		if text = s.files.Substituted(text); hostAddress().MatchString(text) {
 			s.report.Warn(file.At("services", name, "ports", fmt.Sprint(i)), "the port is open on every address of the node; close it by other means",
 				"services.%s.ports: the address of %q is ignored by Swarm", name, text)
 		}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // mentions knows which variables the files of a workspace mention: scripts and
@@ -127,8 +127,8 @@ func (m *mentions) known(read map[string]bool) []string {
 }
 
 // assigned is the name in front of an assignment.
-var assigned = regexp.MustCompile(`(?m)^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=`)
+var assigned = pattern.Lazy(`(?m)^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=`)
 
 // withoutAssigned returns an environment file without the names that it
 // assigns: an assignment does not read a variable.
-func withoutAssigned(data []byte) []byte { return assigned.ReplaceAll(data, []byte("=")) }
+func withoutAssigned(data []byte) []byte { return assigned().ReplaceAll(data, []byte("=")) }

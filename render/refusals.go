@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 	"kargo/render/swarmcheck"
 	"kargo/spelling"
 )
@@ -108,59 +109,59 @@ func withoutBlanks(text string) string { return strings.Join(strings.Fields(text
 // the property that it is about, and how the property is taken off the spec, so
 // that the rest can be validated.
 var refusedBySwarm = []struct {
-	pattern  *regexp.Regexp
+	pattern  func() *regexp.Regexp
 	property string
 	hint     string
 	drop     func(spec *swarm.ServiceSpec)
 }{
-	{regexp.MustCompile(`(?i)^invalid RestartCondition`), "deploy.restart_policy.condition", "Swarm knows none, on-failure and any; always is any", func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`(?i)^invalid RestartCondition`), "deploy.restart_policy.condition", "Swarm knows none, on-failure and any; always is any", func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.RestartPolicy.Condition = ""
 	}},
-	{regexp.MustCompile(`restart-delay`), "deploy.restart_policy.delay", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.RestartPolicy.Delay = nil }},
-	{regexp.MustCompile(`restart-window`), "deploy.restart_policy.window", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.RestartPolicy.Window = nil }},
-	{regexp.MustCompile(`update-delay`), "deploy.update_config.delay", "", func(spec *swarm.ServiceSpec) { spec.UpdateConfig.Delay = 0 }},
-	{regexp.MustCompile(`update-monitor`), "deploy.update_config.monitor", "", func(spec *swarm.ServiceSpec) { spec.UpdateConfig.Monitor = 0 }},
-	{regexp.MustCompile(`update-maxfailureratio`), "deploy.update_config.max_failure_ratio", "write a share such as 0.3", func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`restart-delay`), "deploy.restart_policy.delay", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.RestartPolicy.Delay = nil }},
+	{pattern.Lazy(`restart-window`), "deploy.restart_policy.window", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.RestartPolicy.Window = nil }},
+	{pattern.Lazy(`update-delay`), "deploy.update_config.delay", "", func(spec *swarm.ServiceSpec) { spec.UpdateConfig.Delay = 0 }},
+	{pattern.Lazy(`update-monitor`), "deploy.update_config.monitor", "", func(spec *swarm.ServiceSpec) { spec.UpdateConfig.Monitor = 0 }},
+	{pattern.Lazy(`update-maxfailureratio`), "deploy.update_config.max_failure_ratio", "write a share such as 0.3", func(spec *swarm.ServiceSpec) {
 		spec.UpdateConfig.MaxFailureRatio = 0
 	}},
-	{regexp.MustCompile(`^unrecognized update failure action`), "deploy.update_config.failure_action", "pause, continue or rollback", nil},
-	{regexp.MustCompile(`^unrecognized update order`), "deploy.update_config.order", "stop-first or start-first", nil},
-	{regexp.MustCompile(`^Jobs may not have an update config`), "deploy.update_config", "remove it: a job is not updated step by step", func(spec *swarm.ServiceSpec) { spec.UpdateConfig = nil }},
-	{regexp.MustCompile(`^invalid resolution mode`), "deploy.endpoint_mode", "vip or dnsrr", func(spec *swarm.ServiceSpec) { spec.EndpointSpec.Mode = "" }},
-	{regexp.MustCompile(`dnsrr mode`), "ports", "publish it with mode: host, or remove endpoint_mode: dnsrr", func(spec *swarm.ServiceSpec) { spec.EndpointSpec = nil }},
-	{regexp.MustCompile(`^duplicate published ports`), "ports", "each port of the node can be published once for a protocol", func(spec *swarm.ServiceSpec) { spec.EndpointSpec = nil }},
-	{regexp.MustCompile(`^Interval in HealthConfig`), "healthcheck.interval", `write it with its unit, as in "30s"`, func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`^unrecognized update failure action`), "deploy.update_config.failure_action", "pause, continue or rollback", nil},
+	{pattern.Lazy(`^unrecognized update order`), "deploy.update_config.order", "stop-first or start-first", nil},
+	{pattern.Lazy(`^Jobs may not have an update config`), "deploy.update_config", "remove it: a job is not updated step by step", func(spec *swarm.ServiceSpec) { spec.UpdateConfig = nil }},
+	{pattern.Lazy(`^invalid resolution mode`), "deploy.endpoint_mode", "vip or dnsrr", func(spec *swarm.ServiceSpec) { spec.EndpointSpec.Mode = "" }},
+	{pattern.Lazy(`dnsrr mode`), "ports", "publish it with mode: host, or remove endpoint_mode: dnsrr", func(spec *swarm.ServiceSpec) { spec.EndpointSpec = nil }},
+	{pattern.Lazy(`^duplicate published ports`), "ports", "each port of the node can be published once for a protocol", func(spec *swarm.ServiceSpec) { spec.EndpointSpec = nil }},
+	{pattern.Lazy(`^Interval in HealthConfig`), "healthcheck.interval", `write it with its unit, as in "30s"`, func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Healthcheck.Interval = 0
 	}},
-	{regexp.MustCompile(`^Timeout in HealthConfig`), "healthcheck.timeout", `write it with its unit, as in "10s"`, func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`^Timeout in HealthConfig`), "healthcheck.timeout", `write it with its unit, as in "10s"`, func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Healthcheck.Timeout = 0
 	}},
-	{regexp.MustCompile(`^StartPeriod in HealthConfig`), "healthcheck.start_period", `write it with its unit, as in "60s"`, func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`^StartPeriod in HealthConfig`), "healthcheck.start_period", `write it with its unit, as in "60s"`, func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Healthcheck.StartPeriod = 0
 	}},
-	{regexp.MustCompile(`^StartInterval in HealthConfig`), "healthcheck.start_interval", `write it with its unit, as in "5s"`, func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`^StartInterval in HealthConfig`), "healthcheck.start_interval", `write it with its unit, as in "5s"`, func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Healthcheck.StartInterval = 0
 	}},
-	{regexp.MustCompile(`^Retries in HealthConfig`), "healthcheck.retries", "", func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`^Retries in HealthConfig`), "healthcheck.retries", "", func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Healthcheck.Retries = 0
 	}},
-	{regexp.MustCompile(`^expanding hostname failed`), "hostname", hintTemplate, func(spec *swarm.ServiceSpec) {
+	{pattern.Lazy(`^expanding hostname failed`), "hostname", hintTemplate, func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Hostname = ""
 	}},
-	{regexp.MustCompile(`^invalid (?:cpu|memory) value`), "deploy.resources", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.Resources = nil }},
+	{pattern.Lazy(`^invalid (?:cpu|memory) value`), "deploy.resources", "", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.Resources = nil }},
 }
 
 const hintTemplate = "see docker service create for the templates that there are"
 
 var (
-	envTemplate = regexp.MustCompile(`^expanding env failed: expanding env "([^=]*)=`)
-	anyMount    = regexp.MustCompile(`^(?:expanding mounts failed|duplicate mount point|invalid Mount)`)
+	envTemplate = pattern.Lazy(`^expanding env failed: expanding env "([^=]*)=`)
+	anyMount    = pattern.Lazy(`^(?:expanding mounts failed|duplicate mount point|invalid Mount)`)
 )
 
 // explainRefusal reports a refusal at the property that it is about, and takes
 // that off the spec. It returns false where nothing is left to ask.
 func explainRefusal(s *rendering, service string, rest *swarm.ServiceSpec, reason string) bool {
-	if match := envTemplate.FindStringSubmatch(reason); match != nil {
+	if match := envTemplate().FindStringSubmatch(reason); match != nil {
 		container := rest.TaskTemplate.ContainerSpec
 		container.Env = slices.DeleteFunc(container.Env, func(entry string) bool { return strings.HasPrefix(entry, match[1]+"=") })
 		// The reason may quote the value, which may be a secret.
@@ -168,12 +169,12 @@ func explainRefusal(s *rendering, service string, rest *swarm.ServiceSpec, reaso
 			"services.%s.environment.%s: Swarm cannot expand the template in its value", service, match[1])
 		return true
 	}
-	if anyMount.MatchString(reason) {
+	if anyMount().MatchString(reason) {
 		refuseMounts(s, service, rest)
 		return true
 	}
 	for _, known := range refusedBySwarm {
-		if !known.pattern.MatchString(reason) {
+		if !known.pattern().MatchString(reason) {
 			continue
 		}
 		property, drop := known.property, known.drop
@@ -208,7 +209,7 @@ func refuseMounts(s *rendering, service string, rest *swarm.ServiceSpec) {
 	container.Mounts = nil
 	for _, m := range all {
 		container.Mounts = append(container.Mounts, m)
-		if err := s.swarm.Service(*rest); err != nil && anyMount.MatchString(err.Error()) {
+		if err := s.swarm.Service(*rest); err != nil && anyMount().MatchString(err.Error()) {
 			s.report.Fail(s.files.VolumePlace(service, m.Target), "", "services.%s.volumes: %s", service, err)
 			container.Mounts = container.Mounts[:len(container.Mounts)-1]
 		}

@@ -3,11 +3,11 @@ package render
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 	"kargo/render/compose"
 	"kargo/render/view"
 	"kargo/spelling"
@@ -46,11 +46,11 @@ func notListed(ws *view.Workspace) string {
 // STACKS. Without it, kargo.StackPrefix does.
 const prefixVariable = "KARGO_STACK_PREFIX"
 
-var stackPrefix = regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9_-]*)?$`)
+var stackPrefix = pattern.Lazy(`^([a-zA-Z0-9][a-zA-Z0-9_-]*)?$`)
 
 // checkPrefix refuses a prefix that no name in Swarm can have.
 func checkPrefix(ws *view.Workspace, report *compose.Report) {
-	if prefix := ws.Env[prefixVariable]; !stackPrefix.MatchString(prefix) {
+	if prefix := ws.Env[prefixVariable]; !stackPrefix().MatchString(prefix) {
 		report.Fail(ws.PlaceOf(prefixVariable), "letters, digits, - and _, as in team-; or nothing",
 			"%s is %q, which no name in Swarm can begin with", prefixVariable, prefix)
 	}
@@ -67,7 +67,7 @@ func swarmName(own view.View, stack string) string {
 	if _, isDirectory := own.Directory(); isDirectory {
 		return stack
 	}
-	if prefix, set := own.Lookup(prefixVariable); set && stackPrefix.MatchString(prefix) {
+	if prefix, set := own.Lookup(prefixVariable); set && stackPrefix().MatchString(prefix) {
 		return prefix + stack
 	}
 	return ""

@@ -2,10 +2,10 @@ package server
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // forges say how those who host git write the address of a commit, after that of the
@@ -25,28 +25,28 @@ var forges = []struct{ host, commit string }{
 const commitPlace = "{commit}"
 
 var (
-	isHash = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+	isHash = pattern.Lazy(`^[0-9a-f]{7,64}$`)
 	// scpLike is an address as "git@github.com:owner/repository.git".
-	scpLike = regexp.MustCompile(`^(?:[^@/:]+@)?([^@/:]+):([^/].*)$`)
+	scpLike = pattern.Lazy(`^(?:[^@/:]+@)?([^@/:]+):([^/].*)$`)
 	// Bitbucket's own server and Azure have other paths for git than for browsers.
-	bitbucketServer = regexp.MustCompile(`^(.*?)/scm/([^/]+)/([^/]+)$`)
-	azureSSH        = regexp.MustCompile(`^/?v3/([^/]+)/([^/]+)/([^/]+)$`)
+	bitbucketServer = pattern.Lazy(`^(.*?)/scm/([^/]+)/([^/]+)$`)
+	azureSSH        = pattern.Lazy(`^/?v3/([^/]+)/([^/]+)/([^/]+)$`)
 )
 
 // commitAddress returns the address of a commit for a browser, or "" if none is known.
 // pattern is what the operator says about it: an address with {commit} in it.
 func commitAddress(repository, pattern, commit string) string {
-	if !isHash.MatchString(commit) {
+	if !isHash().MatchString(commit) {
 		return ""
 	}
 	if pattern != "" {
 		return strings.ReplaceAll(pattern, commitPlace, commit)
 	}
 	host, path := forgeOf(repository)
-	if found := azureSSH.FindStringSubmatch(path); found != nil && host == "ssh.dev.azure.com" {
+	if found := azureSSH().FindStringSubmatch(path); found != nil && host == "ssh.dev.azure.com" {
 		return "https://dev.azure.com/" + found[1] + "/" + found[2] + "/_git/" + found[3] + "/commit/" + commit
 	}
-	if found := bitbucketServer.FindStringSubmatch(path); found != nil {
+	if found := bitbucketServer().FindStringSubmatch(path); found != nil {
 		return "https://" + host + found[1] + "/projects/" + strings.ToUpper(found[2]) + "/repos/" + found[3] + "/commits/" + commit
 	}
 	name, _, _ := strings.Cut(host, ":")
@@ -66,8 +66,8 @@ func forgeOf(repository string) (host, path string) {
 		host, path = address.Host, address.Path
 	case err == nil && address.Scheme == "ssh":
 		host, path = address.Hostname(), address.Path // the port is that of ssh
-	case scpLike.MatchString(repository):
-		found := scpLike.FindStringSubmatch(repository)
+	case scpLike().MatchString(repository):
+		found := scpLike().FindStringSubmatch(repository)
 		host, path = found[1], "/"+found[2]
 	}
 	return host, strings.TrimSuffix(strings.TrimSuffix(path, "/"), ".git")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Apply carries out the changes of a plan, one write for each. It decides nothing,
@@ -234,7 +234,7 @@ func (w writer) removeNetwork(ctx context.Context, change kargo.Change) error {
 }
 
 // taskContainer matches the names of containers that are tasks of services.
-var taskContainer = regexp.MustCompile(`\.[a-z0-9]{25}$`)
+var taskContainer = pattern.Lazy(`\.[a-z0-9]{25}$`)
 
 // whoUses returns the refusal to remove a network that a task uses, with the names of
 // the containers that a person attached to it. Swarm itself names the task of such a
@@ -250,7 +250,7 @@ func (w writer) whoUses(ctx context.Context, change kargo.Change, refusal error)
 	var containers []string
 	for id, user := range found.Containers {
 		balancer := strings.HasPrefix(id, "lb-") // Swarm's own end of the network
-		if !balancer && !taskContainer.MatchString(user.Name) {
+		if !balancer && !taskContainer().MatchString(user.Name) {
 			containers = append(containers, user.Name)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"regexp"
 	"strings"
 	"syscall"
 
@@ -14,6 +13,7 @@ import (
 	dockerclient "github.com/docker/docker/client"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Docker has no error type for most of what Swarm says: gRPC codes arrive as status
@@ -26,19 +26,19 @@ var (
 	}
 	// gateway is what a proxy in front of the daemon says, as text or as a page,
 	// where it does not reach the daemon: statuses 502, 503 and 504.
-	gateway = regexp.MustCompile(`(?i)bad gateway|gateway time-?out|service (temporarily )?unavailable`)
+	gateway = pattern.Lazy(`(?i)bad gateway|gateway time-?out|service (temporarily )?unavailable`)
 	// movedOn: Swarm is not what it was when the plan was made.
 	movedOn = []string{
 		"update out of sequence", inUse, "already exists", "name conflicts",
 		"is already in use by service", // a published port
 	}
 	// missing: an object of the plan did not exist any more when Swarm read it.
-	missing = regexp.MustCompile(`(configs?|secrets?) not found: |(network|service) \S+ not found`)
+	missing = pattern.Lazy(`(configs?|secrets?) not found: |(network|service) \S+ not found`)
 	// malformed: the daemon refused the spec, but without the status for it.
-	malformed = regexp.MustCompile(`constraint expected|invalid expr|(key|value) '.*' is invalid`)
+	malformed = pattern.Lazy(`constraint expected|invalid expr|(key|value) '.*' is invalid`)
 
 	// decoration matches what the library and gRPC put before the daemon's words.
-	decoration = regexp.MustCompile(`^(Error response from daemon: )?(rpc error: code = \w+ desc = )?`)
+	decoration = pattern.Lazy(`^(Error response from daemon: )?(rpc error: code = \w+ desc = )?`)
 )
 
 // inUse is part of the refusal to remove an object that a service or task uses.
@@ -53,7 +53,7 @@ type daemonError struct {
 	outOfReach bool
 }
 
-func (e daemonError) Error() string { return decoration.ReplaceAllString(e.err.Error(), "") }
+func (e daemonError) Error() string { return decoration().ReplaceAllString(e.err.Error(), "") }
 func (e daemonError) Unwrap() error { return e.err }
 
 // classify returns an error of Docker's library with its fault; nil for nil.
@@ -92,11 +92,11 @@ func judge(err error) (kargo.Fault, string) {
 		return kargo.Unavailable, whyOutOfReach(err)
 	case errors.As(err, new(*json.SyntaxError)):
 		return kargo.Unavailable, "the answer is not Docker's: does a proxy change it?"
-	case errdefs.IsConflict(err), errdefs.IsNotFound(err), containsAny(text, movedOn), missing.MatchString(text):
+	case errdefs.IsConflict(err), errdefs.IsNotFound(err), containsAny(text, movedOn), missing().MatchString(text):
 		return kargo.Conflict, ""
 	case errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
 		return kargo.Unavailable, "the proxy in front of the Docker socket must allow services, networks, configs, secrets, tasks, nodes, distribution and events"
-	case errdefs.IsInvalidArgument(err), errdefs.IsNotImplemented(err), malformed.MatchString(text):
+	case errdefs.IsInvalidArgument(err), errdefs.IsNotImplemented(err), malformed().MatchString(text):
 		return kargo.Invalid, ""
 	case isFromDaemon(err):
 		return kargo.Unavailable, "the Docker daemon failed; it is asked again"
@@ -110,7 +110,7 @@ func outOfReach(err error) bool {
 	text := err.Error()
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		dockerclient.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err) || cutOff(err) ||
-		containsAny(text, noQuorum) || gateway.MatchString(text)
+		containsAny(text, noQuorum) || gateway().MatchString(text)
 }
 
 // whyOutOfReach names what is between Kargo and the Swarm's leader.
@@ -118,7 +118,7 @@ func whyOutOfReach(err error) string {
 	switch text := err.Error(); {
 	case containsAny(text, noQuorum):
 		return "the managers have no leader for the moment, or too few of them are up; they are asked again"
-	case gateway.MatchString(text):
+	case gateway().MatchString(text):
 		return "a proxy in front of Docker does not reach it"
 	case cutOff(err):
 		return "the connection to Docker broke off; it is made again"

@@ -11,13 +11,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/swarm"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Labels of the Swarm config that keeps the key of an instance. It has no label of
@@ -292,11 +292,11 @@ func decodeKey(data []byte) (key []byte, ok bool) {
 // instances may be longer than those of configs, or have other characters: then a
 // digest takes their place.
 func configOf(purpose, instance string) string {
-	if plainInstance.MatchString(instance) {
+	if plainInstance().MatchString(instance) {
 		return "kargo-" + purpose + "-" + instance
 	}
 	sum := sha256.Sum256([]byte(instance))
 	return "kargo-" + purpose + "-sha256-" + hex.EncodeToString(sum[:])[:32]
 }
 
-var plainInstance = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,38}[a-zA-Z0-9])?$`)
+var plainInstance = pattern.Lazy(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,38}[a-zA-Z0-9])?$`)

@@ -119,7 +119,7 @@ func served(response *http.Response, err error) (usable, harmless bool) {
 	switch {
 	case containsAny(text, notPassedOn):
 		return false, true
-	case containsAny(text, noQuorum), gateway.MatchString(text),
+	case containsAny(text, noQuorum), gateway().MatchString(text),
 		response.StatusCode >= http.StatusBadGateway && response.StatusCode <= http.StatusGatewayTimeout:
 		return false, false
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"kargo"
 	"kargo/compile"
 	"kargo/docs"
+	"kargo/pattern"
 )
 
 // catalogueList is the document that catalogue prints as JSON. Other programs
@@ -204,12 +204,12 @@ func (d describer) describe(name string, stacks []kargo.Stack) catalogueService 
 }
 
 // word matches what may be the name of a service in a sentence.
-var word = regexp.MustCompile(`[a-z][a-z0-9-]*`)
+var word = pattern.Lazy(`[a-z][a-z0-9-]*`)
 
 // mentioned returns the services that a sentence names.
 func (d describer) mentioned(sentence, self string) []string {
 	var names []string
-	for _, name := range word.FindAllString(sentence, -1) {
+	for _, name := range word().FindAllString(sentence, -1) {
 		if name != self && slices.Contains(d.names, name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -217,7 +217,7 @@ func (d describer) mentioned(sentence, self string) []string {
 	return names
 }
 
-var routeHost = regexp.MustCompile("Host\\(`([^`]+)`\\)")
+var routeHost = pattern.Lazy("Host\\(`([^`]+)`\\)")
 
 // readSpec adds what one rendered service needs and offers.
 func readSpec(service *catalogueService, namespace string, spec swarm.ServiceSpec) {
@@ -249,7 +249,7 @@ func readSpec(service *catalogueService, namespace string, spec swarm.ServiceSpe
 		}
 	}
 	for label, value := range spec.Labels {
-		if host := routeHost.FindStringSubmatch(value); host != nil && strings.HasPrefix(label, "traefik.http.routers.") {
+		if host := routeHost().FindStringSubmatch(value); host != nil && strings.HasPrefix(label, "traefik.http.routers.") {
 			offers.Routes = append(offers.Routes, "https://"+host[1])
 		}
 	}
@@ -259,22 +259,22 @@ func readSpec(service *catalogueService, namespace string, spec swarm.ServiceSpe
 }
 
 var (
-	variableUse = regexp.MustCompile(`\$\{?([A-Z_][A-Z0-9_]*)(?::\?([^}]*))?`)
-	nameInText  = regexp.MustCompile(`[A-Z][A-Z0-9_]{3,}`)
-	fileUse     = regexp.MustCompile(`\./\.\./(configs/\S+)`)
+	variableUse = pattern.Lazy(`\$\{?([A-Z_][A-Z0-9_]*)(?::\?([^}]*))?`)
+	nameInText  = pattern.Lazy(`[A-Z][A-Z0-9_]{3,}`)
+	fileUse     = pattern.Lazy(`\./\.\./(configs/\S+)`)
 )
 
 // variables returns the variables that a service's file and the templates that it
 // mounts read, and those of its placement, with the text of the guide for each.
 func (d describer) variables(name string, composed []string) []catalogueVariable {
 	text := string(d.files["deploy/"+name+".yml"].Data)
-	for _, used := range fileUse.FindAllStringSubmatch(text, -1) {
+	for _, used := range fileUse().FindAllStringSubmatch(text, -1) {
 		text += "\n" + string(d.files[path.Clean(used[1])+".tpl"].Data)
 	}
 	demanded, read := map[string]bool{}, map[string]bool{}
-	for _, use := range variableUse.FindAllStringSubmatch(strings.ReplaceAll(text, "$$", ""), -1) {
+	for _, use := range variableUse().FindAllStringSubmatch(strings.ReplaceAll(text, "$$", ""), -1) {
 		read[use[1]] = true
-		for _, name := range nameInText.FindAllString(use[2], -1) {
+		for _, name := range nameInText().FindAllString(use[2], -1) {
 			demanded[name] = true // "${A:?set A and B}" demands both
 		}
 	}

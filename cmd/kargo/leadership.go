@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"kargo"
 	"kargo/controller"
+	"kargo/pattern"
 	"kargo/swarm"
 )
 
@@ -45,7 +45,7 @@ func (s *serveFlags) leadership(client *swarm.Client) (controller.Leadership, er
 
 // dockersFiles finds the id of a container in the paths of the files that Docker mounts
 // into it, such as /etc/hostname.
-var dockersFiles = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
+var dockersFiles = pattern.Lazy(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
 
 // ownContainer returns the id of the container that this process runs in, by its list
 // of mounts; "" if it runs in none of Docker's.
@@ -54,7 +54,7 @@ func ownContainer(mounts string) string {
 	if err != nil {
 		return "" // not Linux
 	}
-	if found := dockersFiles.FindSubmatch(data); found != nil {
+	if found := dockersFiles().FindSubmatch(data); found != nil {
 		return string(found[1])
 	}
 	return ""

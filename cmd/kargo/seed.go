@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // seed is a first workspace.
@@ -110,10 +110,10 @@ func (w seed) optional(text *strings.Builder) {
 }
 
 // plainValue needs no quotes.
-var plainValue = regexp.MustCompile(`^[a-zA-Z0-9_./:,@+=-]*$`)
+var plainValue = pattern.Lazy(`^[a-zA-Z0-9_./:,@+=-]*$`)
 
 func quoted(value string) string {
-	if plainValue.MatchString(value) {
+	if plainValue().MatchString(value) {
 		return value
 	}
 	return `"` + value + `"`
@@ -157,14 +157,14 @@ func (w seed) readme() string {
 	return text.String()
 }
 
-var nodeLabel = regexp.MustCompile(`^node\.labels\.([^=!]+)==(.+)$`)
+var nodeLabel = pattern.Lazy(`^node\.labels\.([^=!]+)==(.+)$`)
 
 // labels returns the labels that services need on nodes.
 func (w seed) labels() []string {
 	var labels []string
 	for _, service := range w.services {
 		for _, constraint := range service.Needs.Constraints {
-			if match := nodeLabel.FindStringSubmatch(constraint); match != nil {
+			if match := nodeLabel().FindStringSubmatch(constraint); match != nil {
 				labels = append(labels, match[1]+"="+match[2])
 			}
 		}

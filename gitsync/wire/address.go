@@ -6,13 +6,13 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Schemes of an address.
@@ -34,7 +34,7 @@ type Address struct {
 
 // scpLike is [user@]host:path. The host has no slash before the colon; this
 // distinguishes it from a local path.
-var scpLike = regexp.MustCompile(`^(?:([^@/:]+)@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+):([^:].*)$`)
+var scpLike = pattern.Lazy(`^(?:([^@/:]+)@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+):([^:].*)$`)
 
 // invalid returns an error about the settings. It takes fixed texts only, so that
 // it can never repeat a credential.
@@ -58,7 +58,7 @@ func ParseAddress(text string) (Address, error) {
 	case strings.Contains(text, "://"):
 		return parseURL(text)
 	}
-	if parts := scpLike.FindStringSubmatch(text); parts != nil {
+	if parts := scpLike().FindStringSubmatch(text); parts != nil {
 		return checked(Address{scheme: schemeSSH, user: parts[1], host: strings.Trim(parts[2], "[]"), path: parts[3]})
 	}
 	if before, _, _ := strings.Cut(text, "/"); strings.Contains(before, "::") {

@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
 	"kargo"
+	"kargo/pattern"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
@@ -96,15 +96,15 @@ func isOurDisk(err error) bool {
 }
 
 var (
-	userinfo = regexp.MustCompile(`//[^/@\s"]*@`)
-	query    = regexp.MustCompile(`\?[^\s"]*`)
+	userinfo = pattern.Lazy(`//[^/@\s"]*@`)
+	query    = pattern.Lazy(`\?[^\s"]*`)
 )
 
 // sanitize returns a text as it may be shown: without the user and query of URLs,
 // and without the secrets that were sent.
 func (r *Remote) sanitize(text string) string {
-	text = userinfo.ReplaceAllString(r.sent.hide(text), "//")
-	return kargo.PrintableLine(query.ReplaceAllString(text, ""))
+	text = userinfo().ReplaceAllString(r.sent.hide(text), "//")
+	return kargo.PrintableLine(query().ReplaceAllString(text, ""))
 }
 
 // unreadable returns the error of a credential that could not be read. It is

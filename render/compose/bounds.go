@@ -3,12 +3,12 @@ package compose
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"github.com/docker/cli/cli/compose/template"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Bounds protect the memory of the controller and of Swarm's managers against a
@@ -138,10 +138,10 @@ func expandedSize(value any, env template.Mapping) int {
 
 func substitutedSize(text string, env template.Mapping) int {
 	size := len(text)
-	for _, match := range variableReference.FindAllStringSubmatchIndex(text, -1) {
+	for _, match := range variableReference().FindAllStringSubmatchIndex(text, -1) {
 		for _, group := range []int{4, 6} {
 			if match[group] >= 0 {
-				value, _ := env(variableName.FindString(text[match[group]:match[group+1]]))
+				value, _ := env(variableName().FindString(text[match[group]:match[group+1]]))
 				size += len(value)
 			}
 		}
@@ -164,7 +164,7 @@ func envFileSize(content []byte, env template.Mapping) int {
 	return size
 }
 
-var portRange = regexp.MustCompile(`(\d{1,9})-(\d{1,9})`)
+var portRange = pattern.Lazy(`(\d{1,9})-(\d{1,9})`)
 
 // checkPortCount refuses more ports than anybody publishes: each of a range is
 // an entry of its own in the spec.
@@ -175,7 +175,7 @@ func checkPortCount(s *reading, f *File, service string) {
 		for _, entry := range entries {
 			widest := 1
 			text, _ := entry.(string)
-			for _, match := range portRange.FindAllStringSubmatch(substitute(text, s.ws.Lookup), -1) {
+			for _, match := range portRange().FindAllStringSubmatch(substitute(text, s.ws.Lookup), -1) {
 				first, _ := strconv.Atoi(match[1])
 				last, _ := strconv.Atoi(match[2])
 				widest = max(widest, last-first+1)

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 
 	"github.com/docker/cli/cli/compose/types"
 	"github.com/docker/go-units"
 	"gopkg.in/yaml.v3"
 
+	"kargo/pattern"
 	"kargo/spelling"
 )
 
@@ -117,7 +117,7 @@ func misfit(path []string, node *yaml.Node, reason string) (explained, hint stri
 		return explained, formats[reason]
 	}
 	node = resolve(node)
-	if example := withUnits[lastOf(path)]; example != "" && node.Kind == yaml.ScalarNode && numeral.MatchString(node.Value) {
+	if example := withUnits[lastOf(path)]; example != "" && node.Kind == yaml.ScalarNode && numeral().MatchString(node.Value) {
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("write it with its unit, as in %q", example)
 	}
 	switch {
@@ -135,7 +135,7 @@ func misfit(path []string, node *yaml.Node, reason string) (explained, hint stri
 		return explained + ", and the key has no value", "remove the key, or give it a value: {} is an empty mapping, [] an empty list"
 	case node.Kind == yaml.ScalarNode && tag == "!!bool" && text:
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("put it in quotes: %q", node.Value)
-	case node.Kind == yaml.ScalarNode && tag == "!!str" && number && numeral.MatchString(node.Value):
+	case node.Kind == yaml.ScalarNode && tag == "!!str" && number && numeral().MatchString(node.Value):
 		return fmt.Sprintf("%s, not the text %q", explained, node.Value), "write " + node.Value + " without quotes"
 	case node.Kind == yaml.ScalarNode && text && tag != "!!str":
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("put it in quotes: %q", node.Value)
@@ -178,7 +178,7 @@ func isPairInList(path []string, node *yaml.Node) bool {
 	return false
 }
 
-var numeral = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
+var numeral = pattern.Lazy(`^[0-9]+(?:\.[0-9]+)?$`)
 
 // syntaxHint helps with an error of the YAML library.
 func syntaxHint(message, line string) string {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // File is one compose file of a stack. Its decoded content changes on the way
@@ -201,7 +201,7 @@ func kindOf(node *yaml.Node) string {
 	return "the text " + strconv.Quote(firstWord(node.Value))
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var yamlLine = pattern.Lazy(`line (\d+): `)
 
 // failYAML reports the errors of the YAML library, which name their lines.
 func failYAML(report *Report, at kargo.Place, data []byte, err error) {
@@ -215,7 +215,7 @@ func failYAML(report *Report, at kargo.Place, data []byte, err error) {
 	}
 	for _, message := range messages {
 		at.Line = 0
-		if match := yamlLine.FindStringSubmatchIndex(message); match != nil {
+		if match := yamlLine().FindStringSubmatchIndex(message); match != nil {
 			at.Line, _ = strconv.Atoi(message[match[2]:match[3]])
 			message = message[:match[0]] + message[match[1]:]
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kargo"
+	"kargo/pattern"
 
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
@@ -16,12 +17,12 @@ import (
 // The loader's errors name a dotted path at best. These patterns parse them; an
 // error that matches none is reported as it is.
 var (
-	additional  = regexp.MustCompile(`(?s)^(.*?) Additional property (.*) is not allowed$`)
-	castError   = regexp.MustCompile(`(?s)^error while interpolating (\S+): failed to cast to expected type: (.*)$`)
-	pathError   = regexp.MustCompile(`(?s)^(?:error while interpolating |invalid interpolation format for )(\S+): (.*)$`)
-	schemaError = regexp.MustCompile(`(?s)^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
-	decodeError = regexp.MustCompile(`'([A-Za-z]\S*)' (.*)`)
-	parseError  = regexp.MustCompile(`^strconv\.\w+: parsing (".*"): `)
+	additional  = pattern.Lazy(`(?s)^(.*?) Additional property (.*) is not allowed$`)
+	castError   = pattern.Lazy(`(?s)^error while interpolating (\S+): failed to cast to expected type: (.*)$`)
+	pathError   = pattern.Lazy(`(?s)^(?:error while interpolating |invalid interpolation format for )(\S+): (.*)$`)
+	schemaError = pattern.Lazy(`(?s)^((?:services|networks|volumes|configs|secrets)(?:\.\S+)?|version) (.*)$`)
+	decodeError = pattern.Lazy(`'([A-Za-z]\S*)' (.*)`)
+	parseError  = pattern.Lazy(`^strconv\.\w+: parsing (".*"): `)
 )
 
 // blame reports an error of a file that was loaded alone, at its line. It
@@ -32,7 +33,7 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 		return l.blameForbidden(f, dict)
 	}
 	message := err.Error()
-	if match := additional.FindStringSubmatch(message); match != nil {
+	if match := additional().FindStringSubmatch(message); match != nil {
 		path := pathOf(f, match[1])
 		if match[2] == "" {
 			l.report.Fail(f.At(path...), "give it a name, or remove it", "%s has an entry whose name is empty", strings.Join(path, "."))
@@ -42,10 +43,10 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 		l.report.Fail(f.At(path...), unknownHint(path), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
 		return path
 	}
-	if match := castError.FindStringSubmatch(message); match != nil {
+	if match := castError().FindStringSubmatch(message); match != nil {
 		path := pathOf(f, match[1])
 		reason, hint := match[2], ""
-		if number := parseError.FindStringSubmatch(reason); number != nil {
+		if number := parseError().FindStringSubmatch(reason); number != nil {
 			reason = number[1] + " is not a number"
 		}
 		if strings.HasPrefix(reason, `""`) || strings.HasSuffix(reason, "boolean: ") {
@@ -54,7 +55,7 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 		l.report.Fail(f.At(path...), hint, "%s: %s", match[1], reason)
 		return path
 	}
-	for _, pattern := range []*regexp.Regexp{pathError, schemaError} {
+	for _, pattern := range []*regexp.Regexp{pathError(), schemaError()} {
 		if match := pattern.FindStringSubmatch(message); match != nil {
 			path := pathOf(f, match[1])
 			reason := strings.TrimPrefix(match[2], match[1]+" ") // some errors repeat the path
@@ -111,7 +112,7 @@ func (l loading) blameService(f *File, dict map[string]any, message string) []st
 // decoded parses an error of the decoder, which names a field below the path in
 // Go's spelling: 'Deploy.Resources.Limits.memory'.
 func decoded(path []string, message string) ([]string, string) {
-	match := decodeError.FindStringSubmatch(message)
+	match := decodeError().FindStringSubmatch(message)
 	if match == nil {
 		return path, message
 	}

@@ -3,12 +3,12 @@ package compose
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/compose/template"
 
+	"kargo/pattern"
 	"kargo/render/traefik"
 )
 
@@ -36,7 +36,7 @@ func translateRoutes(s *reading) {
 }
 
 // unfit are the characters that the name of a router does not have.
-var unfit = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+var unfit = pattern.Lazy(`[^a-zA-Z0-9._-]+`)
 
 // routeName returns the name of a service's router: the one that its files give
 // it in labels of version 3, else the old backend, else the service.
@@ -49,7 +49,7 @@ func routeName(s *reading, files []*File, service string) string {
 				name, _, _ = strings.Cut(rest, ".")
 			}
 			if label == "traefik.backend" && labels[label] != "" {
-				backend = unfit.ReplaceAllString(labels[label], "-")
+				backend = unfit().ReplaceAllString(labels[label], "-")
 			}
 		}
 	}

@@ -2,13 +2,13 @@ package compose
 
 import (
 	"path"
-	"regexp"
 	"slices"
 
 	"github.com/docker/cli/cli/compose/types"
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // catalogueKey is the key at the top of a file of the catalogue under which it says,
@@ -181,11 +181,11 @@ func (in serviceInput) files() []string {
 }
 
 // plainValue is a value that stays one value in a file of any format.
-var plainValue = regexp.MustCompile(`^[A-Za-z0-9._@:/+-]*$`)
+var plainValue = pattern.Lazy(`^[A-Za-z0-9._@:/+-]*$`)
 
 // templateVariable finds the variables of a template; it may find more than the
 // template reads.
-var templateVariable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+var templateVariable = pattern.Lazy(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
 
 // plainFile reports whether the content of a file is the catalogue's alone.
 func (in serviceInput) plainFile(name string) bool {
@@ -199,9 +199,9 @@ func (in serviceInput) plainFile(name string) bool {
 	if file.Origin != kargo.OriginRendered {
 		return true
 	}
-	for _, match := range templateVariable.FindAllSubmatch(in.Tree.Get(file.Source).Data, -1) {
+	for _, match := range templateVariable().FindAllSubmatch(in.Tree.Get(file.Source).Data, -1) {
 		name := string(match[1])
-		if in.setsVariable(name) || in.isOwn(name) && !plainValue.MatchString(in.ws.Value(name)) {
+		if in.setsVariable(name) || in.isOwn(name) && !plainValue().MatchString(in.ws.Value(name)) {
 			return false
 		}
 	}

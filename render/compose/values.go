@@ -2,7 +2,6 @@ package compose
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // checkValues warns of values that arrive otherwise than they are written: YAML
@@ -95,11 +95,11 @@ func (c valueCheck) mode(node *yaml.Node) {
 
 // driveLetter is a volume of one letter, which Docker takes for a drive of
 // Windows.
-var driveLetter = regexp.MustCompile(`^[a-zA-Z]:[/\\]`)
+var driveLetter = pattern.Lazy(`^[a-zA-Z]:[/\\]`)
 
 // volume checks the short form of a volume.
 func (c valueCheck) volume(node *yaml.Node) {
-	if text := substitute(node.Value, c.env); driveLetter.MatchString(text) {
+	if text := substitute(node.Value, c.env); driveLetter().MatchString(text) {
 		c.report.Warn(c.at(node), "give the volume a longer name, or write it in the long form",
 			"%q is read as a path of Windows, not as the volume %q", text, text[:1])
 	}

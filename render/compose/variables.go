@@ -2,7 +2,6 @@ package compose
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,18 +9,18 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kargo"
+	"kargo/pattern"
 	"kargo/render/view"
 )
 
 // variableReference is what Docker's loader looks for in values: $$, $NAME,
 // ${NAME}, and either with a default or a demand behind the name; or a lone
 // dollar, which is an error.
-var variableReference = func() *regexp.Regexp {
-	const name = `[_a-zA-Z][_a-zA-Z0-9]*(?::?[-?][^}]*)?`
-	return regexp.MustCompile(`\$(?:(\$)|(` + name + `)|\{(` + name + `)\}|)`)
-}()
+var variableReference = pattern.Lazy(`\$(?:(\$)|(` + nameAndDefault + `)|\{(` + nameAndDefault + `)\}|)`)
 
-var variableName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9]*`)
+const nameAndDefault = `[_a-zA-Z][_a-zA-Z0-9]*(?::?[-?][^}]*)?`
+
+var variableName = pattern.Lazy(`^[_a-zA-Z][_a-zA-Z0-9]*`)
 
 // checkVariables checks every reference before the loader does. The loader
 // replaces a variable that is not set by nothing, without a message, and its
@@ -69,7 +68,7 @@ func (c variableCheck) node(node *yaml.Node, value any) {
 
 // text checks the references of one value.
 func (c variableCheck) text(node *yaml.Node) {
-	for _, match := range variableReference.FindAllStringSubmatchIndex(node.Value, -1) {
+	for _, match := range variableReference().FindAllStringSubmatchIndex(node.Value, -1) {
 		at := kargo.Place{File: c.file.Path, Line: node.Line}
 		if node.Style&yaml.LiteralStyle != 0 {
 			at.Line += 1 + strings.Count(node.Value[:match[0]], "\n")
@@ -89,7 +88,7 @@ func (c variableCheck) text(node *yaml.Node) {
 
 // reference checks what follows the dollar: "NAME:-text".
 func (c variableCheck) reference(at kargo.Place, expression string, braced bool) {
-	name := variableName.FindString(expression)
+	name := variableName().FindString(expression)
 	rest := expression[len(name):]
 	c.file.readsDefaults = c.file.readsDefaults || c.ws.IsDefault(name)
 	value, set := c.ws.Lookup(name)
@@ -129,12 +128,12 @@ func (c variableCheck) shown(name, rest string) string {
 
 // hash is how password hashes of crypt and htpasswd begin: their dollars are no
 // references.
-var hash = regexp.MustCompile(`^\$(?:apr1|2[abxy]?|[1-9][a-z]*|y|argon2[a-z]*)\$`)
+var hash = pattern.Lazy(`^\$(?:apr1|2[abxy]?|[1-9][a-z]*|y|argon2[a-z]*)\$`)
 
 // readsVariable reports whether a default seems to read a variable.
 func readsVariable(text string) bool {
-	return !hash.MatchString(text) && slices.ContainsFunc(variableReference.FindAllStringSubmatch(text, -1), func(match []string) bool {
-		return variableName.MatchString(match[2])
+	return !hash().MatchString(text) && slices.ContainsFunc(variableReference().FindAllStringSubmatch(text, -1), func(match []string) bool {
+		return variableName().MatchString(match[2])
 	})
 }
 
@@ -160,8 +159,8 @@ func variablesIn(node *yaml.Node) []string {
 		}
 		seen[node] = true
 		if node.Kind == yaml.ScalarNode {
-			for _, match := range variableReference.FindAllStringSubmatch(node.Value, -1) {
-				if name := variableName.FindString(match[2] + match[3]); name != "" && !slices.Contains(names, name) {
+			for _, match := range variableReference().FindAllStringSubmatch(node.Value, -1) {
+				if name := variableName().FindString(match[2] + match[3]); name != "" && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}

@@ -13,7 +13,7 @@ import (
 // be expanded for a service that uses it; nil where it can. The driver is that
 // of the template.
 func Payload(driver string, data []byte, spec swarm.ServiceSpec) error {
-	if costly.Match(data) {
+	if costly().Match(data) {
 		return nil
 	}
 	container := &api.ContainerSpec{}

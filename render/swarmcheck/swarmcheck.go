@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +27,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // noContext is handed to the control API, which does not use it in memory.
@@ -91,11 +91,11 @@ func (s *Swarm) Service(spec swarm.ServiceSpec) error {
 
 // costly is a template that may take long to expand, or become very long: it
 // repeats, or pads. Those are not tried.
-var costly = regexp.MustCompile(`(?s)\{\{.*(?:\b(?:define|block|template|range)\b|%[^a-zA-Z%]*[0-9*])`)
+var costly = pattern.Lazy(`(?s)\{\{.*(?:\b(?:define|block|template|range)\b|%[^a-zA-Z%]*[0-9*])`)
 
 // tried returns the text to try to expand. It is empty if that may be costly.
 func tried(text string) string {
-	if costly.MatchString(text) {
+	if costly().MatchString(text) {
 		return ""
 	}
 	return text
@@ -104,7 +104,7 @@ func tried(text string) string {
 // templates returns the texts that are templates, without costly ones.
 func templates(texts []string) (all []string) {
 	for _, text := range texts {
-		if isTemplate(text) && !costly.MatchString(text) {
+		if isTemplate(text) && !costly().MatchString(text) {
 			all = append(all, text)
 		}
 	}
@@ -122,7 +122,7 @@ func withoutReferences(spec swarm.ServiceSpec) swarm.ServiceSpec {
 	container.Hostname = tried(container.Hostname)
 	container.Env = templates(container.Env) // others expand to themselves
 	container.Mounts = slices.DeleteFunc(slices.Clone(container.Mounts), func(m mount.Mount) bool {
-		return costly.MatchString(fmt.Sprint(m, m.VolumeOptions, driverOf(m)))
+		return costly().MatchString(fmt.Sprint(m, m.VolumeOptions, driverOf(m)))
 	})
 	if container.Privileges != nil && container.Privileges.CredentialSpec != nil {
 		privileges := *container.Privileges

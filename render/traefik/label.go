@@ -1,20 +1,21 @@
 package traefik
 
 import (
-	"regexp"
 	"strings"
+
+	"kargo/pattern"
 )
 
 // oldPatterns are the labels that only Traefik 1.7 knew. Labels of segments,
 // such as "traefik.<segment>.port", are among them.
-var oldPatterns = regexp.MustCompile(`^traefik\.(?:port|protocol|weight|domain|tags|backend|backend\..+|frontend\..+|` +
+var oldPatterns = pattern.Lazy(`^traefik\.(?:port|protocol|weight|domain|tags|backend|backend\..+|frontend\..+|` +
 	`[^.]+\.(?:port|protocol|weight|frontend|frontend\..+|backend))$`)
 
 // newSections are the second parts of labels that version 3 knows.
-var newSections = regexp.MustCompile(`^traefik\.(?:http|tcp|udp|tls|swarm)\.`)
+var newSections = pattern.Lazy(`^traefik\.(?:http|tcp|udp|tls|swarm)\.`)
 
 func old(label string) bool {
-	return oldPatterns.MatchString(label) && !newSections.MatchString(label)
+	return oldPatterns().MatchString(label) && !newSections().MatchString(label)
 }
 
 // middlewareOptions are labels of 1.7, without "traefik.frontend.", that are one

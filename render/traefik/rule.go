@@ -3,6 +3,8 @@ package traefik
 import (
 	"regexp"
 	"strings"
+
+	"kargo/pattern"
 )
 
 // rule translates a rule of Traefik 1.7, "Host:a,b;PathPrefixStrip:/x". All
@@ -126,7 +128,7 @@ func anyPath(function string, values []string, end string) string {
 }
 
 // pathVariable is "{name}" or "{name:pattern}" of a 1.7 rule.
-var pathVariable = regexp.MustCompile(`\{[^{}:]*(?::((?:[^{}]|\{[^{}]*\})*))?\}`)
+var pathVariable = pattern.Lazy(`\{[^{}:]*(?::((?:[^{}]|\{[^{}]*\})*))?\}`)
 
 // anchored makes regular expressions of values with variables in braces. A
 // variable without a pattern gets the given one.
@@ -136,7 +138,7 @@ func anchored(values []string, free, end string) []string {
 		var pattern strings.Builder
 		pattern.WriteByte('^')
 		rest := 0
-		for _, match := range pathVariable.FindAllStringSubmatchIndex(value, -1) {
+		for _, match := range pathVariable().FindAllStringSubmatchIndex(value, -1) {
 			pattern.WriteString(regexp.QuoteMeta(value[rest:match[0]]))
 			if match[2] >= 0 {
 				pattern.WriteString("(?:" + value[match[2]:match[3]] + ")")

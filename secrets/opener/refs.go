@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // A value of an environment file may be a reference to one that lies outside
@@ -26,8 +26,8 @@ import (
 // variables, templates and stacks see the value.
 
 var (
-	anyReference = regexp.MustCompile(`=["']?[^#\n]*\bref\+[a-z]+:`)
-	reference    = regexp.MustCompile(`^([ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=)(?:ref\+([a-z]+):([^"'\s]+)|"ref\+([a-z]+):([^"\s]+)"|'ref\+([a-z]+):([^'\s]+)')([ \t]+#.*|[ \t]*)\r?$`)
+	anyReference = pattern.Lazy(`=["']?[^#\n]*\bref\+[a-z]+:`)
+	reference    = pattern.Lazy(`^([ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=)(?:ref\+([a-z]+):([^"'\s]+)|"ref\+([a-z]+):([^"\s]+)"|'ref\+([a-z]+):([^'\s]+)')([ \t]+#.*|[ \t]*)\r?$`)
 )
 
 // maxReferences is how many references one file may have, because each may be a
@@ -47,10 +47,10 @@ func (o *Opener) resolve(name string, sealed, plain []byte, opened kargo.Opened)
 	found := 0
 	var kinds []string
 	for i, line := range lines {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") || !anyReference.MatchString(line) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") || !anyReference().MatchString(line) {
 			continue
 		}
-		match := reference.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		match := reference().FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if match == nil {
 			return nil, opened, refuseAt(name, i+1, "assign it to a variable of its own, and use that variable here", "a reference must be the whole value of a variable")
 		}

@@ -3,12 +3,13 @@ package opener
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/getsops/sops/v3"
+
+	"kargo/pattern"
 )
 
 // leaves says for each value of a file, in the order of the file, whether SOPS
@@ -105,7 +106,7 @@ func valueForms(value string) []string {
 	return forms
 }
 
-var assignmentLine = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=`)
+var assignmentLine = pattern.Lazy(`(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=`)
 
 // assignedNames returns the variables that an environment file sets which was
 // encrypted as a whole.
@@ -114,7 +115,7 @@ func assignedNames(name string, plain []byte) []string {
 		return nil
 	}
 	var names []string
-	for _, match := range assignmentLine.FindAllSubmatch(plain, -1) {
+	for _, match := range assignmentLine().FindAllSubmatch(plain, -1) {
 		if assigned := string(match[1]); !isOpenName(assigned) {
 			names = append(names, assigned)
 		}
@@ -123,7 +124,7 @@ func assignedNames(name string, plain []byte) []string {
 }
 
 // keyAndValue matches an assignment in most configuration formats.
-var keyAndValue = regexp.MustCompile(`^\s*(?:export\s+)?["']?([\w.-]+)["']?\s*[=:]\s*(\S.*?),?\s*$`)
+var keyAndValue = pattern.Lazy(`^\s*(?:export\s+)?["']?([\w.-]+)["']?\s*[=:]\s*(\S.*?),?\s*$`)
 
 // textValues returns the secret values of a text that was encrypted as a whole: the
 // text, its lines, and the values that it assigns.
@@ -134,7 +135,7 @@ func textValues(plain []byte) []string {
 	text := strings.TrimSpace(string(plain))
 	values := valueForms(text)
 	for line := range strings.Lines(text) {
-		if match := keyAndValue.FindStringSubmatch(line); match != nil && !isOpenName(match[1]) {
+		if match := keyAndValue().FindStringSubmatch(line); match != nil && !isOpenName(match[1]) {
 			values = append(values, valueForms(match[2])...)
 		}
 	}
