@@ -94,12 +94,23 @@ func seed(dir string, workspace kargo.Workspace) error {
 	return nil
 }
 
+// write writes a file of the state in one step: what is there later is not written again.
 func write(root *os.Root, name string, data []byte) error {
 	local := filepath.FromSlash(name)
-	if err := root.MkdirAll(filepath.Dir(local), 0o700); err != nil {
-		return err
+	next := filepath.Join(filepath.Dir(local), temporary)
+	err := root.MkdirAll(filepath.Dir(local), 0o700)
+	if err == nil {
+		if err = root.WriteFile(next, data, 0o600); err == nil {
+			err = root.Rename(next, local)
+		}
+		if err != nil {
+			err = errors.Join(err, root.Remove(next))
+		}
 	}
-	return root.WriteFile(local, data, 0o600)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, cause(err))
+	}
+	return nil
 }
 
 // tree has something for each file of the merged configuration without its state, by the
@@ -176,7 +187,7 @@ func fillFolder(root, before *os.Root, name string, files map[string][]byte, isS
 	}
 	for base, data := range files {
 		if err := place(folder, old, base, data, isSame(base)); err != nil {
-			return fmt.Errorf("write %s: %w", path.Join(name, base), err)
+			return fmt.Errorf("write %s: %w", path.Join(name, base), cause(err))
 		}
 	}
 	return nil

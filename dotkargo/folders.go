@@ -259,16 +259,19 @@ func writeKept(next string, kept []keptFolder) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(next, keepFile), data, 0o600)
+	if err := os.WriteFile(filepath.Join(next, keepFile), data, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", keepFile, cause(err))
+	}
+	return nil
 }
 
 // removeKept removes the list of what was to be taken over.
 func removeKept(dir string) error {
-	err := os.Remove(filepath.Join(dir, keepFile))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+	list := filepath.Join(dir, keepFile)
+	if _, err := os.Lstat(list); err != nil { // most often; the disk may be read-only
 		return nil
 	}
-	return err
+	return os.Remove(list)
 }
 
 // keepFolders takes over the folders that a tree lists, from the tree before it. It may have

@@ -3,6 +3,7 @@ package dotkargo
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -101,10 +102,13 @@ func (m *manifest) write(dir string) error {
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.WriteFile(next, data, 0o600); err != nil {
-		return err
+	if err = os.WriteFile(next, data, 0o600); err == nil {
+		err = os.Rename(next, target)
 	}
-	return os.Rename(next, target)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", manifestFile, errors.Join(cause(err), os.Remove(next)))
+	}
+	return nil
 }
 
 // isOwnFile reports whether a file at the top of a tree is one of those in which Kargo notes

@@ -2,7 +2,6 @@ package dotkargo
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -87,7 +86,10 @@ func (w *Writer) exchange(wanted tree[[]byte]) error {
 		return err
 	}
 	err = replace(w.dir, next.dir, func() error {
-		return errors.Join(next.become(wanted, w.dir, present), w.note(next.dir, wanted, kept))
+		if err := next.become(wanted, w.dir, present); err != nil {
+			return err
+		}
+		return w.note(next.dir, wanted, kept)
 	})
 	if err != nil {
 		return err
@@ -208,7 +210,7 @@ func (r renewal) renewFolder(folder string, files map[string][]byte) error {
 			}
 		}
 		if err := r.renewFile(into, from, folder, name, data); err != nil {
-			return fmt.Errorf("write %s: %w", path.Join(folder, name), err)
+			return fmt.Errorf("write %s: %w", path.Join(folder, name), cause(err))
 		}
 	}
 	return nil

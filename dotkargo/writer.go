@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 	"time"
@@ -24,7 +25,8 @@ import (
 // It keeps the tree before the present one, as a directory beside it: the next tree is
 // mostly the same. A new Writer removes it.
 type Writer struct {
-	dir string
+	given string // may be a link to dir
+	dir   string
 
 	mu sync.Mutex
 	// began is when the last call of Write began: what was changed before was compared then.
@@ -37,7 +39,7 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to dir. It does nothing yet.
-func NewWriter(dir string) *Writer { return &Writer{dir: dir} }
+func NewWriter(dir string) *Writer { return &Writer{given: dir, dir: dir} }
 
 // Write does the same as the function Write.
 func (w *Writer) Write(workspace kargo.Workspace) error {
@@ -56,6 +58,17 @@ func (w *Writer) Write(workspace kargo.Workspace) error {
 
 // write writes a workspace. Then w.written is right, or nil.
 func (w *Writer) write(workspace kargo.Workspace) error {
+	dir, err := follow(w.given)
+	if err != nil {
+		return err
+	}
+	if dir != w.dir {
+		w.dir, w.written, w.spare = dir, nil, nil
+	}
+	return explained(w.given, w.writeTree(workspace))
+}
+
+func (w *Writer) writeTree(workspace kargo.Workspace) error {
 	if err := recoverState(w.dir, w.spare.path()); err != nil {
 		return fmt.Errorf("clean up beside %s: %w", w.dir, err)
 	}
@@ -84,6 +97,9 @@ func (w *Writer) write(workspace kargo.Workspace) error {
 
 // update makes the directory hold a tree.
 func (w *Writer) update(wanted tree[[]byte]) error {
+	if isMountPoint(w.dir) {
+		return unix.EBUSY
+	}
 	known := w.written
 	switch folder, name, differing := differences(known, wanted); {
 	case known == nil && holds(w.dir, wanted, w.ours, checkFile), known != nil && differing == 0:
@@ -116,11 +132,14 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 		return err
 	}
 	err = replace(w.dir, next, func() error {
-		filled := fill(next, w.dir, wanted, func(folder, name string) bool {
+		err := fill(next, w.dir, wanted, func(folder, name string) bool {
 			was, exists := known[folder][name]
 			return exists && bytes.Equal(was.data, wanted[folder][name])
 		})
-		return errors.Join(filled, w.note(next, wanted, kept))
+		if err != nil {
+			return err
+		}
+		return w.note(next, wanted, kept)
 	})
 	if err != nil {
 		return err
@@ -197,7 +216,9 @@ func (w *Writer) replaceFile(folder, name string, data []byte) error {
 		return err
 	}
 	_, err = next.Write(data)
-	if err = errors.Join(err, next.Close()); err == nil {
+	if err = errors.Join(err, next.Close()); err != nil {
+		err = fmt.Errorf("write %s: %w", path.Join(folder, name), cause(err))
+	} else {
 		err = w.moveInto(folder, name, next.Name())
 	}
 	if err != nil {
