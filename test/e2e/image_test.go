@@ -14,10 +14,8 @@ import (
 // TestImage builds the Dockerfile and runs the image as docs/running.md
 // describes: with the stack file docs/kargo.yml, without root, on a read-only
 // root file system. The controller must work there.
-//
-// It runs alone: the compiler uses the whole machine for minutes, and health
-// checks of other tests would fail.
 func TestImage(t *testing.T) {
+	t.Parallel()
 	b := newImageBed(t)
 	b.deployController()
 	container := b.container()

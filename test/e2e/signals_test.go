@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"kargo"
-	"kargo/swarm/swarmtest"
 )
 
 // Each of these ends the controller with SIGTERM, see controller.stop, while it
@@ -22,8 +21,8 @@ func TestSIGTERMWhileIdle(t *testing.T) {
 func TestSIGTERMDuringARollout(t *testing.T) {
 	t.Parallel()
 	s := inMemory(t)
-	s.memory.Image("kargo/none:1", swarmtest.Behaviour{Missing: true})
-	s.repo.commit(s.workspace().stack("web", "site").service("site", image("kargo/none:1"), replicas(1)))
+	w := s.workspace().stack("web", "site").service("site", replicas(1))
+	s.repo.commit(w.set("SITE_CONSTRAINTS", "node.labels.nosuch==true")) // its task waits for ever
 	s.start()
 	s.awaitStatus("the stack is on its way", func(k kargo.Status) bool {
 		return len(k.Stacks) == 1 && k.Stacks[0].Health == kargo.HealthProgressing
