@@ -55,21 +55,19 @@ func limitMemory(reading int64, log *slog.Logger) {
 	}
 }
 
-// Up to these sizes in bytes of what is alive the garbage collector works a third and half
-// as often as usual. Then it takes 24 MiB more at most, which are given back after work.
+// The garbage collector works once as much again as is alive was allocated. Here it waits until
+// that are leastGrowth bytes, which are given back after work, but not for more than mostGrowth
+// percent of what is alive.
 const (
-	smallestHeap = 12 << 20
-	smallHeap    = 24 << 20
+	leastGrowth = 36 << 20
+	mostGrowth  = 400
 )
 
 // collectBySize has the garbage collector work as often as suits the size of what is alive,
-// from now on. Whoever sets GOGC decides instead.
+// from now on.
 func collectBySize() {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
 	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	present := 100
+	present := 0
 	var afterEach func()
 	afterEach = func() {
 		metrics.Read(alive)
@@ -91,13 +89,7 @@ func afterCollection(do func()) {
 // collectionFor returns by how many percent what is alive may grow until the garbage
 // collector works again.
 func collectionFor(alive uint64) int {
-	switch {
-	case alive < smallestHeap:
-		return 300
-	case alive < smallHeap:
-		return 200
-	}
-	return 100
+	return int(min(mostGrowth, max(100, 100*leastGrowth/max(alive, 1))))
 }
 
 // The time between work and giving back its memory, and between two such times.

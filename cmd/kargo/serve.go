@@ -195,7 +195,9 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 		return err
 	}
 	limitMemory(int64(reading)<<20, log)
-	collectBySize()
+	if os.Getenv("GOGC") == "" {
+		collectBySize()
+	}
 	client, err := s.docker(env)
 	if err != nil {
 		return err

@@ -292,7 +292,7 @@ func (s *serveFlags) try(ctx context.Context, in io.Reader, out io.Writer) error
 	if err := boundMemory(int64(memory) << 20); err != nil {
 		return fmt.Errorf("bound the memory: %w", err)
 	}
-	collectAsUsual()
+	afterCollection(collectBySize)
 	source, _, err := s.repository()
 	if err != nil {
 		return err
@@ -357,8 +357,3 @@ const (
 	collection      = "GOGC="
 	firstCollection = "400"
 )
-
-// collectAsUsual has the garbage collector work as often as usual after its first time.
-func collectAsUsual() {
-	afterCollection(func() { debug.SetGCPercent(100) })
-}
