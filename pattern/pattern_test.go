@@ -18,7 +18,7 @@ func TestLazy(t *testing.T) {
 		})
 	}
 	users.Wait()
-	if word() != word() {
+	if first, second := word(), word(); first != second {
 		t.Error("each call compiles the pattern again")
 	}
 }
