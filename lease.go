@@ -41,6 +41,8 @@ type HandOver struct {
 	// that a person has lifted.
 	Frozen       *Freeze   `json:"frozen,omitempty"`
 	FreezeLifted time.Time `json:"freezeLifted,omitzero"`
+	// TooMany are the stacks whose removal is held because too many would be removed.
+	TooMany []string `json:"tooMany,omitempty"`
 	// Rollouts has, by stack, the renderings that are under way or have failed, and Sent
 	// what was sent for their services: without it a change that Swarm rolled back, or a
 	// rendering that failed, would be tried once more.

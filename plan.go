@@ -23,6 +23,9 @@ type Plan struct {
 	// Unchanged has the names of the services that run as they should, sorted. A
 	// service that is changed or held, or whose drift is left, is not in it.
 	Unchanged []string `json:"-"`
+	// TooMany are the stacks whose removal is held because too many would be removed,
+	// sorted.
+	TooMany []string `json:"-"`
 }
 
 // Empty reports whether there is no change. There may be holds.

@@ -93,6 +93,10 @@ type Memory struct {
 	Frozen *Freeze
 	// FreezeLifted is the end of the freeze window that a person has lifted.
 	FreezeLifted time.Time
+	// TooMany are the stacks whose removal is held because too many would be removed at
+	// once, sorted. They are so until a person approves it, or they are wanted again:
+	// stacks that come in their place do not count.
+	TooMany []string
 	// Settings are the operator's, at the last start, as they may be shown.
 	Settings map[string]string
 }

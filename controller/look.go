@@ -383,9 +383,13 @@ func (r *Reconciler) makePlan() (kargo.Plan, error) {
 	r.readGood()
 	r.decisions().readKept()
 	options := r.planOptions()
-	return measured(r.parts, "plan", func() (kargo.Plan, error) {
+	next, err := measured(r.parts, "plan", func() (kargo.Plan, error) {
 		return plan.Make(r.view.stacks, r.sight.cluster, options), nil
 	})
+	if err == nil && r.selection.isAll() {
+		r.memory.TooMany = next.TooMany
+	}
+	return next, err
 }
 
 // planOptions returns the options of a plan with what is remembered now.

@@ -144,7 +144,7 @@ func TestADecisionThatIsNotRecordedIsNotInForce(t *testing.T) {
 // The stop of a stack that the workspace does not have any more ends like any other.
 func TestTheStopOfARemovedStackEnds(t *testing.T) {
 	run(t, func(w *world) {
-		w.repo.commit("c1", app("app:1", "web", "dbs")...)
+		w.repo.commit("c1", app("app:1", "web", "dbs", "other")...)
 		w.start()
 		w.pass(time.Minute)
 		until := time.Now().Add(2 * time.Hour)

@@ -24,6 +24,7 @@ const (
 	suspendedKey   = "suspended"
 	frozenKey      = "frozen"
 	liftedKey      = "freeze-lifted"
+	tooManyKey     = "held-removals"
 	formatKey      = "format"
 	formerKey      = "mask-key"  // the key of digests, of an earlier version
 	sentPrefix     = "sent/"     // and the name of the service
@@ -53,7 +54,7 @@ func (s *Store) Memory() (kargo.Memory, error) {
 	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved),
 		s.get(refusedKey, &memory.RefusedHead), s.get(settingsKey, &memory.Settings),
 		s.get(stopsKey, &memory.Stops), s.get(suspendedKey, &memory.Suspended),
-		s.get(frozenKey, &memory.Frozen), s.get(liftedKey, &memory.FreezeLifted))
+		s.get(frozenKey, &memory.Frozen), s.get(liftedKey, &memory.FreezeLifted), s.get(tooManyKey, &memory.TooMany))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return memory, errors.Join(err,
@@ -90,6 +91,7 @@ func (s *Store) changed(memory kargo.Memory) (values, error) {
 		v.compare(set, suspendedKey, memory.Suspended),
 		v.compare(set, frozenKey, memory.Frozen),
 		v.compare(set, liftedKey, memory.FreezeLifted),
+		v.compare(set, tooManyKey, memory.TooMany),
 		s.compareSent(set, memory.Sent),
 		compareAll(v, set, rolloutsPrefix, memory.Rollouts))
 	return set, err

@@ -25,24 +25,10 @@ func (m maker) heldRemovals() map[string]string {
 	if m.approved || m.Only != nil {
 		return nil
 	}
-	live, gone, held := map[string]bool{}, map[string]bool{}, map[string]string{}
-	for _, service := range m.owned {
-		live[service.stack] = true
-	}
+	held := m.tooManyRemovals()
 	for _, service := range m.unwanted() { // others may be those of another stack of the workspace now
-		gone[service.stack] = true
-		if service.protected {
+		if _, wanted := m.stackAt[service.stack]; service.protected && !wanted {
 			held[service.stack] = "its removal waits for approval: the stack is protected"
-		}
-	}
-	for _, stack := range m.desired {
-		delete(gone, stack.Name)
-		delete(held, stack.Name)
-	}
-	reason := m.tooMany(len(gone), len(live))
-	for stack := range gone {
-		if reason != "" && held[stack] == "" {
-			held[stack] = reason
 		}
 	}
 	maps.Copy(held, m.unapprovedRemovals())
@@ -50,6 +36,32 @@ func (m maker) heldRemovals() map[string]string {
 		held[stack] = reason
 	}
 	maps.Copy(held, m.renamedAway)
+	return held
+}
+
+// tooManyRemovals returns the stacks that are held because too many would be removed, by
+// name, with the reason. A stack that was held before stays so: where another workspace took
+// the place of this one, its stacks run by now, and too few would leave.
+func (m maker) tooManyRemovals() map[string]string {
+	live, gone, held := map[string]bool{}, map[string]bool{}, map[string]string{}
+	for _, service := range m.owned {
+		live[service.stack] = true
+	}
+	for _, service := range m.unwanted() {
+		if _, wanted := m.stackAt[service.stack]; !wanted {
+			gone[service.stack] = true
+		}
+	}
+	for _, stack := range m.Memory.TooMany {
+		if gone[stack] {
+			held[stack] = "its removal waits for approval: too many stacks left the workspace with it"
+		}
+	}
+	if reason := m.tooMany(len(gone), len(live)); reason != "" {
+		for stack := range gone {
+			held[stack] = reason
+		}
+	}
 	return held
 }
 

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -64,6 +65,9 @@ func Make(desired []kargo.Stack, live kargo.Cluster, opts Options) kargo.Plan {
 	if approved := opts.Memory.Approved; approved != "" && approved == plan.ID() {
 		m.approved = true
 		return m.make()
+	}
+	if opts.Only == nil {
+		plan.TooMany = slices.Sorted(maps.Keys(m.tooManyRemovals()))
 	}
 	return plan
 }
