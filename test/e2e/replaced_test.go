@@ -53,6 +53,27 @@ func TestAnotherRepositoryAtTheAddress(t *testing.T) {
 	running(shop, web)
 }
 
+// Once a person has approved their removal, the stacks of the repository before are removed.
+func TestTheRemovalOfStacksOfAnotherRepositoryIsApproved(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	s.begin(s.workspace().stack("web", "site").service("site"))
+	s.replaceRepository()
+	s.repo.commit(s.workspace().stack("shop", "till").service("till"))
+	s.sync()
+	shop := s.service("shop", "till")
+	status := s.awaitStatus("shop runs, and the removal of web is held", func(k kargo.Status) bool {
+		return len(k.Pending.Held) == 1 && strings.Contains(k.Pending.Held[0].Reason, "too many stacks left")
+	})
+	if got := s.cli("approve", status.Pending.ID); got.code != 0 {
+		t.Fatalf("kargo approve: %s", got)
+	}
+	s.awaitStatus("only shop runs", func(k kargo.Status) bool {
+		_, runs := s.services()[shop]
+		return runs && len(s.services()) == 1 && len(k.Pending.Held) == 0
+	})
+}
+
 // replaceRepository puts an empty repository in the place of the one that is followed.
 func (s *scene) replaceRepository() {
 	s.t.Helper()
