@@ -201,6 +201,37 @@ func TestACommitThatMovesNothingMakesNoCall(t *testing.T) {
 	})
 }
 
+// A commit that changes no file of the merged configuration does not look at it. The
+// verification does, and whoever asks for a round: somebody may have changed it.
+func TestTheMergedConfigurationIsWrittenWhereItMayDiffer(t *testing.T) {
+	run(t, func(w *world) {
+		writes := 0
+		write := w.parts.Effects.Write
+		w.parts.Effects.Write = func(ws kargo.Workspace) error { writes++; return write(ws) }
+		during := func(what string, want int, do func()) {
+			t.Helper()
+			writes = 0
+			if do(); writes != want {
+				t.Errorf("%s: written %d times, want %d", what, writes, want)
+			}
+		}
+		w.repo.commit("c1", app("app:1", "web")...)
+		during("the start", 1, w.start)
+		during("a commit that changes no file of it", 0, func() {
+			w.repo.steady = true
+			w.repo.commit("c2", append(app("app:1", "web"), "README.md=hello")...)
+			w.nudge("webhook gitlab")
+			w.repo.steady = false
+		})
+		during("a commit", 1, func() {
+			w.repo.commit("c3", app("app:2", "web")...)
+			w.nudge("webhook gitlab")
+		})
+		during("a request", 1, func() { w.nudge("api") })
+		during("a verification", 1, func() { w.pass(w.parts.Behavior.Verify) })
+	})
+}
+
 func TestAStackThatLeaves(t *testing.T) {
 	run(t, func(w *world) {
 		w.repo.commit("c1", app("app:1", "web", "dbs")...)

@@ -285,12 +285,13 @@ func (r *Reconciler) accept(desired compile.Desired, trigger string) {
 	if r.view != nil && !reflect.DeepEqual(r.view.labels, desired.Labels) {
 		r.work.lookAt(lookEverywhere) // the stacks alone do not show other labels of nodes
 	}
+	r.work.write = r.work.write || r.view == nil || !sameFiles(r.view.workspace, desired.Workspace)
 	r.desire(desired)
 	r.work.values, r.source.valuesFailure = false, nil // they were just read
 	inForce := r.memory.Applied.Revision
 	// After a restart the head is most often what is in force already.
 	r.work.fresh = r.selection.isAll() && !revision.Same(inForce)
-	r.work.write, r.work.cause = true, trigger
+	r.work.cause = trigger
 	// However many unsound heads follow: a restart needs what is in force.
 	r.parts.Source.Protect(inForce.ID(), revision.ID())
 }
@@ -332,10 +333,17 @@ func sameStacks(a, b []kargo.Stack) bool {
 	return slices.EqualFunc(a, b, func(a, b kargo.Stack) bool { return a.Name == b.Name && a.Digest() == b.Digest() })
 }
 
-// write puts the merged configuration on disk. Where that fails, drift is corrected all
-// the same. A new revision waits, because its services may bind the files.
+// sameFiles reports whether a workspace has the very files of another one: its revision
+// changes none that was read, so that it was not merged again.
+func sameFiles(a, b kargo.Workspace) bool {
+	return a.Root == b.Root && reflect.ValueOf(a.Files).UnsafePointer() == reflect.ValueOf(b.Files).UnsafePointer()
+}
+
+// write puts the merged configuration on disk, and mends what somebody has changed there.
+// Where that fails, drift is corrected all the same. A new revision waits, because its
+// services may bind the files.
 func (r *Reconciler) write(_ context.Context, this *round) (goOn bool, err error) {
-	if !r.work.write {
+	if !r.work.write || r.view == nil || r.view.whole == nil {
 		return true, nil
 	}
 	if write := r.parts.Effects.Write; write != nil {

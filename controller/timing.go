@@ -80,7 +80,7 @@ type work struct {
 	git     bool   // ask for the newest revision
 	reread  bool   // read the newest revision again if it was unsound
 	values  bool   // read values that lie outside the repository again
-	write   bool   // put the merged configuration on disk
+	write   bool   // put the merged configuration on disk, if it is not as it should be
 	fresh   bool   // carry out a revision that was accepted
 	again   bool   // try again what Docker refused, and what was not available
 	look    depth  // at Swarm, at least
@@ -93,8 +93,10 @@ func (w *work) everything() {
 	w.tryAgain()
 }
 
-// tryAgain marks all that may have failed for reasons outside the workspace.
-func (w *work) tryAgain() { w.restore, w.reread, w.again, w.values = true, true, true, true }
+// tryAgain marks all that may have failed, or was changed, for reasons outside the workspace.
+func (w *work) tryAgain() {
+	w.restore, w.reread, w.again, w.values, w.write = true, true, true, true, true
+}
 
 // unread is what of the work of reading failed in a round. A later one asks again.
 type unread struct{ restore, git, reread, values bool }

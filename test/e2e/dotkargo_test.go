@@ -66,6 +66,31 @@ func TestMergedConfigurationIsWritten(t *testing.T) {
 	})
 }
 
+// What somebody changes in the merged configuration is mended without a commit.
+func TestMergedConfigurationIsMended(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"by the verification", "by sync"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			verify := "1s"
+			if how == "by sync" {
+				verify = "1h"
+			}
+			s := inMemory(t, "--verify", verify)
+			s.begin(s.workspace().stack("web", "site").service("site").file("configs/page.txt", "hello\n"))
+			page := filepath.Join(s.data, ".kargo", "configs", "page.txt")
+			writeFile(t, page, "changed by hand\n")
+			if how == "by sync" {
+				s.sync()
+			}
+			until(t, "the file is as it was", func() bool {
+				text, err := os.ReadFile(page)
+				return err == nil && string(text) == "hello\n"
+			})
+		})
+	}
+}
+
 // A container writes into a folder that it has bound. Commits and starts of the controller
 // leave that alone, and remove what they wrote themselves.
 func TestFilesOfContainersStay(t *testing.T) {
