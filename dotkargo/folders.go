@@ -62,23 +62,24 @@ func (w *Writer) foldersToKeep(before tree[*writtenFile], wanted tree[[]byte], i
 			folders[name] = true
 		}
 	}
+	changedIn := map[string][]string{} // by the folders that they are, or are in
+	for _, name := range changed {
+		for at := name; at != "."; at = path.Dir(at) {
+			changedIn[at] = append(changedIn[at], name)
+		}
+	}
 	var kept []keptFolder
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
 		inode := inodeOf(filepath.Join(w.dir, filepath.FromSlash(folder)))
 		if inode == 0 || isBelow(path.Dir(folder), folders) {
 			continue
 		}
-		keep := keptFolder{Folder: folder, Inode: inode}
-		for _, name := range changed {
-			if name != folder && !strings.HasPrefix(name, folder+"/") {
-				continue
-			}
-			keep.Changed = append(keep.Changed, name)
+		for _, name := range changedIn[folder] {
 			if err := mayChange(filepath.Join(w.dir, filepath.FromSlash(name))); err != nil {
 				return nil, err
 			}
 		}
-		kept = append(kept, keep)
+		kept = append(kept, keptFolder{Folder: folder, Inode: inode, Changed: changedIn[folder]})
 	}
 	return kept, nil
 }
