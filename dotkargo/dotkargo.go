@@ -94,17 +94,18 @@ func seed(dir string, workspace kargo.Workspace) error {
 	return nil
 }
 
-// write writes a file of the state in one step: what is there later is not written again.
+// write writes a file in one step.
 func write(root *os.Root, name string, data []byte) error {
 	local := filepath.FromSlash(name)
 	next := filepath.Join(filepath.Dir(local), temporary)
 	err := root.MkdirAll(filepath.Dir(local), 0o700)
 	if err == nil {
+		_ = root.Remove(next) // a killed process left it, or somebody made a link
 		if err = root.WriteFile(next, data, 0o600); err == nil {
 			err = root.Rename(next, local)
 		}
 		if err != nil {
-			err = errors.Join(err, root.Remove(next))
+			_ = root.Remove(next) // the error before says more
 		}
 	}
 	if err != nil {

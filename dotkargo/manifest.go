@@ -2,9 +2,6 @@ package dotkargo
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -97,22 +94,16 @@ func (m *manifest) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	target := filepath.Join(dir, manifestFile)
-	next := target + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
 		return err
 	}
-	if err = os.WriteFile(next, data, 0o600); err == nil {
-		err = os.Rename(next, target)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", manifestFile, errors.Join(cause(err), os.Remove(next)))
-	}
-	return nil
+	defer root.Close()
+	return write(root, manifestFile, data)
 }
 
 // isOwnFile reports whether a file at the top of a tree is one of those in which Kargo notes
 // what it does.
 func isOwnFile(folder, name string) bool {
-	return folder == "." && (name == manifestFile || name == manifestFile+".new" || name == keepFile)
+	return folder == "." && (name == manifestFile || name == temporary || name == keepFile)
 }

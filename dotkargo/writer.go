@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -104,7 +105,7 @@ func (w *Writer) update(wanted tree[[]byte]) error {
 	switch folder, name, differing := differences(known, wanted); {
 	case known == nil && holds(w.dir, wanted, w.ours, checkFile), known != nil && differing == 0:
 		return nil
-	case known != nil && differing == 1 && w.mayReplace(folder, name):
+	case known != nil && differing == 1 && w.isFree(folder, name):
 		return w.replaceFile(folder, name, wanted[folder][name])
 	case known != nil && w.spare != nil && holds(w.spare.dir, w.spare.files, nil, untouched):
 		return w.exchange(wanted)
@@ -164,21 +165,17 @@ func (w *Writer) note(next string, wanted tree[[]byte], kept []keptFolder) error
 	return errors.Join(w.ours.write(next), writeKept(next, kept))
 }
 
-// mayReplace reports whether a file can be put in its place alone. A new one must be listed
-// before, so that a process killed in between does not leave it as somebody else's, and
-// somebody else may have a folder there.
-func (w *Writer) mayReplace(folder, name string) bool {
+// isFree reports whether a file can be put in its place alone: it is Kargo's, or nothing is
+// there. A container may have made something there.
+func (w *Writer) isFree(folder, name string) bool {
 	if w.ours == nil {
-		return false
+		return false // what is there may be anybody's
 	}
 	if w.ours.hasFile(folder, name) {
 		return true
 	}
-	if _, err := os.Lstat(filepath.Join(w.dir, filepath.FromSlash(folder), name)); err == nil {
-		return false
-	}
-	w.ours.add(folder, name)
-	return w.ours.write(w.dir) == nil
+	_, err := os.Lstat(filepath.Join(w.dir, filepath.FromSlash(folder), name))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // differences returns one of the files in which two trees differ, and how many such files
@@ -209,8 +206,15 @@ func differences(known tree[*writtenFile], wanted tree[[]byte]) (inFolder, name 
 }
 
 // replaceFile replaces the only file that differs, in one step: a reader sees the old tree
-// or the new one.
+// or the new one. A new file is listed first: a process that is killed in between must not
+// leave it as somebody else's.
 func (w *Writer) replaceFile(folder, name string, data []byte) error {
+	if !w.ours.hasFile(folder, name) {
+		w.ours.add(folder, name)
+		if err := w.ours.write(w.dir); err != nil {
+			return err
+		}
+	}
 	next, err := os.CreateTemp(filepath.Dir(w.dir), filepath.Base(w.dir)+".new-") // with mode 0600
 	if err != nil {
 		return err
