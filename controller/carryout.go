@@ -15,8 +15,13 @@ import (
 // it; after that the loop rests for a moment.
 const maxConflicts = 3
 
-// carryOut carries the plan out, and a new one where Swarm moved on meanwhile.
+// carryOut carries the plan out, and a new one where Swarm moved on meanwhile. A plan that
+// was made from older knowledge than another controller's is dropped, and nothing is recorded.
 func (r *Reconciler) carryOut(ctx context.Context, this *round) (goOn bool, err error) {
+	if r.supplanted() {
+		this.waits = true
+		return false, nil
+	}
 	if wanted := r.onlyPlan; wanted != "" {
 		if id := this.next.ID(); id != wanted {
 			return false, &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("the plan is %s now, not %s; nothing was changed", id, wanted),

@@ -287,6 +287,26 @@ func (k *keeper) takeOutdated() (left kargo.HandOver, outdated bool) {
 	return left, true
 }
 
+// supplanted reports whether another controller leads, or led until now and left what was
+// not read yet. A round that has begun before ends then, and the next one begins at once.
+func (k *keeper) supplanted() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.outdated || k.role == lease.Standby
+}
+
+// awaitFirstTry waits until the lease was asked for once, so that the first round knows what
+// another controller has left. A Docker that does not answer delays it for some seconds.
+func (k *keeper) awaitFirstTry(ctx context.Context) {
+	if k.alone() {
+		return
+	}
+	select {
+	case <-k.tried:
+	case <-ctx.Done():
+	}
+}
+
 // leader returns the name of the controller that leads in place of this one, or "".
 func (k *keeper) leader() string {
 	k.mu.Lock()

@@ -28,6 +28,8 @@ type link struct {
 	// late: the way to the lease is open only after the first look has begun, so that the
 	// controller takes over in the middle of a round.
 	late bool
+	// delay is how long the first answer about the lease takes.
+	delay time.Duration
 
 	mu      sync.Mutex
 	without []string // what was written while another one had the lease
@@ -55,6 +57,8 @@ func (l *link) Lease(ctx context.Context, instance string) (kargo.Lease, error) 
 	if l.cut.Load() {
 		return kargo.Lease{}, errCut
 	}
+	time.Sleep(l.delay)
+	l.delay = 0
 	return l.Client.Lease(ctx, instance)
 }
 
@@ -233,4 +237,36 @@ func TestAStandbyPassesWebhooksOn(t *testing.T) {
 			t.Errorf("the leader has run %d rounds, as before", after)
 		}
 	})
+}
+
+// A controller that takes over while its first round is under way begins anew with what the
+// other one has left. That is no failure, and nothing of it is in the history.
+func TestATakeOverInTheMiddleOfARoundIsNoFailure(t *testing.T) {
+	for name, set := range map[string]func(*link){
+		"a slow answer":            func(l *link) { l.delay = 3 * time.Second },
+		"no answer until the look": func(l *link) { l.late = true; l.cut.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMatrix(t, func(m *matrix) {
+				m.repo.commit("c0", fine.files()...)
+				one := m.replica("one")
+				m.live(60)
+				one.stop()
+				m.byHand("kargo-web_two", rogue)
+				two := m.newReplica("two", nil)
+				set(two.link)
+				m.again(two)
+				m.live(60)
+				two.stop()
+				for _, d := range two.records.deployments {
+					if d.Outcome != kargo.OutcomeSucceeded {
+						t.Errorf("deployment %d, begun by %s, %s: %s", d.Number, d.Trigger, d.Outcome, d.Err)
+					}
+				}
+				if got, want := m.runningImages(), fine.want(); got != want {
+					t.Errorf("%s run, want %s", got, want)
+				}
+			})
+		})
+	}
 }

@@ -48,7 +48,7 @@ func New(parts Parts) *Loop {
 		nudges: make(chan string, 1), changed: make(chan struct{}, 1), inspections: make(chan chan<- inspector), orders: make(chan func(*Reconciler)),
 	}
 	l.follower = newFollower(parts, r.board, l.Nudge)
-	r.source.ahead, r.watches = true, true
+	r.source.ahead, r.watches, r.supplanted = true, true, keeper.supplanted
 	r.source.reader.began = func(at time.Time) { l.board.change(func(s *kargo.Status) { s.ReadingBegan = at }) }
 	r.notify = func(d kargo.Deployment) {
 		l.happenings.recorded(d)
@@ -153,6 +153,7 @@ func (l *Loop) runRounds(ctx context.Context) {
 	if err := l.reconciler.noteSettings(); err != nil {
 		l.parts.Log.Error("changed settings not recorded", "error", err)
 	}
+	l.keeper.awaitFirstTry(ctx)
 	trigger, ask := "start", true
 	for {
 		wait, postponed := l.round(ctx, trigger)

@@ -38,6 +38,8 @@ type Reconciler struct {
 	phases    *phases // of the rounds since the last deployment ended
 	// watches: it works by itself, so that the workspace's freeze windows hold it.
 	watches bool
+	// supplanted reports whether another controller leads, or led until now.
+	supplanted func() bool
 	// compared are the comparisons of earlier plans; nil in an inspector.
 	compared *plan.Comparisons
 	onlyPlan string // the ID of the only plan that may be carried out next; "" for any
@@ -49,7 +51,7 @@ func NewReconciler(parts Parts) *Reconciler {
 	parts = phases.counting(parts)
 	r := &Reconciler{
 		phases: phases, compared: &plan.Comparisons{},
-		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {},
+		parts: parts, board: newBoard(parts), interest: &interest{}, notify: func(kargo.Deployment) {}, supplanted: func() bool { return false },
 		memory: plan.Memory{Memory: parts.Memory, Session: plan.NewSession()},
 		source: source{reader: newReader(parts), begun: begunIn(parts)}, sight: sight{parts: parts}, record: record{open: parts.Unfinished},
 	}
@@ -75,7 +77,8 @@ type round struct {
 	// unwritten is why the merged configuration is not on the disk.
 	unwritten error
 	failed    unread
-	// waits: the round ended because the source has not answered yet.
+	// waits: the round ended because the source has not answered yet, or because another
+	// controller has led meanwhile. What it was asked for is left to the next round.
 	waits bool
 	next  kargo.Plan
 }

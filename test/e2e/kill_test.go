@@ -146,7 +146,9 @@ func TestKilledAfterEveryWriteInTurn(t *testing.T) {
 		// The same Swarm again, from the start and without a kill.
 		s.removeAll()
 		calm := s.again()
-		calm.begin(before)
+		if d := calm.begin(before); d.Outcome != kargo.OutcomeSucceeded {
+			t.Fatalf("the first deployment of the run without a kill %s: %s", d.Outcome, d.Err)
+		}
 		same(t, "the state before", untouched, calm.state())
 		calm.deploy(after)
 		same(t, "the state", got, calm.state())
