@@ -1,7 +1,5 @@
 package kargo
 
-import "time"
-
 // LeaseConfig begins the name of the Swarm config that holds the lease of an instance.
 // LabelLeaseService is its label with Lease.Service.
 const (
@@ -35,14 +33,7 @@ type Lease struct {
 // HandOver is what one controller of an instance leaves to the next in the lease:
 // nobody else knows it.
 type HandOver struct {
-	Stops     map[string]Stop `json:"stops,omitempty"`
-	Suspended *Stop           `json:"suspended,omitempty"`
-	// Frozen is the freeze window that lasts now, and FreezeLifted the end of the one
-	// that a person has lifted.
-	Frozen       *Freeze   `json:"frozen,omitempty"`
-	FreezeLifted time.Time `json:"freezeLifted,omitzero"`
-	// TooMany are the stacks whose removal is held because too many would be removed.
-	TooMany []string `json:"tooMany,omitempty"`
+	Stopped
 	// Rollouts has, by stack, the renderings that are under way or have failed, and Sent
 	// what was sent for their services: without it a change that Swarm rolled back, or a
 	// rendering that failed, would be tried once more.

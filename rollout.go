@@ -86,17 +86,7 @@ type Memory struct {
 	Resolved Resolved
 	// RefusedHead is the newest revision that was refused, and noted as such.
 	RefusedHead RevisionID
-	// Stops are the stacks that a person stopped, Suspended is set while all are.
-	Stops     map[string]Stop
-	Suspended *Stop
-	// Frozen is the freeze window that lasts now.
-	Frozen *Freeze
-	// FreezeLifted is the end of the freeze window that a person has lifted.
-	FreezeLifted time.Time
-	// TooMany are the stacks whose removal is held because too many would be removed at
-	// once, sorted. They are so until a person approves it, or they are wanted again:
-	// stacks that come in their place do not count.
-	TooMany []string
+	Stopped
 	// Settings are the operator's, at the last start, as they may be shown.
 	Settings map[string]string
 }

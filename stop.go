@@ -64,3 +64,19 @@ type KeptRendering struct {
 	Digest   string     `json:"digest"`
 	Kept     time.Time  `json:"kept"`
 }
+
+// Stopped is what a person, a freeze window or the governor of removals has stopped. It is
+// remembered, and left to the next controller of the instance.
+type Stopped struct {
+	// Stops are the stacks that a person stopped, Suspended is set while all are.
+	Stops     map[string]Stop `json:"stops,omitempty"`
+	Suspended *Stop           `json:"suspended,omitempty"`
+	// Frozen is the freeze window that lasts now.
+	Frozen *Freeze `json:"frozen,omitempty"`
+	// FreezeLifted is the end of the freeze window that a person has lifted.
+	FreezeLifted time.Time `json:"freezeLifted,omitzero"`
+	// TooMany are the stacks whose removal is held because too many would be removed at
+	// once, sorted. They are so until a person approves it, or they are wanted again:
+	// stacks that come in their place do not count.
+	TooMany []string `json:"tooMany,omitempty"`
+}

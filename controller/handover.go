@@ -18,7 +18,7 @@ const (
 
 // leave returns what the next leader must know.
 func (r *Reconciler) leave() kargo.HandOver {
-	left := kargo.HandOver{Stops: r.memory.Stops, Suspended: r.memory.Suspended, Frozen: r.memory.Frozen, FreezeLifted: r.memory.FreezeLifted, TooMany: r.memory.TooMany, InForce: r.mustFollow()}
+	left := kargo.HandOver{Stopped: r.memory.Stopped, InForce: r.mustFollow()}
 	for _, name := range slices.Sorted(maps.Keys(r.memory.Rollouts)) {
 		rollout := r.memory.Rollouts[name]
 		if rollout.Failed == nil && !underway(rollout) || len(left.Rollouts) == mostLeft {
@@ -69,7 +69,7 @@ func (r *Reconciler) servicesOf(stack string) []string {
 
 // takenOver returns the memory that a leader begins with after another one.
 func takenOver(left kargo.HandOver, now time.Time) kargo.Memory {
-	memory := kargo.Memory{Sent: left.Sent, Rollouts: past(left.Rollouts, now), Stops: left.Stops, Suspended: left.Suspended, Frozen: left.Frozen, FreezeLifted: left.FreezeLifted, TooMany: left.TooMany}
+	memory := kargo.Memory{Sent: left.Sent, Rollouts: past(left.Rollouts, now), Stopped: left.Stopped}
 	if memory.Sent == nil {
 		memory.Sent = kargo.Sent{}
 	}

@@ -152,10 +152,10 @@ func (k *keeper) share(handOver kargo.HandOver) {
 
 // asText returns what is handed over as JSON, "" if it is nothing.
 func asText(handOver kargo.HandOver) (string, error) {
-	if len(handOver.Stops) == 0 && handOver.Suspended == nil && handOver.Frozen == nil && handOver.FreezeLifted.IsZero() && len(handOver.TooMany) == 0 && len(handOver.Rollouts) == 0 && handOver.InForce == "" {
-		return "", nil
-	}
 	data, err := json.Marshal(handOver)
+	if string(data) == "{}" {
+		return "", err
+	}
 	return string(data), err
 }
 

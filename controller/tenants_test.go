@@ -105,7 +105,7 @@ func (n *tenant) round(t *rapid.T, ctx context.Context, files fstest.MapFS) int 
 // then is not said: what is sent must be judged all the same.
 func (n *tenant) memory(t *rapid.T, stacks []kargo.Stack) plan.Memory {
 	memory := plan.Memory{
-		Memory: kargo.Memory{Rollouts: map[string]kargo.Rollout{}, Stops: map[string]kargo.Stop{}},
+		Memory: kargo.Memory{Rollouts: map[string]kargo.Rollout{}, Stopped: kargo.Stopped{Stops: map[string]kargo.Stop{}}},
 		Good:   map[string]kargo.Stack{}, Kept: map[string]kargo.Stack{}, Session: plan.NewSession(),
 	}
 	for _, stack := range stacks {

@@ -51,15 +51,23 @@ func (v values) add(set values) {
 // Memory returns what was recorded last; it is empty where nothing ever was.
 func (s *Store) Memory() (kargo.Memory, error) {
 	memory := kargo.Memory{Sent: kargo.Sent{}, Rollouts: map[string]kargo.Rollout{}}
-	err := errors.Join(s.get(appliedKey, &memory.Applied), s.get(resolvedKey, &memory.Resolved),
-		s.get(refusedKey, &memory.RefusedHead), s.get(settingsKey, &memory.Settings),
-		s.get(stopsKey, &memory.Stops), s.get(suspendedKey, &memory.Suspended),
-		s.get(frozenKey, &memory.Frozen), s.get(liftedKey, &memory.FreezeLifted), s.get(tooManyKey, &memory.TooMany))
+	var errs []error
+	for key, field := range single(&memory) {
+		errs = append(errs, s.get(key, field))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return memory, errors.Join(err,
-		decodeAll(s.values, sentPrefix, memory.Sent),
-		decodeAll(s.values, rolloutsPrefix, memory.Rollouts))
+	errs = append(errs, decodeAll(s.values, sentPrefix, memory.Sent), decodeAll(s.values, rolloutsPrefix, memory.Rollouts))
+	return memory, errors.Join(errs...)
+}
+
+// single returns, by key, where those parts of the memory are that have one value each.
+func single(memory *kargo.Memory) map[string]any {
+	return map[string]any{
+		appliedKey: &memory.Applied, resolvedKey: &memory.Resolved, refusedKey: &memory.RefusedHead, settingsKey: &memory.Settings,
+		stopsKey: &memory.Stops, suspendedKey: &memory.Suspended, frozenKey: &memory.Frozen, liftedKey: &memory.FreezeLifted,
+		tooManyKey: &memory.TooMany,
+	}
 }
 
 // decodeAll adds the values whose keys begin with a prefix.
@@ -82,19 +90,12 @@ func decodeAll[V any](known values, prefix string, into map[string]V) error {
 // caller has the lock.
 func (s *Store) changed(memory kargo.Memory) (values, error) {
 	v, set := s.values, values{}
-	err := errors.Join(
-		v.compare(set, appliedKey, memory.Applied),
-		v.compare(set, resolvedKey, memory.Resolved),
-		v.compare(set, refusedKey, memory.RefusedHead),
-		v.compare(set, settingsKey, memory.Settings),
-		v.compare(set, stopsKey, memory.Stops),
-		v.compare(set, suspendedKey, memory.Suspended),
-		v.compare(set, frozenKey, memory.Frozen),
-		v.compare(set, liftedKey, memory.FreezeLifted),
-		v.compare(set, tooManyKey, memory.TooMany),
-		s.compareSent(set, memory.Sent),
-		compareAll(v, set, rolloutsPrefix, memory.Rollouts))
-	return set, err
+	var errs []error
+	for key, field := range single(&memory) {
+		errs = append(errs, v.compare(set, key, field))
+	}
+	errs = append(errs, s.compareSent(set, memory.Sent), compareAll(v, set, rolloutsPrefix, memory.Rollouts))
+	return set, errors.Join(errs...)
 }
 
 // compare puts a value into set if it differs.

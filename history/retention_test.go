@@ -123,7 +123,7 @@ func TestRetentionKeepsWhatIsNeeded(t *testing.T) {
 		Applied: kargo.Applied{Revision: kargo.Revision{Commit: "newest"}, Stacks: map[string]kargo.AppliedStack{
 			"crm": {Digest: "c1", Changed: "crm-in-force"}, "shop": {Digest: "s3", Changed: "shop-in-force"},
 		}},
-		Stops: map[string]kargo.Stop{"blog": {}},
+		Stopped: kargo.Stopped{Stops: map[string]kargo.Stop{"blog": {}}},
 	}))
 	const want = "newest shop-in-force settings hold good crm-in-force"
 	store.Retain(history.Retention{Deployments: 1, Age: time.Hour, Bytes: 1})
