@@ -90,7 +90,6 @@ func (l *link) Apply(ctx context.Context, plan kargo.Plan, sending func([]kargo.
 
 // replica is one of several controllers of the instance of a matrix.
 type replica struct {
-	m       *matrix
 	link    *link
 	source  *repository
 	records *records
@@ -111,7 +110,7 @@ func (m *matrix) replicaIn(name string, service func(context.Context) (string, e
 // newReplica is a replica that has not been started.
 func (m *matrix) newReplica(name string, service func(context.Context) (string, error)) *replica {
 	return &replica{
-		m: m, name: name, service: service,
+		name: name, service: service,
 		link:    &link{Client: m.connect(), name: name, instance: m.parts.Behavior.Instance},
 		source:  &repository{baton: m.repo.baton, commits: m.repo.commits, head: m.repo.head, signed: m.repo.signed},
 		records: &records{attempts: map[string]int{}},

@@ -69,6 +69,7 @@ func NewReconciler(parts Parts) *Reconciler {
 // round is what the stages of one round hand on.
 type round struct {
 	trigger string
+	stage   string // the one that runs, or ended the round
 	// err ended the round.
 	err error
 	// sourceErr is why the newest revision is not the desired one, if that was found
@@ -126,7 +127,7 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 			r.phases.begin()
 		}
 		if cause := recover(); cause != nil {
-			this.err = errors.Join(this.err, kargo.Errorf(kargo.Internal, "panic in round: %v", cause))
+			this.err = errors.Join(this.err, kargo.Errorf(kargo.Internal, "panic in the stage %q: %v", this.stage, cause))
 		}
 		r.report()
 	}()
@@ -138,6 +139,7 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 
 func (r *Reconciler) runStages(ctx context.Context, this *round, stages []stage) error {
 	for _, stage := range stages {
+		this.stage = stage.name
 		if goOn, err := stage.run(r, ctx, this); err != nil || !goOn {
 			return err
 		}

@@ -25,7 +25,6 @@ import (
 // appHost is a git host with the API for apps that GitHub documents: it
 // authenticates the app, and returns tokens that may read the repository.
 type appHost struct {
-	t        *testing.T
 	key      *rsa.PrivateKey
 	lifetime time.Duration
 	asked    []string // calls of the API
@@ -38,7 +37,7 @@ func newAppHost(t *testing.T, git http.Handler) *appHost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &appHost{t: t, key: key, lifetime: time.Hour, git: git}
+	return &appHost{key: key, lifetime: time.Hour, git: git}
 }
 
 func (h *appHost) pem() []byte {

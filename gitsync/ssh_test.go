@@ -25,11 +25,9 @@ import (
 
 // sshServer runs git-upload-pack for clients with the right key.
 type sshServer struct {
-	t       *testing.T
 	root    string
 	config  *ssh.ServerConfig
-	address string // host:port
-	hostKey ssh.PublicKey
+	address string       // host:port
 	sent    atomic.Int64 // bytes
 }
 
@@ -40,7 +38,7 @@ func newSSHServer(t *testing.T, root string, client ssh.PublicKey, host ssh.Sign
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	s := &sshServer{t: t, root: root, address: listener.Addr().String(), hostKey: host.PublicKey()}
+	s := &sshServer{root: root, address: listener.Addr().String()}
 	s.config = &ssh.ServerConfig{
 		PublicKeyCallback: func(who ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 			if who.User() == "git" && bytes.Equal(key.Marshal(), client.Marshal()) {

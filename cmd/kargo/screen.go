@@ -16,7 +16,6 @@ import (
 type screen struct {
 	out    io.Writer
 	width  int // columns; 0 means any
-	height int // lines; 0 means any
 	colour bool
 	// terminal is the terminal itself, on which the cursor can be moved; nil elsewhere.
 	terminal io.Writer
@@ -54,7 +53,7 @@ func screenOf(out io.Writer) screen {
 	s := screen{out: out}
 	if file, isFile := unfiltered(out).(*os.File); isFile {
 		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
-			s.colour, s.width, s.height, s.terminal = true, int(size.Col), int(size.Row), file
+			s.colour, s.width, s.terminal = true, int(size.Col), file
 		}
 	}
 	return s

@@ -17,7 +17,6 @@ type task struct {
 	template   string
 	// after is the task that must have ended before this one starts.
 	after *task
-	ran   int // steps it has been running
 	// takenDown: its node left or was drained, which an update counts as a failure.
 	takenDown bool
 }
@@ -236,7 +235,6 @@ func (e *Engine) live(t *task) {
 		}
 		e.become(t, swarm.TaskStateRunning, "started", "", 0)
 	case swarm.TaskStateRunning:
-		t.ran++
 		switch {
 		case behaviour.Exits && behaviour.ExitCode != 0:
 			e.become(t, swarm.TaskStateFailed, "started", fmt.Sprintf("task: non-zero exit (%d)", behaviour.ExitCode), behaviour.ExitCode)

@@ -11,10 +11,10 @@ import (
 
 // vulnerability is one that the program calls.
 type vulnerability struct {
-	id, summary string
-	module      string // with its version
-	fixed       string // the first version without it, or ""
-	called      string // the vulnerable function, or the first one of them
+	summary string
+	module  string // with its version
+	fixed   string // the first version without it, or ""
+	called  string // the vulnerable function, or the first one of them
 }
 
 // message is one of those that govulncheck prints; one of its fields is set.
@@ -60,7 +60,7 @@ func read(result io.Reader) (map[string]vulnerability, error) {
 		case m.Finding != nil && len(m.Finding.Trace) > 0 && m.Finding.Trace[0].Function != "":
 			at := m.Finding.Trace[0]
 			if _, known := found[m.Finding.OSV]; !known {
-				found[m.Finding.OSV] = vulnerability{id: m.Finding.OSV, module: at.Module + "@" + at.Version, fixed: m.Finding.Fixed, called: at.Package + "." + at.Function}
+				found[m.Finding.OSV] = vulnerability{module: at.Module + "@" + at.Version, fixed: m.Finding.Fixed, called: at.Package + "." + at.Function}
 			}
 		}
 	}
