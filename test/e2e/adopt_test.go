@@ -141,7 +141,7 @@ services:
       endpoint_mode: dnsrr
       labels: {"route": "Host(`+"`a`"+`)"}
       resources: {limits: {memory: 64M, cpus: "0.5"}}
-      restart_policy: {condition: on-failure, delay: 1s, max_attempts: 3, window: 10s}
+      restart_policy: {condition: on-failure, delay: 1s, max_attempts: 100, window: 10s}
       update_config: {parallelism: 2, delay: 1s, monitor: 500ms, order: start-first}
   plain: {image: "kargo/testserver:1", deploy: {endpoint_mode: dnsrr, update_config: {monitor: 500ms}}}
 networks: {own: {attachable: true, labels: {team: a}}}
@@ -155,6 +155,10 @@ secrets: {password: {file: ./password.txt}}
 	tasks := func() string {
 		return s.onEngine("service", "ps", "--format", "{{.ID}} {{.DesiredState}}", stack+"_web")
 	}
+	// A busy engine may refuse the address pool of a new network for some seconds.
+	until(t, "both tasks of web run", func() bool {
+		return strings.Count(s.onEngine("service", "ps", "--filter", "desired-state=running", "--format", "{{.CurrentState}}", stack+"_web"), "Running") == 2
+	})
 	before := tasks()
 
 	made := filepath.Join(t.TempDir(), "made")
