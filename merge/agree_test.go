@@ -161,6 +161,12 @@ func TestReadersLikeBash(t *testing.T) {
 		"A=a#b # c # d\nB=x#\nC=#x",
 		"set -a\nA=1\nset +a\nB=2\ntrue\n:\nfalse\nC=3",
 		"lower=1\nA=$lower\nA_1=$A",
+		"A=x\nA+=\nB+=\nC=y C+=",
+		`A="${B:-'x y'}" C="${B:-a'b'"c"}"`,
+		`A="${B:-${C-'x'}}"; lower="${A+'y'}"`,
+		`A=${B:-'x y'} C=${B:-"x 'y'"}`,
+		"A=a\ncase \"${B:-'x'}\" in a|b) B=1;; \\'x\\') B=2;; esac",
+		"A=a\\\\\\\nB=1",
 	} {
 		_, got, _, problems := merge.ReadBoth(agreeInput, text)
 		if err := problems.Err(); err != nil {

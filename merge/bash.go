@@ -283,6 +283,34 @@ func (b *bash) source(src source, call *syntax.CallExpr, depth int) error {
 	return b.stmts(further, further.file.Stmts, depth+1)
 }
 
+// asInBash changes what the interpreter reads in another way than bash: an empty value
+// that is appended, and single quotes in the default of a variable inside of double
+// quotes, where they are characters like others.
+func asInBash(file *syntax.File) {
+	syntax.Walk(file, func(node syntax.Node) bool {
+		switch node := node.(type) {
+		case *syntax.Assign:
+			if node.Append && node.Value == nil && node.Array == nil {
+				node.Value = &syntax.Word{Parts: []syntax.WordPart{&syntax.SglQuoted{Left: node.Pos(), Right: node.End()}}}
+			}
+		case *syntax.DblQuoted:
+			keepQuotes(node.Parts)
+		}
+		return true
+	})
+}
+
+func keepQuotes(parts []syntax.WordPart) {
+	for _, word := range defaultsIn(parts) {
+		for _, part := range word.Parts {
+			if quoted, ok := part.(*syntax.SglQuoted); ok && !quoted.Dollar {
+				quoted.Value = "'" + quoted.Value + "'"
+			}
+		}
+		keepQuotes(word.Parts)
+	}
+}
+
 // protectBackslashes quotes what follows a backslash in an unquoted value: the
 // interpreter keeps the backslash there and bash does not.
 func protectBackslashes(stmt *syntax.Stmt) {
@@ -311,7 +339,9 @@ func unescape(text string) string {
 			escaped = true
 			continue
 		}
-		out.WriteRune(r)
+		if !escaped || r != '\n' { // a line goes on behind its backslash
+			out.WriteRune(r)
+		}
 		escaped = false
 	}
 	return out.String()

@@ -117,6 +117,7 @@ func (c *checker) call(call *syntax.CallExpr, commands []string) {
 	}
 	name := call.Args[0].Lit()
 	switch {
+	case c.meantAssignment(call):
 	case name == "":
 		c.report(call, "would run a program named by a variable", hintData)
 	case len(call.Assigns) > 0:
@@ -128,6 +129,39 @@ func (c *checker) call(call *syntax.CallExpr, commands []string) {
 	case name == "printf" && (len(call.Args) < 2 || wideFormat().MatchString(wordText(call.Args[1]))):
 		c.report(call, "printf with a wide or computed field is not allowed in an environment file", hintData)
 	}
+}
+
+// meantAssignment reports a command that was meant to be an assignment: bash runs a
+// program if the name is none that a variable can have, or if a blank follows it.
+func (c *checker) meantAssignment(call *syntax.CallExpr) bool {
+	first := wordText(call.Args[0])
+	if name, _, assigns := strings.Cut(first, "="); assigns && name != "" && !strings.Contains(name, "$") {
+		c.report(call, fmt.Sprintf("%q cannot be the name of a variable", name), hintName(name))
+		return true
+	}
+	if len(call.Args) > 1 && syntax.ValidName(first) && strings.HasPrefix(wordText(call.Args[1]), "=") {
+		c.report(call, fmt.Sprintf("would run the program %q", first), fmt.Sprintf(`write %s="…", without a blank before the "="`, first))
+		return true
+	}
+	return false
+}
+
+// hintName says what the name of a variable may be, with one that resembles a text.
+func hintName(text string) string {
+	const hint = "a name has letters, digits and _, and begins with no digit"
+	name := strings.Map(func(r rune) rune {
+		if r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, text)
+	switch {
+	case strings.Trim(name, "_") == "":
+		return hint
+	case '0' <= name[0] && name[0] <= '9':
+		name = "_" + name
+	}
+	return hint + ": " + name
 }
 
 // wideFormat is a printf format that can print a long text from a short one, or
@@ -148,7 +182,61 @@ func (c *checker) declaration(decl *syntax.DeclClause) {
 			continue
 		}
 		c.assign(arg)
+		if arg.Value != nil && braceList().MatchString(unquoted(arg.Value)) {
+			c.report(arg, fmt.Sprintf("bash makes several words of the braces in %s after %s", arg.Name.Value, decl.Variant.Value),
+				"put the value in quotes")
+		}
 	}
+	c.earlierInSame(decl)
+}
+
+// earlierInSame refuses a value that reads a variable which the same command assigns:
+// for bash it still has the value from before.
+func (c *checker) earlierInSame(decl *syntax.DeclClause) {
+	earlier := map[string]bool{}
+	for _, arg := range decl.Args {
+		if arg.Name == nil { // an option
+			continue
+		}
+		if name := firstRead(arg.Value, earlier); name != "" {
+			c.report(arg, fmt.Sprintf("%s reads %s, which the same %s assigns: bash still takes the value from before",
+				arg.Name.Value, name, decl.Variant.Value), "assign each on a line of its own")
+		}
+		if !arg.Naked {
+			earlier[arg.Name.Value] = true
+		}
+	}
+}
+
+// firstRead returns the first of some variables that a word reads, or nothing.
+func firstRead(word *syntax.Word, names map[string]bool) (name string) {
+	if word == nil {
+		return ""
+	}
+	syntax.Walk(word, func(node syntax.Node) bool {
+		if exp, ok := node.(*syntax.ParamExp); ok && name == "" && exp.Param != nil && names[exp.Param.Value] {
+			name = exp.Param.Value
+		}
+		return name == ""
+	})
+	return name
+}
+
+// braceList is what bash expands to several words behind export.
+var braceList = pattern.Lazy(`\{[^{}]*,[^{}]*\}`)
+
+// unquoted returns the text of a word outside of quotes. A dollar stands for each other
+// part.
+func unquoted(word *syntax.Word) string {
+	var text strings.Builder
+	for _, part := range word.Parts {
+		if lit, ok := part.(*syntax.Lit); ok {
+			text.WriteString(lit.Value)
+		} else {
+			text.WriteByte('$')
+		}
+	}
+	return text.String()
 }
 
 // assign checks one assignment. Lists are refused: the environment of a program
@@ -169,10 +257,25 @@ func (c *checker) assign(assign *syntax.Assign) {
 	if assign.Value == nil {
 		return
 	}
-	if lit, ok := assign.Value.Parts[0].(*syntax.Lit); ok && (strings.HasPrefix(lit.Value, "~") || strings.Contains(lit.Value, ":~")) {
-		c.report(assign, `"~" is a home directory of the machine, not of the workspace`, "write the path out, or put the value in quotes")
-	}
+	c.home(assign, assign.Value)
 	c.words(assign.Value)
+}
+
+// home refuses a value without quotes that begins with "~", also as the default of a
+// variable.
+func (c *checker) home(at syntax.Node, word *syntax.Word) {
+	for i, part := range word.Parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			if i == 0 && (strings.HasPrefix(part.Value, "~") || strings.Contains(part.Value, ":~")) {
+				c.report(at, `"~" is a home directory of the machine, not of the workspace`, "write the path out, or put the value in quotes")
+			}
+		case *syntax.ParamExp:
+			if part.Exp != nil && part.Exp.Word != nil {
+				c.home(at, part.Exp.Word)
+			}
+		}
+	}
 }
 
 // words checks all expansions below a node, and the commands of command
@@ -186,6 +289,8 @@ func (c *checker) words(node syntax.Node) {
 		case *syntax.ProcSubst:
 			c.report(node, "would run a program", hintData)
 			return false
+		case *syntax.DblQuoted:
+			c.quotesWithin(node.Parts)
 		case *syntax.ParamExp:
 			c.parameter(node)
 		case *syntax.Lit:
@@ -224,6 +329,33 @@ func (c *checker) parameter(exp *syntax.ParamExp) {
 		c.report(exp, fmt.Sprintf("reads %s, which belongs to the machine and not to the workspace", exp.Param.Value),
 			"put a plain dollar in single quotes")
 	}
+}
+
+// quotesWithin refuses single quotes in the default of a variable inside of double
+// quotes if they seem to protect something: bash takes them as characters there.
+func (c *checker) quotesWithin(parts []syntax.WordPart) {
+	for _, word := range defaultsIn(parts) {
+		for _, part := range word.Parts {
+			if quoted, ok := part.(*syntax.SglQuoted); ok && strings.ContainsAny(quoted.Value, "$`\\\"") {
+				c.report(quoted, "single quotes inside of double quotes are a part of the value, and protect nothing",
+					"leave out the single quotes, or the double quotes")
+			}
+		}
+		c.quotesWithin(word.Parts)
+	}
+}
+
+// defaultsIn returns the words that stand for a variable, such as that of ${A:-word},
+// among the parts of a word.
+func defaultsIn(parts []syntax.WordPart) []*syntax.Word {
+	var words []*syntax.Word
+	for _, part := range parts {
+		exp, ok := part.(*syntax.ParamExp)
+		if ok && exp.Exp != nil && exp.Exp.Word != nil && exp.Exp.Op <= syntax.AssignUnsetOrNull {
+			words = append(words, exp.Exp.Word)
+		}
+	}
+	return words
 }
 
 // assignedNames returns the variables that a file assigns anywhere.

@@ -116,7 +116,9 @@ func parse(name string, data []byte) (source, kargo.Problems) {
 		return src, kargo.Problems{syntaxProblem(name, err)}
 	}
 	src.file = file
-	return src, append(forbidden(src), mangledHashes(src)...)
+	problems := append(forbidden(src), mangledHashes(src)...)
+	asInBash(file)
+	return src, problems
 }
 
 // parseStatements parses statement by statement and stops at one that is too
