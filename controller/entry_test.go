@@ -52,7 +52,7 @@ func TestEntriesAreOfTheirOwnKind(t *testing.T) {
 		w.pass(time.Minute)
 		ada := kargo.Person{Name: "ada", From: "192.0.2.7"}
 		w.after(func() {
-			if err := w.loop.Approve(w.loop.Status().Pending.ID, ada); err != nil {
+			if err := w.loop.Approve(w.t.Context(), w.loop.Status().Pending.ID, ada); err != nil {
 				t.Error(err)
 			}
 		})

@@ -23,7 +23,7 @@ func (r *Reconciler) inspector() inspector {
 	copied.source.reader, copied.source.ahead = newReader(copied.parts), false
 	copied.source.asked, copied.source.arrived = time.Time{}, nil
 	copied.pace.git = time.Time{}
-	copied.record = r.record.clone()
+	copied.record, copied.approval = r.record.clone(), approvals{}
 	return inspector{&copied}
 }
 

@@ -67,7 +67,10 @@ func (r *Reconciler) lookAndPlan(ctx context.Context, this *round) (goOn bool, e
 	if r.work.fresh {
 		this.trigger = r.work.cause
 	}
-	this.next, err = r.look(ctx)
+	if this.next, err = r.look(ctx); err != nil {
+		return false, err
+	}
+	this.next, err = r.approve(ctx, this.next)
 	return err == nil, err
 }
 

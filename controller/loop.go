@@ -171,7 +171,7 @@ func (l *Loop) runRounds(ctx context.Context) {
 		case do := <-l.orders:
 			do(l.reconciler)
 			l.reconciler.report()
-			trigger = ""
+			trigger = l.reconciler.approval.trigger()
 		case trigger = <-l.nudges:
 			trigger = l.withPushers(l.restAfterPush(ctx, trigger))
 			// A push, be it Kargo's own, says nothing about Swarm; a person who
@@ -249,7 +249,13 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 	}
 	limited, cancel := context.WithTimeout(ctx, kargo.RoundTime)
 	defer cancel()
+	if l.reconciler.approval.waiting != nil {
+		l.reconciler.work.lookAt(lookEverywhere)
+	}
 	ended := l.reconciler.round(limited, trigger)
+	if !ended.waits {
+		l.reconciler.refuseApproval(ended.err)
+	}
 	if ctx.Err() != nil {
 		return 0, false
 	}

@@ -75,7 +75,7 @@ func (o *observed) act() (what string) {
 		{"release all", func() { _ = o.loop.Release(ctx, "all", ada, "") }},
 		{"suspend", func() { _ = o.loop.Suspend(ctx, stop) }},
 		{"resume", func() { _ = o.loop.Resume(ctx, ada, "") }},
-		{"approve", func() { _ = o.loop.Approve(o.loop.Status().Pending.ID, ada) }},
+		{"approve", func() { _ = o.loop.Approve(ctx, o.loop.Status().Pending.ID, ada) }},
 		{"scale " + stack + " by hand", func() {
 			name := "kargo-" + stack + "_" + stack
 			if _, runs := o.swarm.services[name]; runs {

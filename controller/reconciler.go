@@ -35,6 +35,7 @@ type Reconciler struct {
 	work      work
 	pace      pace
 	asked     asked
+	approval  approvals
 	phases    *phases // of the rounds since the last deployment ended
 	// watches: it works by itself, so that the workspace's freeze windows hold it.
 	watches bool

@@ -2,8 +2,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,32 +30,33 @@ func (l *Loop) Adopt(stack string, by kargo.Person) {
 }
 
 // Approve lifts those holds of one plan that wait for a person. It lifts no
-// hold of another plan. The error is a Conflict if the plan is not the pending
-// one. A refused revision that does not come after the one in force is approved
-// by the start of its ID.
-func (l *Loop) Approve(plan string, by kargo.Person) error {
+// hold of another plan: it returns once a round has made its plan, and the error is a
+// Conflict if that is another one. A refused revision that does not come after the one
+// in force is approved by the start of its ID.
+func (l *Loop) Approve(ctx context.Context, plan string, by kargo.Person) error {
 	status := l.Status()
-	approved, what := plan, "plan "+plan
 	if status.Rewinds && meansRevision(plan, status.Head.ID()) {
-		approved, what = string(status.Head.ID()), "revision "+status.Head.Short()
-	} else if pending := status.Pending.ID; plan != pending {
-		hint := "nothing waits for an approval now"
-		if slices.ContainsFunc(status.Pending.Held, func(hold kargo.Hold) bool { return hold.Until == kargo.UntilApproved }) {
-			hint = "an approval fits one plan only; the pending one is " + pending
-		}
-		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("plan %s is not the pending one", plan), Hint: hint}
+		return l.approveRevision(status, by)
 	}
-	if err := l.parts.Store.Approve(approved, by.String(), time.Now()); err != nil {
+	if plan != status.Pending.ID {
+		return notPending(plan, kargo.PlanText{}, status.Pending)
+	}
+	wish := &approval{ctx: ctx, seen: status.Pending, by: by, reply: make(chan error, 1)}
+	if err := l.between(ctx, func(r *Reconciler) { r.approval.leave(wish) }); err != nil {
 		return err
 	}
-	if by.Why != "" {
-		what += ": " + by.Why
+	select {
+	case err := <-wish.reply:
+		return err
+	case <-ctx.Done():
+		return kargo.Errorf(kargo.Unavailable, "wait for the plan that is approved: %w", ctx.Err())
 	}
-	note := newNote(kargo.EntryApproval, status.Applied, by, what)
-	if approved == status.Pending.ID {
-		note.PlanID = approved
-	}
-	if _, err := l.parts.Store.Begin(note); err != nil {
+}
+
+// approveRevision has a refused revision read and followed.
+func (l *Loop) approveRevision(status kargo.Status, by kargo.Person) error {
+	note := newNote(kargo.EntryApproval, status.Applied, by, withReason("revision "+status.Head.Short(), by))
+	if err := approve(l.parts.Store, string(status.Head.ID()), note); err != nil {
 		return err
 	}
 	l.Nudge(by.Did("approve"))

@@ -45,12 +45,12 @@ func TestS46_AnOlderSignedCommitNeedsAPerson(t *testing.T) {
 		w.wantRefusedRewind()
 
 		for _, text := range []string{"", "releas", "release-2", "0123456789ab"} {
-			if err := w.loop.Approve(text, kargo.Person{}); kargo.FaultOf(err) != kargo.Conflict {
+			if err := w.loop.Approve(w.t.Context(), text, kargo.Person{}); kargo.FaultOf(err) != kargo.Conflict {
 				t.Errorf("approve %q: %v", text, err)
 			}
 		}
 		w.after(func() {
-			if err := w.loop.Approve("release-1", kargo.Person{Name: "ada"}); err != nil {
+			if err := w.loop.Approve(w.t.Context(), "release-1", kargo.Person{Name: "ada"}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -47,7 +47,7 @@ func TestStacksWhoseRemovalWaitsAreShownRunning(t *testing.T) {
 		}
 
 		w.after(func() {
-			if err := w.loop.Approve(status.Pending.ID, kargo.Person{Name: "ada"}); err != nil {
+			if err := w.loop.Approve(w.t.Context(), status.Pending.ID, kargo.Person{Name: "ada"}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -63,18 +63,14 @@ func (l *Loop) Resume(ctx context.Context, by kargo.Person, why string) error {
 // order has the goroutine of the rounds do what a person asks for, waits for it,
 // and asks for a round.
 func (l *Loop) order(ctx context.Context, trigger string, do func(decisions) error) error {
-	if leader := l.keeper.leader(); leader != "" {
-		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("this controller stands by: %s leads", leader), Hint: "ask the controller on " + leader}
-	}
 	reply := make(chan error, 1)
-	select {
-	case l.orders <- func(r *Reconciler) {
+	err := l.between(ctx, func(r *Reconciler) {
 		defer close(reply) // also if it panics
 		d := r.decisions()
 		reply <- d.decide(func() error { return do(d) })
-	}:
-	case <-ctx.Done():
-		return kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
+	})
+	if err != nil {
+		return err
 	}
 	switch err, decided := <-reply; {
 	case !decided:
@@ -84,6 +80,20 @@ func (l *Loop) order(ctx context.Context, trigger string, do func(decisions) err
 	}
 	l.Nudge(trigger)
 	return nil
+}
+
+// between has the goroutine of the rounds do something between two rounds. It does not
+// wait until that is done.
+func (l *Loop) between(ctx context.Context, do func(*Reconciler)) error {
+	if leader := l.keeper.leader(); leader != "" {
+		return &kargo.Error{Fault: kargo.Conflict, Err: fmt.Errorf("this controller stands by: %s leads", leader), Hint: "ask the controller on " + leader}
+	}
+	select {
+	case l.orders <- do:
+		return nil
+	case <-ctx.Done():
+		return kargo.Errorf(kargo.Unavailable, "wait for the round under way: %w", ctx.Err())
+	}
 }
 
 // decisions are what people decided, and what freeze windows hold: which stacks may not

@@ -66,9 +66,9 @@ func init() {
 				s.Controller.Nudge(because(r.By, r.Reason).Did("sync"))
 				return nil
 			}},
-		{name: "approve", title: "Approve", means: "What waits for approval in this plan is done. If anything changes meanwhile, the approval has no effect.", done: "The plan was approved.", why: true,
-			look: (*Server).lookAtApproval, do: func(s *Server, _ context.Context, r request) error {
-				return s.Controller.Approve(r.ID, because(r.By, r.Reason))
+		{name: "approve", title: "Approve", means: "What waits for approval in this plan is done. If the plan is another one by then, nothing of it is approved, and the page shows the new one.", done: "The plan was approved.", why: true,
+			look: (*Server).lookAtApproval, do: func(s *Server, ctx context.Context, r request) error {
+				return s.Controller.Approve(ctx, r.ID, because(r.By, r.Reason))
 			}},
 		{name: "rewind", title: "Approve the commit", means: "The commit that was refused is put in force, although it does not come after the one that is. What was committed between the two is undone.", done: "The commit was approved.", why: true,
 			look: (*Server).lookAtRewind, do: (*Server).rewind},
@@ -163,7 +163,7 @@ func (s *Server) rewind(ctx context.Context, r request) error {
 	case seen.ID != r.ID:
 		return &kargo.Error{Fault: kargo.Conflict, Err: errors.New("the commit is another one by now"), Hint: "look at it once more"}
 	}
-	return s.Controller.Approve(r.ID, because(r.By, r.Reason))
+	return s.Controller.Approve(ctx, r.ID, because(r.By, r.Reason))
 }
 
 // lookAtStack returns what is pending of one stack.

@@ -154,7 +154,7 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 	if s.refersToLeader(w) {
 		return
 	}
-	if err := s.Controller.Approve(request.Plan, because(who(r), request.Reason)); err != nil {
+	if err := s.Controller.Approve(r.Context(), request.Plan, because(who(r), request.Reason)); err != nil {
 		s.fail(w, err)
 		return
 	}

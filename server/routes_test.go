@@ -28,8 +28,10 @@ func (idle) Resume(context.Context, kargo.Person, string) error { panic("resumed
 func (idle) PreviewRollback(context.Context, string, kargo.BackTo) (kargo.Preview, error) {
 	panic("planned without permission")
 }
-func (idle) Nudge(string)                                        { panic("nudged without permission") }
-func (idle) Approve(string, kargo.Person) error                  { panic("approved without permission") }
+func (idle) Nudge(string) { panic("nudged without permission") }
+func (idle) Approve(context.Context, string, kargo.Person) error {
+	panic("approved without permission")
+}
 func (idle) Retry(string, kargo.Person)                          { panic("retried without permission") }
 func (idle) Adopt(string, kargo.Person)                          { panic("adopted without permission") }
 func (idle) KeptDigests(string) []string                         { return nil }

@@ -30,7 +30,7 @@ import (
 )
 
 // Controller is what the server needs of the loop. Its methods are called from
-// many goroutines. All except Preview return at once.
+// many goroutines. Status, Nudge, Retry and Adopt return at once.
 type Controller interface {
 	// Status returns what the controller knows now.
 	Status() kargo.Status
@@ -41,9 +41,9 @@ type Controller interface {
 	// gives. Nudges that come close together are one.
 	Nudge(trigger string)
 	// Approve lifts those holds of the plan with that ID that wait for a
-	// person. It lifts no hold of another plan. The error is a Conflict if that
-	// plan is not the pending one.
-	Approve(plan string, by kargo.Person) error
+	// person. It lifts no hold of another plan. The error is a Conflict if the next
+	// round's plan is another one.
+	Approve(ctx context.Context, plan string, by kargo.Person) error
 	// Hold, Rollback, Release, Suspend and Resume do what a person decides, between
 	// two rounds. The error is Invalid if it does not fit what there is.
 	Hold(ctx context.Context, stack string, stop kargo.Stop) error

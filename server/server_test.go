@@ -52,7 +52,7 @@ func (l *loop) set(status kargo.Status) {
 func (l *loop) Preview(context.Context) (kargo.Preview, error) { return l.preview, l.err }
 func (l *loop) Nudge(trigger string)                           { l.remember("nudge: " + trigger) }
 
-func (l *loop) Approve(plan string, by kargo.Person) error {
+func (l *loop) Approve(_ context.Context, plan string, by kargo.Person) error {
 	l.remember("approve: " + plan + " by " + by.String())
 	return l.approval
 }

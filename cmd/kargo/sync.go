@@ -34,7 +34,8 @@ func approveCommand(env map[string]string) *cobra.Command {
 		Use: "approve PLAN", Short: "Let what waits for a person happen", GroupID: "controller",
 		Long: `Approve lifts the holds of the pending plan that wait for a person: the removal of
 many stacks at once. PLAN is the ID of that plan (see "kargo status"). The
-approval is for this plan only: if anything changes meanwhile, it has no effect.
+approval is for this plan only. If the next plan is another one, nothing of it is
+approved: the exit code is 3, and the message names the plan that waits now.
 
 Where signatures are verified, a signed commit that does not come after the one in
 force also waits for a person. "kargo approve COMMIT" has it followed.`,
