@@ -127,9 +127,15 @@ var escapes = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n", `\r`, "\r", 
 
 func (r *stackEnvReader) assign(name, value string, at int) { r.env.assign(name, value, r.file, at) }
 
-// stackReference is what is replaced in a value: $$, $NAME, ${NAME}, and ${NAME}
-// with a default, an alternative or a demand.
-var stackReference = pattern.Lazy(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([^}]*))?\})`)
+// maxNested is how deep a default may have references in it.
+const maxNested = 16
+
+// stackReference is what begins a reference: $$, $NAME, or ${.
+var stackReference = pattern.Lazy(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|(\{))`)
+
+// braced is what stands in the braces of a reference: NAME, and behind it a default, an
+// alternative or a demand.
+var braced = pattern.Lazy(`(?s)^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*))?$`)
 
 // expand replaces the variables of a value; the dollars of a password hash are
 // none. It stops where the value becomes too long: assign reports that.
@@ -137,32 +143,63 @@ func (r *stackEnvReader) expand(value string, at int) string {
 	if hashStart().MatchString(value) {
 		return value
 	}
+	return r.expandNested(value, at, 0)
+}
+
+func (r *stackEnvReader) expandNested(value string, at, depth int) string {
 	var out strings.Builder
-	end := 0
-	for _, match := range stackReference().FindAllStringSubmatchIndex(value, -1) {
-		group := func(i int) string {
-			if match[2*i] < 0 {
+	for out.Len() <= maxValue {
+		match := stackReference().FindStringSubmatchIndex(value)
+		if match == nil {
+			out.WriteString(value)
+			break
+		}
+		out.WriteString(value[:match[0]])
+		behind := match[1]
+		switch {
+		case match[2] >= 0:
+			out.WriteByte('$')
+		case match[4] >= 0:
+			out.WriteString(r.reference(value[match[4]:match[5]], "", "", at, depth))
+		default:
+			inside, length := inBraces(value[match[1]:])
+			parts := braced().FindStringSubmatch(inside)
+			if parts == nil {
+				r.fail(at, "write ${NAME} or ${NAME:-default}; a plain dollar is written $$, or in single quotes", `"${" begins no reference to a variable`)
 				return ""
 			}
-			return value[match[2*i]:match[2*i+1]]
+			out.WriteString(r.reference(parts[1], parts[2], parts[3], at, depth))
+			behind += length
 		}
-		out.WriteString(value[end:match[0]])
-		end = match[1]
-		if group(1) != "" {
-			out.WriteByte('$')
-		} else {
-			out.WriteString(r.reference(group(2)+group(3), group(4), group(5), at))
-		}
-		if out.Len() > maxValue {
-			return out.String()
-		}
+		value = value[behind:]
 	}
-	out.WriteString(value[end:])
 	return out.String()
 }
 
-// reference returns the value of ${NAME<operator><word>}.
-func (r *stackEnvReader) reference(name, operator, word string, at int) string {
+// inBraces returns the text up to the brace that closes the one before it, and its
+// length with that brace; nothing where none closes it.
+func inBraces(text string) (inside string, length int) {
+	open := 1
+	for i := range len(text) {
+		switch text[i] {
+		case '{':
+			open++
+		case '}':
+			if open--; open == 0 {
+				return text[:i], i + 1
+			}
+		}
+	}
+	return "", 0
+}
+
+// reference returns the value of ${NAME<operator><word>}. The variables of the word are
+// replaced where it counts.
+func (r *stackEnvReader) reference(name, operator, word string, at, depth int) string {
+	if depth > maxNested {
+		r.fail(at, "give the variables their defaults in lines of their own", "a default has more than %d references in each other", maxNested)
+		return ""
+	}
 	value, set := r.env.values.Lookup(name)
 	if !set {
 		value, set = r.outer.Lookup(name)
@@ -171,16 +208,16 @@ func (r *stackEnvReader) reference(name, operator, word string, at int) string {
 	switch strings.TrimPrefix(operator, ":") {
 	case "-":
 		if !counts {
-			return word
+			return r.expandNested(word, at, depth+1)
 		}
 	case "+":
 		if counts {
-			return word
+			return r.expandNested(word, at, depth+1)
 		}
 		return ""
 	case "?":
 		if !counts {
-			r.fail(at, "", "%s is required: %s", name, word)
+			r.fail(at, "", "%s is required: %s", name, r.expandNested(word, at, depth+1))
 		}
 	case "":
 		if !set {
