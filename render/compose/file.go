@@ -163,8 +163,35 @@ func parse(report *Report, path, entry string, data []byte) *File {
 		report.Fail(kargo.Place{File: path, Line: key.Line}, "put it in quotes", "the key %s is not text", key.Value)
 		return nil
 	}
+	if value := notFinite(root); value != nil {
+		report.Fail(kargo.Place{File: path, Line: value.Line}, "put it in quotes", "%s is read as a number, and JSON has no such number", value.Value)
+		return nil
+	}
 	f.tags = placeTags(report, f, tagged)
 	return f
+}
+
+// notFinite finds an infinite number or none at all, .inf and .nan, for which Docker's
+// validation names no key.
+func notFinite(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.ScalarNode && node.Style == 0 && isEndless(node.Value) && node.ShortTag() == "!!float" {
+		return node
+	}
+	for _, child := range node.Content {
+		if found := notFinite(child); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// isEndless reports whether a plain text ends as such numbers do.
+func isEndless(text string) bool {
+	if len(text) < len(".inf") {
+		return false
+	}
+	end := text[len(text)-len(".inf"):]
+	return strings.EqualFold(end, ".inf") || strings.EqualFold(end, ".nan")
 }
 
 // oddMerge finds a merge key whose value cannot be merged, of which the YAML library
