@@ -67,32 +67,38 @@ func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
 	return reflect.StructField{}, false
 }
 
+const (
+	notForSwarm  = "it is of the Compose Specification, which docker stack deploy refuses, too"
+	fromFile     = "write the content to a file of the workspace and name it with file:"
+	limitsStand  = "limits stand in deploy.resources"
+	forOneHost   = "it is for docker compose on one machine: keep it in a file that Swarm does not get"
+	likeReplicas = "write deploy.replicas"
+	forGPUs      = "Swarm reserves GPUs with deploy.resources.reservations.generic_resources"
+)
+
+// unknownKeys are properties that Docker does not know in a file for Swarm, with a hint.
+// People know them from docker compose, or from other tools.
+var unknownKeys = map[string]string{
+	"profiles": notForSwarm, "extends": notForSwarm, "include": notForSwarm, "name": notForSwarm, "annotations": notForSwarm, "attach": notForSwarm,
+	"blkio_config": notForSwarm, "device_cgroup_rules": notForSwarm, "label_file": notForSwarm, "models": notForSwarm, "oom_kill_disable": notForSwarm,
+	"post_start": notForSwarm, "pre_stop": notForSwarm, "provider": notForSwarm, "storage_opt": notForSwarm, "use_api_socket": notForSwarm, "uts": notForSwarm,
+	"cpus": limitsStand, "cpu_count": limitsStand, "cpu_percent": limitsStand, "cpu_period": limitsStand, "cpu_rt_period": limitsStand,
+	"cpu_rt_runtime": limitsStand, "mem_reservation": limitsStand, "mem_swappiness": limitsStand, "pids_limit": limitsStand,
+	"develop": forOneHost, "watch": forOneHost, "scale": likeReplicas, "instances": likeReplicas,
+	"content": fromFile, "group_add": `give the group with user: "1000:44"`,
+	"env": "did you mean environment?", "envs": "did you mean environment?", "vars": "did you mean environment?", "cmd": "did you mean command?",
+	"platform": "Swarm takes the platform from the image; to choose nodes, write deploy.placement.constraints", "pull_policy": "Swarm asks the registry at each deployment",
+	"gpus": forGPUs, "devices": forGPUs, "runtime": "each node's engine has a default runtime, which Swarm uses",
+}
+
 // unknownHint helps with a property that Docker does not know.
 func unknownHint(path []string) string {
 	last := path[len(path)-1]
-	switch last {
-	case "profiles", "extends", "include", "name":
-		return "it is of the Compose Specification, which docker stack deploy refuses, too"
-	case "content":
-		return "write the content to a file of the workspace and name it with file:"
-	case "environment":
-		if path[0] == "secrets" || path[0] == "configs" {
-			return "write the content to a file of the workspace and name it with file:"
-		}
-	case "group_add":
-		return `give the group with user: "1000:44"`
-	case "env", "envs", "vars":
-		return "did you mean environment?"
-	case "cmd":
-		return "did you mean command?"
-	case "platform":
-		return "Swarm takes the platform from the image; to choose nodes, write deploy.placement.constraints"
-	case "pull_policy":
-		return "Swarm asks the registry at each deployment"
-	case "cpus", "mem_reservation", "pids_limit":
-		return "limits stand in deploy.resources"
-	case "develop", "watch":
-		return "it is for docker compose on one machine: keep it in a file that Swarm does not get"
+	if last == "environment" && (path[0] == "secrets" || path[0] == "configs") {
+		return fromFile
+	}
+	if hint, known := unknownKeys[last]; known {
+		return hint
 	}
 	return spelling.DidYouMean(last, keysAt(path[:len(path)-1]))
 }
