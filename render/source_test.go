@@ -52,3 +52,36 @@ func TestProvenanceKeepsNoComposeFiles(t *testing.T) {
 	runtime.KeepAlive(origins)
 	runtime.KeepAlive(stacks)
 }
+
+// Of the places that say a value, why marks those that count in the rendering: an empty
+// value may replace one below, or have no effect.
+func TestWhyMarksWhatCounts(t *testing.T) {
+	ws := tree(kargo.Environment{"STACKS": "s", "S_STACK": "a", "A_EXTENSION": "b", "PROXY": "http://p", "EMPTY": ""}, map[string]string{
+		"deploy/a.yml": "services: {a: {image: x, user: root, command: run, environment: [PROXY, A=1, A=2, B=1, C=1, DEBUG=1, E]}}",
+		"deploy/b.yml": `services: {a: {user: "${EMPTY}", command: [go], environment: {PROXY: "", B: "", C: , DEBUG: "${EMPTY}"}}}`,
+	})
+	_, origins, problems := render.Trace(ws)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, field := range []string{"user", "command", "environment.PROXY", "environment.A", "environment.B", "environment.C", "environment.DEBUG", "environment.E"} {
+		fmt.Fprint(&got, field)
+		for _, mention := range origins.Why("s.a."+field, false)[0].Mentions {
+			fmt.Fprintf(&got, "; %s %q %q %v %v", mention.Where.File, mention.Text, mention.Value, mention.Variables, mention.Counts)
+		}
+		fmt.Fprintln(&got)
+	}
+	const want = `user; deploy/a.yml "root" "root" [] true; deploy/b.yml "${EMPTY}" "" [EMPTY] false
+command; deploy/a.yml "run" "run" [] false; deploy/b.yml "" "" [] true
+environment.PROXY; deploy/a.yml "${PROXY}" "http://p" [PROXY] false; deploy/b.yml "" "" [] true
+environment.A; deploy/a.yml "2" "2" [] true
+environment.B; deploy/a.yml "1" "1" [] false; deploy/b.yml "" "" [] true
+environment.C; deploy/a.yml "1" "1" [] true; deploy/b.yml "${C}" "" [C] false
+environment.DEBUG; deploy/a.yml "1" "1" [] false; deploy/b.yml "${EMPTY}" "" [EMPTY] true
+environment.E; deploy/a.yml "${E}" "" [E] true
+`
+	if got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+}

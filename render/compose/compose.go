@@ -138,6 +138,8 @@ var stages = []struct {
 	// Puts env_file below environment, before files are merged: a file's own
 	// environment counts more than its env_file, and less than a later file's.
 	{run: inlineEnvFiles},
+	// Comes after it, as a later file may empty what an env_file sets.
+	{run: settleEmptied},
 	// Comes before the loader, which would append a later test to an earlier.
 	{run: settleHealthchecks},
 	// Translates each file by itself, before files are merged: so old labels of

@@ -25,6 +25,9 @@ type File struct {
 	root *yaml.Node // nil where the file stands for a variable
 	dict map[string]any
 	tags []tag
+	// emptied are the entries of environments that are empty, and stay so: by service and
+	// name.
+	emptied map[[2]string]bool
 	// readsDefaults is set where the file reads a variable that has the
 	// catalogue's value.
 	readsDefaults bool

@@ -91,6 +91,8 @@ type loading struct {
 	budget    *budget
 	together  *together       // nil where each file is validated by itself
 	valid     map[fileOf]bool // files that need no validation
+	// emptied are the entries of environments that are left empty, by service and name.
+	emptied map[[2]string]bool
 }
 
 // objects loads the merged declarations of networks, volumes, configs and
@@ -121,6 +123,7 @@ const (
 // alone loads one file; nil where it has errors. The loader stops at its first
 // error, so the offending part is removed and the rest is tried again.
 func (l loading) alone(file fileOf, f *File) *types.Config {
+	l.emptied = f.emptied
 	if config := l.unvalidated(file, f); config != nil {
 		return config
 	}
@@ -176,7 +179,7 @@ func (l loading) run(files []types.ConfigFile, options ...func(*loader.Options))
 func (l loading) resolveEnvironments(config *types.Config) {
 	for _, service := range config.Services {
 		for name, given := range service.Environment {
-			if given != nil && *given != "" {
+			if given != nil && *given != "" || l.emptied[[2]string{service.Name, name}] {
 				continue
 			}
 			if value, set := l.lookup(name); set {

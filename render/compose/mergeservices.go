@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
@@ -167,6 +168,7 @@ func (m serviceMerge) plain(into, from reflect.Value, said any, at []string) {
 			m.nested(into.Elem(), from.Elem(), said, at)
 		}
 	case reflect.Map:
+		m.warnOfNoValue(into, from, at)
 		mergeMap(into, from)
 	case reflect.Slice:
 		m.warnOfEmptyList(into, said, at)
@@ -206,6 +208,21 @@ func mergeMap(into, from reflect.Value) {
 		}
 	}
 	into.Set(merged)
+}
+
+// warnOfNoValue warns of variables that have a value below, and none in this file.
+func (m serviceMerge) warnOfNoValue(into, from reflect.Value, at []string) {
+	below, isEnvironment := into.Interface().(types.MappingWithEquals)
+	if !isEnvironment {
+		return
+	}
+	above := from.Interface().(types.MappingWithEquals)
+	for _, name := range slices.Sorted(maps.Keys(above)) {
+		if above[name] == nil && below[name] != nil {
+			m.warn(append(slices.Clone(at), name), `write "" to empty it, !reset null to remove it`,
+				"it has no value, and keeps that of the files below")
+		}
+	}
 }
 
 // logging replaces the options of another driver.

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,10 +45,12 @@ func child(node *yaml.Node, key string) (at, value *yaml.Node) {
 		if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(node.Content) {
 			return node.Content[i], node.Content[i]
 		}
-		for _, item := range node.Content {
+		for _, item := range slices.Backward(node.Content) { // the last of two KEY=value counts
 			if item.Value == key || strings.HasPrefix(item.Value, key+"=") {
 				return item, item
 			}
+		}
+		for _, item := range node.Content {
 			if item.Kind == yaml.MappingNode {
 				if _, source := child(item, "source"); source != nil && source.Value == key {
 					return item, item
@@ -73,7 +76,7 @@ func childOfMerge(node *yaml.Node, key string) (at, value *yaml.Node) {
 }
 
 func resolve(node *yaml.Node) *yaml.Node {
-	for node.Kind == yaml.AliasNode {
+	for node != nil && node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
 	return node

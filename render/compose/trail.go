@@ -48,6 +48,7 @@ func (c *Configuration) addParts(trail *kargo.Trail, keys []string, deep bool, l
 func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []string) {
 	trail = kargo.Trail{Stack: c.stack, Path: dotted}
 	known := map[string]bool{}
+	var said []effect
 	for _, f := range c.Files {
 		if f.Generated() {
 			continue
@@ -58,7 +59,9 @@ func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []strin
 			continue
 		}
 		trail.Keys = path
-		trail.Mentions = append(trail.Mentions, c.mention(f, path, node))
+		mention := c.mention(f, path, node)
+		said = append(said, f.effectOf(path, resolve(node), mention))
+		trail.Mentions = append(trail.Mentions, mention)
 		for _, key := range append(keysOf(node), keysOfEntries(node, path[len(path)-1])...) {
 			if !known[key] {
 				known[key] = true
@@ -66,8 +69,8 @@ func (c *Configuration) oneTrail(dotted string) (trail kargo.Trail, keys []strin
 			}
 		}
 	}
+	settle(trail.Mentions, said)
 	c.mentionVariable(&trail)
-	settle(trail.Mentions)
 	return trail, keys
 }
 
@@ -81,6 +84,7 @@ func (c *Configuration) mention(f *File, path []string, node *yaml.Node) kargo.M
 	if resolved := resolve(node); resolved.Kind == yaml.ScalarNode {
 		m.Text = strings.TrimPrefix(resolved.Value, path[len(path)-1]+"=") // an entry of a list
 		m.Value = c.Substituted(m.Text)
+		c.passOn(&m, f, path, resolved)
 	} else if resolved.Kind == yaml.SequenceNode && len(keysOfEntries(node, path[len(path)-1])) == 0 {
 		m.Entries = c.entries(resolved)
 	}
@@ -160,12 +164,66 @@ func (c *Configuration) mentionVariable(trail *kargo.Trail) {
 	}
 }
 
-// settle lets only the last text count, where the last mention is a text.
-func settle(mentions []kargo.Mention) {
-	if len(mentions) == 0 || mentions[len(mentions)-1].Text == "" {
+// passOn turns the mention of a variable that the environment of a service passes on into
+// one that reads it: "NAME" without a value, or an empty value that Docker fills in.
+func (c *Configuration) passOn(m *kargo.Mention, f *File, path []string, node *yaml.Node) {
+	if len(path) != 4 || path[0] != "services" || path[2] != "environment" {
 		return
 	}
-	for i := range mentions[:len(mentions)-1] {
-		mentions[i].Counts = mentions[i].Counts && mentions[i].Text == ""
+	name := path[3]
+	filled := m.Value == "" && c.ws.Value(name) != "" && !f.emptied[[2]string{path[1], name}]
+	if f.passesOn(path, node) || filled {
+		m.Text, m.Value, m.Variables = "${"+name+"}", c.ws.Value(name), append(m.Variables, name)
+	}
+}
+
+// passesOn reports whether an entry of an environment is a name alone: "NAME" in a list,
+// "NAME:" in a mapping.
+func (f *File) passesOn(path []string, node *yaml.Node) bool {
+	if resolve(f.node(path[:len(path)-1]...)).Kind == yaml.SequenceNode {
+		return node.Value == path[len(path)-1]
+	}
+	return node.ShortTag() == "!!null"
+}
+
+// effect is what one mention does to those of the files below.
+type effect int
+
+const (
+	adds     effect = iota // a mapping or a list
+	replaces               // a value
+	nothing                // an empty value of what an empty one does not replace
+)
+
+func (f *File) effectOf(path []string, node *yaml.Node, mention kargo.Mention) effect {
+	last := path[len(path)-1]
+	switch {
+	case node.Kind != yaml.ScalarNode:
+		if last == "command" || last == "entrypoint" || last == "test" {
+			return replaces
+		}
+		return adds
+	case mention.Value != "":
+		return replaces
+	case len(path) > 1 && texts[path[len(path)-2]] && !f.passesOn(path, node):
+		return replaces
+	}
+	return nothing
+}
+
+// settle lets only the last value count. One without an effect counts only if nothing is
+// below it.
+func settle(mentions []kargo.Mention, said []effect) {
+	settled := false
+	for i := len(mentions) - 1; i >= 0; i-- {
+		below := slices.ContainsFunc(mentions[:i], func(m kargo.Mention) bool { return m.Counts })
+		switch {
+		case !mentions[i].Counts:
+		case said[i] == replaces:
+			mentions[i].Counts = !settled
+			settled = true
+		case said[i] == nothing:
+			mentions[i].Counts = !settled && !below
+		}
 	}
 }
