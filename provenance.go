@@ -56,7 +56,8 @@ type Explained struct {
 // variable, or the content of a file. It may be shown: secrets are masked.
 type Explanation struct {
 	// Stack and Path name a field of a compose file. Service and Field do so within a
-	// service: "redis", "environment.LEVEL".
+	// service: "redis", "environment.LEVEL". For a variable, Stack is the directory that
+	// assigns it for itself.
 	Stack   string `json:"stack,omitempty"`
 	Path    string `json:"path,omitempty"`
 	Service string `json:"service,omitempty"`
@@ -126,7 +127,11 @@ func (e Explanation) Counting(counts bool) (origins []Origin) {
 func (e Explanation) Print(out io.Writer) error {
 	switch {
 	case e.Variable != "":
-		fmt.Fprintf(out, "%s=%q\n", e.Variable, e.Value)
+		fmt.Fprintf(out, "%s=%q", e.Variable, e.Value)
+		if e.Stack != "" {
+			fmt.Fprintf(out, " in stack %s", Printable(e.Stack))
+		}
+		fmt.Fprintln(out)
 	case e.File != "":
 		fmt.Fprintln(out, e.File)
 	default:

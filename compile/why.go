@@ -13,8 +13,8 @@ import (
 // secret. The error is Invalid if nothing has that name.
 func (d Desired) Why(what string, deep bool, mask kargo.Mask) ([]kargo.Explanation, error) {
 	name := strings.TrimPrefix(what, ".kargo/")
-	if _, declared := d.Workspace.Env[what]; declared {
-		return []kargo.Explanation{explainVariable(d.Workspace, what, mask)}, nil
+	if variables := d.explainNamed(what, mask); len(variables) > 0 {
+		return variables, nil
 	}
 	if file, exists := d.Workspace.Files[name]; exists {
 		return []kargo.Explanation{d.explainFile(name, file)}, nil
@@ -32,6 +32,22 @@ func (d Desired) Why(what string, deep bool, mask kargo.Mask) ([]kargo.Explanati
 		return nil, fmt.Errorf("nothing is known of %q as long as the workspace is wrong: %w", what, err)
 	}
 	return nil, kargo.Errorf(kargo.Invalid, "there is no variable, file, stack or service %q; see `kargo env` and `kargo info`", what)
+}
+
+// explainNamed explains a variable: as the workspace has it, and as each stack directory
+// does that assigns it, too.
+func (d Desired) explainNamed(name string, mask kargo.Mask) (variables []kargo.Explanation) {
+	if _, declared := d.Workspace.Env[name]; declared {
+		variables = append(variables, explainVariable(d.Workspace, name, mask))
+	}
+	for _, directory := range d.Workspace.Directories {
+		if _, declared := directory.Env[name]; declared {
+			e := explainVariable(d.Workspace.For(directory.Name), name, mask)
+			e.Stack = directory.Name
+			variables = append(variables, e)
+		}
+	}
+	return variables
 }
 
 // explainVariable explains a variable of a workspace as one stack sees it. Of its

@@ -20,6 +20,9 @@ type variableDocument struct {
 	Value string `json:"value"` // masked
 	Place string `json:"place,omitempty"`
 	Layer string `json:"layer"`
+	// Stack is the stack in a directory of its own whose .env assigns the variable: only
+	// that stack reads this value.
+	Stack string `json:"stack,omitempty"`
 }
 
 func envCommand(env map[string]string) *cobra.Command {
@@ -30,7 +33,8 @@ func envCommand(env map[string]string) *cobra.Command {
 		Use: "env [VARIABLE…]", Short: "Print the variables of a workspace, and where each value comes from", GroupID: "workspace",
 		Long: `Env prints every variable that the stacks and templates of a workspace can read,
 with its value and the place of its last assignment; the text leaves the defaults of
-the catalogue out unless --all is given. Digests stand for the values
+the catalogue out unless --all is given. What a stack in a directory of its own
+assigns for itself in its .env comes last. Digests stand for the values
 of secret variables; within one call, equal digests mean equal values. Env prints
 to standard error which reader the files needed: dotenv, bash (both are part of
 Kargo), or bash-process, for files that run programs (--allow-hooks).`,
@@ -66,7 +70,9 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 			}, func() []string {
 				var names []string
 				for _, document := range documents {
-					names = append(names, document.Name)
+					if !slices.Contains(names, document.Name) {
+						names = append(names, document.Name)
+					}
 				}
 				return names
 			})
@@ -78,25 +84,40 @@ Kargo), or bash-process, for files that run programs (--allow-hooks).`,
 	return cmd
 }
 
-// variableDocuments returns the variables with these names; all if none is named.
+// variableDocuments returns the variables with these names; all if none is named. Those
+// that stack directories assign for themselves come last.
 func variableDocuments(workspace kargo.Workspace, names []string) ([]variableDocument, error) {
 	mask := workspace.Mask(randomKey())
+	documents := documentsOf(workspace.Env, workspace.Lines, names, mask, "")
+	for _, directory := range workspace.Directories {
+		documents = append(documents, documentsOf(directory.Env, directory.Lines, names, mask, directory.Name)...)
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(documents, func(v variableDocument) bool { return v.Name == name }) {
+			return nil, usagef("no file declares %s", name)
+		}
+	}
+	return documents, nil
+}
+
+// documentsOf returns the variables of one environment.
+func documentsOf(env kargo.Environment, lines map[string]kargo.Place, names []string, mask kargo.Mask, stack string) []variableDocument {
 	if len(names) == 0 {
-		names = slices.Sorted(maps.Keys(workspace.Env))
+		names = slices.Sorted(maps.Keys(env))
 	}
 	documents := []variableDocument{}
 	for _, name := range names {
-		value, declared := workspace.Env[name]
+		value, declared := env[name]
 		if !declared {
-			return nil, usagef("no file declares %s", name)
+			continue
 		}
-		document := variableDocument{Name: name, Value: mask.Value(name, value), Layer: kargo.KargoSets}
-		if place := workspace.Lines[name]; place != (kargo.Place{}) {
+		document := variableDocument{Name: name, Value: mask.Value(name, value), Layer: kargo.KargoSets, Stack: stack}
+		if place := lines[name]; place != (kargo.Place{}) {
 			document.Place, document.Layer = place.String(), place.EnvLayer()
 		}
 		documents = append(documents, document)
 	}
-	return documents, nil
+	return documents
 }
 
 // widestVariable is how many columns of a variable and its value push the places of all
