@@ -36,16 +36,17 @@ func main() {
 // run is the whole program; everything that it takes from the process is an
 // argument. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	stdout, stderr = &printer{to: stdout}, &printer{to: stderr}
+	out, errs := newPrinters(stdout, stderr)
+	defer out.flush()
 	root := rootFor(args, environ) //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(out)
+	root.SetErr(errs)
 	err := controller.BlameOutside(root.ExecuteContext(ctx))
 	var script hooks.ExitError
 	var printed printedError
 	if err != nil && !errors.As(err, &printed) && !errors.As(err, &script) {
-		printError(stderr, err)
+		printError(errs, err)
 	}
 	return exitCode(err)
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -65,4 +67,61 @@ func allCommands(root *cobra.Command) []*cobra.Command {
 		all = append(append(all, command), allCommands(command)...)
 	}
 	return all
+}
+
+// writes keeps each write apart.
+type writes struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (w *writes) Write(text []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, string(text))
+	return len(text), nil
+}
+
+func (w *writes) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.all, "|")
+}
+
+// What a command prints together reaches a pipe in one write, so that a reader that has
+// seen enough does not end the command.
+func TestAPipeGetsOneWrite(t *testing.T) {
+	var both writes
+	out := &printer{to: &both, gathers: time.Hour}
+	errs := &printer{to: &both, first: out}
+	fmt.Fprint(out, "one ")
+	fmt.Fprint(out, "two ")
+	if got := both.String(); got != "" {
+		t.Errorf("before anything waits %q is written", got)
+	}
+	fmt.Fprint(errs, "error")
+	fmt.Fprint(out, "three")
+	out.flush()
+	out.flush()
+	if got, want := both.String(), "one two |error|three"; got != want {
+		t.Errorf("%q is written, want %q", got, want)
+	}
+}
+
+// A command that goes on for long, as with --follow, is seen at once.
+func TestWhatIsGatheredDoesNotWait(t *testing.T) {
+	var pipe writes
+	out := &printer{to: &pipe, gathers: gatherTime}
+	fmt.Fprint(out, "a line")
+	for deadline := time.Now().Add(10 * time.Second); pipe.String() == "" && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if got := pipe.String(); got != "a line" {
+		t.Errorf("%q is written, want the line", got)
+	}
+	large := strings.Repeat("x", gatherSize)
+	fmt.Fprint(out, large)
+	if got := pipe.String(); got != "a line|"+large {
+		t.Error("as much as may be held is not written")
+	}
 }

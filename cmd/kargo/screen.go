@@ -51,12 +51,21 @@ func newScreenOn(cmd *cobra.Command, out io.Writer) screen {
 // screenOf returns the screen of an output, which may have colours if it is a terminal.
 func screenOf(out io.Writer) screen {
 	s := screen{out: out}
-	if file, isFile := unfiltered(out).(*os.File); isFile {
-		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil { // only a terminal has a size
+	if file, isFile := endOf(out).(*os.File); isFile {
+		if size := sizeOf(file); size != nil {
 			s.colour, s.width, s.terminal = true, int(size.Col), file
 		}
 	}
 	return s
+}
+
+// sizeOf returns the size of a terminal, and nil if the file is none.
+func sizeOf(file *os.File) *unix.Winsize {
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil { // only a terminal has a size
+		return nil
+	}
+	return size
 }
 
 // say prints a message for people, with an end of line. On a terminal it is as wide as that.
