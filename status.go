@@ -52,6 +52,9 @@ type Status struct {
 	// cannot be, as long as that is so. What they would tell is old meanwhile.
 	GitTrouble   string `json:"gitTrouble,omitempty"`
 	SwarmTrouble string `json:"swarmTrouble,omitempty"`
+	// DiskTrouble says why files of the controller, such as the merged configuration,
+	// cannot be written. New revisions wait meanwhile.
+	DiskTrouble string `json:"diskTrouble,omitempty"`
 	// HistoryTrouble says what is wrong with the files of the data directory, if
 	// anything is. The work goes on without it.
 	HistoryTrouble string        `json:"historyTrouble,omitempty"`

@@ -107,6 +107,8 @@ func (s Status) Trouble() string {
 		return "neither the Swarm nor the repository can be reached"
 	case s.SwarmTrouble != "":
 		return "the Swarm cannot be reached"
+	case s.DiskTrouble != "":
+		return "the controller cannot write to its disk"
 	case s.GitTrouble != "":
 		return "the repository cannot be read"
 	}

@@ -261,6 +261,7 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 	}
 	if ended.err != nil && limited.Err() != nil {
 		ended.err = kargo.Errorf(kargo.Unavailable, "the round was stopped after %s, its deadline: %v", kargo.RoundTime, ended.err)
+		ended.swarm = ended.err
 	}
 	wait = l.reconciler.rest(time.Now(), ended)
 	if ended.waits {
@@ -275,7 +276,10 @@ func (l *Loop) round(ctx context.Context, trigger string) (wait time.Duration, p
 		s.LastRound = started
 		s.NextRound = time.Now().Add(wait)
 		s.Fault, s.Message, s.Leader = "", "", ""
-		s.GitTrouble, s.SwarmTrouble = troubleOf(source), troubleOf(ended.err)
+		s.GitTrouble, s.SwarmTrouble, s.DiskTrouble = troubleOf(source), troubleOf(ended.swarm), troubleOf(ended.disk)
+		if isOfDisk(source) { // git answered, and what it sent could not be kept
+			s.GitTrouble, s.DiskTrouble = "", troubleOf(joined(source, ended.disk))
+		}
 		if err != nil {
 			s.Fault, s.Message = kargo.FaultOf(err).String(), kargo.Explain(err)
 		}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"syscall"
 
@@ -13,6 +14,17 @@ import (
 // right that is missing.
 var outside = []syscall.Errno{
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
+}
+
+// ofDisk are those of them that are about files.
+var ofDisk = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EACCES, syscall.EPERM}
+
+// isOfDisk reports whether an error is about files of this machine, and not about a
+// connection.
+func isOfDisk(err error) bool {
+	var errno syscall.Errno
+	var network *net.OpError
+	return errors.As(err, &errno) && slices.Contains(ofDisk, errno) && !errors.As(err, &network)
 }
 
 // BlameOutside returns an error of the operating system as Unavailable, if it is no

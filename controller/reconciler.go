@@ -71,8 +71,9 @@ func NewReconciler(parts Parts) *Reconciler {
 type round struct {
 	trigger string
 	stage   string // the one that runs, or ended the round
-	// err ended the round.
-	err error
+	// err ended the round. Of it, disk is what the disk did not let Kargo do, and swarm the
+	// rest.
+	err, disk, swarm error
 	// sourceErr is why the newest revision is not the desired one, if that was found
 	// in this round. What is in force is kept in force all the same.
 	sourceErr error
@@ -134,7 +135,13 @@ func (r *Reconciler) round(ctx context.Context, trigger string) (this round) {
 	}()
 	this.trigger = trigger
 	err := r.runStages(ctx, &this, stages)
-	this.err = BlameOutside(joined(err, this.unwritten))
+	this.disk = this.unwritten
+	if isOfDisk(err) {
+		this.disk = joined(err, this.unwritten)
+	} else {
+		this.swarm = BlameOutside(err)
+	}
+	this.disk, this.err = BlameOutside(this.disk), BlameOutside(joined(err, this.unwritten))
 	return this
 }
 

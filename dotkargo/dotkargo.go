@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -44,7 +45,11 @@ func makeNext(dir string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", err
 	}
-	return os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".new-")
+	next, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".new-")
+	if err != nil { // without its random name, so that the same trouble has the same words
+		err = fmt.Errorf("make a directory beside it: %w", cause(err))
+	}
+	return next, err
 }
 
 // replace replaces the whole tree by the one in next, once fill has completed it. Then next
@@ -141,7 +146,8 @@ func fill(dir, old string, wanted tree[[]byte], same func(folder, name string) b
 	} else {
 		before = nil // there is no old tree, or it is no directory
 	}
-	for name, files := range wanted {
+	for _, name := range slices.Sorted(maps.Keys(wanted)) { // where the disk is full, it is so at the same file
+		files := wanted[name]
 		isSame := func(base string) bool { return same(name, base) }
 		if err := fillFolder(root, before, name, files, isSame); err != nil {
 			return err
@@ -186,8 +192,8 @@ func fillFolder(root, before *os.Root, name string, files map[string][]byte, isS
 			old = nil
 		}
 	}
-	for base, data := range files {
-		if err := place(folder, old, base, data, isSame(base)); err != nil {
+	for _, base := range slices.Sorted(maps.Keys(files)) {
+		if err := place(folder, old, base, files[base], isSame(base)); err != nil {
 			return fmt.Errorf("write %s: %w", path.Join(name, base), cause(err))
 		}
 	}

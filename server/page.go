@@ -150,6 +150,8 @@ func summarize(status kargo.Status) summary {
 		return summary{"bad", "Degraded", sentence}
 	case status.GitTrouble != "":
 		return summary{"bad", "Git away", sentence}
+	case status.DiskTrouble != "":
+		return summary{"bad", "Disk trouble", sentence}
 	case status.Fault != "":
 		return summary{"bad", title(status.Fault), sentence}
 	case status.Frozen != nil && status.Suspended == nil:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -88,10 +90,11 @@ func watchSocket(ctx context.Context, listener *socket, leave context.CancelCaus
 	leave(errNotInPlace)
 }
 
-// reopen makes the socket again, as soon as that is possible. It returns false if ctx
-// ends before.
+// reopen makes the socket again, as soon as that is possible, and its directory, which may
+// have been removed as well. It returns false if ctx ends before.
 func (s *Socket) reopen(ctx context.Context) bool {
 	for {
+		_ = os.MkdirAll(filepath.Dir(s.path), 0o700) // else the socket says why not
 		listener, err := listenOnSocket(s.path)
 		s.say(err)
 		if err == nil {

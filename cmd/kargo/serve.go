@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/mail"
 	"os"
@@ -264,13 +260,14 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	loop = controller.New(parts)
 	shown = withTrouble{loop, trouble}
 
-	if err := s.makeToken(); err != nil {
+	token, err := s.token()
+	if err != nil {
 		return err
 	}
 	web := &server.Server{
 		Controller: shown, History: store, Inspector: loop, Settings: s.shown, CommitURL: s.commitURL,
 		Doctor: s.doctor(client, parts, shown.Status, trouble),
-		Token:  s.apiToken.read, WebhookSecret: s.webhook.optional(), Ref: s.ref,
+		Token:  token, WebhookSecret: s.webhook.optional(), Ref: s.ref,
 		OpenMetrics: s.openMetrics, Profiles: s.pprof, Metrics: metrics, Log: log,
 	}
 	secure, err := s.tls(log)
@@ -433,20 +430,6 @@ func explained(_ []string, attribute slog.Attr) slog.Attr {
 		attribute.Value = slog.StringValue(kargo.Explain(err))
 	}
 	return attribute
-}
-
-// makeToken creates a random token for the API and the page if none was given.
-func (s *serveFlags) makeToken() error {
-	if s.apiToken.given() {
-		return nil
-	}
-	s.apiToken.file = s.state("api-token")
-	if _, err := os.Stat(s.apiToken.file); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	token := make([]byte, 24)
-	rand.Read(token) // never fails
-	return os.WriteFile(s.apiToken.file, []byte(hex.EncodeToString(token)+"\n"), 0o600)
 }
 
 // notifier sends the outcome of a deployment to --notify-url. It logs an error: a

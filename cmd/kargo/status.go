@@ -185,7 +185,8 @@ func printTrouble(out screen, status kargo.Status) {
 		out.line("data directory: %s", status.HistoryTrouble)
 	}
 	if status.Problems.Err() != nil {
-		for _, away := range []struct{ what, why string }{{"the repository cannot be read", status.GitTrouble}, {"the Swarm cannot be reached", status.SwarmTrouble}} {
+		for _, away := range []struct{ what, why string }{{"the repository cannot be read", status.GitTrouble}, {"the Swarm cannot be reached", status.SwarmTrouble},
+			{"the controller cannot write to its disk", status.DiskTrouble}} {
 			if away.why != "" {
 				out.line("\n%s: %s", out.paint(red, away.what), firstLine(away.why))
 			}
