@@ -129,7 +129,7 @@ func TestS12RedirectToAnotherHostIsNotFollowed(t *testing.T) {
 	}))
 	_, err := open(t, gitsync.Options{URL: address, Access: wire.Access{Username: account, Password: secret(password)}}).Head(deadline(t))
 	wantError(t, err, kargo.Unavailable, address,
-		"list the refs of ADDRESS: the server redirects to another host (set the URL to where the repository is now)")
+		"list the refs of ADDRESS: the server redirects to "+elsewhere.URL+" (credentials stay with the host that was named; set the URL to where the repository is now)")
 	if asked.Load() != 0 {
 		t.Errorf("the other host was asked %d times", asked.Load())
 	}

@@ -54,6 +54,7 @@ func (r *Remote) reason(err error, limit time.Duration) (reason, hint string) {
 	var revoked *xknownhosts.RevokedError
 	var certificate *tls.CertificateVerificationError
 	var network net.Error
+	var redirect refusedRedirect
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return fmt.Sprintf("no answer within %s", limit), "is the host up, and does a firewall let it through?"
@@ -68,8 +69,8 @@ func (r *Remote) reason(err error, limit time.Duration) (reason, hint string) {
 		return "repository not found", "or this account may not read it: many hosts give the same answer"
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return "the repository is empty", "push a commit"
-	case errors.Is(err, errRedirect):
-		return errRedirect.Error(), "set the URL to where the repository is now"
+	case errors.As(err, &redirect):
+		return redirect.Error(), redirect.hint()
 	case errors.As(err, &revoked):
 		return "the host key is revoked in known_hosts", ""
 	case errors.As(err, &host) && len(host.Want) == 0:

@@ -23,8 +23,20 @@ const maxErrorPage = 16 << 10
 // maxRedirects is how many redirects are followed, one after another.
 const maxRedirects = 5
 
-// errRedirect is a redirect that is not followed.
-var errRedirect = errors.New("the server redirects to another host")
+// refusedRedirect is a redirect that is not followed.
+type refusedRedirect struct {
+	to    string // the scheme and the host alone: the rest may hold what nobody should see
+	plain bool   // from https to http
+}
+
+func (r refusedRedirect) Error() string { return "the server redirects to " + r.to }
+
+func (r refusedRedirect) hint() string {
+	if r.plain {
+		return "credentials would be sent unencrypted; the host must redirect to https"
+	}
+	return "credentials stay with the host that was named; set the URL to where the repository is now"
+}
 
 // overHTTP runs one session over HTTP. Its client lives as long as the session, so
 // that a changed CA or token counts at once.
@@ -163,18 +175,19 @@ func (r *Remote) trust() (*x509.CertPool, error) {
 
 // refuseOtherHosts follows redirects on one host, and from http to https, because
 // forges move repositories in this way. A redirect to another host is refused: the
-// operator has not decided to trust that host. Only the request for the list of
+// operator has not decided to trust that host. So is one from https to http, where
+// everybody on the way could read the credentials. Only the request for the list of
 // refs follows redirects; the questions after it go to the new address.
 func refuseOtherHosts(request *http.Request, via []*http.Request) error {
 	if request.Method != http.MethodGet || len(via) >= maxRedirects || via[0].Method != http.MethodGet {
 		return http.ErrUseLastResponse
 	}
-	from, to := via[0].URL, request.URL
+	from, to := via[len(via)-1].URL, request.URL
 	upgrade := from.Hostname() == to.Hostname() && from.Scheme == "http" && to.Scheme == "https" && to.Port() == ""
-	if to.Host == from.Host || upgrade {
+	if to.Host == from.Host && to.Scheme == from.Scheme || upgrade {
 		return nil
 	}
-	return errRedirect
+	return refusedRedirect{to: to.Scheme + "://" + to.Host, plain: from.Scheme == "https" && to.Scheme == "http"}
 }
 
 // limitedTransport limits the size of each answer.
