@@ -175,8 +175,8 @@ func setDuration(into *time.Duration, value string) error {
 func setPointers(into *[]string, value string) error {
 	pointers := strings.Fields(value)
 	for _, pointer := range pointers {
-		if !strings.HasPrefix(pointer, "/Spec/") {
-			return badValue(`write it as "/Spec/Mode/Replicated/Replicas"`, "holds %q, which is not a JSON pointer into a service", pointer)
+		if err := checkPointer(pointer); err != nil {
+			return err
 		}
 	}
 	*into = pointers

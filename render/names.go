@@ -55,7 +55,37 @@ func checkNames(ws *view.Workspace, report *compose.Report, exist knownNames, fi
 	check.variables(ws.Lines)
 	for _, directory := range ws.Directories {
 		check.variables(directory.Lines)
+		check.misplaced(directory)
 	}
+}
+
+// misplaced warns of variables in the .env of a stack directory that Kargo reads only in
+// the environment of the workspace. A file may read each as a variable like others.
+func (u *unread) misplaced(directory kargo.StackDirectory) {
+	own := kargo.EnvName(directory.Name)
+	for _, variable := range slices.Sorted(maps.Keys(directory.Lines)) {
+		if u.files.mention(variable) {
+			continue
+		}
+		at := directory.Lines[variable]
+		switch stack, isStack := u.read.stackOf(variable); {
+		case isStack && stack == own:
+			if variable == kargo.SuffixStack.Of(directory.Name) {
+				u.report.Warn(at, "the compose files of the directory have its services", "%s has no effect on a stack directory", variable)
+			}
+		case isStack, workspaceOnly(variable):
+			u.report.Warn(at, "set it in the .env of the workspace", "%s has no effect in the .env of a stack directory", variable)
+		}
+	}
+}
+
+// workspaceOnly reports whether Kargo reads a variable for the workspace as a whole.
+func workspaceOnly(variable string) bool {
+	switch variable {
+	case "STACKS", "KARGO_SECRETS", catalogueVariable, prefixVariable:
+		return true
+	}
+	return strings.HasSuffix(variable, string(kargo.SuffixLabels))
 }
 
 // unread checks variables against what is read.
@@ -125,7 +155,7 @@ func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix 
 // long.
 type reading struct {
 	own      map[string]bool
-	families []family
+	families []family // those of stacks first
 }
 
 // family are the variables of stacks or services that have one suffix.
@@ -164,6 +194,16 @@ func (r reading) has(variable string) bool {
 		name, ends := strings.CutSuffix(variable, string(f.suffix))
 		return ends && f.names[name]
 	})
+}
+
+// stackOf returns what a variable of a stack begins with: "SHOP" of SHOP_NEEDS.
+func (r reading) stackOf(variable string) (string, bool) {
+	for _, f := range r.families[:len(kargo.StackVariables)] {
+		if name, ends := strings.CutSuffix(variable, string(f.suffix)); ends && f.names[name] {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // all returns all variables that Kargo itself reads.
