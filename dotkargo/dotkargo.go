@@ -229,25 +229,12 @@ func openIn(folder *os.File, name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(descriptor), name), nil
 }
 
-// swap exchanges next and dir in one step. If the file system cannot, or dir does
-// not exist yet, it renames.
-func swap(next, dir string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, unix.ENOENT):
-		return os.Rename(next, dir)
-	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
-		old := next + "-old"
-		return errors.Join(os.Rename(dir, old), os.Rename(next, dir), os.Rename(old, next))
-	}
-	return err
-}
-
 // recoverState moves what stays out of trees that a switch, or a process
 // killed during one, left behind, and removes those trees. It leaves the spare tree alone.
 func recoverState(dir, spare string) error {
+	if err := undoSwap(dir); err != nil {
+		return err
+	}
 	leftovers, err := filepath.Glob(dir + ".new-*")
 	if err != nil {
 		return err

@@ -113,6 +113,9 @@ func (t *takeover) close() {
 // keep makes a folder of the old tree hold the files of the present one, and exchanges it
 // for the one there.
 func (t *takeover) keep(keep keptFolder) error {
+	if err := t.undoExchange(keep.Folder); err != nil {
+		return err
+	}
 	for _, folder := range keep.Changed {
 		if err := t.renew(folder); err != nil {
 			return err
@@ -156,20 +159,6 @@ func (t *takeover) exchange(folder string) error {
 		return nil
 	}
 	return exchangeIn(source, target, name)
-}
-
-// exchangeIn exchanges a folder that is in two folders. If the second one has none, the first
-// one's is moved there.
-func exchangeIn(source, target *os.File, name string) error {
-	from, to := int(source.Fd()), int(target.Fd())
-	err := unix.Renameat2(from, name, to, name, unix.RENAME_EXCHANGE)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		err = unix.Renameat(from, name, to, name)
-	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS): // the file system cannot
-		err = errors.Join(unix.Renameat(to, name, from, name+".new"), unix.Renameat(from, name, to, name))
-	}
-	return err
 }
 
 // renew makes a folder of the old tree hold the files that it has in the present one. Of what
@@ -284,7 +273,7 @@ func (t *takeover) putAside(folder *os.File, name string) error {
 	for {
 		t.aside++
 		aside := fmt.Sprintf(".aside-%d", t.aside)
-		err := unix.Renameat2(int(folder.Fd()), name, int(t.old.Fd()), aside, unix.RENAME_NOREPLACE)
+		err := renameNew(int(folder.Fd()), name, int(t.old.Fd()), aside)
 		if !errors.Is(err, unix.EEXIST) {
 			return err
 		}
