@@ -65,7 +65,7 @@ func TestWithoutExchange(t *testing.T) {
 		}
 		return
 	}
-	child := exec.Command(os.Args[0], "-test.run=^Test(WithoutExchange|Write|Unchanged|FilesOf|Killed|FullDisk|LinkTo)", "-test.v")
+	child := exec.Command(os.Args[0], "-test.run=^Test(WithoutExchange|ALost|Write|Unchanged|FilesOf|Killed|FullDisk|LinkTo)", "-test.v")
 	child.Env = append(os.Environ(), plainRenames+"=1")
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -13,7 +13,7 @@ import (
 const manifestFile = ".written"
 
 // manifest is such a list. A nil one means that Kargo wrote everything: so it is with a tree
-// of an earlier version, which kept nothing else.
+// that is not the present one, and with one that is not there yet.
 type manifest struct {
 	files   tree[struct{}]
 	folders map[string]bool // and those that they are in

@@ -75,7 +75,9 @@ func (w *Writer) writeTree(workspace kargo.Workspace) error {
 	}
 	wanted := onDisk(workspace)
 	if w.written == nil {
-		w.ours = readManifest(w.dir)
+		if err := w.findOurs(wanted); err != nil {
+			return err
+		}
 	}
 	if w.written != nil && !holds(w.dir, w.written, w.ours, untouched) {
 		w.written = nil
@@ -94,6 +96,18 @@ func (w *Writer) writeTree(workspace kargo.Workspace) error {
 		share(w.spare.files, wanted)
 	}
 	return seed(w.dir, workspace)
+}
+
+// findOurs finds out what Kargo wrote into the directory. If the list of it is lost, or
+// damaged, that is what is wanted now: what a container may have written is not removed, and
+// what has left the workspace since then stays.
+func (w *Writer) findOurs(wanted tree[[]byte]) error {
+	w.ours = readManifest(w.dir)
+	if info, err := os.Lstat(w.dir); w.ours != nil || err != nil || !info.IsDir() {
+		return nil
+	}
+	w.ours = manifestOf(wanted)
+	return w.ours.write(w.dir)
 }
 
 // update makes the directory hold a tree.
