@@ -35,7 +35,9 @@ func (r *Reconciler) carryOut(ctx context.Context, this *round) (goOn bool, err 
 		if kargo.FaultOf(err) != kargo.Conflict || attempt == maxConflicts {
 			break
 		}
-		r.parts.Log.Info("swarm moved on, planning again", "error", err)
+		if !errors.As(err, new(*kargo.InUseError)) { // that was said as the change failed
+			r.parts.Log.Info("swarm moved on, planning again", "error", err)
+		}
 		r.work.lookAt(lookEverywhere)
 		if this.next, err = r.look(ctx); err != nil {
 			return false, err
@@ -196,7 +198,15 @@ func (u *underWay) end() {
 // the rendering has failed, and says so itself.
 func (r *Reconciler) noteFailed(change kargo.Change, err error) {
 	words := r.view.mask().Text(kargo.Explain(err))
-	r.parts.Log.Error("change failed", "change", change.String(), "error", words)
+	say := r.parts.Log.Error
+	if r.record.failures[change.Key()] == words {
+		say = r.parts.Log.Debug // as at the attempt before
+	}
+	say("change failed", "change", change.String(), "error", words)
+	if r.record.failures == nil {
+		r.record.failures = map[kargo.ObjectKey]string{}
+	}
+	r.record.failures[change.Key()] = words
 	r.memory.NoteFailure(change, err)
 	if !r.rollouts().refused(change, err) {
 		r.record.lasting = joined(r.record.lasting, lasting(err))

@@ -19,6 +19,12 @@ type record struct {
 	removal     bool              // a person asked for a removal, and this is it
 	lasting     error             // what of its error stays, see lasting
 	hookFailure error             // of after hooks, until the deployment ends
+	// again: the open deployment has ended before without a change, and goes on.
+	again bool
+	// ended is the deployment that ended last, if it changed nothing; otherwise nil.
+	ended *kargo.Deployment
+	// failures are what was logged of the changes that failed, since something changed.
+	failures map[kargo.ObjectKey]string
 }
 
 func (r record) clone() record {
@@ -44,6 +50,9 @@ func (r *Reconciler) begin(trigger string, next kargo.Plan) error {
 			return err
 		}
 	}
+	if r.goesOn(trigger, next) {
+		return r.reopen()
+	}
 	opened, err := r.parts.Store.Begin(kargo.Deployment{
 		Entry: r.entry(next), Revision: next.Revision, Trigger: trigger, Started: time.Now(), Outcome: kargo.OutcomeRunning,
 		PlanID: next.ID(), Changes: []kargo.Change{}, Held: next.Held, Stacks: r.verdicts(),
@@ -52,9 +61,29 @@ func (r *Reconciler) begin(trigger string, next kargo.Plan) error {
 	if err != nil {
 		return err
 	}
-	r.record.open, r.record.removal = &opened, r.selection.removing
+	r.record = record{open: &opened, removal: r.selection.removing}
 	r.shown.plan = planText(next, opened.Started)
 	r.report() // carrying it out may take long
+	return nil
+}
+
+// goesOn reports whether a plan is the one of the deployment that has just ended without a
+// change, and is made for the same reason: somebody's container still uses a network that
+// is to be removed, say. It is tried again at each verification, for days maybe. That
+// is one deployment, and people are told of it once.
+func (r *Reconciler) goesOn(trigger string, next kargo.Plan) bool {
+	ended := r.record.ended
+	return ended != nil && ended.PlanID == next.ID() && ended.Trigger == trigger && !r.selection.removing
+}
+
+// reopen opens the deployment again that ended last.
+func (r *Reconciler) reopen() error {
+	opened := *r.record.ended
+	opened.Outcome, opened.Finished, opened.Err = kargo.OutcomeRunning, time.Time{}, ""
+	if err := r.parts.Store.Record(opened, r.memory.Memory); err != nil {
+		return err
+	}
+	r.record.open, r.record.again = &opened, true
 	return nil
 }
 
@@ -336,9 +365,19 @@ func (r *Reconciler) finish(failure error) error {
 	if err := r.parts.Store.Record(ended, r.memory.Memory); err != nil {
 		return err
 	}
-	r.parts.Log.Info("deployment "+string(ended.Outcome), "number", ended.Number, "revision", ended.Revision.Short(),
+	same := r.record.again && len(ended.Changes) == 0 && ended.Outcome == r.record.ended.Outcome && ended.Err == r.record.ended.Err
+	say := r.parts.Log.Info
+	if same {
+		say = r.parts.Log.Debug
+	}
+	say("deployment "+string(ended.Outcome), "number", ended.Number, "revision", ended.Revision.Short(),
 		"stacks", stackLine(ended.Stacks), "changes", len(ended.Changes), "took", ended.Finished.Sub(ended.Started).Round(time.Millisecond))
-	r.notify(ended)
-	r.record = record{}
+	if !same {
+		r.notify(ended)
+	}
+	r.record = record{failures: r.record.failures}
+	if len(ended.Changes) == 0 && len(ended.Hooks) == 0 {
+		r.record.ended = &ended
+	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package controller_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/network"
 	dockerswarm "github.com/docker/docker/api/types/swarm"
 
 	"kargo"
@@ -132,4 +135,52 @@ func (m *matrix) node(name string, change func(*dockerswarm.NodeSpec)) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// Somebody's container on a network of a stack that leaves keeps that network. Kargo tries
+// its removal again at each verification. That is one entry of the history and one message,
+// however long the container stays.
+func TestARemovalThatIsTriedAgainIsOneDeployment(t *testing.T) {
+	inMatrix(t, func(m *matrix) {
+		var told []string
+		m.parts.Effects.Notify = func(_ context.Context, d kargo.Deployment) {
+			told = append(told, fmt.Sprintf("%s %s", d.Kind, d.Outcome))
+		}
+		with := []string{
+			".env=STACKS='dbs lab'\nDBS_STACK=db\nLAB_STACK=probe\n",
+			"deploy/db.yml=services: {db: {image: 'app:1'}}\n",
+			"deploy/probe.yml=services: {probe: {image: 'app:1', networks: [wire]}}\nnetworks: {wire: {attachable: true}}\n",
+		}
+		m.repo.commit("c0", with...)
+		m.begin()
+		m.live(60)
+		m.engine.Attach("kargo-lab_wire", "debugger")
+		m.repo.commit("c1", ".env=STACKS=dbs\nDBS_STACK=db\n", with[1])
+		m.loop.Nudge("test")
+		m.live(120)
+		told = nil
+		m.live(3600)
+		if !m.hasNetwork("kargo-lab_wire") {
+			t.Fatal("the network is gone although a container is on it")
+		}
+		if len(told) > 1 {
+			t.Errorf("in an hour people were told %d times: %q", len(told), told)
+		}
+		newest := m.records.deployments[len(m.records.deployments)-1]
+		if newest.Number > 3 || len(newest.Changes) > 0 || newest.Finished.IsZero() {
+			t.Errorf("after an hour of attempts deployment %d %s with changes %v", newest.Number, newest.Outcome, newest.Changes)
+		}
+		m.engine.Detach("kargo-lab_wire", "debugger")
+		m.live(600)
+		last := m.records.deployments[len(m.records.deployments)-1]
+		if last.Number != newest.Number || len(last.Changes) != 1 || last.Outcome != kargo.OutcomeSucceeded {
+			t.Errorf("deployment %d %s with changes %v, want the removal in deployment %d", last.Number, last.Outcome, last.Changes, newest.Number)
+		}
+	})
+}
+
+func (m *matrix) hasNetwork(name string) bool {
+	m.t.Helper()
+	_, err := m.api.NetworkInspect(m.t.Context(), name, network.InspectOptions{})
+	return err == nil
 }
