@@ -53,15 +53,19 @@ func makeNext(dir string) (string, error) {
 }
 
 // replace replaces the whole tree by the one in next, once fill has completed it. Then next
-// is the old tree, without its state. It is removed if that fails.
-func replace(dir, next string, fill func() error) error {
+// is the old tree, without its state. It is removed if that fails. late reports that folders
+// were kept which fill did not know of.
+func replace(dir, next string, fill func() error) (late bool, err error) {
 	if err := fill(); err != nil {
-		return errors.Join(err, os.RemoveAll(next))
+		return false, errors.Join(err, os.RemoveAll(next))
 	}
 	if err := swap(next, dir); err != nil {
-		return errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
+		return false, errors.Join(fmt.Errorf("switch %s: %w", dir, err), os.RemoveAll(next))
 	}
-	return takeOver(next, dir)
+	if late, err = noteLate(next, dir); err != nil {
+		return late, err
+	}
+	return late, takeOver(next, dir)
 }
 
 // takeOver moves what stays from the tree before to the present one: the state, and the

@@ -85,7 +85,7 @@ func (w *Writer) exchange(wanted tree[[]byte]) error {
 	if err != nil {
 		return err
 	}
-	err = replace(w.dir, next.dir, func() error {
+	late, err := replace(w.dir, next.dir, func() error {
 		if err := next.become(wanted, w.dir, present); err != nil {
 			return err
 		}
@@ -96,6 +96,9 @@ func (w *Writer) exchange(wanted tree[[]byte]) error {
 	}
 	if err := removeKept(w.dir); err != nil {
 		return err
+	}
+	if late {
+		return os.RemoveAll(next.dir) // it is not known what it holds
 	}
 	swapBelow(next.files, present, kept)
 	if w.describeRenewed(w.dir, next.files, kept, wanted) && w.describeRenewed(next.dir, present, kept, wanted) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -54,20 +55,85 @@ func removeKept(dir string) error {
 	return os.Remove(list)
 }
 
+// readKept returns what a tree still has to take over.
+func readKept(dir string) (kept []keptFolder, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, keepFile))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if json.Unmarshal(data, &kept) != nil {
+		return nil, nil // somebody else wrote it
+	}
+	return kept, nil
+}
+
+// noteLate adds to what a tree has to take over the folders of the tree before in which
+// others wrote while the new one was made. It reports whether there are any.
+func noteLate(old, dir string) (late bool, err error) {
+	before, now := readManifest(old), readManifest(dir)
+	folders := foldersOfOthers(old, before)
+	if len(folders) == 0 {
+		return false, nil
+	}
+	kept, err := readKept(dir)
+	if err != nil {
+		return false, err
+	}
+	stays := map[string]bool{}
+	for _, keep := range kept {
+		stays[keep.Folder] = true
+	}
+	slices.Sort(folders)
+	for _, folder := range folders {
+		if isBelow(folder, stays) {
+			continue
+		}
+		late, stays[folder] = true, true
+		inode := inodeOf(filepath.Join(old, filepath.FromSlash(folder)))
+		kept = append(kept, keptFolder{Folder: folder, Inode: inode, Changed: foldersBelow(folder, before, now)})
+	}
+	if !late {
+		return false, nil
+	}
+	// A folder that is in another one is part of it then.
+	slices.SortFunc(kept, func(a, b keptFolder) int { return strings.Compare(a.Folder, b.Folder) })
+	data, err := json.Marshal(kept)
+	if err != nil {
+		return true, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return true, err
+	}
+	defer root.Close()
+	return true, write(root, keepFile, data)
+}
+
+// foldersBelow returns a folder and those in it in which trees have files, in order of name.
+func foldersBelow(folder string, trees ...*manifest) []string {
+	found := map[string]bool{}
+	for _, tree := range trees {
+		if tree == nil {
+			continue
+		}
+		for name := range tree.files {
+			if name == folder || strings.HasPrefix(name, folder+"/") {
+				found[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
 // keepFolders takes over the folders that a tree lists, from the tree before it. It may have
 // been begun by a process that was killed.
 func keepFolders(old, dir string) error {
-	list := filepath.Join(dir, keepFile)
-	data, err := os.ReadFile(list)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-			return nil
-		}
+	kept, err := readKept(dir)
+	if err != nil || len(kept) == 0 {
 		return err
-	}
-	var kept []keptFolder
-	if json.Unmarshal(data, &kept) != nil {
-		return nil // somebody else wrote it
 	}
 	move, err := openTrees(old, dir)
 	if err != nil {

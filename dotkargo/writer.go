@@ -146,7 +146,7 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 	if err != nil {
 		return err
 	}
-	err = replace(w.dir, next, func() error {
+	late, err := replace(w.dir, next, func() error {
 		err := fill(next, w.dir, wanted, func(folder, name string) bool {
 			was, exists := known[folder][name]
 			return exists && bytes.Equal(was.data, wanted[folder][name])
@@ -162,7 +162,7 @@ func (w *Writer) replaceAll(wanted tree[[]byte]) error {
 	if err := removeKept(w.dir); err != nil {
 		return err
 	}
-	if known != nil {
+	if known != nil && !late {
 		renewed(known, kept, wanted, func(data []byte) *writtenFile { return &writtenFile{data: data} })
 		w.spare = newSpare(next, known, w.began)
 	}
