@@ -15,7 +15,7 @@ import (
 //     commit cannot end the window that holds it. What it says of windows counts for
 //     those that begin after it.
 //   - Only a person lifts one, with a reason; or the operator, who starts the controller
-//     without it.
+//     without it. One that began by a clock that was ahead ends when the clock is right.
 //   - Windows hold a controller. What a person does with a command, such as `kargo
 //     apply`, a window of the workspace does not hold.
 
@@ -50,6 +50,8 @@ func (d decisions) freeze(now time.Time) error {
 			why = "its time has come"
 		case freeze.Window.Source() == kargo.FreezeOfOperator && !d.isSet(freeze.Window):
 			why = "the operator has removed the window"
+		case d.clockWasAhead(*freeze, now):
+			why = "the clock was set back to before it"
 		}
 		if why != "" {
 			if err := d.decide(func() error { return d.thaw(kargo.Person{}, why) }); err != nil {
@@ -67,6 +69,14 @@ func (d decisions) freeze(now time.Time) error {
 		})
 	}
 	return nil
+}
+
+// clockWasAhead reports whether a freeze window was only begun by a clock that was wrong: its
+// begin is still to come, and no window covers this time. The times are those of the day,
+// without the monotonic clock, which does not see that somebody set the other one.
+func (d decisions) clockWasAhead(freeze kargo.Freeze, now time.Time) bool {
+	_, until := d.frozen(now)
+	return now.Round(0).Before(freeze.Since.Round(0)) && !until.After(now)
 }
 
 // isSet reports whether the operator has set a window.

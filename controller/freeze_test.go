@@ -228,3 +228,31 @@ func TestAWindowOfTheWorkspaceHoldsNoCommand(t *testing.T) {
 		}
 	})
 }
+
+// The clock was ahead for a moment, in a window. When it is right again, nothing is held until
+// that window, days later, would have ended. The window comes as usual.
+func TestAWindowOfAClockThatWasAheadEnds(t *testing.T) {
+	run(t, func(w *world) {
+		begin := time.Now().Add(24 * time.Hour)
+		w.parts.Behavior.Freeze = windows(t, eachDay(begin, "3h", "the night"))
+		w.repo.commit("c1", app("app:1", "web")...)
+		w.start()
+		w.pass(4 * time.Hour) // the window of the first day
+		w.stop()
+		next := begin.Add(24 * time.Hour)
+		w.records.memory.Frozen = &kargo.Freeze{Window: w.parts.Behavior.Freeze[0].FreezeWindow, Since: next.Add(time.Minute), Until: next.Add(3 * time.Hour)}
+		w.start()
+		w.repo.commit("c2", app("app:2", "web")...)
+		w.nudge("webhook github")
+		if got := w.swarm.services["kargo-web_web"].Image; got != "app:2" || w.loop.Status().Frozen != nil {
+			t.Errorf("%s runs: %s", got, w.loop.Status().Sentence())
+		}
+		if got := w.records.text(); !strings.Contains(got, "; the clock was set back to before it") {
+			t.Errorf("the history does not say why:\n%s", got)
+		}
+		w.pass(time.Until(begin) + 10*time.Minute)
+		if w.loop.Status().Frozen == nil {
+			t.Error("the window does not come any more")
+		}
+	})
+}
