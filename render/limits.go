@@ -120,18 +120,44 @@ func withDefault[N ~int | ~int64](value, standard N) N {
 }
 
 // checkStartFirst warns of an update that waits for itself: the new task needs
-// the port of the node that the old task holds.
+// the port of the node, or the place on it, that the old task holds.
 func checkStartFirst(s *rendering, service string, spec swarm.ServiceSpec) {
-	if spec.UpdateConfig == nil || spec.UpdateConfig.Order != swarm.UpdateOrderStartFirst || spec.EndpointSpec == nil {
+	if spec.UpdateConfig == nil || spec.UpdateConfig.Order != swarm.UpdateOrderStartFirst {
+		return
+	}
+	warn := func(hint, format string, args ...any) {
+		s.report.Warn(s.files.Place("services", service, "deploy", "update_config", "order"), hint,
+			"services.%s starts a new task first, which "+format, append([]any{service}, args...)...)
+	}
+	if nodes, most := fullNodes(spec); nodes > 0 {
+		warn("use stop-first, or have a node more", "finds no place if there are %d nodes: max_replicas_per_node %d makes them full", nodes, most)
+	}
+	if spec.EndpointSpec == nil {
 		return
 	}
 	for _, port := range spec.EndpointSpec.Ports {
 		if port.PublishMode == swarm.PortConfigPublishModeHost {
-			s.report.Warn(s.files.Place("services", service, "deploy", "update_config", "order"), "use stop-first, or publish the port in ingress mode",
-				"services.%s starts a new task first, which waits for port %d of its node until the old one ends", service, port.PublishedPort)
+			warn("use stop-first, or publish the port in ingress mode", "waits for port %d of its node until the old one ends", port.PublishedPort)
 			return
 		}
 	}
+}
+
+// fullNodes returns how many nodes the tasks of a service fill, of which each may run most,
+// and 0 if these would leave a place free.
+func fullNodes(spec swarm.ServiceSpec) (nodes, most uint64) {
+	replicated, placement := spec.Mode.Replicated, spec.TaskTemplate.Placement
+	if replicated == nil || placement == nil || placement.MaxReplicas == 0 {
+		return 0, 0
+	}
+	replicas := uint64(1)
+	if replicated.Replicas != nil {
+		replicas = *replicated.Replicas
+	}
+	if replicas%placement.MaxReplicas > 0 {
+		return 0, 0
+	}
+	return replicas / placement.MaxReplicas, placement.MaxReplicas
 }
 
 // maxReplicas of one service are far more than any Swarm can run.
