@@ -144,10 +144,7 @@ var chaosTable = []struct {
 	{"a service is rolled back by hand", "that is drift, and is corrected", 1, 60, func(c *chaos) {
 		c.push(newer)
 		c.live(150)
-		c.byHand("kargo-web_two", func(s *dockerswarm.ServiceSpec) {
-			service, _ := c.service("kargo-web_two")
-			*s = *service.PreviousSpec
-		})
+		c.rollBack("kargo-web_two")
 	}, newer},
 	{"`docker stack deploy` of the same name strips the labels", "the stack is Kargo's, and is put back", 1, 60, func(c *chaos) {
 		for _, name := range []string{"kargo-web_one", "kargo-web_two"} {

@@ -181,6 +181,18 @@ func (m *matrix) byHand(name string, change func(*dockerswarm.ServiceSpec)) {
 	}
 }
 
+// rollBack is `docker service rollback`.
+func (m *matrix) rollBack(name string) {
+	m.t.Helper()
+	service, exists := m.service(name)
+	if !exists {
+		m.t.Fatalf("there is no service %s", name)
+	}
+	if _, err := m.api.ServiceUpdate(m.t.Context(), service.ID, service.Version, service.Spec, dockerswarm.ServiceUpdateOptions{Rollback: "previous"}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // runningImages is what services run and how many tasks of them, as a person
 // would say it.
 func (m *matrix) runningImages() string {

@@ -105,7 +105,7 @@ func stopped(service kargo.LiveService) bool {
 func Stopped(stack kargo.Stack, index Index) bool {
 	return slices.ContainsFunc(stack.Services, func(service kargo.Service) bool {
 		running, exists := index.Service(service.Name)
-		return exists && (stopped(running) || rolledBack(running.Update))
+		return exists && (stopped(running) || rolledBack(running))
 	})
 }
 

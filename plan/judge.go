@@ -152,12 +152,16 @@ func failure(service kargo.LiveService, cause kargo.Cause, reason string) Judgem
 }
 
 // judgeUpdate judges a service by an update that Swarm paused or rolled back. It
-// returns false if Swarm did neither, or paused it for no fault of a task.
+// returns false if Swarm did neither, paused it for no fault of a task, or went back because
+// somebody said so.
 func judgeUpdate(service kargo.LiveService, tasks []kargo.Task) (judgement Judgement, ended bool) {
 	update := service.Update
 	switch update.State {
 	case swarm.UpdateStatePaused, swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackPaused, swarm.UpdateStateRollbackCompleted:
 	default:
+		return Judgement{}, false
+	}
+	if wentBack(service) && !rolledBack(service) {
 		return Judgement{}, false
 	}
 	reason := cmp.Or(update.Message, string(update.State))

@@ -75,6 +75,7 @@ func TestJudge(t *testing.T) {
 		{"and the last task says why", updating(a, swarm.UpdateStatePaused, later(0)), tasks(a.Name, "failed", later(time.Second), 1), time.Minute, "degraded kargo-web_a: update paused: boom (exit code 7)"},
 		{"Swarm rolls it back", updating(a, swarm.UpdateStateRollbackStarted, later(0)), nil, time.Minute, "degraded kargo-web_a: update rollback_started"},
 		{"Swarm rolled it back, and all runs", updating(a, swarm.UpdateStateRollbackCompleted, later(0)), tasks(a.Name, "running", later(0), 1), time.Minute, "degraded kargo-web_a: update rollback_completed"},
+		{"a person rolled it back", rolledBackByHand(a), tasks(a.Name, "running", later(0), 1), time.Minute, "healthy "},
 		{"Swarm rolled something back long ago", updating(a, swarm.UpdateStateRollbackCompleted, later(-time.Hour)), tasks(a.Name, "running", later(0), 1), time.Minute, "healthy "},
 		{"two tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 2), time.Minute, "progressing kargo-web_a: 0 of 1 tasks run: boom (exit code 7)"},
 		{"three tasks failed", starting(a), tasks(a.Name, "failed", later(time.Second), 3), time.Minute, "degraded kargo-web_a: 3 tasks failed, the last one: boom (exit code 7)"},

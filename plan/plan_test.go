@@ -212,6 +212,15 @@ func TestMake(t *testing.T) {
 			want: "hold service kargo-web_a: Swarm rolled back this change: update rolled back due to failure; waits for another revision, or `kargo retry`\n",
 		},
 		{
+			name:    "what a person rolled back is drift",
+			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:2"))},
+			live:    cluster(rolledBackByHand(live("web", "kargo-web_a", "app:1"))),
+			options: func(o *plan.Options) {
+				o.Memory.Sent = kargo.Sent{"kargo-web_a": {Digest: digestOf("kargo-web_a", "app:2"), Seen: true}}
+			},
+			want: "update service kargo-web_a: TaskTemplate.ContainerSpec.Image: \"app:1\" -> \"app:2\"\n",
+		},
+		{
 			name:    "but something else is",
 			desired: []kargo.Stack{stack("web", service("kargo-web_a", "app:3"))},
 			live:    cluster(rolledBack(live("web", "kargo-web_a", "app:1"))),
@@ -263,6 +272,14 @@ func starting(s kargo.LiveService) kargo.LiveService { s.Running = 0; return s }
 
 func rolledBack(s kargo.LiveService) kargo.LiveService {
 	s.Update = &swarm.UpdateStatus{State: swarm.UpdateStateRollbackCompleted, Message: "update rolled back due to failure"}
+	return s
+}
+
+// rolledBackByHand is a service after `docker service rollback`: it could be rolled back again.
+func rolledBackByHand(s kargo.LiveService) kargo.LiveService {
+	s.Update = &swarm.UpdateStatus{State: swarm.UpdateStateRollbackCompleted, Message: "rollback completed"}
+	previous := s.Spec
+	s.Previous = &previous
 	return s
 }
 

@@ -229,7 +229,7 @@ func (m maker) update(c comparison) decision {
 	update.Fields = c.fields()
 	_, update.Back = m.standIns[c.stack.Name]
 	update.Digest, update.Image, update.Unresolved = c.digest, image.resolved, image.unresolved
-	if m.isDrift(c.live.Name, c.live.Update, c.digest) {
+	if m.isDrift(c.live, c.digest) {
 		update.Drifted, update.Repairs = c.live.Updated, true
 	}
 	return toChange(update)
@@ -240,7 +240,7 @@ func (m maker) update(c comparison) decision {
 func (m maker) missingService(stack kargo.Stack, service kargo.Service) decision {
 	spec := m.stamp(stack, service.Spec)
 	digest, reason := SpecDigest(m.Keys.Specs, spec), "new"
-	drift := m.isDrift(service.Name, nil, digest)
+	drift := m.isDrift(kargo.LiveService{Name: service.Name}, digest)
 	if drift {
 		reason = "somebody else removed it"
 		switch stack.Options.Drift {
@@ -310,9 +310,9 @@ func (m maker) sentBefore(c comparison) (d decision, decided bool) {
 	switch {
 	case !known || sent.Digest != c.digest:
 		return decision{}, false
-	case rolledBack(c.live.Update) && isRollback(c.wanted.UpdateConfig) && m.isRefused(c):
+	case rolledBack(c.live) && isRollback(c.wanted.UpdateConfig) && m.isRefused(c):
 		return decision{}, false
-	case rolledBack(c.live.Update):
+	case rolledBack(c.live):
 		words := m.Mask.Text(cmp.Or(c.live.Update.Message, string(c.live.Update.State)))
 		return c.holdUntil(kargo.UntilRevision, "Swarm rolled back this change: "+words+
 			"; waits for another revision, or `kargo retry`"), true
@@ -324,15 +324,15 @@ func (m maker) sentBefore(c comparison) (d decision, decided bool) {
 
 // isDrift reports whether a service that differs from the spec with that digest was
 // as wanted before. Then somebody else changed it, and not the workspace.
-func (m maker) isDrift(service string, update *swarm.UpdateStatus, digest string) bool {
-	sent := m.Memory.Sent[service]
-	return sent.Digest == digest && sent.Seen && !rolledBack(update)
+func (m maker) isDrift(service kargo.LiveService, digest string) bool {
+	sent := m.Memory.Sent[service.Name]
+	return sent.Digest == digest && sent.Seen && !rolledBack(service)
 }
 
 // drifted decides on drift that is not to be corrected now. The hold says what to
 // write into the workspace so that the difference is left for good.
 func (m maker) drifted(c comparison) (d decision, decided bool) {
-	if !m.isDrift(c.live.Name, c.live.Update, c.digest) {
+	if !m.isDrift(c.live, c.digest) {
 		return decision{}, false
 	}
 	if m.isRefused(c) {
@@ -370,8 +370,16 @@ func since(when time.Time) string {
 	return " since " + when.UTC().Format(time.RFC3339)
 }
 
-func rolledBack(update *swarm.UpdateStatus) bool {
-	return update != nil && strings.HasPrefix(string(update.State), "rollback_")
+// rolledBack reports whether Swarm went back to the spec before, because an update failed.
+// It has no previous spec then. After `docker service rollback` it has: what it went back
+// from. That is a change by hand, as any other (updater.go and controlapi of SwarmKit).
+func rolledBack(service kargo.LiveService) bool {
+	return wentBack(service) && service.Previous == nil
+}
+
+// wentBack reports whether Swarm goes back to the spec before, or has, whoever wanted it.
+func wentBack(service kargo.LiveService) bool {
+	return service.Update != nil && strings.HasPrefix(string(service.Update.State), "rollback_")
 }
 
 func modeName(mode swarm.ServiceMode) string {
