@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,13 +17,18 @@ import (
 // it goes on by itself.
 func TestAFullDiskIsCalledThat(t *testing.T) {
 	run(t, func(w *world) {
-		var full error
-		w.parts.Effects.Write = func(kargo.Workspace) error { return full }
+		var full atomic.Bool
+		w.parts.Effects.Write = func(kargo.Workspace) error {
+			if full.Load() {
+				return &fs.PathError{Op: "write", Path: "/data/.kargo", Err: syscall.ENOSPC}
+			}
+			return nil
+		}
 		var log bytes.Buffer
 		w.logTo(&log)
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
-		full = &fs.PathError{Op: "write", Path: "/data/.kargo", Err: syscall.ENOSPC}
+		full.Store(true)
 		w.repo.commit("c2", app("app:2", "web")...)
 		w.pass(5 * time.Minute)
 		w.wantWrites()
@@ -36,7 +42,7 @@ func TestAFullDiskIsCalledThat(t *testing.T) {
 		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 			t.Errorf("%d errors are in the log, want one:\n%s", n, log.String())
 		}
-		full = nil
+		full.Store(false)
 		w.pass(2 * time.Minute)
 		if len(w.swarm.writes()) != 1 {
 			t.Errorf("written was %q, want the update", w.swarm.writes())
