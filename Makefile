@@ -12,6 +12,8 @@ TAGS        = disable_grpc_modules
 SCRIPTS = $(shell grep -rlE '^#(!| shellcheck shell=).*bash$$' .ci setup examples test defaults)
 # Packages that start goroutines. The pure packages start none, and test/e2e runs another program.
 RACY    = $(shell go list ./... | grep -vE 'kargo/(test/e2e|merge|render|plan)$$')
+# Scripts of commands that start no controller. With the race detector they take minutes, and find little.
+ALONE   = $(shell grep -L 'kargo serve' cmd/kargo/testdata/script/*.txtar | sed 's|.*/||; s|\.txtar$$||' | paste -sd '|')
 
 .PHONY: help build demo test engines chaos soak catalogue bare check lint race scripts bench bench-compare vuln sbom provenance
 
@@ -86,7 +88,7 @@ lint: ## the linters of .golangci.yml
 
 # The scripts of terminals print what other scripts do, and take long with the detector.
 race: ## quick tests with the race detector, if there is a C compiler
-	@if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -short -race -skip '^TestScripts$$/^terminal' $(RACY); else echo "gcc is not installed: the race detector did not run"; fi
+	@if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -short -race -skip '^TestScripts$$/^(terminal.*|$(ALONE))$$' $(RACY); else echo "gcc is not installed: the race detector did not run"; fi
 
 scripts: ## shellcheck of all scripts
 	shellcheck $(SCRIPTS)

@@ -174,10 +174,10 @@ func parse(report *Report, path, entry string, data []byte) *File {
 	return f
 }
 
-// notFinite finds an infinite number or none at all, .inf and .nan, for which Docker's
-// validation names no key.
+// notFinite returns the first .inf or .nan below a node, or nil. Docker's validation refuses
+// both, and names no key.
 func notFinite(node *yaml.Node) *yaml.Node {
-	if node.Kind == yaml.ScalarNode && node.Style == 0 && isEndless(node.Value) && node.ShortTag() == "!!float" {
+	if node.Kind == yaml.ScalarNode && node.Style == 0 && endsNotFinite(node.Value) && node.ShortTag() == "!!float" {
 		return node
 	}
 	for _, child := range node.Content {
@@ -188,8 +188,9 @@ func notFinite(node *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// isEndless reports whether a plain text ends as such numbers do.
-func isEndless(text string) bool {
+// endsNotFinite reports whether a text ends in .inf or .nan. It costs less than to find the
+// type of each value.
+func endsNotFinite(text string) bool {
 	if len(text) < len(".inf") {
 		return false
 	}
