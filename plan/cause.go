@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -47,14 +48,19 @@ func neverRan(task kargo.Task) bool {
 // blocked reports whether a task never ran for a reason that may last.
 func blocked(task kargo.Task) bool { return neverRan(task) && !momentary().MatchString(task.Err) }
 
-// causeOf returns what keeps the newest of some tasks that never ran from running.
-func causeOf(tasks []kargo.Task) kargo.Cause {
-	var newest kargo.Task
+// newestUnrun returns the newest of some tasks that never ran, or none.
+func newestUnrun(tasks []kargo.Task) (newest kargo.Task) {
 	for _, task := range tasks {
 		if neverRan(task) && !task.Time.Before(newest.Time) {
 			newest = task
 		}
 	}
+	return newest
+}
+
+// causeOf returns what keeps the newest of some tasks that never ran from running.
+func causeOf(tasks []kargo.Task) kargo.Cause {
+	newest := newestUnrun(tasks)
 	switch words := newest.Err + newest.Message; {
 	case strings.Contains(words, "no suitable node"):
 		return kargo.CauseNode
@@ -125,13 +131,20 @@ func missed(service kargo.LiveService, tasks []kargo.Task) bool {
 	return neverRan(newest) && momentary().MatchString(newest.Err)
 }
 
+// lastWords returns what the newest of some tasks said that never ran, or "".
+func lastWords(tasks []kargo.Task) string {
+	newest := newestUnrun(tasks)
+	return cmp.Or(newest.Err, newest.Message)
+}
+
 // goesOn returns why a service that is as it should be is sent again, and with which
 // counter of forced updates; "" if it is not.
 func (m maker) goesOn(live kargo.LiveService) (why string, forced uint64) {
 	tasks, forced := m.index.tasks[live.Name], live.Spec.TaskTemplate.ForceUpdate
 	switch {
 	case stopped(live) && endingOf(live, ofUpdate(live, tasks)) == interrupted:
-		return "its update was interrupted, and no task had failed: it goes on", forced
+		words := m.Mask.Text(lastWords(ofUpdate(live, tasks)))
+		return "its update was interrupted" + inBrackets(words) + ", and no program had failed: it is sent again", forced
 	case missed(live, tasks):
 		return "its task never ran, because of its node, and Swarm starts no other: it is sent again", forced + 1
 	}

@@ -231,6 +231,22 @@ func TestATaskThatMissedItsOnlyChance(t *testing.T) {
 	}
 }
 
+// Swarm paused an update, and no program of its tasks failed. The update is sent again,
+// and its line says what the node said.
+func TestAnInterruptedUpdateIsSentAgain(t *testing.T) {
+	for _, test := range []struct{ name, state, words, want string }{
+		{"the node was busy", "failed", "remount dir as readonly: input/output error", "update service kargo-web_a: its update was interrupted (remount dir as readonly: input/output error), and no program had failed: it is sent again\n"},
+		{"the node left", "shutdown", "", "update service kargo-web_a: its update was interrupted, and no program had failed: it is sent again\n"},
+		{"the program failed", "failed", "task: non-zero exit (1)", "nothing to do\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			seen := cluster(updating(live("web", "kargo-web_a", "app:1"), swarm.UpdateStatePaused, sentAt))
+			seen.Tasks = []kargo.Task{{ID: "t1", Service: "kargo-web_a", State: test.state, Time: later(time.Second), Err: test.words}}
+			check(t, plan.Make([]kargo.Stack{stack("web", service("kargo-web_a", "app:1"))}, seen, options()), test.want)
+		})
+	}
+}
+
 // A rollout that goes forward is not taken for one that hangs, however slow its
 // settings make it.
 func TestDeadlineOfASlowUpdate(t *testing.T) {

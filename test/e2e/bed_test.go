@@ -172,6 +172,23 @@ func (s *scene) deploy(w *workspace) kargo.Deployment {
 	return s.awaitDeployment(commit)
 }
 
+// contentDigest ends the name of a config or secret.
+var contentDigest = regexp.MustCompile(`-[0-9a-f]{12}\b`)
+
+// changed returns what a deployment changed, each object once, without the prefix of the
+// scene and the digests of contents. A busy engine interrupts an update now and then, and
+// Kargo sends it again.
+func (s *scene) changed(d kargo.Deployment) string {
+	var objects []string
+	for _, change := range d.Changes {
+		object := fmt.Sprintf("%s %s", change.Action, change.Key())
+		if !slices.Contains(objects, object) {
+			objects = append(objects, object)
+		}
+	}
+	return contentDigest.ReplaceAllString(strings.ReplaceAll(strings.Join(objects, "\n"), s.prefix+"-", ""), "")
+}
+
 // begin starts the controller on a workspace and waits until it has settled.
 func (s *scene) begin(w *workspace) kargo.Deployment {
 	s.t.Helper()
