@@ -69,6 +69,7 @@ func (r *Reader) Read(ws view.View, report *Report, stack string, files []kargo.
 	s := &reading{
 		ws: ws, report: report, budget: &r.budget, stack: stack, listed: files,
 		together: r.together, valid: r.valid, tree: newTree(ws, report), conditions: map[dependency]kargo.NeedCondition{},
+		envFiles: map[string]bool{},
 	}
 	before, sizeBefore := report.Errors(), r.budget.Size
 	for _, stage := range stages {
@@ -112,7 +113,8 @@ type reading struct {
 	together *together
 	valid    map[fileOf]bool
 
-	files      []*File // lowest first
+	files      []*File         // lowest first
+	envFiles   map[string]bool // the files of env_file so far, by path
 	conditions map[dependency]kargo.NeedCondition
 	config     *types.Config
 }

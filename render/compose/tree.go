@@ -39,12 +39,20 @@ func (t *Tree) Directory() string { return t.directory }
 // such file, or it is not in the merged configuration, File reports that at the
 // given place and returns false.
 func (t *Tree) File(at kargo.Place, name string) (string, kargo.File, bool) {
+	if name == "" {
+		t.report.Fail(at, "", "the path of a file is empty")
+		return "", kargo.File{}, false
+	}
 	inside, err := t.pathOf(name)
 	if err != nil {
 		t.report.Fail(at, "put the file into the workspace", "%s", err)
 		return "", kargo.File{}, false
 	}
 	file, ok := t.ws.File(inside)
+	if !ok && len(t.ws.Under(inside)) > 0 {
+		t.report.Fail(at, "name a file in it", "%s is a folder, not a file", inside)
+		return "", kargo.File{}, false
+	}
 	if !ok {
 		t.report.Fail(at, spelling.DidYouMean(inside, t.ws.FileNames()), "there is no file %s", inside)
 		return "", kargo.File{}, false
