@@ -38,8 +38,9 @@ type repository struct {
 	mu      sync.Mutex
 	commits map[string]fstest.MapFS
 	head    string
-	err     error // of Head
-	refused error // of Fetch
+	err     error  // of Head
+	refused error  // of Fetch
+	only    string // Fetch refuses this commit alone, if it is set
 	asked   int
 	rewrote string
 	steady  bool   // the files of all commits answer alike
@@ -65,7 +66,7 @@ func (r *repository) Head(context.Context) (string, error) {
 func (r *repository) Fetch(_ context.Context, commit string) (kargo.Revision, kargo.Files, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refused != nil {
+	if r.refused != nil && (r.only == "" || r.only == commit) {
 		return kargo.Revision{}, kargo.Files{}, r.refused
 	}
 	commit = cmp.Or(r.instead, commit)
@@ -97,6 +98,13 @@ func (r *repository) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err
+}
+
+// refuse lets one commit be fetched no more; nil ends that.
+func (r *repository) refuse(commit string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.only, r.refused = commit, err
 }
 
 // commit makes a new head. Files are "name=content".
@@ -477,10 +485,12 @@ type world struct {
 	records *records
 	left    *records // what a killed process left
 	written []string // commits whose merged configuration was written
-	events  stirring
-	parts   controller.Parts
-	loop    *controller.Loop
-	stop    func()
+	// unwritable is why the next one cannot be written; nil if it can.
+	unwritable error
+	events     stirring
+	parts      controller.Parts
+	loop       *controller.Loop
+	stop       func()
 }
 
 func newWorld(t *testing.T) *world {
@@ -504,7 +514,14 @@ func newWorld(t *testing.T) *world {
 			Keys: keys,
 		},
 		Effects: controller.Effects{
-			Write: func(ws kargo.Workspace) error { w.written = append(w.written, ws.Revision.Commit); return nil },
+			Write: func(ws kargo.Workspace) error {
+				w.swarm.hand()
+				if w.unwritable != nil {
+					return w.unwritable
+				}
+				w.written = append(w.written, ws.Revision.Commit)
+				return nil
+			},
 		},
 		Behavior: controller.Behavior{Instance: "test", Poll: controller.Every(time.Minute), Verify: 5 * time.Minute},
 		Log:      slog.New(slog.DiscardHandler),

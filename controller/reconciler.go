@@ -77,7 +77,8 @@ type round struct {
 	// sourceErr is why the newest revision is not the desired one, if that was found
 	// in this round. What is in force is kept in force all the same.
 	sourceErr error
-	// unwritten is why the merged configuration is not on the disk.
+	// unwritten is why the merged configuration, or what else a new revision needs on the
+	// disk, is not there.
 	unwritten error
 	failed    unread
 	// waits: the round ended because the source has not answered yet, or because another
@@ -230,7 +231,7 @@ func (r *Reconciler) forget(left kargo.HandOver) {
 	r.memory = plan.Memory{Memory: takenOver(left, time.Now()), Session: plan.NewSession()}
 	r.view, r.record, r.sight, r.shown = nil, record{}, sight{parts: r.parts}, shown{}
 	r.source.head, r.source.problems, r.source.unsound, r.source.rewinds = kargo.Revision{}, nil, false, false
-	r.source.left, r.source.begun = left.InForce, ""
+	r.source.left, r.source.begun, r.source.waiting = left.InForce, "", nil
 	r.pace.settled()
 	r.interest.ignoreNothing()
 	r.work = work{}

@@ -42,6 +42,8 @@ type source struct {
 	ahead   bool
 	asked   time.Time // when the question was asked that has no answer yet; zero if there is none
 	arrived *reading  // an answer that no round has taken yet
+	// waiting is a sound head that the disk has no room for yet; nil if there is none.
+	waiting *reading
 }
 
 // awaited reports whether a round should wait for the answer that is missing:
@@ -56,6 +58,7 @@ func (s source) awaited(now time.Time) bool {
 // round goes on with it.
 func (r *Reconciler) readNewest(ctx context.Context, this *round) (goOn bool, err error) {
 	s := &r.source
+	r.takeWaiting(this)
 	if got := s.arrived; got != nil {
 		s.arrived = nil
 		if got.inForce == r.mustFollow() {
@@ -142,7 +145,7 @@ func (r *Reconciler) take(got reading, this *round) {
 	case theRestored:
 		r.takeRestored(got, this)
 	case theNewest:
-		r.source.failure = BlameOutside(r.takeNewest(got))
+		r.source.failure = BlameOutside(r.takeNewest(got, this))
 		this.failed.git = r.source.failure != nil
 		this.failed.reread = this.failed.git && got.again
 		this.sourceErr = r.sourceErr()
@@ -213,7 +216,7 @@ func isAbout(deployment kargo.Deployment, stacks []kargo.Stack) bool {
 // takeNewest makes a new head the desired revision, if it is sound. The head moves
 // last: where anything fails before, it is read again. Its error is what is wrong
 // with the head, as long as it is the head.
-func (r *Reconciler) takeNewest(got reading) error {
+func (r *Reconciler) takeNewest(got reading, this *round) error {
 	s := &r.source
 	if !got.answered.IsZero() {
 		s.fetched = got.answered
@@ -223,6 +226,9 @@ func (r *Reconciler) takeNewest(got reading) error {
 		return got.err
 	}
 	r.pace.awaitPush(time.Now(), got.trigger, got.revision != got.head)
+	if got.attempts > 0 || got.desired != nil {
+		s.waiting = nil // it is not the head any more
+	}
 	switch {
 	case got.attempts > 0:
 		s.note(got.revision.Revision(), kargo.Problems{{Message: fmt.Sprintf("reading this revision ended Kargo %d times; it is left alone", got.attempts),
@@ -230,14 +236,7 @@ func (r *Reconciler) takeNewest(got reading) error {
 		s.unsound = false // it is not tried again, whatever a person asks for
 	case got.desired != nil:
 		if got.desired.Problems.Err() == nil {
-			if err := r.rollouts().keepWhatRan(); err != nil {
-				return err
-			}
-			if err := r.decisions().freeze(time.Now()); err != nil { // by the windows of before: a commit ends none that holds it
-				return err
-			}
-			s.commits, s.earlier = got.commits, got.earlier
-			r.accept(*got.desired, got.trigger)
+			r.adopt(got, this)
 		} else if err := r.noteRefusal(got.desired.Workspace.Revision, got.desired.Problems, got.trigger); err != nil {
 			return err
 		}
@@ -247,6 +246,46 @@ func (r *Reconciler) takeNewest(got reading) error {
 		s.rewinds = got.rewinds
 	}
 	return nil
+}
+
+// takeWaiting adopts a head that waits for the disk, if there is room by now.
+func (r *Reconciler) takeWaiting(this *round) {
+	got := r.source.waiting
+	switch {
+	case got == nil:
+	case got.inForce == r.mustFollow():
+		r.adopt(*got, this)
+	default: // the answer is about a past state
+		r.source.waiting, r.source.head, r.work.git = nil, kargo.Revision{}, true
+	}
+}
+
+// adopt makes a sound head the desired revision, as soon as what must be on the disk before
+// it is carried out is there. Until then it waits, and what is in force stays so.
+func (r *Reconciler) adopt(got reading, this *round) {
+	s, ws := &r.source, got.desired.Workspace
+	write := r.work.write || r.view == nil || !sameFiles(r.view.workspace, ws)
+	err := r.makeReady(ws, write)
+	if err != nil {
+		s.waiting, this.unwritten = &got, err
+		return
+	}
+	s.waiting, s.commits, s.earlier = nil, got.commits, got.earlier
+	r.accept(*got.desired, got.trigger)
+	r.work.write = write && !r.watches
+}
+
+// makeReady puts on the disk what a new revision needs there: the last good renderings, of
+// which one may stand in for its own; a freeze by the windows of before, because a commit
+// ends none that holds it; and, where rounds follow by themselves, its files.
+func (r *Reconciler) makeReady(ws kargo.Workspace, write bool) error {
+	if err := r.rollouts().keepWhatRan(); err != nil {
+		return err
+	}
+	if err := r.decisions().freeze(time.Now()); err != nil || !write || !r.watches {
+		return err
+	}
+	return r.putOnDisk(ws)
 }
 
 // sourceErr is why what is desired is not what the source says now: the newest
@@ -285,7 +324,6 @@ func (r *Reconciler) accept(desired compile.Desired, trigger string) {
 	if r.view != nil && !reflect.DeepEqual(r.view.labels, desired.Labels) {
 		r.work.lookAt(lookEverywhere) // the stacks alone do not show other labels of nodes
 	}
-	r.work.write = r.work.write || r.view == nil || !sameFiles(r.view.workspace, desired.Workspace)
 	r.desire(desired)
 	r.work.values, r.source.valuesFailure = false, nil // they were just read
 	inForce := r.memory.Applied.Revision
@@ -339,20 +377,30 @@ func sameFiles(a, b kargo.Workspace) bool {
 	return a.Root == b.Root && reflect.ValueOf(a.Files).UnsafePointer() == reflect.ValueOf(b.Files).UnsafePointer()
 }
 
-// write puts the merged configuration on disk, and mends what somebody has changed there.
-// Where that fails, drift is corrected all the same. A new revision waits, because its
-// services may bind the files.
+// write mends what somebody has changed in the merged configuration on disk, and puts there
+// that of a revision whose files are not there yet. Where that fails, drift is corrected all
+// the same. A new revision waits, because its services may bind the files.
 func (r *Reconciler) write(_ context.Context, this *round) (goOn bool, err error) {
 	if !r.work.write || r.view == nil || r.view.whole == nil {
 		return true, nil
 	}
-	if write := r.parts.Effects.Write; write != nil {
-		_, err := measured(r.parts, "write", func() (struct{}, error) { return struct{}{}, write(r.view.workspace) })
-		if err != nil {
-			this.unwritten = fmt.Errorf("write merged configuration: %w", err)
-			return !r.work.fresh, nil
-		}
+	if err := r.putOnDisk(r.view.workspace); err != nil {
+		this.unwritten = err
+		return !r.work.fresh, nil
 	}
 	r.work.write = false
 	return true, nil
+}
+
+// putOnDisk puts a merged configuration on disk.
+func (r *Reconciler) putOnDisk(ws kargo.Workspace) error {
+	write := r.parts.Effects.Write
+	if write == nil {
+		return nil
+	}
+	_, err := measured(r.parts, "write", func() (struct{}, error) { return struct{}{}, write(ws) })
+	if err != nil {
+		return fmt.Errorf("write merged configuration: %w", err)
+	}
+	return nil
 }
