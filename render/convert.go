@@ -58,7 +58,7 @@ func checkService(s *rendering, service types.ServiceConfig) {
 		s.report.Fail(at, "a name has at most 63 letters, digits, - and _", "%s cannot be the name of a Swarm service", name)
 	}
 	if service.Image == "" {
-		s.report.Fail(at, nearService(s.files.Config, service.Name), "services.%s has no image", service.Name)
+		s.report.Fail(s.files.Place("services", service.Name, "image"), nearService(s.files.Config, service.Name), "services.%s has no image", service.Name)
 	} else if _, err := reference.ParseAnyReference(service.Image); err != nil {
 		s.report.Fail(s.files.Place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
 	} else if capitals().MatchString(service.Image) {

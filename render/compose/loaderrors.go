@@ -50,7 +50,7 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 			reason = number[1] + " is not a number"
 		}
 		if strings.HasPrefix(reason, `""`) || strings.HasSuffix(reason, "boolean: ") {
-			hint = "the variable it reads is empty or not set"
+			hint = anEmptyVariable
 		}
 		l.report.Fail(f.At(path...), hint, "%s: %s", match[1], reason)
 		return path

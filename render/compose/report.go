@@ -13,12 +13,39 @@ const maxProblems = 1000
 type Report struct {
 	problems kargo.Problems
 	errors   int
+	// causes say for a place what is probably the cause of an error there.
+	causes map[kargo.Place]func() string
+}
+
+// anEmptyVariable is the hint of an error that an empty variable has caused, where it is
+// not known which one.
+const anEmptyVariable = "the variable it reads is empty or not set"
+
+// suspect notes the cause that an error at a place would have. It is asked for only where
+// there is an error.
+func (r *Report) suspect(at kargo.Place, cause func() string) {
+	if r.causes == nil {
+		r.causes = map[kargo.Place]func() string{}
+	}
+	r.causes[at] = cause
+}
+
+// hintAt adds the cause of an error to its hint.
+func (r *Report) hintAt(at kargo.Place, hint string) string {
+	cause, known := r.causes[at]
+	switch {
+	case !known:
+		return hint
+	case hint == "" || hint == anEmptyVariable:
+		return cause()
+	}
+	return hint + "; " + cause()
 }
 
 // Fail reports an error. The hint may be empty.
 func (r *Report) Fail(at kargo.Place, hint, format string, args ...any) {
 	r.errors++
-	r.add(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+	r.add(kargo.Problem{Where: at, Message: fmt.Sprintf(format, args...), Hint: r.hintAt(at, hint)})
 }
 
 // Warn reports what is odd and does not harm the rendering.

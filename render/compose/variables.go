@@ -29,7 +29,7 @@ func checkVariables(s *reading) {
 	for _, f := range s.files {
 		if !f.Generated() {
 			check := variableCheck{ws: s.ws, report: s.report, file: f}
-			check.node(f.root, f.dict)
+			check.node(f.root, f.dict, nil)
 		}
 	}
 }
@@ -42,27 +42,28 @@ type variableCheck struct {
 }
 
 // node follows the nodes and their decoded values side by side: what a tag
-// removed is not checked.
-func (c variableCheck) node(node *yaml.Node, value any) {
+// removed is not checked. The path is that of the node, with [] for an entry of a list.
+func (c variableCheck) node(node *yaml.Node, value any, path []string) {
 	switch node.Kind {
 	case yaml.MappingNode:
 		dict, _ := value.(map[string]any)
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			if child, ok := dict[node.Content[i].Value]; ok {
-				c.node(node.Content[i+1], child)
+				c.node(node.Content[i+1], child, append(path, node.Content[i].Value))
 			}
 		}
 	case yaml.SequenceNode:
 		list, _ := value.([]any)
 		for i, item := range node.Content {
 			if len(list) == len(node.Content) {
-				c.node(item, list[i])
+				c.node(item, list[i], append(path, "[]"))
 			} else if item.Kind == yaml.ScalarNode && indexOf(list, item.Value) >= 0 {
-				c.node(item, item.Value)
+				c.node(item, item.Value, append(path, "[]"))
 			}
 		}
 	case yaml.ScalarNode:
 		c.text(node)
+		c.emptied(node, path)
 	}
 }
 
