@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"kargo/pattern"
 	"kargo/spelling"
@@ -185,6 +186,16 @@ func setPointers(into *[]string, value string) error {
 
 func badValue(hint, format string, args ...any) error {
 	return &Error{Fault: Invalid, Hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+// ListHint helps with a list of names whose names are separated by something else than
+// blanks. It is empty where a list has only blanks.
+func ListHint(variable, list string) string {
+	names := strings.FieldsFunc(list, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`,;[]()"'`, r) })
+	if slices.Equal(names, strings.Fields(list)) {
+		return ""
+	}
+	return fmt.Sprintf("separate names by blanks: %s=%q", variable, strings.Join(names, " "))
 }
 
 // PlaceOf returns the place of a variable's last assignment; for one that was

@@ -16,11 +16,13 @@ package merge
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Names of the environment files, at the top of their layer.
@@ -132,6 +134,8 @@ func checkStacks(ws kargo.Workspace) kargo.Problems {
 	}
 	if where, assigned := ws.Lines["STACKS"]; assigned {
 		problem.Where = where
+	} else if near := spelling.NearestAnyCase("STACKS", slices.Collect(maps.Keys(ws.Lines)), 1); near != "" {
+		problem.Where, problem.Hint = ws.Lines[near], "write STACKS in the place of "+near
 	}
 	return kargo.Problems{problem}
 }

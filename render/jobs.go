@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -68,7 +69,7 @@ func isJob(s *rendering, variable, name string) bool {
 		}
 		return true
 	}
-	s.report.Fail(at, spelling.DidYouMean(name, names), "%s names %q, which is not in stack %q", variable, name, s.name)
+	s.report.Fail(at, cmp.Or(kargo.ListHint(variable, s.ws.Value(variable)), spelling.DidYouMean(name, names)), "%s names %q, which is not in stack %q", variable, name, s.name)
 	return false
 }
 

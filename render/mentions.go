@@ -114,6 +114,19 @@ func isReference(data []byte, start, end int) bool {
 // mention reports whether any file mentions a variable.
 func (m *mentions) mention(variable string) bool { return m.counts[variable] != nil }
 
+// has reports whether any file has a text, beside the names that environment files assign.
+func (m *mentions) has(text string) bool {
+	for name, data := range m.files {
+		if path.Base(name) == kargo.FileEnv {
+			data = withoutAssigned(data)
+		}
+		if bytes.Contains(data, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
+
 // known returns, in order, the variables that a misspelled name can stand for: those
 // that Kargo reads, and those that a file mentions as a variable.
 func (m *mentions) known(read map[string]bool) []string {

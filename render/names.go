@@ -117,10 +117,26 @@ func (u *unread) variables(assigned map[string]kargo.Place) {
 		}
 		if near := spelling.Nearest(variable, u.known, 2); near != "" {
 			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
+		} else if near := u.inCapitals(variable); near != "" {
+			report.Warn(at, "did you mean "+near+"?", "nothing reads %s", variable)
 		} else {
 			checkSuffix(report, exist, at, variable)
 		}
 	}
+}
+
+// inCapitals returns the name that a variable with lower-case letters can stand for. Such
+// names are not among the mentions, as they are words like others.
+func (u *unread) inCapitals(variable string) string {
+	capitals := strings.ToUpper(variable)
+	if capitals == variable {
+		return ""
+	}
+	near := spelling.Nearest(capitals, u.known, 2)
+	if near == "" || u.files.has(variable) {
+		return ""
+	}
+	return near
 }
 
 // checkSuffix warns of variables whose end belongs to a stack or service, while

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ func stackNeeds(ws *view.Workspace, report *compose.Report, stacks []string) map
 		for _, need := range own.List(variable) {
 			switch {
 			case !known[need]:
-				report.Fail(own.PlaceOf(variable), spelling.DidYouMean(need, stacks),
+				report.Fail(own.PlaceOf(variable), cmp.Or(kargo.ListHint(variable, own.Value(variable)), spelling.DidYouMean(need, stacks)),
 					"stack %q needs %q, which is %s", stack, need, notListed(ws))
 			case !slices.Contains(needs[stack], need):
 				needs[stack] = append(needs[stack], need)

@@ -113,7 +113,7 @@ func (r *renderer) all(names []string) ([]kargo.Stack, *Provenance) {
 	checkSubnets(report, origins, stacks)
 	checkHash(ws, report)
 	checkPin(ws, report)
-	if len(stacks)+leftOut == len(all) { // else a name may belong to what is missing
+	if len(stacks)+leftOut == len(ws.StackNames()) { // else a name may belong to what is missing
 		checkNames(ws, report, exist, r.cache.index())
 	}
 	return stacks, origins

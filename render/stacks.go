@@ -93,6 +93,9 @@ func stackNames(ws *view.Workspace, report *compose.Report) []string {
 		case known[name]:
 			report.Fail(at, "", "STACKS names %q twice", name)
 			continue
+		case kargo.ListHint("STACKS", name) != "":
+			report.Fail(at, kargo.ListHint("STACKS", ws.Env["STACKS"]), "STACKS: %q cannot be the name of a stack", name)
+			continue
 		case taken:
 			report.Warn(at, "rename one of them", "stacks %q and %q share the variable %s", other, name, variable)
 		}
@@ -134,22 +137,25 @@ func stackEntries(ws *view.Workspace, own view.View, report *compose.Report, sta
 			at = ws.PlaceOf("STACKS")
 		}
 		hint := "list its services, as in " + variable + `="redis mongodb"`
-		if near := spelling.Nearest(variable, unlisted(ws), 2); near != "" {
+		if near := spelling.NearestAnyCase(variable, unlisted(ws), 2); near != "" {
 			hint = "did you mean " + near + "?"
+			if !strings.HasSuffix(near, string(kargo.SuffixStack)) {
+				hint = fmt.Sprintf("write %s in the place of %s: %s", variable, near, ws.Lines[near])
+			}
 		}
 		report.Fail(at, hint, "stack %q has no services: %s is empty or not set", stack, variable)
 	}
 	return entries
 }
 
-// unlisted returns the variables <STACK>_STACK of stacks that are not in
-// STACKS.
+// unlisted returns the variables that resemble <STACK>_STACK, but not those of stacks
+// that are in STACKS.
 func unlisted(ws *view.Workspace) []string {
 	listed := map[string]bool{}
 	for _, stack := range ws.StackNames() {
 		listed[kargo.SuffixStack.Of(stack)] = true
 	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ws.Lines)), func(name string) bool {
-		return !strings.HasSuffix(name, string(kargo.SuffixStack)) || listed[name]
+		return !strings.Contains(strings.ToUpper(name), "STACK") || name == "STACKS" || listed[name]
 	})
 }

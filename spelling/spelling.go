@@ -2,6 +2,8 @@
 // effects and knows nothing of Kargo.
 package spelling
 
+import "strings"
+
 // DidYouMean returns a hint with the candidate that is nearest to an unknown
 // name, as "did you mean redis?". It is empty where none is near.
 func DidYouMean(name string, candidates []string) string {
@@ -28,6 +30,20 @@ func Nearest(name string, candidates []string, letters int) string {
 		}
 	}
 	return best
+}
+
+// NearestAnyCase is Nearest without a difference between upper and lower case.
+func NearestAnyCase(name string, candidates []string, letters int) string {
+	written := make(map[string]string, len(candidates))
+	lower := make([]string, 0, len(candidates))
+	for _, candidate := range candidates {
+		folded := strings.ToLower(candidate)
+		if other, taken := written[folded]; !taken || candidate < other {
+			written[folded] = candidate
+		}
+		lower = append(lower, folded)
+	}
+	return written[Nearest(strings.ToLower(name), lower, letters)]
 }
 
 // editDistance counts the letters to insert, delete or replace.

@@ -34,3 +34,12 @@ func TestNearestOfEquals(t *testing.T) {
 		t.Errorf("the nearest is %q, want the name itself", got)
 	}
 }
+
+func TestNearestAnyCase(t *testing.T) {
+	known := []string{"Web_Stack", "WEB_STACK", "db_stack"}
+	for name, want := range map[string]string{"web_stack": "WEB_STACK", "DB_STACKS": "db_stack", "none": ""} {
+		if got := spelling.NearestAnyCase(name, known, 2); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package compose
 
 import (
+	"cmp"
+	"path"
 	"slices"
 	"strings"
 
@@ -76,7 +78,8 @@ func warnOfSharedExtensions(s *reading) {
 func readFile(s *reading, file kargo.ComposeFile) *File {
 	content, ok := s.ws.File(file.Path)
 	if !ok {
-		s.report.Fail(file.Named, fileHint(s.ws, file.Path), "stack %q: there is no file %s", s.stack, file.Path)
+		variable := kargo.SuffixStack.Of(s.stack)
+		s.report.Fail(file.Named, cmp.Or(kargo.ListHint(variable, s.ws.Value(variable)), fileHint(s.ws, file.Path)), "stack %q: there is no file %s", s.stack, file.Path)
 		return nil
 	}
 	if base, isUsual := strings.CutSuffix(file.Path, ".yml"); isUsual && s.tree.Get(base+".yaml").Data != nil {
@@ -98,9 +101,22 @@ var formerServices = map[string]string{
 	"mgob": "", "nextcloud": "", "portainer": "", "seafile": "", "seeder": "",
 }
 
+// plainName returns the name of a service that is written as its file.
+func plainName(name string) string {
+	name = strings.TrimPrefix(path.Clean(name), "deploy/")
+	return strings.TrimSuffix(strings.TrimSuffix(name, ".yml"), ".yaml")
+}
+
 // fileHint helps with a path that has no file.
 func fileHint(ws view.View, file string) string {
 	name := strings.TrimSuffix(strings.TrimPrefix(file, "deploy/"), ".yml")
+	if plain := plainName(name); plain != name {
+		const added = ": deploy/ and .yml are added to the name"
+		if _, ok := ws.File("deploy/" + plain + ".yml"); ok {
+			return "write " + plain + added
+		}
+		return cmp.Or(fileHint(ws, "deploy/"+plain+".yml"), "write "+plain+added)
+	}
 	if _, ok := ws.File("deploy/" + name + ".yaml"); ok {
 		return "deploy/" + name + ".yaml is there: rename it to " + name + ".yml"
 	}
