@@ -80,6 +80,10 @@ func deployments() []kargo.Deployment {
 			Number: 39, Revision: older, Trigger: "hold", Started: at(27 * time.Hour), Finished: at(27 * time.Hour), Outcome: kargo.OutcomeSucceeded,
 			Entry: kargo.Entry{Kind: kargo.EntryHold, By: kargo.Person{Name: "ada", From: "192.0.2.1"}, Note: "maps held by ada (192.0.2.1): a sale"},
 		},
+		{
+			Number: 38, Revision: older, Trigger: "webhook github", Started: at(28 * time.Hour), Finished: at(28 * time.Hour), Outcome: kargo.OutcomeRefused,
+			Entry: kargo.Entry{Kind: kargo.EntryRefusal}, Err: "deploy/redis.yml:7: services.redis.imgae is not a property of compose files for Swarm (did you mean image?)",
+		},
 	}
 }
 
