@@ -68,11 +68,12 @@ func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
 }
 
 const (
-	notForSwarm  = "it is of the Compose Specification, which docker stack deploy refuses, too"
+	notForSwarm  = "it is of the Compose Specification; docker stack deploy refuses it, too"
 	fromFile     = "write the content to a file of the workspace and name it with file:"
 	limitsStand  = "limits stand in deploy.resources"
 	forOneHost   = "it is for docker compose on one machine: keep it in a file that Swarm does not get"
 	likeReplicas = "write deploy.replicas"
+	atDeployment = "Swarm asks the registry at each deployment"
 	forGPUs      = "Swarm reserves GPUs with deploy.resources.reservations.generic_resources"
 )
 
@@ -82,12 +83,17 @@ var unknownKeys = map[string]string{
 	"profiles": notForSwarm, "extends": notForSwarm, "include": notForSwarm, "name": notForSwarm, "annotations": notForSwarm, "attach": notForSwarm,
 	"blkio_config": notForSwarm, "device_cgroup_rules": notForSwarm, "label_file": notForSwarm, "models": notForSwarm, "oom_kill_disable": notForSwarm,
 	"post_start": notForSwarm, "pre_stop": notForSwarm, "provider": notForSwarm, "storage_opt": notForSwarm, "use_api_socket": notForSwarm, "uts": notForSwarm,
-	"cpus": limitsStand, "cpu_count": limitsStand, "cpu_percent": limitsStand, "cpu_period": limitsStand, "cpu_rt_period": limitsStand,
+	"app_protocol": notForSwarm, "aux_addresses": notForSwarm, "cgroup": notForSwarm, "dns_opt": notForSwarm, "enable_ipv4": notForSwarm,
+	"enable_ipv6": notForSwarm, "gateway": notForSwarm, "gw_priority": notForSwarm, "interface_name": notForSwarm, "ip_range": notForSwarm,
+	"link_local_ips": notForSwarm, "mac_address": notForSwarm, "pre_start": notForSwarm, "priority": notForSwarm, "umask": notForSwarm,
+	"use_service_name_alias": notForSwarm,
+	"cpus":                   limitsStand, "cpu_count": limitsStand, "cpu_percent": limitsStand, "cpu_period": limitsStand, "cpu_rt_period": limitsStand,
 	"cpu_rt_runtime": limitsStand, "mem_reservation": limitsStand, "mem_swappiness": limitsStand, "pids_limit": limitsStand,
 	"develop": forOneHost, "watch": forOneHost, "scale": likeReplicas, "instances": likeReplicas,
 	"content": fromFile, "group_add": `give the group with user: "1000:44"`,
 	"env": "did you mean environment?", "envs": "did you mean environment?", "vars": "did you mean environment?", "cmd": "did you mean command?",
-	"platform": "Swarm takes the platform from the image; to choose nodes, write deploy.placement.constraints", "pull_policy": "Swarm asks the registry at each deployment",
+	"platform": "Swarm takes the platform from the image; to choose nodes, write deploy.placement.constraints", "pull_policy": atDeployment, "pull_refresh_after": atDeployment,
+	"jobs": "a job is a service with deploy.mode: replicated-job", "host_ip": "Swarm opens a port on every address of the node",
 	"gpus": forGPUs, "devices": forGPUs, "runtime": "each node's engine has a default runtime, which Swarm uses",
 }
 
@@ -96,6 +102,9 @@ func unknownHint(path []string) string {
 	last := path[len(path)-1]
 	if last == "environment" && (path[0] == "secrets" || path[0] == "configs") {
 		return fromFile
+	}
+	if last == "options" && lastOf(path[:len(path)-1]) == "ipam" {
+		return notForSwarm
 	}
 	if hint, known := unknownKeys[last]; known {
 		return hint
