@@ -294,20 +294,15 @@ func asInBash(file *syntax.File) {
 				node.Value = &syntax.Word{Parts: []syntax.WordPart{&syntax.SglQuoted{Left: node.Pos(), Right: node.End()}}}
 			}
 		case *syntax.DblQuoted:
-			keepQuotes(node.Parts)
+			quotesWithin(node.Parts, keepQuotes)
 		}
 		return true
 	})
 }
 
-func keepQuotes(parts []syntax.WordPart) {
-	for _, word := range defaultsIn(parts) {
-		for _, part := range word.Parts {
-			if quoted, ok := part.(*syntax.SglQuoted); ok && !quoted.Dollar {
-				quoted.Value = "'" + quoted.Value + "'"
-			}
-		}
-		keepQuotes(word.Parts)
+func keepQuotes(quoted *syntax.SglQuoted) {
+	if !quoted.Dollar {
+		quoted.Value = "'" + quoted.Value + "'"
 	}
 }
 

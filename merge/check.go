@@ -290,7 +290,7 @@ func (c *checker) words(node syntax.Node) {
 			c.report(node, "would run a program", hintData)
 			return false
 		case *syntax.DblQuoted:
-			c.quotesWithin(node.Parts)
+			quotesWithin(node.Parts, c.protecting)
 		case *syntax.ParamExp:
 			c.parameter(node)
 		case *syntax.Lit:
@@ -331,31 +331,29 @@ func (c *checker) parameter(exp *syntax.ParamExp) {
 	}
 }
 
-// quotesWithin refuses single quotes in the default of a variable inside of double
-// quotes if they seem to protect something: bash takes them as characters there.
-func (c *checker) quotesWithin(parts []syntax.WordPart) {
-	for _, word := range defaultsIn(parts) {
-		for _, part := range word.Parts {
-			if quoted, ok := part.(*syntax.SglQuoted); ok && strings.ContainsAny(quoted.Value, "$`\\\"") {
-				c.report(quoted, "single quotes inside of double quotes are a part of the value, and protect nothing",
-					"leave out the single quotes, or the double quotes")
-			}
-		}
-		c.quotesWithin(word.Parts)
+// protecting refuses single quotes that are characters if they seem to protect something.
+func (c *checker) protecting(quoted *syntax.SglQuoted) {
+	if strings.ContainsAny(quoted.Value, "$`\\\"") {
+		c.report(quoted, "single quotes inside of double quotes are a part of the value, and protect nothing",
+			"leave out the single quotes, or the double quotes")
 	}
 }
 
-// defaultsIn returns the words that stand for a variable, such as that of ${A:-word},
-// among the parts of a word.
-func defaultsIn(parts []syntax.WordPart) []*syntax.Word {
-	var words []*syntax.Word
+// quotesWithin visits the single quotes in the defaults of variables inside of double
+// quotes, such as "${A:-'word'}": bash takes them as characters there.
+func quotesWithin(parts []syntax.WordPart, visit func(*syntax.SglQuoted)) {
 	for _, part := range parts {
 		exp, ok := part.(*syntax.ParamExp)
-		if ok && exp.Exp != nil && exp.Exp.Word != nil && exp.Exp.Op <= syntax.AssignUnsetOrNull {
-			words = append(words, exp.Exp.Word)
+		if !ok || exp.Exp == nil || exp.Exp.Word == nil || exp.Exp.Op > syntax.AssignUnsetOrNull {
+			continue
 		}
+		for _, inner := range exp.Exp.Word.Parts {
+			if quoted, ok := inner.(*syntax.SglQuoted); ok {
+				visit(quoted)
+			}
+		}
+		quotesWithin(exp.Exp.Word.Parts, visit)
 	}
-	return words
 }
 
 // assignedNames returns the variables that a file assigns anywhere.
