@@ -28,7 +28,21 @@ type Lease struct {
 	Trigger string
 	// Shared is what the next holder must know. See HandOver.
 	Shared string
+	// Aside is the digest of an Aside that has all of it. Then Shared has only what must
+	// not be lost. "" means that Shared is all.
+	Aside string
 }
+
+// Aside is what the next holder of a lease must know, where that is too large to be written
+// with each renewal. It lies beside the lease, and counts if the lease names its digest.
+type Aside struct {
+	// Version is that of the object that holds it; 0 if there is none yet.
+	Version uint64
+	Shared  string
+}
+
+// Digest returns the digest of what lies aside.
+func (a Aside) Digest() string { return ContentDigest("", []byte(a.Shared)) }
 
 // HandOver is what one controller of an instance leaves to the next in the lease:
 // nobody else knows it.

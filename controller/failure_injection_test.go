@@ -84,6 +84,8 @@ var exempt = map[string]string{
 	"Committer.Commit":    "tags_test.go: tags are followed beside the rounds",
 	"Leases.Lease":        "keeper_test.go: the lease is kept beside the rounds",
 	"Leases.WriteLease":   "keeper_test.go: the lease is kept beside the rounds",
+	"Leases.Aside":        "aside_test.go: the lease is kept beside the rounds",
+	"Leases.WriteAside":   "aside_test.go: the lease is kept beside the rounds",
 	"Leadership.Service":  "is asked for again with each step of the lease",
 	"Cleaning.Clean":      "clean_test.go: a clean-up that fails is reported, and the next one is due as before",
 	"Compiler.Secrets":    "what cannot be opened is a problem of its file",

@@ -8,9 +8,8 @@ import (
 	"kargo"
 )
 
-// What is left to the next leader lies in labels of the lease, which every manager
-// keeps and each renewal writes again. So it is bounded: 100 stacks of three services
-// take about 90 kB.
+// What is left to the next leader lies in labels of the lease, or beside it, which every
+// manager keeps. So it is bounded: 100 stacks of three services take about 90 kB.
 const (
 	mostLeft       = 100 // stacks
 	longestLeaving = 300 // characters of the reason of a failure

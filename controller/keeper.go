@@ -17,6 +17,10 @@ type Leases interface {
 	// WriteLease writes the lease if it still has the version that was read. Otherwise
 	// the error is a Conflict.
 	WriteLease(ctx context.Context, instance string, written kargo.Lease) (kargo.Lease, error)
+	// Aside returns what lies beside the lease, and WriteAside writes it if it still has
+	// the version that was read. Otherwise the error is a Conflict.
+	Aside(ctx context.Context, instance string) (kargo.Aside, error)
+	WriteAside(ctx context.Context, instance string, written kargo.Aside) error
 }
 
 // Leadership says whether a Loop shares its instance with other controllers. The zero
@@ -53,10 +57,11 @@ type keeper struct {
 	failure  error    // why the lease was not kept the last time; nil if it was
 	nudges   []string // for the leader, not written yet
 	answered uint64   // nudges of standbys that a round was run for
-	shared   string   // what the next leader must know
+	shared   shared   // what the next leader must know
+	aside    string   // what lies aside, as far as is known
+	renewed  string   // all that was shared when the lease was renewed last
 	service  string   // that this controller runs in
 	placed   bool     // whether service is known
-	urgent   string   // the part of it that is written at once
 }
 
 func newKeeper(parts Parts) *keeper {
@@ -117,35 +122,20 @@ func (k *keeper) wakeUp() {
 // what is under way, is written at once. The revision in force waits for the next
 // renewal, so that it costs no call.
 func (k *keeper) share(handOver kargo.HandOver) {
-	text, err := asText(handOver)
-	if err != nil {
-		k.parts.Log.Error("cannot share what the next controller must know", "error", err)
-		return
-	}
-	handOver.InForce = ""
-	urgent, err := asText(handOver)
+	shared, err := sharedOf(handOver)
 	if err != nil {
 		k.parts.Log.Error("cannot share what the next controller must know", "error", err)
 		return
 	}
 	k.mu.Lock()
-	changed := k.urgent != urgent && !k.outdated
+	changed := k.shared.urgent != shared.urgent && !k.outdated
 	if !k.outdated { // otherwise what another controller left was not read yet
-		k.shared, k.urgent = text, urgent
+		k.shared = shared
 	}
 	k.mu.Unlock()
 	if changed {
 		k.wakeUp()
 	}
-}
-
-// asText returns what is handed over as JSON, "" if it is nothing.
-func asText(handOver kargo.HandOver) (string, error) {
-	data, err := json.Marshal(handOver)
-	if string(data) == "{}" {
-		return "", err
-	}
-	return string(data), err
 }
 
 // step reads the lease, and writes it where that is due.
@@ -165,9 +155,11 @@ func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
 	if due {
 		write.Service = k.service
 	}
-	if due && k.role == lease.Leader {
-		write.Shared = k.shared
+	leads := due && k.role == lease.Leader && !foreign
+	if leads {
+		write.Shared, write.Aside = k.toShare()
 	}
+	all := k.shared.all
 	asked := !due && len(k.nudges) > 0
 	if asked {
 		write = seen
@@ -175,10 +167,17 @@ func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
 	}
 	sent := k.now()
 	k.mu.Unlock()
+	left := write.Shared
+	if due && !leads && write.Aside != "" { // before it is too late to leave it to another one
+		if left, err = k.readAside(ctx, write); err != nil {
+			k.settle(false, "")
+			return err
+		}
+	}
 	if due || asked {
 		written, err := l.Leases.WriteLease(ctx, instance, write)
 		if err != nil {
-			k.settle(false)
+			k.settle(false, "")
 			return err
 		}
 		k.mu.Lock()
@@ -189,7 +188,10 @@ func (k *keeper) step(ctx context.Context, nudge func(trigger string)) error {
 		}
 		k.mu.Unlock()
 	}
-	k.settle(foreign)
+	k.settle(foreign, left)
+	if leads {
+		k.putAside(ctx, all)
+	}
 	k.passOn(seen, nudge)
 	return nil
 }
@@ -210,19 +212,24 @@ func (k *keeper) findService(ctx context.Context) {
 }
 
 // settle notes the role that the lease gives. foreign says that another controller led
-// before.
-func (k *keeper) settle(foreign bool) {
+// before, and left is what the one before has left.
+func (k *keeper) settle(foreign bool, left string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	role := k.candidate.Role()
-	if role == k.role {
+	if tookOver := foreign && role == lease.Leader; role == k.role && !tookOver {
 		return
 	}
 	holder := k.candidate.Seen()
 	switch role {
 	case lease.Leader:
 		k.late = false // nobody wrote meanwhile
-		k.outdated, k.answered, k.shared = foreign, holder.Nudge, holder.Shared
+		k.outdated, k.answered = foreign, holder.Nudge
+		k.shared, k.aside = shared{all: left, least: holder.Shared}, ""
+		if left != holder.Shared {
+			k.aside = left
+		}
+		k.renewed = k.aside
 		k.parts.Log.Info("this controller leads", "epoch", holder.Epoch, "instance", k.parts.Behavior.Instance)
 	case lease.Standby:
 		if k.late {
@@ -268,8 +275,8 @@ func (k *keeper) takeOutdated() (left kargo.HandOver, outdated bool) {
 		return left, false
 	}
 	k.outdated = false
-	if k.shared != "" {
-		if err := json.Unmarshal([]byte(k.shared), &left); err != nil {
+	if all := k.shared.all; all != "" {
+		if err := json.Unmarshal([]byte(all), &left); err != nil {
 			k.parts.Log.Error("cannot read what the controller before had stopped", "error", err)
 		}
 	}
@@ -325,7 +332,7 @@ func (k *keeper) hasNudges() bool {
 func (k *keeper) release(ctx context.Context) {
 	k.mu.Lock()
 	write, held := k.candidate.Release()
-	write.Shared = k.shared
+	write.Shared, write.Aside = k.shared.all, "" // nobody has to look for it
 	k.mu.Unlock()
 	if k.alone() || !held {
 		return

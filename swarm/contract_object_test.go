@@ -39,9 +39,9 @@ var objectContracts = []contract{
 			t.Errorf("made a second time: %v", err)
 		}
 		renewed := first
-		renewed.Renewal, renewed.Trigger, renewed.Nudge = 1, "webhook", 3
+		renewed.Renewal, renewed.Trigger, renewed.Nudge, renewed.Aside = 1, "webhook", 3, "digest"
 		renewed, err = b.client.WriteLease(t.Context(), instance, renewed)
-		if err != nil || renewed.Version <= first.Version || renewed.Renewal != 1 || renewed.Nudge != 3 || renewed.Trigger != "webhook" {
+		if err != nil || renewed.Version <= first.Version || renewed.Renewal != 1 || renewed.Nudge != 3 || renewed.Aside != "digest" || renewed.Trigger != "webhook" {
 			t.Errorf("renewed: %+v, %v", renewed, err)
 		}
 		stale := first
@@ -51,6 +51,41 @@ var objectContracts = []contract{
 		}
 		if read, err := b.client.Lease(t.Context(), instance); read != renewed || err != nil {
 			t.Errorf("read: %+v, %v", read, err)
+		}
+	}},
+	{"what is too large for a lease lies beside it", func(t *testing.T, b *bed) {
+		instance := b.name("aside")
+		none, err := b.client.Aside(t.Context(), instance)
+		if none != (kargo.Aside{}) || err != nil {
+			t.Fatalf("before it is made: %+v, %v", none, err)
+		}
+		all := strings.Repeat("what the next leader must know ", 10_000)
+		if err := b.client.WriteAside(t.Context(), instance, kargo.Aside{Shared: all}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := b.api.ConfigRemove(context.Background(), "kargo-lease-_aside-"+instance); err != nil {
+				t.Errorf("clean up: %v", err)
+			}
+		})
+		first, err := b.client.Aside(t.Context(), instance)
+		if err != nil || first.Version == 0 || first.Shared != all {
+			t.Fatalf("made: version %d, %d bytes, %v", first.Version, len(first.Shared), err)
+		}
+		if err := b.client.WriteAside(t.Context(), instance, kargo.Aside{Shared: "another"}); kargo.FaultOf(err) != kargo.Conflict {
+			t.Errorf("made a second time: %v", err)
+		}
+		if err := b.client.WriteAside(t.Context(), instance, kargo.Aside{Version: first.Version, Shared: "changed"}); err != nil {
+			t.Error(err)
+		}
+		if err := b.client.WriteAside(t.Context(), instance, kargo.Aside{Version: first.Version, Shared: "late"}); kargo.FaultOf(err) != kargo.Conflict {
+			t.Errorf("changed by one who has not seen the change: %v", err)
+		}
+		if read, err := b.client.Aside(t.Context(), instance); read.Shared != "changed" || err != nil {
+			t.Errorf("read: %+v, %v", read, err)
+		}
+		if lease, err := b.client.Lease(t.Context(), instance); lease != (kargo.Lease{}) || err != nil {
+			t.Errorf("it is taken for the lease: %+v, %v", lease, err)
 		}
 	}},
 	{"a stack that runs is read with what it uses", func(t *testing.T, b *bed) {

@@ -23,7 +23,13 @@ const (
 	labelNudge    = "kargo.lease.nudge"
 	labelTrigger  = "kargo.lease.trigger"
 	labelShared   = "kargo.lease.shared"
+	labelAside    = "kargo.lease.aside"
 )
+
+// asideOf is the purpose of the config that holds what is too large for the lease. It begins
+// as that of the lease does, so that nobody looks at the Swarm because of it. No name of an
+// instance begins like its end.
+const asideOf = "lease-_aside"
 
 // Lease returns the lease of an instance. It has version 0 if there is none.
 func (c *Client) Lease(ctx context.Context, instance string) (kargo.Lease, error) {
@@ -44,7 +50,7 @@ func (c *Client) Lease(ctx context.Context, instance string) (kargo.Lease, error
 		Version: config.Version.Index, Holder: labels[labelHolder], Name: labels[labelName],
 		Epoch: number(labelEpoch), Renewal: number(labelRenewal), Released: labels[labelReleased] == "true",
 		Nudge: number(labelNudge), Trigger: labels[labelTrigger],
-		Shared: labels[labelShared], Service: labels[kargo.LabelLeaseService],
+		Shared: labels[labelShared], Aside: labels[labelAside], Service: labels[kargo.LabelLeaseService],
 	}, nil
 }
 
@@ -58,22 +64,11 @@ func (c *Client) WriteLease(ctx context.Context, instance string, lease kargo.Le
 		labelNudge:    strconv.FormatUint(lease.Nudge, 10), labelTrigger: lease.Trigger,
 		labelShared: lease.Shared, kargo.LabelLeaseService: lease.Service,
 	}
-	spec := swarm.ConfigSpec{Annotations: swarm.Annotations{Name: configOf("lease", instance), Labels: labels}}
-	if lease.Version == 0 {
-		spec.Data = []byte("the labels say which controller works\n") // Swarm wants some
-		_, err := call(ctx, c, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
-			return c.api.ConfigCreate(ctx, spec)
-		})
-		if err != nil {
-			return lease, fmt.Errorf("create the lease of the instance: %w", err)
-		}
-	} else {
-		err := c.write(ctx, "ConfigUpdate", func(ctx context.Context) error {
-			return c.api.ConfigUpdate(ctx, spec.Name, swarm.Version{Index: lease.Version}, spec)
-		})
-		if err != nil {
-			return lease, fmt.Errorf("write the lease of the instance: %w", err)
-		}
+	if lease.Aside != "" {
+		labels[labelAside] = lease.Aside
+	}
+	if err := c.writeLabels(ctx, configOf("lease", instance), lease.Version, labels); err != nil {
+		return lease, fmt.Errorf("write the lease of the instance: %w", err)
 	}
 	// Swarm does not say which version the object has now. Another controller may have
 	// written since: then the lease is not what was written.
@@ -82,6 +77,41 @@ func (c *Client) WriteLease(ctx context.Context, instance string, lease kargo.Le
 		err = kargo.Errorf(kargo.Conflict, "another controller wrote the lease of the instance")
 	}
 	return written, err
+}
+
+// Aside returns what lies beside the lease of an instance. It has version 0 if nothing does.
+func (c *Client) Aside(ctx context.Context, instance string) (kargo.Aside, error) {
+	config, err := c.inspectConfig(ctx, configOf(asideOf, instance))
+	if err != nil {
+		return kargo.Aside{}, fmt.Errorf("read what lies beside the lease of the instance: %w", err)
+	}
+	return kargo.Aside{Version: config.Version.Index, Shared: config.Spec.Labels[labelShared]}, nil
+}
+
+// WriteAside writes what lies beside the lease if it still has the version that was read.
+// Otherwise the error is a Conflict.
+func (c *Client) WriteAside(ctx context.Context, instance string, aside kargo.Aside) error {
+	labels := map[string]string{labelLease: instance, labelShared: aside.Shared}
+	if err := c.writeLabels(ctx, configOf(asideOf, instance), aside.Version, labels); err != nil {
+		return fmt.Errorf("write what lies beside the lease of the instance: %w", err)
+	}
+	return nil
+}
+
+// writeLabels writes the labels of a config that has a version, or creates it with them if
+// that is 0.
+func (c *Client) writeLabels(ctx context.Context, name string, version uint64, labels map[string]string) error {
+	spec := swarm.ConfigSpec{Annotations: swarm.Annotations{Name: name, Labels: labels}}
+	if version != 0 {
+		return c.write(ctx, "ConfigUpdate", func(ctx context.Context) error {
+			return c.api.ConfigUpdate(ctx, name, swarm.Version{Index: version}, spec)
+		})
+	}
+	spec.Data = []byte("the labels say which controller works\n") // Swarm wants some
+	_, err := call(ctx, c, "ConfigCreate", func(ctx context.Context) (swarm.ConfigCreateResponse, error) {
+		return c.api.ConfigCreate(ctx, spec)
+	})
+	return err
 }
 
 // ServiceOf returns the name of the service whose task a container of this id is, or
