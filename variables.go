@@ -191,7 +191,10 @@ func badValue(hint, format string, args ...any) error {
 // ListHint helps with a list of names whose names are separated by something else than
 // blanks. It is empty where a list has only blanks.
 func ListHint(variable, list string) string {
-	names := strings.FieldsFunc(list, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`,;[]()"'`, r) })
+	names := strings.FieldsFunc(list, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
+	for i, name := range names {
+		names[i] = strings.Trim(name, `[]()"'`)
+	}
 	if slices.Equal(names, strings.Fields(list)) {
 		return ""
 	}

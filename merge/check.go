@@ -139,6 +139,10 @@ func (c *checker) meantAssignment(call *syntax.CallExpr) bool {
 		c.report(call, fmt.Sprintf("%q cannot be the name of a variable", name), hintName(name))
 		return true
 	}
+	if name, colon := strings.CutSuffix(first, ":"); colon && syntax.ValidName(name) {
+		c.report(call, fmt.Sprintf("would run the program %q", first), fmt.Sprintf(`an environment file has no "NAME: value": write %s="…"`, name))
+		return true
+	}
 	if len(call.Args) > 1 && syntax.ValidName(first) && strings.HasPrefix(wordText(call.Args[1]), "=") {
 		c.report(call, fmt.Sprintf("would run the program %q", first), fmt.Sprintf(`write %s="…", without a blank before the "="`, first))
 		return true

@@ -60,11 +60,22 @@ func checkService(s *rendering, service types.ServiceConfig) {
 	if service.Image == "" {
 		s.report.Fail(s.files.Place("services", service.Name, "image"), nearService(s.files.Config, service.Name), "services.%s has no image", service.Name)
 	} else if _, err := reference.ParseAnyReference(service.Image); err != nil {
-		s.report.Fail(s.files.Place("services", service.Name, "image"), "", "services.%s.image: %q: %s", service.Name, service.Image, err)
+		s.report.Fail(s.files.Place("services", service.Name, "image"), imageHint(service.Image), "services.%s.image: %q: %s", service.Name, service.Image, err)
 	} else if capitals().MatchString(service.Image) {
 		s.report.Fail(s.files.Place("services", service.Name, "image"), "names of images are written in lower case; a registry has a dot or a port",
 			"services.%s.image: %q: Swarm takes the first part for a registry, or refuses its capital letters", service.Name, service.Image)
 	}
+}
+
+// imageHint helps with the name of an image that is none.
+func imageHint(image string) string {
+	switch {
+	case strings.Contains(image, "://"):
+		return "write it without " + image[:strings.Index(image, "://")+len("://")]
+	case strings.ContainsAny(image, " \t"):
+		return "write it without blanks"
+	}
+	return ""
 }
 
 // nearService returns a hint for an extension that misspells what it extends.

@@ -17,6 +17,14 @@ import (
 // those in the loader's own lists.
 var dropped = []string{"tmpfs", "oom_score_adj"}
 
+// inSwarm says what to do in the place of a property that Swarm ignores.
+var inSwarm = map[string]string{
+	"build":        "build and push the image, and name it with image:",
+	"links":        "the services of a stack reach each other by their names",
+	"privileged":   "name the capabilities that it needs in cap_add",
+	"network_mode": "use networks; the network of the node is an external one of the name host",
+}
+
 // lint warns of what has no effect in Swarm, file by file, and checks
 // depends_on.
 func lint(s *rendering) {
@@ -36,7 +44,7 @@ func lintService(s *rendering, file *compose.File, name string) {
 		case property == "restart":
 			s.report.Warn(at, "use deploy.restart_policy", "services.%s.restart has an effect only without deploy.restart_policy", name)
 		case slices.Contains(types.UnsupportedProperties, property), slices.Contains(dropped, property):
-			s.report.Warn(at, "", "services.%s.%s is ignored by Swarm", name, property)
+			s.report.Warn(at, inSwarm[property], "services.%s.%s is ignored by Swarm", name, property)
 		case types.DeprecatedProperties[property] != "":
 			s.report.Warn(at, "", "services.%s.%s is ignored: %s", name, property, types.DeprecatedProperties[property])
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/docker/cli/cli/compose/types"
@@ -109,7 +111,17 @@ func unknownHint(path []string) string {
 	if hint, known := unknownKeys[last]; known {
 		return hint
 	}
+	if len(path) == 1 && isServiceKey(last) {
+		return belowService(last)
+	}
 	return spelling.DidYouMean(last, keysAt(path[:len(path)-1]))
+}
+
+// isServiceKey reports whether a key is one of services.
+func isServiceKey(key string) bool { return slices.Contains(keysAt([]string{"services", "x"}), key) }
+
+func belowService(key string) string {
+	return key + " belongs to a service: indent it below the name of the service"
 }
 
 // withUnits are keys whose values have a unit, with an example.
@@ -118,26 +130,58 @@ var withUnits = map[string]string{
 	"delay": "30s", "monitor": "30s", "window": "30s", "memory": "512M",
 }
 
-// formats are the forms of a text that the schema names, with a hint.
-var formats = map[string]string{
-	"Does not match format 'duration'": `write it as "90s", "5m" or "1h30m"`,
-	"Does not match format 'ports'":    `write it as "8080:80"`,
+// A text that does not have the form which the schema wants.
+const (
+	noDuration = "Does not match format 'duration'"
+	noPorts    = "Does not match format 'ports'"
+)
+
+// misformed explains a text that does not have the form that the schema wants.
+func misformed(node *yaml.Node, reason string) (explained, hint string) {
+	value := ""
+	if node = resolve(node); node != nil {
+		value = node.Value
+	}
+	switch {
+	case reason == noDuration:
+		return fmt.Sprintf("%q is not a duration", value), `write it as "90s", "5m" or "1h30m"`
+	case reason != noPorts:
+		return reason, ""
+	}
+	hint = `write it as "8080:80"`
+	if strings.Contains(value, " - ") {
+		hint = "begin the entries of the list in the same column"
+	} else if strings.ContainsAny(value, " \t") {
+		hint = "write it without blanks"
+	} else if slices.ContainsFunc(digits().FindAllString(value, -1), func(number string) bool { port, err := strconv.Atoi(number); return err != nil || port > 65535 }) {
+		hint = "the highest port is 65535"
+	}
+	return fmt.Sprintf("%q is not a port", value), hint
 }
+
+var digits = pattern.Lazy(`[0-9]+`)
 
 // misfit explains a value that does not have the form that the schema wants. It
 // returns the reason in full and a hint.
 func misfit(path []string, node *yaml.Node, reason string) (explained, hint string) {
 	explained = strings.ReplaceAll(reason, "a integer", "an integer")
-	if node == nil || !strings.HasPrefix(reason, "must be") {
-		return explained, formats[reason]
-	}
 	node = resolve(node)
+	switch {
+	case node == nil || !strings.HasPrefix(reason, "must be"):
+		return misformed(node, explained)
+	case strings.HasPrefix(reason, "must be a mapping") && isMisplaced(path, node):
+		return explained, belowService(lastOf(path))
+	}
 	if example := withUnits[lastOf(path)]; example != "" && node.Kind == yaml.ScalarNode && numeral().MatchString(node.Value) {
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("write it with its unit, as in %q", example)
 	}
 	switch {
 	case node.Kind == yaml.SequenceNode && strings.HasSuffix(reason, "must be a mapping"):
 		return explained + ", not a list", `remove the "- " in front of its entries`
+	case node.Kind == yaml.MappingNode && reason == "must be a list":
+		return explained + ", not a mapping", pairHint(node)
+	case node.Kind == yaml.ScalarNode && reason == "must be a mapping" && node.ShortTag() != "!!null":
+		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write each entry as NAME: value, with a blank behind the colon"
 	case isPairInList(path, node):
 		return explained + ", not a mapping", fmt.Sprintf("write it as %q", node.Content[0].Value+"="+resolve(node.Content[1]).Value)
 	case node.Kind == yaml.MappingNode && strings.HasSuffix(reason, "must be a string"):
@@ -146,6 +190,8 @@ func misfit(path []string, node *yaml.Node, reason string) (explained, hint stri
 	number := strings.Contains(reason, "integer") || strings.Contains(reason, "number")
 	text := strings.Contains(reason, "string")
 	switch tag := node.ShortTag(); {
+	case tag == "!!null" && len(path) == 2 && path[0] == "services":
+		return explained + ", and the key has no value", "indent the properties of the service below its name"
 	case node.Kind == yaml.ScalarNode && tag == "!!null":
 		return explained + ", and the key has no value", "remove the key, or give it a value: {} is an empty mapping, [] an empty list"
 	case node.Kind == yaml.ScalarNode && tag == "!!bool" && text:
@@ -154,14 +200,38 @@ func misfit(path []string, node *yaml.Node, reason string) (explained, hint stri
 		return fmt.Sprintf("%s, not the text %q", explained, node.Value), "write " + node.Value + " without quotes"
 	case node.Kind == yaml.ScalarNode && text && tag != "!!str":
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("put it in quotes: %q", node.Value)
+	case node.Kind == yaml.ScalarNode && strings.HasSuffix(reason, "must be a list") && strings.HasPrefix(node.Value, "-"):
+		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a blank behind the dash"
+	case node.Kind == yaml.ScalarNode && strings.HasPrefix(reason, "must be a boolean"):
+		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write true or false, without quotes"
 	case node.Kind == yaml.ScalarNode && strings.HasSuffix(reason, "must be a list"):
 		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), fmt.Sprintf("write it as a list: [%q]", firstWord(node.Value))
-	case node.Kind == yaml.ScalarNode && number && bytesOf(node.Value) > 0:
+	case node.Kind == yaml.ScalarNode && number && bytesOf(node.Value) > 0 && tag != "!!float":
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("write it in bytes: %d", bytesOf(node.Value))
 	case node.Kind == yaml.ScalarNode && number:
-		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a number, such as 2"
+		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a whole number, such as 2"
 	}
 	return explained, ""
+}
+
+// isMisplaced reports whether a value that must be a mapping is probably one that belongs
+// to a service: it is not indented far enough.
+func isMisplaced(path []string, node *yaml.Node) bool {
+	switch len(path) {
+	case 1:
+		return node.Kind == yaml.SequenceNode && isServiceKey(path[0])
+	case 2:
+		return path[0] == "services" && node.Kind != yaml.MappingNode && isServiceKey(path[1])
+	}
+	return false
+}
+
+// pairHint shows how the first entry of a mapping is written in a list.
+func pairHint(node *yaml.Node) string {
+	if len(node.Content) == 0 || resolve(node.Content[1]).Kind != yaml.ScalarNode {
+		return `write "- " in front of each entry`
+	}
+	return fmt.Sprintf("write each entry as %q", "- "+node.Content[0].Value+":"+resolve(node.Content[1]).Value)
 }
 
 // bytesOf returns what a size with its unit is in bytes, 0 where a text is none.
@@ -195,6 +265,19 @@ func isPairInList(path []string, node *yaml.Node) bool {
 
 var numeral = pattern.Lazy(`^[0-9]+(?:\.[0-9]+)?$`)
 
+// syntaxHints are hints by a part of the messages of the YAML library.
+var syntaxHints = map[string]string{
+	"did not find expected key":                   "begin the keys of one mapping in the same column",
+	"did not find expected '-' indicator":         "begin the entries of one list in the same column",
+	"mapping values are not allowed":              `put a value with ": " in quotes, or correct the indentation`,
+	"found character that cannot start any token": "put the value in quotes",
+	"found unexpected end of stream":              "a quote is not closed",
+	"did not find expected ',' or ']'":            "close the list with ]",
+	"did not find expected ',' or '}'":            "close the mapping with }",
+	"could not find expected ':'":                 "write KEY: value",
+	"already defined at line":                     "remove one of the two",
+}
+
 // syntaxHint helps with an error of the YAML library.
 func syntaxHint(message, line string) string {
 	switch {
@@ -204,6 +287,11 @@ func syntaxHint(message, line string) string {
 		return "an anchor is known in its own file only, below the line that defines it"
 	case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
 		return "indent with blanks, not with tabs"
+	}
+	for part, hint := range syntaxHints {
+		if strings.Contains(message, part) {
+			return hint
+		}
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
+	"gopkg.in/yaml.v3"
 )
 
 // The loader's errors name a dotted path at best. These patterns parse them; an
@@ -40,7 +42,7 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 			return append(path, match[2])
 		}
 		path = append(path, match[2])
-		l.report.Fail(f.At(path...), unknownHint(path), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
+		l.report.Fail(f.At(path...), cmp.Or(unknownHint(path), bareServiceHint(path, f.node(path...))), "%s is not a property of compose files for Swarm", strings.Join(path, "."))
 		return path
 	}
 	if match := castError().FindStringSubmatch(message); match != nil {
@@ -67,6 +69,17 @@ func (l loading) blame(f *File, dict map[string]any, err error) []string {
 	return l.blameService(f, dict, message)
 }
 
+// bareServiceHint helps with a service that stands at the top of a file.
+func bareServiceHint(path []string, node *yaml.Node) string {
+	if node = resolve(node); len(path) != 1 || node == nil || node.Kind != yaml.MappingNode {
+		return ""
+	}
+	if _, image := child(node, "image"); image == nil {
+		return ""
+	}
+	return "if it is a service, write it below services:"
+}
+
 // pathOf splits the dotted path of a message; "(root)" is the file itself.
 func pathOf(f *File, dotted string) []string {
 	if dotted == "(root)" || f.Generated() {
@@ -83,7 +96,11 @@ func (l loading) blameForbidden(f *File, dict map[string]any) []string {
 		for _, property := range slices.Sorted(maps.Keys(types.ForbiddenProperties)) {
 			if _, set := service[property]; set {
 				path := []string{"services", name, property}
-				l.report.Fail(f.At(path...), types.ForbiddenProperties[property], "%s is not allowed", strings.Join(path, "."))
+				hint := types.ForbiddenProperties[property]
+				if property == "extends" {
+					hint = "write the properties out, or share them with an anchor and <<"
+				}
+				l.report.Fail(f.At(path...), hint, "%s is not allowed", strings.Join(path, "."))
 				return path
 			}
 		}
@@ -112,6 +129,9 @@ func (l loading) blameService(f *File, dict map[string]any, message string) []st
 // decoded parses an error of the decoder, which names a field below the path in
 // Go's spelling: 'Deploy.Resources.Limits.memory'.
 func decoded(path []string, message string) ([]string, string) {
+	if before, _, found := strings.Cut(message, " cannot parse value as 'uint64'"); found && strings.HasSuffix(message, "overflows uint") {
+		message = before + " must not be negative"
+	}
 	match := decodeError().FindStringSubmatch(message)
 	if match == nil {
 		return path, message

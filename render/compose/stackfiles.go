@@ -110,7 +110,7 @@ func plainName(name string) string {
 // fileHint helps with a path that has no file.
 func fileHint(ws view.View, file string) string {
 	name := strings.TrimSuffix(strings.TrimPrefix(file, "deploy/"), ".yml")
-	if plain := plainName(name); plain != name {
+	if plain := plainName(name); plain != name && !strings.Contains(plain, "..") {
 		const added = ": deploy/ and .yml are added to the name"
 		if _, ok := ws.File("deploy/" + plain + ".yml"); ok {
 			return "write " + plain + added

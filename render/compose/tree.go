@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -54,11 +55,23 @@ func (t *Tree) File(at kargo.Place, name string) (string, kargo.File, bool) {
 		return "", kargo.File{}, false
 	}
 	if !ok {
-		t.report.Fail(at, spelling.DidYouMean(inside, t.ws.FileNames()), "there is no file %s", inside)
+		t.report.Fail(at, cmp.Or(spelling.DidYouMean(inside, t.ws.FileNames()), t.hint(name, inside)), "there is no file %s", inside)
 		return "", kargo.File{}, false
 	}
 	t.Use(inside)
 	return inside, file, true
+}
+
+// hint helps with a file that is not there and resembles none.
+func (t *Tree) hint(name, inside string) string {
+	_, isDirectory := t.ws.Directory()
+	switch {
+	case path.Base(inside) == kargo.FileEnv:
+		return "variables of .env reach a service by environment: [NAME]"
+	case isDirectory || path.IsAbs(name) || !strings.HasPrefix(inside, "deploy/"):
+		return ""
+	}
+	return "paths start in deploy/: put the file into configs/ and write ../configs/" + path.Base(inside)
 }
 
 // pathOf turns a path of a compose file into one below the root. Any other path
