@@ -355,7 +355,10 @@ func (m *matrix) mayFail() *faults {
 func TestEachEffectMayFail(t *testing.T) {
 	crashes, sick := fine, fine
 	crashes.one, sick.two = "crash:1", "sick:1"
-	for _, effect := range effects {
+	for i, effect := range effects {
+		if racing && i%4 != 0 {
+			continue // the same goroutines work on each, and the detector makes them slow
+		}
 		t.Run(effect, func(t *testing.T) {
 			inMatrix(t, func(m *matrix) {
 				policy, err := permit.New(permit.Restricted)
