@@ -143,23 +143,24 @@ func (u *unread) inCapitals(variable string) string {
 // no such stack or service exists.
 func checkSuffix(report *compose.Report, exist knownNames, at kargo.Place, variable string) {
 	if strings.HasSuffix(variable, string(kargo.SuffixStack)) {
-		warnOrphan(report, at, variable, kargo.SuffixStack, exist.stacks, "lists services of a stack that is not in STACKS")
+		warnOrphan(report, at, variable, kargo.SuffixStack, exist.stacks, "lists services of a stack that is not in STACKS", "add the stack to STACKS to deploy it")
 		return
 	}
 	for _, known := range kargo.ServiceVariables {
 		if strings.HasSuffix(variable, string(known.Suffix)) {
-			warnOrphan(report, at, variable, known.Suffix, exist.of(known), known.Orphan)
+			warnOrphan(report, at, variable, known.Suffix, exist.of(known), known.Orphan, "")
 			return
 		}
 	}
 }
 
-func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix kargo.Suffix, names []string, what string) {
+// warnOrphan warns of a variable whose stack or service does not exist, with the hint of a
+// name that is near, or the one given.
+func warnOrphan(report *compose.Report, at kargo.Place, variable string, suffix kargo.Suffix, names []string, what, hint string) {
 	var variables []string
 	for _, name := range names {
 		variables = append(variables, suffix.Of(name))
 	}
-	hint := ""
 	if near := spelling.Nearest(variable, variables, 2); near != "" {
 		hint = "did you mean " + near + "?"
 	}
