@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kargo/render/compose"
@@ -212,6 +213,7 @@ func (o *objects) configReferences(service *types.ServiceConfig) []*swarm.Config
 		}
 		file := target(types.FileReferenceConfig(use))
 		o.checkTarget(service.Name, "configs", use.Source, file.Name, targets)
+		o.checkOwner(service.Name, "configs", use.Source, file)
 		references = append(references, &swarm.ConfigReference{
 			File:       (*swarm.ConfigReferenceFileTarget)(&file),
 			ConfigName: config.Name,
@@ -247,6 +249,7 @@ func (o *objects) secretReferences(service types.ServiceConfig) []*swarm.SecretR
 		}
 		file := target(types.FileReferenceConfig(use))
 		o.checkTarget(service.Name, "secrets", use.Source, file.Name, targets)
+		o.checkOwner(service.Name, "secrets", use.Source, file)
 		references = append(references, &swarm.SecretReference{File: &file, SecretName: secret.Name})
 	}
 	slices.SortStableFunc(references, func(a, b *swarm.SecretReference) int {
@@ -276,4 +279,15 @@ func (o *objects) checkTarget(service, section, key, file string, taken map[stri
 			"services.%s.%s: two of them have the target %s", service, section, file)
 	}
 	taken[file] = true
+}
+
+// checkOwner refuses an owner of a file that is no number: nodes know no names of users,
+// and cannot create the container.
+func (o *objects) checkOwner(service, section, key string, file swarm.SecretReferenceFileTarget) {
+	for _, owner := range []struct{ property, id string }{{"uid", file.UID}, {"gid", file.GID}} {
+		if _, err := strconv.Atoi(owner.id); err != nil {
+			o.report.Fail(o.files.Place("services", service, section, key), "write the number that it has in the image",
+				"services.%s.%s: the %s %q is not a number", service, section, owner.property, owner.id)
+		}
+	}
 }

@@ -208,10 +208,25 @@ func misfit(path []string, node *yaml.Node, reason string) (explained, hint stri
 		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), fmt.Sprintf("write it as a list: [%q]", firstWord(node.Value))
 	case node.Kind == yaml.ScalarNode && number && bytesOf(node.Value) > 0 && tag != "!!float":
 		return fmt.Sprintf("%s, not %s", explained, node.Value), fmt.Sprintf("write it in bytes: %d", bytesOf(node.Value))
+	case node.Kind == yaml.ScalarNode && lastOf(path) == "published" && strings.Contains(node.Value, "-"):
+		return fmt.Sprintf("%s, not the range %s", explained, node.Value), `write a range in the short form, as in "8080-8081:80"`
+	case strings.Contains(reason, "must be one of"):
+		return explained, spelling.DidYouMean(node.Value, wordsIn(reason))
 	case node.Kind == yaml.ScalarNode && number:
 		return fmt.Sprintf("%s, not %s", explained, firstWord(node.Value)), "write a whole number, such as 2"
 	}
 	return explained, ""
+}
+
+// wordsIn returns what stands in quotes in a message.
+func wordsIn(message string) []string {
+	var words []string
+	for i, part := range strings.Split(message, `"`) {
+		if i%2 == 1 {
+			words = append(words, part)
+		}
+	}
+	return words
 }
 
 // isMisplaced reports whether a value that must be a mapping is probably one that belongs

@@ -53,6 +53,9 @@ func (c valueCheck) mapping(node *yaml.Node, under string) {
 			}
 		}
 	case yaml.SequenceNode:
+		if texts[under] {
+			c.list(under, node)
+		}
 		for _, item := range node.Content {
 			if item.Kind == yaml.ScalarNode && under == "volumes" {
 				c.volume(item)
@@ -80,6 +83,24 @@ func (c valueCheck) text(key string, node *yaml.Node) {
 	}
 	if arrives := fmt.Sprint(value); arrives != node.Value {
 		c.report.Warn(c.at(node), "put it in quotes", "%s: %s is read as a number or a date, and arrives as %s", key, node.Value, arrives)
+	}
+}
+
+// list checks a list of NAME=value. Of two entries of one name Docker takes the last.
+func (c valueCheck) list(under string, node *yaml.Node) {
+	lines := map[string]int{}
+	for _, item := range node.Content {
+		name, _, _ := strings.Cut(item.Value, "=")
+		first, twice := lines[name]
+		switch {
+		case item.Kind != yaml.ScalarNode:
+			continue
+		case twice && under != "extra_hosts":
+			c.report.Warn(c.at(item), "remove one of the two", "%s: %s is already set at line %d, and the last one counts", under, name, first)
+		case under == "environment" && strings.ContainsAny(name, " \t"):
+			c.report.Warn(c.at(item), `write NAME=value, without blanks around the "="`, "environment: the name %q has a blank", name)
+		}
+		lines[name] = item.Line
 	}
 }
 
