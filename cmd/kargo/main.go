@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -27,7 +25,7 @@ var version = "dev"
 
 func main() {
 	logrus.SetOutput(io.Discard) // Docker's loader logs by it, without a line; check says the same with one
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(context.Background(), os.Stderr, os.Exit)
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -124,8 +122,9 @@ variable, a variable overrides the file. "kargo settings" explains each.
 
 Exit codes: 0 done; 1 a bug; 2 the input is wrong, and nothing was applied; 3 git
 or Swarm cannot be reached, or Swarm changed meanwhile; 4 what runs is not well
-(status), or did not come up in time; 5 changes are pending (plan --exit-code). The
-commands exec and build end with the exit code of the script that they run.`
+(status), or did not come up in time; 5 changes are pending (plan --exit-code). What was
+interrupted before its end has code 3; a second signal ends it at once. The commands
+exec and build end with the exit code of the script that they run.`
 
 // rootFor returns the root that has the command which arguments name. The child that reads
 // a revision has no other: to make all of them is a sixth of its start.
@@ -173,7 +172,12 @@ func bareRoot() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().String("color", "auto", "`kind` of colours: auto (on a terminal), always or never")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkColor(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Name() != serveName {
+			stopOnHangup(cmd.Context())
+		}
+		return checkColor(cmd)
+	}
 	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"net/mail"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +27,9 @@ import (
 	"kargo/swarm"
 )
 
+// serveName is the name of the command that runs the controller.
+const serveName = "serve"
+
 // graceful is the time limit of the running call after the program was told to
 // end.
 const graceful = 1500 * time.Millisecond
@@ -36,7 +37,7 @@ const graceful = 1500 * time.Millisecond
 func serveCommand(env map[string]string) *cobra.Command {
 	s := &serveFlags{}
 	cmd := &cobra.Command{
-		Use: "serve", Short: "Run the controller", GroupID: "swarm", Args: noArgs,
+		Use: serveName, Short: "Run the controller", GroupID: "swarm", Args: noArgs,
 		Long: `Serve keeps the Swarm equal to a workspace repository. It asks git on a schedule,
 and when a webhook, SIGHUP or "kargo sync" tells it to. It corrects what somebody
 changed by hand. It serves webhooks, the API, metrics and a page.
@@ -47,6 +48,9 @@ managers: the next is asked while one is down or without a leader.`,
 		Example: "  kargo serve --config kargo-settings.yml\n  kargo serve --repo https://git.example/ops/platform.git --ref main \\\n" +
 			"      --git-password-file /etc/kargo/git-token",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var end func()
+			s.hangups, end = hangups() // from the beginning: until then a SIGHUP would end the program
+			defer end()
 			if err := s.prepare(cmd, env); err != nil {
 				return err
 			}
@@ -70,6 +74,7 @@ type serveFlags struct {
 	shown  map[string]string // the settings as they may be shown, by name
 	// secretFiles are the files with secrets that the settings name.
 	secretFiles []string
+	hangups     <-chan os.Signal
 }
 
 func (s *serveFlags) flags(flags *pflag.FlagSet) {
@@ -284,7 +289,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener, secure, web.Handler(), log) })
 	group.Go(func() error { return local.Serve(ctx, web.LocalHandler()) })
-	group.Go(func() error { return hangups(ctx, loop) })
+	group.Go(func() error { s.nudge(ctx, loop); return nil })
 	group.Go(func() error { idle.run(ctx); return nil })
 	group.Go(func() error { return runLoop(ctx, loop) })
 	err = group.Wait()
@@ -358,16 +363,13 @@ func runLoop(ctx context.Context, loop *controller.Loop) error {
 	}
 }
 
-// hangups starts a round at every SIGHUP.
-func hangups(ctx context.Context, loop *controller.Loop) error {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	defer signal.Stop(signals)
+// nudge starts a round at every SIGHUP.
+func (s *serveFlags) nudge(ctx context.Context, loop *controller.Loop) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-signals:
+			return
+		case <-s.hangups:
 			loop.Nudge("SIGHUP")
 		}
 	}
