@@ -52,6 +52,9 @@ func New(parts Parts) *Loop {
 	r.source.reader.began = func(at time.Time) { l.board.change(func(s *kargo.Status) { s.ReadingBegan = at }) }
 	r.notify = func(d kargo.Deployment) {
 		l.happenings.recorded(d)
+		if count := parts.Effects.Count; count != nil {
+			count(d)
+		}
 		if !d.Kind.IsNote() {
 			l.notifier.add(d)
 		}

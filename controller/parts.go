@@ -189,6 +189,8 @@ type Effects struct {
 	// Notify reports how a deployment ended. Loop.Run calls it beside the
 	// rounds, one deployment after the other.
 	Notify func(context.Context, kargo.Deployment)
+	// Count takes every deployment that has ended, and every other entry of the history.
+	Count func(kargo.Deployment)
 	// Measure records the duration of one phase of a round.
 	Measure func(phase, result string, took time.Duration)
 }

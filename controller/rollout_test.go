@@ -262,7 +262,8 @@ func TestWhatRanIsBetterThanNothingToReturnTo(t *testing.T) {
 // looked.
 func TestADeploymentIsAboutTheStacksThatItMoves(t *testing.T) {
 	run(t, func(w *world) {
-		var told []string
+		var told, counted []string
+		w.parts.Effects.Count = func(d kargo.Deployment) { counted = append(counted, fmt.Sprintf("%s %s", d.Kind, d.Outcome)) }
 		w.parts.Effects.Notify = func(_ context.Context, d kargo.Deployment) {
 			told = append(told, fmt.Sprintf("%d %s", d.Number, d.Outcome))
 		}
@@ -293,6 +294,9 @@ func TestADeploymentIsAboutTheStacksThatItMoves(t *testing.T) {
 		}
 		if got := strings.Join(told, ", "); got != "1 succeeded, 2 failed, 3 succeeded" {
 			t.Errorf("told was %s", got)
+		}
+		if got := strings.Join(counted, ", "); got != "update succeeded, update failed, drift repair succeeded" {
+			t.Errorf("counted was %s", got)
 		}
 	})
 }

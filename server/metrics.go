@@ -27,6 +27,7 @@ type Metrics struct {
 	rounds   *prometheus.CounterVec
 	git      *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
+	entries  *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics. status returns what the controller knows. calls
@@ -46,9 +47,17 @@ func NewMetrics(status func() kargo.Status, calls func() map[string]uint64) *Met
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kargo_webhook_requests_total", Help: "Webhooks received, by provider and result.",
 		}, []string{"provider", "result"}),
+		entries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kargo_deployments_total", Help: "Deployments that succeeded or failed, and other entries of the history, since the process began.",
+		}, []string{"kind", "outcome"}),
+	}
+	for _, kind := range []kargo.EntryKind{kargo.EntryUpdate, kargo.EntryRemoval, kargo.EntryRepair, kargo.EntryRollback, kargo.EntryRetry, kargo.EntryAdoption} {
+		for _, outcome := range []kargo.Outcome{kargo.OutcomeSucceeded, kargo.OutcomeFailed} {
+			m.entries.WithLabelValues(string(kind), string(outcome)) // an increase from nothing to 1 is none to Prometheus
+		}
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(m.phases, m.rounds, m.git, m.webhooks,
+	registry.MustRegister(m.phases, m.rounds, m.git, m.webhooks, m.entries,
 		statusCollector{status, calls, time.Now},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
@@ -71,6 +80,13 @@ func (m *Metrics) Round(phase, result string, took time.Duration) {
 func (m *Metrics) Git(op, result string, took time.Duration) {
 	if m != nil {
 		m.git.WithLabelValues(op, result).Observe(took.Seconds())
+	}
+}
+
+// Deployment counts a deployment that has ended, or another entry of the history.
+func (m *Metrics) Deployment(d kargo.Deployment) {
+	if m != nil {
+		m.entries.WithLabelValues(string(d.Kind), string(d.Outcome)).Inc()
 	}
 }
 
@@ -97,6 +113,7 @@ var (
 	stackInfo      = describe("stack_info", "The stacks of the applied revision; the value is 1.", "stack", "revision", "health", "in_sync")
 	stackCondition = describe("stack_condition", "Whether a condition of a stack holds.", "stack", "type")
 	serviceTasks   = describe("service_tasks", "Tasks of a service, running and desired.", "stack", "service", "state")
+	leaderGauge    = describe("leader", "Whether this controller works, and does not stand by.")
 	readyGauge     = describe("ready", "Whether a revision was ever applied.")
 	faultGauge     = describe("fault", "Whether this fault stops the controller's work now.", "fault")
 	stoppedGauge   = describe("stack_stopped", "Whether a person keeps the stack from changing.", "stack")
@@ -134,6 +151,7 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 	for _, stack := range status.Stacks {
 		collectStack(gauge, stack)
 	}
+	gauge(leaderGauge, truth(status.Leader == ""))
 	gauge(readyGauge, truth(status.Ready()))
 	for _, fault := range []kargo.Fault{kargo.Internal, kargo.Invalid, kargo.Unavailable, kargo.Conflict} {
 		gauge(faultGauge, truth(status.Fault == fault.String()), fault.String())

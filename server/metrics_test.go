@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -37,7 +38,51 @@ func TestMetrics(t *testing.T) {
 	s.Metrics.Git("ls_remote", "ok", 50*time.Millisecond)
 	send(t, s.Handler(), hook("github", secret, "push", push))
 	send(t, s.Handler(), hook("gitlab", "wrong", "Push Hook", push))
+	s.Metrics.Deployment(kargo.Deployment{Entry: kargo.Entry{Kind: kargo.EntryUpdate}, Outcome: kargo.OutcomeFailed})
 	golden(t, "metrics.txt", scrape(t, s))
+}
+
+const operatingPage = "../docs/operating.md"
+
+// The page for operators lists every metric, with its labels and the text of its help.
+func TestMetricsAreDocumented(t *testing.T) {
+	status := troubled()
+	status.Frozen = frozen().Frozen
+	s, controller := newServer(status)
+	s.Metrics = server.NewMetrics(controller.Status, func() map[string]uint64 { return map[string]uint64{"ServiceList": 1} })
+	s.Metrics.Round(server.PhaseRound, "ok", time.Second)
+	s.Metrics.Git("fetch", "ok", time.Second)
+	s.Metrics.Deployment(kargo.Deployment{Entry: kargo.Entry{Kind: kargo.EntryUpdate}})
+	send(t, s.Handler(), hook("github", secret, "push", push))
+	_, text := send(t, s.Handler(), request{"GET", "/metrics", withToken(), ""})
+
+	want := "| metric | labels | what |\n|---|---|---|\n"
+	for _, help := range regexp.MustCompile(`(?m)^# HELP (kargo_\w+) (.*)\n# TYPE .*\n(?:kargo_\w+)(?:\{(.*)\})?`).FindAllStringSubmatch(text, -1) {
+		var labels []string
+		for _, label := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(help[3], -1) {
+			if label[1] != "le" { // of the buckets of a histogram
+				labels = append(labels, "`"+label[1]+"`")
+			}
+		}
+		want += "| `" + help[1] + "` | " + strings.Join(labels, ", ") + " | " + help[2] + " |\n"
+	}
+	page, err := os.ReadFile(operatingPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(page), "<!-- begin metrics (written by go test ./server -run TestMetricsAreDocumented -update) -->\n")
+	got, after, ends := strings.Cut(rest, "<!-- end metrics -->")
+	if !begins || !ends {
+		t.Fatalf("%s has no table of metrics", operatingPage)
+	}
+	if *update {
+		begin := strings.TrimSuffix(strings.TrimPrefix(string(page), before), rest)
+		if err := os.WriteFile(operatingPage, []byte(before+begin+want+"<!-- end metrics -->"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	wantText(t, operatingPage, got, want)
 }
 
 // A stack that has gone leaves nothing behind.
@@ -77,4 +122,5 @@ func TestMetricsOfNothing(t *testing.T) {
 	var none *server.Metrics
 	none.Round("render", "ok", time.Second) // a server without metrics
 	none.Git("fetch", "ok", time.Second)
+	none.Deployment(kargo.Deployment{})
 }

@@ -258,6 +258,7 @@ func (s *serveFlags) runServices(ctx context.Context, parts controller.Parts, cl
 		measured(phase, result, took)
 		idle.after(phase)
 	}
+	parts.Effects.Count = metrics.Deployment
 	parts.TaskLog = client.TaskLog
 	if parts.Effects.Notify, err = s.notify.notifier(log); err != nil {
 		return err
