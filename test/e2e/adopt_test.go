@@ -85,7 +85,7 @@ secrets: {password: {file: ./password.txt}}
 	settings := kargo.SuffixStable.Of(stack) + "=0s\n"
 	commit := s.repo.commit(w.file(".env", adopt+settings))
 	s.onEngine("stack", "deploy", "--resolve-image", "never", "--compose-file", filepath.Join(s.repo.dir, file), stack)
-	t.Cleanup(func() { s.onEngine("stack", "rm", stack) })
+	s.removeAtTheEnd(stack)
 	before := s.containerOf(stack + "_db")
 	data := filepath.Join(t.TempDir(), "rows")
 	writeFile(t, data, "three rows\n")
@@ -152,7 +152,7 @@ configs: {page: {file: ./page.txt}}
 secrets: {password: {file: ./password.txt}}
 `)
 	s.onEngine("stack", "deploy", "--resolve-image", "never", "--compose-file", source, stack)
-	t.Cleanup(func() { s.onEngine("stack", "rm", stack) })
+	s.removeAtTheEnd(stack)
 	plain := s.containerOf(stack + "_plain")
 	tasks := func() string {
 		return s.onEngine("service", "ps", "--format", "{{.ID}} {{.DesiredState}}", stack+"_web")
@@ -186,6 +186,15 @@ secrets: {password: {file: ./password.txt}}
 	if after := s.containerOf(stack + "_plain"); after != plain {
 		t.Errorf("container %s took the place of %s", after, plain)
 	}
+}
+
+// removeAtTheEnd removes a stack that is not named after the scene, once the controller has
+// ended: it would create it again.
+func (s *scene) removeAtTheEnd(stack string) {
+	s.t.Cleanup(func() {
+		s.kill()
+		s.onEngine("stack", "rm", stack)
+	})
 }
 
 // containerOf is the running container of a service with one task.
