@@ -223,6 +223,7 @@ func readDirectories(ws *kargo.Workspace, places, paths []string) kargo.Problems
 			top[directory] = append(top[directory], inside)
 		}
 	}
+	d.warnOfFiles(paths)
 	for _, directory := range slices.Sorted(maps.Keys(top)) {
 		d.add(directory, top[directory])
 	}
@@ -249,6 +250,18 @@ func (d *directories) directoryOf(file string) string {
 		found = directory
 	}
 	return found
+}
+
+// warnOfFiles warns of compose files that lie beside the directories of stacks.
+func (d *directories) warnOfFiles(paths []string) {
+	for _, name := range paths {
+		place, file := path.Dir(name), path.Base(name)
+		if place == "." || !slices.Contains(d.places, place) || !isYAML(file) || !hasServices().Match(d.ws.Files[name].Data) {
+			continue
+		}
+		d.problems = append(d.problems, kargo.Problem{Where: kargo.Place{File: name}, Warning: true, Message: "is not read: a stack has a directory of its own",
+			Hint: fmt.Sprintf("move it to %s/compose.yml", strings.TrimSuffix(name, path.Ext(name)))})
+	}
 }
 
 // isPlace reports whether a directory is a place of stack directories, or on the

@@ -15,11 +15,13 @@ package merge
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kargo"
 	"kargo/spelling"
@@ -68,7 +70,7 @@ func Merge(ctx context.Context, in Input) (kargo.Workspace, kargo.Problems, erro
 	paths := sortedPaths(files)
 	problems = append(problems, checkFolders(files, paths)...)
 	if _, ok := files[envUser]; !ok && (problems.Err() != nil || !hasDirectories(ws, places, paths)) {
-		return ws, append(problems, missingEnv(problems)...).Sort(), nil
+		return ws, append(problems, missingEnv(in.User.FS, problems)...).Sort(), nil
 	}
 
 	env, err := readEnv(ctx, in, files)
@@ -110,15 +112,28 @@ const workspaceVariable = "WORKSPACE"
 
 // missingEnv returns the problem of a workspace without an environment, unless
 // another problem already says why the environment cannot be read.
-func missingEnv(problems kargo.Problems) kargo.Problems {
+func missingEnv(user fs.FS, problems kargo.Problems) kargo.Problems {
 	if slices.ContainsFunc(problems, func(p kargo.Problem) bool { return p.Where.File == envUser }) {
 		return nil
 	}
-	return kargo.Problems{{
+	problem := kargo.Problem{
 		Where:   kargo.Place{File: envUser},
 		Message: "is missing",
 		Hint:    "a workspace needs one, which names the stacks, or stacks in directories of their own: stacks/NAME/compose.yml",
-	}}
+	}
+	if user == nil {
+		return kargo.Problems{problem}
+	}
+	entries, _ := fs.ReadDir(user, ".") // an error leaves the usual hint
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case strings.EqualFold(strings.TrimPrefix(name, "."), "env") && !entry.IsDir():
+			problem.Hint = "rename " + name + " to " + envUser
+		case kargo.IsComposeFile(name) && !entry.IsDir():
+			problem.Hint = fmt.Sprintf("to deploy %s, move it to stacks/NAME/, or make a workspace of it with `kargo init DIR --from %s`", name, name)
+		}
+	}
+	return kargo.Problems{problem}
 }
 
 // checkStacks refuses a workspace without stacks: an empty list must never mean

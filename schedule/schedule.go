@@ -11,6 +11,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"kargo"
+	"kargo/pattern"
 )
 
 // Schedule says when something is due next.
@@ -29,12 +30,24 @@ func Parse(expression string) (schedule Schedule, err error) {
 	}()
 	schedule, err = cron.ParseStandard(expression)
 	if err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
 	if schedule.Next(reference).IsZero() {
 		return nil, fmt.Errorf("%q never comes", expression)
 	}
 	return schedule, nil
+}
+
+// noNumber is how the parser says that a part of an expression is neither a number nor a
+// name.
+var noNumber = pattern.Lazy(`^failed to parse int from (.*): strconv\.`)
+
+// explained returns an error of the parser without the words of Go.
+func explained(err error) error {
+	if match := noNumber().FindStringSubmatch(err.Error()); match != nil {
+		return fmt.Errorf("%q is neither a number nor a name such as JAN or MON", match[1])
+	}
+	return err
 }
 
 const (

@@ -64,6 +64,7 @@ func TestWindowsThatAreRefused(t *testing.T) {
 		"0 18 * * FRI":                         "there is no duration",
 		"often 60h":                            "cron: expected exactly 5 fields",
 		"0 18 30 2 * 1h":                       "never comes",
+		"0 18 * * FRIDAY 1h":                   `cron: "FRIDAY" is neither a number nor a name such as JAN or MON`,
 		"CRON_TZ=Mars/Olympus 0 18 * * FRI 1h": `there is no time zone "Mars/Olympus"`,
 		"0 18 * * FRI 30s":                     "30s is not between 1m and 744h",
 		"0 18 * * FRI 800h":                    "800h is not between",
