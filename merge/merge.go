@@ -127,6 +127,10 @@ func missingEnv(user fs.FS, problems kargo.Problems) kargo.Problems {
 	entries, _ := fs.ReadDir(user, ".") // an error leaves the usual hint
 	for _, entry := range entries {
 		switch name := entry.Name(); {
+		case name == envUser:
+			problem.Message = "is no plain file"
+			problem.Hint = "links, devices and folders are not read; replace it by a copy"
+			return kargo.Problems{problem}
 		case strings.EqualFold(strings.TrimPrefix(name, "."), "env") && !entry.IsDir():
 			problem.Hint = "rename " + name + " to " + envUser
 		case kargo.IsComposeFile(name) && !entry.IsDir():
