@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kargo"
 	"kargo/swarm"
@@ -55,10 +58,11 @@ func TestFindings(t *testing.T) {
 		{"no program opens encrypted files", ofSecretsProgram(func() (string, error) { return "/nosuch/kargo-secrets", nil }), "warn secrets: encrypted files cannot be opened: stat /nosuch/kargo-secrets: no such file or directory → install kargo and kargo-secrets"},
 		{"another version", []kargo.Finding{sameVersion("2.0")}, "warn version: this program is dev, the controller is 2.0 → use the same version for both"},
 		{"the same version", []kargo.Finding{sameVersion(version)}, ""},
-		{"a directory of one's own", ofOwner(dir, info, os.Geteuid(), true), ""},
-		{"a directory of another user", ofOwner(dir, info, 4711, true), "warn owner: " + dir + " belongs to user "},
-		{"it cannot be written", ofOwner(dir, info, 4711, false), "FAIL owner: user 4711 cannot write " + dir + " → chown -R 4711 " + dir},
-		{"it is a file", ofOwner(file, ofFile, 0, true), "FAIL owner: " + file + " is no directory → move it away"},
+		{"a directory of one's own", ofOwner(dir, info, os.Geteuid(), nil), ""},
+		{"a directory of another user", ofOwner(dir, info, 4711, nil), "warn owner: " + dir + " belongs to user "},
+		{"it cannot be written", ofOwner(dir, info, 4711, unix.EACCES), "FAIL owner: user 4711 cannot write " + dir + " → chown -R 4711 " + dir},
+		{"its disk is read-only", ofOwner(dir, info, 0, unix.EROFS), "FAIL owner: " + dir + " cannot be written: read-only file system → mount the file system so that"},
+		{"it is a file", ofOwner(file, ofFile, 0, nil), "FAIL owner: " + file + " is no directory → move it away"},
 	} {
 		var got []string
 		for _, finding := range test.findings {
@@ -97,5 +101,44 @@ func TestOthersMayRead(t *testing.T) {
 		if othersMayRead(info) != want {
 			t.Errorf("mode %04o: %t, want %t", mode, !want, want)
 		}
+	}
+}
+
+// On a disk that is read-only nothing can be written, by root neither: not what is there, and
+// not what the first start makes. The merged configuration may be on a disk of its own.
+func TestDoctorSeesThatADiskIsReadOnly(t *testing.T) {
+	for name, of := range map[string]func(disk, data string) error{
+		"the data directory":                        func(_, data string) error { return os.MkdirAll(filepath.Join(data, ".kargo-state"), 0o700) },
+		"a data directory that is still to be made": func(string, string) error { return nil },
+		"the merged configuration": func(disk, data string) error {
+			real := t.TempDir()
+			return errors.Join(os.Mkdir(filepath.Join(disk, "tree"), 0o700), os.Symlink(real, data), os.Symlink(filepath.Join(disk, "tree"), filepath.Join(real, ".kargo")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := t.TempDir()
+			if err := unix.Mount("none", disk, "tmpfs", 0, "size=1m"); err != nil {
+				if errors.Is(err, unix.EPERM) {
+					t.Skip("only root may mount a disk")
+				}
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
+			data := filepath.Join(disk, "data")
+			if err := of(disk, data); err != nil {
+				t.Fatal(err)
+			}
+			e := examiner{dataDir: dataDir{data: data}}
+			if got := e.owner(t.Context()); len(got) != 1 || !got[0].OK {
+				t.Errorf("while it can be written: %+v", got)
+			}
+			if err := unix.Mount("none", disk, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+				t.Fatal(err)
+			}
+			got := e.owner(t.Context())
+			if len(got) == 0 || got[0].OK || !strings.Contains(got[0].Says, disk) || !strings.HasSuffix(got[0].Says, "cannot be written: read-only file system") {
+				t.Errorf("while it is read-only: %+v", got)
+			}
+		})
 	}
 }

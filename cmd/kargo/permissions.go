@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -32,20 +33,28 @@ func secretFilesOf(flags *pflag.FlagSet) (files []string) {
 // mounted is where Docker mounts secrets: in the container nobody else is.
 const mounted = "/run/secrets/"
 
-// owner checks that the data directory is this user's own, and can be written.
+// owner checks that the data directory is this user's own, and can be written. Where a part
+// of it is made at the first start, what it is made in must be writable.
 func (e examiner) owner(context.Context) []kargo.Finding {
 	var all []kargo.Finding
-	for _, path := range []string{e.dataDir.data, e.dataDir.state("")} {
+	seen := map[string]bool{}
+	for _, path := range []string{e.dataDir.data, e.dataDir.state(""), e.dataDir.root()} {
+		path, made := existing(path)
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
 		info, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // it is made at the first start
-		case err != nil:
+		if err != nil {
 			return append(all, kargo.Unwell("owner", err, "let this user read the data directory: chown or chmod it"))
-		default:
-			all = append(all, ofOwner(path, info, os.Geteuid(), unix.Access(path, unix.W_OK|unix.X_OK) == nil)...)
-			if !info.IsDir() {
-				return all // nothing is in it
-			}
+		}
+		findings := ofOwner(path, info, os.Geteuid(), unix.Access(path, unix.W_OK|unix.X_OK))
+		if made { // whose it is does not matter where something is only made in it
+			findings = slices.DeleteFunc(findings, func(f kargo.Finding) bool { return f.OK })
+		}
+		all = append(all, findings...)
+		if !info.IsDir() {
+			return all // nothing is in it
 		}
 	}
 	if len(all) == 0 {
@@ -54,14 +63,28 @@ func (e examiner) owner(context.Context) []kargo.Finding {
 	return all
 }
 
-// ofOwner returns what is wrong with the owner of a directory, for a user who can write
-// there, or cannot.
-func ofOwner(path string, info fs.FileInfo, user int, writable bool) []kargo.Finding {
+// existing returns a path that exists: the one that is given, or where it has to be made first.
+func existing(path string) (there string, made bool) {
+	for ; ; made = true {
+		_, err := os.Stat(path)
+		missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+		if !missing || path == filepath.Dir(path) {
+			return path, made
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// ofOwner returns what is wrong with the owner of a directory. unwritable is why the user
+// cannot write there; nil if that is possible.
+func ofOwner(path string, info fs.FileInfo, user int, unwritable error) []kargo.Finding {
 	stat, known := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !info.IsDir():
 		return []kargo.Finding{kargo.Unwell("owner", fmt.Errorf("%s is no directory", path), "move it away, or name another data directory with --data")}
-	case !writable:
+	case errors.Is(unwritable, unix.EROFS):
+		return []kargo.Finding{kargo.Unwell("owner", fmt.Errorf("%s cannot be written: %w", path, unwritable), "mount the file system so that Kargo can write to it")}
+	case unwritable != nil:
 		return []kargo.Finding{kargo.Unwell("owner", fmt.Errorf("user %d cannot write %s", user, path), fmt.Sprintf("chown -R %d %s, or chmod u+w", user, path))}
 	case known && user != 0 && int(stat.Uid) != user:
 		return []kargo.Finding{kargo.Odd("owner", fmt.Sprintf("%s belongs to user %d, and this is user %d", path, stat.Uid, user), fmt.Sprintf("chown -R %d %s", user, path))}
