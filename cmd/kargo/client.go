@@ -58,6 +58,14 @@ func (r *remoteFlags) prepare(cmd *cobra.Command, env map[string]string) error {
 	return r.useContext(cmd, env)
 }
 
+// connect reads the settings, and returns the client of the controller that they name.
+func (r *remoteFlags) connect(cmd *cobra.Command, env map[string]string) (*client, error) {
+	if err := r.prepare(cmd, env); err != nil {
+		return nil, err
+	}
+	return r.client(r.dataDir)
+}
+
 // client returns the client of the controller at --url, or of that with the
 // same data directory.
 func (s *clientFlags) client(data dataDir) (*client, error) {

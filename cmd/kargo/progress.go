@@ -131,20 +131,22 @@ func waitFlag(cmd *cobra.Command, wait *time.Duration) {
 // if that is wanted. done is printed if it is not. named is the stack that it is about, if
 // it is about one.
 func (r *remoteFlags) askAndWait(cmd *cobra.Command, env map[string]string, path string, body any, named string, wait time.Duration, done string) error {
-	if err := r.prepare(cmd, env); err != nil {
-		return err
-	}
-	controller, err := r.client(r.dataDir)
+	controller, err := r.connect(cmd, env)
 	if err != nil {
 		return err
 	}
+	return controller.askAndWait(cmd, path, body, named, wait, done)
+}
+
+// askAndWait is that of remoteFlags, of a controller that is connected already.
+func (c *client) askAndWait(cmd *cobra.Command, path string, body any, named string, wait time.Duration, done string) error {
 	var before kargo.Status
 	if wait > 0 {
-		if err := controller.call(cmd.Context(), "GET", "/api/v1/status", nil, &before); err != nil {
+		if err := c.call(cmd.Context(), "GET", "/api/v1/status", nil, &before); err != nil {
 			return err
 		}
 	}
-	if err := controller.call(cmd.Context(), "POST", path, body, nil); err != nil {
+	if err := c.call(cmd.Context(), "POST", path, body, nil); err != nil {
 		return err
 	}
 	out := newScreen(cmd)
@@ -152,7 +154,7 @@ func (r *remoteFlags) askAndWait(cmd *cobra.Command, env map[string]string, path
 		out.line("%s", done)
 		return nil
 	}
-	status, err := await(cmd.Context(), newProgress(out), wait, roundsOf(controller, before), failedSince(before, named))
+	status, err := await(cmd.Context(), newProgress(out), wait, roundsOf(c, before), failedSince(before, named))
 	if err == nil {
 		out.line("%s", status.Sentence())
 	}

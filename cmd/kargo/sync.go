@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"kargo"
 )
 
 func syncCommand(env map[string]string) *cobra.Command {
@@ -54,7 +56,7 @@ force also waits for a person. "kargo approve COMMIT" has it followed.`,
 }
 
 func retryCommand(env map[string]string) *cobra.Command {
-	return stackCommand(env, "retry", &cobra.Command{
+	return stackCommand(env, "retry", nothingToRetry, &cobra.Command{
 		Use: "retry STACK", Short: "Try a stack's failed rendering again",
 		Long: `The controller does not send a failed rendering again until it changes. Retry has
 it sent again without a change, for example after an image was pushed, or after a
@@ -64,7 +66,7 @@ node came back.`,
 }
 
 func adoptCommand(env map[string]string) *cobra.Command {
-	return stackCommand(env, "adopt", &cobra.Command{
+	return stackCommand(env, "adopt", func(kargo.StackStatus) string { return "" }, &cobra.Command{
 		Use: "adopt STACK", Short: "Take over a stack that was deployed by other means",
 		Long: `Adopt takes over services, networks and configs that have the names of the stack
 and no owner, such as those of "docker stack deploy". An object that is equal to
@@ -76,9 +78,18 @@ nothing is created. <STACK>_ADOPT=true in a workspace does the same.`,
 	})
 }
 
+// nothingToRetry says so of a stack that has not failed, and for which nothing is left to do or
+// held: Docker may have refused a change of it.
+func nothingToRetry(stack kargo.StackStatus) string {
+	if stack.Failure != nil || !stack.InSync {
+		return ""
+	}
+	return "stack " + stack.Name + " has not failed: there is nothing to retry"
+}
+
 // stackCommand completes a command that asks the controller to do something with
-// one stack.
-func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra.Command {
+// one stack. needless says why there is nothing to do for a stack, or "".
+func stackCommand(env map[string]string, verb string, needless func(kargo.StackStatus) string, cmd *cobra.Command) *cobra.Command {
 	s := &remoteFlags{}
 	var wait time.Duration
 	cmd.GroupID = "controller"
@@ -86,7 +97,22 @@ func stackCommand(env map[string]string, verb string, cmd *cobra.Command) *cobra
 		if len(args) != 1 {
 			return usagef("which stack? see `kargo status`")
 		}
-		return s.askAndWait(cmd, env, "/api/v1/"+verb, map[string]string{"stack": args[0]}, args[0], wait, "asked to "+verb+" stack "+args[0])
+		controller, err := s.connect(cmd, env)
+		if err != nil {
+			return err
+		}
+		var status kargo.Status
+		if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
+			return err
+		}
+		for _, stack := range status.Stacks {
+			// A standby knows nothing of that, and says who leads.
+			if words := needless(stack); stack.Name == args[0] && status.Leader == "" && words != "" {
+				newScreen(cmd).line("%s", words)
+				return nil
+			}
+		}
+		return controller.askAndWait(cmd, "/api/v1/"+verb, map[string]string{"stack": args[0]}, args[0], wait, "asked to "+verb+" stack "+args[0])
 	}
 	s.flags(cmd.Flags())
 	waitFlag(cmd, &wait)
