@@ -404,31 +404,3 @@ func wordText(word *syntax.Word) string {
 	write(word.Parts)
 	return text.String()
 }
-
-// hashStart is how the password hashes of htpasswd and crypt begin.
-var hashStart = pattern.Lazy(`^\$(?:apr1|2[aby]|[156])\$`)
-
-// mangledHashes warns of password hashes whose dollars bash takes for variables:
-// what is left is no hash, and no login works.
-func mangledHashes(src source) kargo.Problems {
-	var problems kargo.Problems
-	syntax.Walk(src.file, func(node syntax.Node) bool {
-		assign, ok := node.(*syntax.Assign)
-		if !ok || assign.Value == nil || assign.Name == nil {
-			return true
-		}
-		syntax.Walk(assign.Value, func(node syntax.Node) bool {
-			if exp, ok := node.(*syntax.ParamExp); ok && hashStart().MatchString(src.text[exp.Pos().Offset():]) {
-				problems = append(problems, kargo.Problem{
-					Where: kargo.Place{File: src.name, Line: int(exp.Pos().Line())}, Warning: true,
-					Message: fmt.Sprintf("%s looks like a password hash whose dollars are taken for variables", assign.Name.Value),
-					Hint:    "put the hash in single quotes",
-				})
-				return false
-			}
-			return true
-		})
-		return false
-	})
-	return problems
-}

@@ -2,17 +2,21 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"mvdan.cc/sh/v3/syntax"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Limits of an environment. They are far above what a workspace needs. They
@@ -97,11 +101,42 @@ func readHere(ctx context.Context, in Input, files map[string]kargo.File) (envir
 		return env, nil
 	}
 
+	var err error
 	if assignments, plain := plainAssignments(in.base(), sources); plain {
-		return env, readDotenv(&env, in.base(), assignments)
+		err = readDotenv(&env, in.base(), assignments)
+	} else {
+		env.reader = readerBash
+		err = readBash(ctx, &env, in, sources)
 	}
-	env.reader = readerBash
-	return env, readBash(ctx, &env, in, sources)
+	if err == nil && !env.full {
+		env.warnOfUnset(sources, files)
+	}
+	return env, err
+}
+
+// warnOfUnset warns of values that read a variable which no file assigns. Of an encrypted
+// file it does not name the variable, which may be a part of a password.
+func (env *environment) warnOfUnset(sources []source, files map[string]kargo.File) {
+	var known []string // nil before it is needed
+	for _, src := range sources {
+		if src.name == envDefault {
+			continue
+		}
+		for _, read := range unsetReads(src, env.values) {
+			if known == nil {
+				known = slices.Collect(maps.Keys(env.values))
+			}
+			problem := kargo.Problem{
+				Where: kargo.Place{File: src.name, Line: int(read.assign.Pos().Line())}, Warning: true,
+				Message: fmt.Sprintf("%s reads %s, which is not set and counts as empty", read.assign.Name.Value, read.name),
+				Hint:    cmp.Or(spelling.DidYouMean(read.name, known), "set it, or put a plain dollar in single quotes"),
+			}
+			if files[src.name].Secret {
+				problem.Message = fmt.Sprintf("%s reads a variable that is not set and counts as empty", read.assign.Name.Value)
+			}
+			env.problems = append(env.problems, problem)
+		}
+	}
 }
 
 // parse checks the text of an environment file and parses it as bash.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -301,5 +302,35 @@ func TestPrometheusYMLIsSaidToHaveNoEffect(t *testing.T) {
 	in.User.FS.(fstest.MapFS)["deploy/prometheus.yml"] = &fstest.MapFile{} // one's own service may read what it likes
 	if _, problems, _ := merge.Merge(t.Context(), in); len(problems) > 0 {
 		t.Errorf("of one's own service: %v", []kargo.Problem(problems))
+	}
+}
+
+// A part of a password that looks like the name of a variable is in no message.
+func TestNamesInEncryptedFilesStayHidden(t *testing.T) {
+	env := []byte("STACKS=web\nWEB_STACK=web\nPASSWORD=correct$horse\n")
+	in := merge.Input{Root: "/srv/.kargo", User: kargo.Files{
+		FS: fstest.MapFS{
+			".env": {Data: env}, "deploy/web.yml": {Data: []byte("services: {web: {image: x}}")},
+			"stacks/shop/compose.yml": {Data: []byte("services: {shop: {image: x}}")}, "stacks/shop/.env": {Data: env},
+		},
+		Opened: func(name string) (kargo.Opened, bool) {
+			return kargo.Opened{Sealed: []byte("sealed"), Names: []string{"PASSWORD"}}, path.Base(name) == ".env"
+		},
+	}}
+	_, problems, err := merge.Merge(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned := 0
+	for _, problem := range problems {
+		if strings.Contains(problem.String(), "horse") {
+			t.Errorf("a part of the password shows: %s", problem)
+		}
+		if strings.Contains(problem.Message, "a variable") {
+			warned++
+		}
+	}
+	if warned != 2 {
+		t.Errorf("got %d warnings of a variable that is not set, want one for each file:\n%s", warned, golden.Lines(problems))
 	}
 }

@@ -27,7 +27,7 @@ func readStackEnv(ws kargo.Workspace, stack *kargo.StackDirectory) kargo.Problem
 		return kargo.Problems{problem}
 	}
 	ws.Directories = []kargo.StackDirectory{*stack}
-	r := stackEnvReader{file: name, text: text, line: 1, outer: ws.For(stack.Name).Env, env: environment{
+	r := stackEnvReader{file: name, text: text, line: 1, secret: file.Secret, outer: ws.For(stack.Name).Env, env: environment{
 		values: kargo.Environment{}, lines: map[string]kargo.Place{}, assignments: map[string][]kargo.Place{},
 	}}
 	if file.Secret {
@@ -47,7 +47,9 @@ type stackEnvReader struct {
 	text  string // what is not read yet
 	line  int    // where it begins
 	outer kargo.Environment
-	env   environment
+	// secret is set where the file is encrypted.
+	secret bool
+	env    environment
 }
 
 // assignmentStart is how a line assigns a variable; without "=" it passes on a
@@ -220,6 +222,9 @@ func (r *stackEnvReader) reference(name, operator, word string, at, depth int) s
 			r.fail(at, "", "%s is required: %s", name, r.expandNested(word, at, depth+1))
 		}
 	case "":
+		if !set && r.secret {
+			name = "a variable" // its name may be a part of a password
+		}
 		if !set {
 			r.env.problems = append(r.env.problems, kargo.Problem{Where: kargo.Place{File: r.file, Line: at}, Warning: true,
 				Message: name + " is not set and counts as empty", Hint: "a plain dollar is written $$, or in single quotes"})
