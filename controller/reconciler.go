@@ -81,6 +81,9 @@ type round struct {
 	// disk, is not there.
 	unwritten error
 	failed    unread
+	// unrestored says that the last good revision could not be restored, unless the head
+	// could not be read for the same reason. It is nil if that was not tried.
+	unrestored func(head error)
 	// waits: the round ended because the source has not answered yet, or because another
 	// controller has led meanwhile. What it was asked for is left to the next round.
 	waits bool

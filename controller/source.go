@@ -146,6 +146,9 @@ func (r *Reconciler) take(got reading, this *round) {
 		r.takeRestored(got, this)
 	case theNewest:
 		r.source.failure = BlameOutside(r.takeNewest(got, this))
+		if this.unrestored != nil {
+			this.unrestored(r.source.failure)
+		}
 		this.failed.git = r.source.failure != nil
 		this.failed.reread = this.failed.git && got.again
 		this.sourceErr = r.sourceErr()
@@ -172,7 +175,16 @@ func (r *Reconciler) takeRestored(got reading, this *round) {
 		return
 	case got.err != nil:
 		this.failed.restore = true
-		r.parts.Log.Warn("cannot restore the last good revision", "revision", inForce, "error", got.err)
+		warn := func(head error) {
+			if head == nil || head.Error() != got.err.Error() { // otherwise the round says it
+				r.parts.Log.Warn("cannot restore the last good revision", "revision", inForce, "error", got.err)
+			}
+		}
+		if r.source.ahead { // the head comes with another round
+			warn(nil)
+		} else {
+			this.unrestored = warn
+		}
 		return
 	}
 	if err := got.desired.Problems.Err(); err != nil {
