@@ -253,6 +253,10 @@ func TestAStackThatLeaves(t *testing.T) {
 
 func TestAnUnsoundHeadLeavesTheLastGoodInForce(t *testing.T) {
 	run(t, func(w *world) {
+		var told []string
+		w.parts.Effects.Notify = func(_ context.Context, d kargo.Deployment) {
+			told = append(told, d.Revision.Commit+" "+string(d.Outcome))
+		}
 		w.repo.commit("c1", app("app:1", "web")...)
 		w.start()
 		w.repo.commit("bad", ".env=STACKS=web\nWEB_STACK=wbe\n", "deploy/web.yml=services: {web: {image: a}}\n")
@@ -272,6 +276,9 @@ func TestAnUnsoundHeadLeavesTheLastGoodInForce(t *testing.T) {
 		w.pass(time.Minute)
 		if status := w.loop.Status(); status.Applied.Commit != "c3" || status.Fault != "" || len(status.Problems) != 0 {
 			t.Errorf("after a sound head: in force %s, fault %q, problems %v", status.Applied.Commit, status.Fault, status.Problems)
+		}
+		if got := strings.Join(told, ", "); got != "c1 succeeded, bad refused, c1 succeeded, c3 succeeded" {
+			t.Errorf("told was %s", got)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func New(parts Parts) *Loop {
 		if count := parts.Effects.Count; count != nil {
 			count(d)
 		}
-		if !d.Kind.IsNote() {
+		if !d.Kind.IsNote() || d.Kind == kargo.EntryRefusal {
 			l.notifier.add(d)
 		}
 	}

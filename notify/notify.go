@@ -1,5 +1,5 @@
-// Package notify reports how deployments ended: it posts one JSON document to one
-// address, signed. Chat services that read a "text" field (Slack, Mattermost,
+// Package notify reports how deployments ended, and which revisions are refused: it posts
+// one JSON document to one address, signed. Chat services that read a "text" field (Slack, Mattermost,
 // Rocket.Chat) show its summary of one line; other receivers can verify the
 // signature and read the rest.
 //
@@ -93,12 +93,13 @@ func invalid(message, hint string) error {
 	return &kargo.Error{Fault: kargo.Invalid, Where: kargo.Place{File: "notification"}, Hint: hint, Err: errors.New(message)}
 }
 
-// Deployment sends how a deployment ended: succeeded or failed. Other outcomes are
-// not sent. Each deployment is sent once, however often this is called; after an
-// error it counts as not sent. An error is Invalid if the address cannot be used,
-// and Unavailable otherwise. It holds no secret.
+// Deployment sends how a deployment ended: it succeeded or failed, or waits for the
+// approval of a person, or its revision is refused. Other outcomes are not sent. Each
+// deployment is sent once, however often this is called; after an error it counts as not
+// sent. An error is Invalid if the address cannot be used, and Unavailable otherwise. It
+// holds no secret.
 func (w *Webhook) Deployment(ctx context.Context, deployment kargo.Deployment) error {
-	if deployment.Outcome != kargo.OutcomeSucceeded && deployment.Outcome != kargo.OutcomeFailed {
+	if !concernsPeople(deployment) {
 		return nil
 	}
 	w.mu.Lock()
@@ -111,10 +112,29 @@ func (w *Webhook) Deployment(ctx context.Context, deployment kargo.Deployment) e
 	if err := w.send(ctx, id, newNotice(deployment, recovered)); err != nil {
 		return err
 	}
-	w.failing = deployment.Outcome == kargo.OutcomeFailed
+	if deployment.Outcome != kargo.OutcomeHeld {
+		w.failing = deployment.Outcome != kargo.OutcomeSucceeded
+	}
 	w.sent = append(w.sent, id)
 	w.sent = w.sent[max(0, len(w.sent)-remembered):]
 	return nil
+}
+
+// concernsPeople reports whether people want to hear of a deployment.
+func concernsPeople(d kargo.Deployment) bool {
+	switch d.Outcome {
+	case kargo.OutcomeSucceeded, kargo.OutcomeFailed, kargo.OutcomeRefused:
+		return true
+	case kargo.OutcomeHeld:
+		return awaitsApproval(d)
+	case kargo.OutcomeRunning, kargo.OutcomeProgressing, kargo.OutcomeSuperseded:
+	}
+	return false
+}
+
+// awaitsApproval reports whether something waits for a person who approves it.
+func awaitsApproval(d kargo.Deployment) bool {
+	return slices.ContainsFunc(d.Held, func(hold kargo.Hold) bool { return hold.Until == kargo.UntilApproved })
 }
 
 func newNotice(d kargo.Deployment, recovered bool) Notice {
@@ -130,15 +150,33 @@ func newNotice(d kargo.Deployment, recovered bool) Notice {
 	for _, hold := range d.Held {
 		notice.Held = append(notice.Held, hold.String())
 	}
-	plan := kargo.Plan{Changes: d.Changes, Held: d.Held}
-	notice.Text = fmt.Sprintf("Kargo: deployment %d of %s %s (%s)", d.Number, d.Revision, d.Outcome, plan.Summary())
+	notice.Text = summary(d, recovered)
+	return notice
+}
+
+// summary says in one line what happened, and what a person has to do.
+func summary(d kargo.Deployment, recovered bool) string {
+	text := fmt.Sprintf("Kargo: deployment %d of %s %s (%s)", d.Number, d.Revision, outcome(d), kargo.Plan{Changes: d.Changes, Held: d.Held}.Summary())
+	if d.Outcome == kargo.OutcomeRefused {
+		text = fmt.Sprintf("Kargo: revision %s is refused", d.Revision)
+	}
 	if recovered {
-		notice.Text += ", after a failure"
+		text += ", after a failure"
 	}
 	if d.Err != "" {
-		notice.Text += ": " + d.Err
+		text += ": " + d.Err
 	}
-	return notice
+	if awaitsApproval(d) {
+		text += "; somebody has to approve it, see kargo status"
+	}
+	return text
+}
+
+func outcome(d kargo.Deployment) string {
+	if d.Outcome == kargo.OutcomeHeld {
+		return "is held"
+	}
+	return string(d.Outcome)
 }
 
 func (w *Webhook) send(ctx context.Context, id string, notice Notice) error {

@@ -90,6 +90,12 @@ func deployment(number uint64, outcome kargo.Outcome) kargo.Deployment {
 	if outcome == kargo.OutcomeFailed {
 		d.Err = "dbs_redis was rolled back"
 	}
+	if outcome == kargo.OutcomeRefused {
+		d.Changes, d.Held, d.Err = nil, nil, ".env:3: STACKS is empty"
+	}
+	if outcome == kargo.OutcomeHeld {
+		d.Changes, d.Held[0].Until = nil, kargo.UntilApproved
+	}
 	return d
 }
 
@@ -156,6 +162,9 @@ func TestOncePerOutcomeAndRecovery(t *testing.T) {
 		{4, kargo.OutcomeSucceeded, "Kargo: deployment 4" + of + "succeeded (1 to update, 1 held), after a failure"},
 		{5, kargo.OutcomeSucceeded, "Kargo: deployment 5" + of + "succeeded (1 to update, 1 held)"},
 		{3, kargo.OutcomeFailed, ""},
+		{6, kargo.OutcomeRefused, "Kargo: revision main@9c1185a5c5e9 “Raise redis” is refused: .env:3: STACKS is empty"},
+		{7, kargo.OutcomeHeld, "Kargo: deployment 7" + of + "is held (1 held); somebody has to approve it, see kargo status"},
+		{8, kargo.OutcomeSucceeded, "Kargo: deployment 8" + of + "succeeded (1 to update, 1 held), after a failure"},
 	} {
 		if err := webhook.Deployment(t.Context(), deployment(step.number, step.outcome)); err != nil {
 			t.Fatal(err)

@@ -157,7 +157,7 @@ type notifyFlags struct {
 }
 
 func (n *notifyFlags) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&n.url, "notify-url", "", "`address` that receives the outcome of each deployment (signed JSON)")
+	flags.StringVar(&n.url, "notify-url", "", "`address` that is told how deployments end, and of refused revisions (signed JSON)")
 	secretFlag(flags, &n.secret, "notify-secret", "file with the secret that signs notifications")
 }
 
