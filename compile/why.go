@@ -2,9 +2,12 @@ package compile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kargo"
+	"kargo/spelling"
 )
 
 // Why returns where the values come from that a person names: a variable, a file of the
@@ -31,7 +34,11 @@ func (d Desired) Why(what string, deep bool, mask kargo.Mask) ([]kargo.Explanati
 	if err := d.Problems.Err(); err != nil {
 		return nil, fmt.Errorf("nothing is known of %q as long as the workspace is wrong: %w", what, err)
 	}
-	return nil, kargo.Errorf(kargo.Invalid, "there is no variable, file, stack or service %q; see `kargo env` and `kargo info`", what)
+	names := slices.AppendSeq(d.Workspace.StackNames(), maps.Keys(d.Workspace.Env))
+	return nil, &kargo.Error{
+		Fault: kargo.Invalid, Hint: spelling.DidYouMean(what, names),
+		Err: fmt.Errorf("there is no variable, file, stack or service %q; see `kargo env` and `kargo info`", what),
+	}
 }
 
 // explainNamed explains a variable: as the workspace has it, and as each stack directory

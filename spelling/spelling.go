@@ -5,9 +5,13 @@ package spelling
 import "strings"
 
 // DidYouMean returns a hint with the candidate that is nearest to an unknown
-// name, as "did you mean redis?". It is empty where none is near.
+// name, as "did you mean redis?". One that differs only in upper and lower case is near. It
+// is empty where none is.
 func DidYouMean(name string, candidates []string) string {
 	nearest := Nearest(name, candidates, max(2, len(name)/3))
+	if nearest == "" {
+		nearest = NearestAnyCase(name, candidates, 0)
+	}
 	if nearest == "" {
 		return ""
 	}

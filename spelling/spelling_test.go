@@ -13,6 +13,7 @@ func TestDidYouMean(t *testing.T) {
 		"reids":       "did you mean redis?",
 		"mongo":       "did you mean mongodb?",
 		"KARGO_REPOO": "did you mean KARGO_REPO?",
+		"MONGODB":     "did you mean mongodb?",
 		"postgis":     "",
 		"x":           "", // everything of one letter is near everything else
 		"":            "",
