@@ -145,9 +145,20 @@ func TestRedirectOnTheSameHostIsFollowed(t *testing.T) {
 		}
 		handler.ServeHTTP(w, r)
 	}))
-	repository := open(t, gitsync.Options{URL: strings.Replace(address, "/team", "/old/team", 1)})
+	var moved []string
+	note := func(from, to string) { moved = append(moved, from+" to "+to) }
+	old := strings.Replace(address, "/team", "/old/team", 1)
+	repository := open(t, gitsync.Options{URL: old, Access: wire.Access{Moved: note}})
 	revision, _ := sync(t, repository)
 	wantText(t, "commit", revision.Commit, o.head())
+	if want := old + " to " + address; len(moved) == 0 || moved[0] != want {
+		t.Errorf("told was %q, want %q", moved, want)
+	}
+	moved = nil
+	sync(t, open(t, gitsync.Options{URL: address, Access: wire.Access{Moved: note}}))
+	if len(moved) > 0 {
+		t.Errorf("without a redirect was told %q", moved)
+	}
 }
 
 // A peer that accepts a connection and does not answer must not block a poll.

@@ -113,7 +113,7 @@ func (s *planFlags) examine(cmd *cobra.Command, env map[string]string) (findings
 		return nil, err
 	}
 	defer client.Close()
-	e := examiner{client: client, dataDir: s.dataDir, secrets: secretFilesOf(cmd.Flags())}
+	e := examiner{client: client, moved: &s.moved, dataDir: s.dataDir, secrets: secretFilesOf(cmd.Flags())}
 	if s.repo != "" || s.workspace != "" {
 		if e.source, e.address, err = s.source(); err != nil {
 			return nil, err
@@ -134,6 +134,7 @@ type examiner struct {
 	client  *swarm.Client
 	source  controller.Source // nil: not checked
 	address string
+	moved   *moves
 	dataDir dataDir
 	trouble func() string // of the history; nil: not checked
 	secrets []string      // files of the settings that hold secrets
@@ -166,7 +167,8 @@ func (e examiner) git(ctx context.Context) []kargo.Finding {
 	if err != nil {
 		return []kargo.Finding{kargo.Unwell("git", err, "is the address reachable from here, and is the credential valid?")}
 	}
-	return []kargo.Finding{kargo.Well("git", "%s answers in %s; newest is %s", e.address, time.Since(began).Round(time.Millisecond), head.Short())}
+	answers := kargo.Well("git", "%s answers in %s; newest is %s", e.address, time.Since(began).Round(time.Millisecond), head.Short())
+	return append([]kargo.Finding{answers}, e.moved.findings()...)
 }
 
 // oldestEngine is the first version that Kargo works with.
@@ -338,6 +340,6 @@ func (e examiner) history(context.Context) []kargo.Finding {
 
 // doctor returns the function with which a controller examines itself.
 func (s *serveFlags) doctor(client *swarm.Client, parts controller.Parts, status func() kargo.Status, trouble func() string) func(context.Context) []kargo.Finding {
-	e := examiner{client: client, source: parts.Source, address: parts.Behavior.Repository, dataDir: s.dataDir, trouble: trouble, secrets: s.secretFiles}
+	e := examiner{client: client, source: parts.Source, moved: &s.moved, address: parts.Behavior.Repository, dataDir: s.dataDir, trouble: trouble, secrets: s.secretFiles}
 	return func(ctx context.Context) []kargo.Finding { return e.all(ctx, status()) }
 }

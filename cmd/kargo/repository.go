@@ -22,6 +22,7 @@ type repositoryFlags struct {
 	submodules []string
 	depth      int
 	limits     gitsync.Limits
+	moved      moves
 	author     mail.Address // of the commits that Kargo makes; the zero value makes none
 }
 
@@ -43,8 +44,10 @@ func (r *repositoryFlags) flags(flags *pflag.FlagSet) {
 // options returns the settings as package gitsync takes them. dir is where the
 // clone is kept.
 func (r *repositoryFlags) options(dir string) gitsync.Options {
+	access := r.access.access()
+	access.Moved = r.moved.note
 	return gitsync.Options{
-		URL: r.repo, Ref: r.ref, Path: r.path, Dir: dir, Access: r.access.access(), Signatures: r.signatures.rules(), AllowRewind: r.signatures.rewind,
+		URL: r.repo, Ref: r.ref, Path: r.path, Dir: dir, Access: access, Signatures: r.signatures.rules(), AllowRewind: r.signatures.rewind,
 		AuthorName: r.author.Name, AuthorEmail: r.author.Address,
 		Timeout: r.timeout, Limits: r.limits, SubmoduleHosts: r.submodules, History: r.depth == 0,
 	}

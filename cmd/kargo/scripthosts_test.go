@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/cgi"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,6 +26,22 @@ var scriptHosts = map[string]func(*testscript.TestScript, []string){
 		}))
 		ts.Defer(server.Close)
 		ts.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
+	},
+	// git: has the directories of the script that are repositories, and redirects from /old to
+	// them. Its address is $GIT_HOST.
+	"git": func(ts *testscript.TestScript, _ []string) {
+		program, err := exec.LookPath("git")
+		ts.Check(err)
+		backend := &cgi.Handler{Path: program, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + ts.Getenv("WORK"), "GIT_HTTP_EXPORT_ALL=1"}}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if moved, isOld := strings.CutPrefix(r.URL.RequestURI(), "/old"); isOld {
+				http.Redirect(w, r, moved, http.StatusMovedPermanently)
+				return
+			}
+			backend.ServeHTTP(w, r)
+		}))
+		ts.Defer(server.Close)
+		ts.Setenv("GIT_HOST", server.URL)
 	},
 	// ssh: shows the same key every time, and lets nobody in. Its address is $SSH_HOST.
 	"ssh": func(ts *testscript.TestScript, _ []string) {

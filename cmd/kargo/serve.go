@@ -179,7 +179,7 @@ func (s *serveFlags) serve(ctx context.Context, stderr io.Writer, env map[string
 	if err := hideMemory(); err != nil {
 		return err
 	}
-	s.directoryKey = s.ofDirectories
+	s.directoryKey, s.moved.log = s.ofDirectories, log
 	source, address, err := s.repository()
 	if err != nil {
 		return err

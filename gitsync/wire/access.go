@@ -37,6 +37,10 @@ type Access struct {
 
 	// Proxy is the proxy through which the host is reached.
 	Proxy Proxy
+
+	// Moved is told if the host redirects to another address of a repository. It is nil if
+	// nobody wants to know. An address that only has .git at its end is no other one.
+	Moved func(from, to string)
 }
 
 // WithoutCredentials returns the access for another host, which must not see the

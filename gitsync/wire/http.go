@@ -52,7 +52,7 @@ func (r *Remote) overHTTP(ctx context.Context, service string, talk func(*Sessio
 	}
 	return r.forgetRefused(talk(&Session{&httpCarrier{
 		client:  &http.Client{Transport: limitedTransport{transport, r.limit}, CheckRedirect: refuseOtherHosts},
-		service: service, address: r.address.httpURL(), authorize: authorize,
+		service: service, address: r.address.httpURL(), authorize: authorize, moved: r.access.Moved,
 	}}))
 }
 
@@ -63,6 +63,7 @@ type httpCarrier struct {
 	service   string // "git-upload-pack"
 	address   string // without a slash at its end
 	authorize func(*http.Request)
+	moved     func(from, to string) // nil if nobody wants to know
 }
 
 // listPath is the path at which a service lists its refs.
@@ -84,6 +85,9 @@ func (c *httpCarrier) list(ctx context.Context) (io.ReadCloser, error) {
 	address, ok := strings.CutSuffix(moved.String(), listPath)
 	if !ok {
 		return nil, errors.Join(errors.New("the server redirects to what is not a repository"), response.Body.Close())
+	}
+	if c.moved != nil && strings.TrimSuffix(address, ".git") != strings.TrimSuffix(c.address, ".git") {
+		c.moved(c.address, address)
 	}
 	c.address = address
 	return response.Body, nil
