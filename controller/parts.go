@@ -186,8 +186,8 @@ type Effects struct {
 	// Credentials returns a function for one look: it returns the credential that nodes
 	// receive with a service to pull an image now.
 	Credentials func() func(image string) (kargo.Credential, error)
-	// Notify reports how a deployment ended, or that a revision is refused. Loop.Run calls it beside the
-	// rounds, one deployment after the other.
+	// Notify reports how a deployment ended, or that a revision is refused. Loop.Run calls
+	// it beside the rounds, one deployment after the other.
 	Notify func(context.Context, kargo.Deployment)
 	// Count takes every deployment that has ended, and every other entry of the history.
 	Count func(kargo.Deployment)
