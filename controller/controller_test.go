@@ -687,9 +687,10 @@ func TestS07_APanicEndsTheReadingOnly(t *testing.T) {
 
 func TestAFailedWriteOfTheMergedConfigurationStopsTheRound(t *testing.T) {
 	run(t, func(w *world) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		w.parts.Effects.Write = func(kargo.Workspace) error {
-			if full {
+			if full.Load() {
 				return errors.New("no space left on device")
 			}
 			return nil
@@ -700,7 +701,7 @@ func TestAFailedWriteOfTheMergedConfigurationStopsTheRound(t *testing.T) {
 		if status := w.loop.Status(); status.Fault != "internal" {
 			t.Errorf("fault %q", status.Fault)
 		}
-		full = false
+		full.Store(false)
 		w.pass(time.Minute)
 		w.wantHistory("1 c1 by start: succeeded, 4 changes, web added")
 	})
