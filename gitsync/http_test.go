@@ -140,7 +140,8 @@ func TestRedirectOnTheSameHostIsFollowed(t *testing.T) {
 	handler := gitHandler(t, o.root)
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if moved := strings.TrimPrefix(r.URL.RequestURI(), "/old"); moved != r.URL.RequestURI() {
-			http.Redirect(w, r, moved, http.StatusMovedPermanently)
+			// What a host adds to the address, such as a password, is nobody's to read.
+			http.Redirect(w, r, "http://somebody:planted-password@"+r.Host+moved+"&token=planted-token", http.StatusMovedPermanently)
 			return
 		}
 		handler.ServeHTTP(w, r)

@@ -81,7 +81,7 @@ func (c *httpCarrier) list(ctx context.Context) (io.ReadCloser, error) {
 	}
 	// If the repository was moved, the rest of the session is with its new address.
 	moved := *response.Request.URL
-	moved.RawQuery = ""
+	moved.User, moved.RawQuery, moved.Fragment = nil, "", "" // they may be secrets, and the address is shown
 	address, ok := strings.CutSuffix(moved.String(), listPath)
 	if !ok {
 		return nil, errors.Join(errors.New("the server redirects to what is not a repository"), response.Body.Close())
