@@ -176,3 +176,37 @@ func TestTooManyMountsOfAService(t *testing.T) {
 		t.Errorf("the problems are\n%swant\n%s", got, want)
 	}
 }
+
+// What follows a dollar in an encrypted file may be a part of a password.
+func TestReferencesInEncryptedFilesStayHidden(t *testing.T) {
+	ws := workspace(txtar.Parse([]byte(`-- .env --
+STACKS=web
+WEB_STACK=app
+EMPTY=
+-- deploy/app.yml --
+services:
+  app:
+    image: app:1
+    user: $EMPTY
+    environment:
+      A: correct$horse
+      B: x$1battery
+      C: ${staple?or}
+      D: ${tower:-${crane}}
+      E: $bridge-stone
+`)))
+	file := ws.Files["deploy/app.yml"]
+	file.Secret = true
+	ws.Files["deploy/app.yml"] = file
+	_, problems := render.Render(ws)
+	got := golden.Lines(problems)
+	want := `deploy/app.yml:6: warning: a variable is not set and counts as empty (write "$$" for a plain dollar)
+deploy/app.yml:7: a dollar does not begin a reference to a variable (write "$$" for a plain dollar)
+deploy/app.yml:8: a variable is required that is not set (set it in .env)
+deploy/app.yml:9: nested defaults are not supported (give the variable its default in .env instead)
+deploy/app.yml:10: warning: what follows a variable is read as its default, to the end of the value (write "$$" for a plain dollar)
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -28,17 +28,26 @@ var variableName = pattern.Lazy(`^[_a-zA-Z][_a-zA-Z0-9]*`)
 func checkVariables(s *reading) {
 	for _, f := range s.files {
 		if !f.Generated() {
-			check := variableCheck{ws: s.ws, report: s.report, file: f}
+			stored, _ := s.ws.File(f.Path)
+			check := variableCheck{ws: s.ws, report: s.report, file: f, encrypted: stored.Secret}
 			check.node(f.root, f.dict, nil)
 		}
 	}
 }
+
+// Hints about references.
+const (
+	plainDollar  = `write "$$" for a plain dollar`
+	defaultInEnv = "give the variable its default in .env instead"
+)
 
 // variableCheck checks the references of one file.
 type variableCheck struct {
 	ws     view.View
 	report *Report
 	file   *File
+	// encrypted: no text of the file is shown.
+	encrypted bool
 }
 
 // node follows the nodes and their decoded values side by side: what a tag
@@ -63,7 +72,9 @@ func (c variableCheck) node(node *yaml.Node, value any, path []string) {
 		}
 	case yaml.ScalarNode:
 		c.text(node)
-		c.emptied(node, path)
+		if !c.encrypted {
+			c.emptied(node, path)
+		}
 	}
 }
 
@@ -80,9 +91,10 @@ func (c variableCheck) text(node *yaml.Node) {
 			c.reference(at, node.Value[match[4]:match[5]], false)
 		case match[6] >= 0:
 			c.reference(at, node.Value[match[6]:match[7]], true)
+		case c.encrypted:
+			c.report.Fail(at, plainDollar, "a dollar does not begin a reference to a variable")
 		default:
-			c.report.Fail(at, `write "$$" for a plain dollar`,
-				"%q is not a reference to a variable", firstWord(node.Value[match[0]:]))
+			c.report.Fail(at, plainDollar, "%q is not a reference to a variable", firstWord(node.Value[match[0]:]))
 		}
 	}
 }
@@ -94,6 +106,10 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 	c.file.readsDefaults = c.file.readsDefaults || c.ws.IsDefault(name)
 	value, set := c.ws.Lookup(name)
 	operator := strings.TrimLeft(rest, ":")
+	if c.encrypted {
+		c.hiddenReference(at, rest, braced, set, value)
+		return
+	}
 	if rest != "" && !braced {
 		c.report.Warn(at, "write ${"+name+"}"+c.shown(name, rest),
 			"what follows $%s is read as its default, to the end of the value", name)
@@ -104,18 +120,39 @@ func (c variableCheck) reference(at kargo.Place, expression string, braced bool)
 	}
 	switch {
 	case strings.Contains(rest, "${"):
-		c.report.Fail(at, "give the variable its default in .env instead",
+		c.report.Fail(at, defaultInEnv,
 			"nested defaults are not supported: ${%s%s", name, c.shown(name, rest))
 	case rest == "":
 		if !set {
 			c.report.Warn(at, "", "%s is not set and counts as empty", name)
 		}
-	case operator[0] == '?' && (!set || rest[0] == ':' && value == ""):
+	case isMissing(rest, set, value):
 		c.report.Fail(at, "", "%s is required: %s", name, cmp.Or(operator[1:], "set it in .env"))
 	case readsVariable(operator[1:]):
-		c.report.Warn(at, "give the variable its default in .env instead",
+		c.report.Warn(at, defaultInEnv,
 			"the default of %s is taken as it is: Docker does not replace the variable in it", name)
 	}
+}
+
+// hiddenReference checks a reference in an encrypted file. Nothing of it is shown: what
+// follows a dollar there may be a part of a password.
+func (c variableCheck) hiddenReference(at kargo.Place, rest string, braced, set bool, value string) {
+	switch {
+	case rest != "" && !braced:
+		c.report.Warn(at, plainDollar, "what follows a variable is read as its default, to the end of the value")
+	case strings.Contains(rest, "${"):
+		c.report.Fail(at, defaultInEnv, "nested defaults are not supported")
+	case rest == "" && !set:
+		c.report.Warn(at, plainDollar, "a variable is not set and counts as empty")
+	case isMissing(rest, set, value):
+		c.report.Fail(at, "set it in .env", "a variable is required that is not set")
+	}
+}
+
+// isMissing reports whether a reference requires a variable that has no value. rest is what
+// follows the name: "?message" or ":?message".
+func isMissing(rest string, set bool, value string) bool {
+	return strings.HasPrefix(rest, "?") && !set || strings.HasPrefix(rest, ":?") && value == ""
 }
 
 // shown returns the text after the name of a variable, for a message. If the
