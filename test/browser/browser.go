@@ -315,9 +315,10 @@ func (p *Page) ClickText(text string) {
 	p.Run(found+".click()", nil)
 }
 
-// Type types a text into the field that a selector finds.
+// Type types a text into the field that a selector finds, as soon as there is one.
 func (p *Page) Type(selector, text string) {
 	p.t.Helper()
+	p.Wait("document.querySelector(" + quote(selector) + ")")
 	p.Run("document.querySelector("+quote(selector)+").focus()", nil)
 	p.do("Input.insertText", map[string]any{"text": text})
 }
