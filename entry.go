@@ -1,6 +1,9 @@
 package kargo
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // EntryKind is what an entry of the history is about.
 type EntryKind string
@@ -27,15 +30,13 @@ const (
 	EntryThaw       EntryKind = "thaw"   // it has ended, or a person lifted it
 )
 
-// IsNote reports whether an entry of the kind has no plan of its own.
-func (k EntryKind) IsNote() bool {
-	switch k {
-	case EntryRefusal, EntryApproval, EntrySettings, EntryHold, EntryRelease, EntrySuspension, EntryResumption, EntryFreeze, EntryThaw:
-		return true
-	case EntryUpdate, EntryRemoval, EntryRepair, EntryRollback, EntryRetry, EntryAdoption:
-	}
-	return false
+// KindsWithPlan returns the kinds of entries that carried out a plan.
+func KindsWithPlan() []EntryKind {
+	return []EntryKind{EntryUpdate, EntryRemoval, EntryRepair, EntryRollback, EntryRetry, EntryAdoption}
 }
+
+// IsNote reports whether an entry of the kind has no plan of its own.
+func (k EntryKind) IsNote() bool { return k != "" && !slices.Contains(KindsWithPlan(), k) }
 
 // Entry is what an entry of the history says beside its plan.
 type Entry struct {

@@ -20,11 +20,7 @@ type unsetRead struct {
 // value nor a default. A password hash reads none: mangledHashes reports it.
 func unsetReads(src source, values kargo.Environment) []unsetRead {
 	var found []unsetRead
-	syntax.Walk(src.file, func(node syntax.Node) bool {
-		assign, ok := node.(*syntax.Assign)
-		if !ok || assign.Value == nil || assign.Name == nil {
-			return true
-		}
+	eachAssignment(src.file, func(assign *syntax.Assign) {
 		before, isHash := len(found), false
 		syntax.Walk(assign.Value, func(node syntax.Node) bool {
 			exp, ok := node.(*syntax.ParamExp)
@@ -42,7 +38,6 @@ func unsetReads(src source, values kargo.Environment) []unsetRead {
 		if isHash {
 			found = found[:before]
 		}
-		return false
 	})
 	return found
 }
@@ -54,11 +49,7 @@ var hashStart = pattern.Lazy(`^\$(?:apr1|2[aby]|[156])\$`)
 // what is left is no hash, and no login works.
 func mangledHashes(src source) kargo.Problems {
 	var problems kargo.Problems
-	syntax.Walk(src.file, func(node syntax.Node) bool {
-		assign, ok := node.(*syntax.Assign)
-		if !ok || assign.Value == nil || assign.Name == nil {
-			return true
-		}
+	eachAssignment(src.file, func(assign *syntax.Assign) {
 		syntax.Walk(assign.Value, func(node syntax.Node) bool {
 			if exp, ok := node.(*syntax.ParamExp); ok && hashStart().MatchString(src.text[exp.Pos().Offset():]) {
 				problems = append(problems, kargo.Problem{
@@ -70,7 +61,18 @@ func mangledHashes(src source) kargo.Problems {
 			}
 			return true
 		})
-		return false
 	})
 	return problems
+}
+
+// eachAssignment visits the assignments of a file that have a value.
+func eachAssignment(file *syntax.File, visit func(*syntax.Assign)) {
+	syntax.Walk(file, func(node syntax.Node) bool {
+		assign, ok := node.(*syntax.Assign)
+		if !ok || assign.Value == nil || assign.Name == nil {
+			return true
+		}
+		visit(assign)
+		return false
+	})
 }

@@ -51,7 +51,7 @@ func NewMetrics(status func() kargo.Status, calls func() map[string]uint64) *Met
 			Name: "kargo_deployments_total", Help: "Deployments that succeeded or failed, and other entries of the history, since the process began.",
 		}, []string{"kind", "outcome"}),
 	}
-	for _, kind := range []kargo.EntryKind{kargo.EntryUpdate, kargo.EntryRemoval, kargo.EntryRepair, kargo.EntryRollback, kargo.EntryRetry, kargo.EntryAdoption} {
+	for _, kind := range kargo.KindsWithPlan() {
 		for _, outcome := range []kargo.Outcome{kargo.OutcomeSucceeded, kargo.OutcomeFailed} {
 			m.entries.WithLabelValues(string(kind), string(outcome)) // an increase from nothing to 1 is none to Prometheus
 		}

@@ -37,7 +37,8 @@ func stoppable(parent context.Context, stderr io.Writer, exit func(code int)) (c
 	signal.Notify(s.signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
-		for first := (time.Time{}); ; {
+		var first time.Time
+		for {
 			select {
 			case <-done:
 				return

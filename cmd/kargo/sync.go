@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"time"
@@ -66,7 +67,7 @@ node came back.`,
 }
 
 func adoptCommand(env map[string]string) *cobra.Command {
-	return stackCommand(env, "adopt", func(kargo.StackStatus) string { return "" }, &cobra.Command{
+	return stackCommand(env, "adopt", nil, &cobra.Command{
 		Use: "adopt STACK", Short: "Take over a stack that was deployed by other means",
 		Long: `Adopt takes over services, networks and configs that have the names of the stack
 and no owner, such as those of "docker stack deploy". An object that is equal to
@@ -88,7 +89,8 @@ func nothingToRetry(stack kargo.StackStatus) string {
 }
 
 // stackCommand completes a command that asks the controller to do something with
-// one stack. needless says why there is nothing to do for a stack, or "".
+// one stack. needless says why there is nothing to do for a stack, or ""; nil asks for no
+// status.
 func stackCommand(env map[string]string, verb string, needless func(kargo.StackStatus) string, cmd *cobra.Command) *cobra.Command {
 	s := &remoteFlags{}
 	var wait time.Duration
@@ -101,13 +103,12 @@ func stackCommand(env map[string]string, verb string, needless func(kargo.StackS
 		if err != nil {
 			return err
 		}
-		var status kargo.Status
-		if err := controller.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &status); err != nil {
-			return err
-		}
-		for _, stack := range status.Stacks {
-			// A standby knows nothing of that, and says who leads.
-			if words := needless(stack); stack.Name == args[0] && status.Leader == "" && words != "" {
+		if needless != nil {
+			words, err := controller.about(cmd.Context(), args[0], needless)
+			if err != nil {
+				return err
+			}
+			if words != "" {
 				newScreen(cmd).line("%s", words)
 				return nil
 			}
@@ -118,6 +119,21 @@ func stackCommand(env map[string]string, verb string, needless func(kargo.StackS
 	waitFlag(cmd, &wait)
 	cmd.ValidArgsFunction = s.completeStacks(env)
 	return cmd
+}
+
+// about returns what a function says of a stack, and "" where there is no such stack or the
+// controller stands by: it knows no stack, and refuses what it is asked for.
+func (c *client) about(ctx context.Context, name string, say func(kargo.StackStatus) string) (words string, err error) {
+	var status kargo.Status
+	if err := c.call(ctx, http.MethodGet, "/api/v1/status", nil, &status); err != nil || status.Leader != "" {
+		return "", err
+	}
+	for _, stack := range status.Stacks {
+		if stack.Name == name {
+			return say(stack), nil
+		}
+	}
+	return "", nil
 }
 
 // healthcheckCommand returns the command of a container's health check. The
